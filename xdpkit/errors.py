@@ -1,0 +1,87 @@
+"""Everything xdpkit raises for a person to read.
+
+    XdpkitError                 exit 1
+      UsageError                exit 2: the command line
+      ConfigError               exit 2: configuration or data files, with file:line
+        ZoneError               a zone's master file
+      NicError                  an interface or its driver
+        QueueError              an RX queue
+        AttachError             the XDP program's attachment
+        BindError               an AF_XDP socket
+      BpfError                  bcc is missing, or compiler or verifier refused steer.c
+      SocketError               a kernel socket of the slow path
+      ControlError              the control socket: nobody there, two there, not allowed
+      LabError                  the network namespaces of demo, tests and benchmarks
+
+The text of each is one line: the thing, the reason, the fix. ``cli.main`` prints it and exits with
+``exit_code``; ``--debug`` shows the trace behind it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class XdpkitError(Exception):
+    """Something failed that the person at the terminal can mend."""
+
+    exit_code = 1
+
+
+class UsageError(XdpkitError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class ConfigError(XdpkitError):
+    """A configuration or data file is wrong; the text starts with ``file:line:column:`` if known."""
+
+    exit_code = 2
+
+    def __init__(
+        self, path: Path | str, reason: str, line: int | None = None, column: int | None = None
+    ) -> None:
+        self.path, self.reason, self.line, self.column = str(path), reason, line, column
+        place = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{place}: {reason}")
+
+
+class ZoneError(ConfigError):
+    """A master file that cannot be served."""
+
+
+class NicError(XdpkitError):
+    """An interface that cannot do what was asked of it."""
+
+
+class QueueError(NicError):
+    """An RX queue that is not there or is taken."""
+
+
+class AttachError(NicError):
+    """The XDP program could not be attached."""
+
+
+class BindError(NicError):
+    """An AF_XDP socket could not be made or bound."""
+
+
+class BpfError(XdpkitError):
+    """The XDP program could not be compiled or loaded; ``log`` has compiler's and verifier's words."""
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
+
+
+class SocketError(XdpkitError):
+    """A kernel socket of the slow path could not be opened."""
+
+
+class ControlError(XdpkitError):
+    """The control socket of a running instance could not be used."""
+
+
+class LabError(XdpkitError):
+    """The lab's namespaces could not be made or entered."""
