@@ -1,0 +1,187 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The bpf(2) calls that bcc does not offer: links that die with us, map access by descriptor, test runs.
+
+Keys and values are bytes in the layout of ``ebpf/steer.h``, in host order unless the header says
+otherwise. Every function raises OSError with the kernel's errno.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.errno cimport errno
+from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.string cimport memset
+
+import os
+
+cdef extern from "<linux/bpf.h>" nogil:
+    """
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    #include <linux/if_link.h>
+
+    static inline long sys_bpf(int command, union bpf_attr *attr)
+    {
+        return syscall(__NR_bpf, command, attr, sizeof *attr);
+    }
+    static inline void bpf_set_link(union bpf_attr *a, int prog, int ifindex, uint32_t flags)
+    {
+        a->link_create.prog_fd = prog;
+        a->link_create.target_ifindex = ifindex;
+        a->link_create.attach_type = BPF_XDP;
+        a->link_create.flags = flags;
+    }
+    static inline void bpf_set_elem(union bpf_attr *a, int map, const void *key, void *value,
+                                    uint64_t flags)
+    {
+        a->map_fd = map;
+        a->key = (uintptr_t)key;
+        a->value = (uintptr_t)value;
+        a->flags = flags;
+    }
+    static inline void bpf_set_info(union bpf_attr *a, int fd, void *info, uint32_t size)
+    {
+        a->info.bpf_fd = fd;
+        a->info.info_len = size;
+        a->info.info = (uintptr_t)info;
+    }
+    static inline void bpf_set_run(union bpf_attr *a, int prog, const void *in, uint32_t in_size,
+                                   void *out, uint32_t out_size, void *ctx, uint32_t ctx_size,
+                                   void *ctx_out)
+    {
+        a->test.prog_fd = prog;
+        a->test.data_in = (uintptr_t)in;
+        a->test.data_size_in = in_size;
+        a->test.data_out = (uintptr_t)out;
+        a->test.data_size_out = out_size;
+        a->test.ctx_in = (uintptr_t)ctx;
+        a->test.ctx_size_in = ctx_size;
+        a->test.ctx_out = (uintptr_t)ctx_out;
+        a->test.ctx_size_out = ctx_size;
+        a->test.repeat = 1;
+    }
+    """
+    union bpf_attr:
+        uint32_t prog_id
+    cdef struct bpf_prog_info:
+        uint32_t id
+        char name[16]
+    cdef struct xdp_md:
+        uint32_t data
+        uint32_t data_end
+        uint32_t data_meta
+        uint32_t ingress_ifindex
+        uint32_t rx_queue_index
+    enum:
+        BPF_MAP_LOOKUP_ELEM
+        BPF_MAP_UPDATE_ELEM
+        BPF_MAP_DELETE_ELEM
+        BPF_PROG_TEST_RUN
+        BPF_PROG_GET_FD_BY_ID
+        BPF_OBJ_GET_INFO_BY_FD
+        BPF_LINK_CREATE
+        XDP_FLAGS_SKB_MODE
+        XDP_FLAGS_DRV_MODE
+    long sys_bpf(int command, bpf_attr *attr)
+    void bpf_set_link(bpf_attr *a, int prog, int ifindex, uint32_t flags)
+    void bpf_set_elem(bpf_attr *a, int map, const void *key, void *value, uint64_t flags)
+    void bpf_set_info(bpf_attr *a, int fd, void *info, uint32_t size)
+    void bpf_set_run(bpf_attr *a, int prog, const void *data, uint32_t size, void *out,
+                     uint32_t out_size, void *ctx, uint32_t ctx_size, void *ctx_out)
+
+# The kernel's XDP_FLAGS_* (linux/if_link.h): which of the two modes, with no fallback between them.
+SKB_MODE = XDP_FLAGS_SKB_MODE
+DRV_MODE = XDP_FLAGS_DRV_MODE
+
+
+cdef long _call(int command, bpf_attr *attr) except -1:
+    cdef long result = sys_bpf(command, attr)
+    if result < 0:
+        raise OSError(errno, os.strerror(errno))
+    return result
+
+
+def map_update(int map_fd, bytes key not None, bytes value not None):
+    """Writes one map element; sizes must be the map's own."""
+    cdef bpf_attr attr
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_elem(&attr, map_fd, PyBytes_AS_STRING(key), PyBytes_AS_STRING(value), 0)
+    _call(BPF_MAP_UPDATE_ELEM, &attr)
+
+
+def map_delete(int map_fd, bytes key not None):
+    """Removes one map element; KeyError's errno is ENOENT."""
+    cdef bpf_attr attr
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_elem(&attr, map_fd, PyBytes_AS_STRING(key), NULL, 0)
+    _call(BPF_MAP_DELETE_ELEM, &attr)
+
+
+def map_lookup(int map_fd, bytes key not None, int size):
+    """Returns one element's ``size`` bytes. For per-CPU maps: 8-aligned value times possible CPUs."""
+    cdef bpf_attr attr
+    cdef bytearray value = bytearray(size)
+    cdef char *out = value
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_elem(&attr, map_fd, PyBytes_AS_STRING(key), out, 0)
+    _call(BPF_MAP_LOOKUP_ELEM, &attr)
+    return bytes(value)
+
+
+def link_create(int prog_fd, int ifindex, uint32_t flags):
+    """Attaches an XDP program to an interface; returns the link's descriptor, the caller's to close.
+
+    The attachment lives as long as the descriptor: a killed process leaves nothing behind
+    (linux, bpf(2) BPF_LINK_CREATE). ``flags`` is SKB_MODE or DRV_MODE.
+    """
+    cdef bpf_attr attr
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_link(&attr, prog_fd, ifindex, flags)
+    return _call(BPF_LINK_CREATE, &attr)
+
+
+def prog_name(uint32_t prog_id):
+    """Returns the name (up to 15 bytes) of the loaded program with this id."""
+    cdef bpf_attr attr
+    cdef bpf_prog_info info
+    cdef int fd
+    memset(&attr, 0, sizeof(attr))
+    attr.prog_id = prog_id
+    fd = _call(BPF_PROG_GET_FD_BY_ID, &attr)
+    try:
+        memset(&info, 0, sizeof(info))
+        memset(&attr, 0, sizeof(attr))
+        bpf_set_info(&attr, fd, &info, sizeof(info))
+        _call(BPF_OBJ_GET_INFO_BY_FD, &attr)
+    finally:
+        os.close(fd)
+    return info.name[:].split(b"\0")[0].decode("ascii", "replace")
+
+
+def prog_run(int prog_fd, bytes frame not None, int ifindex=0, int queue=0):
+    """Runs an XDP program on a frame (BPF_PROG_TEST_RUN) as if it came in on a queue of an interface.
+
+    Returns ``(action, metadata, frame)``: the XDP action, the metadata bytes the program put before
+    the frame, and the frame as it left. A queue needs an ifindex that has it.
+    """
+    cdef bpf_attr attr
+    cdef xdp_md before, after
+    cdef bytearray out = bytearray(len(frame) + 256)
+    cdef char *out_bytes = out
+    memset(&attr, 0, sizeof(attr))
+    memset(&before, 0, sizeof(before))
+    memset(&after, 0, sizeof(after))
+    before.data_end = len(frame)
+    before.ingress_ifindex = ifindex
+    before.rx_queue_index = queue
+    bpf_set_run(&attr, prog_fd, PyBytes_AS_STRING(frame), len(frame), out_bytes, len(out),
+                &before, sizeof(before), &after)
+    _call(BPF_PROG_TEST_RUN, &attr)
+    whole = bytes(out[: after.data_end])
+    return bpf_run_action(&attr), whole[: after.data], whole[after.data :]
+
+
+cdef extern from *:
+    """
+    static inline uint32_t bpf_run_action(const union bpf_attr *a) { return a->test.retval; }
+    """
+    uint32_t bpf_run_action(const bpf_attr *a) nogil

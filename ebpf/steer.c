@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Which frames leave the kernel's way: a UDP request for a (VLAN tags, address, port) in `services`,
+ * on a queue that has an AF_XDP socket. All others pass, unchanged; what is not understood passes.
+ *
+ *   NIC RX queue --> classify() --- PASS verdicts ---> kernel stack
+ *                        | redirected
+ *                        +--> CLOCK_TAI into the metadata --> xsks[queue]
+ *
+ * One source, two compilers: bcc (XDPKIT_BCC defined), or clang -target bpf with libbpf's headers.
+ * Kernel 6.1 or later (bpf_ktime_get_tai_ns).
+ */
+#ifdef XDPKIT_BCC
+#include <uapi/linux/bpf.h>
+#else
+#include <linux/bpf.h>
+#endif
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#ifndef XDPKIT_BCC
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#endif
+#include "steer.h"
+
+#ifdef XDPKIT_BCC
+BPF_XSKMAP(xsks, STEER_QUEUES);
+BPF_HASH(services, struct steer_key, __u32, STEER_KEYS);
+BPF_PERCPU_ARRAY(verdicts, __u64, STEER_QUEUES *STEER_VERDICT_SLOTS);
+#define SEC(name)
+#else
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, STEER_QUEUES);
+	__type(key, __u32);
+	__type(value, __u32);
+} xsks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STEER_KEYS);
+	__type(key, struct steer_key);
+	__type(value, __u32);
+} services SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STEER_QUEUES *STEER_VERDICT_SLOTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} verdicts SEC(".maps");
+#endif
+
+/* bcc rewrites map methods in place and cannot see them inside macros: hence three small functions. */
+static __always_inline __u32 *service_of(struct steer_key *key)
+{
+#ifdef XDPKIT_BCC
+	return services.lookup(key);
+#else
+	return bpf_map_lookup_elem(&services, key);
+#endif
+}
+
+static __always_inline void count(__u32 queue, enum verdict verdict)
+{
+	/* The mask keeps a queue number beyond STEER_QUEUES inside the map; such a queue has no socket. */
+	__u32 slot = (queue & (STEER_QUEUES - 1)) * STEER_VERDICT_SLOTS + verdict;
+#ifdef XDPKIT_BCC
+	__u64 *n = verdicts.lookup(&slot);
+#else
+	__u64 *n = bpf_map_lookup_elem(&verdicts, &slot);
+#endif
+	if (n)
+		*n += 1;
+}
+
+static __always_inline int redirect(__u32 queue)
+{
+#ifdef XDPKIT_BCC
+	return xsks.redirect_map(queue, XDP_PASS);
+#else
+	return bpf_redirect_map(&xsks, queue, XDP_PASS);
+#endif
+}
+
+struct vlan_tag {
+	__be16 tci;
+	__be16 next_ethertype;
+};
+
+/* VLAN id: the low 12 bits of the tag control information (IEEE 802.1Q 9.6). */
+#define VLAN_VID_MASK 0x0fff
+
+/* More fragments, or an offset: RFC 791 section 3.1. */
+#define IPV4_FRAGMENT_MASK 0x3fff
+
+/*
+ * Steps over up to two tags, from the EtherType at `type` on. On return *type is the EtherType of
+ * what follows *at.
+ */
+static __always_inline enum verdict skip_tags(void **at, void *end, __be16 *type,
+					      struct steer_key *key)
+{
+	struct vlan_tag *tag;
+
+#pragma unroll
+	for (int depth = 0; depth < 2; depth++) {
+		if (*type != bpf_htons(ETH_P_8021Q) && *type != bpf_htons(ETH_P_8021AD))
+			return VERDICT_redirected;
+		tag = *at;
+		if ((void *)(tag + 1) > end)
+			return VERDICT_truncated;
+		if (depth == 0)
+			key->outer = bpf_ntohs(tag->tci) & VLAN_VID_MASK;
+		else
+			key->inner = bpf_ntohs(tag->tci) & VLAN_VID_MASK;
+		*type = tag->next_ethertype;
+		*at = tag + 1;
+	}
+	if (*type == bpf_htons(ETH_P_8021Q) || *type == bpf_htons(ETH_P_8021AD))
+		return VERDICT_vlan_depth;
+	return VERDICT_redirected;
+}
+
+/* Checks the IPv4 header; on success *at is the UDP header and *length the IP payload's length. */
+static __always_inline enum verdict parse_ipv4(void **at, void *end, struct steer_key *key,
+					       __u16 *length)
+{
+	struct iphdr *ip = *at;
+	__u16 total;
+
+	if ((void *)(ip + 1) > end)
+		return VERDICT_truncated;
+	if (ip->version != 4 || ip->ihl < 5)
+		return VERDICT_ip_header;
+	if (ip->protocol != IPPROTO_UDP)
+		return VERDICT_not_udp;
+	if (ip->ihl != 5)
+		return VERDICT_ip_options;
+	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
+		return VERDICT_fragment;
+	total = bpf_ntohs(ip->tot_len);
+	if (total < sizeof(*ip) || *at + total > end)
+		return VERDICT_ip_header;
+	__builtin_memcpy(key->address, &ip->daddr, 4);
+	key->ip_version = 4;
+	*length = total - sizeof(*ip);
+	*at = ip + 1;
+	return VERDICT_redirected;
+}
+
+/* IPv6 next headers that lead to more headers (IANA "IPv6 Extension Header Types"). */
+static __always_inline int is_extension(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT ||
+	       next == IPPROTO_ESP || next == IPPROTO_AH || next == IPPROTO_DSTOPTS ||
+	       next == IPPROTO_MH || next == 139 /* HIP */ || next == 140 /* Shim6 */;
+}
+
+/* The same for IPv6. */
+static __always_inline enum verdict parse_ipv6(void **at, void *end, struct steer_key *key,
+					       __u16 *length)
+{
+	struct ipv6hdr *ip = *at;
+	__u16 payload;
+
+	if ((void *)(ip + 1) > end)
+		return VERDICT_truncated;
+	if (ip->version != 6)
+		return VERDICT_ip_header;
+	if (ip->nexthdr != IPPROTO_UDP)
+		return is_extension(ip->nexthdr) ? VERDICT_extension_header : VERDICT_not_udp;
+	payload = bpf_ntohs(ip->payload_len);
+	if ((void *)(ip + 1) + payload > end)
+		return VERDICT_ip_header;
+	__builtin_memcpy(key->address, &ip->daddr, 16);
+	key->ip_version = 6;
+	*length = payload;
+	*at = ip + 1;
+	return VERDICT_redirected;
+}
+
+/*
+ * Replies to programs on this host are theirs, or the operator's own chronyd and resolver would go
+ * deaf. A payload too short to tell is a malformed request, and the loop's to count. `length` is the
+ * payload's own: behind it Ethernet pads a short frame with bytes of any value.
+ */
+static __always_inline enum verdict request_or_reply(__u32 service, __u8 *payload, __u16 length,
+						     void *end)
+{
+	__u8 version, mode;
+
+	if (service == SERVICE_ntp && length >= 1 && (void *)(payload + 1) <= end) {
+		version = payload[0] >> 3 & 7;
+		mode = payload[0] & 7;
+		if (mode == 1 || mode == 3 || (mode == 0 && version == 1))
+			return VERDICT_redirected;
+		return VERDICT_ntp_not_request;
+	}
+	if (service == SERVICE_dns && length >= 3 && (void *)(payload + 3) <= end &&
+	    payload[2] & 0x80)
+		return VERDICT_dns_not_request;
+	return VERDICT_redirected;
+}
+
+static __always_inline enum verdict classify(struct xdp_md *ctx)
+{
+	void *at = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	struct steer_key key = {};
+	struct ethhdr *eth = at;
+	struct udphdr *udp;
+	enum verdict verdict;
+	__u16 length = 0;
+	__u32 *service;
+	__be16 type;
+
+	if ((void *)(eth + 1) > end)
+		return VERDICT_truncated;
+	if (eth->h_dest[0] & 1)
+		return VERDICT_group_mac;
+	type = eth->h_proto;
+	at = eth + 1;
+	verdict = skip_tags(&at, end, &type, &key);
+	if (verdict != VERDICT_redirected)
+		return verdict;
+
+	if (type == bpf_htons(ETH_P_IP))
+		verdict = parse_ipv4(&at, end, &key, &length);
+	else if (type == bpf_htons(ETH_P_IPV6))
+		verdict = parse_ipv6(&at, end, &key, &length);
+	else
+		return VERDICT_not_ip;
+	if (verdict != VERDICT_redirected)
+		return verdict;
+
+	udp = at;
+	if ((void *)(udp + 1) > end)
+		return VERDICT_truncated;
+	key.port = udp->dest;
+	service = service_of(&key);
+	if (!service)
+		return VERDICT_not_served;
+	if (bpf_ntohs(udp->len) != length || length < sizeof(*udp))
+		return VERDICT_udp_length;
+	length -= sizeof(*udp);
+	verdict = request_or_reply(*service, (__u8 *)(udp + 1), length, end);
+	if (verdict != VERDICT_redirected)
+		return verdict;
+	if (ctx->data_end - ctx->data > XDPKIT_MAX_FRAME)
+		return VERDICT_oversize;
+	return VERDICT_redirected;
+}
+
+SEC("xdp")
+int steer(struct xdp_md *ctx)
+{
+	__u32 queue = ctx->rx_queue_index;
+	enum verdict verdict = classify(ctx);
+	struct steer_meta *meta;
+
+	if (verdict != VERDICT_redirected)
+		goto pass;
+	/* A queue without a socket (not chosen, or its worker gone) says PASS: the kernel answers. */
+	if (redirect(queue) != XDP_REDIRECT) {
+		verdict = VERDICT_other_queue;
+		goto pass;
+	}
+	/* Only a frame that leaves gets metadata; without room for the stamp old bytes would be time. */
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
+		goto no_metadata;
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)ctx->data)
+		goto no_metadata;
+	meta->rx_tai_ns = bpf_ktime_get_tai_ns();
+	count(queue, VERDICT_redirected);
+	return XDP_REDIRECT;
+
+no_metadata:
+	verdict = VERDICT_no_metadata;
+pass:
+	count(queue, verdict);
+	return XDP_PASS;
+}
+
+#ifndef XDPKIT_BCC
+char _license[] SEC("license") = "Dual BSD/GPL";
+#endif

@@ -1,0 +1,75 @@
+"""Attaches the XDP program to an interface by a bpf_link, and says why where it cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from xdpkit.bpf.loader import Program
+from xdpkit.cext import _bpf
+from xdpkit.errors import AttachError
+from xdpkit.nic.interface import Interface
+
+
+def attach(program: Program, interface: Interface, mode: str) -> tuple[int, str, str | None]:
+    """Attaches natively, or in generic mode where ``mode`` is "generic" or "auto" falls back to it.
+
+    Returns ``(link descriptor, "native" or "generic", why it fell back or None)``; the program
+    stays as long as the descriptor is open. Raises AttachError; a foreign program is named and left
+    alone.
+    """
+    if interface.xdp_program is not None:
+        raise foreign_program(interface)
+    if mode == "generic":
+        return _link(program, interface, _bpf.SKB_MODE), "generic", None
+    try:
+        return _link(program, interface, _bpf.DRV_MODE), "native", None
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise _refused(interface, error) from error
+        reason = f"the driver of {interface.name} has no native XDP"
+        if mode != "auto":
+            raise AttachError(
+                f'{reason}, and mode = "{mode}" wants it: set mode = "auto" or "generic"'
+            ) from error
+    return _link(program, interface, _bpf.SKB_MODE), "generic", reason
+
+
+def _link(program: Program, interface: Interface, flags: int) -> int:
+    try:
+        fd: int = _bpf.link_create(program.fd, interface.index, flags)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP and flags == _bpf.DRV_MODE:
+            raise
+        raise _refused(interface, error) from error
+    return fd
+
+
+def _refused(interface: Interface, error: OSError) -> AttachError:
+    if error.errno in (errno.EBUSY, errno.EEXIST):
+        return AttachError(
+            f"an XDP program came onto {interface.name} while we were starting: "
+            f"see 'ip link show dev {interface.name}'"
+        )
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return AttachError(
+            f"no permission to attach to {interface.name}: run as root, or with CAP_NET_ADMIN and CAP_BPF"
+        )
+    return AttachError(
+        f"the driver of {interface.name} refused the XDP program ({os.strerror(error.errno or 0)}): "
+        "an MTU above 1500, LRO or too few free queues are the usual reasons; mode = \"generic\" "
+        "works with any driver, slower"
+    )
+
+
+def foreign_program(interface: Interface) -> AttachError:
+    """The refusal to replace somebody else's program, with its name and id."""
+    program_id = interface.xdp_program or 0
+    try:
+        name = _bpf.prog_name(program_id) or "unnamed"
+    except OSError:
+        name = "unnamed"
+    return AttachError(
+        f"XDP program '{name}' (id {program_id}) is already on {interface.name} and is not ours: stop "
+        f"what put it there, or 'ip link set dev {interface.name} xdp off' if nothing needs it"
+    )
