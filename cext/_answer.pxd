@@ -1,0 +1,32 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from xdpkit.cext._snapshot cimport snapshot
+from xdpkit.cext._stats cimport verdict
+
+cdef extern from "answer.h" nogil:
+    cdef struct request:
+        uint8_t *payload
+        uint32_t length
+        uint32_t room
+        const uint8_t *source
+        uint16_t source_port
+        uint8_t ip_version
+        uint8_t service
+        uint64_t rx_ns
+    verdict answer_c "answer" (const snapshot *snap, request *rq)
+    bint answer_forged(const snapshot *snap, const request *rq)
+
+cdef extern from "ntp.h" nogil:
+    uint64_t ntp_time(uint64_t ns)
+    uint64_t ntp_stamp(uint8_t *payload, uint64_t transmit)
+
+cdef extern from "frame.h" nogil:
+    cdef struct frame:
+        uint8_t *data
+        uint8_t *ip
+        uint8_t *udp
+        bint csum_partial
+    verdict frame_parse(const snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
+                        frame *f, request *rq)
+    uint32_t frame_turn(frame *f, const request *rq)
+    void frame_checksum_added(const frame *f, uint64_t added)

@@ -1,0 +1,193 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The data path: ``serve`` is a queue's AF_XDP loop, ``Worker`` the thread it runs on.
+
+    rx ring -> frame_parse -> answer (ntp.c, dns.c, echo) -> frame_turn -> tx ring -> kick
+
+The thread is a raw one: it never takes the GIL, so nothing in the control plane can hold up a reply.
+"""
+
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from xdpkit.cext._answer cimport (
+    answer_c, frame_checksum_added, frame_parse, frame_turn, ntp_stamp, ntp_time,
+)
+from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit.cext._stats cimport (
+    SERVICE_ntp, VERDICT_redirected, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
+)
+from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
+from xdpkit.cext._xsk cimport (
+    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_kick,
+    xsk_reap, xsk_refill,
+)
+
+cdef extern from *:
+    """
+    #include <poll.h>
+    #include <stdlib.h>
+    #include "worker.h"
+
+    static void worker_wait(int xsk_fd, int wake_fd, int ms)
+    {
+        struct pollfd fds[2] = {{xsk_fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+
+        poll(fds, 2, ms);
+    }
+    """
+    void worker_wait(int xsk_fd, int wake_fd, int ms) nogil
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+    enum:
+        CLOCK_REALTIME
+
+
+cdef void serve(worker *w) noexcept nogil:
+    """Answers what arrives on one queue until told to stop and nothing is left on the ring."""
+    cdef const snapshot *snap = qsbr_online(w.qsbr, w.reader)
+    cdef uint32_t n
+
+    xsk_refill(w.xsk, 0)
+    while True:
+        w.stats.heartbeat += 1
+        n = ring_peek(&w.xsk.rx, WORKER_BATCH)
+        if n == 0:
+            if thread_stopping(&w.thread):
+                break
+            wait(w)
+            snap = qsbr_online(w.qsbr, w.reader)
+            continue
+        snap = qsbr_pass(w.qsbr, w.reader)
+        clock_read(&w.clock)
+        answer_batch(w, snap, n)
+        stamp_batch(w)
+        ring_publish(&w.xsk.tx)
+        w.stats.kicks += xsk_kick(w.xsk)
+        w.stats.batches += 1
+        xsk_reap(w.xsk)
+        xsk_refill(w.xsk, 0)
+    flush(w)
+    qsbr_offline(w.reader)
+
+
+cdef inline void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
+    """Turns ``n`` received frames into replies on the TX ring, unpublished, or back into free ones."""
+    cdef xdp_desc *received
+    cdef xdp_desc *sent
+    cdef uint8_t *data
+    cdef request rq
+    cdef frame f
+    cdef verdict v
+    cdef uint32_t i
+
+    for i in range(n):
+        received = ring_desc(&w.xsk.rx, w.xsk.rx.at + i)
+        data = w.xsk.umem + received.addr
+        v = frame_parse(snap, data, received.len, room(received.addr), &f, &rq)
+        if v == VERDICT_redirected:
+            if rq.service == SERVICE_ntp:
+                rq.rx_ns = clock_arrival(&w.clock, data, &w.stats)
+            w.stats.csum_partial += f.csum_partial
+            v = answer_c(snap, &rq)
+        w.stats.verdict[v] += 1
+        if not verdict_answers(v):
+            w.xsk.free[w.xsk.free_count] = xsk_chunk(received.addr)
+            w.xsk.free_count += 1
+            continue
+        sent = ring_desc(&w.xsk.tx, w.xsk.tx.at)
+        w.xsk.tx.at += 1
+        sent.addr = received.addr
+        sent.len = frame_turn(&f, &rq)
+        sent.options = 0
+        if rq.service == SERVICE_ntp:
+            w.stamp_frame[w.unstamped] = f
+            w.stamp_payload[w.unstamped] = rq.payload
+            w.unstamped += 1
+    w.xsk.rx.at += n
+    ring_release(&w.xsk.rx)
+
+
+cdef inline void stamp_batch(worker *w) noexcept nogil:
+    """Puts one clock read, the last thing before the kick, into every NTP reply of the batch."""
+    cdef uint64_t transmit
+    cdef uint32_t i
+
+    if w.unstamped == 0:
+        return
+    transmit = ntp_time(clock_ns(CLOCK_REALTIME))
+    for i in range(w.unstamped):
+        frame_checksum_added(&w.stamp_frame[i], ntp_stamp(w.stamp_payload[i], transmit))
+    w.unstamped = 0
+
+
+cdef inline uint32_t room(uint64_t address) noexcept nogil:
+    """Bytes from an address to the end of its chunk."""
+    return XDPKIT_CHUNK - <uint32_t>(address & (XDPKIT_CHUNK - 1))
+
+
+cdef void wait(worker *w) noexcept nogil:
+    """Sleeps until there is work; kicks again soon where the kernel left frames on the TX ring."""
+    cdef bint pending = ring_untaken(&w.xsk.tx) > 0
+
+    if pending:
+        w.stats.kicks += xsk_kick(w.xsk)
+        pending = ring_untaken(&w.xsk.tx) > 0
+    xsk_reap(w.xsk)
+    xsk_refill(w.xsk, 0)
+    # Offline before blocking: a publisher must not wait for a thread that sleeps.
+    qsbr_offline(w.reader)
+    w.stats.waits += 1
+    worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_FLUSH_MS if pending else WORKER_WAIT_MS)
+
+
+cdef void flush(worker *w) noexcept nogil:
+    """The last kicks before the thread ends; a device that takes nothing for 100 ms is given up."""
+    cdef int i
+
+    for i in range(100):
+        if ring_untaken(&w.xsk.tx) == 0:
+            break
+        w.stats.kicks += xsk_kick(w.xsk)
+        worker_wait(-1, -1, WORKER_FLUSH_MS)
+
+
+cdef void *entry(void *argument) noexcept nogil:
+    cdef worker *w = <worker *>argument
+
+    thread_settle(&w.thread)
+    serve(w)
+    thread_end(&w.thread)
+    return NULL
+
+
+cdef class Worker(Thread):
+    """The thread that serves one queue: started once, stopped once.
+
+    Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``.
+    ``cpu`` pins it (-1: anywhere). The socket must be in the XSKMAP for anything to arrive.
+    """
+
+    def __cinit__(self, XskSocket socket not None, Publisher publisher not None, int cpu=-1):
+        self.socket, self.publisher = socket, publisher
+        self.c = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(worker))
+        self.c.xsk = socket.c
+        self.c.qsbr = publisher.c
+        self._prepare(&self.c.thread, cpu)
+
+    def start(self):
+        """Starts the thread. Raises OSError."""
+        self.c.reader = self.publisher.reader()
+        self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c)
+
+    def counters(self):
+        """A copy of what the thread counted so far (``stats.h``), and its TX ring's level in frames."""
+        counters = stats_dict(&self.c.stats)
+        counters["tx_pending"] = ring_untaken(&self.c.xsk.tx)
+        return counters
+
+    def __dealloc__(self):
+        self._finish()
+        free(self.c)

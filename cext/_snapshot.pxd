@@ -1,0 +1,64 @@
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef extern from "snapshot.h" nogil:
+    cdef struct zone_arena:
+        pass
+    cdef struct ntp_state:
+        uint8_t leap
+        uint8_t stratum
+        int8_t precision
+        uint32_t root_delay
+        uint32_t root_dispersion
+        uint32_t refid
+        uint32_t mono_epoch
+        int64_t mono_offset_ns
+    cdef struct reserved_source:
+        uint8_t address[16]
+        uint8_t ip_version
+    cdef struct snapshot:
+        const zone_arena *zones
+        uint16_t dns_max_udp
+        uint16_t port[0]
+        uint32_t echo_spin_ns
+        ntp_state ntp
+        uint64_t reserved_filter[4]
+        uint32_t reserved_count
+        reserved_source reserved[0]
+    enum:
+        SNAPSHOT_RESERVED_MAX
+    uint8_t snapshot_reserved_hash(const uint8_t *address, uint8_t ip_version)
+
+cdef extern from "qsbr.h" nogil:
+    cdef struct qsbr_reader:
+        uint64_t seen
+    cdef struct qsbr:
+        const snapshot *current
+        uint64_t generation
+        qsbr_reader reader[0]
+    enum:
+        QSBR_READERS
+    void qsbr_offline(qsbr_reader *reader)
+    const snapshot *qsbr_online(qsbr *q, qsbr_reader *reader)
+    const snapshot *qsbr_pass(qsbr *q, qsbr_reader *reader)
+    uint64_t qsbr_publish(qsbr *q, const snapshot *s)
+    bint qsbr_passed(const qsbr *q, uint64_t generation)
+
+
+cdef class ZoneMap:
+    cdef void *base
+    cdef size_t size
+
+
+cdef class Snapshot:
+    cdef snapshot *c
+    cdef readonly ZoneMap zones
+    cdef _set_ntp(self, dict ntp)
+    cdef _reserve(self, address)
+
+
+cdef class Publisher:
+    cdef qsbr *c
+    cdef readonly Snapshot current
+    cdef list retired
+    cdef int readers
+    cdef qsbr_reader *reader(self) except NULL

@@ -1,0 +1,175 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""Immutable snapshots of all that an answer depends on, and their publication to the answering threads.
+
+A Snapshot owns its C struct and keeps its ZoneMap mapped. A Publisher holds every snapshot that a
+reader may still see; ``collect`` lets go of those that all readers have passed (``qsbr.h``).
+"""
+
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
+
+import ipaddress
+
+from xdpkit.cext._stats import SERVICES
+
+cdef extern from "<sys/mman.h>" nogil:
+    enum:
+        PROT_READ
+        MAP_PRIVATE
+        MADV_HUGEPAGE
+    void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
+    int munmap(void *address, size_t size)
+    int madvise(void *address, size_t size, int advice)
+
+cdef extern from "zone.h" nogil:
+    int zone_open(const void *base, size_t size)
+
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
+
+
+cdef class ZoneMap:
+    """A compiled zone arena, mapped read-only from a memfd whose size is ``size`` bytes.
+
+    The descriptor may be closed afterwards. Raises OSError when it cannot be mapped, ValueError when
+    what it holds is not an arena of this version.
+    """
+
+    def __init__(self, int fd, size_t size):
+        # Private: kernels before 6.7 refuse a shared mapping of a memfd sealed against writing.
+        cdef void *base = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0)
+        if base == <void *>-1:
+            raise OSError(f"mmap of a zone arena of {size} bytes failed")
+        self.base, self.size = base, size
+        # Fewer TLB misses on random look-ups; where shared memory has no huge pages it does nothing.
+        madvise(base, size, MADV_HUGEPAGE)
+        if zone_open(base, size) != 0:
+            raise ValueError("not a zone arena of this version of xdpkit")
+
+    def __dealloc__(self):
+        if self.base is not NULL:
+            munmap(self.base, self.size)
+
+
+cdef class Snapshot:
+    """Everything an answer depends on besides its request (``snapshot.h``).
+
+    ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off.
+    ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
+    our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
+    is 0. Raises ValueError for what does not fit.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.c = <snapshot *>calloc(1, sizeof(snapshot))
+        if self.c is NULL:
+            raise MemoryError()
+
+    def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=1232, uint32_t echo_spin_ns=0,
+                 dict ntp=None, reserved=()):
+        self.zones = zones
+        if zones is not None:
+            self.c.zones = <const zone_arena *>zones.base
+        elif "dns" in ports:
+            raise ValueError("dns needs zones")
+        self.c.dns_max_udp = dns_max_udp
+        self.c.echo_spin_ns = echo_spin_ns
+        for name, port in ports.items():
+            self.c.port[<int>SERVICES[name]] = port
+        self._set_ntp(ntp or {})
+        addresses = [ipaddress.ip_address(address) for address in reserved]
+        if len(addresses) > SNAPSHOT_RESERVED_MAX:
+            raise ValueError(f"{len(addresses)} addresses, {SNAPSHOT_RESERVED_MAX} fit")
+        for address in addresses:
+            self._reserve(address)
+
+    cdef _set_ntp(self, dict ntp):
+        cdef ntp_state *c = &self.c.ntp
+        c.leap = ntp.get("leap", 0)
+        c.stratum = ntp.get("stratum", 0)
+        c.precision = ntp.get("precision", 0)
+        c.root_delay = ntp.get("root_delay", 0)
+        c.root_dispersion = ntp.get("root_dispersion", 0)
+        c.refid = ntp.get("refid", 0)
+        c.mono_epoch = ntp.get("mono_epoch", 0)
+        c.mono_offset_ns = ntp.get("mono_offset_ns", 0)
+
+    cdef _reserve(self, address):
+        cdef bytes packed = address.packed
+        cdef reserved_source *slot = &self.c.reserved[self.c.reserved_count]
+        cdef uint8_t bit
+        memcpy(slot.address, <const char *>packed, len(packed))
+        slot.ip_version = address.version
+        bit = snapshot_reserved_hash(slot.address, slot.ip_version)
+        self.c.reserved_filter[bit >> 6] |= <uint64_t>1 << (bit & 63)
+        self.c.reserved_count += 1
+
+    def __dealloc__(self):
+        free(self.c)
+
+
+cdef class Publisher:
+    """The one place the answering threads take their snapshot from.
+
+    ``publish`` and ``collect`` are the control plane's; readers are taken out by the threads' owners
+    before the threads start. It must outlive its readers, which keep a reference.
+    """
+
+    def __cinit__(self, Snapshot first not None):
+        # Rounded up: aligned_alloc wants a multiple of the alignment.
+        cdef size_t size = (sizeof(qsbr) + 63) & ~<size_t>63
+        self.c = <qsbr *>aligned_alloc(64, size)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, size)
+        self.c.generation = 1
+        self.c.current = first.c
+        self.current = first
+        self.retired = []
+
+    cdef qsbr_reader *reader(self) except NULL:
+        """A reader of one thread's own, offline until the thread says otherwise."""
+        if self.readers == QSBR_READERS:
+            raise ValueError(f"more than {QSBR_READERS} answering threads")
+        self.readers += 1
+        return &self.c.reader[self.readers - 1]
+
+    def publish(self, Snapshot snapshot not None):
+        """Makes ``snapshot`` the one that every thread uses from its next batch on."""
+        cdef uint64_t generation = qsbr_publish(self.c, snapshot.c)
+        self.retired.append((generation, self.current))
+        self.current = snapshot
+
+    def collect(self):
+        """Drops what every reader has passed; returns how many old snapshots are still in use."""
+        self.retired = [
+            (generation, old) for generation, old in self.retired
+            if not qsbr_passed(self.c, generation)
+        ]
+        return len(self.retired)
+
+    def __dealloc__(self):
+        free(self.c)
+
+
+cdef uint64_t now_ns() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_REALTIME, &t)
+    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec
+
+
+def clock_precision():
+    """Measures the precision of CLOCK_REALTIME as log2 seconds (RFC 5905 section 7.3, "precision").
+
+    The smallest step between two reads that differ, over enough reads that one is undisturbed.
+    """
+    cdef uint64_t last = now_ns(), step = 1000000000, now
+    for _ in range(10000):
+        now = now_ns()
+        if last < now < last + step:
+            step = now - last
+        last = now
+    # log2 of nanoseconds rounded up, less log2 of 1e9 (29.9).
+    return (<object>step - 1).bit_length() - 30

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "answer.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "bytes.h"
+#include "dns.h"
+#include "ntp.h"
+#include "snapshot.h"
+
+/* No datagram may go to "this network", a group or broadcast address: RFC 1122 section 3.2.1.3. */
+static bool source_unanswerable_ipv4(const struct request *rq)
+{
+	return rq->source[0] == 0 || rq->source[0] >= 224;
+}
+
+/* The same for IPv6: unspecified, loopback, IPv4-mapped (RFC 4291 section 2.5) and multicast. */
+static bool source_unanswerable_ipv6(const struct request *rq)
+{
+	uint64_t high = load_be64(rq->source);
+	uint32_t third = load_be32(rq->source + 8);
+
+	return rq->source[0] == 0xff || (high == 0 && (third == 0 || third == 0xffff));
+}
+
+bool answer_forged(const struct snapshot *snap, const struct request *rq)
+{
+	uint32_t bytes = rq->ip_version == 4 ? 4 : 16;
+	uint8_t hash = snapshot_reserved_hash(rq->source, rq->ip_version);
+
+	if (rq->ip_version == 4 && rq->source[0] == 127)
+		return true;
+	if (!(snap->reserved_filter[hash >> 6] & 1ull << (hash & 63)))
+		return false;
+	for (uint32_t i = 0; i < snap->reserved_count; i++)
+		if (snap->reserved[i].ip_version == rq->ip_version &&
+		    memcmp(snap->reserved[i].address, rq->source, bytes) == 0)
+			return true;
+	return false;
+}
+
+/* ------------------------------------------------------------------------------------------------ */
+
+/* Uses up `ns` of this thread's time, the benchmarks' knob for work between receive and send. */
+static void spin(uint32_t ns)
+{
+	struct timespec now;
+	uint64_t end = 0;
+
+	if (!ns)
+		return;
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (!end)
+			end = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + ns;
+	} while ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec < end);
+}
+
+/* RFC 862, but never to a port of ours: two echoes would keep each other busy for ever. */
+static enum verdict echo_answer(const struct snapshot *snap, const struct request *rq)
+{
+	for (int service = 1; service < SERVICE_COUNT; service++)
+		if (snap->port[service] == rq->source_port)
+			return VERDICT_echo_loop;
+	spin(snap->echo_spin_ns);
+	return VERDICT_echo_answered;
+}
+
+/* ------------------------------------------------------------------------------------------------ */
+
+enum verdict answer(const struct snapshot *snap, struct request *rq)
+{
+	if (rq->source_port == 0)
+		return VERDICT_source_port;
+	if (rq->ip_version == 4 ? source_unanswerable_ipv4(rq) : source_unanswerable_ipv6(rq))
+		return VERDICT_source_address;
+	switch (rq->service) {
+	case SERVICE_ntp:
+		return ntp_answer(snap, rq);
+	case SERVICE_dns:
+		return dns_answer(snap, rq);
+	case SERVICE_echo:
+		return echo_answer(snap, rq);
+	default:
+		return VERDICT_bad_frame;
+	}
+}

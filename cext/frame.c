@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frame.h"
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+
+_Static_assert(sizeof(struct ethhdr) == FRAME_ETH_BYTES, "IEEE 802.3");
+_Static_assert(sizeof(struct iphdr) == FRAME_IPV4_BYTES, "RFC 791 section 3.1, without options");
+_Static_assert(sizeof(struct ipv6hdr) == FRAME_IPV6_BYTES, "RFC 8200 section 3");
+_Static_assert(sizeof(struct udphdr) == FRAME_UDP_BYTES, "RFC 768");
+
+/* IPv4: version 4 and a header of five words, in one byte. */
+#define IPV4_VERSION_IHL 0x45
+
+/* More fragments, or an offset: RFC 791 section 3.1. */
+#define IPV4_FRAGMENT_MASK 0x3fff
+#define IPV4_DONT_FRAGMENT 0x4000
+
+/* What a fresh packet has: Linux' default net.ipv4.ip_default_ttl and IPv6 hop limit. */
+#define FRAME_TTL 64
+
+/* The sum of the pseudo header (RFC 768, RFC 8200 section 8.1) for addresses that lie together. */
+static uint64_t pseudo_sum(const uint8_t *addresses, uint32_t bytes, uint32_t udp_length)
+{
+	uint64_t sum = __builtin_bswap16(IPPROTO_UDP) + __builtin_bswap16((uint16_t)udp_length);
+
+	return checksum_add(sum, addresses, bytes);
+}
+
+/* ------------------------------------------------------------------------------------------------ */
+
+static enum verdict parse_ipv4(struct frame *frame, uint32_t left, struct request *rq,
+			       uint32_t *udp_room)
+{
+	const uint8_t *ip = frame->ip;
+	uint32_t total;
+
+	if (left < FRAME_IPV4_BYTES + FRAME_UDP_BYTES || ip[0] != IPV4_VERSION_IHL)
+		return VERDICT_bad_frame;
+	total = load_be16(ip + 2);
+	if (total > left || total < FRAME_IPV4_BYTES + FRAME_UDP_BYTES || ip[9] != IPPROTO_UDP ||
+	    load_be16(ip + 6) & IPV4_FRAGMENT_MASK)
+		return VERDICT_bad_frame;
+	if (checksum_fold(checksum_add(0, ip, FRAME_IPV4_BYTES)) != 0xffff)
+		return VERDICT_ip_checksum;
+	rq->source = ip + 12;
+	rq->ip_version = 4;
+	frame->udp = frame->ip + FRAME_IPV4_BYTES;
+	*udp_room = total - FRAME_IPV4_BYTES;
+	return VERDICT_redirected;
+}
+
+static enum verdict parse_ipv6(struct frame *frame, uint32_t left, struct request *rq,
+			       uint32_t *udp_room)
+{
+	const uint8_t *ip = frame->ip;
+	uint32_t payload;
+
+	if (left < FRAME_IPV6_BYTES + FRAME_UDP_BYTES || ip[0] >> 4 != 6)
+		return VERDICT_bad_frame;
+	payload = load_be16(ip + 4);
+	if (payload > left - FRAME_IPV6_BYTES || payload < FRAME_UDP_BYTES || ip[6] != IPPROTO_UDP)
+		return VERDICT_bad_frame;
+	rq->source = ip + 8;
+	rq->ip_version = 6;
+	frame->udp = frame->ip + FRAME_IPV6_BYTES;
+	*udp_room = payload;
+	return VERDICT_redirected;
+}
+
+/*
+ * UDP checksum: zero is allowed over IPv4 only (RFC 8200 section 8.1). A sum equal to the bare
+ * pseudo header's is a frame from this very machine whose checksum was left to hardware that is not
+ * there (CHECKSUM_PARTIAL over veth or virtio).
+ */
+static enum verdict verify_udp(struct frame *frame, const struct request *rq, uint32_t udp_length)
+{
+	uint32_t bytes = rq->ip_version == 4 ? 8 : 32;
+	uint64_t pseudo = pseudo_sum(rq->source, bytes, udp_length);
+	uint16_t check;
+
+	memcpy(&check, frame->udp + 6, sizeof check);
+	if (check == 0)
+		return rq->ip_version == 4 ? VERDICT_redirected : VERDICT_udp_checksum;
+	if (checksum_fold(checksum_add(pseudo, frame->udp, udp_length)) == 0xffff)
+		return VERDICT_redirected;
+	if (check != checksum_fold(pseudo))
+		return VERDICT_udp_checksum;
+	frame->csum_partial = true;
+	return VERDICT_redirected;
+}
+
+static uint8_t service_of(const struct snapshot *snap, uint16_t port)
+{
+	for (uint8_t service = 1; service < SERVICE_COUNT; service++)
+		if (snap->port[service] == port)
+			return service;
+	return SERVICE_NONE;
+}
+
+enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
+			 struct frame *frame, struct request *rq)
+{
+	uint32_t at = FRAME_ETH_BYTES, udp_length = 0;
+	enum verdict verdict;
+	uint16_t type;
+
+	if (length < FRAME_ETH_BYTES || length > room)
+		return VERDICT_bad_frame;
+	type = load_be16(data + 12);
+	while ((type == ETH_P_8021Q || type == ETH_P_8021AD) && at < FRAME_ETH_BYTES + 2 * FRAME_TAG_BYTES &&
+	       at + FRAME_TAG_BYTES <= length) {
+		type = load_be16(data + at + 2);
+		at += FRAME_TAG_BYTES;
+	}
+	frame->data = data;
+	frame->ip = data + at;
+	frame->csum_partial = false;
+	if (type == ETH_P_IP)
+		verdict = parse_ipv4(frame, length - at, rq, &udp_length);
+	else if (type == ETH_P_IPV6)
+		verdict = parse_ipv6(frame, length - at, rq, &udp_length);
+	else
+		return VERDICT_bad_frame;
+	if (verdict != VERDICT_redirected)
+		return verdict;
+	if (load_be16(frame->udp + 4) != udp_length)
+		return VERDICT_bad_frame;
+	verdict = verify_udp(frame, rq, udp_length);
+	if (verdict != VERDICT_redirected)
+		return verdict;
+
+	rq->source_port = load_be16(frame->udp);
+	rq->payload = frame->udp + FRAME_UDP_BYTES;
+	rq->length = udp_length - FRAME_UDP_BYTES;
+	rq->room = room - (uint32_t)(rq->payload - data);
+	rq->service = service_of(snap, load_be16(frame->udp + 2));
+	return answer_forged(snap, rq) ? VERDICT_source_address : VERDICT_redirected;
+}
+
+/* ------------------------------------------------------------------------------------------------ */
+
+static void swap_bytes(uint8_t *a, uint8_t *b, uint32_t n)
+{
+	uint8_t kept[16];
+
+	memcpy(kept, a, n);
+	memcpy(a, b, n);
+	memcpy(b, kept, n);
+}
+
+static void turn_ipv4(uint8_t *ip, uint32_t udp_length)
+{
+	uint16_t check;
+
+	swap_bytes(ip + 12, ip + 16, 4);
+	ip[0] = IPV4_VERSION_IHL;
+	ip[1] = 0;
+	store_be16(ip + 2, (uint16_t)(FRAME_IPV4_BYTES + udp_length));
+	/* RFC 6864: an atomic datagram's ID carries nothing. */
+	store_be16(ip + 4, 0);
+	store_be16(ip + 6, IPV4_DONT_FRAGMENT);
+	ip[8] = FRAME_TTL;
+	ip[9] = IPPROTO_UDP;
+	store_be16(ip + 10, 0);
+	check = (uint16_t)~checksum_fold(checksum_add(0, ip, FRAME_IPV4_BYTES));
+	memcpy(ip + 10, &check, sizeof check);
+}
+
+static void turn_ipv6(uint8_t *ip, uint32_t udp_length)
+{
+	swap_bytes(ip + 8, ip + 24, 16);
+	/* Version 6, traffic class and flow label 0. */
+	store_be32(ip, 6u << 28);
+	store_be16(ip + 4, (uint16_t)udp_length);
+	ip[6] = IPPROTO_UDP;
+	ip[7] = FRAME_TTL;
+}
+
+uint32_t frame_turn(struct frame *frame, const struct request *rq)
+{
+	uint32_t udp_length = FRAME_UDP_BYTES + rq->length;
+	uint64_t sum;
+	uint16_t check;
+
+	swap_bytes(frame->data, frame->data + 6, 6);
+	if (rq->ip_version == 4) {
+		turn_ipv4(frame->ip, udp_length);
+		sum = pseudo_sum(frame->ip + 12, 8, udp_length);
+	} else {
+		turn_ipv6(frame->ip, udp_length);
+		sum = pseudo_sum(frame->ip + 8, 32, udp_length);
+	}
+	swap_bytes(frame->udp, frame->udp + 2, 2);
+	store_be16(frame->udp + 4, (uint16_t)udp_length);
+	store_be16(frame->udp + 6, 0);
+	check = checksum_udp(checksum_add(sum, frame->udp, udp_length));
+	memcpy(frame->udp + 6, &check, sizeof check);
+	return (uint32_t)(frame->udp - frame->data) + udp_length;
+}

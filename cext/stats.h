@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one answering thread counts. Only that thread writes, with plain stores; the control plane
+ * reads whenever it likes (aligned 64-bit loads do not tear) and never resets.
+ */
+#ifndef XDPKIT_STATS_H
+#define XDPKIT_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/types.h>
+
+#include "steer.h"
+
+enum verdict_kind { KIND_TAKE, KIND_PASS, KIND_ANSWER, KIND_DROP };
+
+struct stats {
+	_Alignas(64) uint64_t verdict[VERDICT_COUNT];
+	uint64_t csum_partial; /* accepted UDP checksums that were the bare pseudo-header sum */
+	uint64_t stamp_xdp;    /* NTP receive times from the XDP program */
+	uint64_t stamp_kernel; /* from SO_TIMESTAMPNS */
+	uint64_t stamp_clock;  /* from this thread's own clock read */
+	uint64_t batches;      /* receive batches that were not empty */
+	uint64_t kicks;        /* system calls that made the kernel transmit */
+	uint64_t waits;        /* times the thread blocked for lack of work */
+	uint64_t heartbeat;    /* turns of the loop, at least one a second */
+};
+
+/* An answer the sender must get, as against a silent end. */
+static inline bool verdict_answers(enum verdict v)
+{
+	return v >= VERDICT_echo_answered && v < VERDICT_bad_frame;
+}
+
+#endif

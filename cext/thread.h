@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Threads that Python does not know of: no GIL, no signals, a name for top(1), perhaps a CPU.
+ */
+#ifndef XDPKIT_THREAD_H
+#define XDPKIT_THREAD_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct thread {
+	pthread_t id;
+	int cpu;             /* pinned there; -1 = anywhere */
+	int tid;             /* as in /proc/PID/task; set by the thread */
+	char name[16];       /* 15 characters at most: pthread_setname_np(3) */
+	int wake_fd;         /* eventfd, readable once the thread shall end */
+	uint32_t stop, done; /* atomic booleans: asked to end; has ended */
+};
+
+/* Starts `entry(argument)` with every signal blocked; returns 0 or an errno. */
+static inline int thread_spawn(struct thread *thread, void *(*entry)(void *), void *argument)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&thread->id, NULL, entry, argument);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+/* First thing in the new thread. A CPU that is not ours to use is no error: it then floats. */
+static inline void thread_settle(struct thread *thread)
+{
+	cpu_set_t set;
+
+	thread->tid = (int)syscall(SYS_gettid);
+	pthread_setname_np(pthread_self(), thread->name);
+	if (thread->cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(thread->cpu, &set);
+	pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+static inline int thread_stopping(const struct thread *thread)
+{
+	return (int)__atomic_load_n(&thread->stop, __ATOMIC_ACQUIRE);
+}
+
+/* Last thing in the thread. */
+static inline void thread_end(struct thread *thread)
+{
+	__atomic_store_n(&thread->done, 1, __ATOMIC_RELEASE);
+}
+
+/* Asks it to end, from another thread. */
+static inline void thread_stop(struct thread *thread)
+{
+	uint64_t one = 1;
+
+	__atomic_store_n(&thread->stop, 1, __ATOMIC_RELEASE);
+	if (thread->wake_fd >= 0 && write(thread->wake_fd, &one, sizeof one) < 0)
+		return; /* the counter is full: it is readable already */
+}
+
+static inline int thread_done(const struct thread *thread)
+{
+	return (int)__atomic_load_n(&thread->done, __ATOMIC_ACQUIRE);
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one AF_XDP loop owns while it runs. Written by its thread alone; the control plane reads
+ * `stats`.
+ */
+#ifndef XDPKIT_WORKER_H
+#define XDPKIT_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "answer.h"
+#include "frame.h"
+#include "ntp.h"
+#include "qsbr.h"
+#include "stats.h"
+#include "thread.h"
+#include "xsk.h"
+
+/* Frames a turn takes at most: af_xdp.rst's and Knot's order of magnitude; one kick's budget. */
+#define WORKER_BATCH 64
+
+/* A blocked worker wakes this often: its heartbeat, and what bounds a publisher's wait. */
+#define WORKER_WAIT_MS 1000
+
+/* How soon frames that the kernel left on the TX ring are kicked again. */
+#define WORKER_FLUSH_MS 1
+
+/* A receive stamp older than this, or from the future, is not believed. */
+#define WORKER_STAMP_MAX_NS 1000000000ll
+
+/* The clocks of one batch, read back to back. */
+struct batch_clock {
+	uint64_t utc_ns;        /* CLOCK_REALTIME */
+	uint64_t tai_ns;        /* CLOCK_TAI */
+	int64_t tai_offset_s;   /* whole seconds TAI is ahead of UTC */
+	bool trust_stamps;      /* the offset is the one of the batch before */
+};
+
+struct worker {
+	struct stats stats;
+	struct xsk *xsk;
+	struct qsbr *qsbr;
+	struct qsbr_reader *reader;
+	struct batch_clock clock;
+	uint32_t unstamped;                           /* NTP replies that wait for their transmit time */
+	struct frame stamp_frame[WORKER_BATCH];
+	uint8_t *stamp_payload[WORKER_BATCH];
+	struct thread thread;
+};
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * Reads both clocks. When chronyd sets the kernel's TAI offset (0 to 37 s at its first sync) stamps
+ * taken before and after do not compare: for that batch the loop's own clock is the receive time.
+ */
+static inline void clock_read(struct batch_clock *clock)
+{
+	int64_t before = clock->tai_offset_s;
+
+	clock->tai_ns = clock_ns(CLOCK_TAI);
+	clock->utc_ns = clock_ns(CLOCK_REALTIME);
+	/* Rounded: the reads are some 20 ns apart, the offset is whole seconds. */
+	clock->tai_offset_s = ((int64_t)(clock->tai_ns - clock->utc_ns) + 500000000) / 1000000000;
+	clock->trust_stamps = clock->tai_offset_s == before;
+}
+
+/* Receive time of a frame in UTC: the XDP program's stamp in front of it, or the batch's clock. */
+static inline uint64_t clock_arrival(const struct batch_clock *clock, const uint8_t *frame,
+				     struct stats *stats)
+{
+	struct steer_meta meta;
+	int64_t age;
+
+	memcpy(&meta, frame - sizeof meta, sizeof meta);
+	age = (int64_t)(clock->tai_ns - meta.rx_tai_ns);
+	if (!clock->trust_stamps || age < 0 || age > WORKER_STAMP_MAX_NS) {
+		stats->stamp_clock++;
+		return clock->utc_ns;
+	}
+	stats->stamp_xdp++;
+	return meta.rx_tai_ns - (uint64_t)(clock->tai_offset_s * 1000000000);
+}
+
+#endif
