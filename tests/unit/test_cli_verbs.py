@@ -1,0 +1,138 @@
+"""What each verb does with its arguments and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from xdpkit import cli, control_client
+
+ECHO = '[interface]\nname = "eth1"\nqueues = [2, 3]\n[echo]\n'
+DNS = ECHO + '[ntp]\n[dns]\nzones = "."\n'
+ZONE = "@ 60 IN SOA . . 7 2 3 4 5\n@ 60 IN NS .\nwww 60 IN AAAA 2001:db8::7\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "xdpkit.toml"
+    path.write_text(DNS)
+    (tmp_path / "a.example.zone").write_text(ZONE)
+    return str(path)
+
+
+def module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> None:
+    """Put a module in the place of one that needs root, zones or a NIC."""
+    made = ModuleType(name)
+    vars(made).update(contents)
+    parent, _, last = name.rpartition(".")
+    monkeypatch.setitem(sys.modules, name, made)
+    monkeypatch.setattr(sys.modules[parent], last, made, raising=False)
+
+
+def test_run_and_demo_hand_on(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
+    module(monkeypatch, "xdpkit.daemon", run=lambda loaded: 40 + loaded.interface.queues[0])
+    assert cli.main(["run", "-c", config]) == 42
+    module(monkeypatch, "xdpkit.demo", main=lambda json, debug: 10 * json + debug)
+    assert cli.main(["demo", "--json", "--debug"]) == 11
+
+
+def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check", "-c", config, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["interface"], facts["queues"], facts["addresses"]) == ("eth1", [2, 3], [])
+    assert facts["services"]["ntp"] == {"port": 123, "source": "local", "stratum": 10}
+    assert facts["services"]["dns"]["zones"] == {"a.example": {"serial": 7, "names": 2}}
+    assert facts["services"]["echo"] == {"port": 7, "spin_ns": 0}
+    assert cli.main(["check", "-c", config]) == 0
+    out, err = capsys.readouterr()
+    assert "eth1, RX queues 2, 3" in out and "a.example  serial 7, 2 names" in out
+    assert err == ""
+
+
+def test_check_without_dns_compiles_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "echo.toml"
+    path.write_text(ECHO)
+    module(monkeypatch, "xdpkit.dns.store")
+    assert cli.main(["check", "-c", str(path)]) == 0
+    assert "echo       port 7" in capsys.readouterr().out
+    assert cli.main(["query", "a", "A", "-c", str(path)]) == 2
+    assert "[dns] is missing" in capsys.readouterr().err
+
+
+def test_a_broken_zone_is_named(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = Path(config).parent / "b.example.zone"
+    broken.write_text("@ 60 IN SOA . . 1 2 3 4 5\n@ 60 IN NS ns\nns 60 IN A 1.2.3\n")
+    for verb in (["check"], ["query", "www.b.example", "A"]):
+        assert cli.main([*verb, "-c", config]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and f"{broken}:3" in err and err.count("\n") == 1
+
+
+STATUS = {
+    "interface": "eth1",
+    "mode": "native",
+    "zerocopy": False,
+    "timestamps": "xdp",
+    "pid": 1,
+    "uptime_s": 1.5,
+    "queues": {"2": {"rx": 3, "tx": 2, "dropped": {"ntp_mode": 1}}},
+    "kernel": {"rx": 0, "tx": 0, "dropped": {}},
+    "steer": {},
+    "verdicts": {"ntp_answered": 2, "ntp_mode": 1},
+    "zones": {},
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What was asked of the control socket, instead of asking."""
+    requests: list[tuple[Any, ...]] = []
+    replies = {"status": STATUS, "reload": {"zones": {"a.example": {"serial": 8, "names": 2}}}}
+
+    def request(ifname: str | None, verb: str, **limits: float) -> dict[str, Any]:
+        requests.append((ifname, verb))
+        return replies[verb]
+
+    monkeypatch.setattr(control_client, "request", request)
+    return requests
+
+
+def test_status(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: list[tuple[Any, ...]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["status", "eth1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == STATUS
+    verdicts = (SimpleNamespace(name="ntp_mode", kind="drop", text="not a request"),)
+    module(monkeypatch, "xdpkit.cext._stats", VERDICTS=verdicts)
+    assert cli.main(["status"]) == 0
+    out = capsys.readouterr().out
+    assert "eth1: native mode, copy" in out and "not a request" in out and "ntp_mode 1" in out
+    assert asked == [("eth1", "status"), (None, "status")]
+
+
+def test_reload(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["reload"]) == 0
+    assert capsys.readouterr().out == "reloaded\n  a.example  serial 8, 2 names\n"
+    assert cli.main(["reload", "eth1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["zones"]["a.example"]["serial"] == 8
+    assert asked == [(None, "reload"), ("eth1", "reload")]
+
+
+def test_query(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["query", "www.A.example", "AAAA", "--json", "-c", config]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rcode"], found["zone"], found["client"]) == ("NOERROR", "a.example", "192.0.2.1")
+    assert found["answer"] == ["www.A.example. 60 IN AAAA 2001:db8::7"]
+    assert cli.main(["query", "www.a.example", "MX", "--client", "2001:db8::2", "-c", config]) == 0
+    assert "from 2001:db8::2: NOERROR" in capsys.readouterr().out
+    assert cli.main(["query", "www.a.example", "NOTYPE", "-c", config]) == 2
+    assert "NOTYPE" in capsys.readouterr().err

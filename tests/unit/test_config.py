@@ -1,0 +1,237 @@
+"""The configuration file: what it gives, and file:line:column, key and fix for what is wrong."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xdpkit.config import Config, DnsConfig, EchoConfig, NtpConfig, ServedAddress, load
+from xdpkit.errors import ConfigError
+from xdpkit.toml_place import place
+
+INTERFACE = '[interface]\nname = "eth1"\nqueues = [2]\n'
+
+
+def write(directory: Path, text: str | bytes) -> Path:
+    path = directory / "xdpkit.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def refusal(path: Path) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith(f"{path}:")
+    return caught.value
+
+
+def test_defaults(tmp_path: Path) -> None:
+    (tmp_path / "zones").mkdir()
+    path = write(tmp_path, INTERFACE + '[ntp]\n[dns]\nzones = "zones"\n[echo]\n')
+    config = load(path)
+    assert config.path == path
+    assert (config.interface.name, config.interface.queues) == ("eth1", (2,))
+    assert (config.interface.steering, config.interface.mode) == ("auto", "auto")
+    assert config.interface.addresses == ()
+    assert config.interface.slow_path is True
+    assert config.ntp == NtpConfig(source="local", stratum=10, port=123)
+    assert config.dns == DnsConfig(zones=tmp_path / "zones", max_udp=1232, port=53)
+    assert config.echo == EchoConfig(port=7, spin_ns=0)
+    assert config.ports() == {"ntp": 123, "dns": 53, "echo": 7}
+
+
+def test_every_key(tmp_path: Path) -> None:
+    zones = tmp_path / "elsewhere"
+    zones.mkdir()
+    text = f"""\
+[interface]
+name = "enp1s0f0"
+queues = [0, 255, 7]
+steering = "none"
+mode = "copy"
+addresses = ["192.0.2.1", "2001:db8::1@100", "192.0.2.1@100.7"]
+slow_path = false
+[ntp]
+source = "local"
+stratum = 15
+port = 1123
+[dns]
+zones = "{zones}"
+max_udp = 512
+port = 65535
+[echo]
+port = 1
+spin_ns = 10_000_000
+"""
+    config = load(write(tmp_path, text))
+    assert config.interface.queues == (0, 255, 7)
+    assert config.interface.addresses == (
+        ServedAddress(ip_address("192.0.2.1")),
+        ServedAddress(ip_address("2001:db8::1"), 100),
+        ServedAddress(ip_address("192.0.2.1"), 100, 7),
+    )
+    assert config.interface.slow_path is False
+    assert config.ntp == NtpConfig(stratum=15, port=1123)
+    assert config.dns == DnsConfig(zones=zones, max_udp=512, port=65535)
+    assert config.echo == EchoConfig(port=1, spin_ns=10_000_000)
+
+
+def test_a_service_without_table_is_off(tmp_path: Path) -> None:
+    config = load(write(tmp_path, INTERFACE + "[echo]\r\nport = 9\r\n"))
+    assert (config.ntp, config.dns, config.echo) == (None, None, EchoConfig(port=9))
+
+
+def test_inline_tables_and_dotted_keys(tmp_path: Path) -> None:
+    text = 'interface = { name = "eth1", queues = [\n  2, # here\n] }\nntp.stratum = 3\n'
+    assert load(write(tmp_path, text)).ntp == NtpConfig(stratum=3)
+
+
+# "§" marks what line and column must point at; a "|" parts what the message must hold.
+REFUSED = [
+    # Tables and keys.
+    (INTERFACE + "[§ntpp]\n", 'unknown table "ntpp": did you mean "ntp"?'),
+    (INTERFACE + "[ntp]\n[§wireguard.peer]\n", '"wireguard": valid: interface, ntp, dns, echo'),
+    ('§name = "eth1"\n', "name belongs under [interface]"),
+    (INTERFACE + "[ntp]\n[interface.§peer]\n", 'unknown key "peer" in [interface]'),
+    (
+        '[interface]\nname = "a"\n§quues = [2]\n[ntp]',
+        '"quues" in [interface]: |"queues"?',
+    ),
+    (
+        INTERFACE + "[ntp]\n§Stratum = 1\n",
+        'unknown key "Stratum" in [ntp]: |"stratum"?',
+    ),
+    (INTERFACE + "[ntp]\nport=1\n§xyzzy = 1\n", "valid: source, stratum, port"),
+    (INTERFACE + '[ntp]\n§"a key" = 1\n', 'unknown key "a key" in [ntp]'),
+    (INTERFACE + "[[§ntp]]\n[[ntp]]\n", "ntp is a table: write [ntp] once"),
+    ("§interface = 1\n", "interface is a table: write [interface]"),
+    ('interface = {name="e", queues=[1], §mod="copy"}\n[ntp]', 'did you mean "mode"?'),
+    # What is missing.
+    ("[§interface]\nqueues = [2]\n[ntp]\n", "[interface] needs name|for example"),
+    ('[ntp]\n[§interface]\nname = "eth1"\n', "[interface] needs queues|[2]"),
+    (INTERFACE + "[§dns]\n", "[dns] needs zones"),
+    # Types.
+    ("[interface]\nname = §7\nqueues = [2]\n[ntp]", "name: a string is needed, 7 is an integer"),
+    ('[interface]\nname = "e"\nqueues = §2\n[ntp]', "queues: an array is needed"),
+    ('[interface]\nname = "e"\nqueues = [2, §"3"]\n[ntp]', 'queues: an integer is needed, "3"'),
+    ('[interface]\nname = "e"\nqueues = [2, §true]\n[ntp]', "true is a boolean"),
+    (INTERFACE + "slow_path = §1\n[ntp]", "slow_path: a boolean is needed"),
+    (INTERFACE + '[ntp]\nsource = §["local"]\n', "source: a string is needed"),
+    (INTERFACE + "[ntp]\nstratum = §1.5\n", "stratum: an integer is needed, 1.5 is a float"),
+    (INTERFACE + "[ntp]\nport = §1979-05-27 07:32:00\n", "port: an integer is needed|a date"),
+    (INTERFACE + "addresses = [§{a = 1}]\n[ntp]", "addresses: a string is needed|is a table"),
+    # Ranges and words.
+    ('[interface]\nname = "e"\nqueues = §[]\n[ntp]', "at least one RX queue"),
+    ('[interface]\nname = "e"\nqueues = [\n 0, # 256\n §256]\n[ntp]', "256 is not within 0..255"),
+    ('[interface]\nname = "e"\nqueues = [1, 2, §1]\n[ntp]', "1 is there twice"),
+    (INTERFACE + "[ntp]\nstratum = §0\n", "0 is not within 1..15"),
+    (INTERFACE + "[ntp]\nstratum = §16\n", "16 is not within 1..15"),
+    (INTERFACE + "[ntp]\nport = §0\n", "within 1..65535"),
+    (INTERFACE + "[ntp]\nport = §65536\n", "within 1..65535"),
+    (INTERFACE + "[echo]\nspin_ns = §10_000_001\n", "within 0..10000000"),
+    (INTERFACE + "[echo]\nspin_ns = §-1\n", "within 0..10000000"),
+    (INTERFACE + '[dns]\nzones = "."\nmax_udp = §1233', "1233 is not within 512..1232"),
+    (INTERFACE + '[dns]\nzones = "."\nmax_udp = §511', "511 is not within 512..1232"),
+    (INTERFACE + '[dns]\nzones = §"nowhere"\n', "zones: no directory |/nowhere"),
+    (INTERFACE + '[dns]\nzones = §""\n', "zones: no directory"),
+    (INTERFACE + 'mode = §"native"\n[ntp]', 'unknown value "native"|valid: auto, zerocopy'),
+    (INTERFACE + 'mode = §"zero-copy"\n[ntp]', 'did you mean "zerocopy"?'),
+    (INTERFACE + 'steering = §"ntuple"\n[ntp]', 'not available in this version: write "auto" or'),
+    (INTERFACE + 'steering = §"rss"\n[ntp]', "not available in this version"),
+    (INTERFACE + 'steering = §"atuo"\n[ntp]', 'unknown value "atuo": did you mean "auto"?'),
+    (INTERFACE + '[ntp]\nsource = §"kernel"\n', 'not available in this version: write "local"'),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:123"\n', "not available in this version"),
+    # Interface names.
+    ('[interface]\nname = §""\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    (
+        '[interface]\nname = §"a234567890123456"\nqueues = [2]\n[ntp]',
+        "not the name of an interface",
+    ),
+    ('[interface]\nname = §"a b"\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    ('[interface]\nname = §"a/b"\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    ('[interface]\nname = §"\\u0000"\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    ('[interface]\nname = §"."\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    # Addresses.
+    (INTERFACE + 'addresses = ["::2", §"192.0.2.300"]\n[ntp]', "not an IPv4 or IPv6 address"),
+    (INTERFACE + 'addresses = [§"192.0.2.0/24"]\n[ntp]', "without prefix length"),
+    (INTERFACE + 'addresses = [§"fe80::1%eth1"]\n[ntp]', "without prefix length or scope"),
+    (INTERFACE + 'addresses = [§"ff02::1"]\n[ntp]', "not a unicast address"),
+    (INTERFACE + 'addresses = [§"0.0.0.0"]\n[ntp]', "not a unicast address"),
+    (INTERFACE + 'addresses = [§"255.255.255.255"]\n[ntp]', "not a unicast address"),
+    (INTERFACE + 'addresses = [§"::1"]\n[ntp]', "loopback"),
+    (INTERFACE + 'addresses = [§"::ffff:192.0.2.1"]\n[ntp]', "write the IPv4 address: 192.0.2.1"),
+    (INTERFACE + 'addresses = [§"192.0.2.1@0"]\n[ntp]', "VLAN 0 is not within 1..4094"),
+    (INTERFACE + 'addresses = [§"192.0.2.1@7.4095"]\n[ntp]', "VLAN 4095 is not within"),
+    (INTERFACE + 'addresses = [§"192.0.2.1@1.2.3"]\n[ntp]', "VLAN or OUTER.INNER"),
+    (INTERFACE + 'addresses = [§"192.0.2.1@"]\n[ntp]', "VLAN or OUTER.INNER"),
+    (INTERFACE + 'addresses = ["::2@5", §"0::2@5"]\n[ntp]', "twice"),
+    # Services among each other.
+    (INTERFACE + "[ntp]\nport = §7\n[echo]\n", "[ntp] and [echo] both use 7"),
+    (INTERFACE + "[ntp]\n[echo]\nport = §123\n", "[ntp] and [echo] both use 123"),
+    (INTERFACE + '[ntp]\nport = 9\n[dns]\nzones = "."\nport = §9\n', "[ntp] and [dns] both use 9"),
+    # Not TOML: tomllib's own words.
+    (INTERFACE + "[ntp]\nport = §=\n", "Invalid value"),
+    (INTERFACE + "[ntp]\n[ntp§]\n", "Cannot declare"),
+    (INTERFACE + '[ntp]\nsource = "local§', "Unterminated string"),
+]
+
+
+@pytest.mark.parametrize(("marked", "words"), REFUSED)
+def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
+    offset = marked.index("§")
+    path = write(tmp_path, marked.replace("§", ""))
+    error = refusal(path)
+    assert (error.line, error.column) == place(marked, offset), str(error)
+    assert str(error).startswith(f"{path}:{error.line}:{error.column}: ")
+    for part in words.split("|"):
+        assert part in error.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "[interface] is missing"),
+        ("[ntp]\n", "[interface] is missing"),
+        (INTERFACE, "no service is on: write at least one of [ntp], [dns], [echo]"),
+        (INTERFACE + "[ntp]\nport = " + "9" * 5000, "cannot be read as TOML"),
+        ("x = " + "[" * 100_000, "cannot be read as TOML"),
+        ("#" * (2 << 20), "larger than"),
+    ],
+)
+def test_refused_as_a_whole(tmp_path: Path, text: str, words: str) -> None:
+    error = refusal(write(tmp_path, text))
+    assert error.line is None
+    assert words in error.reason
+
+
+def test_not_utf8(tmp_path: Path) -> None:
+    error = refusal(write(tmp_path, "# für\n".encode() + b"# ok f\xfcr\n"))
+    assert (error.line, error.column) == (2, 7)
+    assert "not UTF-8: byte 0xfc" in error.reason
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path / "none.toml").reason
+    assert "Is a directory" in refusal(tmp_path).reason
+    assert "Not a directory" in refusal(write(tmp_path, "") / "x.toml").reason
+
+
+@given(st.data())
+def test_a_damaged_file_gives_a_configuration_or_a_config_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    text = INTERFACE + 'addresses = ["192.0.2.1@5"]\n[ntp]\nport = 1\n[dns]\nzones = "."\n[echo]\n'
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 6)))
+    junk = data.draw(st.text(st.sampled_from("[]{}\"'=.,#\\\n x1é"), max_size=4) | st.text())
+    path = write(tmp_path_factory.getbasetemp(), (text[:start] + junk + text[end:]).encode())
+    try:
+        assert isinstance(load(path), Config)
+    except ConfigError as error:
+        assert "\n" not in str(error)

@@ -1,0 +1,133 @@
+"""The status document over generated counters, and its tables."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from xdpkit.status import Counters, Obtained, document
+from xdpkit.status_view import parts
+
+
+class Verdict(NamedTuple):
+    name: str
+    kind: str
+    text: str
+
+
+@dataclass
+class Zone:
+    serial: int
+    names: int
+
+
+VERDICTS = (
+    Verdict("redirected", "take", "request for us"),
+    Verdict("not_ip", "pass", "neither IPv4 nor IPv6"),
+    Verdict("not_udp", "pass", "another transport"),
+    Verdict("ntp_answered", "answer", "NTP: time given"),
+    Verdict("dns_refused", "answer", "DNS: REFUSED"),
+    Verdict("ntp_mode", "drop", "not the mode of a request"),
+    Verdict("udp_checksum", "drop", "UDP checksum is wrong"),
+)
+KINDS = {verdict.name: verdict.kind for verdict in VERDICTS}
+OBTAINED = Obtained("eth1", "native", False, "xdp", 4711, 3723.45678)
+
+
+def test_the_document() -> None:
+    counters = Counters(
+        workers={2: [0, 0, 0, 10, 3, 0, 1]},
+        steer={2: [14, 1, 0], 0: [0, 7, 2, 0, 0, 0, 0, 0, 0]},
+        kernel=[0, 0, 0, 5, 0, 2, 0],
+    )
+    made = document(VERDICTS, OBTAINED, counters, {"example.com": Zone(2024010101, 12)})
+    assert made == {
+        "interface": "eth1",
+        "mode": "native",
+        "zerocopy": False,
+        "timestamps": "xdp",
+        "pid": 4711,
+        "uptime_s": 3723.457,
+        "queues": {"2": {"rx": 14, "tx": 13, "dropped": {"udp_checksum": 1}}},
+        "kernel": {"rx": 7, "tx": 5, "dropped": {"ntp_mode": 2}},
+        "steer": {"0": {"not_ip": 7, "not_udp": 2}, "2": {"redirected": 14, "not_ip": 1}},
+        "verdicts": {
+            "redirected": 14,
+            "not_ip": 8,
+            "not_udp": 2,
+            "ntp_answered": 15,
+            "dns_refused": 3,
+            "ntp_mode": 2,
+            "udp_checksum": 1,
+        },
+        "zones": {"example.com": {"serial": 2024010101, "names": 12}},
+    }
+    assert json.loads(json.dumps(made)) == made
+
+
+def test_nothing_counted_yet() -> None:
+    made = document(VERDICTS, OBTAINED, Counters(workers={10: [0] * 7, 9: []}))
+    assert list(made["queues"]) == ["9", "10"]
+    assert made["queues"]["9"] == made["kernel"] == {"rx": 0, "tx": 0, "dropped": {}}
+    assert made["verdicts"] == dict.fromkeys(KINDS, 0)
+    assert made["zones"] == {}
+
+
+COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=len(VERDICTS) + 3)
+BY_QUEUE = st.dictionaries(st.integers(0, 255), COUNTS, max_size=4)
+
+
+@given(BY_QUEUE, BY_QUEUE, COUNTS)
+def test_every_packet_is_accounted_for(
+    workers: Mapping[int, Sequence[int]], steer: Mapping[int, Sequence[int]], kernel: Sequence[int]
+) -> None:
+    made = document(VERDICTS, OBTAINED, Counters(workers, steer, kernel))
+    arrays = [*workers.values(), *steer.values(), kernel]
+    assert sum(made["verdicts"].values()) == sum(sum(a[: len(VERDICTS)]) for a in arrays)
+    sides = [*made["queues"].values(), made["kernel"]]
+    for side in sides:
+        assert side["rx"] == side["tx"] + sum(side["dropped"].values())
+        assert all(KINDS[name] == "drop" and n > 0 for name, n in side["dropped"].items())
+    assert set(made["queues"]) == {str(queue) for queue in workers}
+    assert set(made["steer"]) == {str(queue) for queue in steer}
+    assert shown(made)
+
+
+def shown(made: dict[str, object]) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    for part in parts(made, VERDICTS):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_tables() -> None:
+    counters = Counters(
+        workers={2: [0, 0, 0, 1_000_000, 3, 2, 1]},
+        steer={2: [1_000_006, 1], 0: [0, 7]},
+        kernel=[0, 0, 0, 5],
+    )
+    text = shown(document(VERDICTS, OBTAINED, counters, {"[red]x": Zone(1, 12)}))
+    rows = [line.split() for line in text.splitlines()]
+    assert "eth1: native mode, copy, timestamps xdp, pid 4711, up 1:02:03" in text
+    assert ["queue", "taken", "passed", "received", "answered", "dropped", "why"] in rows
+    assert ["0", "0", "7"] in rows
+    wanted = "2 1,000,006 1 1,000,006 1,000,003 3 ntp_mode 2, udp_checksum 1"
+    assert wanted.split() in rows
+    assert ["kernel", "5", "5", "0"] in rows
+    assert ["ntp_answered", "1,000,005", "NTP:", "time", "given"] in rows
+    assert "not_udp" not in text
+    assert ["[red]x", "1", "12"] in rows
+
+
+def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    made["verdicts"] = {"unheard_of": 3}
+    assert ["unheard_of", "3"] in [line.split() for line in shown(made).splitlines()]

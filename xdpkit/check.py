@@ -1,0 +1,105 @@
+"""``xdpkit check``: what a configuration would serve, as facts and as lines to read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from xdpkit.config import Config, DnsConfig
+
+if TYPE_CHECKING:
+    from xdpkit.dns.store import Progress
+
+# To the start of the terminal's line, and clear it.
+_CLEAR = "\r\x1b[K"
+
+
+def facts(config: Config) -> dict[str, Any]:
+    """Compile the zones and say what would be served.
+
+    Raises ZoneError for a zone file that is wrong.
+    """
+    interface = config.interface
+    services: dict[str, dict[str, Any]] = {}
+    if config.ntp is not None:
+        ntp = config.ntp
+        services["ntp"] = {"port": ntp.port, "source": ntp.source, "stratum": ntp.stratum}
+    if config.dns is not None:
+        services["dns"] = _dns_facts(config.dns)
+    if config.echo is not None:
+        services["echo"] = {"port": config.echo.port, "spin_ns": config.echo.spin_ns}
+    return {
+        "config": str(config.path),
+        "interface": interface.name,
+        "queues": list(interface.queues),
+        "steering": interface.steering,
+        "mode": interface.mode,
+        "addresses": [str(address) for address in interface.addresses],
+        "slow_path": interface.slow_path,
+        "services": services,
+    }
+
+
+def _dns_facts(dns: DnsConfig) -> dict[str, Any]:
+    import anyio
+
+    from xdpkit.dns.store import compile_zones
+
+    try:
+        arena = anyio.run(compile_zones, dns.zones, _show_progress)
+    finally:
+        _on_terminal(_CLEAR)
+    with arena:
+        return {
+            "port": dns.port,
+            "max_udp": dns.max_udp,
+            "directory": str(dns.zones),
+            "bytes": arena.size,
+            "zones": {
+                name: {"serial": zone.serial, "names": zone.names}
+                for name, zone in sorted(arena.zones.items())
+            },
+        }
+
+
+def _show_progress(progress: Progress) -> None:
+    _on_terminal(f"{_CLEAR}{progress.zone}: {progress.records:,} records")
+
+
+def _on_terminal(text: str) -> None:
+    """Write over the last line of standard error; nothing into a pipe or a file."""
+    if sys.stderr.isatty():
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+def lines(facts: Mapping[str, Any]) -> list[str]:
+    """The same facts for a person."""
+    queues = ", ".join(str(queue) for queue in facts["queues"])
+    addresses = ", ".join(facts["addresses"]) or "every address of the interface"
+    slow_path = "answered too" if facts["slow_path"] else "not answered"
+    written = [
+        f"{facts['config']}: can be served",
+        f"interface  {facts['interface']}, RX queues {queues}, mode {facts['mode']},"
+        f" steering {facts['steering']}",
+        f"addresses  {addresses}",
+        f"slow path  requests that reach us through the kernel are {slow_path}",
+    ]
+    services = facts["services"]
+    if ntp := services.get("ntp"):
+        source = f"source {ntp['source']}, stratum {ntp['stratum']}"
+        written.append(f"ntp        port {ntp['port']}, {source}")
+    if dns := services.get("dns"):
+        zones = f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes"
+        written.append(f"dns        port {dns['port']}, at most {dns['max_udp']} bytes, {zones}")
+        written += zone_lines(dns["zones"])
+    if echo := services.get("echo"):
+        written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
+    return written
+
+
+def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line for each zone, indented under what it belongs to."""
+    return [
+        f"  {name}  serial {zone['serial']}, {zone['names']} names" for name, zone in zones.items()
+    ]

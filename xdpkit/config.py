@@ -1,0 +1,223 @@
+"""The configuration file: what may stand in it and what it means.
+
+``load`` gives one frozen ``Config``, or one ConfigError that says file:line:column, the key and
+the fix. A table's presence turns its service on. Nothing here looks at the machine, apart from
+the files and directories that the configuration names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from xdpkit.address import ServedAddress, parse_address
+from xdpkit.errors import ConfigError
+from xdpkit.toml_read import Document, Table, nearest, shown
+
+__all__ = [
+    "Config",
+    "DnsConfig",
+    "EchoConfig",
+    "InterfaceConfig",
+    "NtpConfig",
+    "ServedAddress",
+    "load",
+]
+
+STEERING = ("auto", "none")
+STEERING_LATER = ("ntuple", "rss")
+MODES = ("auto", "zerocopy", "copy", "generic")
+
+# linux/if.h IFNAMSIZ, less the closing zero.
+_LONGEST_NAME = 15
+# ebpf/steer.h STEER_QUEUES.
+_QUEUES = 256
+# Below 1500 bytes of Ethernet and the IPv6 minimum of 1280 less headers, and a UMEM chunk holds it.
+_LARGEST_UDP = 1232
+
+
+@dataclass(frozen=True)
+class InterfaceConfig:
+    """[interface]: where packets come from; no ``addresses`` means all that the interface has."""
+
+    name: str
+    queues: tuple[int, ...]
+    steering: str = "auto"
+    mode: str = "auto"
+    addresses: tuple[ServedAddress, ...] = ()
+    slow_path: bool = True
+
+
+@dataclass(frozen=True)
+class NtpConfig:
+    """[ntp]: where the time comes from and how good it is said to be."""
+
+    source: str = "local"
+    stratum: int = 10
+    port: int = 123
+
+
+@dataclass(frozen=True)
+class DnsConfig:
+    """[dns]: the directory of master files, and the largest UDP answer."""
+
+    zones: Path
+    max_udp: int = _LARGEST_UDP
+    port: int = 53
+
+
+@dataclass(frozen=True)
+class EchoConfig:
+    """[echo]: the bare loop, and how long it is made to work on each packet."""
+
+    port: int = 7
+    spin_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """One configuration file; a service that is None is off."""
+
+    path: Path
+    interface: InterfaceConfig
+    ntp: NtpConfig | None = None
+    dns: DnsConfig | None = None
+    echo: EchoConfig | None = None
+
+    def ports(self) -> dict[str, int]:
+        """UDP port by service, of the services that are on."""
+        services = {"ntp": self.ntp, "dns": self.dns, "echo": self.echo}
+        return {name: service.port for name, service in services.items() if service is not None}
+
+
+_TABLES: dict[str, tuple[str, ...]] = {
+    name: tuple(field.name for field in fields(kind))
+    for name, kind in {
+        "interface": InterfaceConfig,
+        "ntp": NtpConfig,
+        "dns": DnsConfig,
+        "echo": EchoConfig,
+    }.items()
+}
+_SERVICES = ("ntp", "dns", "echo")
+
+
+def load(path: Path | str) -> Config:
+    """Read and check a configuration file; paths in it are relative to it.
+
+    Raises ConfigError for the first thing that is wrong.
+    """
+    document = Document(Path(path))
+    for name in document.data:
+        if name not in _TABLES:
+            raise _unknown_table(document, name)
+    interface = document.table("interface", _TABLES["interface"])
+    ntp, dns, echo = (document.table(name, _TABLES[name]) for name in _SERVICES)
+    if interface is None:
+        raise ConfigError(path, "[interface] is missing: write it, with name and queues")
+    config = Config(
+        path=document.path,
+        interface=_interface(interface),
+        ntp=None if ntp is None else _ntp(ntp),
+        dns=None if dns is None else _dns(dns),
+        echo=None if echo is None else _echo(echo),
+    )
+    _check_ports(document, config)
+    return config
+
+
+def _unknown_table(document: Document, name: str) -> ConfigError:
+    homes = [f"[{table}]" for table, keys in _TABLES.items() if name in keys]
+    if homes and not isinstance(document.data[name], dict):
+        reason = f"{name} belongs under {' or '.join(homes)}"
+    else:
+        reason = f"unknown table {shown(name)}: {nearest(name, _TABLES)}"
+    return document.error((name,), reason, at_key=True)
+
+
+def _check_ports(document: Document, config: Config) -> None:
+    users: dict[int, str] = {}
+    for name, port in config.ports().items():
+        first = users.setdefault(port, name)
+        if first != name:
+            # Of the two, the one whose port was written.
+            at = next(((n, "port") for n in (name, first) if "port" in document.data[n]), (name,))
+            reason = f"port: [{first}] and [{name}] both use {port}: give one of them another"
+            raise document.error(at, reason)
+    if not users:
+        names = ", ".join(f"[{name}]" for name in _SERVICES)
+        raise ConfigError(config.path, f"no service is on: write at least one of {names}")
+
+
+def _interface(table: Table) -> InterfaceConfig:
+    table.require("name", '"eth1"')
+    table.require("queues", "[2]")
+    queues = table.integers("queues", 0, _QUEUES - 1)
+    if not queues:
+        raise table.error("queues", "name at least one RX queue, for example [2]")
+    return InterfaceConfig(
+        name=_interface_name(table),
+        queues=queues,
+        steering=table.choice("steering", InterfaceConfig.steering, STEERING, STEERING_LATER),
+        mode=table.choice("mode", InterfaceConfig.mode, MODES, ()),
+        addresses=_addresses(table),
+        slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
+    )
+
+
+def _interface_name(table: Table) -> str:
+    """The kernel's own rule (net/core/dev.c, dev_valid_name), less what cannot be printed."""
+    name = table.string("name")
+    if not name or name in (".", "..") or len(name.encode()) > _LONGEST_NAME:
+        raise table.error("name", f"{shown(name)} is not the name of an interface: see ip link")
+    if not name.isprintable() or any(c in "/:" or c.isspace() for c in name):
+        raise table.error("name", f"{shown(name)} is not the name of an interface: see ip link")
+    return name
+
+
+def _addresses(table: Table) -> tuple[ServedAddress, ...]:
+    served: list[ServedAddress] = []
+    for index, text in enumerate(table.strings("addresses")):
+        try:
+            address = parse_address(text)
+        except ValueError as error:
+            raise table.error(("addresses", index), f"{shown(text)}: {error}") from error
+        if address in served:
+            raise table.error(("addresses", index), f"{shown(text)} is there twice")
+        served.append(address)
+    return tuple(served)
+
+
+def _ntp(table: Table) -> NtpConfig:
+    source = table.string("source", NtpConfig.source)
+    if source != "local":
+        reason = f'{shown(source)} is not available in this version: write "local"'
+        raise table.error("source", reason)
+    return NtpConfig(
+        source=source,
+        stratum=table.integer("stratum", NtpConfig.stratum, 1, 15),
+        port=_port(table, NtpConfig.port),
+    )
+
+
+def _dns(table: Table) -> DnsConfig:
+    table.require("zones", '"zones"')
+    directory = table.document.path.parent / table.string("zones")
+    if not table.string("zones") or not directory.is_dir():
+        raise table.error("zones", f"no directory {directory}: make it, or name the right one")
+    return DnsConfig(
+        zones=directory,
+        max_udp=table.integer("max_udp", DnsConfig.max_udp, 512, _LARGEST_UDP),
+        port=_port(table, DnsConfig.port),
+    )
+
+
+def _echo(table: Table) -> EchoConfig:
+    return EchoConfig(
+        port=_port(table, EchoConfig.port),
+        spin_ns=table.integer("spin_ns", EchoConfig.spin_ns, 0, 10_000_000),
+    )
+
+
+def _port(table: Table, default: int) -> int:
+    return table.integer("port", default, 1, 65535)

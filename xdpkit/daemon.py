@@ -1,0 +1,184 @@
+"""``xdpkit run``: the services of one instance, put together, run until a signal, taken apart.
+
+Each service owns its state and has an owner that ends it: the control socket (also the lock between
+instances), the zone store, the publication of snapshots, the kernel door, the AF_XDP side, the
+watch on addresses, the watch on heartbeats.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import anyio
+from pyroute2 import AsyncIPRoute
+
+from xdpkit import bypass, status
+from xdpkit.bypass import Bypass
+from xdpkit.cext._stats import VERDICTS
+from xdpkit.config import Config, ServedAddress
+from xdpkit.control import ControlServer
+from xdpkit.dns.zone_store import ZoneStore
+from xdpkit.nic import interface as nic
+from xdpkit.nic.address_watch import AddressWatch
+from xdpkit.notify import notify
+from xdpkit.ntp.local import local_state
+from xdpkit.publication import Publication, initial_parts
+from xdpkit.slow_path import SlowPath
+
+log = logging.getLogger("xdpkit")
+
+# Above the second within which every loop turns once (cext/worker.h, WORKER_WAIT_MS).
+HEARTBEAT_SECONDS = 3.0
+
+
+def run(config: Config) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError."""
+    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    return anyio.run(Server(config).run)
+
+
+class Server:
+    """One instance: what it obtained, and how its parts reach each other."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.started = time.monotonic()
+        self.publication = Publication(initial_parts(config))
+        self.zones: ZoneStore | None = None
+        self.slow_path: SlowPath | None = None
+        self.bypass: Bypass | None = None
+        handlers = {"status": self.status}
+        if config.dns:
+            self.zones = ZoneStore(config.dns.zones, self.publication)
+            handlers["reload"] = self.zones.reload
+        self.control = ControlServer(config.interface.name, handlers)
+
+    async def run(self) -> int:
+        """The whole life of the instance; what is opened is closed in the reverse order."""
+        with self.control:
+            async with AsyncIPRoute() as ipr:
+                return await self._run(ipr)
+
+    async def _run(self, ipr: AsyncIPRoute) -> int:
+        interface = await nic.find(ipr, self.config.interface.name)
+        bypass.check_queues(self.config.interface, interface)
+        if self.config.ntp:
+            self.publication.change(ntp=local_state(self.config.ntp.stratum))
+        async with AsyncExitStack() as stack:
+            if self.zones:
+                await self.zones.load()
+                stack.callback(self.zones.close)
+            if self.config.interface.slow_path:
+                self.slow_path = SlowPath(self.publication, interface.index)
+                self.slow_path.door.start()
+                stack.push_async_callback(self.slow_path.close)
+            self.bypass = bypass.open_bypass(
+                self.config.interface, interface, self.publication.publisher
+            )
+            stack.push_async_callback(self.bypass.close)
+            watch = AddressWatch(ipr, interface, self.config.interface.addresses)
+            stack.callback(watch.close)
+            await watch.read()
+            for problem in await self.serve(watch.served(), watch.reserved()):
+                log.warning("%s", problem)
+            self.announce(watch.served())
+            await self._serve_until_signalled(watch)
+        log.info("stopped: %s is the kernel's again", interface.name)
+        return 0
+
+    async def _serve_until_signalled(self, watch: AddressWatch) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.control.serve)
+            tasks.start_soon(self.publication.run)
+            tasks.start_soon(self._follow_addresses, watch)
+            tasks.start_soon(self._watch_heartbeats)
+            if self.zones:
+                tasks.start_soon(self.zones.run)
+            notify("READY=1")
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+                async for number in signals:
+                    if number != signal.SIGHUP:
+                        break
+                    if self.zones:
+                        tasks.start_soon(self.zones.reload_and_log)
+            notify("STOPPING=1")
+            tasks.cancel_scope.cancel()
+
+    async def serve(
+        self, addresses: list[ServedAddress], reserved: list[nic.Address]
+    ) -> list[str]:
+        """Makes both doors answer on these addresses; returns what could not be had, a line each."""
+        ports = self.config.ports()
+        self.publication.change(reserved=tuple(reserved))
+        failed = await self.slow_path.serve(addresses, ports) if self.slow_path else []
+        if self.bypass:
+            self.bypass.serve(addresses, ports)
+        return failed
+
+    async def _follow_addresses(self, watch: AddressWatch) -> None:
+        async for _ in watch.changes():
+            served = watch.served()
+            log.info("addresses now: %s", ", ".join(map(str, served)) or "none")
+            for problem in await self.serve(served, watch.reserved()):
+                log.warning("%s", problem)
+
+    async def _watch_heartbeats(self) -> None:
+        while self.bypass:
+            await anyio.sleep(HEARTBEAT_SECONDS)
+            for queue in self.bypass.check_heartbeats():
+                log.error("the worker of queue %d stands still: the kernel answers there now", queue)
+
+    def announce(self, served: list[ServedAddress]) -> None:
+        """Says what was obtained: nothing that fell back does so silently."""
+        got = self.bypass
+        assert got is not None
+        services = ", ".join(f"{name} on UDP {port}" for name, port in self.config.ports().items())
+        queues = ", ".join(str(queue.number) for queue in got.queues)
+        copying = "zero-copy" if got.zerocopy else "copy"
+        log.info("%s: XDP %s, AF_XDP %s, queue %s", got.interface.name, got.mode, copying, queues)
+        for note in got.notes:
+            log.info("%s", note)
+        log.info("serving %s at %s", services, ", ".join(map(str, served)) or "no address yet")
+        log.info("all other queues and packets stay with the kernel; stop with SIGTERM")
+
+    async def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``."""
+        got = self.bypass
+        assert got is not None
+        workers = {queue.number: queue.worker.counters() for queue in got.queues}
+        kernel = self.slow_path.door.counters() if self.slow_path else {"verdicts": []}
+        stamps = {name: sum(w[name] for w in workers.values()) for name in ("stamp_xdp", "stamp_clock")}
+        document = status.document(
+            VERDICTS,
+            status.Obtained(
+                interface=got.interface.name,
+                mode=got.mode,
+                zerocopy=got.zerocopy,
+                timestamps="xdp" if stamps["stamp_xdp"] >= stamps["stamp_clock"] else "loop",
+                pid=os.getpid(),
+                uptime_s=time.monotonic() - self.started,
+            ),
+            status.Counters(
+                workers={queue: worker["verdicts"] for queue, worker in workers.items()},
+                steer={q: got.steer_counters(q) for q in range(got.interface.rx_queues)},
+                kernel=kernel["verdicts"],
+            ),
+            self.zones.infos if self.zones else {},
+        )
+        for queue in got.queues:
+            counters = {k: v for k, v in workers[queue.number].items() if k != "verdicts"}
+            document["queues"][str(queue.number)] |= {
+                "thread": queue.worker.tid,
+                "loop": counters,
+                "socket": queue.socket.statistics(),
+            }
+        if self.slow_path:
+            counters = {k: v for k, v in kernel.items() if k != "verdicts"}
+            document["kernel"] |= {"thread": self.slow_path.door.tid, "loop": counters}
+        return document

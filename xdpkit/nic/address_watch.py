@@ -1,0 +1,77 @@
+"""Follows the addresses of an interface: what to answer on, and what no request may come from."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+
+import anyio
+from pyroute2 import AsyncIPRoute
+
+from xdpkit.config import ServedAddress
+from xdpkit.nic.interface import Address, Interface, InterfaceAddress, addresses
+
+# linux/rtnetlink.h: multicast groups of address changes.
+RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV6_IFADDR = 0x100
+
+
+class AddressWatch:
+    """The addresses as they are now; ``changes`` yields whenever they have become others.
+
+    A notification is only a bell: the addresses are read afresh, so that a lost one does no harm.
+    """
+
+    def __init__(
+        self, ipr: AsyncIPRoute, interface: Interface, configured: tuple[ServedAddress, ...]
+    ) -> None:
+        self._ipr = ipr
+        self._interface = interface
+        self._configured = configured
+        self._bell = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
+        )
+        self._bell.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+        self._now: list[InterfaceAddress] = []
+
+    async def read(self) -> bool:
+        """Reads the addresses; returns whether they have changed. To be called before the others."""
+        before, self._now = self._now, await addresses(self._ipr, self._interface.index)
+        return self._now != before
+
+    def served(self) -> list[ServedAddress]:
+        """The configured addresses, or all that the interface has."""
+        if self._configured:
+            return list(self._configured)
+        return [ServedAddress(own.address) for own in self._now]
+
+    def reserved(self) -> list[Address]:
+        """Our own addresses, those of the interface and the configured ones, and our broadcasts."""
+        own: set[Address] = {entry.address for entry in self._now}
+        own |= {served.address for served in self._configured}
+        own |= {entry.broadcast for entry in self._now if entry.broadcast is not None}
+        return sorted(own, key=lambda address: (address.version, int(address)))
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields after each change; ends only by cancellation."""
+        while True:
+            await anyio.wait_readable(self._bell)
+            self._drain()
+            if await self.read():
+                yield
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._bell.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # The kernel dropped notifications: the fresh read that follows makes up for them.
+                if error.errno != errno.ENOBUFS:
+                    raise
+
+    def close(self) -> None:
+        """Closes the netlink socket."""
+        self._bell.close()

@@ -1,0 +1,70 @@
+"""What an interface is, read by netlink; nothing here changes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+
+from pyroute2 import AsyncIPRoute
+
+from xdpkit.errors import NicError
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The facts about an interface that serving needs."""
+
+    name: str
+    index: int
+    rx_queues: int
+    up: bool
+    xdp_program: int | None
+    """Id of the XDP program that is attached, by whatever means; None without one."""
+
+
+@dataclass(frozen=True)
+class InterfaceAddress:
+    """An address of the interface and its subnet's broadcast address, where it has one."""
+
+    address: Address
+    broadcast: IPv4Address | None
+
+
+async def find(ipr: AsyncIPRoute, name: str) -> Interface:
+    """Looks the interface up in this network namespace. Raises NicError when it is not there."""
+    found = await ipr.link_lookup(ifname=name)
+    if not found:
+        links = [link async for link in await ipr.get_links()]
+        there = sorted(str(link.get_attr("IFLA_IFNAME")) for link in links)
+        raise NicError(
+            f"interface {name!r} is not there: set [interface] name to one of {', '.join(there)}"
+        )
+    link = [link async for link in await ipr.get_links(found[0])][0]
+    xdp = link.get_attr("IFLA_XDP")
+    program = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp is not None else None
+    return Interface(
+        name=name,
+        index=found[0],
+        rx_queues=link.get_attr("IFLA_NUM_RX_QUEUES") or 1,
+        up=link["state"] == "up",
+        xdp_program=program or None,
+    )
+
+
+async def addresses(ipr: AsyncIPRoute, index: int) -> list[InterfaceAddress]:
+    """The interface's unicast addresses, as they are now."""
+    found = []
+    async for message in await ipr.get_addr(index=index):
+        # IFA_LOCAL is ours where IFA_ADDRESS is the peer's (linux/if_addr.h, point-to-point).
+        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        address = ip_address(text)
+        network = ip_interface(f"{text}/{message['prefixlen']}").network
+        # RFC 3021: a /31 has no broadcast address, nor has a /32.
+        has_broadcast = address.version == 4 and network.prefixlen < 31
+        broadcast = network.broadcast_address if has_broadcast else None
+        found.append(
+            InterfaceAddress(address, broadcast if isinstance(broadcast, IPv4Address) else None)
+        )
+    return found

@@ -1,0 +1,1 @@
+"""The control-plane side of NTP: the server's own state."""

@@ -1,0 +1,81 @@
+"""Owns the current snapshot: takes its parts from the services, publishes, and frees what is passed.
+
+Each service sends the parts that it owns (zones, NTP state, addresses); a new snapshot is made of
+the latest of each. Old ones go when every answering thread has announced a later turn of its loop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+
+from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
+from xdpkit.config import Config
+from xdpkit.nic.interface import Address
+
+# How often the publisher looks whether the threads have passed on; each does at least once a second.
+COLLECT_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a snapshot is made of; frozen, so that half a change cannot be published."""
+
+    ports: dict[str, int]
+    dns_max_udp: int = 1232
+    echo_spin_ns: int = 0
+    zones: ZoneMap | None = None
+    ntp: dict[str, int] = field(default_factory=dict)
+    reserved: tuple[Address, ...] = ()
+
+    def snapshot(self) -> Snapshot:
+        """The C side's form of it; DNS is off in it until there are zones."""
+        ready = {
+            name: port for name, port in self.ports.items() if name != "dns" or self.zones is not None
+        }
+        return Snapshot(
+            ready,
+            zones=self.zones,
+            dns_max_udp=self.dns_max_udp,
+            echo_spin_ns=self.echo_spin_ns,
+            ntp=self.ntp,
+            reserved=self.reserved,
+        )
+
+
+def initial_parts(config: Config) -> Parts:
+    """The parts that come from the configuration alone."""
+    return Parts(
+        ports=config.ports(),
+        dns_max_udp=config.dns.max_udp if config.dns else 1232,
+        echo_spin_ns=config.echo.spin_ns if config.echo else 0,
+    )
+
+
+class Publication:
+    """The one writer of the snapshot; ``publisher`` is what the answering threads read."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.publisher = Publisher(parts.snapshot())
+        self._published = anyio.Event()
+
+    def change(self, **parts: Any) -> None:
+        """Publishes a snapshot in which the named parts are these; the threads use it from now on."""
+        self._parts = replace(self._parts, **parts)
+        self.publisher.publish(self._parts.snapshot())
+        self._published.set()
+
+    async def passed(self) -> None:
+        """Waits until no thread can hold a snapshot older than the current one, and frees those."""
+        while self.publisher.collect():
+            await anyio.sleep(COLLECT_SECONDS)
+
+    async def run(self) -> None:
+        """Frees old snapshots after each change, until cancelled."""
+        while True:
+            await self._published.wait()
+            self._published = anyio.Event()
+            await self.passed()

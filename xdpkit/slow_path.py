@@ -1,0 +1,134 @@
+"""The kernel door's sockets: one for every address and service, opened and closed as these change.
+
+Each is bound to its address: a wildcard :53 would collide with a local resolver, and a reply must
+come from the address that was asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable
+
+import anyio
+
+from xdpkit.cext._door import KernelDoor
+from xdpkit.config import ServedAddress
+from xdpkit.errors import SocketError
+from xdpkit.publication import Publication
+
+# linux asm-generic/socket.h, linux/in.h and linux/in6.h: not in Python's socket module.
+SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
+IP_FREEBIND = 15
+IP_MTU_DISCOVER = 10
+IPV6_MTU_DISCOVER = 23
+IPV6_FREEBIND = 78
+PMTUDISC_PROBE = 3
+
+# A burst of some 5,000 requests while the thread is not on a CPU (the kernel charges about 800 bytes each).
+RECEIVE_BUFFER = 4 << 20
+
+Key = tuple[str, str, int]
+
+
+class SlowPath:
+    """The kernel door with its sockets, following the addresses that are served."""
+
+    def __init__(self, publication: Publication, ifindex: int) -> None:
+        self._publication = publication
+        self._ifindex = ifindex
+        self._sockets: dict[Key, socket.socket] = {}
+        self.door = KernelDoor(publication.publisher)
+
+    async def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> list[str]:
+        """Answers on exactly these; returns a line for each that could not be opened.
+
+        Sockets of addresses that are gone are closed when the door's thread has let go of them.
+        """
+        wanted = {
+            (str(served.address), service, port)
+            for served in addresses
+            for service, port in ports.items()
+        }
+        failed = []
+        for key in sorted(wanted - self._sockets.keys()):
+            try:
+                self._add(key)
+            except SocketError as error:
+                failed.append(str(error))
+        gone = [self._sockets.pop(key) for key in self._sockets.keys() - wanted]
+        for old in gone:
+            self.door.remove(old)
+        if gone:
+            self._publication.change()
+            await self._publication.passed()
+        for old in gone:
+            old.close()
+        return failed
+
+    def _add(self, key: Key) -> None:
+        address, service, port = key
+        self._sockets[key] = opened = open_socket(address, port, self._ifindex)
+        self.door.add(opened, service)
+
+    async def close(self) -> None:
+        """Ends the thread and closes the sockets."""
+        self.door.stop()
+        while not self.door.done:
+            await anyio.sleep(0.005)
+        self.door.join()
+        for opened in self._sockets.values():
+            opened.close()
+        self._sockets.clear()
+
+
+def open_socket(address: str, port: int, ifindex: int) -> socket.socket:
+    """A non-blocking UDP socket bound to ``address`` and ``port``, set up as the door needs it.
+
+    ``ifindex`` is the scope of a link-local address. Raises SocketError.
+    """
+    ipv6 = ":" in address
+    sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        # The operator's chronyd may hold connected sockets on our port 123 (acquisitionport 123).
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        set_receive_buffer(sock)
+        # PROBE: replies carry DF and no forged ICMP can make them smaller or fragmented.
+        if ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
+            scope = ifindex if address.startswith("fe80:") else 0
+            sock.bind((address, port, 0, scope))
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+            sock.bind((address, port))
+    except OSError as error:
+        sock.close()
+        raise bind_error(address, port, error) from error
+    return sock
+
+
+def set_receive_buffer(sock: socket.socket) -> None:
+    """Beyond net.core.rmem_max where we may (CAP_NET_ADMIN), else as far as that goes."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+
+
+def bind_error(address: str, port: int, error: OSError) -> SocketError:
+    """What the errno of a socket call means for the person at the terminal."""
+    place = f"UDP [{address}]:{port}" if ":" in address else f"UDP {address}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return SocketError(
+            f"{place} is taken by another program ('ss -lunp sport = :{port}' shows it): stop it, or set "
+            "slow_path = false"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SocketError(f"{place}: no permission: run as root, or with CAP_NET_BIND_SERVICE")
+    return SocketError(f"{place}: {error.strerror}")

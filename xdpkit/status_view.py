@@ -1,0 +1,99 @@
+"""``xdpkit status`` for a person: tables of the document that ``status`` builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xdpkit.status import Verdict
+
+# Into a pipe or file there is no width to fit: no line shall break.
+_PIPE_WIDTH = 200
+
+
+def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
+    """Print the status of one instance to standard output."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    for part in parts(document, verdicts):
+        console.print(part)
+
+
+def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[RenderableType]:
+    """Heading, packets by queue, verdicts that occurred, zones."""
+    shown: list[RenderableType] = [
+        Text(_heading(document)),
+        _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
+        _verdicts(document, verdicts),
+    ]
+    if document["zones"]:
+        shown.append(_zones(document))
+    return shown
+
+
+def _heading(document: Mapping[str, Any]) -> str:
+    copy = "zero-copy" if document["zerocopy"] else "copy"
+    up = timedelta(seconds=int(document["uptime_s"]))
+    return (
+        f"{document['interface']}: {document['mode']} mode, {copy}, timestamps"
+        f" {document['timestamps']}, pid {document['pid']}, up {up}"
+    )
+
+
+def _table(*columns: str, words: int) -> Table:
+    """A table without frame whose first and last ``words`` columns are text, the others numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, name in enumerate(columns):
+        text = index == 0 or index >= len(columns) - words
+        table.add_column(name, justify="left" if text else "right", no_wrap=index == 0)
+    return table
+
+
+def _queues(document: Mapping[str, Any], kinds: Mapping[str, str]) -> Table:
+    """One row for each RX queue that anything arrived on or that is served, and the kernel's."""
+    table = _table("queue", "taken", "passed", "received", "answered", "dropped", "why", words=1)
+    served, steer = document["queues"], document["steer"]
+    for queue in sorted({*served, *steer}, key=int):
+        counts = steer.get(queue, {})
+        taken = sum(n for name, n in counts.items() if kinds.get(name) == "take")
+        passed = sum(n for name, n in counts.items() if kinds.get(name) == "pass")
+        table.add_row(queue, _number(taken), _number(passed), *_answering(served.get(queue)))
+    table.add_row("kernel", "", "", *_answering(document["kernel"]))
+    return table
+
+
+def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
+    """Cells of an answering side; empty for a queue that is left to the kernel."""
+    if counts is None:
+        return [Text()] * 4
+    dropped = counts["dropped"]
+    why = ", ".join(f"{name} {n:,}" for name, n in dropped.items())
+    numbers = (counts["rx"], counts["tx"], sum(dropped.values()))
+    return [*(_number(number) for number in numbers), Text(why)]
+
+
+def _verdicts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Table:
+    """What occurred, with its meaning; a verdict of a newer instance has none here."""
+    texts = {verdict.name: verdict.text for verdict in verdicts}
+    table = _table("\nverdict", "\npackets", "\nmeaning", words=1)
+    for name, count in document["verdicts"].items():
+        if count:
+            table.add_row(Text(name), _number(count), Text(texts.get(name, "")))
+    return table
+
+
+def _zones(document: Mapping[str, Any]) -> Table:
+    table = _table("\nzone", "\nserial", "\nnames", words=0)
+    for name, zone in document["zones"].items():
+        table.add_row(Text(name), Text(str(zone["serial"])), _number(zone["names"]))
+    return table
+
+
+def _number(count: int) -> Text:
+    return Text(f"{count:,}")
