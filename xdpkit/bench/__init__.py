@@ -1,0 +1,1 @@
+"""Load and measurement: the AF_XDP generator's control-plane side."""

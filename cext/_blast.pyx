@@ -1,0 +1,210 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The AF_XDP load generator: sends requests from one queue and judges every reply (``blast.h``).
+
+Requests in flight are bounded by a window, so that a run without a rate goes as fast as the server
+answers and loses nothing on the way; with a rate it is an open loop.
+"""
+
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import array
+import secrets
+
+from xdpkit.cext._loop cimport clock_ns
+from xdpkit.cext._stats cimport SERVICE_dns, SERVICE_echo, XDPKIT_HEADROOM
+from xdpkit.cext._stats import SERVICES
+from xdpkit.cext._xsk cimport (
+    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk,
+    xsk_chunk, xsk_kick, xsk_reap, xsk_refill,
+)
+
+cdef extern from *:
+    """
+    #include <poll.h>
+    #include <stdlib.h>
+
+    static void blast_wait(int fd, int ms)
+    {
+        struct pollfd p = {fd, POLLIN, 0};
+
+        poll(&p, 1, ms);
+    }
+    """
+    void blast_wait(int fd, int ms) nogil
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+    enum:
+        CLOCK_MONOTONIC
+
+cdef enum:
+    BATCH = 64
+    # Frames kept for sending, half of XSK_FRAMES; the rest receives.
+    SEND_FRAMES = 2048
+
+
+cdef struct limits:
+    uint64_t end_ns
+    uint64_t count
+    uint64_t rate
+    uint64_t window
+
+
+cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns, uint64_t paced) noexcept nogil:
+    """Sends and receives until the time or the count is used up and nothing is open or it is too late."""
+    cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef uint32_t received, sent
+
+    while True:
+        xsk_reap(x)
+        received = receive_batch(b, x, now)
+        sent = send_batch(b, x, allowed(b, l, now, started_ns, paced), now)
+        if ring_untaken(&x.tx):
+            xsk_kick(x)
+        xsk_refill(x, SEND_FRAMES)
+        now = clock_ns(CLOCK_MONOTONIC)
+        if (b.sent >= l.count and b.open == 0) or now >= l.end_ns:
+            return
+        if received == 0 and sent == 0:
+            blast_expire(b, now)
+            blast_wait(x.fd, 1)
+            now = clock_ns(CLOCK_MONOTONIC)
+
+
+cdef inline uint64_t allowed(const blast *b, const limits *l, uint64_t now, uint64_t started_ns,
+                             uint64_t paced) noexcept nogil:
+    """How many requests may leave now: within the count, the window, the rate and a batch."""
+    cdef uint64_t n = l.count - b.sent if l.count > b.sent else 0
+    cdef uint64_t due
+
+    if n > l.window - b.open:
+        n = l.window - b.open
+    if l.rate:
+        due = paced + <uint64_t>((now - started_ns) * 1e-9 * l.rate)
+        n = min(n, due - b.sent if due > b.sent else 0)
+    return min(n, <uint64_t>BATCH)
+
+
+cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now) noexcept nogil:
+    cdef uint32_t i, n = ring_peek(&x.rx, BATCH)
+    cdef xdp_desc *d
+
+    if n == 0:
+        return 0
+    for i in range(n):
+        d = ring_desc(&x.rx, x.rx.at + i)
+        blast_reply(b, x.umem + d.addr, d.len, now)
+        x.free[x.free_count] = xsk_chunk(d.addr)
+        x.free_count += 1
+    x.rx.at += n
+    ring_release(&x.rx)
+    return n
+
+
+cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) noexcept nogil:
+    cdef uint32_t i, n = <uint32_t>min(most, <uint64_t>x.free_count)
+    cdef xdp_desc *d
+
+    for i in range(n):
+        d = ring_desc(&x.tx, x.tx.at)
+        x.tx.at += 1
+        x.free_count -= 1
+        d.addr = x.free[x.free_count] + XDPKIT_HEADROOM
+        d.options = 0
+        d.len = blast_request(b, x.umem + d.addr, now)
+    if n:
+        ring_publish(&x.tx)
+    return n
+
+
+cdef class Generator:
+    """Sends requests of one service from a socket and counts what comes back.
+
+    ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums left
+    0, with the IP header at offset ``ip_at``; source ports run over ``ports`` from ``first_port`` on.
+    ``queries`` are DNS messages of at most 512 bytes with id 0; ``echo_bytes`` is an echo's payload.
+    The socket's queue must be in a ``catch`` program's XSKMAP. Not for two threads.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.c = <blast *>aligned_alloc(64, (sizeof(blast) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(blast))
+
+    def __init__(self, XskSocket socket not None, str service not None, bytes header not None,
+                 int ip_at, int first_port, int ports=1, queries=(), int echo_bytes=48):
+        cdef const unsigned int[:] offsets
+        self.socket = socket
+        self.c.service = SERVICES[service]
+        self.c.header_bytes, self.c.ip_at = len(header), ip_at
+        memcpy(self.c.header, <const char *>header, len(header))
+        self.c.ip_version = header[ip_at] >> 4
+        self.c.first_port, self.c.ports = first_port, ports
+        self.c.key = secrets.randbits(64)
+        if self.c.service == SERVICE_dns and not queries:
+            raise ValueError("dns needs queries")
+        if max((len(query) for query in queries), default=echo_bytes) > BLAST_PAYLOAD:
+            raise ValueError(f"a request of more than {BLAST_PAYLOAD} bytes")
+        if self.c.service == SERVICE_echo and not 8 <= echo_bytes <= BLAST_PAYLOAD:
+            raise ValueError(f"an echo of {echo_bytes} bytes: 8 to {BLAST_PAYLOAD} will do")
+        self.c.echo_bytes = echo_bytes
+        if queries:
+            at = [0]
+            for query in queries:
+                at.append(at[-1] + len(query))
+            self.queries, self.query_at = b"".join(queries), array.array("I", at)
+            offsets = self.query_at
+            self.c.queries = <const uint8_t *><const char *>self.queries
+            self.c.query_at = &offsets[0]
+            self.c.query_count = len(queries)
+
+    def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024):
+        """Works for ``seconds`` or until ``count`` requests in all are sent and answered or lost.
+
+        ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is open,
+        1 to 65536. To be called again to go on. Other Python threads run meanwhile.
+        """
+        cdef limits l
+        cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
+        l.end_ns = now + <uint64_t>(seconds * 1e9)
+        l.count = count if count else <uint64_t>-1
+        l.rate = rate
+        l.window = min(max(window, <uint64_t>1), <uint64_t>BLAST_WINDOW)
+        if l.window < self.c.open:
+            l.window = self.c.open
+        with nogil:
+            turn(self.c, self.socket.c, &l, now, self.c.sent)
+
+    def finish(self, double seconds=1.0):
+        """Waits for what is still open, at most ``seconds``, and counts the rest as lost."""
+        self.run(seconds, count=self.c.sent or 1)
+        blast_expire(self.c, <uint64_t>-1)
+
+    def counters(self):
+        """Requests and replies so far: sent, answered, wrong, duplicate, lost, open."""
+        return {
+            "sent": self.c.sent,
+            "answered": self.c.answered,
+            "wrong": self.c.wrong,
+            "duplicate": self.c.duplicate,
+            "lost": self.c.lost,
+            "open": self.c.open,
+        }
+
+    def latency_ns(self, double percentile):
+        """The latency in nanoseconds that ``percentile`` (0 to 100) of the answers did not exceed.
+
+        From a histogram with 16 buckets to a power of two; the bucket's upper end. 0 without answers.
+        """
+        cdef uint64_t seen = 0
+        cdef int i
+        wanted = self.c.answered * percentile / 100
+        for i in range(BLAST_BUCKETS):
+            seen += self.c.histogram[i]
+            if seen and seen >= wanted:
+                return (16 + i % 16 + 1) << (i // 16 - 4) if i >= 64 else 0
+        return 0
+
+    def __dealloc__(self):
+        free(self.c)
