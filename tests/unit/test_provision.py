@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vagrant/provision.sh as far as it goes without a network, a package manager or root.
+
+Installing from nothing is tried in bare Debian roots, not here.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPTS = [CHECKOUT / "vagrant/provision.sh", CHECKOUT / ".ci/run"]
+
+
+def bash(*arguments: object, **environment: object) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {name: str(value) for name, value in environment.items()}
+    command = ["bash", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=env, timeout=30)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The script in a checkout of its own, so that nothing here touches the real one's .venv and .cache."""
+    root = tmp_path / "a checkout"
+    for folder in ("vagrant", "cext", "ebpf", ".ci"):
+        (root / folder).mkdir(parents=True)
+    for script in SCRIPTS:
+        shutil.copy(script, root / script.relative_to(CHECKOUT))
+    for name in ("pyproject.toml", "ebpf/steer.h", "cext/_loop.pyx", "cext/dns.c"):
+        (root / name).write_text("one\n")
+    return root
+
+
+def call(checkout: Path, commands: str, **environment: object) -> str:
+    """Run functions of the script."""
+    script = checkout / "vagrant/provision.sh"
+    done = bash("-c", f'source "$1"; cd "$root"; {commands}', "bash", script, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_shellcheck(script: Path) -> None:
+    done = subprocess.run(["shellcheck", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_is_executable(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize("arguments", [["dmeo"], ["install", "more"]], ids=" ".join)
+def test_misuse_exits_2(checkout: Path, arguments: list[str]) -> None:
+    done = bash(checkout / "vagrant/provision.sh", *arguments)
+    assert done.returncode == 2
+    assert "usage: vagrant/provision.sh" in done.stderr
+    assert not (checkout / ".cache").exists()
+
+
+def test_help(checkout: Path) -> None:
+    done = bash(checkout / "vagrant/provision.sh", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "APT_PROXY" in done.stdout
+
+
+def test_outside_a_checkout(checkout: Path) -> None:
+    (checkout / "pyproject.toml").unlink()
+    done = bash(checkout / "vagrant/provision.sh")
+    assert done.returncode == 1
+    assert "is no checkout of xdpkit" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_ci_runs_the_tests(checkout: Path) -> None:
+    script = checkout / "vagrant/provision.sh"
+    script.write_text('#!/bin/bash\necho "$PWD: $*"; exit 7\n')
+    done = bash(checkout / ".ci/run")
+    assert (done.returncode, done.stdout) == (7, f"{checkout}: test\n")
+
+
+def test_link_is_made_once(checkout: Path, tmp_path: Path) -> None:
+    link = tmp_path / "prefix/bin/xdpkit"
+    assert call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix").startswith(f"link: {link} -> ")
+    assert link.readlink() == checkout / ".venv/bin/xdpkit"
+    assert call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix") == ""
+
+
+@pytest.mark.parametrize("there", ["file", "link", "dangling link"])
+def test_existing_command_is_kept(checkout: Path, tmp_path: Path, there: str) -> None:
+    (tmp_path / "bin").mkdir()
+    link = tmp_path / "bin/xdpkit"
+    if there == "file":
+        link.write_text("the user's own\n")
+    else:
+        link.symlink_to("/bin/true" if there == "link" else tmp_path / "gone")
+    before = link.lstat()
+    said = call(checkout, "link_command", XDPKIT_PREFIX=tmp_path)
+    assert link.lstat() == before
+    assert said.count("\n") == 1
+    assert "is kept; to change it: sudo ln -sfn " in said
+    assert ("does not exist" in said) == (there == "dangling link")
+
+
+@pytest.mark.parametrize(
+    ("name", "rebuilt"),
+    [
+        ("cext/_loop.pyx", True),
+        ("cext/dns.c", True),
+        ("cext/new.h", True),
+        ("ebpf/steer.h", True),
+        ("pyproject.toml", True),
+        ("cext/_loop.c", False),  # Cython's output
+        ("cext/notes.txt", False),
+    ],
+)
+def test_what_a_rebuild_depends_on(checkout: Path, name: str, rebuilt: bool) -> None:
+    before = call(checkout, "ask_python; build_key")
+    (checkout / name).write_text("two\n")
+    assert (call(checkout, "ask_python; build_key") != before) == rebuilt
+
+
+def test_a_moved_venv_is_not_sound(checkout: Path, tmp_path: Path) -> None:
+    """Only the files that the check reads: making a real .venv takes seconds."""
+    sound = "ask_python; venv_sound && echo sound || echo not"
+    make = """
+        ask_python
+        mkdir -p "$venv/bin" "$venv/lib/python$python_version/site-packages/pip"
+        ln -s "$system_python" "$venv/bin/python"
+        echo 'include-system-site-packages = true' >"$venv/pyvenv.cfg"
+        echo "#!$venv/bin/python" >"$venv/bin/pip"
+    """
+    assert call(checkout, sound) == "not\n"
+    call(checkout, make)
+    assert call(checkout, sound) == "sound\n"
+    assert call(checkout.rename(tmp_path / "moved"), sound) == "not\n"

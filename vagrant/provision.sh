@@ -1,0 +1,339 @@
+#!/bin/bash
+# Installs xdpkit from this checkout on Debian 12 or 13, and runs its demo or its tests.
+#
+# It leaves the box as it was: no service is started, no package removed or replaced, no link repointed.
+# Every step first looks whether it is needed, so a second run takes about a second.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: vagrant/provision.sh               install: apt packages, .venv, the build, xdpkit on PATH
+       vagrant/provision.sh demo [ARG...] install, then run: xdpkit demo ARG...
+       vagrant/provision.sh test [ARG...] install what the tests need too, then run: pytest -q tests ARG...
+
+Run it as yourself, from any directory: it calls sudo where it has to.
+environment:
+  APT_PROXY      http proxy for apt, such as http://192.0.2.1:3142
+  XDPKIT_PREFIX  xdpkit is linked into its bin/ (default /usr/local)
+  PIP_...        pip's own variables (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CERT)
+USAGE
+}
+
+root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]:-.}")")/.." && pwd -P)
+venv=$root/.venv
+stamp=$venv/xdpkit.stamp
+log=$root/.cache/provision.log
+prefix=${XDPKIT_PREFIX:-/usr/local}
+system_python=/usr/bin/python3
+
+# None of these packages brings a service, an init script or a sysctl setting (procps does).
+run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev linux-libc-dev iproute2 ca-certificates)
+demo_packages=(bind9-dnsutils iputils-ping)
+test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool ethtool knot-dnsutils shellcheck util-linux libcap2-bin)
+
+# A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
+# here, and be missing where the demo and the tests run as root.
+unset PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE=1 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
+export PATH=$PATH:/usr/sbin:/sbin # chronyd, ethtool, bpftool for those who have no sbin on PATH
+
+say() { printf '%s\n' "$*"; }
+
+die() {
+    printf 'provision.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+# Run a command with its output in the log; show the log's end if it fails.
+logged() {
+    printf '\n$ %s\n' "$*" >>"$log"
+    "$@" >>"$log" 2>&1 </dev/null && return
+    tail -n 40 "$log" >&2
+    return 1
+}
+
+# Ask before the first step that needs root, where a password can still be asked for.
+need_root() {
+    ((EUID == 0)) && return
+    command -v sudo >/dev/null || die "$1 needs root: install sudo, or run this as root"
+    sudo true || die "$1 needs root and sudo refused: run this on a terminal, or as root"
+}
+
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo "$@"; fi
+}
+
+# ------------------------------------------------------------------------------------------ the checkout
+
+check_checkout() {
+    [[ -f $root/pyproject.toml && -d $root/cext ]] ||
+        die "$root is no checkout of xdpkit: run the vagrant/provision.sh of one (not a copy, not through a pipe)"
+    local path owner
+    for path in "$root" "$root/.cache" "$venv" "$root/cext"; do
+        [[ ! -e $path || -w $path ]] ||
+            die "cannot write to $path ($(stat -c %U "$path")'s, or mounted read-only): use a checkout of your own," \
+                "or: sudo chown -R $(id -un) '$root'"
+    done
+    owner=$(stat -c %U "$root")
+    if ((EUID == 0)) && [[ $owner != root ]]; then
+        say "note: $root belongs to $owner and this runs as root: what is built is given to $owner;" \
+            "git run by root here asks for safe.directory"
+    fi
+}
+
+# One run at a time; the log starts anew.
+begin() {
+    mkdir -p "$root/.cache"
+    exec 9>"$root/.cache/provision.lock"
+    if ! flock -n 9; then
+        say "lock: waiting for another provision.sh in this checkout"
+        flock 9
+    fi
+    : >"$log"
+    trap 'exit 130' INT # no tail of the log as if a step had failed
+}
+
+check_system() {
+    command -v apt-get >/dev/null ||
+        die "no apt here: install Python 3.11+ (venv, headers), gcc, bcc's Python module and iproute2, then run:" \
+            "python3 -m venv --system-site-packages .venv && .venv/bin/pip install -e ."
+    local name
+    # shellcheck source=/dev/null
+    name=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID:-?}" "${VERSION_ID:-}") || name="this system"
+    case $name in
+    "debian 12" | "debian 13") ;;
+    *) say "warning: $name is not tested, only Debian 12 and 13 are: trying the same packages" ;;
+    esac
+}
+
+# ------------------------------------------------------------------------------------------ apt
+
+apt_options=(-y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=2)
+[[ -z ${APT_PROXY:-} ]] || apt_options+=(-o "Acquire::http::Proxy=$APT_PROXY")
+
+apt_get() {
+    local keep=() name
+    for name in http_proxy https_proxy no_proxy; do # sudo drops them
+        [[ -z ${!name:-} ]] || keep+=("$name=${!name}")
+    done
+    # needrestart would restart services after a library's upgrade: "l" makes it only list them.
+    as_root env "${keep[@]}" DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none \
+        apt-get "${apt_options[@]}" "$@"
+}
+
+updated=
+apt_update() {
+    [[ -z $updated ]] || return 0
+    updated=yes
+    need_root "apt-get"
+    say "apt: reading package lists"
+    # One broken source of the user's need not be in our way: the install will tell.
+    logged apt_get update || say "apt: warning: apt-get update complained (see $log), going on"
+}
+
+apt_install() {
+    local installed missing=() name
+    installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null) || true
+    for name in "$@"; do
+        grep -qxF "$name installed" <<<"$installed" || missing+=("$name")
+    done
+    ((${#missing[@]})) || return 0
+    apt_update
+    say "apt: installing ${missing[*]}"
+    logged apt_get --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold install "${missing[@]}" ||
+        die "apt-get could not install what is missing (all of it in $log): mend it, then run this again"
+}
+
+# Debian's chrony conflicts with systemd-timesyncd and starts a daemon, so the tests' chronyd is unpacked
+# beside the checkout's other caches. Only the libraries it names are installed.
+fetch_chrony() {
+    local peers=$root/.cache/peers download deb libraries
+    ! command -v chronyd >/dev/null || return 0
+    ! runs "$peers/chrony/usr/sbin/chronyd" || return 0
+    apt_update
+    say "peers: unpacking chrony into .cache/peers"
+    download=$peers/download
+    rm -rf "$download" "$peers/chrony"
+    mkdir -p "$download"
+    (cd "$download" && logged apt-get "${apt_options[@]}" -o APT::Sandbox::User=root download chrony) ||
+        die "apt-get could not download chrony (see $log)"
+    deb=("$download"/chrony_*.deb)
+    mapfile -t libraries < <(dpkg-deb -f "${deb[0]}" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep '^lib')
+    apt_install "${libraries[@]}"
+    dpkg-deb -x "${deb[0]}" "$peers/chrony"
+    rm -r "$download"
+    runs "$peers/chrony/usr/sbin/chronyd" ||
+        die "the unpacked chronyd misses a library, see: ldd $peers/chrony/usr/sbin/chronyd"
+}
+
+# An executable that finds all its libraries (a newer release of the system may have dropped one).
+runs() {
+    [[ -x $1 ]] && ! ldd "$1" | grep -q 'not found'
+}
+
+# ------------------------------------------------------------------------------------------ .venv and build
+
+# Sets python_version and ext_suffix.
+ask_python() {
+    read -r python_version ext_suffix < <("$system_python" -c 'import sys, sysconfig
+print("%d.%d" % sys.version_info[:2], sysconfig.get_config_var("EXT_SUFFIX"))') ||
+        die "$system_python does not run: sudo apt-get install --reinstall python3"
+    "$system_python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "$system_python is Python $python_version, xdpkit needs 3.11 or newer: use Debian 12 or later"
+}
+
+# False after the checkout was moved, the system's Python has changed, or venv was interrupted.
+venv_sound() {
+    [[ -d $venv/lib/python$python_version/site-packages/pip ]] &&
+        [[ $(readlink -f "$venv/bin/python") == "$(readlink -f "$system_python")" ]] &&
+        grep -qsx 'include-system-site-packages = true' "$venv/pyvenv.cfg" &&
+        grep -qsF "$venv/bin/python" "$venv/bin/pip"
+}
+
+make_venv() {
+    ! venv_sound || return 0
+    if [[ -e $venv ]]; then
+        say "venv: making .venv anew (the system's Python has changed, the checkout was moved, or it is not whole)"
+    else
+        say "venv: making .venv on $system_python"
+    fi
+    logged "$system_python" -m venv --clear --system-site-packages "$venv" || die "cannot make $venv (see $log)"
+}
+
+# What the build depends on. The names of the system's Python packages hold their versions: one of them may
+# be what satisfies a requirement.
+build_key() {
+    {
+        printf '%s\n' "$root" "$ext_suffix"
+        { find /usr/lib/python3/dist-packages /usr/local/lib/python3*/dist-packages -maxdepth 1 -name '*-info' || true; } \
+            2>/dev/null | sort
+        find pyproject.toml ebpf/steer.h cext/ -maxdepth 1 -type f ! -name '_*.c' -regex '.*\.\(toml\|pyx\|pxd\|pxi\|c\|h\)' \
+            -print0 | sort -z | xargs -0 sha256sum
+    } | sha256sum | cut -d ' ' -f 1
+}
+
+modules_built() {
+    local source
+    for source in cext/_*.pyx; do
+        [[ ! -e $source || -e ${source%.pyx}$ext_suffix ]] || return 1
+    done
+}
+
+pip_install() {
+    logged "$venv/bin/python" -m pip install --no-input --progress-bar off "$@" ||
+        die "pip failed (all of it in $log); if it could not reach PyPI, set PIP_INDEX_URL or PIP_FIND_LINKS"
+}
+
+# build [test]: what the tests need stays once it is there.
+build() {
+    local extra=${1:-} key had='' requires
+    key=$(build_key)
+    [[ ! -e $stamp ]] || read -r _ had <"$stamp" || true
+    extra=${extra:-$had}
+    if [[ -e $stamp && $(<"$stamp") == "$key $extra" ]] && modules_built; then
+        return
+    fi
+    say "build: pip install -e .${extra:+[$extra]}"
+    rm -f "$stamp"
+    # The build's own requirements go into .venv too, so that a rebuild needs no network. One compiler at a
+    # time: several extension modules have the same C sources, and setuptools gives those one object file.
+    requires=$("$system_python" -c 'import tomllib
+print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")') || die "pyproject.toml is broken"
+    mapfile -t requires <<<"$requires"
+    pip_install "${requires[@]}"
+    pip_install --no-build-isolation -e ".${extra:+[$extra]}"
+    logged "$venv/bin/python" -c 'import xdpkit; from bcc import BPF' ||
+        die "xdpkit or bcc cannot be imported in .venv: sudo apt-get install --reinstall python3-bpfcc, rm -r '$venv'," \
+            "then run this again"
+    printf '%s %s\n' "$key" "$extra" >"$stamp"
+}
+
+# ------------------------------------------------------------------------------------------ xdpkit on PATH
+
+link_command() {
+    local link=$prefix/bin/xdpkit target=$venv/bin/xdpkit old
+    if [[ -L $link ]]; then
+        old=$(readlink "$link")
+        [[ $old != "$target" ]] || return 0
+        [[ -e $link ]] && old="a link to $old" || old="a link to $old, which does not exist"
+    elif [[ -e $link ]]; then
+        old="not a link"
+    else
+        say "link: $link -> $target"
+        [[ -w $prefix/bin ]] || need_root "writing to $prefix/bin"
+        mkdir -p "$prefix/bin" 2>/dev/null || as_root mkdir -p "$prefix/bin"
+        if [[ -w $prefix/bin ]]; then ln -s "$target" "$link"; else as_root ln -s "$target" "$link"; fi
+        return
+    fi
+    say "link: $link is there already ($old) and is kept; to change it: sudo ln -sfn '$target' '$link'"
+}
+
+# ------------------------------------------------------------------------------------------ the three jobs
+
+install() { # install TEST|'' PACKAGE...
+    local extra=$1
+    shift
+    check_checkout
+    begin
+    check_system
+    apt_install "$@"
+    ask_python
+    [[ $extra != test ]] || fetch_chrony
+    make_venv
+    build "$extra"
+    link_command
+    trap - INT
+    exec 9>&-
+    ((EUID != 0)) || give_back
+}
+
+# What root leaves in a user's checkout becomes the user's.
+give_back() {
+    local heir
+    heir=$(id -u):$(id -g)
+    ((EUID != 0)) || heir=$(stat -c %u:%g "$root")
+    [[ $heir == 0:* ]] || as_root find "$root" -xdev -user root -exec chown -h "$heir" {} + 2>/dev/null || true
+}
+
+# Demo and tests make network namespaces.
+run_as_root() {
+    local status=0 keep=()
+    need_root "making network namespaces"
+    [[ -z ${CI:-} ]] || keep=("CI=$CI") # sudo drops it
+    as_root env "${keep[@]}" "PATH=$venv/bin:$PATH" PYTHONNOUSERSITE=1 "$@" || status=$?
+    give_back
+    return "$status"
+}
+
+main() {
+    local job=${1:-install}
+    (($# == 0)) || shift
+    cd "$root"
+    case $job in
+    -h | --help) usage ;;
+    demo)
+        install '' "${run_packages[@]}" "${demo_packages[@]}"
+        run_as_root "$venv/bin/xdpkit" demo "$@"
+        ;;
+    test)
+        install test "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+        run_as_root "$venv/bin/python" -m pytest -q tests "$@"
+        ;;
+    install)
+        (($# == 0)) || misused "install takes no argument"
+        install '' "${run_packages[@]}"
+        say "done: xdpkit is in $venv/bin/xdpkit; next: vagrant/provision.sh demo"
+        ;;
+    *) misused "unknown job '$job'" ;;
+    esac
+}
+
+misused() {
+    printf 'provision.sh: %s\n' "$1" >&2
+    usage >&2
+    exit 2
+}
+
+if [[ ${BASH_SOURCE[0]:-$0} == "$0" ]]; then
+    main "$@"
+fi
