@@ -25,6 +25,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from xdpkit.errors import LabError
 from xdpkit.nic import ethtool
+from xdpkit.nic.interface import Interface, from_link
 
 # RFC 5737 and RFC 3849: addresses for documentation, nobody's.
 SERVER_IPV4, CLIENT_IPV4 = "192.0.2.1", "192.0.2.2"
@@ -67,6 +68,12 @@ class Side:
                 netns.setns(home)
         finally:
             os.close(home)
+
+    def interface(self) -> Interface:
+        """The facts about this side's interface as they are now."""
+        with IPRoute(netns=self.namespace) as ipr:
+            index = ipr.link_lookup(ifname=self.ifname)[0]
+            return from_link(ipr.get_links(index)[0])
 
     def command(self, *argv: str) -> list[str]:
         """The command line that runs ``argv`` in the namespace, with a /sys of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from typing import Any
 
 from pyroute2 import AsyncIPRoute
 
@@ -22,6 +23,7 @@ class Interface:
     up: bool
     xdp_program: int | None
     """Id of the XDP program that is attached, by whatever means; None without one."""
+    mac: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -41,15 +43,20 @@ async def find(ipr: AsyncIPRoute, name: str) -> Interface:
         raise NicError(
             f"interface {name!r} is not there: set [interface] name to one of {', '.join(there)}"
         )
-    link = [link async for link in await ipr.get_links(found[0])][0]
+    return from_link([link async for link in await ipr.get_links(found[0])][0])
+
+
+def from_link(link: Any) -> Interface:
+    """The facts in one RTM_NEWLINK message."""
     xdp = link.get_attr("IFLA_XDP")
     program = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp is not None else None
     return Interface(
-        name=name,
-        index=found[0],
+        name=link.get_attr("IFLA_IFNAME"),
+        index=link["index"],
         rx_queues=link.get_attr("IFLA_NUM_RX_QUEUES") or 1,
         up=link["state"] == "up",
         xdp_program=program or None,
+        mac=bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", "")),
     )
 
 

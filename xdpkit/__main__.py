@@ -1,0 +1,7 @@
+"""``python -m xdpkit``: the command of the same name."""
+
+import sys
+
+from xdpkit.cli import main
+
+sys.exit(main())
