@@ -30,14 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(arguments)
         finally:
-            # Here, where a full disk or a closed pipe can still be told apart from success.
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            _flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Python flushes once more at exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (XdpkitError, OSError) as error:
         return _report([error], error, debug)
@@ -47,6 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         if known is None or unknown is not None:
             raise
         return _report(_leaves(known), group, debug)
+
+
+def _flush() -> None:
+    """Flush standard output here, where a full disk or a closed pipe is still told from success."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python flushes once more at exit: what could not be written must not fail it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _run(arguments: list[str]) -> int:
