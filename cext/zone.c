@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "zone.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define TYPE_CNAME 5   /* RFC 1035 section 3.2.2 */
+#define TYPE_DS    43  /* RFC 4034 section 5 */
+#define TYPE_ANY   255 /* RFC 1035 section 3.2.3 */
+
+/* An odd 64-bit number with evenly spread bits (wyhash's first constant); arena.py has it too. */
+#define HASH_FACTOR 0xa0761d6478bd642fULL
+
+static inline uint64_t load64(const void *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+/*
+ * Lower-cases eight ASCII bytes at once: bit 7 of each byte is raised where the byte is in A-Z, and
+ * moved down to bit 5. Length bytes of labels are below 'A', so whole names can go through it.
+ */
+static inline uint64_t lower8(uint64_t w)
+{
+	const uint64_t ones = 0x0101010101010101ULL;
+	uint64_t low = w & (0x7f * ones);
+	uint64_t from_a = low + (0x80 - 'A') * ones;
+	uint64_t past_z = low + (0x7f - 'Z') * ones;
+
+	return w | (((from_a ^ past_z) & ~w & (0x80 * ones)) >> 2);
+}
+
+/* One step of the hash: the 128-bit product's halves folded. arena.py's name_hash() is its twin. */
+static inline uint64_t hash_step(uint64_t hash, uint64_t word)
+{
+	unsigned __int128 product = (unsigned __int128)(hash ^ word) * HASH_FACTOR;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t hash_name(uint64_t seed, const uint8_t *name, uint32_t length)
+{
+	uint64_t hash = seed;
+
+	for (uint32_t i = 0; i < length; i += 8)
+		hash = hash_step(hash, load64(name + i));
+	return hash;
+}
+
+int zone_open(const void *base, size_t size)
+{
+	const struct zone_arena *arena = base;
+	uint64_t entries, table;
+
+	if (size < sizeof *arena + ZONE_SLACK || arena->magic != ZONE_MAGIC ||
+	    arena->version != ZONE_VERSION || arena->size != size)
+		return -1;
+	entries = (uint64_t)arena->zones * ZONE_UNIT;
+	table = (uint64_t)arena->table * ZONE_UNIT;
+	if (entries < sizeof *arena || !arena->zone_count ||
+	    entries + (uint64_t)arena->zone_count * sizeof(struct zone_entry) > table)
+		return -1;
+	if (table % sizeof(struct zone_bucket) || !arena->buckets ||
+	    table + (uint64_t)arena->buckets * sizeof(struct zone_bucket) > size - ZONE_SLACK)
+		return -1;
+	/* A probe ends at a bucket with room: a full table would be searched for ever. */
+	if (arena->node_count >= (uint64_t)arena->buckets * ZONE_SLOTS)
+		return -1;
+	return arena->min_labels <= arena->max_labels ? 0 : -1;
+}
+
+void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const uint8_t *wire,
+		   uint32_t length, uint32_t labels)
+{
+	uint32_t words = length / 8, tail = length % 8;
+	uint64_t hash = arena->seed;
+
+	for (uint32_t i = 0; i < words; i++) {
+		name->word[i] = lower8(load64(wire + i * 8));
+		hash = hash_step(hash, name->word[i]);
+	}
+	if (tail) {
+		/* The eight bytes that end with the name, so that nothing behind it is read. */
+		name->word[words] = lower8(load64(wire + length - 8) >> (64 - tail * 8));
+		hash = hash_step(hash, name->word[words++]);
+	}
+	name->word[words] = 0;
+	name->hash = hash;
+	name->length = length;
+	name->labels = labels;
+}
+
+/* Both sides are padded with zeros to whole words, `have` in a struct zone_name's word[]. */
+static inline bool same_name(const uint8_t *have, const uint8_t *want, uint32_t length)
+{
+	uint64_t differ = 0;
+
+	for (uint32_t i = 0; i < length; i += 8)
+		differ |= load64(have + i) ^ load64(want + i);
+	return !differ;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+static const struct zone_node *probe(const struct zone_arena *arena, const uint8_t *name,
+				     uint32_t length, uint64_t hash)
+{
+	const struct zone_bucket *table = zone_at(arena, arena->table);
+	uint32_t index = (uint32_t)(((hash >> 32) * arena->buckets) >> 32);
+	uint32_t tag = (uint32_t)hash | 1;
+
+	for (;;) {
+		const struct zone_bucket *bucket = &table[index];
+		uint32_t hits = 0;
+
+		/* No early exit: a fixed count of compares beats a branch that is guessed wrong. */
+		for (uint32_t i = 0; i < ZONE_SLOTS; i++)
+			hits |= (uint32_t)(bucket->tag[i] == tag) << i;
+		for (; hits; hits &= hits - 1) {
+			const struct zone_node *node =
+				zone_at(arena, bucket->node[__builtin_ctz(hits)]);
+			const uint8_t *have = (const uint8_t *)(node + 1) +
+					      node->type_count * sizeof(struct zone_type);
+
+			if (node->name_length == length && same_name(have, name, length))
+				return node;
+		}
+		if (!bucket->tag[ZONE_SLOTS - 1])
+			return NULL;
+		if (++index == arena->buckets)
+			index = 0;
+	}
+}
+
+const struct zone_node *zone_find(const struct zone_arena *arena, const struct zone_name *name)
+{
+	if (name->labels > arena->max_labels || name->labels < arena->min_labels)
+		return NULL;
+	return probe(arena, (const uint8_t *)name->word, name->length, name->hash);
+}
+
+const struct zone_node *zone_encloser(const struct zone_arena *arena, const struct zone_name *name)
+{
+	const uint8_t *bytes = (const uint8_t *)name->word;
+	uint32_t at = 0;
+
+	/* At most 127 suffixes of at most 32 words: some microseconds at the very worst. */
+	for (uint32_t labels = name->labels; labels > arena->min_labels;) {
+		const struct zone_node *node;
+		uint32_t length;
+
+		at += bytes[at] + 1u;
+		if (--labels > arena->max_labels)
+			continue;
+		length = name->length - at;
+		node = probe(arena, bytes + at, length, hash_name(arena->seed, bytes + at, length));
+		if (node)
+			return node;
+	}
+	return NULL;
+}
+
+const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
+				    uint16_t type)
+{
+	const struct zone_type *types = (const struct zone_type *)(node + 1);
+	uint32_t count = node->type_count;
+
+	if (type == TYPE_ANY && count && !(node->flags & ZONE_NODE_CUT)) {
+		/* Lowest type first: A, NS ... at an alias the CNAME and not what it leads to. */
+		if (!(node->flags & ZONE_NODE_ALIAS))
+			return zone_at(arena, types->image);
+		type = TYPE_CNAME;
+	}
+	while (count > 1) {
+		uint32_t half = count / 2;
+
+		if (types[half].type <= type)
+			types += half;
+		count -= half;
+	}
+	if (count && types->type == type)
+		return zone_at(arena, types->image);
+	if (node->flags & ZONE_NODE_CUT && type == TYPE_DS) {
+		/* Whether the delegation is signed is for this zone to say: RFC 4035
+		 * section 3.1.4.1. */
+		const struct zone_entry *zone = zone_at(arena, node->zone);
+
+		node = zone_at(arena, zone->apex);
+	}
+	return zone_at(arena, node->fallback);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * libFuzzer target of dns_answer(): any bytes, a buffer of exactly the room that is promised, so
+ * that ASAN sees each byte read or written too far. The reply is walked record by record.
+ *
+ * The first byte of an input sets knobs (room beyond the request, dns_max_udp); the rest is the
+ * request. The arena is dns_arena.h, made by make_dns.py.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "dns.h"
+#include "dns_arena.h"
+
+#define CHECK(condition)          \
+	do {                      \
+		if (!(condition)) \
+			abort();  \
+	} while (0)
+
+/* The offset behind the name at `at`; every pointer must lead backwards to a name that ends. */
+static uint32_t name_end(const uint8_t *p, uint32_t length, uint32_t at)
+{
+	uint32_t end = 0, total = 0;
+
+	for (;;) {
+		CHECK(at < length);
+		if (p[at] >= 0xc0) {
+			uint32_t to;
+
+			CHECK(at + 2 <= length);
+			to = load_be16(p + at) & 0x3fff;
+			CHECK(to >= 12 && to < at);
+			end = end ? end : at + 2;
+			at = to;
+			continue;
+		}
+		CHECK(p[at] < 64);
+		total += p[at] + 1u;
+		CHECK(total <= 255);
+		if (!p[at])
+			return end ? end : at + 1;
+		at += p[at] + 1u;
+	}
+}
+
+/* Every record whole, counts right, nothing behind the last one. */
+static void check_reply(const uint8_t *p, uint32_t length)
+{
+	uint32_t at = 12;
+
+	CHECK(length >= 12 && p[2] & 0x80 && load_be16(p + 4) <= 1);
+	if (load_be16(p + 4))
+		at = name_end(p, length, at) + 4;
+	for (uint32_t n = load_be16(p + 6) + load_be16(p + 8) + load_be16(p + 10); n; n--) {
+		at = name_end(p, length, at);
+		CHECK(at + 10 <= length);
+		at += 10u + load_be16(p + at + 8);
+	}
+	CHECK(at == length);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint16_t more[] = {0, 11, 15, 16, 64, 1500, 4096, 60000};
+	static const uint16_t most[] = {1232, 512, 600, 1452, 4096, 65535, 0, 513};
+	static struct snapshot snap;
+	struct request rq = {0};
+	enum verdict verdict;
+	uint8_t id[2];
+
+	if (!size || size > 4096)
+		return 0;
+	CHECK(!zone_open(dns_arena, sizeof dns_arena));
+	snap.zones = (const struct zone_arena *)dns_arena;
+	snap.dns_max_udp = most[data[0] >> 3 & 7];
+	rq.length = (uint32_t)size - 1;
+	rq.room = rq.length + more[data[0] & 7];
+	rq.payload = malloc(rq.room ? rq.room : 1);
+	memcpy(rq.payload, data + 1, rq.length);
+	memcpy(id, rq.payload, rq.length < 2 ? 0 : 2);
+
+	verdict = dns_answer(&snap, &rq);
+	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
+		uint32_t limit = snap.dns_max_udp < 512 ? 512 : snap.dns_max_udp;
+
+		CHECK(rq.length <= rq.room && rq.length <= limit);
+		CHECK(!memcmp(id, rq.payload, 2));
+		check_reply(rq.payload, rq.length);
+	}
+	free(rq.payload);
+	return 0;
+}

@@ -1,0 +1,104 @@
+"""Writes what fuzz_dns.c needs: the arena of a small zone as a C array, and the seed corpus.
+
+Run it after a change of the arena's layout (a unit test says when): python tests/fuzz/make_dns.py
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import dns.edns
+import dns.message
+
+from xdpkit.dns.compile import compile_zones, read_zones, zone_files
+
+HERE = Path(__file__).parent
+
+# Whatever an image can hold, and pointers that move: wildcards, referrals, denials, chains.
+ZONES = {
+    "z": """$TTL 300
+@ SOA ns1 hostmaster 1 7200 3600 1209600 60
+@ NS ns1
+@ NS ns.other.test.
+ns1 A 192.0.2.1
+www CNAME web
+web A 192.0.2.3
+web AAAA 2001:db8::3
+*.w MX 10 mail.w
+*.w MX 20 mail.other.test.
+mail.w A 192.0.2.4
+*.c CNAME web
+*.away CNAME missing
+a.b.ent TXT "text"
+sub NS ns.sub
+sub NS ns1
+ns.sub A 192.0.2.5
+big TXT "%s" "%s" "%s"
+bigger MX 10 %s
+loop CNAME loop
+"""
+    % (("x" * 250,) * 3 + (".".join(["m" * 60] * 3),)),
+    "child.z": "$TTL 300\n@ SOA a b 1 2 3 4 5\n@ NS a\n* A 192.0.2.6\n",
+}
+
+QUESTIONS = """z SOA,z ANY,WWW.z A,web.z AAAA,q.w.z MX,q.q.q.w.z MX,q.c.z A,q.c.z TXT,q.away.z A,
+b.ent.z A,nothing.z A,x.sub.z A,sub.z DS,big.z TXT,bigger.z MX,loop.z A,child.z DS,
+q.child.z A,test A,. NS,z AXFR,z TYPE65280"""
+
+
+def arena() -> bytes:
+    """The arena of ZONES, the same at each call."""
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as out:
+        for name, text in ZONES.items():
+            Path(directory, f"{name}.zone").write_text(text)
+        size = compile_zones(read_zones(zone_files(Path(directory))), out.fileno(), seed=1)
+        return os.pread(out.fileno(), size, 0)
+
+
+def header() -> str:
+    """The arena as the text of dns_arena.h."""
+    data = arena()
+    rows = [data[at : at + 20] for at in range(0, len(data), 20)]
+    return "\n".join(
+        [
+            "/* SPDX-License-Identifier: Apache-2.0 */",
+            "/* Made by tests/fuzz/make_dns.py from the zones there; do not edit. */",
+            "/* clang-format off */",
+            f"_Alignas(64) static const unsigned char dns_arena[{len(data)}] = {{",
+            *("".join(f"{byte}," for byte in row) for row in rows),
+            "};",
+            "",
+        ]
+    )
+
+
+def seeds() -> dict[str, bytes]:
+    """Corpus files: one byte of knobs (see fuzz_dns.c), then a request."""
+    found = {}
+    for index, question in enumerate(QUESTIONS.replace("\n", "").split(",")):
+        name, rdtype = question.split()
+        for edns in (-1, 0):
+            request = dns.message.make_query(name, rdtype, use_edns=edns, payload=1232, id=index)
+            found[f"q{index:02}{'e' if edns == 0 else ''}"] = b"\x4d" + request.to_wire()
+    request = dns.message.make_query("z", "SOA", use_edns=1, payload=512, id=1)
+    found["badvers"] = b"\0" + request.to_wire()
+    request = dns.message.make_query("z", "SOA", use_edns=0, id=1)
+    request.use_edns(0, payload=512, options=[dns.edns.GenericOption(10, b"8 bytes!")])
+    found["option"] = b"\0" + request.to_wire()
+    found["header"] = b"\0" + bytes.fromhex("000178000000000000000000")
+    return found
+
+
+def main() -> None:
+    """Writes both."""
+    (HERE / "dns_arena.h").write_text(header())
+    corpus = HERE / "corpus" / "dns"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for name, data in seeds().items():
+        (corpus / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""``xdpkit query``'s explanations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from dns_door import HEAD
+
+from xdpkit.dns.query import explain
+from xdpkit.errors import UsageError, XdpkitError, ZoneError
+
+ZONE = (
+    HEAD
+    + """
+www A 192.0.2.1
+a.ent A 192.0.2.2
+*.wild A 192.0.2.3
+alias CNAME www
+sub NS ns.other.test.
+long TXT "{}" "{}" "{}" "{}" "{}"
+""".format(*("x" * 250,) * 5)
+)
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> Path:
+    (tmp_path / "z.example.zone").write_text(ZONE)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name, rdtype, match, node, verdict",
+    [
+        ("WWW.z.example.", "a", "exact", "www.z.example", "dns_noerror"),
+        ("www.z.example", "AAAA", "exact", "www.z.example", "dns_nodata"),
+        ("ent.z.example", "A", "empty non-terminal", "ent.z.example", "dns_nodata"),
+        ("x.y.wild.z.example", "A", "wildcard", "*.wild.z.example", "dns_noerror"),
+        ("alias.z.example", "A", "cname", "alias.z.example", "dns_noerror"),
+        ("alias.z.example", "CNAME", "exact", "alias.z.example", "dns_noerror"),
+        ("x.sub.z.example", "A", "referral", "sub.z.example", "dns_referral"),
+        ("sub.z.example", "DS", "exact", "sub.z.example", "dns_nodata"),
+        ("x.ent.z.example", "A", "missing", "ent.z.example", "dns_nxdomain"),
+        ("other.test", "A", "out of zone", None, "dns_refused"),
+        ("long.z.example", "TXT", "exact", "long.z.example", "dns_truncated"),
+    ],
+)
+def test_reasons(
+    zones: Path, name: str, rdtype: str, match: str, node: str | None, verdict: str
+) -> None:
+    found = explain(zones, name, rdtype)
+    assert (found.match, found.node, found.verdict) == (match, node, verdict)
+    assert found.zone == ("z.example" if node else None)
+    assert found.truncated == (verdict == "dns_truncated")
+    assert 12 < found.size <= found.limit == 1232
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["match"] == match
+    assert match in str(found) and verdict in str(found) and found.rcode in str(found)
+
+
+def test_the_records_are_shown(zones: Path) -> None:
+    found = explain(zones, "alias.z.example", "A", "2001:db8::1")
+    assert found.answer[1] == "www.z.example. 300 IN A 192.0.2.1"
+    assert "    www.z.example. 300 IN A 192.0.2.1" in str(found).splitlines()
+    assert found.authoritative and found.client == "2001:db8::1"
+
+
+@pytest.mark.parametrize(
+    "name, rdtype, client",
+    [("a..b", "A", "192.0.2.1"), ("a", "NOTYPE", "192.0.2.1"), ("a", "A", "here")],
+)
+def test_questions_that_are_none(zones: Path, name: str, rdtype: str, client: str) -> None:
+    with pytest.raises(UsageError):
+        explain(zones, name, rdtype, client)
+
+
+def test_a_client_that_is_never_answered(zones: Path) -> None:
+    with pytest.raises(XdpkitError, match="source_address"):
+        explain(zones, "www.z.example", "A", "224.0.0.1")
+
+
+def test_a_zone_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "z.zone").write_text(HEAD + "x\n")
+    with pytest.raises(ZoneError, match=":4:"):
+        explain(tmp_path, "x.z", "A")

@@ -1,0 +1,207 @@
+"""The compiler as a child process, the sealed arena it hands back, and arenas that are refused."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import dns.message
+import pytest
+from dns_door import HEAD
+
+from xdpkit.cext._answer import answer
+from xdpkit.cext._snapshot import Snapshot, ZoneMap
+from xdpkit.dns.arena import HEADER, name_hash
+from xdpkit.dns.compile import SEALS
+from xdpkit.dns.store import Arena, Progress, compile_zones
+from xdpkit.dns.view import View
+from xdpkit.errors import XdpkitError, ZoneError
+
+COUNT = 20_000
+
+
+def run(directory: Path, progress: list[Progress] | None = None) -> Arena:
+    async def main() -> Arena:
+        return await compile_zones(directory, None if progress is None else progress.append)
+
+    return anyio.run(main)
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("large")
+    hosts = "".join(f"h{i} A 10.0.{i >> 8}.{i & 255}\n" for i in range(COUNT))
+    (directory / "large.example.zone").write_text(HEAD + hosts)
+    (directory / "Small.Example.zone").write_text(HEAD + "ns1 A 192.0.2.1\n")
+    return directory
+
+
+def test_a_large_zone(large: Path) -> None:
+    before, progress = open_files(), list[Progress]()
+    with run(large, progress) as arena:
+        assert {name: (zone.serial, zone.names) for name, zone in arena.zones.items()} == {
+            "large.example": (2026112201, COUNT + 1),
+            "small.example": (2026112201, 2),
+        }
+        assert progress[0] == Progress("large.example", COUNT, False)
+        assert Progress("small.example", 2, True) in progress
+        # Beyond name and RDATA: node, image, type, fixed part of the record, table.
+        assert arena.size / COUNT < 100 + 22
+        snapshot = Snapshot({"dns": 53}, zones=ZoneMap(arena.fd, arena.size))
+    assert open_files() == before
+    for i in range(0, COUNT, 7):
+        request = dns.message.make_query(f"H{i}.large.example", "A").to_wire()
+        verdict, reply = answer(snapshot, "dns", request)
+        assert verdict == "dns_noerror" and reply is not None
+        assert reply[-6:] == bytes((0, 4, 10, 0, i >> 8, i & 255))
+        request = dns.message.make_query(f"g{i}.large.example", "A").to_wire()
+        assert answer(snapshot, "dns", request)[0] == "dns_nxdomain"
+
+
+def test_nobody_can_change_a_sealed_arena(large: Path) -> None:
+    with run(large) as arena:
+        assert fcntl.fcntl(arena.fd, fcntl.F_GET_SEALS) == SEALS
+        for change in (lambda: os.pwrite(arena.fd, b"x", 0), lambda: os.ftruncate(arena.fd, 0)):
+            with pytest.raises(PermissionError):
+                change()
+        assert not os.get_inheritable(arena.fd)
+        arena.close()
+        arena.close()
+        assert arena.fd == -1
+
+
+@pytest.mark.parametrize("text, place", [(HEAD + "x A 1.2.3\n", ":4: "), ("", ":1: ")])
+def test_the_childs_error_comes_through(tmp_path: Path, text: str, place: str) -> None:
+    path = tmp_path / "z.zone"
+    path.write_text(text)
+    before = open_files()
+    with pytest.raises(ZoneError) as caught:
+        run(tmp_path)
+    assert str(caught.value).startswith(f"{path}{place}") and caught.value.exit_code == 2
+    assert open_files() == before
+
+
+def test_directories_without_zones(tmp_path: Path) -> None:
+    with pytest.raises(ZoneError, match=str(tmp_path)):
+        run(tmp_path)
+    with pytest.raises(ZoneError, match="No such file"):
+        run(tmp_path / "nothing")
+
+
+def test_includes_are_relative_to_the_zones(tmp_path: Path) -> None:
+    (tmp_path / "z.zone").write_text(HEAD + "$INCLUDE part\n")
+    (tmp_path / "part").write_text("x A 192.0.2.1\n")
+    with run(tmp_path) as arena:
+        assert arena.zones["z"].names == 2
+
+
+def test_a_child_that_dies(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = open_files()
+    for program, words in (("/bin/false", "status 1"), ("/bin/true", "status 0")):
+        monkeypatch.setattr(sys, "executable", program)
+        with pytest.raises(XdpkitError, match=words):
+            run(large)
+    assert open_files() == before
+
+
+def test_cancelling_kills_the_child(large: Path) -> None:
+    async def main() -> None:
+        with anyio.move_on_after(0.2) as scope:
+            await compile_zones(large)
+        assert scope.cancelled_caught
+
+    before = open_files()
+    anyio.run(main)
+    assert open_files() == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+# -------------------------------------------------------------------------------------------------
+
+
+def sealed(data: bytes, seals: int = SEALS) -> int:
+    fd = os.memfd_create("test", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    os.write(fd, data)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+    return fd
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    directory = tmp_path_factory.mktemp("zones")
+    (directory / "z.zone").write_text(HEAD + "x A 192.0.2.1\n")
+    with run(directory) as made:
+        return os.pread(made.fd, made.size, 0)
+
+
+def test_unsealed_and_damaged_arenas_are_refused(arena: bytes) -> None:
+    Arena(sealed(arena)).close()
+    with pytest.raises(ValueError, match="not sealed"):
+        Arena(sealed(arena, fcntl.F_SEAL_WRITE))
+    for at in (64, 100, len(arena) - 1):
+        damaged = bytearray(arena)
+        damaged[at] ^= 1
+        with pytest.raises(ValueError, match="checksum"):
+            Arena(sealed(bytes(damaged)))
+    for data in (arena[:-8], arena + bytes(8), b"x" * 10, b"y" + arena[1:]):
+        with pytest.raises(ValueError, match="arena"):
+            Arena(sealed(data))
+
+
+@pytest.mark.parametrize(
+    "at, value",
+    [
+        (0, b"y"),  # magic
+        (8, b"\2"),  # version
+        (16, b"\1"),  # size
+        (12, b"\xff\xff\xff\xff"),  # more nodes than the table holds
+        (40, b"\1\0\0\0"),  # table not aligned
+        (40, b"\xff\xff\xff\xff"),  # table behind the end
+        (44, b"\0\0\0\0"),  # no bucket
+        (44, b"\xff\xff\xff\xff"),  # buckets behind the end
+        (48, b"\0\0\0\0"),  # zones in the header
+        (52, b"\0\0\0\0"),  # no zone
+        (52, b"\xff\xff\xff\xff"),  # zones behind the table
+        (57, b"\xff"),  # least labels above most
+    ],
+)
+def test_c_refuses_wrong_geometry(arena: bytes, at: int, value: bytes) -> None:
+    fd = os.memfd_create("test", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, arena)
+        ZoneMap(fd, len(arena))
+        os.pwrite(fd, value, at)
+        with pytest.raises(ValueError, match="not a zone arena"):
+            ZoneMap(fd, len(arena))
+    finally:
+        os.close(fd)
+
+
+def test_the_seed_differs_from_arena_to_arena_and_both_sides_hash_alike(large: Path) -> None:
+    with run(large) as one, run(large) as two:
+        assert os.pread(one.fd, 8, 32) != os.pread(two.fd, 8, 32)
+        with mmap.mmap(one.fd, one.size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as data:
+            view = View(data)
+            assert view.seed == HEADER.unpack_from(data)[5]
+            for i in range(0, COUNT, 501):
+                name = b"".join(
+                    bytes([len(p)]) + p for p in (b"h%d" % i, b"large", b"example", b"")
+                )
+                node = view.find(name)
+                assert node is not None and view.zone_of(node) == b"\5large\7example\0"
+            assert view.find(b"\1h\5large\7example\0") is None
+
+
+def test_hash_is_of_every_byte() -> None:
+    assert name_hash(b"\0", 1) != name_hash(b"\0", 2)
+    names = {name_hash(b"x" * n + b"y" + b"x" * (40 - n), 7) for n in range(41)}
+    assert len(names) == 41

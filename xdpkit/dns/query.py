@@ -1,0 +1,159 @@
+"""``xdpkit query``: what the server would answer, offline, and how it came to it.
+
+The answer itself is made by the C code through the bytes door, from zones compiled here and now;
+the reasons are read from the same arena (view.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from xdpkit.cext._answer import answer
+from xdpkit.cext._snapshot import Snapshot, ZoneMap
+from xdpkit.dns.arena import ALIAS, CUT
+from xdpkit.dns.compile import compile_zones, read_zones, zone_files
+from xdpkit.dns.view import NodeView, View
+from xdpkit.dns.zone import parent, text
+from xdpkit.errors import UsageError, XdpkitError
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A question, its answer and the reason."""
+
+    name: str
+    type: str
+    client: str
+    zone: str | None
+    node: str | None
+    """The name in the zone whose records or absence decided."""
+    match: str
+    """exact, cname, wildcard, empty non-terminal, referral, missing or out of zone."""
+    verdict: str
+    rcode: str
+    authoritative: bool
+    truncated: bool
+    size: int
+    """Bytes of the reply over UDP, its OPT included."""
+    limit: int
+    """Bytes that it may have: the request asks for the server's own maximum."""
+    answer: tuple[str, ...]
+    authority: tuple[str, ...]
+    additional: tuple[str, ...]
+
+    def __str__(self) -> str:
+        flags = ["aa"] * self.authoritative + ["tc"] * self.truncated
+        lines = [
+            f"{self.name} {self.type} from {self.client}: {self.rcode}"
+            f"{' ' + ' '.join(flags) if flags else ''}, {self.size} of {self.limit} bytes",
+            f"zone    {self.zone or 'none'}",
+            f"match   {self.match}{' at ' + self.node if self.node else ''}",
+            f"counted {self.verdict}",
+        ]
+        for section in ("answer", "authority", "additional"):
+            records: tuple[str, ...] = getattr(self, section)
+            lines += [f"{section}:"] * bool(records) + [f"    {record}" for record in records]
+        return "\n".join(lines)
+
+
+def _match(view: View, name: bytes, rdtype: int) -> tuple[NodeView | None, str]:
+    """The node that decides and how it was found; the same steps as dns.c's find_image()."""
+    node = view.find(name)
+    if node is not None:
+        if node.flags & CUT:
+            return node, "exact" if rdtype == dns.rdatatype.DS else "referral"
+        if node.flags & ALIAS and rdtype not in (dns.rdatatype.CNAME, dns.rdatatype.ANY):
+            return node, "cname"
+        if not node.images:
+            return node, "empty non-terminal"
+        return node, "exact"
+    while name != b"\0":
+        name = parent(name)
+        node = view.find(name)
+        if node is None:
+            continue
+        if node.flags & CUT:
+            return node, "referral"
+        if node.wildcard:
+            return view.node(node.wildcard), "wildcard"
+        return node, "missing"
+    return None, "out of zone"
+
+
+def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
+    return tuple(line for rrset in rrsets for line in rrset.to_text().splitlines())
+
+
+def explain_arena(
+    fd: int, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
+) -> Explanation:
+    """Explains the answer to a question from the arena in the memfd ``fd``.
+
+    Raises UsageError for a name, type or client that is none.
+    """
+    try:
+        qname = dns.name.from_text(name)
+        qtype = dns.rdatatype.from_text(rdtype)
+        request = dns.message.make_query(qname, qtype, use_edns=0, payload=max_udp, flags=0)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise UsageError(f"{name} {rdtype} is no question: {error}") from None
+    size = os.fstat(fd).st_size
+    snapshot = Snapshot({"dns": 53}, zones=ZoneMap(fd, size), dns_max_udp=max_udp)
+    try:
+        verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
+    except ValueError as error:
+        raise UsageError(f"{client!r} is no address: {error}") from None
+    if reply is None:
+        raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
+    message = dns.message.from_wire(reply)
+    with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as data:
+        view = View(data)
+        node, match = _match(view, qname.to_digestable(), qtype)
+        zone = text(view.zone_of(node)) if node else None
+    return Explanation(
+        name=qname.to_text(omit_final_dot=True),
+        type=dns.rdatatype.to_text(qtype),
+        client=client,
+        zone=zone,
+        node=text(node.name) if node else None,
+        match=match,
+        verdict=verdict,
+        rcode=dns.rcode.to_text(message.rcode()),
+        authoritative=bool(message.flags & dns.flags.AA),
+        truncated=bool(message.flags & dns.flags.TC),
+        size=len(reply),
+        limit=max_udp,
+        answer=_section(message.answer),
+        authority=_section(message.authority),
+        additional=_section(message.additional),
+    )
+
+
+def explain(
+    directory: Path, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
+) -> Explanation:
+    """Compiles the zones of ``directory`` and explains the answer to a question.
+
+    Raises ZoneError for a zone that is wrong, UsageError for a question that is none.
+    """
+    fd = os.memfd_create("xdpkit-query", os.MFD_CLOEXEC)
+    try:
+        files = zone_files(directory.absolute())
+        # As the compiler's child does: $INCLUDE is relative to the zones.
+        with contextlib.chdir(directory):
+            compile_zones(read_zones(files), fd)
+        return explain_arena(fd, name, rdtype, client, max_udp)
+    finally:
+        os.close(fd)

@@ -1,0 +1,74 @@
+"""A zone as its master file says it, and the arithmetic of wire names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dns.name
+
+from xdpkit.errors import ZoneError
+
+A, NS, CNAME, SOA, AAAA, OPT, DNAME, DS, RRSIG = 1, 2, 5, 6, 28, 41, 39, 43, 46
+
+ROOT = b"\0"
+
+
+@dataclass(slots=True)
+class RRset:
+    """Records of one owner and type, RDATA uncompressed, in the file's order."""
+
+    rdtype: int
+    covers: int
+    """The type that an RRSIG signs, else 0: signatures keep the TTL of what they sign."""
+    ttl: int
+    path: str
+    line: int
+    rdatas: list[bytes] = field(default_factory=list)
+
+    def error(self, reason: str) -> ZoneError:
+        """The error that says ``reason`` at the place of the first record."""
+        return ZoneError(self.path, reason, self.line)
+
+
+@dataclass
+class Zone:
+    """One zone as its file says it."""
+
+    origin: bytes
+    path: Path
+    nodes: dict[bytes, list[RRset]] = field(default_factory=dict)
+    names: int = 0
+    """Owner names in the file, counted before tree.py adds to and takes from ``nodes``."""
+
+    @property
+    def soa(self) -> RRset:
+        """The SOA; read_zone() saw to it that there is one."""
+        return next(rrset for rrset in self.nodes[self.origin] if rrset.rdtype == SOA)
+
+    @property
+    def serial(self) -> int:
+        """Of the SOA; the five 32-bit numbers end its RDATA (RFC 1035 section 3.3.13)."""
+        return int.from_bytes(self.soa.rdatas[0][-20:-16], "big")
+
+    @property
+    def negative_ttl(self) -> int:
+        """Seconds that a denial may be kept: RFC 2308 section 5."""
+        return min(self.soa.ttl, int.from_bytes(self.soa.rdatas[0][-4:], "big"))
+
+
+def text(name: bytes) -> str:
+    """A wire name for people, without the last dot (the root is a dot alone)."""
+    return dns.name.from_wire(name, 0)[0].to_text(omit_final_dot=True)
+
+
+def parent(name: bytes) -> bytes:
+    """The wire name without its first label; of the root, the empty string."""
+    return name[name[0] + 1 :]
+
+
+def is_below(name: bytes, ancestor: bytes) -> bool:
+    """Whether the wire name is ``ancestor`` or under it."""
+    while len(name) > len(ancestor):
+        name = parent(name)
+    return name == ancestor

@@ -1,0 +1,236 @@
+"""Reads a master file (RFC 1035 section 5) and refuses what cannot be served rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.tokenizer
+import dns.zonefile
+
+from xdpkit.dns.zone import CNAME, DNAME, DS, NS, OPT, RRSIG, SOA, RRset, Zone, is_below, text
+from xdpkit.errors import ZoneError
+
+SUFFIX = ".zone"
+
+# May stand beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
+BESIDE_CNAME = frozenset({25, RRSIG, 47})
+
+# Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
+NOT_DATA = frozenset({0, OPT, *range(128, 256)})
+
+# RFC 2181 section 8: a TTL with the topmost bit set counts as 0, which nobody who writes it means.
+TTL_MAX = 0x7FFFFFFF
+
+# An RRset above this cannot be in any message (RFC 1035 section 4.2.2), however short the name.
+RDATA_MAX = 65535 - 12 - 255 - 4 - 11
+
+
+def zone_name(path: Path) -> bytes:
+    """The lower-cased wire name that a file is the zone of; raises ZoneError if it is none."""
+    stem = path.name.removesuffix(SUFFIX)
+    try:
+        name = dns.name.from_text(stem)
+    except (dns.exception.DNSException, UnicodeError) as error:
+        raise ZoneError(path, f"{stem!r} is no domain name ({error}); rename the file") from None
+    wire = name.to_digestable()
+    if name.is_wild():
+        raise ZoneError(
+            path, "a zone cannot be named by a wildcard; write its records in the zone above"
+        )
+    return wire
+
+
+class _Tokenizer(dns.tokenizer.Tokenizer):
+    """Remembers where the newest line began: dnspython counts on before an error shows."""
+
+    line = 1
+
+    def get(self, want_leading: bool = False, want_comment: bool = False) -> dns.tokenizer.Token:
+        if want_comment:  # only asked for where a line begins
+            self.line = self.line_number
+        return super().get(want_leading, want_comment)
+
+
+class _Reader(dns.zonefile.Reader):
+    """dnspython's reader, which knows at each record where the record began."""
+
+    start: tuple[str, int] | None = None
+
+    def _rr_line(self) -> None:
+        self.start = self._line()
+        super()._rr_line()
+        self.start = None
+
+    def _generate_line(self) -> None:
+        self.start = self._line()
+        super()._generate_line()  # type: ignore[no-untyped-call]
+        self.start = None
+
+    def place(self) -> tuple[str, int]:
+        """File and line of the record at hand, or of the directive."""
+        return self.start or self._line()
+
+    def _line(self) -> tuple[str, int]:
+        path, line = self.tok.where()
+        # The tokenizer of an included file is dnspython's plain one.
+        return path, getattr(self.tok, "line", line)
+
+    def close(self) -> None:
+        """Closes what $INCLUDE opened; read() does so only when all went well."""
+        for opened in (self.current_file, *(state[3] for state in self.saved_state)):
+            if opened is not None:
+                opened.close()
+
+
+class _Sink:
+    """Stands where dnspython's reader wants a transaction, and fills a Zone.
+
+    dnspython's own zone objects take over 1 kB a record; a million names want less.
+    """
+
+    def __init__(self, zone: Zone, progress: Callable[[int], None] | None) -> None:
+        self.zone, self.progress, self.count = zone, progress, 0
+        self.manager = self
+        self.reader: _Reader | None = None
+        self._last: tuple[dns.name.Name | None, bytes] = (None, b"")
+
+    def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
+        """The zone's name, and that names stay absolute."""
+        # The root as origin makes the reader hand over names out of the zone: it would skip them.
+        return dns.name.root, False, dns.name.root
+
+    def check_put_rdataset(self, check: Any) -> None:
+        """The checks are ours: see add()."""
+
+    def _set_origin(self, origin: dns.name.Name) -> None:
+        """$ORIGIN is the reader's affair."""
+
+    def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
+        """Takes a record over; raises ZoneError at its line."""
+        if name is not self._last[0]:
+            self._last = (name, name.to_digestable())
+        owner = self._last[1]
+        rdtype = int(rdata.rdtype)
+        try:
+            wire = rdata.to_wire() or b""
+            self._check(owner, rdtype, ttl)
+            rrset = self._rrset(owner, rdtype, int(rdata.covers()), ttl)
+        except (ValueError, dns.exception.DNSException) as error:
+            raise self.error(str(error)) from None
+        # RFC 2181 section 5: a record that is there twice is there once.
+        if wire not in rrset.rdatas:
+            if rdtype in (SOA, CNAME) and rrset.rdatas:
+                raise self.error(f"a second {dns.rdatatype.to_text(rdata.rdtype)} at {text(owner)}")
+            rrset.rdatas.append(wire)
+        # RFC 2181 section 5.2: one TTL for the RRset; the lowest does no harm.
+        rrset.ttl = min(rrset.ttl, ttl)
+        self.count += 1
+        if self.progress is not None and self.count % 20000 == 0:
+            self.progress(self.count)
+
+    def _check(self, owner: bytes, rdtype: int, ttl: int) -> None:
+        shown = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+        if not is_below(owner, self.zone.origin):
+            raise ValueError(
+                f"{text(owner)} is not in the zone {text(self.zone.origin)}; move it or $ORIGIN"
+            )
+        if rdtype in NOT_DATA:
+            raise ValueError(f"{shown} is a type for messages, not for zones")
+        if ttl > TTL_MAX:
+            raise ValueError(f"the TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
+        if rdtype == DNAME:
+            raise ValueError(
+                "DNAME is not served; write a CNAME for each name, or a wildcard CNAME"
+            )
+        apex = owner == self.zone.origin
+        if rdtype == SOA and not apex:
+            raise ValueError(
+                f"a SOA below the zone's name; make {text(owner)} a zone file of its own"
+            )
+        if rdtype == DS and apex:
+            raise ValueError("a DS at the zone's own name belongs into the zone above")
+        if rdtype == NS and owner.startswith(b"\1*"):
+            # RFC 4592 section 4.2 leaves it undefined what such a delegation would mean.
+            raise ValueError("a wildcard cannot be delegated; write the NS at each name")
+
+    def _rrset(self, owner: bytes, rdtype: int, covers: int, ttl: int) -> RRset:
+        rrsets = self.zone.nodes.setdefault(owner, [])
+        for rrset in rrsets:
+            if rrset.rdtype == rdtype and rrset.covers == covers:
+                return rrset
+            # RFC 1034 section 3.6.2.
+            if CNAME in (rrset.rdtype, rdtype) and not {rrset.rdtype, rdtype} & BESIDE_CNAME:
+                raise ValueError(f"a CNAME and other data at {text(owner)}; keep one of them")
+        path, line = self.place()
+        rrsets.append(RRset(rdtype, covers, ttl, path, line))
+        return rrsets[-1]
+
+    def place(self) -> tuple[str, int]:
+        """File and line of the record at hand."""
+        return (str(self.zone.path), 1) if self.reader is None else self.reader.place()
+
+    def error(self, reason: str) -> ZoneError:
+        """A ZoneError here and now."""
+        path, line = self.place()
+        return ZoneError(path, reason, line)
+
+
+def _sentence(error: Exception, place: tuple[str, int]) -> str:
+    """dnspython's words without the place that it puts in front, in one line."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    if said.endswith(dns.exception.SyntaxError.__doc__ or "?"):
+        return "the line is malformed or incomplete"
+    head, _, tail = said.partition(": ")
+    if head.rpartition(":")[0] == place[0] and tail:
+        said = tail
+    return said.partition("caught exception <class ")[2].partition(">: ")[2] or said
+
+
+def read_zone(path: Path, progress: Callable[[int], None] | None = None) -> Zone:
+    """Reads and checks one master file; $INCLUDE is relative to the working directory.
+
+    ``progress`` is called with the records read so far, every 20,000. Raises ZoneError with file
+    and line.
+    """
+    zone = Zone(zone_name(path), path)
+    sink = _Sink(zone, progress)
+    try:
+        with path.open(encoding="utf-8") as file:
+            reader = _Reader(
+                _Tokenizer(file, str(path)),
+                dns.rdataclass.IN,
+                sink,  # type: ignore[arg-type]
+                allow_include=True,
+            )
+            reader.current_origin = reader.last_name = dns.name.from_wire(zone.origin, 0)[0]
+            sink.reader = reader
+            try:
+                reader.read()
+            finally:
+                reader.close()
+    except (dns.exception.DNSException, OSError, ValueError, RecursionError) as error:
+        if sink.reader is None:
+            raise ZoneError(path, f"cannot be read: {getattr(error, 'strerror', error)}") from None
+        place = sink.place()
+        raise ZoneError(place[0], _sentence(error, place), place[1]) from None
+    apex = {rrset.rdtype: rrset for rrset in zone.nodes.get(zone.origin, [])}
+    if SOA not in apex:
+        raise ZoneError(
+            path, f"no SOA for {text(zone.origin)}, the zone that the file is named after", 1
+        )
+    if NS not in apex:
+        raise apex[SOA].error(f"no NS record for {text(zone.origin)} itself")
+    for rrset in (rrset for rrsets in zone.nodes.values() for rrset in rrsets):
+        if sum(map(len, rrset.rdatas)) + 12 * len(rrset.rdatas) > RDATA_MAX:
+            raise rrset.error(
+                "more records of one name and type than a DNS message of 64 KiB holds"
+            )
+    zone.names = len(zone.nodes)
+    return zone
