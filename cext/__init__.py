@@ -1,1 +1,1 @@
-"""The packet path: Cython modules over plain C. Import what you need from the modules themselves."""
+"""The packet path: Cython modules over plain C. Import what you need from the modules."""

@@ -13,7 +13,12 @@ cdef extern from "answer.h" nogil:
         uint8_t ip_version
         uint8_t service
         uint64_t rx_ns
+    cdef struct dns_query:
+        pass
     verdict answer_c "answer" (const snapshot *snap, request *rq)
+    verdict answer_begin(const snapshot *snap, request *rq, dns_query *query)
+    void answer_prefetch(const snapshot *snap, dns_query *query)
+    verdict answer_end(const snapshot *snap, request *rq, const dns_query *query)
     bint answer_forged(const snapshot *snap, const request *rq)
 
 cdef extern from "ntp.h" nogil:
@@ -26,7 +31,9 @@ cdef extern from "frame.h" nogil:
         uint8_t *ip
         uint8_t *udp
         bint csum_partial
+    enum:
+        FRAME_UDP_BYTES
     verdict frame_parse(const snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
                         frame *f, request *rq)
     uint32_t frame_turn(frame *f, const request *rq)
-    void frame_checksum_added(const frame *f, uint64_t added)
+    void frame_checksum_added(uint8_t *udp, uint64_t added)

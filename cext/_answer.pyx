@@ -47,8 +47,9 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     return name, buffer[:rq.length]
 
 
-def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns=0, uint64_t tx_ns=0):
-    """Answers one Ethernet frame of at most 1792 bytes as the loop does; returns as ``answer`` does."""
+def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns=0,
+                 uint64_t tx_ns=0):
+    """Answers an Ethernet frame of at most 1792 bytes as the loop does; returns like ``answer``."""
     cdef uint8_t buffer[XDPKIT_MAX_FRAME]
     cdef request rq
     cdef frame f
@@ -66,5 +67,5 @@ def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns
         return name, None
     length = frame_turn(&f, &rq)
     if rq.service == SERVICE_ntp:
-        frame_checksum_added(&f, ntp_stamp(rq.payload, ntp_time(tx_ns)))
+        frame_checksum_added(f.udp, ntp_stamp(rq.payload, ntp_time(tx_ns)))
     return name, buffer[:length]

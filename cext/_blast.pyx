@@ -50,11 +50,14 @@ cdef struct limits:
     uint64_t window
 
 
-cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns, uint64_t paced) noexcept nogil:
-    """Sends and receives until the time or the count is used up and nothing is open or it is too late."""
+cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
+               uint64_t paced) noexcept nogil:
+    """Sends and receives until time is up, or the count is sent and nothing is open."""
     cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
     cdef uint32_t received, sent
 
+    # Before the first kick: a reply that finds the fill ring empty is dropped.
+    xsk_refill(x, SEND_FRAMES)
     while True:
         xsk_reap(x)
         received = receive_batch(b, x, now)
@@ -102,10 +105,10 @@ cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now) noexcept nogi
 
 
 cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) noexcept nogil:
-    cdef uint32_t i, n = <uint32_t>min(most, <uint64_t>x.free_count)
+    cdef uint32_t _, n = <uint32_t>min(most, <uint64_t>x.free_count)
     cdef xdp_desc *d
 
-    for i in range(n):
+    for _ in range(n):
         d = ring_desc(&x.tx, x.tx.at)
         x.tx.at += 1
         x.free_count -= 1
@@ -120,10 +123,11 @@ cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) n
 cdef class Generator:
     """Sends requests of one service from a socket and counts what comes back.
 
-    ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums left
-    0, with the IP header at offset ``ip_at``; source ports run over ``ports`` from ``first_port`` on.
-    ``queries`` are DNS messages of at most 512 bytes with id 0; ``echo_bytes`` is an echo's payload.
-    The socket's queue must be in a ``catch`` program's XSKMAP. Not for two threads.
+    ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums
+    left 0, with the IP header at offset ``ip_at``; source ports run over ``ports`` from
+    ``first_port`` on. ``queries`` are DNS messages of at most 512 bytes with id 0; ``echo_bytes``
+    is an echo's payload. The socket's queue must be in a ``catch`` program's XSKMAP. Not for two
+    threads.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -162,8 +166,8 @@ cdef class Generator:
     def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024):
         """Works for ``seconds`` or until ``count`` requests in all are sent and answered or lost.
 
-        ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is open,
-        1 to 65536. To be called again to go on. Other Python threads run meanwhile.
+        ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is
+        open, 1 to 65536. To be called again to go on. Other Python threads run meanwhile.
         """
         cdef limits l
         cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
@@ -195,7 +199,7 @@ cdef class Generator:
     def latency_ns(self, double percentile):
         """The latency in nanoseconds that ``percentile`` (0 to 100) of the answers did not exceed.
 
-        From a histogram with 16 buckets to a power of two; the bucket's upper end. 0 without answers.
+        From a histogram of 16 buckets to a power of two; the bucket's upper end. 0 without answers.
         """
         cdef uint64_t seen = 0
         cdef int i

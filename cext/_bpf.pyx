@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The bpf(2) calls that bcc does not offer: links that die with us, map access by descriptor, test runs.
+"""The bpf(2) calls that bcc lacks: links that die with us, map access by descriptor, test runs.
 
 Keys and values are bytes in the layout of ``ebpf/steer.h``, in host order unless the header says
 otherwise. Every function raises OSError with the kernel's errno.
@@ -8,7 +8,7 @@ otherwise. Every function raises OSError with the kernel's errno.
 
 from cpython.bytes cimport PyBytes_AS_STRING
 from libc.errno cimport errno
-from libc.stdint cimport uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 import os
@@ -117,7 +117,7 @@ def map_delete(int map_fd, bytes key not None):
 
 
 def map_lookup(int map_fd, bytes key not None, int size):
-    """Returns one element's ``size`` bytes. For per-CPU maps: 8-aligned value times possible CPUs."""
+    """Returns one element's ``size`` bytes. Per-CPU maps: 8-aligned value times possible CPUs."""
     cdef bpf_attr attr
     cdef bytearray value = bytearray(size)
     cdef char *out = value
@@ -128,7 +128,7 @@ def map_lookup(int map_fd, bytes key not None, int size):
 
 
 def link_create(int prog_fd, int ifindex, uint32_t flags):
-    """Attaches an XDP program to an interface; returns the link's descriptor, the caller's to close.
+    """Attaches an XDP program to an interface; returns the link's descriptor, to be closed.
 
     The attachment lives as long as the descriptor: a killed process leaves nothing behind
     (linux, bpf(2) BPF_LINK_CREATE). ``flags`` is SKB_MODE or DRV_MODE.
@@ -157,23 +157,26 @@ def prog_name(uint32_t prog_id):
     return info.name[:].split(b"\0")[0].decode("ascii", "replace")
 
 
-def prog_run(int prog_fd, bytes frame not None, int ifindex=0, int queue=0):
-    """Runs an XDP program on a frame (BPF_PROG_TEST_RUN) as if it came in on a queue of an interface.
+def prog_run(int prog_fd, bytes frame not None, int ifindex=0, int queue=0, bytes metadata=b""):
+    """Runs an XDP program on a frame (BPF_PROG_TEST_RUN) as if it came in on an interface's queue.
 
-    Returns ``(action, metadata, frame)``: the XDP action, the metadata bytes the program put before
-    the frame, and the frame as it left. A queue needs an ifindex that has it.
+    Returns ``(action, metadata, frame)``: the XDP action, the metadata bytes before the frame, and
+    the frame as it left. ``metadata`` lies before the frame already, a multiple of 4 bytes. A queue
+    needs an ifindex that has it.
     """
     cdef bpf_attr attr
     cdef xdp_md before, after
-    cdef bytearray out = bytearray(len(frame) + 256)
+    cdef bytes data = metadata + frame
+    cdef bytearray out = bytearray(len(data) + 256)
     cdef char *out_bytes = out
     memset(&attr, 0, sizeof(attr))
     memset(&before, 0, sizeof(before))
     memset(&after, 0, sizeof(after))
-    before.data_end = len(frame)
+    before.data = len(metadata)
+    before.data_end = len(data)
     before.ingress_ifindex = ifindex
     before.rx_queue_index = queue
-    bpf_set_run(&attr, prog_fd, PyBytes_AS_STRING(frame), len(frame), out_bytes, len(out),
+    bpf_set_run(&attr, prog_fd, PyBytes_AS_STRING(data), len(data), out_bytes, len(out),
                 &before, sizeof(before), &after)
     _call(BPF_PROG_TEST_RUN, &attr)
     whole = bytes(out[: after.data_end])

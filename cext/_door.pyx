@@ -89,7 +89,7 @@ cdef void serve(door *d) noexcept nogil:
 
 
 cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n) noexcept nogil:
-    """Answers ``n`` datagrams of one socket, then sends the replies; silence closes up in between."""
+    """Answers ``n`` datagrams of one socket, then sends the replies, moved up to be adjacent."""
     cdef request *rq
     cdef verdict v
     cdef uint64_t transmit

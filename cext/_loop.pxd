@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from xdpkit.cext._answer cimport frame, request
+from xdpkit.cext._answer cimport dns_query, frame, request
 from xdpkit.cext._snapshot cimport Publisher, qsbr, qsbr_reader, snapshot
 from xdpkit.cext._stats cimport stats
 from xdpkit.cext._thread cimport Thread, thread
@@ -18,17 +18,25 @@ cdef extern from "worker.h" nogil:
         qsbr *qsbr
         qsbr_reader *reader
         batch_clock clock
+        request request[0]
+        frame frame[0]
+        dns_query query[0]
+        uint8_t outcome[0]
         uint32_t unstamped
-        frame stamp_frame[0]
-        uint8_t *stamp_payload[0]
+        uint8_t *stamp_udp[0]
         thread thread
     enum:
         WORKER_BATCH
+        WORKER_GROUP
         WORKER_WAIT_MS
         WORKER_FLUSH_MS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
     uint64_t clock_arrival(const batch_clock *clock, const uint8_t *data, stats *s)
+
+# For bench --offwire, which runs them on rings of its own.
+cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil
+cdef void stamp_batch(worker *w) noexcept nogil
 
 
 cdef class Worker(Thread):

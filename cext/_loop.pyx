@@ -4,14 +4,14 @@
 
     rx ring -> frame_parse -> answer (ntp.c, dns.c, echo) -> frame_turn -> tx ring -> kick
 
-The thread is a raw one: it never takes the GIL, so nothing in the control plane can hold up a reply.
+A raw thread: it never takes the GIL, so nothing in the control plane can hold up a reply.
 """
 
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 from xdpkit.cext._answer cimport (
-    answer_c, frame_checksum_added, frame_parse, frame_turn, ntp_stamp, ntp_time,
+    FRAME_UDP_BYTES, answer_begin, answer_end, answer_prefetch, frame_checksum_added, frame_parse, frame_turn, ntp_stamp, ntp_time,
 )
 from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
@@ -70,53 +70,85 @@ cdef void serve(worker *w) noexcept nogil:
     qsbr_offline(w.reader)
 
 
-cdef inline void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
+cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
     """Turns ``n`` received frames into replies on the TX ring, unpublished, or back into free ones."""
-    cdef xdp_desc *received
-    cdef xdp_desc *sent
-    cdef uint8_t *data
-    cdef request rq
-    cdef frame f
-    cdef verdict v
-    cdef uint32_t i
+    cdef uint32_t done = 0, group
 
-    for i in range(n):
-        received = ring_desc(&w.xsk.rx, w.xsk.rx.at + i)
-        data = w.xsk.umem + received.addr
-        v = frame_parse(snap, data, received.len, room(received.addr), &f, &rq)
-        if v == VERDICT_redirected:
-            if rq.service == SERVICE_ntp:
-                rq.rx_ns = clock_arrival(&w.clock, data, &w.stats)
-            w.stats.csum_partial += f.csum_partial
-            v = answer_c(snap, &rq)
-        w.stats.verdict[v] += 1
-        if not verdict_answers(v):
-            w.xsk.free[w.xsk.free_count] = xsk_chunk(received.addr)
-            w.xsk.free_count += 1
-            continue
-        sent = ring_desc(&w.xsk.tx, w.xsk.tx.at)
-        w.xsk.tx.at += 1
-        sent.addr = received.addr
-        sent.len = frame_turn(&f, &rq)
-        sent.options = 0
-        if rq.service == SERVICE_ntp:
-            w.stamp_frame[w.unstamped] = f
-            w.stamp_payload[w.unstamped] = rq.payload
-            w.unstamped += 1
+    while done < n:
+        group = min(n - done, <uint32_t>WORKER_GROUP)
+        answer_group(w, snap, w.xsk.rx.at + done, group)
+        done += group
     w.xsk.rx.at += n
     ring_release(&w.xsk.rx)
 
 
-cdef inline void stamp_batch(worker *w) noexcept nogil:
+cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, uint32_t n) noexcept nogil:
+    """The frames at RX ring index ``at`` on, in passes: each finds in the cache what the last one asked
+    for, and reads widely only what has had time to leave the store buffer."""
+    cdef bint pending = False
+    cdef xdp_desc *d
+    cdef uint32_t i
+
+    for i in range(n):
+        d = ring_desc(&w.xsk.rx, at + i)
+        w.outcome[i] = receive(w, snap, d, i)
+        pending |= w.outcome[i] == VERDICT_redirected
+    if pending:
+        for i in range(n):
+            if w.outcome[i] == VERDICT_redirected:
+                answer_prefetch(snap, &w.query[i])
+        for i in range(n):
+            if w.outcome[i] == VERDICT_redirected:
+                w.outcome[i] = answer_end(snap, &w.request[i], &w.query[i])
+    for i in range(n):
+        d = ring_desc(&w.xsk.rx, at + i)
+        w.stats.verdict[w.outcome[i]] += 1
+        if verdict_answers(w.outcome[i]):
+            send(w, d.addr, &w.frame[i], &w.request[i])
+        else:
+            w.xsk.free[w.xsk.free_count] = xsk_chunk(d.addr)
+            w.xsk.free_count += 1
+
+
+cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i) noexcept nogil:
+    """Parses a frame and begins its answer; VERDICT_redirected when ``answer_end`` must finish it."""
+    cdef uint8_t *data = w.xsk.umem + d.addr
+    cdef request *rq = &w.request[i]
+    cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &w.frame[i], rq)
+
+    if v != VERDICT_redirected:
+        return v
+    if rq.service == SERVICE_ntp:
+        rq.rx_ns = clock_arrival(&w.clock, data, &w.stats)
+    w.stats.csum_partial += w.frame[i].csum_partial
+    return answer_begin(snap, rq, &w.query[i])
+
+
+cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq) noexcept nogil:
+    """Turns an answered frame around and puts it on the TX ring."""
+    cdef xdp_desc *d = ring_desc(&w.xsk.tx, w.xsk.tx.at)
+
+    w.xsk.tx.at += 1
+    d.addr = address
+    d.len = frame_turn(f, rq)
+    d.options = 0
+    if rq.service == SERVICE_ntp:
+        w.stamp_udp[w.unstamped] = f.udp
+        w.unstamped += 1
+
+
+cdef void stamp_batch(worker *w) noexcept nogil:
     """Puts one clock read, the last thing before the kick, into every NTP reply of the batch."""
     cdef uint64_t transmit
+    cdef uint8_t *udp
     cdef uint32_t i
 
     if w.unstamped == 0:
         return
     transmit = ntp_time(clock_ns(CLOCK_REALTIME))
     for i in range(w.unstamped):
-        frame_checksum_added(&w.stamp_frame[i], ntp_stamp(w.stamp_payload[i], transmit))
+        udp = w.stamp_udp[i]
+        frame_checksum_added(udp, ntp_stamp(udp + FRAME_UDP_BYTES, transmit))
     w.unstamped = 0
 
 
@@ -142,9 +174,9 @@ cdef void wait(worker *w) noexcept nogil:
 
 cdef void flush(worker *w) noexcept nogil:
     """The last kicks before the thread ends; a device that takes nothing for 100 ms is given up."""
-    cdef int i
+    cdef int _
 
-    for i in range(100):
+    for _ in range(100):
         if ring_untaken(&w.xsk.tx) == 0:
             break
         w.stats.kicks += xsk_kick(w.xsk)
@@ -183,7 +215,7 @@ cdef class Worker(Thread):
         self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c)
 
     def counters(self):
-        """A copy of what the thread counted so far (``stats.h``), and its TX ring's level in frames."""
+        """A copy of what the thread counted so far (``stats.h``), and its TX ring's level."""
         counters = stats_dict(&self.c.stats)
         counters["tx_pending"] = ring_untaken(&self.c.xsk.tx)
         return counters

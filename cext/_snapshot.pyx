@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""Immutable snapshots of all that an answer depends on, and their publication to the answering threads.
+"""Immutable snapshots of all that an answer depends on, and their publication to the threads.
 
 A Snapshot owns its C struct and keeps its ZoneMap mapped. A Publisher holds every snapshot that a
 reader may still see; ``collect`` lets go of those that all readers have passed (``qsbr.h``).
@@ -33,8 +33,8 @@ cdef extern from "<stdlib.h>" nogil:
 cdef class ZoneMap:
     """A compiled zone arena, mapped read-only from a memfd whose size is ``size`` bytes.
 
-    The descriptor may be closed afterwards. Raises OSError when it cannot be mapped, ValueError when
-    what it holds is not an arena of this version.
+    The descriptor may be closed afterwards. Raises OSError when it cannot be mapped, ValueError
+    when what it holds is not an arena of this version.
     """
 
     def __init__(self, int fd, size_t size):
@@ -43,7 +43,7 @@ cdef class ZoneMap:
         if base == <void *>-1:
             raise OSError(f"mmap of a zone arena of {size} bytes failed")
         self.base, self.size = base, size
-        # Fewer TLB misses on random look-ups; where shared memory has no huge pages it does nothing.
+        # Fewer TLB misses on random look-ups; no effect where shared memory has no huge pages.
         madvise(base, size, MADV_HUGEPAGE)
         if zone_open(base, size) != 0:
             raise ValueError("not a zone arena of this version of xdpkit")
@@ -113,8 +113,8 @@ cdef class Snapshot:
 cdef class Publisher:
     """The one place the answering threads take their snapshot from.
 
-    ``publish`` and ``collect`` are the control plane's; readers are taken out by the threads' owners
-    before the threads start. It must outlive its readers, which keep a reference.
+    ``publish`` and ``collect`` are the control plane's; readers are taken out by the threads'
+    owners before the threads start. It must outlive its readers, which keep a reference.
     """
 
     def __cinit__(self, Snapshot first not None):

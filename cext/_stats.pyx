@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The names of ``ebpf/steer.h`` for Python: verdicts, services, map geometry, and a thread's counters."""
+"""The names of ``ebpf/steer.h`` for Python: verdicts, services, map sizes; a thread's counters."""
 
 from typing import NamedTuple
 
@@ -23,8 +23,8 @@ cdef extern from * nogil:
     #define XDPKIT_SERVICE_NAME(name) #name,
         XDPKIT_SERVICES(XDPKIT_SERVICE_NAME)
     };
-    _Static_assert((int)STEER_VERDICT_END <= STEER_VERDICT_SLOTS, "verdicts of steer.c have a slot each");
-    _Static_assert(sizeof(struct steer_key) == 24, "packed without padding: map keys are compared as bytes");
+    _Static_assert((int)STEER_VERDICT_END <= STEER_VERDICT_SLOTS, "a slot for each of steer.c's");
+    _Static_assert(sizeof(struct steer_key) == 24, "no padding: map keys are compared as bytes");
     """
     const char *verdict_names[]
     const unsigned char verdict_kinds[]

@@ -20,8 +20,8 @@ cdef extern from *:
 cdef class Thread:
     """Base of the answering threads.
 
-    A subclass calls ``_prepare`` with where its C struct keeps the thread, ``_spawn`` to start it and,
-    before it frees that struct, ``_finish``.
+    A subclass calls ``_prepare`` with where its C struct keeps the thread, ``_spawn`` to start it
+    and, before it frees that struct, ``_finish``.
     """
 
     cdef object _prepare(self, thread *t, int cpu):
@@ -73,4 +73,3 @@ cdef class Thread:
         if self.t.wake_fd >= 0:
             os.close(self.t.wake_fd)
             self.t.wake_fd = -1
-

@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""AF_XDP sockets on the raw UAPI: set-up, statistics, close. What runs on them is in ``_loop`` and ``_blast``.
+"""AF_XDP sockets on the raw UAPI: set-up, statistics, close. ``_loop`` and ``_blast`` run on them.
 
 linux ``Documentation/networking/af_xdp.rst`` and ``include/uapi/linux/if_xdp.h``.
 """
@@ -145,7 +145,7 @@ cdef enum:
 
 
 cdef class XskSocket:
-    """One AF_XDP socket with its own UMEM, bound to an interface's queue; all frames on the free list.
+    """One AF_XDP socket with its own UMEM, bound to an interface's queue; all its frames are free.
 
     ``zerocopy`` chooses the mode explicitly: some drivers fail on sendto when left to choose. The
     UMEM is a memfd (``umem_fd``) of 4096 chunks of 2048 bytes. Raises XskError; nothing stays open.
@@ -205,7 +205,9 @@ cdef class XskSocket:
             raise XskError("umem", errno)
 
     cdef object _ring(self, ring *r, int which, const void *offsets):
-        cdef int option = (XDP_RX_RING, XDP_TX_RING, XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING)[which]
+        cdef int option = (
+            XDP_RX_RING, XDP_TX_RING, XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING
+        )[which]
         r.size = XSK_FRAMES
         if setsockopt(self.c.fd, SOL_XDP, option, &r.size, sizeof(r.size)) != 0:
             raise XskError("rings", errno)
@@ -225,7 +227,7 @@ cdef class XskSocket:
         return self.c.fd
 
     def statistics(self):
-        """The kernel's six counters for this socket (XDP_STATISTICS, linux 5.9), frames or descriptors."""
+        """The kernel's six counters for this socket (XDP_STATISTICS, linux 5.9)."""
         cdef xdp_statistics s
         cdef unsigned size = sizeof(s)
         memset(&s, 0, sizeof(s))
@@ -241,7 +243,7 @@ cdef class XskSocket:
         }
 
     def close(self):
-        """Closes socket and UMEM; frames still on the rings are gone. No loop may be running on them."""
+        """Closes socket and UMEM; frames on the rings are gone. No loop may be running on them."""
         cdef int i
         if self.c.fd >= 0:
             os.close(self.c.fd)

@@ -40,7 +40,7 @@ bool answer_forged(const struct snapshot *snap, const struct request *rq)
 	return false;
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------- */
 
 /* Uses up `ns` of this thread's time, the benchmarks' knob for work between receive and send. */
 static void spin(uint32_t ns)
@@ -67,9 +67,9 @@ static enum verdict echo_answer(const struct snapshot *snap, const struct reques
 	return VERDICT_echo_answered;
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------- */
 
-enum verdict answer(const struct snapshot *snap, struct request *rq)
+enum verdict answer_begin(const struct snapshot *snap, struct request *rq, struct dns_query *query)
 {
 	if (rq->source_port == 0)
 		return VERDICT_source_port;
@@ -79,10 +79,29 @@ enum verdict answer(const struct snapshot *snap, struct request *rq)
 	case SERVICE_ntp:
 		return ntp_answer(snap, rq);
 	case SERVICE_dns:
-		return dns_answer(snap, rq);
+		return dns_read(snap, rq, query);
 	case SERVICE_echo:
 		return echo_answer(snap, rq);
 	default:
 		return VERDICT_bad_frame;
 	}
+}
+
+void answer_prefetch(const struct snapshot *snap, struct dns_query *query)
+{
+	dns_prefetch(snap, query);
+}
+
+enum verdict answer_end(const struct snapshot *snap, struct request *rq,
+			const struct dns_query *query)
+{
+	return dns_reply(snap, rq, query);
+}
+
+enum verdict answer(const struct snapshot *snap, struct request *rq)
+{
+	struct dns_query query;
+	enum verdict verdict = answer_begin(snap, rq, &query);
+
+	return verdict == VERDICT_redirected ? answer_end(snap, rq, &query) : verdict;
 }

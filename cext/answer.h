@@ -14,6 +14,7 @@
 #include "steer.h"
 
 struct snapshot;
+struct dns_query;
 
 /*
  * A request as its door saw it. The door owns the memory; `payload` has `room` writable bytes, of
@@ -37,6 +38,16 @@ struct request {
  * ntp_stamp() has put the transmit timestamp in, which the door does as late as it can.
  */
 enum verdict answer(const struct snapshot *snap, struct request *rq);
+
+/*
+ * The same in three steps, for a door that has many requests at hand: begin every one, prefetch for
+ * those that are pending, end them. answer_begin() returns VERDICT_redirected for a request that is
+ * pending, else what answer() would.
+ */
+enum verdict answer_begin(const struct snapshot *snap, struct request *rq, struct dns_query *query);
+void answer_prefetch(const struct snapshot *snap, struct dns_query *query);
+enum verdict answer_end(const struct snapshot *snap, struct request *rq,
+			const struct dns_query *query);
 
 /*
  * True when a frame off the wire claims a source that is this host's own, loopback, or a subnet's

@@ -9,7 +9,7 @@
 #define NTP_CLIENT 0x23
 #define NTP_SERVER 0x24
 
-/* Finalizer of SplitMix64 (Steele, Lea, Flood 2014): a sequence number's DNS query, as if at random. */
+/* SplitMix64's finalizer (Steele, Lea, Flood 2014): a sequence number's query, as if at random. */
 static uint64_t mix(uint64_t x)
 {
 	x ^= x >> 30;
@@ -32,7 +32,7 @@ static const uint8_t *query_of(const struct blast *blast, uint64_t sequence, uin
 	return blast->queries + blast->query_at[index];
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------- */
 
 static uint32_t fill_payload(const struct blast *blast, uint8_t *payload)
 {
@@ -96,7 +96,7 @@ uint32_t blast_request(struct blast *blast, uint8_t *data, uint64_t now_ns)
 	return blast->header_bytes + udp_length;
 }
 
-/* ------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------- */
 
 /* The server's address and port, as the requests' header has them. */
 static bool sender_is_right(const struct blast *blast, const struct request *rq)
@@ -132,7 +132,8 @@ static bool dns_is_right(const struct blast *blast, const struct request *rq, ui
 		at += 1u + query[at];
 	at += 1 + 4;
 	return rq->length > at && (p[2] & 0x82) == 0x80 && (p[3] & 0x0f) == 0 &&
-	       load_be16(p + 4) == 1 && load_be16(p + 6) >= 1 && memcmp(p + 12, query + 12, at - 12) == 0;
+	       load_be16(p + 4) == 1 && load_be16(p + 6) >= 1 &&
+	       memcmp(p + 12, query + 12, at - 12) == 0;
 }
 
 /* The sequence number a reply names; false when it cannot be one of ours. */
@@ -191,7 +192,8 @@ enum blast_judgement blast_reply(struct blast *blast, uint8_t *data, uint32_t le
 	rq.service = blast->service;
 	if (!sender_is_right(blast, &rq) || !sequence_of(blast, &rq, &sequence))
 		goto wrong;
-	if (sequence >= blast->sequence || load_be16(frame.udp + 2) != source_port(blast, sequence) ||
+	if (sequence >= blast->sequence ||
+	    load_be16(frame.udp + 2) != source_port(blast, sequence) ||
 	    !payload_is_right(blast, &rq, sequence))
 		goto wrong;
 	slot = &blast->slot[sequence % BLAST_WINDOW];

@@ -19,7 +19,7 @@
 /* Largest request: a DNS query of the longest name with EDNS, or an echo payload. */
 #define BLAST_PAYLOAD 512
 
-/* Latency buckets: 16 to each power of two of nanoseconds, so that a percentile is off by 6 % at most. */
+/* Latency buckets: 16 to each power of two of nanoseconds: a percentile is off by 6 % at most. */
 #define BLAST_BUCKETS (64 * 16)
 
 /* A request not answered by then is lost. */
@@ -36,21 +36,21 @@ struct blast {
 	/* What to send; set before the first turn. */
 	uint8_t header[FRAME_ETH_BYTES + 2 * FRAME_TAG_BYTES + FRAME_IPV6_BYTES + FRAME_UDP_BYTES];
 	uint32_t header_bytes;
-	uint32_t ip_at;             /* offset of the IP header in `header` */
+	uint32_t ip_at; /* offset of the IP header in `header` */
 	uint8_t ip_version;
 	uint8_t service;
-	uint16_t first_port;        /* source ports, host order */
+	uint16_t first_port; /* source ports, host order */
 	uint16_t ports;
-	uint32_t echo_bytes;        /* payload of an echo request */
-	const uint8_t *queries;     /* DNS: queries with id 0, one behind the other */
-	const uint32_t *query_at;   /* their offsets, and the end of the last */
+	uint32_t echo_bytes;      /* payload of an echo request */
+	const uint8_t *queries;   /* DNS: queries with id 0, one behind the other */
+	const uint32_t *query_at; /* their offsets, and the end of the last */
 	uint32_t query_count;
-	uint64_t key;               /* sequence numbers are sent XOR this */
+	uint64_t key; /* sequence numbers are sent XOR this */
 
 	/* What became of it. */
 	uint64_t sequence, sent, answered, wrong, duplicate, lost, open, oldest;
 	uint64_t histogram[BLAST_BUCKETS];
-	struct snapshot blank;      /* frame_parse() wants one: nothing served, nothing reserved */
+	struct snapshot blank; /* frame_parse() wants one: nothing served, nothing reserved */
 	struct blast_slot slot[BLAST_WINDOW];
 };
 

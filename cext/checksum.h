@@ -9,49 +9,48 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Adds one 64-bit word with end-around carry. */
+/*
+ * Adds eight bytes, as two 32-bit words into the wide sum: no carry to bring around, so that the
+ * adds of several words do not wait for each other. A sum holds 2^31 such words.
+ */
 static inline uint64_t checksum_word(uint64_t sum, uint64_t word)
 {
-	sum += word;
-	return sum + (sum < word);
+	return sum + (uint32_t)word + (word >> 32);
 }
 
 /* Adds `length` bytes; a range of odd length must be the last one added. */
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t length)
 {
 	uint64_t word = 0;
+	uint32_t at = 0;
 
-	while (length >= sizeof word) {
-		memcpy(&word, bytes, sizeof word);
+	for (; at + sizeof word <= length; at += sizeof word) {
+		memcpy(&word, bytes + at, sizeof word);
 		sum = checksum_word(sum, word);
-		bytes += sizeof word;
-		length -= sizeof word;
 	}
-	word = 0;
 	if (length & 4) {
 		uint32_t part;
-		memcpy(&part, bytes, sizeof part);
-		sum = checksum_word(sum, part);
-		bytes += sizeof part;
+		memcpy(&part, bytes + at, sizeof part);
+		sum += part;
+		at += sizeof part;
 	}
 	if (length & 2) {
 		uint16_t part;
-		memcpy(&part, bytes, sizeof part);
-		sum = checksum_word(sum, part);
-		bytes += sizeof part;
+		memcpy(&part, bytes + at, sizeof part);
+		sum += part;
+		at += sizeof part;
 	}
-	/* RFC 1071 section 4.1: an odd last byte counts as the first half of a word (little-endian: low). */
-	return length & 1 ? checksum_word(sum, *bytes) : sum;
+	/* RFC 1071 section 4.1: an odd last byte is the first (little-endian: low) half of a word.
+	 */
+	return length & 1 ? sum + bytes[at] : sum;
 }
 
-/* The 16-bit sum, not complemented. */
+/* The 16-bit sum, not complemented: adding a rotated copy folds with the carry brought around. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+
+	return (uint16_t)((half + (half << 16 | half >> 16)) >> 16);
 }
 
 /* The value of a UDP checksum field, in host order: a computed zero is sent as ffff (RFC 768). */

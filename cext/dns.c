@@ -31,24 +31,13 @@
 
 #define EDNS_DO 0x8000 /* RFC 3225 section 3, RFC 6891 section 6.1.4 */
 
-struct query {
-	struct zone_name name;
-	uint32_t end; /* offset behind the question */
-	uint16_t type;
-	uint16_t class;
-	uint16_t edns_size;  /* what the client says it can take */
-	uint16_t edns_flags; /* DO and nothing else */
-	uint8_t edns_version;
-	bool edns;
-};
-
 /*
  * The question: one uncompressed name, type and class. A pointer has nothing to point at yet
  * (RFC 1035 section 4.1.4 allows prior names only); 0x40 and 0x80 are no labels, RFC 6891
  * section 5.
  */
 static int read_question(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
-			 struct query *q)
+			 struct dns_query *q)
 {
 	uint32_t end = length < HEADER_SIZE + ZONE_NAME_MAX ? length : HEADER_SIZE + ZONE_NAME_MAX;
 	uint32_t at = HEADER_SIZE, labels = 0, label;
@@ -107,7 +96,7 @@ static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
 }
 
 /* Takes an OPT over: `fixed` is at its type, `rdata` behind its RDLENGTH. */
-static int read_opt(const uint8_t *fixed, uint32_t rdlength, bool root_owner, struct query *q)
+static int read_opt(const uint8_t *fixed, uint32_t rdlength, bool root_owner, struct dns_query *q)
 {
 	uint8_t version = fixed[5];
 
@@ -125,7 +114,7 @@ static int read_opt(const uint8_t *fixed, uint32_t rdlength, bool root_owner, st
 }
 
 /* The additional section, to the last byte of the message. Each record is 11 bytes or more. */
-static int read_additional(const uint8_t *p, uint32_t length, struct query *q)
+static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *q)
 {
 	uint32_t count = load_be16(p + 10), at = q->end;
 
@@ -148,8 +137,8 @@ static int read_additional(const uint8_t *p, uint32_t length, struct query *q)
 /* -------------------------------------------------------------------------------------------- */
 
 /* An OPT as ours always is: version 0, no options. The request had one, so there is room. */
-static uint32_t put_opt(uint8_t *p, uint32_t at, const struct snapshot *snap, const struct query *q,
-			uint8_t rcode_high)
+static uint32_t put_opt(uint8_t *p, uint32_t at, const struct snapshot *snap,
+			const struct dns_query *q, uint8_t rcode_high)
 {
 	p += at;
 	p[0] = 0;
@@ -164,7 +153,7 @@ static uint32_t put_opt(uint8_t *p, uint32_t at, const struct snapshot *snap, co
 
 /* A reply that is a header only, and the OPT if a sound one was read. */
 static enum verdict reply_formerr(const struct snapshot *snap, struct request *rq,
-				  const struct query *q)
+				  const struct dns_query *q)
 {
 	uint8_t *p = rq->payload;
 
@@ -191,7 +180,7 @@ static enum verdict reply_notimp(struct request *rq)
 
 /* A reply that is the question and, if the request had one, an OPT. */
 static enum verdict reply_question(const struct snapshot *snap, struct request *rq,
-				   const struct query *q, uint8_t bits2, uint8_t rcode,
+				   const struct dns_query *q, uint8_t bits2, uint8_t rcode,
 				   uint8_t rcode_high, enum verdict verdict)
 {
 	uint8_t *p = rq->payload;
@@ -234,7 +223,7 @@ static void fix_pointers(uint8_t *body, const struct zone_image *image, uint32_t
 }
 
 static enum verdict reply_image(const struct snapshot *snap, struct request *rq,
-				const struct query *q, const struct zone_image *image)
+				const struct dns_query *q, const struct zone_image *image)
 {
 	static const uint8_t verdicts[ZONE_KIND_COUNT] = {
 		[ZONE_KIND_NOERROR] = VERDICT_dns_noerror,
@@ -271,7 +260,8 @@ static enum verdict reply_image(const struct snapshot *snap, struct request *rq,
 /* -------------------------------------------------------------------------------------------- */
 
 /* RFC 1034 section 4.3.2 with what the compiler settled; NULL if the name is in no zone. */
-static const struct zone_image *find_image(const struct zone_arena *arena, const struct query *q)
+static const struct zone_image *find_image(const struct zone_arena *arena,
+					   const struct dns_query *q)
 {
 	const struct zone_node *node = zone_find(arena, &q->name);
 
@@ -299,11 +289,9 @@ static bool type_refused(uint16_t type)
 	       type == TYPE_OPT;
 }
 
-enum verdict dns_answer(const struct snapshot *snap, struct request *rq)
+enum verdict dns_read(const struct snapshot *snap, struct request *rq, struct dns_query *q)
 {
-	const struct zone_image *image = NULL;
 	const uint8_t *p = rq->payload;
-	struct query q;
 
 	if (rq->length < HEADER_SIZE)
 		return VERDICT_dns_short;
@@ -312,21 +300,32 @@ enum verdict dns_answer(const struct snapshot *snap, struct request *rq)
 	if (p[2] & BITS2_OPCODE)
 		return reply_notimp(rq);
 
-	q.edns = false;
-	q.edns_flags = 0;
+	q->edns = false;
+	q->edns_flags = 0;
 	/* One question, no answer, no authority: RFC 9619, and nothing else makes sense in a QUERY.
 	 */
 	if ((load_be64(p + 4) >> 16) != 0x000100000000ULL ||
-	    read_question(p, rq->length, snap->zones, &q) || read_additional(p, rq->length, &q))
-		return reply_formerr(snap, rq, &q);
-	if (q.edns && q.edns_version)
-		return reply_question(snap, rq, &q, BITS2_QR, RCODE_NOERROR, RCODE_BADVERS_HIGH,
+	    read_question(p, rq->length, snap->zones, q) || read_additional(p, rq->length, q))
+		return reply_formerr(snap, rq, q);
+	if (q->edns && q->edns_version)
+		return reply_question(snap, rq, q, BITS2_QR, RCODE_NOERROR, RCODE_BADVERS_HIGH,
 				      VERDICT_dns_badvers);
+	if (q->class != CLASS_IN || type_refused(q->type))
+		return reply_question(snap, rq, q, BITS2_QR, RCODE_REFUSED, 0, VERDICT_dns_refused);
+	zone_prefetch_bucket(snap->zones, &q->name);
+	return VERDICT_redirected;
+}
 
-	if (q.class == CLASS_IN && !type_refused(q.type))
-		image = find_image(snap->zones, &q);
+void dns_prefetch(const struct snapshot *snap, struct dns_query *q)
+{
+	zone_prefetch_node(snap->zones, &q->name);
+}
+
+enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
+{
+	const struct zone_image *image = find_image(snap->zones, q);
+
 	if (!image)
-		return reply_question(snap, rq, &q, BITS2_QR, RCODE_REFUSED, 0,
-				      VERDICT_dns_refused);
-	return reply_image(snap, rq, &q, image);
+		return reply_question(snap, rq, q, BITS2_QR, RCODE_REFUSED, 0, VERDICT_dns_refused);
+	return reply_image(snap, rq, q, image);
 }

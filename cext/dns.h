@@ -12,12 +12,37 @@
 
 #include "answer.h"
 #include "snapshot.h"
+#include "zone.h"
 
 /* Smallest and default limit of a UDP reply: RFC 1035 section 4.2.1, RFC 6891 section 6.2.3. */
 #define DNS_UDP_MIN 512
 
-/* Writes the reply over `rq->payload` and sets `rq->length`; bytes behind it, within `rq->room`,
- * may change too. `snap->zones` must not be NULL. */
-enum verdict dns_answer(const struct snapshot *snap, struct request *rq);
+/* What dns_read() took from a request, kept between the passes over a batch. */
+struct dns_query {
+	struct zone_name name;
+	uint32_t end; /* offset behind the question */
+	uint16_t type;
+	uint16_t class;
+	uint16_t edns_size;  /* what the client says it can take */
+	uint16_t edns_flags; /* DO and nothing else */
+	uint8_t edns_version;
+	bool edns;
+};
+
+/*
+ * Reads the request. Returns VERDICT_redirected when its question is to be looked up by
+ * dns_reply(), else the verdict of the reply that it wrote, or of silence. `snap->zones` must not
+ * be NULL.
+ */
+enum verdict dns_read(const struct snapshot *snap, struct request *rq, struct dns_query *q);
+
+/* Brings the node that dns_reply() will most likely answer from into the cache; optional. */
+void dns_prefetch(const struct snapshot *snap, struct dns_query *q);
+
+/*
+ * Writes the reply over `rq->payload` and sets `rq->length`; bytes behind it, within `rq->room`,
+ * may change too.
+ */
+enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q);
 
 #endif

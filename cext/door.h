@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel door: the same answers through ordinary UDP sockets, for what reaches us by way of the
- * kernel (queues that were not chosen, fragments, IP options, local clients). One thread, one socket
- * per (address, port), recvmmsg and sendmmsg.
+ * kernel (queues that were not chosen, fragments, IP options, local clients). One thread, one
+ * socket per (address, port), recvmmsg and sendmmsg.
  */
 #ifndef XDPKIT_DOOR_H
 #define XDPKIT_DOOR_H
@@ -48,9 +48,9 @@ struct door {
 	int epoll_fd;
 	struct mmsghdr message[DOOR_BATCH];
 	struct iovec vector[DOOR_BATCH];
-	struct sockaddr_in6 peer[DOOR_BATCH];            /* holds a sockaddr_in as well */
+	struct sockaddr_in6 peer[DOOR_BATCH]; /* holds a sockaddr_in as well */
 	struct request request[DOOR_BATCH];
-	uint8_t outcome[DOOR_BATCH];                     /* verdict of each reply that is to be sent */
+	uint8_t outcome[DOOR_BATCH]; /* verdict of each reply that is to be sent */
 	_Alignas(8) uint8_t control[DOOR_BATCH][DOOR_CONTROL];
 	uint8_t payload[DOOR_BATCH][DOOR_ROOM];
 };
@@ -86,7 +86,7 @@ static inline uint64_t door_arrival(struct msghdr *header)
 }
 
 /*
- * Fills message `i`'s request. Returns VERDICT_redirected, or bad_frame for a datagram that was cut.
+ * Fills message `i`'s request. Returns VERDICT_redirected, or bad_frame for a datagram cut short.
  * Martian sources need no look here: the kernel dropped them, and a local client's is our own.
  */
 static inline enum verdict door_request(struct door *door, int i, uint64_t tag)

@@ -23,10 +23,11 @@
 #define FRAME_UDP_BYTES  8
 
 struct frame {
-	uint8_t *data;     /* the destination MAC address; the door owns the memory */
-	uint8_t *ip;       /* IPv4 or IPv6 header */
-	uint8_t *udp;      /* UDP header; the payload follows */
-	bool csum_partial; /* the UDP checksum was the bare pseudo-header sum */
+	uint8_t *data;      /* the destination MAC address; the door owns the memory */
+	uint8_t *ip;        /* IPv4 or IPv6 header */
+	uint8_t *udp;       /* UDP header; the payload follows */
+	uint64_t addresses; /* their sum, in both pseudo headers and the IPv4 header */
+	bool csum_partial;  /* the UDP checksum was the bare pseudo-header sum */
 };
 
 /*
@@ -45,14 +46,15 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
  */
 uint32_t frame_turn(struct frame *frame, const struct request *rq);
 
-/* Brings the UDP checksum up to date after 8 zero bytes, at an even offset, became `added` (as loaded). */
-static inline void frame_checksum_added(const struct frame *frame, uint64_t added)
+/* Brings a UDP header's checksum up to date after 8 zero bytes, at an even offset, became `added`.
+ */
+static inline void frame_checksum_added(uint8_t *udp, uint64_t added)
 {
 	uint16_t check;
 
-	memcpy(&check, frame->udp + 6, sizeof check);
-	check = checksum_udp(checksum_word(added, (uint16_t)~check));
-	memcpy(frame->udp + 6, &check, sizeof check);
+	memcpy(&check, udp + 6, sizeof check);
+	check = checksum_udp(checksum_word((uint16_t)~check, added));
+	memcpy(udp + 6, &check, sizeof check);
 }
 
 #endif

@@ -14,7 +14,7 @@ enum ntp_mode { MODE_RESERVED, MODE_ACTIVE, MODE_PASSIVE, MODE_CLIENT, MODE_SERV
 /* Header, 1024 bytes of extension fields and the longest MAC (4 + 64): what chrony accepts. */
 #define NTP_MAX_BYTES (NTP_HEADER_BYTES + 1024 + 68)
 
-/* Key id and digest, 16 bytes (MD5, AES-CMAC) to 20 (SHA-1 and longer ones cut): RFC 7822 section 3. */
+/* Key id and digest of 16 bytes (MD5, AES-CMAC) to 20 (SHA-1, longer ones cut): RFC 7822 3. */
 #define NTP_MAC_MIN 20
 #define NTP_MAC_MAX 24
 
@@ -36,7 +36,7 @@ enum ntp_mode { MODE_RESERVED, MODE_ACTIVE, MODE_PASSIVE, MODE_CLIENT, MODE_SERV
 /* Lowest poll a reply carries: chrony's floor for requests below it (2^-19 s). */
 #define NTP_POLL_MIN (-19)
 
-/* Lowest bit of a timestamp: 1 in ours of receipt, 0 in ours of transmission, so they never are equal. */
+/* Lowest bit of a timestamp: 1 in ours of receipt, 0 in ours of transmission: never equal. */
 #define NTP_LOW_BIT 1ull
 
 static bool field_is_nts(uint16_t type)
@@ -74,7 +74,8 @@ static enum verdict walk_fields(const struct request *rq, uint8_t version, bool 
 }
 
 /* The reply's mode for the request's, or the reason for silence in *verdict. */
-static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mode, enum verdict *verdict)
+static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mode,
+			  enum verdict *verdict)
 {
 	if (version < 1 || version > 4)
 		*verdict = VERDICT_ntp_version;
@@ -85,7 +86,7 @@ static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mod
 	else if (mode != MODE_RESERVED || version != 1)
 		*verdict = VERDICT_ntp_mode;
 	else if (rq->source_port == NTP_PORT)
-		/* RFC 1059 had no modes: a client is known by its port, a peer (123) is not answered. */
+		/* RFC 1059 had no modes: a client is known by its port, a peer has 123. */
 		*verdict = VERDICT_ntp_port;
 	return MODE_SERVER;
 }
@@ -93,7 +94,7 @@ static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mod
 /* Fills the 0xF323 field behind the header; root delay and dispersion in units of 2^-28 s. */
 static void fill_mono_root(const struct ntp_state *ntp, uint64_t rx_ns, uint8_t *field)
 {
-	/* Short format has 16 fraction bits, this field 28: 12 more, with only 4 bits for seconds. */
+	/* Short format has 16 fraction bits, this field 28: 12 more, only 4 bits for seconds. */
 	uint32_t delay = ntp->root_delay >> 20 ? UINT32_MAX : ntp->root_delay << 12;
 	uint32_t dispersion = ntp->root_dispersion >> 20 ? UINT32_MAX : ntp->root_dispersion << 12;
 
@@ -111,15 +112,15 @@ enum verdict ntp_answer(const struct snapshot *snap, struct request *rq)
 	const struct ntp_state *ntp = &snap->ntp;
 	enum verdict verdict = VERDICT_redirected;
 	bool mono_root = false;
-	struct ntp_header h;
-	uint64_t receive;
+	uint8_t *p = rq->payload;
+	uint64_t receive, first;
+	int8_t poll;
 	uint8_t version, mode;
 
 	if (rq->length < NTP_HEADER_BYTES || rq->length % 4 || rq->length > NTP_MAX_BYTES)
 		return VERDICT_ntp_length;
-	memcpy(&h, rq->payload, sizeof h);
-	version = h.leap_version_mode >> 3 & 7;
-	mode = reply_mode(rq, version, h.leap_version_mode & 7, &verdict);
+	version = p[0] >> 3 & 7;
+	mode = reply_mode(rq, version, p[0] & 7, &verdict);
 	if (verdict != VERDICT_redirected)
 		return verdict;
 	if (rq->length > NTP_HEADER_BYTES) {
@@ -129,22 +130,24 @@ enum verdict ntp_answer(const struct snapshot *snap, struct request *rq)
 	}
 
 	receive = ntp_time(rq->rx_ns) | NTP_LOW_BIT;
-	h.leap_version_mode = (uint8_t)(ntp->leap << 6 | version << 3 | mode);
-	h.stratum = ntp->stratum < 16 ? ntp->stratum : 0;
-	h.poll = h.poll > NTP_POLL_MIN ? h.poll : NTP_POLL_MIN;
-	h.precision = ntp->precision;
-	store_be32(&h.root_delay, ntp->root_delay);
-	store_be32(&h.root_dispersion, ntp->root_dispersion);
-	store_be32(&h.refid, ntp->refid);
+	poll = (int8_t)p[2];
+	poll = poll > NTP_POLL_MIN ? poll : NTP_POLL_MIN;
+	/* Whole words: the checksum's wide loads would stall on a row of narrow stores. */
+	first = (uint64_t)(ntp->leap << 6 | version << 3 | mode) << 56 |
+		(uint64_t)(ntp->stratum < 16 ? ntp->stratum : 0) << 48 |
+		(uint64_t)(uint8_t)poll << 40 | (uint64_t)(uint8_t)ntp->precision << 32 |
+		ntp->root_delay;
+	store_be64(p, first);
+	store_be64(p + 8, (uint64_t)ntp->root_dispersion << 32 | ntp->refid);
 	/* A clock that is its own reference was last set at the latest whole second. */
-	store_be64(&h.reference, receive & ~0xffffffffull);
-	h.origin = h.transmit;
-	store_be64(&h.receive, receive);
-	h.transmit = 0;
-	memcpy(rq->payload, &h, sizeof h);
+	store_be64(p + offsetof(struct ntp_header, reference), receive & ~0xffffffffull);
+	memcpy(p + offsetof(struct ntp_header, origin), p + offsetof(struct ntp_header, transmit),
+	       8);
+	store_be64(p + offsetof(struct ntp_header, receive), receive);
+	store_be64(p + offsetof(struct ntp_header, transmit), 0);
 	rq->length = NTP_HEADER_BYTES;
 	if (mono_root) {
-		fill_mono_root(ntp, rq->rx_ns, rq->payload + NTP_HEADER_BYTES);
+		fill_mono_root(ntp, rq->rx_ns, p + NTP_HEADER_BYTES);
 		rq->length += NTP_FIELD_MONO_ROOT_BYTES;
 	}
 	return VERDICT_ntp_answered;
@@ -156,7 +159,8 @@ uint64_t ntp_stamp(uint8_t *payload, uint64_t transmit)
 	uint64_t value;
 
 	transmit &= ~NTP_LOW_BIT;
-	/* Signed difference: eras wrap in 2036. A clock stepped back between the two reads ends here. */
+	/* Signed difference: eras wrap in 2036. A clock stepped back between the reads ends here.
+	 */
 	if ((int64_t)(transmit - receive) < 0)
 		transmit = receive + NTP_LOW_BIT;
 	value = __builtin_bswap64(transmit);

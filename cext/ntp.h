@@ -35,7 +35,7 @@ _Static_assert(offsetof(struct ntp_header, transmit) == 40, "RFC 5905 figure 8")
 /* Seconds from the NTP era's start, 1900, to 1970 (RFC 5905 figure 4). */
 #define NTP_UNIX_EPOCH 2208988800ull
 
-/* Nanoseconds of UTC since 1970 as a 32.32 NTP timestamp, host order, era dropped (RFC 5905 section 6). */
+/* Nanoseconds of UTC since 1970 as a 32.32 NTP timestamp, host order, era dropped (RFC 5905 6). */
 static inline uint64_t ntp_time(uint64_t ns)
 {
 	uint64_t seconds = ns / 1000000000u;

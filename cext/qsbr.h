@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/types.h>
 
 #include "steer.h"
 
@@ -51,7 +52,7 @@ static inline const struct snapshot *qsbr_online(struct qsbr *qsbr, struct qsbr_
 	return __atomic_load_n(&qsbr->current, __ATOMIC_ACQUIRE);
 }
 
-/* Once per loop: nothing old is held from here on; returns the snapshot to use until the next call. */
+/* Once per loop: nothing old is held from here on; returns the snapshot to use until next time. */
 static inline const struct snapshot *qsbr_pass(struct qsbr *qsbr, struct qsbr_reader *reader)
 {
 	uint64_t generation = __atomic_load_n(&qsbr->generation, __ATOMIC_ACQUIRE);
@@ -61,7 +62,7 @@ static inline const struct snapshot *qsbr_pass(struct qsbr *qsbr, struct qsbr_re
 	return __atomic_load_n(&qsbr->current, __ATOMIC_ACQUIRE);
 }
 
-/* Publisher: replaces the snapshot; returns the generation that qsbr_passed() is to be asked for. */
+/* Publisher: replaces the snapshot; returns the generation to ask qsbr_passed() for. */
 static inline uint64_t qsbr_publish(struct qsbr *qsbr, const struct snapshot *snapshot)
 {
 	__atomic_store_n(&qsbr->current, snapshot, __ATOMIC_RELEASE);

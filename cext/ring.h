@@ -22,9 +22,9 @@ struct ring {
 	uint32_t *producer;
 	uint32_t *consumer;
 	uint32_t *flags;
-	void *entries;  /* struct xdp_desc (rx, tx) or uint64_t addresses (fill, completion) */
+	void *entries; /* struct xdp_desc (rx, tx) or uint64_t addresses (fill, completion) */
 	uint32_t size;
-	uint32_t at;    /* our own index, published by ring_publish() or ring_release() */
+	uint32_t at; /* our own index, published by ring_publish() or ring_release() */
 };
 
 /* Consumer: entries that wait, at most `max`, from index `ring->at` on. */

@@ -35,12 +35,12 @@ struct reserved_source {
 };
 
 struct snapshot {
-	const struct zone_arena *zones;  /* NULL when DNS is off; owned by the control plane */
-	uint16_t dns_max_udp;            /* bytes of a DNS reply over UDP at most */
-	uint16_t port[SERVICE_COUNT];    /* UDP port of each service, host order; 0 = off */
-	uint32_t echo_spin_ns;           /* busy time per echo, the knob of the benchmarks */
+	const struct zone_arena *zones; /* NULL when DNS is off; owned by the control plane */
+	uint16_t dns_max_udp;           /* bytes of a DNS reply over UDP at most */
+	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
+	uint32_t echo_spin_ns;          /* busy time per echo, the knob of the benchmarks */
 	struct ntp_state ntp;
-	uint64_t reserved_filter[4];     /* bit set by address hash: a miss means "not reserved" */
+	uint64_t reserved_filter[4]; /* bit set by address hash: a miss means "not reserved" */
 	uint32_t reserved_count;
 	struct reserved_source reserved[SNAPSHOT_RESERVED_MAX];
 };
@@ -56,7 +56,7 @@ static inline uint8_t snapshot_reserved_hash(const uint8_t *address, uint8_t ip_
 		memcpy(&low, address, 8);
 		memcpy(&high, address + 8, 8);
 	}
-	/* 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): spreads any one bit over the top byte. */
+	/* 2^64 over the golden ratio (Knuth, TAOCP 6.4): spreads any one bit over the top byte. */
 	return (uint8_t)(((low ^ (high << 1 | high >> 63)) * 0x9e3779b97f4a7c15ull) >> 56);
 }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "answer.h"
+#include "dns.h"
 #include "frame.h"
 #include "ntp.h"
 #include "qsbr.h"
@@ -20,6 +21,12 @@
 
 /* Frames a turn takes at most: af_xdp.rst's and Knot's order of magnitude; one kick's budget. */
 #define WORKER_BATCH 64
+
+/*
+ * Frames a pass goes over: enough to keep every line fill buffer of a core busy (10 to 16 on x86),
+ * few enough that what a pass leaves for the next stays in the first-level cache.
+ */
+#define WORKER_GROUP 16
 
 /* A blocked worker wakes this often: its heartbeat, and what bounds a publisher's wait. */
 #define WORKER_WAIT_MS 1000
@@ -32,10 +39,10 @@
 
 /* The clocks of one batch, read back to back. */
 struct batch_clock {
-	uint64_t utc_ns;        /* CLOCK_REALTIME */
-	uint64_t tai_ns;        /* CLOCK_TAI */
-	int64_t tai_offset_s;   /* whole seconds TAI is ahead of UTC */
-	bool trust_stamps;      /* the offset is the one of the batch before */
+	uint64_t utc_ns;      /* CLOCK_REALTIME */
+	uint64_t tai_ns;      /* CLOCK_TAI */
+	int64_t tai_offset_s; /* whole seconds TAI is ahead of UTC */
+	bool trust_stamps;    /* the offset is the one of the batch before */
 };
 
 struct worker {
@@ -44,9 +51,12 @@ struct worker {
 	struct qsbr *qsbr;
 	struct qsbr_reader *reader;
 	struct batch_clock clock;
-	uint32_t unstamped;                           /* NTP replies that wait for their transmit time */
-	struct frame stamp_frame[WORKER_BATCH];
-	uint8_t *stamp_payload[WORKER_BATCH];
+	struct request request[WORKER_GROUP];
+	struct frame frame[WORKER_GROUP];
+	struct dns_query query[WORKER_GROUP];
+	uint8_t outcome[WORKER_GROUP];    /* enum verdict */
+	uint32_t unstamped;               /* NTP replies that wait for a transmit time */
+	uint8_t *stamp_udp[WORKER_BATCH]; /* their UDP headers */
 	struct thread thread;
 };
 

@@ -9,6 +9,7 @@
 #ifndef XDPKIT_XSK_H
 #define XDPKIT_XSK_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <linux/types.h>
@@ -24,7 +25,7 @@ struct xsk {
 	uint8_t *umem; /* XSK_FRAMES chunks of XDPKIT_CHUNK bytes, shared with the kernel */
 	struct ring fill, completion, rx, tx;
 	uint32_t free_count;
-	uint64_t free[XSK_FRAMES]; /* last in, first out: the frame sent last is the one still in cache */
+	uint64_t free[XSK_FRAMES]; /* last in, first out: the frame sent last is still in cache */
 };
 
 /* Chunk of a descriptor's address (aligned mode): what free list and fill ring hold. */
@@ -63,8 +64,8 @@ static inline void xsk_refill(struct xsk *xsk, uint32_t keep)
 #define XSK_KICKS 4
 
 /*
- * Makes the kernel send what is on the TX ring. Frames that it leaves there (no buffer memory, device
- * busy) stay for the next call. Returns the number of system calls.
+ * Makes the kernel send what is on the TX ring. Frames that it leaves there (no buffer memory,
+ * device busy) stay for the next call. Returns the number of system calls.
  */
 static inline uint32_t xsk_kick(struct xsk *xsk)
 {

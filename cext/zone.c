@@ -90,6 +90,7 @@ void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const
 	name->hash = hash;
 	name->length = length;
 	name->labels = labels;
+	name->likely = 0;
 }
 
 /* Both sides are padded with zeros to whole words, `have` in a struct zone_name's word[]. */
@@ -104,27 +105,69 @@ static inline bool same_name(const uint8_t *have, const uint8_t *want, uint32_t 
 
 /* -------------------------------------------------------------------------------------------- */
 
+static uint32_t bucket_of(const struct zone_arena *arena, uint64_t hash)
+{
+	return (uint32_t)(((hash >> 32) * arena->buckets) >> 32);
+}
+
+/* The slots of a bucket whose tag is this one, a bit each. */
+static uint32_t matching_slots(const struct zone_bucket *bucket, uint32_t tag)
+{
+	uint32_t hits = 0;
+
+	/* No early exit: a fixed count of compares beats a branch that is guessed wrong. */
+	for (uint32_t i = 0; i < ZONE_SLOTS; i++)
+		hits |= (uint32_t)(bucket->tag[i] == tag) << i;
+	return hits;
+}
+
+void zone_prefetch_bucket(const struct zone_arena *arena, const struct zone_name *name)
+{
+	const struct zone_bucket *table = zone_at(arena, arena->table);
+
+	__builtin_prefetch(&table[bucket_of(arena, name->hash)]);
+}
+
+void zone_prefetch_node(const struct zone_arena *arena, struct zone_name *name)
+{
+	const struct zone_bucket *table = zone_at(arena, arena->table);
+	const struct zone_bucket *bucket = &table[bucket_of(arena, name->hash)];
+	uint32_t hits = matching_slots(bucket, (uint32_t)name->hash | 1);
+	const char *node;
+
+	if (!hits)
+		return;
+	name->likely = bucket->node[__builtin_ctz(hits)];
+	node = zone_at(arena, name->likely);
+	__builtin_prefetch(node);
+	/* A short name's image lies on the next line. */
+	__builtin_prefetch(node + 64);
+}
+
+static bool has_name(const struct zone_node *node, const uint8_t *name, uint32_t length)
+{
+	const uint8_t *have =
+		(const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
+
+	return node->name_length == length && same_name(have, name, length);
+}
+
 static const struct zone_node *probe(const struct zone_arena *arena, const uint8_t *name,
 				     uint32_t length, uint64_t hash)
 {
 	const struct zone_bucket *table = zone_at(arena, arena->table);
-	uint32_t index = (uint32_t)(((hash >> 32) * arena->buckets) >> 32);
+	uint32_t index = bucket_of(arena, hash);
 	uint32_t tag = (uint32_t)hash | 1;
 
 	for (;;) {
 		const struct zone_bucket *bucket = &table[index];
-		uint32_t hits = 0;
+		uint32_t hits = matching_slots(bucket, tag);
 
-		/* No early exit: a fixed count of compares beats a branch that is guessed wrong. */
-		for (uint32_t i = 0; i < ZONE_SLOTS; i++)
-			hits |= (uint32_t)(bucket->tag[i] == tag) << i;
 		for (; hits; hits &= hits - 1) {
 			const struct zone_node *node =
 				zone_at(arena, bucket->node[__builtin_ctz(hits)]);
-			const uint8_t *have = (const uint8_t *)(node + 1) +
-					      node->type_count * sizeof(struct zone_type);
 
-			if (node->name_length == length && same_name(have, name, length))
+			if (has_name(node, name, length))
 				return node;
 		}
 		if (!bucket->tag[ZONE_SLOTS - 1])
@@ -136,6 +179,10 @@ static const struct zone_node *probe(const struct zone_arena *arena, const uint8
 
 const struct zone_node *zone_find(const struct zone_arena *arena, const struct zone_name *name)
 {
+	const struct zone_node *likely = zone_at(arena, name->likely);
+
+	if (name->likely && has_name(likely, (const uint8_t *)name->word, name->length))
+		return likely;
 	if (name->labels > arena->max_labels || name->labels < arena->min_labels)
 		return NULL;
 	return probe(arena, (const uint8_t *)name->word, name->length, name->hash);

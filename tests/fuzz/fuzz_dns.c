@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of dns_answer(): any bytes, a buffer of exactly the room that is promised, so
+ * libFuzzer target of dns_read(), dns_prefetch() and dns_reply(): any bytes, a buffer of exactly the room that is promised, so
  * that ASAN sees each byte read or written too far. The reply is walked record by record.
  *
  * The first byte of an input sets knobs (room beyond the request, dns_max_udp); the rest is the
@@ -69,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint16_t most[] = {1232, 512, 600, 1452, 4096, 65535, 0, 513};
 	static struct snapshot snap;
 	struct request rq = {0};
+	struct dns_query query;
 	enum verdict verdict;
 	uint8_t id[2];
 
@@ -83,7 +84,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(rq.payload, data + 1, rq.length);
 	memcpy(id, rq.payload, rq.length < 2 ? 0 : 2);
 
-	verdict = dns_answer(&snap, &rq);
+	verdict = dns_read(&snap, &rq, &query);
+	if (verdict == VERDICT_redirected) {
+		/* A prefetch may or may not have been; both must answer. */
+		if (size & 1)
+			dns_prefetch(&snap, &query);
+		verdict = dns_reply(&snap, &rq, &query);
+	}
 	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
 		uint32_t limit = snap.dns_max_udp < 512 ? 512 : snap.dns_max_udp;
 

@@ -1,0 +1,15 @@
+from ipaddress import IPv4Address, IPv6Address
+
+from xdpkit.cext._snapshot import Snapshot
+
+def answer(
+    snapshot: Snapshot,
+    service: str,
+    payload: bytes,
+    source: tuple[str | IPv4Address | IPv6Address, int] = ("192.0.2.1", 40000),
+    rx_ns: int = 0,
+    tx_ns: int = 0,
+) -> tuple[str, bytes | None]: ...
+def answer_frame(
+    snapshot: Snapshot, data: bytes, rx_ns: int = 0, tx_ns: int = 0
+) -> tuple[str, bytes | None]: ...

@@ -1,0 +1,25 @@
+from collections.abc import Sequence
+
+from typing_extensions import disjoint_base
+
+from xdpkit.cext._xsk import XskSocket
+
+@disjoint_base
+class Generator:
+    def __init__(
+        self,
+        socket: XskSocket,
+        service: str,
+        header: bytes,
+        ip_at: int,
+        first_port: int,
+        ports: int = 1,
+        queries: Sequence[bytes] = (),
+        echo_bytes: int = 48,
+    ) -> None: ...
+    @property
+    def socket(self) -> XskSocket: ...
+    def run(self, seconds: float, count: int = 0, rate: int = 0, window: int = 1024) -> None: ...
+    def finish(self, seconds: float = 1.0) -> None: ...
+    def counters(self) -> dict[str, int]: ...
+    def latency_ns(self, percentile: float) -> int: ...

@@ -1,0 +1,22 @@
+from typing import Self, type_check_only
+
+from typing_extensions import disjoint_base
+
+from xdpkit.cext._snapshot import Publisher
+from xdpkit.cext._stats import Counters
+from xdpkit.cext._thread import Thread
+from xdpkit.cext._xsk import XskSocket
+
+@type_check_only
+class WorkerCounters(Counters):
+    tx_pending: int
+
+@disjoint_base
+class Worker(Thread):
+    def __new__(cls, socket: XskSocket, publisher: Publisher, cpu: int = -1) -> Self: ...
+    @property
+    def socket(self) -> XskSocket: ...
+    @property
+    def publisher(self) -> Publisher: ...
+    def start(self) -> None: ...
+    def counters(self) -> WorkerCounters: ...

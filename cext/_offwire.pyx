@@ -1,0 +1,122 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The user-space work of the loop without a wire: ``_loop``'s own batch functions on rings in plain memory.
+
+What is left when a NIC in zero-copy mode takes the kernel's part away: parse, verify, answer, turn
+around, one clock read a batch.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import array
+
+from xdpkit.cext._loop cimport WORKER_BATCH, answer_batch, clock_ns, clock_read, stamp_batch, worker
+from xdpkit.cext._snapshot cimport Snapshot
+from xdpkit.cext._stats cimport XDPKIT_CHUNK, XDPKIT_HEADROOM, stats_dict
+from xdpkit.cext._xsk cimport ring_desc, xsk
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include "steer.h"
+    #include "worker.h"
+
+    /* A receive stamp of this moment, as the XDP program leaves it. */
+    static void offwire_stamp(uint8_t *frame, uint64_t tai_ns)
+    {
+        struct steer_meta meta = {tai_ns};
+
+        memcpy(frame - sizeof meta, &meta, sizeof meta);
+    }
+    """
+    void offwire_stamp(uint8_t *frame, uint64_t tai_ns) nogil
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+    enum:
+        CLOCK_MONOTONIC
+
+cdef enum:
+    RING = 64
+
+
+cdef class OffWire:
+    """Answers the given frames again and again, a batch at a time, as the AF_XDP loop does.
+
+    ``frames`` are whole Ethernet frames of at most 1792 bytes, in the order in which they arrive.
+    """
+
+    cdef worker *w
+    cdef xsk *x
+    cdef Snapshot snapshot
+    cdef bytes data
+    cdef object offsets
+    cdef uint32_t count
+    cdef uint32_t next_frame
+    cdef uint32_t consumer
+
+    def __cinit__(self, Snapshot snapshot not None, frames):
+        self.snapshot = snapshot
+        self.w = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
+        self.x = <xsk *>aligned_alloc(64, (sizeof(xsk) + 63) & ~<size_t>63)
+        if self.w is NULL or self.x is NULL:
+            raise MemoryError()
+        memset(self.w, 0, sizeof(worker))
+        memset(self.x, 0, sizeof(xsk))
+        self.w.xsk = self.x
+        self.x.umem = <uint8_t *>aligned_alloc(4096, RING * XDPKIT_CHUNK)
+        self.x.rx.entries = aligned_alloc(64, RING * 16)
+        self.x.tx.entries = aligned_alloc(64, RING * 16)
+        self.x.rx.size = self.x.tx.size = RING
+        self.x.rx.consumer = &self.consumer
+        at = [0]
+        for frame in frames:
+            at.append(at[-1] + len(frame))
+        self.data, self.offsets, self.count = b"".join(frames), array.array("I", at), len(at) - 1
+
+    cdef void arrive(self, uint32_t batch, const unsigned int[:] at):
+        """Puts the next ``batch`` frames where the kernel would, metadata and descriptors included."""
+        cdef const char *data = self.data
+        cdef uint64_t address
+        cdef uint32_t i, length
+        clock_read(&self.w.clock)
+        self.x.free_count = 0
+        for i in range(batch):
+            address = i * XDPKIT_CHUNK + XDPKIT_HEADROOM
+            length = at[self.next_frame + 1] - at[self.next_frame]
+            memcpy(self.x.umem + address, data + at[self.next_frame], length)
+            offwire_stamp(self.x.umem + address, self.w.clock.tai_ns)
+            ring_desc(&self.x.rx, self.x.rx.at + i).addr = address
+            ring_desc(&self.x.rx, self.x.rx.at + i).len = length
+            self.next_frame = (self.next_frame + 1) % self.count
+
+    def run(self, uint64_t answers, uint32_t batch=WORKER_BATCH):
+        """Answers about ``answers`` frames in batches of 1 to 64; returns nanoseconds per frame.
+
+        Timed is what the loop does between two system calls; the copy that stands for the NIC is not.
+        """
+        cdef const unsigned int[:] at = self.offsets
+        cdef uint64_t spent = 0, begin, done = 0
+        if not 1 <= batch <= RING:
+            raise ValueError(f"a batch of {batch}: 1 to {RING} will do")
+        while done < answers:
+            self.arrive(batch, at)
+            begin = clock_ns(CLOCK_MONOTONIC)
+            clock_read(&self.w.clock)
+            answer_batch(self.w, self.snapshot.c, batch)
+            stamp_batch(self.w)
+            spent += clock_ns(CLOCK_MONOTONIC) - begin
+            done += batch
+        return spent / done
+
+    def counters(self):
+        """What the loop counted (``stats.h``)."""
+        return stats_dict(&self.w.stats)
+
+    def __dealloc__(self):
+        if self.x is not NULL:
+            free(self.x.umem)
+            free(self.x.rx.entries)
+            free(self.x.tx.entries)
+        free(self.x)
+        free(self.w)

@@ -1,0 +1,34 @@
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class ZoneMap:
+    def __init__(self, fd: int, size: int) -> None: ...
+
+@disjoint_base
+class Snapshot:
+    def __init__(
+        self,
+        ports: Mapping[str, int],
+        *,
+        zones: ZoneMap | None = None,
+        dns_max_udp: int = 1232,
+        echo_spin_ns: int = 0,
+        ntp: dict[str, int] | None = None,
+        reserved: Iterable[str | IPv4Address | IPv6Address] = (),
+    ) -> None: ...
+    @property
+    def zones(self) -> ZoneMap | None: ...
+
+@disjoint_base
+class Publisher:
+    def __new__(cls, first: Snapshot) -> Self: ...
+    @property
+    def current(self) -> Snapshot: ...
+    def publish(self, snapshot: Snapshot) -> None: ...
+    def collect(self) -> int: ...
+
+def clock_precision() -> int: ...
