@@ -24,7 +24,7 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     """Answers one UDP payload of at most 4096 bytes; returns ``(verdict name, reply or None)``.
 
     ``source`` is (address, port); times are nanoseconds of UTC since 1970.
-    Raises ValueError for a payload that is too long.
+    Raises ValueError for a payload that is too long and a service that is off.
     """
     cdef uint8_t buffer[ROOM]
     cdef request rq
@@ -38,6 +38,8 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     rq.ip_version = 4 if len(source_bytes) == 4 else 6
     rq.service = SERVICES[service]
     rq.rx_ns = rx_ns
+    if not snapshot.c.port[rq.service]:
+        raise ValueError(f"{service} is off in this snapshot")
     v = answer_c(snapshot.c, &rq)
     name = VERDICTS[v].name
     if not verdict_answers(v):

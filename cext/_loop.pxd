@@ -22,6 +22,7 @@ cdef extern from "worker.h" nogil:
         frame frame[0]
         dns_query query[0]
         uint8_t outcome[0]
+        bint busy
         uint32_t unstamped
         uint8_t *stamp_udp[0]
         thread thread

@@ -35,8 +35,13 @@ cdef extern from *:
 
         poll(fds, 2, ms);
     }
+    static void worker_poll_device(int xsk_fd)
+    {
+        recvfrom(xsk_fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+    }
     """
     void worker_wait(int xsk_fd, int wake_fd, int ms) nogil
+    void worker_poll_device(int xsk_fd) nogil
     void *aligned_alloc(size_t alignment, size_t size) nogil
     enum:
         CLOCK_REALTIME
@@ -166,6 +171,10 @@ cdef void wait(worker *w) noexcept nogil:
         pending = ring_untaken(&w.xsk.tx) > 0
     xsk_reap(w.xsk)
     xsk_refill(w.xsk, 0)
+    if w.busy:
+        # Empty-handed: runs the device's receive side in this thread where busy polling is on.
+        worker_poll_device(w.xsk.fd)
+        return
     # Offline before blocking: a publisher must not wait for a thread that sleeps.
     qsbr_offline(w.reader)
     w.stats.waits += 1
@@ -196,10 +205,11 @@ cdef class Worker(Thread):
     """The thread that serves one queue: started once, stopped once.
 
     Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``.
-    ``cpu`` pins it (-1: anywhere). The socket must be in the XSKMAP for anything to arrive.
+    ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin instead of sleep. The socket must be in the XSKMAP for anything to arrive.
     """
 
-    def __cinit__(self, XskSocket socket not None, Publisher publisher not None, int cpu=-1):
+    def __cinit__(self, XskSocket socket not None, Publisher publisher not None, int cpu=-1,
+                  bint busy=False):
         self.socket, self.publisher = socket, publisher
         self.c = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         if self.c is NULL:
@@ -207,6 +217,7 @@ cdef class Worker(Thread):
         memset(self.c, 0, sizeof(worker))
         self.c.xsk = socket.c
         self.c.qsbr = publisher.c
+        self.c.busy = busy
         self._prepare(&self.c.thread, cpu)
 
     def start(self):

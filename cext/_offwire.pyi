@@ -1,11 +1,13 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Self
 
 from typing_extensions import disjoint_base
 
 from xdpkit.cext._snapshot import Snapshot
+from xdpkit.cext._stats import Counters
 
 @disjoint_base
 class OffWire:
-    def __init__(self, snapshot: Snapshot, frames: Sequence[bytes]) -> None: ...
+    def __new__(cls, snapshot: Snapshot, frames: Iterable[bytes]) -> Self: ...
     def run(self, answers: int, batch: int = 64) -> float: ...
-    def counters(self) -> dict[str, object]: ...
+    def counters(self) -> Counters: ...

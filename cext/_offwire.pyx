@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The user-space work of the loop without a wire: ``_loop``'s own batch functions on rings in plain memory.
+"""The loop's user-space work without a wire: ``_loop``'s batch functions on rings in plain memory.
 
 What is left when a NIC in zero-copy mode takes the kernel's part away: parse, verify, answer, turn
 around, one clock read a batch.

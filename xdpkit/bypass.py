@@ -1,4 +1,4 @@
-"""The AF_XDP side of a running server: program, link, and for every chosen queue a socket and a worker.
+"""The AF_XDP side of a running server: program, link, and for every queue a socket and a worker.
 
 Opened in the order that loses nothing: attach (all frames pass), bind, start the workers, put the
 sockets into the XSKMAP, and only then the services into their map. Closed in the reverse order: no
@@ -62,7 +62,7 @@ class Bypass:
         return bool(self.queues) and all(queue.socket.zerocopy for queue in self.queues)
 
     def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> None:
-        """Makes exactly these (tags, address, port) ours; what was served before and is not here ends.
+        """Makes exactly these (tags, address, port) ours; what was served besides ends.
 
         Raises NicError when they are more than the map holds; then nothing has changed.
         """
@@ -111,7 +111,7 @@ class Bypass:
         _bpf.map_delete(self.program.maps["xsks"], struct.pack("=I", queue.number))
 
     async def close(self) -> None:
-        """Hands everything back to the kernel, lets the workers answer what they hold, and ends them.
+        """Hands all back to the kernel, lets the workers answer what they hold, and ends them.
 
         A worker that does not end within a second is left behind with its memory.
         """
@@ -141,7 +141,8 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
     """struct steer_key of ``ebpf/steer.h``: port in network order, the rest in host order."""
     address = served.address.packed.ljust(16, b"\0")
     version = served.address.version
-    return address + port.to_bytes(2, "big") + struct.pack("=HHH", served.outer, served.inner, version)
+    tags = struct.pack("=HHH", served.outer, served.inner, version)
+    return address + port.to_bytes(2, "big") + tags
 
 
 def open_bypass(config: InterfaceConfig, interface: Interface, publisher: Publisher) -> Bypass:
@@ -162,8 +163,8 @@ def open_bypass(config: InterfaceConfig, interface: Interface, publisher: Publis
     cpus = sorted(os.sched_getaffinity(0))
     try:
         for position, number in enumerate(config.queues):
-            socket = bind(interface, number, config.mode, mode, bypass.notes)
-            worker = Worker(socket, publisher, cpus[position % len(cpus)])
+            socket = bind(interface, number, config, mode, bypass.notes)
+            worker = Worker(socket, publisher, cpus[position % len(cpus)], config.poll == "busy")
             worker.start()
             bypass.queues.append(Queue(number, socket, worker))
             slot = struct.pack("=I", number)
@@ -191,22 +192,23 @@ def check_queues(config: InterfaceConfig, interface: Interface) -> None:
 
 
 def bind(
-    interface: Interface, queue: int, wanted: str, attached: str, notes: list[str]
+    interface: Interface, queue: int, config: InterfaceConfig, attached: str, notes: list[str]
 ) -> XskSocket:
-    """Binds to a queue: zero-copy where the mode allows and the driver can, else copy, and says so."""
+    """Binds to a queue: zero-copy where mode and driver allow it, else copy, and says so."""
     resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
-    if attached == "native" and wanted in ("auto", "zerocopy"):
+    busy = config.poll == "busy"
+    if attached == "native" and config.mode in ("auto", "zerocopy"):
         try:
-            return XskSocket(interface.index, queue, zerocopy=True)
+            return XskSocket(interface.index, queue, zerocopy=True, busy_poll=busy)
         except XskError as error:
             unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
-            if wanted == "zerocopy" or not (error.step == "bind" and unsupported):
+            if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
                 raise bind_error(interface, queue, error) from error
             note = f"the driver of {interface.name} has no zero-copy: copying"
             if note not in notes:
                 notes.append(note)
     try:
-        return XskSocket(interface.index, queue)
+        return XskSocket(interface.index, queue, busy_poll=busy)
     except XskError as error:
         raise bind_error(interface, queue, error) from error
 
@@ -235,8 +237,9 @@ def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
     if error.step == "umem" and number in (errno.ENOBUFS, errno.ENOMEM):
         limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
         return BindError(
-            f"too little locked memory for queue {queue}: {UMEM_KIB} KiB a queue are needed, the limit is "
-            f"{limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or grant CAP_IPC_LOCK"
+            f"too little locked memory for queue {queue}: {UMEM_KIB} KiB a queue are needed, the "
+            f"limit is {limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or "
+            f"grant CAP_IPC_LOCK"
         )
     if error.step == "bind" and number == errno.EBUSY:
         return QueueError(
@@ -248,7 +251,5 @@ def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
             f"{name} does not use RX queue {queue} now: 'ethtool -l {name}' shows how many it does"
         )
     if error.step == "bind" and number in (errno.EOPNOTSUPP, errno.ENOTSUP):
-        return BindError(
-            f'the driver of {name} has no zero-copy: set mode = "auto" or "copy"'
-        )
+        return BindError(f'the driver of {name} has no zero-copy: set mode = "auto" or "copy"')
     return BindError(f"{name} queue {queue}: {error.strerror}")

@@ -27,6 +27,7 @@ __all__ = [
 STEERING = ("auto", "none")
 STEERING_LATER = ("ntuple", "rss")
 MODES = ("auto", "zerocopy", "copy", "generic")
+POLLS = ("wait", "busy")
 
 # linux/if.h IFNAMSIZ, less the closing zero.
 _LONGEST_NAME = 15
@@ -46,6 +47,7 @@ class InterfaceConfig:
     mode: str = "auto"
     addresses: tuple[ServedAddress, ...] = ()
     slow_path: bool = True
+    poll: str = "wait"
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,7 @@ def _interface(table: Table) -> InterfaceConfig:
         mode=table.choice("mode", InterfaceConfig.mode, MODES, ()),
         addresses=_addresses(table),
         slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
+        poll=table.choice("poll", InterfaceConfig.poll, POLLS, ()),
     )
 
 
