@@ -11,6 +11,7 @@ cdef extern from "blast.h" nogil:
         uint8_t service
         uint16_t first_port
         uint16_t ports
+        uint32_t addresses
         uint32_t echo_bytes
         const uint8_t *queries
         const uint32_t *query_at
@@ -23,11 +24,14 @@ cdef extern from "blast.h" nogil:
         uint64_t duplicate
         uint64_t lost
         uint64_t open
+        uint64_t late
+        uint64_t slowest_ns
         uint64_t histogram[0]
     enum:
         BLAST_WINDOW
         BLAST_PAYLOAD
         BLAST_BUCKETS
+        BLAST_BUCKET_BITS
     uint32_t blast_request(blast *b, uint8_t *data, uint64_t now_ns)
     int blast_reply(blast *b, uint8_t *data, uint32_t length, uint64_t now_ns)
     void blast_expire(blast *b, uint64_t now_ns)

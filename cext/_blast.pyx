@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The AF_XDP load generator: sends requests from one queue and judges every reply (``blast.h``).
 
-Requests in flight are bounded by a window, so that a run without a rate goes as fast as the server
-answers and loses nothing on the way; with a rate it is an open loop.
+With a window, requests in flight are bounded, so that a run goes as fast as the server answers and
+loses nothing on the way; with a rate it is an open loop.
 """
 
 from libc.stdlib cimport free
@@ -41,10 +41,13 @@ cdef enum:
     BATCH = 64
     # Frames kept for sending, half of XSK_FRAMES; the rest receives.
     SEND_FRAMES = 2048
+    # How often requests are looked through for those to give up, nanoseconds.
+    EXPIRE_NS = 10_000_000
 
 
 cdef struct limits:
     uint64_t end_ns
+    uint64_t quiet_ns
     uint64_t count
     uint64_t rate
     uint64_t window
@@ -52,8 +55,9 @@ cdef struct limits:
 
 cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
                uint64_t paced) noexcept nogil:
-    """Sends and receives until time is up, or the count is sent and nothing is open."""
+    """Sends and receives until time is up, or the count is sent and nothing is open or comes."""
     cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef uint64_t heard_ns = now, expired_ns = now
     cdef uint32_t received, sent
 
     # Before the first kick: a reply that finds the fill ring empty is dropped.
@@ -66,10 +70,16 @@ cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
             xsk_kick(x)
         xsk_refill(x, SEND_FRAMES)
         now = clock_ns(CLOCK_MONOTONIC)
-        if (b.sent >= l.count and b.open == 0) or now >= l.end_ns:
+        if received or sent:
+            heard_ns = now
+        if now >= l.end_ns:
             return
-        if received == 0 and sent == 0:
+        if b.sent >= l.count and (b.open == 0 or now - heard_ns >= l.quiet_ns):
+            return
+        if now - expired_ns >= EXPIRE_NS:
             blast_expire(b, now)
+            expired_ns = now
+        if received == 0 and sent == 0:
             blast_wait(x.fd, 1)
             now = clock_ns(CLOCK_MONOTONIC)
 
@@ -80,8 +90,8 @@ cdef inline uint64_t allowed(const blast *b, const limits *l, uint64_t now, uint
     cdef uint64_t n = l.count - b.sent if l.count > b.sent else 0
     cdef uint64_t due
 
-    if n > l.window - b.open:
-        n = l.window - b.open
+    if l.window:
+        n = min(n, l.window - b.open if l.window > b.open else 0)
     if l.rate:
         due = paced + <uint64_t>((now - started_ns) * 1e-9 * l.rate)
         n = min(n, due - b.sent if due > b.sent else 0)
@@ -124,10 +134,10 @@ cdef class Generator:
     """Sends requests of one service from a socket and counts what comes back.
 
     ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums
-    left 0, with the IP header at offset ``ip_at``; source ports run over ``ports`` from
-    ``first_port`` on. ``queries`` are DNS messages of at most 512 bytes with id 0; ``echo_bytes``
-    is an echo's payload. The socket's queue must be in a ``catch`` program's XSKMAP. Not for two
-    threads.
+    left 0, with the IP header at offset ``ip_at``; source addresses run over ``addresses`` from the
+    header's on, source ports over ``ports`` from ``first_port`` on. ``queries`` are DNS messages of
+    at most 512 bytes with id 0, sent in turn; ``echo_bytes`` is an echo's payload. The socket's
+    queue must be in a ``catch`` program's XSKMAP. Not for two threads.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -137,14 +147,17 @@ cdef class Generator:
         memset(self.c, 0, sizeof(blast))
 
     def __init__(self, XskSocket socket not None, str service not None, bytes header not None,
-                 int ip_at, int first_port, int ports=1, queries=(), int echo_bytes=48):
+                 int ip_at, int first_port, int ports=1, queries=(), int echo_bytes=48,
+                 uint32_t addresses=1):
         cdef const unsigned int[:] offsets
         self.socket = socket
         self.c.service = SERVICES[service]
         self.c.header_bytes, self.c.ip_at = len(header), ip_at
         memcpy(self.c.header, <const char *>header, len(header))
         self.c.ip_version = header[ip_at] >> 4
-        self.c.first_port, self.c.ports = first_port, ports
+        if ports < 1 or addresses < 1:
+            raise ValueError("at least one source port and one source address")
+        self.c.first_port, self.c.ports, self.c.addresses = first_port, ports, addresses
         self.c.key = secrets.randbits(64)
         if self.c.service == SERVICE_dns and not queries:
             raise ValueError("dns needs queries")
@@ -163,51 +176,67 @@ cdef class Generator:
             self.c.query_at = &offsets[0]
             self.c.query_count = len(queries)
 
-    def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024):
-        """Works for ``seconds`` or until ``count`` requests in all are sent and answered or lost.
+    def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024,
+            double quiet=3600):
+        """Works for ``seconds``, or until ``count`` requests in all are sent and answered or lost.
 
         ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is
-        open, 1 to 65536. To be called again to go on. Other Python threads run meanwhile.
+        open, 0 for no bound. With ``count``, what is open is waited for until nothing has come for
+        ``quiet`` seconds. To be called again to go on. Other Python threads run meanwhile.
         """
         cdef limits l
         cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
+        if not rate and not window:
+            raise ValueError("neither a rate nor a window: nothing would bound what is sent")
         l.end_ns = now + <uint64_t>(seconds * 1e9)
+        l.quiet_ns = <uint64_t>(quiet * 1e9)
         l.count = count if count else <uint64_t>-1
         l.rate = rate
-        l.window = min(max(window, <uint64_t>1), <uint64_t>BLAST_WINDOW)
-        if l.window < self.c.open:
-            l.window = self.c.open
+        l.window = min(window, <uint64_t>BLAST_WINDOW)
         with nogil:
             turn(self.c, self.socket.c, &l, now, self.c.sent)
 
-    def finish(self, double seconds=1.0):
-        """Waits for what is still open, at most ``seconds``, and counts the rest as lost."""
-        self.run(seconds, count=self.c.sent or 1)
+    def finish(self, double seconds=1.0, double quiet=3600):
+        """Waits for what is still open, at most ``seconds`` or until nothing has come for ``quiet``
+        seconds, and counts the rest as lost."""
+        self.run(seconds, count=self.c.sent or 1, rate=1, quiet=quiet)
         blast_expire(self.c, <uint64_t>-1)
 
+    def clear(self):
+        """Sets the counters and the histogram to zero; what is open stays open."""
+        self.c.sent = self.c.answered = self.c.wrong = self.c.duplicate = 0
+        self.c.lost = self.c.late = self.c.slowest_ns = 0
+        memset(self.c.histogram, 0, BLAST_BUCKETS * sizeof(uint64_t))
+
     def counters(self):
-        """Requests and replies so far: sent, answered, wrong, duplicate, lost, open."""
+        """Requests and replies so far: sent, answered, wrong, duplicate, lost, late, open.
+
+        ``late`` are right replies to requests that had been given up, which count as lost.
+        """
         return {
             "sent": self.c.sent,
             "answered": self.c.answered,
             "wrong": self.c.wrong,
             "duplicate": self.c.duplicate,
             "lost": self.c.lost,
+            "late": self.c.late,
             "open": self.c.open,
         }
 
     def latency_ns(self, double percentile):
         """The latency in nanoseconds that ``percentile`` (0 to 100) of the answers did not exceed.
 
-        From a histogram of 16 buckets to a power of two; the bucket's upper end. 0 without answers.
+        From a histogram of 64 buckets to a power of two: the bucket's upper end, or the slowest
+        answer where that is less. 0 without answers.
         """
-        cdef uint64_t seen = 0
-        cdef int i
+        cdef uint64_t seen = 0, end
+        cdef int i, bits = BLAST_BUCKET_BITS, buckets = 1 << BLAST_BUCKET_BITS
         wanted = self.c.answered * percentile / 100
-        for i in range(BLAST_BUCKETS):
+        for i in range(bits << bits, BLAST_BUCKETS):
             seen += self.c.histogram[i]
             if seen and seen >= wanted:
-                return (16 + i % 16 + 1) << (i // 16 - 4) if i >= 64 else 0
+                end = <uint64_t>(buckets + i % buckets + 1) << (i // buckets - bits)
+                return min(end, self.c.slowest_ns)
         return 0
 
     def __dealloc__(self):

@@ -13,7 +13,9 @@ class WorkerCounters(Counters):
 
 @disjoint_base
 class Worker(Thread):
-    def __new__(cls, socket: XskSocket, publisher: Publisher, cpu: int = -1, busy: bool = False) -> Self: ...
+    def __new__(
+        cls, socket: XskSocket, publisher: Publisher, cpu: int = -1, busy: bool = False
+    ) -> Self: ...
     @property
     def socket(self) -> XskSocket: ...
     @property

@@ -11,7 +11,8 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from xdpkit.cext._answer cimport (
-    FRAME_UDP_BYTES, answer_begin, answer_end, answer_prefetch, frame_checksum_added, frame_parse, frame_turn, ntp_stamp, ntp_time,
+    FRAME_UDP_BYTES, answer_begin, answer_end, answer_prefetch, frame_checksum_added, frame_parse,
+    frame_turn, ntp_stamp, ntp_time,
 )
 from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
@@ -76,7 +77,7 @@ cdef void serve(worker *w) noexcept nogil:
 
 
 cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
-    """Turns ``n`` received frames into replies on the TX ring, unpublished, or back into free ones."""
+    """Turns ``n`` received frames into replies on the TX ring, unpublished, or into free ones."""
     cdef uint32_t done = 0, group
 
     while done < n:
@@ -87,9 +88,10 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     ring_release(&w.xsk.rx)
 
 
-cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, uint32_t n) noexcept nogil:
-    """The frames at RX ring index ``at`` on, in passes: each finds in the cache what the last one asked
-    for, and reads widely only what has had time to leave the store buffer."""
+cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at,
+                              uint32_t n) noexcept nogil:
+    """The frames at RX ring index ``at`` on, in passes: each finds in the cache what the last one
+    asked for, and reads widely only what has had time to leave the store buffer."""
     cdef bint pending = False
     cdef xdp_desc *d
     cdef uint32_t i
@@ -115,8 +117,9 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, uint
             w.xsk.free_count += 1
 
 
-cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i) noexcept nogil:
-    """Parses a frame and begins its answer; VERDICT_redirected when ``answer_end`` must finish it."""
+cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d,
+                            uint32_t i) noexcept nogil:
+    """Parses a frame and begins its answer; VERDICT_redirected: ``answer_end`` must finish it."""
     cdef uint8_t *data = w.xsk.umem + d.addr
     cdef request *rq = &w.request[i]
     cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &w.frame[i], rq)
@@ -205,7 +208,8 @@ cdef class Worker(Thread):
     """The thread that serves one queue: started once, stopped once.
 
     Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``.
-    ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin instead of sleep. The socket must be in the XSKMAP for anything to arrive.
+    ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin instead of sleep. The socket must be in
+    the XSKMAP for anything to arrive.
     """
 
     def __cinit__(self, XskSocket socket not None, Publisher publisher not None, int cpu=-1,

@@ -75,7 +75,7 @@ cdef class OffWire:
         self.data, self.offsets, self.count = b"".join(frames), array.array("I", at), len(at) - 1
 
     cdef void arrive(self, uint32_t batch, const unsigned int[:] at):
-        """Puts the next ``batch`` frames where the kernel would, metadata and descriptors included."""
+        """Puts the next ``batch`` frames where the kernel would, with metadata and descriptors."""
         cdef const char *data = self.data
         cdef uint64_t address
         cdef uint32_t i, length
@@ -93,7 +93,7 @@ cdef class OffWire:
     def run(self, uint64_t answers, uint32_t batch=WORKER_BATCH):
         """Answers about ``answers`` frames in batches of 1 to 64; returns nanoseconds per frame.
 
-        Timed is what the loop does between two system calls; the copy that stands for the NIC is not.
+        Timed is what the loop does between two system calls, not the copy that stands for the NIC.
         """
         cdef const unsigned int[:] at = self.offsets
         cdef uint64_t spent = 0, begin, done = 0

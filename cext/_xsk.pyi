@@ -6,7 +6,9 @@ class XskError(OSError):
 
 @disjoint_base
 class XskSocket:
-    def __init__(self, ifindex: int, queue: int, zerocopy: bool = False, busy_poll: bool = False) -> None: ...
+    def __init__(
+        self, ifindex: int, queue: int, zerocopy: bool = False, busy_poll: bool = False
+    ) -> None: ...
     @property
     def umem_fd(self) -> int: ...
     @property

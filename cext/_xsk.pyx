@@ -68,8 +68,8 @@ cdef extern from *:
         return bind(fd, (struct sockaddr *)&address, sizeof address);
     }
     /*
-     * Preferred busy polling, linux Documentation/networking/af_xdp.rst; a budget of a batch and the
-     * 20 us of the kernel's samples. Where it is not to be had the loop spins all the same.
+     * Preferred busy polling, linux Documentation/networking/af_xdp.rst; a budget of a batch and
+     * the 20 us of the kernel's samples. Where it is not to be had the loop spins all the same.
      */
     static void xsk_prefer_busy_poll(int fd)
     {
@@ -160,10 +160,10 @@ cdef enum:
 cdef class XskSocket:
     """One AF_XDP socket with its own UMEM, bound to an interface's queue; all its frames are free.
 
-    ``zerocopy`` chooses the mode explicitly: some drivers fail on sendto when left to choose. The
-    ``busy_poll`` prefers the socket's own calls to interrupts where the driver can (linux 5.11). The
-    UMEM is a memfd (``umem_fd``) of 4096 chunks of 2048 bytes. Raises XskError; nothing stays open.
-    Not for use by two threads.
+    ``zerocopy`` chooses the mode explicitly: some drivers fail on sendto when left to choose.
+    ``busy_poll`` prefers the socket's own calls to interrupts where the driver can (linux 5.11).
+    The UMEM is a memfd (``umem_fd``) of 4096 chunks of 2048 bytes. Raises XskError; nothing stays
+    open. Not for use by two threads.
     """
 
     def __cinit__(self, *args, **kwargs):

@@ -9,24 +9,28 @@
 #define NTP_CLIENT 0x23
 #define NTP_SERVER 0x24
 
-/* SplitMix64's finalizer (Steele, Lea, Flood 2014): a sequence number's query, as if at random. */
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ull;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebull;
-	return x ^ x >> 31;
-}
-
 static uint16_t source_port(const struct blast *blast, uint64_t sequence)
 {
-	return (uint16_t)(blast->first_port + sequence % blast->ports);
+	return (uint16_t)(blast->first_port + sequence / blast->addresses % blast->ports);
 }
 
+/* Offset from an IP header's start of the last four bytes of its source address. */
+static uint32_t source_end(const struct blast *blast)
+{
+	return blast->ip_version == 4 ? 12 : 8 + 12;
+}
+
+static uint32_t source_address(const struct blast *blast, uint64_t sequence)
+{
+	const uint8_t *first = blast->header + blast->ip_at + source_end(blast);
+
+	return load_be32(first) + (uint32_t)(sequence % blast->addresses);
+}
+
+/* In the order given: read ahead by the processor, however many there are. */
 static const uint8_t *query_of(const struct blast *blast, uint64_t sequence, uint32_t *length)
 {
-	uint64_t index = mix(sequence) % blast->query_count;
+	uint64_t index = sequence % blast->query_count;
 
 	*length = blast->query_at[index + 1] - blast->query_at[index];
 	return blast->queries + blast->query_at[index];
@@ -68,6 +72,7 @@ uint32_t blast_request(struct blast *blast, uint8_t *data, uint64_t now_ns)
 	uint16_t check;
 
 	memcpy(data, blast->header, blast->header_bytes);
+	store_be32(ip + source_end(blast), source_address(blast, blast->sequence));
 	length = fill_payload(blast, data + blast->header_bytes);
 	udp_length = FRAME_UDP_BYTES + length;
 	if (blast->ip_version == 4) {
@@ -136,24 +141,48 @@ static bool dns_is_right(const struct blast *blast, const struct request *rq, ui
 	       memcmp(p + 12, query + 12, at - 12) == 0;
 }
 
-/* The sequence number a reply names; false when it cannot be one of ours. */
-static bool sequence_of(const struct blast *blast, const struct request *rq, uint64_t *sequence)
+/* A reply goes to the address and port that its request came from. */
+static bool receiver_is_right(const struct blast *blast, const struct frame *frame,
+			      uint64_t sequence)
+{
+	const uint8_t *first = blast->header + blast->ip_at + (blast->ip_version == 4 ? 12 : 8);
+	uint32_t at = blast->ip_version == 4 ? 16 : 24, rest = blast->ip_version == 4 ? 0 : 12;
+
+	return load_be16(frame->udp + 2) == source_port(blast, sequence) &&
+	       memcmp(frame->ip + at, first, rest) == 0 &&
+	       load_be32(frame->ip + at + rest) == source_address(blast, sequence);
+}
+
+/* The latest request with this DNS id that came from where the reply went; false without one. */
+static bool sequence_of_id(const struct blast *blast, const struct frame *frame, uint16_t id,
+			   uint64_t *sequence)
+{
+	uint64_t last = blast->sequence - 1;
+
+	*sequence = last - (uint16_t)((uint16_t)last - id);
+	for (int turn = 0; turn < BLAST_ID_TURNS; turn++, *sequence -= BLAST_WINDOW) {
+		if (*sequence >= blast->sequence)
+			return false;
+		if (receiver_is_right(blast, frame, *sequence))
+			return true;
+	}
+	return false;
+}
+
+/* The request that a reply names, by number; false when it cannot be one of ours. */
+static bool sequence_of(const struct blast *blast, const struct frame *frame,
+			const struct request *rq, uint64_t *sequence)
 {
 	uint32_t at;
 
-	if (rq->service == SERVICE_dns) {
-		if (rq->length < 12)
-			return false;
-		/* The latest one with this id that was sent. */
-		*sequence = blast->sequence - 1 -
-			    (uint16_t)((uint16_t)(blast->sequence - 1) - load_be16(rq->payload));
-		return true;
-	}
+	if (rq->service == SERVICE_dns)
+		return rq->length >= 12 &&
+		       sequence_of_id(blast, frame, load_be16(rq->payload), sequence);
 	at = rq->service == SERVICE_ntp ? offsetof(struct ntp_header, origin) : 0;
 	if (rq->length < at + sizeof *sequence)
 		return false;
 	*sequence = load_be64(rq->payload + at) ^ blast->key;
-	return true;
+	return *sequence < blast->sequence && receiver_is_right(blast, frame, *sequence);
 }
 
 static bool payload_is_right(const struct blast *blast, const struct request *rq, uint64_t sequence)
@@ -173,10 +202,14 @@ static bool payload_is_right(const struct blast *blast, const struct request *rq
 
 static void count_latency(struct blast *blast, uint64_t ns)
 {
-	uint32_t power = 63 - (uint32_t)__builtin_clzll(ns | 16);
+	uint32_t power = 63 - (uint32_t)__builtin_clzll(ns | 1 << BLAST_BUCKET_BITS);
+	uint32_t mask = (1 << BLAST_BUCKET_BITS) - 1;
 
-	/* The four bits below the highest one choose among 16 buckets. */
-	blast->histogram[power * 16 + (ns >> (power - 4) & 15)]++;
+	/* The bits below the highest one choose the bucket. */
+	blast->histogram[(power << BLAST_BUCKET_BITS) +
+			 (ns >> (power - BLAST_BUCKET_BITS) & mask)]++;
+	if (ns > blast->slowest_ns)
+		blast->slowest_ns = ns;
 }
 
 enum blast_judgement blast_reply(struct blast *blast, uint8_t *data, uint32_t length,
@@ -190,14 +223,15 @@ enum blast_judgement blast_reply(struct blast *blast, uint8_t *data, uint32_t le
 	if (frame_parse(&blast->blank, data, length, length, &frame, &rq) != VERDICT_redirected)
 		goto wrong;
 	rq.service = blast->service;
-	if (!sender_is_right(blast, &rq) || !sequence_of(blast, &rq, &sequence))
-		goto wrong;
-	if (sequence >= blast->sequence ||
-	    load_be16(frame.udp + 2) != source_port(blast, sequence) ||
+	if (!sender_is_right(blast, &rq) || !sequence_of(blast, &frame, &rq, &sequence) ||
 	    !payload_is_right(blast, &rq, sequence))
 		goto wrong;
 	slot = &blast->slot[sequence % BLAST_WINDOW];
-	if (slot->sequence != sequence || !slot->sent_ns) {
+	if (slot->sequence != sequence) {
+		blast->late++;
+		return BLAST_LATE;
+	}
+	if (!slot->sent_ns) {
 		blast->duplicate++;
 		return BLAST_DUPLICATE;
 	}
@@ -221,7 +255,8 @@ void blast_expire(struct blast *blast, uint64_t now_ns)
 			continue;
 		if (now_ns != UINT64_MAX && now_ns - slot->sent_ns < BLAST_TIMEOUT_NS)
 			return;
-		slot->sent_ns = 0;
+		/* No request has this number: a reply that comes yet is late, not a duplicate. */
+		*slot = (struct blast_slot){0, UINT64_MAX};
 		blast->open--;
 		blast->lost++;
 	}

@@ -19,13 +19,18 @@
 /* Largest request: a DNS query of the longest name with EDNS, or an echo payload. */
 #define BLAST_PAYLOAD 512
 
-/* Latency buckets: 16 to each power of two of nanoseconds: a percentile is off by 6 % at most. */
-#define BLAST_BUCKETS (64 * 16)
+/* Latency buckets: 64 to each power of two of nanoseconds: a percentile is off by 1.6 % at most. */
+#define BLAST_BUCKET_BITS 6
+#define BLAST_BUCKETS     (64 << BLAST_BUCKET_BITS)
 
 /* A request not answered by then is lost. */
 #define BLAST_TIMEOUT_NS 1000000000ull
 
-enum blast_judgement { BLAST_RIGHT, BLAST_WRONG, BLAST_DUPLICATE };
+/* How far back a DNS reply may point: 16 times the range of an id, a second at a million a second.
+ */
+#define BLAST_ID_TURNS 16
+
+enum blast_judgement { BLAST_RIGHT, BLAST_WRONG, BLAST_DUPLICATE, BLAST_LATE };
 
 struct blast_slot {
 	uint64_t sent_ns; /* 0: no request open here */
@@ -41,6 +46,7 @@ struct blast {
 	uint8_t service;
 	uint16_t first_port; /* source ports, host order */
 	uint16_t ports;
+	uint32_t addresses;       /* source addresses, from the header's own upwards */
 	uint32_t echo_bytes;      /* payload of an echo request */
 	const uint8_t *queries;   /* DNS: queries with id 0, one behind the other */
 	const uint32_t *query_at; /* their offsets, and the end of the last */
@@ -49,6 +55,8 @@ struct blast {
 
 	/* What became of it. */
 	uint64_t sequence, sent, answered, wrong, duplicate, lost, open, oldest;
+	uint64_t late; /* right replies to requests that were given up: lost, and not answered */
+	uint64_t slowest_ns;
 	uint64_t histogram[BLAST_BUCKETS];
 	struct snapshot blank; /* frame_parse() wants one: nothing served, nothing reserved */
 	struct blast_slot slot[BLAST_WINDOW];

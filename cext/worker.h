@@ -54,9 +54,9 @@ struct worker {
 	struct request request[WORKER_GROUP];
 	struct frame frame[WORKER_GROUP];
 	struct dns_query query[WORKER_GROUP];
-	uint8_t outcome[WORKER_GROUP];    /* enum verdict */
-	bool busy;                     /* never sleeps: spins, and lets the socket poll the device */
-	uint32_t unstamped;               /* NTP replies that wait for a transmit time */
+	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
+	bool busy;          /* never sleeps: spins, and lets the socket poll the device */
+	uint32_t unstamped; /* NTP replies that wait for a transmit time */
 	uint8_t *stamp_udp[WORKER_BATCH]; /* their UDP headers */
 	struct thread thread;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Which frames leave the kernel's way: a UDP request for a (VLAN tags, address, port) in `services`,
- * on a queue that has an AF_XDP socket. All others pass, unchanged; what is not understood passes.
+ * Which frames leave the kernel's way: a UDP request for a (VLAN tags, address, port) in
+ * `services`, on a queue that has an AF_XDP socket. All others pass, unchanged; what is not
+ * understood passes.
  *
  *   NIC RX queue --> classify() --- PASS verdicts ---> kernel stack
  *                        | redirected
@@ -54,7 +55,7 @@ struct {
 } verdicts SEC(".maps");
 #endif
 
-/* bcc rewrites map methods in place and cannot see them inside macros: hence three small functions. */
+/* bcc rewrites map methods in place and cannot see them inside macros: hence small functions. */
 static __always_inline __u32 *service_of(struct steer_key *key)
 {
 #ifdef XDPKIT_BCC
@@ -66,7 +67,7 @@ static __always_inline __u32 *service_of(struct steer_key *key)
 
 static __always_inline void count(__u32 queue, enum verdict verdict)
 {
-	/* The mask keeps a queue number beyond STEER_QUEUES inside the map; such a queue has no socket. */
+	/* The mask keeps a queue beyond STEER_QUEUES inside the map; such a queue has no socket. */
 	__u32 slot = (queue & (STEER_QUEUES - 1)) * STEER_VERDICT_SLOTS + verdict;
 #ifdef XDPKIT_BCC
 	__u64 *n = verdicts.lookup(&slot);
@@ -185,8 +186,8 @@ static __always_inline enum verdict parse_ipv6(void **at, void *end, struct stee
 
 /*
  * Replies to programs on this host are theirs, or the operator's own chronyd and resolver would go
- * deaf. A payload too short to tell is a malformed request, and the loop's to count. `length` is the
- * payload's own: behind it Ethernet pads a short frame with bytes of any value.
+ * deaf. A payload too short to tell is a malformed request, and the loop's to count. `length` is
+ * the payload's own: behind it Ethernet pads a short frame with bytes of any value.
  */
 static __always_inline enum verdict request_or_reply(__u32 service, __u8 *payload, __u16 length,
 						     void *end)
@@ -264,12 +265,12 @@ int steer(struct xdp_md *ctx)
 
 	if (verdict != VERDICT_redirected)
 		goto pass;
-	/* A queue without a socket (not chosen, or its worker gone) says PASS: the kernel answers. */
+	/* A queue without a socket (not chosen, or its worker gone): the kernel answers. */
 	if (redirect(queue) != XDP_REDIRECT) {
 		verdict = VERDICT_other_queue;
 		goto pass;
 	}
-	/* Only a frame that leaves gets metadata; without room for the stamp old bytes would be time. */
+	/* Only a frame that leaves gets metadata; without room old bytes would be taken as time. */
 	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
 		goto no_metadata;
 	meta = (void *)(long)ctx->data_meta;

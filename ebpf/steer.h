@@ -15,9 +15,8 @@
 enum service {
 	SERVICE_NONE = 0,
 #define XDPKIT_SERVICE_ID(name) SERVICE_##name,
-	XDPKIT_SERVICES(XDPKIT_SERVICE_ID)
+	XDPKIT_SERVICES(XDPKIT_SERVICE_ID) SERVICE_COUNT
 #undef XDPKIT_SERVICE_ID
-	SERVICE_COUNT
 };
 
 /*
@@ -26,65 +25,64 @@ enum service {
  * ANSWER: a reply was sent. DROP: the loop or the kernel door ended it without a reply.
  */
 #define XDPKIT_VERDICTS(V)                                                                       \
-	V(redirected, TAKE, "request for us, handed to the queue's AF_XDP socket")                   \
-	V(truncated, PASS, "the frame ends before the headers do")                                   \
-	V(group_mac, PASS, "sent to a broadcast or multicast MAC address")                           \
-	V(not_ip, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, ...)")                                    \
-	V(vlan_depth, PASS, "more than two VLAN tags")                                               \
-	V(ip_header, PASS, "IP version, header length or total length is wrong")                     \
-	V(ip_options, PASS, "IPv4 options")                                                          \
-	V(fragment, PASS, "IPv4 fragment")                                                           \
-	V(extension_header, PASS, "IPv6 extension header (fragments among them)")                    \
-	V(not_udp, PASS, "TCP, ICMP or another transport")                                           \
-	V(udp_length, PASS, "UDP length differs from the IP payload's")                              \
-	V(not_served, PASS, "VLAN tags, address and port that no service was given")                 \
-	V(ntp_not_request, PASS, "NTP mode of a reply, for a program on this host")                  \
-	V(dns_not_request, PASS, "DNS response, for a program on this host")                         \
-	V(other_queue, PASS, "request for us on a queue that was not chosen")                        \
-	V(oversize, PASS, "frame larger than a UMEM chunk holds")                                    \
-	V(no_metadata, PASS, "the driver gave no room for the receive stamp")                        \
-	V(echo_answered, ANSWER, "echo: headers turned around")                                      \
-	V(ntp_answered, ANSWER, "NTP: time given")                                                   \
-	V(dns_noerror, ANSWER, "DNS: NOERROR with an answer")                                        \
-	V(dns_nodata, ANSWER, "DNS: the name exists, the type does not")                             \
-	V(dns_nxdomain, ANSWER, "DNS: NXDOMAIN")                                                     \
-	V(dns_referral, ANSWER, "DNS: delegation")                                                   \
-	V(dns_truncated, ANSWER, "DNS: TC, the answer is larger than the limit")                     \
-	V(dns_formerr, ANSWER, "DNS: FORMERR")                                                       \
-	V(dns_notimp, ANSWER, "DNS: NOTIMP, an opcode other than QUERY")                             \
-	V(dns_refused, ANSWER, "DNS: REFUSED, out of every zone or class served")                    \
-	V(dns_badvers, ANSWER, "DNS: BADVERS, EDNS version above 0")                                 \
-	V(bad_frame, DROP, "a frame the XDP program should not have handed over")                    \
-	V(ip_checksum, DROP, "IPv4 header checksum is wrong")                                        \
-	V(udp_checksum, DROP, "UDP checksum is wrong, or zero over IPv6")                            \
-	V(source_address, DROP, "no reply may go to the source address (own, group, broadcast)")     \
-	V(source_port, DROP, "source port 0")                                                        \
-	V(echo_loop, DROP, "echo: the source port is itself served")                                 \
-	V(ntp_length, DROP, "NTP: shorter than 48 bytes, not a multiple of 4, or too long")          \
-	V(ntp_version, DROP, "NTP: version 0 or above 4")                                            \
-	V(ntp_mode, DROP, "NTP: not the mode of a request")                                          \
-	V(ntp_port, DROP, "NTP: version 1, mode 0 from port 123")                                    \
-	V(ntp_extension, DROP, "NTP: extension field malformed or not allowed there")                \
-	V(ntp_key, DROP, "NTP: authenticated with a key we do not have")                             \
-	V(ntp_nts, DROP, "NTP: NTS fields, and NTS is not served")                                   \
-	V(dns_short, DROP, "DNS: shorter than a header")                                             \
-	V(dns_response, DROP, "DNS: a response, never answered")                                     \
+	V(redirected, TAKE, "request for us, handed to the queue's AF_XDP socket")               \
+	V(truncated, PASS, "the frame ends before the headers do")                               \
+	V(group_mac, PASS, "sent to a broadcast or multicast MAC address")                       \
+	V(not_ip, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, ...)")                                \
+	V(vlan_depth, PASS, "more than two VLAN tags")                                           \
+	V(ip_header, PASS, "IP version, header length or total length is wrong")                 \
+	V(ip_options, PASS, "IPv4 options")                                                      \
+	V(fragment, PASS, "IPv4 fragment")                                                       \
+	V(extension_header, PASS, "IPv6 extension header (fragments among them)")                \
+	V(not_udp, PASS, "TCP, ICMP or another transport")                                       \
+	V(udp_length, PASS, "UDP length differs from the IP payload's")                          \
+	V(not_served, PASS, "VLAN tags, address and port that no service was given")             \
+	V(ntp_not_request, PASS, "NTP mode of a reply, for a program on this host")              \
+	V(dns_not_request, PASS, "DNS response, for a program on this host")                     \
+	V(other_queue, PASS, "request for us on a queue that was not chosen")                    \
+	V(oversize, PASS, "frame larger than a UMEM chunk holds")                                \
+	V(no_metadata, PASS, "the driver gave no room for the receive stamp")                    \
+	V(echo_answered, ANSWER, "echo: headers turned around")                                  \
+	V(ntp_answered, ANSWER, "NTP: time given")                                               \
+	V(dns_noerror, ANSWER, "DNS: NOERROR with an answer")                                    \
+	V(dns_nodata, ANSWER, "DNS: the name exists, the type does not")                         \
+	V(dns_nxdomain, ANSWER, "DNS: NXDOMAIN")                                                 \
+	V(dns_referral, ANSWER, "DNS: delegation")                                               \
+	V(dns_truncated, ANSWER, "DNS: TC, the answer is larger than the limit")                 \
+	V(dns_formerr, ANSWER, "DNS: FORMERR")                                                   \
+	V(dns_notimp, ANSWER, "DNS: NOTIMP, an opcode other than QUERY")                         \
+	V(dns_refused, ANSWER, "DNS: REFUSED, out of every zone or class served")                \
+	V(dns_badvers, ANSWER, "DNS: BADVERS, EDNS version above 0")                             \
+	V(bad_frame, DROP, "a frame the XDP program should not have handed over")                \
+	V(ip_checksum, DROP, "IPv4 header checksum is wrong")                                    \
+	V(udp_checksum, DROP, "UDP checksum is wrong, or zero over IPv6")                        \
+	V(source_address, DROP, "no reply may go to the source address (own, group, broadcast)") \
+	V(source_port, DROP, "source port 0")                                                    \
+	V(echo_loop, DROP, "echo: the source port is itself served")                             \
+	V(ntp_length, DROP, "NTP: shorter than 48 bytes, not a multiple of 4, or too long")      \
+	V(ntp_version, DROP, "NTP: version 0 or above 4")                                        \
+	V(ntp_mode, DROP, "NTP: not the mode of a request")                                      \
+	V(ntp_port, DROP, "NTP: version 1, mode 0 from port 123")                                \
+	V(ntp_extension, DROP, "NTP: extension field malformed or not allowed there")            \
+	V(ntp_key, DROP, "NTP: authenticated with a key we do not have")                         \
+	V(ntp_nts, DROP, "NTP: NTS fields, and NTS is not served")                               \
+	V(dns_short, DROP, "DNS: shorter than a header")                                         \
+	V(dns_response, DROP, "DNS: a response, never answered")                                 \
 	V(not_sent, DROP, "the kernel took no reply from the slow path's socket")
 
 enum verdict {
 #define XDPKIT_VERDICT_ID(name, class, text) VERDICT_##name,
-	XDPKIT_VERDICTS(XDPKIT_VERDICT_ID)
+	XDPKIT_VERDICTS(XDPKIT_VERDICT_ID) VERDICT_COUNT
 #undef XDPKIT_VERDICT_ID
-	VERDICT_COUNT
 };
 
 /* The verdicts below this one are the XDP program's, the others the answering side's. */
 #define STEER_VERDICT_END VERDICT_echo_answered
 
-/* Counter slots a queue has in the XDP program's map: a power of two, so that the index is a shift. */
+/* Counter slots of a queue in the XDP program's map: a power of two makes the index a shift. */
 #define STEER_VERDICT_SLOTS 32
 
-/* XSKMAP size and the highest queue count with counters of its own (NIC.md: mlx5 has the most, 127). */
+/* XSKMAP size and the highest queue count with counters of its own (mlx5 has the most, 127). */
 #define STEER_QUEUES 256
 
 /* (VLAN tags, address, port) triples: 3 services on a host with over a thousand addresses. */
@@ -103,16 +101,16 @@ enum verdict {
 
 /* Key of the services map. A frame without a tag, or with priority tags (VID 0), has tags of 0. */
 struct steer_key {
-	__u8 address[16];  /* destination, network order; IPv4 in the first 4 bytes, 0 behind */
-	__u16 port;        /* destination UDP port, network order */
-	__u16 outer;       /* VLAN id of the outer tag, host order */
-	__u16 inner;       /* VLAN id of the inner tag, host order; 0 with one tag */
-	__u16 ip_version;  /* 4 or 6, host order */
+	__u8 address[16]; /* destination, network order; IPv4 in the first 4 bytes, 0 behind */
+	__u16 port;       /* destination UDP port, network order */
+	__u16 outer;      /* VLAN id of the outer tag, host order */
+	__u16 inner;      /* VLAN id of the inner tag, host order; 0 with one tag */
+	__u16 ip_version; /* 4 or 6, host order */
 };
 
-/* In the 8 bytes before a redirected frame (XDP metadata, linux Documentation/networking/af_xdp.rst). */
+/* In the 8 bytes before a redirected frame: XDP metadata (linux networking/af_xdp.rst). */
 struct steer_meta {
-	__u64 rx_tai_ns;   /* CLOCK_TAI at XDP entry, nanoseconds since 1970, host order */
+	__u64 rx_tai_ns; /* CLOCK_TAI at XDP entry, nanoseconds since 1970, host order */
 };
 
 #endif

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -24,6 +25,7 @@ from xdpkit.cext._stats import VERDICTS
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
 from xdpkit.dns.zone_store import ZoneStore
+from xdpkit.errors import NicError
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.notify import notify
@@ -101,7 +103,9 @@ class Server:
             if self.zones:
                 tasks.start_soon(self.zones.run)
             notify("READY=1")
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            with anyio.open_signal_receiver(
+                signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+            ) as signals:
                 async for number in signals:
                     if number != signal.SIGHUP:
                         break
@@ -110,12 +114,19 @@ class Server:
             notify("STOPPING=1")
             tasks.cancel_scope.cancel()
 
-    async def serve(
-        self, addresses: list[ServedAddress], reserved: list[nic.Address]
-    ) -> list[str]:
-        """Makes both doors answer on these addresses; returns what could not be had, a line each."""
+    async def serve(self, addresses: list[ServedAddress], reserved: list[nic.Address]) -> list[str]:
+        """Makes both doors answer on these addresses; returns what could not be had, by line.
+
+        Raises NicError when they are too many.
+        """
         ports = self.config.ports()
-        self.publication.change(reserved=tuple(reserved))
+        try:
+            self.publication.change(reserved=tuple(reserved))
+        except ValueError as error:
+            raise NicError(
+                f"{self.config.interface.name} has too many addresses, broadcasts included "
+                f"({error}): take some off"
+            ) from error
         failed = await self.slow_path.serve(addresses, ports) if self.slow_path else []
         if self.bypass:
             self.bypass.serve(addresses, ports)
@@ -125,14 +136,20 @@ class Server:
         async for _ in watch.changes():
             served = watch.served()
             log.info("addresses now: %s", ", ".join(map(str, served)) or "none")
-            for problem in await self.serve(served, watch.reserved()):
+            try:
+                problems = await self.serve(served, watch.reserved())
+            except NicError as error:
+                problems = [f"{error}; what was served is served on"]
+            for problem in problems:
                 log.warning("%s", problem)
 
     async def _watch_heartbeats(self) -> None:
         while self.bypass:
             await anyio.sleep(HEARTBEAT_SECONDS)
             for queue in self.bypass.check_heartbeats():
-                log.error("the worker of queue %d stands still: the kernel answers there now", queue)
+                log.error(
+                    "the worker of queue %d stands still: the kernel answers there now", queue
+                )
 
     def announce(self, served: list[ServedAddress]) -> None:
         """Says what was obtained: nothing that fell back does so silently."""
@@ -152,8 +169,12 @@ class Server:
         got = self.bypass
         assert got is not None
         workers = {queue.number: queue.worker.counters() for queue in got.queues}
-        kernel = self.slow_path.door.counters() if self.slow_path else {"verdicts": []}
-        stamps = {name: sum(w[name] for w in workers.values()) for name in ("stamp_xdp", "stamp_clock")}
+        kernel: Mapping[str, Any] = {"verdicts": []}
+        if self.slow_path:
+            kernel = self.slow_path.door.counters()
+        stamps = {
+            name: sum(w[name] for w in workers.values()) for name in ("stamp_xdp", "stamp_clock")
+        }
         document = status.document(
             VERDICTS,
             status.Obtained(

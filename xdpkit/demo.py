@@ -1,7 +1,7 @@
 """``xdpkit demo``: the main job in the lab, on real packets, with a result a person can read.
 
-Each step makes facts; the facts are printed as they come, and all of them at the end with ``--json``.
-A fact that should not be is a failed check, and the exit status 1.
+Each step makes facts; the facts are printed as they come, and all of them at the end with
+``--json``. A fact that should not be is a failed check, and the exit status 1.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def main(json: bool = False, debug: bool = False) -> int:
     console = Console(stderr=json, highlight=False)
     if not console.is_terminal:
         console.width = 100
-    console.print("[bold]xdpkit demo[/]: two network namespaces, a veth pair of four queues, real packets")
+    console.print(
+        "[bold]xdpkit demo[/]: two network namespaces, a veth pair of four queues, real packets"
+    )
     server_cpu = str(cpu_split()[1])
     with ServedLab(CONFIGURATION, {"zones/example.zone": ZONE}, QUEUES, server_cpu) as served:
         demo = Demo(served, console)
@@ -101,13 +103,22 @@ def clients(demo: Demo) -> None:
     for queue in range(QUEUES):
         side.send_on_queue(queue, QUEUES)
         before = demo.served.status()
-        dug = [dig(demo, server) for server in (demo.served.lab.server.ipv4, demo.served.lab.server.ipv6)]
+        dug = [
+            dig(demo, server)
+            for server in (demo.served.lab.server.ipv4, demo.served.lab.server.ipv6)
+        ]
         with side.entered():
             sample = ntp_client.ask(demo.served.lab.server.ipv4)
         after = demo.served.status()
         ring = after["queues"][str(CHOSEN)]["tx"] - before["queues"][str(CHOSEN)]["tx"]
         kernel = after["kernel"]["tx"] - before["kernel"]["tx"]
-        by = "AF_XDP" if ring == 3 and kernel == 0 else "kernel" if kernel == 3 and ring == 0 else "?"
+        by = (
+            "AF_XDP"
+            if ring == 3 and kernel == 0
+            else "kernel"
+            if kernel == 3 and ring == 0
+            else "?"
+        )
         offset = f"{sample.offset * 1e6:+.0f} us"
         table.add_row(str(queue), by, *dug, str(sample.stratum), offset)
         demo.facts["clients"][str(queue)] = {"by": by, "dig": dug, "offset_s": sample.offset}
@@ -118,7 +129,9 @@ def clients(demo: Demo) -> None:
             and abs(sample.offset) < 1e-3
         )
     demo.console.print(table)
-    demo.check(f"{right} of {QUEUES} queues answered by whom they should, and rightly", right == QUEUES)
+    demo.check(
+        f"{right} of {QUEUES} queues answered by whom they should, and rightly", right == QUEUES
+    )
 
 
 def dig(demo: Demo, server: str) -> str:
@@ -135,7 +148,9 @@ def kernel_traffic(demo: Demo) -> None:
     lab.client.send_on_queue(CHOSEN, QUEUES)
     for name, address in (("IPv4", lab.server.ipv4), ("IPv6", lab.server.ipv6)):
         ping = lab.client.run("ping", "-c", "3", "-i", "0.2", "-W", "2", address)
-        demo.check(f"ping over {name}: {' '.join(ping.stdout.splitlines()[-2:-1])}", ping.returncode == 0)
+        demo.check(
+            f"ping over {name}: {' '.join(ping.stdout.splitlines()[-2:-1])}", ping.returncode == 0
+        )
     demo.check("TCP connects and carries data", tcp_works(demo))
 
 
@@ -156,9 +171,11 @@ def tcp_works(demo: Demo) -> bool:
 
 def speed(demo: Demo) -> None:
     """Answers per second beside a bare echo on the same loop, queue and generator."""
-    demo.title("4. Answers per second on queue 2, beside a bare echo of the same size on the same loop")
+    demo.title(
+        "4. Answers per second on queue 2, beside a bare echo of the same size on the same loop"
+    )
     query = dns.message.make_query(NAME, "A", use_edns=0, payload=1232, id=0).to_wire()
-    # An A record behind the question, and an OPT record in query and reply alike: RFC 1035 section 4.1.3.
+    # An A record behind the question, an OPT record in query and reply alike: RFC 1035, 4.1.3.
     reply_bytes = len(query) + 16
     rows = [
         Row("echo", "echo", 7),
@@ -167,7 +184,9 @@ def speed(demo: Demo) -> None:
         Row("dns", "dns", 53, queries=[query], beside="echo-dns"),
     ]
     with demo.console.status("") as status:
-        outcomes = measure(demo.served, CHOSEN, rows, progress=lambda line: status.update(f"  {line}"))
+        outcomes = measure(
+            demo.served, CHOSEN, rows, progress=lambda line: status.update(f"  {line}")
+        )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 6))
     table.add_column("")
     for heading in ("answers/s", "least..most", "server CPU/answer", "of the echo"):
@@ -210,6 +229,9 @@ def detached(demo: Demo) -> None:
     demo.title("6. SIGTERM: the interface is the kernel's again")
     status = demo.served.stop()
     interface = demo.served.lab.server.interface()
-    demo.check("the server ended with status 0, no XDP program left", not status and not interface.xdp_program)
+    demo.check(
+        "the server ended with status 0, no XDP program left",
+        not status and not interface.xdp_program,
+    )
     ping = demo.served.lab.client.run("ping", "-c", "1", "-W", "2", demo.served.lab.server.ipv4)
     demo.check("ping goes on", ping.returncode == 0)

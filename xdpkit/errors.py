@@ -35,7 +35,7 @@ class UsageError(XdpkitError):
 
 
 class ConfigError(XdpkitError):
-    """A configuration or data file is wrong; the text starts with ``file:line:column:`` if known."""
+    """A configuration or data file is wrong; the text starts with ``file:line:column:`` if any."""
 
     exit_code = 2
 
@@ -68,7 +68,7 @@ class BindError(NicError):
 
 
 class BpfError(XdpkitError):
-    """The XDP program could not be compiled or loaded; ``log`` has compiler's and verifier's words."""
+    """The XDP program could not be compiled or loaded; ``log`` is the compiler's or verifier's."""
 
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)

@@ -34,7 +34,7 @@ SERVER_IPV6, CLIENT_IPV6 = "2001:db8::1", "2001:db8::2"
 # linux/if_addr.h: duplicate address detection would keep an address from use for two seconds.
 IFA_F_NODAD = 0x02
 
-# Kills what still runs in the namespaces (all of it was started by the lab's owner) and deletes them.
+# Kills what still runs in the namespaces (the lab's owner started all of it) and deletes them.
 REAPER = """
 trap '' INT TERM HUP
 read -r _
@@ -85,20 +85,21 @@ class Side:
         return subprocess.Popen(self.command(*argv), text=True, **options)
 
     def run(self, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Runs a program in the namespace to its end; its output comes back, whatever its status."""
+        """Runs a program in the namespace to its end; returns its output, whatever its status."""
         return subprocess.run(
             self.command(*argv), text=True, capture_output=True, timeout=timeout, check=False
         )
 
     def send_on_queue(self, queue: int, queues: int) -> None:
-        """Makes every ordinary sender of this side use one TX queue, so that it arrives on that RX queue.
+        """Makes ordinary senders of this side use one TX queue, so as to arrive on that RX queue.
 
         Transmit packet steering (linux Documentation/networking/scaling.rst, XPS): all CPUs on the
         chosen queue, none on the others.
         """
         everyone = f"{(1 << (os.cpu_count() or 1)) - 1:x}"
         script = "; ".join(
-            f"echo {everyone if q == queue else 0} > /sys/class/net/{self.ifname}/queues/tx-{q}/xps_cpus"
+            f"echo {everyone if q == queue else 0} > "
+            f"/sys/class/net/{self.ifname}/queues/tx-{q}/xps_cpus"
             for q in range(queues)
         )
         done = self.run("sh", "-ec", script)
@@ -107,7 +108,7 @@ class Side:
 
 
 class Lab:
-    """Two joined namespaces; use it as a context manager. Raises LabError when they cannot be made."""
+    """Two joined namespaces, as a context manager. Raises LabError when they cannot be made."""
 
     def __init__(self, queues: int = 4) -> None:
         self.queues = queues
@@ -131,7 +132,7 @@ class Lab:
         except (OSError, NetlinkError) as error:
             self.close()
             raise LabError(
-                f"the lab's namespaces could not be made: {error}; CAP_NET_ADMIN and CAP_SYS_ADMIN, "
+                f"the lab's namespaces could not be made: {error}; CAP_NET_ADMIN, CAP_SYS_ADMIN, "
                 "and a kernel with network namespaces and veth are needed"
             ) from error
         except BaseException:
@@ -192,5 +193,3 @@ def netns_fd(side: Side) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
-
-

@@ -1,4 +1,4 @@
-"""Owns the current snapshot: takes its parts from the services, publishes, and frees what is passed.
+"""Owns the current snapshot: takes its parts from the services, publishes, frees what is passed.
 
 Each service sends the parts that it owns (zones, NTP state, addresses); a new snapshot is made of
 the latest of each. Old ones go when every answering thread has announced a later turn of its loop.
@@ -15,7 +15,7 @@ from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
 from xdpkit.config import Config
 from xdpkit.nic.interface import Address
 
-# How often the publisher looks whether the threads have passed on; each does at least once a second.
+# How often the publisher looks whether the threads have passed on; each does once a second.
 COLLECT_SECONDS = 0.01
 
 
@@ -33,7 +33,9 @@ class Parts:
     def snapshot(self) -> Snapshot:
         """The C side's form of it; DNS is off in it until there are zones."""
         ready = {
-            name: port for name, port in self.ports.items() if name != "dns" or self.zones is not None
+            name: port
+            for name, port in self.ports.items()
+            if name != "dns" or self.zones is not None
         }
         return Snapshot(
             ready,
@@ -63,9 +65,11 @@ class Publication:
         self._published = anyio.Event()
 
     def change(self, **parts: Any) -> None:
-        """Publishes a snapshot in which the named parts are these; the threads use it from now on."""
-        self._parts = replace(self._parts, **parts)
-        self.publisher.publish(self._parts.snapshot())
+        """Publishes a snapshot in which the named parts are these; it is used from now on."""
+        # Made before it is kept: what does not fit (ValueError) changes nothing.
+        changed = replace(self._parts, **parts)
+        self.publisher.publish(changed.snapshot())
+        self._parts = changed
         self._published.set()
 
     async def passed(self) -> None:

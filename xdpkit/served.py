@@ -14,7 +14,7 @@ from xdpkit.control_client import request
 from xdpkit.errors import ControlError, LabError
 from xdpkit.lab import Lab
 
-# Zones are compiled and bcc is run before the control socket answers: under a second, here with reserve.
+# Zones are compiled and bcc is run before the control socket answers: a second, with reserve.
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 

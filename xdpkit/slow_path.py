@@ -26,7 +26,7 @@ IPV6_MTU_DISCOVER = 23
 IPV6_FREEBIND = 78
 PMTUDISC_PROBE = 3
 
-# A burst of some 5,000 requests while the thread is not on a CPU (the kernel charges about 800 bytes each).
+# A burst of some 5,000 requests while the thread is off its CPU (the kernel counts 800 bytes each).
 RECEIVE_BUFFER = 4 << 20
 
 Key = tuple[str, str, int]
@@ -89,7 +89,10 @@ def open_socket(address: str, port: int, ifindex: int) -> socket.socket:
     ``ifindex`` is the scope of a link-local address. Raises SocketError.
     """
     ipv6 = ":" in address
-    sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise bind_error(address, port, error) from error
     try:
         sock.setblocking(False)
         # The operator's chronyd may hold connected sockets on our port 123 (acquisitionport 123).
@@ -126,8 +129,8 @@ def bind_error(address: str, port: int, error: OSError) -> SocketError:
     place = f"UDP [{address}]:{port}" if ":" in address else f"UDP {address}:{port}"
     if error.errno == errno.EADDRINUSE:
         return SocketError(
-            f"{place} is taken by another program ('ss -lunp sport = :{port}' shows it): stop it, or set "
-            "slow_path = false"
+            f"{place} is taken by another program ('ss -lunp sport = :{port}' shows it): stop it, "
+            "or set slow_path = false"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return SocketError(f"{place}: no permission: run as root, or with CAP_NET_BIND_SERVICE")

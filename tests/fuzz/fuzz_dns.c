@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of dns_read(), dns_prefetch() and dns_reply(): any bytes, a buffer of exactly the room that is promised, so
- * that ASAN sees each byte read or written too far. The reply is walked record by record.
+ * libFuzzer target of dns_read(), dns_prefetch() and dns_reply(): any bytes, a buffer of exactly
+ * the room that is promised, so that ASAN sees each byte read or written too far. The reply is
+ * walked record by record.
  *
  * The first byte of an input sets knobs (room beyond the request, dns_max_udp); the rest is the
  * request. The arena is dns_arena.h, made by make_dns.py.

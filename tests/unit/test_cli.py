@@ -53,7 +53,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    "arguments, words",
     [
         ([], "VERB: see xdpkit --help"),
         (["stats"], "invalid choice: 'stats'"),
@@ -75,7 +75,7 @@ def test_usage_errors_are_one_line_and_2(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "line"),
+    "error, status, line",
     [
         (ControlError("nobody there"), 1, "xdpkit: nobody there"),
         (control_client.RequestError("bad zone", 2), 2, "xdpkit: bad zone"),

@@ -182,7 +182,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("marked", "words"), REFUSED)
+@pytest.mark.parametrize("marked, words", REFUSED)
 def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
     offset = marked.index("§")
     path = write(tmp_path, marked.replace("§", ""))
@@ -194,7 +194,7 @@ def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "text, words",
     [
         ("", "[interface] is missing"),
         ("[ntp]\n", "[interface] is missing"),

@@ -23,7 +23,7 @@ def bash(*arguments: object, **environment: object) -> subprocess.CompletedProce
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The script in a checkout of its own, so that nothing here touches the real one's .venv and .cache."""
+    """The script in a checkout of its own: nothing here touches the real one's .venv and .cache."""
     root = tmp_path / "a checkout"
     for folder in ("vagrant", "cext", "ebpf", ".ci"):
         (root / folder).mkdir(parents=True)
@@ -85,7 +85,8 @@ def test_ci_runs_the_tests(checkout: Path) -> None:
 
 def test_link_is_made_once(checkout: Path, tmp_path: Path) -> None:
     link = tmp_path / "prefix/bin/xdpkit"
-    assert call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix").startswith(f"link: {link} -> ")
+    said = call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix")
+    assert said.startswith(f"link: {link} -> ")
     assert link.readlink() == checkout / ".venv/bin/xdpkit"
     assert call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix") == ""
 
@@ -107,7 +108,7 @@ def test_existing_command_is_kept(checkout: Path, tmp_path: Path, there: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "rebuilt"),
+    "name, rebuilt",
     [
         ("cext/_loop.pyx", True),
         ("cext/dns.c", True),

@@ -1,1 +1,1 @@
-"""The XDP program's life: compiled by bcc in a child, loaded, attached by a link, its maps written."""
+"""The XDP program's life: compiled by bcc in a child, loaded, attached by a link, maps written."""

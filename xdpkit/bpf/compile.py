@@ -60,7 +60,7 @@ def load(name: str) -> tuple[list[int], list[str]]:
         source = EBPF / f"{name}.c"
         bpf = BPF(src_file=str(source), cflags=["-DXDPKIT_BCC", f"-I{EBPF}", "-Wall"])
         program = bpf.load_func(name, BPF.XDP)
-    # bcc's table lookup finds maps by name only; the names are the ones steer.c and catch.c declare.
+    # bcc's table lookup finds maps by name only: the names that steer.c and catch.c declare.
     maps: dict[str, Any] = {}
     for table in ("xsks", "services", "verdicts", "ports"):
         try:

@@ -53,11 +53,13 @@ def _refused(interface: Interface, error: OSError) -> AttachError:
         )
     if error.errno in (errno.EPERM, errno.EACCES):
         return AttachError(
-            f"no permission to attach to {interface.name}: run as root, or with CAP_NET_ADMIN and CAP_BPF"
+            f"no permission to attach to {interface.name}: run as root, or with CAP_NET_ADMIN "
+            f"and CAP_BPF"
         )
     return AttachError(
-        f"the driver of {interface.name} refused the XDP program ({os.strerror(error.errno or 0)}): "
-        "an MTU above 1500, LRO or too few free queues are the usual reasons; mode = \"generic\" "
+        f"the driver of {interface.name} refused the XDP program "
+        f"({os.strerror(error.errno or 0)}): "
+        'an MTU above 1500, LRO or too few free queues are the usual reasons; mode = "generic" '
         "works with any driver, slower"
     )
 
@@ -70,6 +72,6 @@ def foreign_program(interface: Interface) -> AttachError:
     except OSError:
         name = "unnamed"
     return AttachError(
-        f"XDP program '{name}' (id {program_id}) is already on {interface.name} and is not ours: stop "
-        f"what put it there, or 'ip link set dev {interface.name} xdp off' if nothing needs it"
+        f"XDP program '{name}' (id {program_id}) is already on {interface.name} and is not ours: "
+        f"stop what put it there, or 'ip link set dev {interface.name} xdp off' if nothing needs it"
     )

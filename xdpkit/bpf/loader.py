@@ -42,7 +42,10 @@ def load(name: str) -> Program:
     with ours:
         with theirs:
             child = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+                command,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         data, fds, _, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
     status = child.wait()

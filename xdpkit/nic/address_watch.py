@@ -36,7 +36,7 @@ class AddressWatch:
         self._now: list[InterfaceAddress] = []
 
     async def read(self) -> bool:
-        """Reads the addresses; returns whether they have changed. To be called before the others."""
+        """Reads the addresses; returns whether they have changed. To be called first."""
         before, self._now = self._now, await addresses(self._ipr, self._interface.index)
         return self._now != before
 

@@ -1,4 +1,4 @@
-"""SIOCETHTOOL ioctls, for what the ethtool netlink family of pyroute2 lacks or old kernels do not have."""
+"""SIOCETHTOOL ioctls, for what pyroute2's ethtool family lacks or old kernels do not have."""
 
 from __future__ import annotations
 

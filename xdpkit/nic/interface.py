@@ -43,7 +43,8 @@ async def find(ipr: AsyncIPRoute, name: str) -> Interface:
         raise NicError(
             f"interface {name!r} is not there: set [interface] name to one of {', '.join(there)}"
         )
-    return from_link([link async for link in await ipr.get_links(found[0])][0])
+    (link,) = [link async for link in await ipr.get_links(found[0])]
+    return from_link(link)
 
 
 def from_link(link: Any) -> Interface:

@@ -1,4 +1,4 @@
-"""A small NTP client: one exchange, checked, for the demo and for state taken from another server."""
+"""A small NTP client: one exchange, checked, for the demo and for state from another server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NtpReplyError(ValueError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One exchange: the server's state and the clock offset and round trip that it shows, in seconds."""
+    """One exchange: the server's state; the clock offset and round trip it shows, in seconds."""
 
     leap: int
     stratum: int

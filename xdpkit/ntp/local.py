@@ -1,4 +1,4 @@
-"""NTP state of ``source = "local"``: this machine's clock, vouched for by the operator's ``stratum``."""
+"""NTP state of ``source = "local"``: this machine's clock, at the operator's ``stratum``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""What all tests share: who may run the ones that need root, and who must have run them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+HERE = Path(__file__).parent
+
+# These make network namespaces or load BPF programs; so does what else is marked netns.
+NETNS_FOLDERS = ("netns", "bpf")
+
+# No deadline: the machines that run this have few cores and other work.
+hypothesis.settings.register_profile("xdpkit", deadline=None)
+hypothesis.settings.load_profile("xdpkit")
+
+ran_netns = pytest.StashKey[int]()
+
+
+def required() -> bool:
+    """True where nothing may be skipped for want of root, namespaces or a tool."""
+    return os.environ.get("CI") == "true" or os.environ.get("XDPKIT_REQUIRE_NETNS") == "1"
+
+
+def namespaces_missing() -> str:
+    """Why there can be no network namespace here; empty when there can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if shutil.which("unshare") is None:
+        return "needs unshare (util-linux)"
+    done = subprocess.run(["unshare", "--net", "true"], check=False, capture_output=True, text=True)
+    return "" if done.returncode == 0 else f"no network namespaces: {done.stderr.strip()}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in NETNS_FOLDERS:
+            item.add_marker("netns")
+    needing = [item for item in items if "netns" in item.keywords]
+    reason = namespaces_missing() if needing else ""
+    for item in needing if reason else ():
+        item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: pytest.TestReport = yield
+    if report.when == "call" and not report.skipped and "netns" in item.keywords:
+        item.config.stash[ran_netns] = item.config.stash.get(ran_netns, 0) + 1
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if unproven(session.config) and session.exitstatus in (
+        pytest.ExitCode.OK,
+        pytest.ExitCode.NO_TESTS_COLLECTED,
+    ):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if unproven(terminalreporter.config):
+        terminalreporter.write_sep(
+            "=",
+            "FAILED: not one namespace test ran, and CI=true or XDPKIT_REQUIRE_NETNS=1",
+            red=True,
+        )
+
+
+def unproven(config: pytest.Config) -> bool:
+    """A run that had to show packets in namespaces and has shown none."""
+    return required() and not config.option.collectonly and not config.stash.get(ran_netns, 0)
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """Finds a program, in the virtual environment first; a missing one fails CI, others skip."""
+
+    def find(name: str) -> str:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        found = shutil.which(name, path=path)
+        if found is None:
+            missing = pytest.fail if required() else pytest.skip
+            missing(f"{name} is not installed: vagrant/provision.sh test does it")
+        return found
+
+    return find

@@ -1,0 +1,49 @@
+"""Seeds of the frame and NTP targets, in the layouts that fuzz_frame.c and fuzz_ntp.c describe."""
+
+from __future__ import annotations
+
+import struct
+
+from packets import Packet
+
+# A header of version 4, mode 3, and a transmit timestamp that is none.
+NTP = bytes([0x23]) + bytes(39) + bytes(range(1, 9))
+# www.z A, a name that dns_arena.h has, and a query with EDNS for one that it has not.
+DNS = bytes.fromhex("000101000001000000000000") + b"\3www\1z\0" + bytes.fromhex("00010001")
+EDNS = (
+    bytes.fromhex("000200000001000000000001")
+    + b"\2no\1z\0"
+    + bytes.fromhex("001000010000290200000000000000")
+)
+UNKNOWN_FIELD = struct.pack(">HH", 0x1234, 28) + bytes(24)
+MONO_ROOT_FIELD = struct.pack(">HHI", 0xF323, 28, 0xF5BEDD9A) + bytes(20)
+NTS_FIELD = struct.pack(">HH", 0x0104, 36) + bytes(32)
+
+
+def frames() -> dict[str, bytes]:
+    """A byte of knobs, a frame."""
+    tags = {"plain": (), "tag": ((0x8100, 100),), "tags": ((0x88A8, 200), (0x8100, 300))}
+    payloads = {"ntp": (123, NTP), "dns": (53, DNS), "edns": (53, EDNS), "echo": (7, b"odd")}
+    return {
+        f"{service}{version}{depth}": b"\2"
+        + Packet(payload, version, port=port, tags=tags[depth]).frame()
+        for service, (port, payload) in payloads.items()
+        for version, depth in ((4, "plain"), (6, "tag"), (4, "tags"))
+    }
+
+
+def ntp() -> dict[str, bytes]:
+    """A byte of knobs, times of receipt and transmission, a request."""
+    times = struct.pack(">QQ", 1_700_000_000_000_000_000, 1_700_000_000_000_001_000)
+    wrap = struct.pack(">QQ", 2_085_978_495_999_999_999, 2_085_978_496_000_000_001)
+    requests = {
+        f"v{v}m{m}": bytes([v << 3 | m]) + NTP[1:] for v, m in ((1, 0), (1, 3), (3, 1), (4, 3))
+    }
+    requests |= {
+        "unknown": NTP + UNKNOWN_FIELD,
+        "mono": NTP + UNKNOWN_FIELD + MONO_ROOT_FIELD,
+        "nts": NTP + NTS_FIELD,
+        "mac": NTP + struct.pack(">I", 1) + bytes(16),
+    }
+    seeds = {name: b"\4" + times + request for name, request in requests.items()}
+    return seeds | {"wrap": b"\4" + wrap + NTP}
