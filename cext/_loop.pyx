@@ -20,7 +20,7 @@ from xdpkit.cext._stats cimport (
 )
 from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
 from xdpkit.cext._xsk cimport (
-    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_kick,
+    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_kick, xsk_prefetch,
     xsk_reap, xsk_refill,
 )
 
@@ -80,12 +80,20 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     """Turns ``n`` received frames into replies on the TX ring, unpublished, or into free ones."""
     cdef uint32_t done = 0, group
 
+    prefetch_group(w, w.xsk.rx.at, n)
     while done < n:
         group = min(n - done, <uint32_t>WORKER_GROUP)
         answer_group(w, snap, w.xsk.rx.at + done, group)
         done += group
     w.xsk.rx.at += n
     ring_release(&w.xsk.rx)
+
+
+cdef inline void prefetch_group(worker *w, uint32_t at, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+
+    for i in range(n):
+        xsk_prefetch(w.xsk, ring_desc(&w.xsk.rx, at + i).addr)
 
 
 cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at,

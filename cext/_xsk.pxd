@@ -29,6 +29,7 @@ cdef extern from "xsk.h" nogil:
     uint32_t ring_untaken(const ring *r)
     xdp_desc *ring_desc(const ring *r, uint32_t index)
     uint64_t xsk_chunk(uint64_t address)
+    void xsk_prefetch(const xsk *x, uint64_t address)
     void xsk_reap(xsk *x)
     void xsk_refill(xsk *x, uint32_t keep)
     uint32_t xsk_kick(xsk *x)
