@@ -20,8 +20,8 @@ from xdpkit.cext._stats cimport (
 )
 from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
 from xdpkit.cext._xsk cimport (
-    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_kick, xsk_prefetch,
-    xsk_reap, xsk_refill,
+    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_kick,
+    xsk_prefetch, xsk_reap, xsk_refill,
 )
 
 cdef extern from *:

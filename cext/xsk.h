@@ -35,8 +35,8 @@ static inline uint64_t xsk_chunk(uint64_t address)
 }
 
 /*
- * Asks for a received frame ahead of its turn: the CPU that received it wrote it, so the first touch
- * is a miss. The stamp lies on the line before; headers and the start of the payload on two.
+ * Asks for a received frame ahead of its turn: the CPU that received it wrote it, so the first
+ * touch is a miss. The stamp lies on the line before; headers and the start of the payload on two.
  */
 static inline void xsk_prefetch(const struct xsk *xsk, uint64_t address)
 {

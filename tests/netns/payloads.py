@@ -1,0 +1,103 @@
+"""UDP payloads: one for every verdict of the answering side, and a corpus of good and bad ones."""
+
+from __future__ import annotations
+
+import random
+import struct
+
+import dns.flags
+import dns.message
+import dns.rdatatype
+
+# What a client's transmit timestamp may be: any 8 bytes.
+MARK = bytes.fromhex("0123456789abcdef")
+NTP_HEADER = 48
+
+
+def ntp(version: int = 4, mode: int = 3, leap: int = 0, rest: bytes = b"") -> bytes:
+    """An NTP message with MARK as its transmit timestamp, and what follows the header."""
+    return bytes([leap << 6 | version << 3 | mode]) + bytes(39) + MARK + rest
+
+
+def field(kind: int, length: int, body: bytes = b"") -> bytes:
+    """An NTP extension field (RFC 7822)."""
+    return struct.pack("!HH", kind, length) + body.ljust(max(length - 4, 0), b"\0")
+
+
+def query(name: str, kind: str = "A", edns: int | None = None, **options: object) -> bytes:
+    """A DNS query with a fixed id; ``edns`` is the version, None for none."""
+    settings = {} if edns is None else {"use_edns": edns, "payload": 1232}
+    message = dns.message.make_query(name, kind, **(settings | options))
+    message.id = 0x1234
+    message.flags &= ~dns.flags.RD
+    return message.to_wire()
+
+
+SOUND_FIELD = field(0xABCD, 28)
+MONO_ROOT = field(0xF323, 28, bytes.fromhex("f5bedd9a"))
+NTS_UNIQUE = field(0x0104, 36, bytes(32))
+
+ANSWERED = {
+    "echo_answered": ("echo", b"any bytes"),
+    "ntp_answered": ("ntp", ntp()),
+    "dns_noerror": ("dns", query("www.example")),
+    "dns_nodata": ("dns", query("www.example", "MX")),
+    "dns_nxdomain": ("dns", query("nobody.example")),
+    "dns_referral": ("dns", query("host.sub.example")),
+    "dns_truncated": ("dns", query("large.example", "TXT", edns=0)),
+    "dns_formerr": ("dns", query("www.example")[:-1]),
+    "dns_notimp": ("dns", b"\x12\x34\x20" + query("www.example")[3:]),
+    "dns_refused": ("dns", query("www.elsewhere")),
+    "dns_badvers": ("dns", query("www.example", edns=1)),
+}
+
+DROPPED = {
+    "ntp_length": ("ntp", ntp()[:47]),
+    "ntp_version": ("ntp", ntp(version=5)),
+    "ntp_extension": ("ntp", ntp(rest=bytes(4))),
+    "ntp_key": ("ntp", ntp(rest=b"\0\0\0\x01" + bytes(16))),
+    "ntp_nts": ("ntp", ntp(rest=NTS_UNIQUE)),
+    "dns_short": ("dns", query("www.example")[:11]),
+}
+
+
+def ntp_corpus(chance: random.Random) -> list[bytes]:
+    """Every version and mode of a request, extension fields sound or not, any length, any bytes."""
+    corpus = [ntp(v, m, leap) for v in range(8) for m in (1, 3) for leap in range(4)]
+    corpus += [ntp(version=1, mode=0), ntp(version=4)[:1], ntp(version=3)[:47], b""]
+    rests = [bytes(n) for n in (4, 8, 12, 16, 20, 24, 28, 32, 36, 72, 1200)]
+    rests += [field(0xABCD, n) for n in (16, 24, 28, 32, 1024)]
+    rests += [field(0xABCD, 16) + SOUND_FIELD, SOUND_FIELD * 4, MONO_ROOT, MONO_ROOT + SOUND_FIELD]
+    rests += [field(0xABCD, 0) + bytes(24), field(0xABCD, 29), field(0xABCD, 400)[:60]]
+    rests += [NTS_UNIQUE, SOUND_FIELD + b"\0\0\0\x07" + bytes(16)]
+    corpus += [ntp(v, rest=rest) for v in (3, 4) for rest in rests]
+    for _ in range(150):
+        first = bytes([chance.randrange(8) << 3 | chance.choice((1, 3))])
+        corpus.append(first + chance.randbytes(chance.choice((47, 47, 67, 75, 75, 90))))
+    return corpus
+
+
+def dns_corpus(chance: random.Random) -> list[bytes]:
+    """Names in and out of the zone, every EDNS shape, and queries with bytes changed or cut."""
+    names = ["example", "www.example", "WwW.eXample", "a.wild.example", "alias.example", "."]
+    names += ["in.the.example", "x.sub.example", "large.example", "nobody.example", "elsewhere"]
+    names += ["a." * 120 + "example", "x" * 63 + ".example"]
+    kinds = ["A", "AAAA", "TXT", "SOA", "NS", "MX", "ANY", "AXFR", "TYPE65280"]
+    corpus = [query(name, kind) for name in names for kind in kinds]
+    corpus += [query(name, kind, edns=0) for name in names for kind in ("A", "TXT")]
+    corpus += [query(n, "TXT", edns=0, payload=s) for n in names for s in (0, 512, 800, 4096)]
+    corpus += [query("www.example", edns=v, want_dnssec=d) for v in (0, 1, 255) for d in (0, 1)]
+    whole = tuple(corpus)
+    for _ in range(200):
+        data = bytearray(chance.choice(whole))
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(3, len(data))] = chance.randrange(256)
+        # Bit QR stays 0: a response never gets as far as a door.
+        data[2] = chance.choice((0x00, 0x01, 0x28, 0x7F))
+        corpus.append(bytes(data[: chance.choice((len(data), chance.randrange(len(data) + 1)))]))
+    return corpus
+
+
+def echo_corpus(chance: random.Random) -> list[bytes]:
+    """Payloads of all lengths that a frame of the lab holds."""
+    return [chance.randbytes(n) for n in (0, 1, 2, 7, 8, 17, 18, 19, 100, 511, 512, 1400, 1452)]

@@ -1,0 +1,193 @@
+"""``xdpkit run`` in the lab's server namespace, and what a test asks of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyroute2 import IPRoute
+
+from xdpkit import control_client
+from xdpkit.cext._snapshot import Snapshot, ZoneMap
+from xdpkit.dns.compile import compile_zones, read_zones, zone_files
+from xdpkit.errors import ControlError
+from xdpkit.lab import Lab, Side
+from xdpkit.nic.interface import Interface
+from xdpkit.ntp.local import local_state
+
+XDPKIT = str(Path(sys.executable).with_name("xdpkit"))
+IFNAME = "server0"
+QUEUE = 2
+QUEUES = 4
+
+# How long anything may take on a machine that is busy with other things.
+PATIENCE = 20.0
+
+CONFIG = """
+[interface]
+name = "server0"
+queues = [2]
+[ntp]
+[dns]
+zones = "zones"
+[echo]
+"""
+
+ZONE = (
+    """$ORIGIN example.
+$TTL 300
+@ SOA ns hostmaster 1 7200 3600 1209600 60
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.80
+ AAAA 2001:db8::80
+*.wild TXT "any name"
+alias CNAME www
+deep.in.the A 192.0.2.81
+sub NS ns.sub
+ns.sub A 192.0.2.53
+"""
+    + "\n".join(f'large TXT "{number:02}{"x" * 200}"' for number in range(12))
+    + "\n"
+)
+
+T = TypeVar("T")
+
+
+def eventually(ask: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Asks until the answer is true, or fails."""
+    deadline = time.monotonic() + patience
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
+        time.sleep(0.01)
+    return answer
+
+
+def write_config(directory: Path, config: str = CONFIG, zone: str = ZONE) -> Path:
+    """A configuration file and its zone "example"; returns the file's path."""
+    (directory / "zones").mkdir(parents=True, exist_ok=True)
+    (directory / "zones" / "example.zone").write_text(zone)
+    path = directory / "xdpkit.toml"
+    path.write_text(config)
+    return path
+
+
+class Server:
+    """A running instance; ``stop`` ends it politely. It was ready when this was made."""
+
+    def __init__(self, side: Side, path: Path, ifname: str = IFNAME) -> None:
+        self.side, self.path, self.ifname = side, path, ifname
+        self._log = path.with_suffix(".log")
+        with self._log.open("w") as log:
+            self.process = side.popen(XDPKIT, "run", "-c", str(path), stdout=log, stderr=log)
+        try:
+            eventually(self._ready, "xdpkit run")
+        except BaseException:
+            self.kill()
+            raise
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, f"xdpkit run ended: {self.log()}"
+        try:
+            self.status()
+        except ControlError:
+            return False
+        return True
+
+    def log(self) -> str:
+        """What the process wrote."""
+        return self._log.read_text()
+
+    def request(self, verb: str) -> dict[str, Any]:
+        """Asks over the control socket."""
+        with self.side.entered():
+            return control_client.request(self.ifname, verb, time_limit=PATIENCE)
+
+    def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``."""
+        return self.request("status")
+
+    def verdicts(self) -> dict[str, int]:
+        """Every verdict's count, of all queues and doors together."""
+        counts: dict[str, int] = self.status()["verdicts"]
+        return counts
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def resident_pages(self) -> int:
+        """The process's resident memory."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        [line] = [line for line in text.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024 // os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def serving(lab: Lab, directory: Path, config: str = CONFIG, zone: str = ZONE) -> Iterator[Server]:
+    """An instance for the length of a block; it must still be running at the end, and end well."""
+    server = Server(lab.server, write_config(directory, config, zone))
+    try:
+        yield server
+        if server.process.poll() is None:
+            assert server.stop() == 0, server.log()
+    finally:
+        server.kill()
+
+
+def bytes_door(directory: Path, precision: int) -> Snapshot:
+    """What the instance of this directory answers from, for ``xdpkit.cext._answer``."""
+    fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
+    try:
+        size = compile_zones(read_zones(zone_files(directory / "zones")), fd)
+        zones = ZoneMap(fd, size)
+    finally:
+        os.close(fd)
+    state = local_state(10) | {"precision": precision}
+    return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state)
+
+
+def interface_of(side: Side) -> tuple[Interface, bytes]:
+    """The facts about a side's interface, and its MAC address."""
+    with IPRoute(netns=side.namespace) as ipr:
+        index = ipr.link_lookup(ifname=side.ifname)[0]
+        [link] = ipr.get_links(index)
+        mac = bytes.fromhex(link.get_attr("IFLA_ADDRESS").replace(":", ""))
+    return Interface(side.ifname, index, QUEUES, True, None), mac
+
+
+def attached(side: Side, ifname: str = IFNAME) -> int | None:
+    """The id of the XDP program on an interface."""
+    with IPRoute(netns=side.namespace) as ipr:
+        [link] = ipr.get_links(ipr.link_lookup(ifname=ifname)[0])
+        xdp = link.get_attr("IFLA_XDP")
+        found: int | None = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp else None
+        return found
+
+
+def ping(lab: Lab) -> None:
+    """The server's kernel answers, both families."""
+    for address in (lab.server.ipv4, lab.server.ipv6):
+        done = lab.client.run("ping", "-n", "-c", "1", "-W", "5", address)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_here(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a program outside the lab's namespaces."""
+    return subprocess.run(argv, text=True, capture_output=True, timeout=60, check=False, **options)
