@@ -38,6 +38,12 @@ log = logging.getLogger("xdpkit")
 # Above the second within which every loop turns once (cext/worker.h, WORKER_WAIT_MS).
 HEARTBEAT_SECONDS = 3.0
 
+# How soon a program that misses its replies is noticed: within the two seconds of an iburst.
+PORT_SECONDS = 1.0
+
+# What the kernel door counts when it is handed a reply.
+NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
+
 
 def run(config: Config) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError."""
@@ -54,6 +60,8 @@ class Server:
         self.publication = Publication(initial_parts(config))
         self.zones: ZoneStore | None = None
         self.slow_path: SlowPath | None = None
+        self.left: frozenset[str] = frozenset()
+        self.changed = anyio.Event()
         self.bypass: Bypass | None = None
         handlers = {"status": self.status}
         if config.dns:
@@ -87,6 +95,8 @@ class Server:
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
             stack.callback(watch.close)
             await watch.read()
+            if self.config.ntp:
+                self._leave_ntp(watch)
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
             self.announce(watch.served())
@@ -99,6 +109,8 @@ class Server:
             tasks.start_soon(self.control.serve)
             tasks.start_soon(self.publication.run)
             tasks.start_soon(self._follow_addresses, watch)
+            tasks.start_soon(self._apply_changes, watch)
+            tasks.start_soon(self._watch_ntp_port, watch)
             tasks.start_soon(self._watch_heartbeats)
             if self.zones:
                 tasks.start_soon(self.zones.run)
@@ -120,6 +132,7 @@ class Server:
         Raises NicError when they are too many.
         """
         ports = self.config.ports()
+        kernel_ports = {name: port for name, port in ports.items() if name not in self.left}
         try:
             self.publication.change(reserved=tuple(reserved))
         except ValueError as error:
@@ -127,17 +140,53 @@ class Server:
                 f"{self.config.interface.name} has too many addresses, broadcasts included "
                 f"({error}): take some off"
             ) from error
-        failed = await self.slow_path.serve(addresses, ports) if self.slow_path else []
+        failed = await self.slow_path.serve(addresses, kernel_ports) if self.slow_path else []
         if self.bypass:
             self.bypass.serve(addresses, ports)
         return failed
 
     async def _follow_addresses(self, watch: AddressWatch) -> None:
         async for _ in watch.changes():
-            served = watch.served()
-            log.info("addresses now: %s", ", ".join(map(str, served)) or "none")
+            log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
+            self.changed.set()
+
+    def _leave_ntp(self, watch: AddressWatch) -> None:
+        """Leaves NTP on the slow path to a program that has its port, or takes it up again."""
+        assert self.config.ntp is not None
+        port = self.config.ntp.port
+        shared = self.slow_path is not None and self.slow_path.is_shared(port, watch.served())
+        if shared == ("ntp" in self.left):
+            return
+        self.left = frozenset({"ntp"} if shared else ())
+        self.changed.set()
+        if shared:
+            log.warning(
+                "another program has UDP port %d ('ss -lunp sport = :%d' shows it): the slow path "
+                "leaves it to that, so that it hears its replies; the chosen queues answer on. If "
+                "it is a client, give it another source port (chrony: acquisitionport 0)",
+                port,
+                port,
+            )
+        else:
+            log.info("UDP port %d is free again: the slow path answers NTP", port)
+
+    async def _watch_ntp_port(self, watch: AddressWatch) -> None:
+        """Looks for such a program once a datagram for one came to us, and while there is one."""
+        strays = 0
+        while self.config.ntp and self.slow_path:
+            await anyio.sleep(PORT_SECONDS)
+            now = self.slow_path.door.counters()["verdicts"][NTP_MODE]
+            if now != strays or self.left:
+                self._leave_ntp(watch)
+            strays = now
+
+    async def _apply_changes(self, watch: AddressWatch) -> None:
+        """The one task that changes what is served, so that two changes never interleave."""
+        while True:
+            await self.changed.wait()
+            self.changed = anyio.Event()
             try:
-                problems = await self.serve(served, watch.reserved())
+                problems = await self.serve(watch.served(), watch.reserved())
             except NicError as error:
                 problems = [f"{error}; what was served is served on"]
             for problem in problems:
@@ -201,5 +250,9 @@ class Server:
             }
         if self.slow_path:
             counters = {k: v for k, v in kernel.items() if k != "verdicts"}
-            document["kernel"] |= {"thread": self.slow_path.door.tid, "loop": counters}
+            document["kernel"] |= {
+                "thread": self.slow_path.door.tid,
+                "loop": counters,
+                "left_to_others": sorted(self.left),
+            }
         return document

@@ -7,11 +7,13 @@ come from the address that was asked.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterable
 
 import anyio
 
+from xdpkit import port_watch
 from xdpkit.cext._door import KernelDoor
 from xdpkit.config import ServedAddress
 from xdpkit.errors import SocketError
@@ -66,6 +68,11 @@ class SlowPath:
         for old in gone:
             old.close()
         return failed
+
+    def is_shared(self, port: int, addresses: Iterable[ServedAddress]) -> bool:
+        """Whether another program's socket has the port at one of these addresses, or at all."""
+        ours = {os.fstat(opened.fileno()).st_ino for opened in self._sockets.values()}
+        return port_watch.is_held(port, ours, {served.address for served in addresses})
 
     def _add(self, key: Key) -> None:
         address, service, port = key

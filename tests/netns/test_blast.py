@@ -111,6 +111,12 @@ def test_the_wrong_service_answers_wrongly(lab: Lab, served: Server) -> None:
     assert "10 replies were wrong" in done.stderr
 
 
+def test_an_address_that_was_agreed_to(lab: Lab, served: Server) -> None:
+    agreed = ("--yes-send-to", lab.server.ipv4)
+    found = facts(blast(lab, "ntp", *agreed, "--count", "100", "--window", "8", "--json"))
+    assert (found["answered"], found["to"], found["port"]) == (100, lab.server.ipv4, 123)
+
+
 def test_nobody_is_sent_to_who_is_not_on_the_link(lab: Lab, served: Server) -> None:
     done = blast(lab, "ntp", "--to", "203.0.113.1", "--count", "1")
     assert done.returncode in (1, 2)

@@ -125,6 +125,14 @@ def test_what_a_rebuild_depends_on(checkout: Path, name: str, rebuilt: bool) -> 
     assert (call(checkout, "ask_python; build_key") != before) == rebuilt
 
 
+@pytest.mark.parametrize(
+    "one, other, both", [("", "", ""), ("test", "", "test"), ("bench", "test", "bench,test")]
+)
+def test_extras_stay(checkout: Path, one: str, other: str, both: str) -> None:
+    assert call(checkout, f"merged '{one}' '{other}'").strip() == both
+    assert call(checkout, f"merged '{both}' '{one}'").strip() == both
+
+
 def test_a_moved_venv_is_not_sound(checkout: Path, tmp_path: Path) -> None:
     """Only the files that the check reads: making a real .venv takes seconds."""
     sound = "ask_python; venv_sound && echo sound || echo not"
