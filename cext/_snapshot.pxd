@@ -12,21 +12,15 @@ cdef extern from "snapshot.h" nogil:
         uint32_t refid
         uint32_t mono_epoch
         int64_t mono_offset_ns
-    cdef struct reserved_source:
-        uint8_t address[16]
-        uint8_t ip_version
     cdef struct snapshot:
         const zone_arena *zones
         uint16_t dns_max_udp
         uint16_t port[0]
         uint32_t echo_spin_ns
         ntp_state ntp
-        uint64_t reserved_filter[4]
-        uint32_t reserved_count
-        reserved_source reserved[0]
     enum:
         SNAPSHOT_RESERVED_MAX
-    uint8_t snapshot_reserved_hash(const uint8_t *address, uint8_t ip_version)
+    void snapshot_reserve(snapshot *s, const uint8_t *address, uint8_t ip_version)
 
 cdef extern from "qsbr.h" nogil:
     cdef struct qsbr_reader:

@@ -98,13 +98,7 @@ cdef class Snapshot:
 
     cdef _reserve(self, address):
         cdef bytes packed = address.packed
-        cdef reserved_source *slot = &self.c.reserved[self.c.reserved_count]
-        cdef uint8_t bit
-        memcpy(slot.address, <const char *>packed, len(packed))
-        slot.ip_version = address.version
-        bit = snapshot_reserved_hash(slot.address, slot.ip_version)
-        self.c.reserved_filter[bit >> 6] |= <uint64_t>1 << (bit & 63)
-        self.c.reserved_count += 1
+        snapshot_reserve(self.c, <const uint8_t *><const char *>packed, address.version)
 
     def __dealloc__(self):
         free(self.c)

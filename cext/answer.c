@@ -26,18 +26,9 @@ static bool source_unanswerable_ipv6(const struct request *rq)
 
 bool answer_forged(const struct snapshot *snap, const struct request *rq)
 {
-	uint32_t bytes = rq->ip_version == 4 ? 4 : 16;
-	uint8_t hash = snapshot_reserved_hash(rq->source, rq->ip_version);
-
 	if (rq->ip_version == 4 && rq->source[0] == 127)
 		return true;
-	if (!(snap->reserved_filter[hash >> 6] & 1ull << (hash & 63)))
-		return false;
-	for (uint32_t i = 0; i < snap->reserved_count; i++)
-		if (snap->reserved[i].ip_version == rq->ip_version &&
-		    memcmp(snap->reserved[i].address, rq->source, bytes) == 0)
-			return true;
-	return false;
+	return snapshot_is_reserved(snap, rq->source, rq->ip_version);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

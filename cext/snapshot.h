@@ -26,8 +26,13 @@ struct ntp_state {
 	int64_t mono_offset_ns;   /* monotonic clock minus UTC */
 };
 
-/* Room for the addresses that a reply is never sent to: ours and our subnets' broadcast. */
-#define SNAPSHOT_RESERVED_MAX 256
+/*
+ * The addresses that no frame may come from, ours and our subnets' broadcast, in a table with open
+ * addressing: twice STEER_KEYS slots, so that it is never more than half full.
+ */
+#define SNAPSHOT_RESERVED_BITS  13
+#define SNAPSHOT_RESERVED_SLOTS (1 << SNAPSHOT_RESERVED_BITS)
+#define SNAPSHOT_RESERVED_MAX   (SNAPSHOT_RESERVED_SLOTS / 2)
 
 struct reserved_source {
 	uint8_t address[16]; /* network order; IPv4 in the first 4 bytes, 0 behind */
@@ -40,13 +45,12 @@ struct snapshot {
 	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
 	uint32_t echo_spin_ns;          /* busy time per echo, the knob of the benchmarks */
 	struct ntp_state ntp;
-	uint64_t reserved_filter[4]; /* bit set by address hash: a miss means "not reserved" */
-	uint32_t reserved_count;
-	struct reserved_source reserved[SNAPSHOT_RESERVED_MAX];
+	uint64_t
+		reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* a bit for each slot that is taken */
+	struct reserved_source reserved[SNAPSHOT_RESERVED_SLOTS];
 };
 
-/* Which of the 256 bits of reserved_filter stands for an address. */
-static inline uint8_t snapshot_reserved_hash(const uint8_t *address, uint8_t ip_version)
+static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)
 {
 	uint64_t low = 0, high = 0;
 
@@ -56,8 +60,46 @@ static inline uint8_t snapshot_reserved_hash(const uint8_t *address, uint8_t ip_
 		memcpy(&low, address, 8);
 		memcpy(&high, address + 8, 8);
 	}
-	/* 2^64 over the golden ratio (Knuth, TAOCP 6.4): spreads any one bit over the top byte. */
-	return (uint8_t)(((low ^ (high << 1 | high >> 63)) * 0x9e3779b97f4a7c15ull) >> 56);
+	/* 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): spreads any one bit over the top
+	 * ones. */
+	low = (low ^ (high << 1 | high >> 63)) * 0x9e3779b97f4a7c15ull;
+	return (uint32_t)(low >> (64 - SNAPSHOT_RESERVED_BITS));
+}
+
+/* The slot of an address, or the empty one where it would go. */
+static inline uint32_t snapshot_find(const struct snapshot *snap, const uint8_t *address,
+				     uint8_t ip_version)
+{
+	uint32_t slot = snapshot_slot(address, ip_version), bytes = ip_version == 4 ? 4 : 16;
+
+	/* Most sources end at the first bit: the table itself stays out of the cache. */
+	while (snap->reserved_used[slot / 64] >> slot % 64 & 1) {
+		const struct reserved_source *have = &snap->reserved[slot];
+
+		if (have->ip_version == ip_version && !memcmp(have->address, address, bytes))
+			break;
+		slot = (slot + 1) % SNAPSHOT_RESERVED_SLOTS;
+	}
+	return slot;
+}
+
+static inline bool snapshot_is_reserved(const struct snapshot *snap, const uint8_t *address,
+					uint8_t ip_version)
+{
+	uint32_t slot = snapshot_find(snap, address, ip_version);
+
+	return snap->reserved_used[slot / 64] >> slot % 64 & 1;
+}
+
+/* For the control plane, before the snapshot is published; at most SNAPSHOT_RESERVED_MAX times. */
+static inline void snapshot_reserve(struct snapshot *snap, const uint8_t *address,
+				    uint8_t ip_version)
+{
+	uint32_t slot = snapshot_find(snap, address, ip_version);
+
+	memcpy(snap->reserved[slot].address, address, ip_version == 4 ? 4 : 16);
+	snap->reserved[slot].ip_version = ip_version;
+	snap->reserved_used[slot / 64] |= 1ull << slot % 64;
 }
 
 #endif

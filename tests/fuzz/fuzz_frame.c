@@ -92,15 +92,8 @@ static const struct snapshot *snapshot(void)
 	snap.port[SERVICE_ntp] = 123;
 	snap.port[SERVICE_dns] = 53;
 	snap.port[SERVICE_echo] = 7;
-	for (uint32_t i = 0; i < 2; i++) {
-		uint8_t version = i ? 6 : 4;
-		uint8_t bit = snapshot_reserved_hash(own[i], version);
-
-		memcpy(snap.reserved[i].address, own[i], 16);
-		snap.reserved[i].ip_version = version;
-		snap.reserved_filter[bit >> 6] |= 1ull << (bit & 63);
-		snap.reserved_count++;
-	}
+	snapshot_reserve(&snap, own[0], 4);
+	snapshot_reserve(&snap, own[1], 6);
 	return &snap;
 }
 

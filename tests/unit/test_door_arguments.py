@@ -39,8 +39,8 @@ def test_a_source_that_is_none() -> None:
 def test_snapshots() -> None:
     with pytest.raises(ValueError, match="dns needs zones"):
         Snapshot({"dns": 53})
-    with pytest.raises(ValueError, match="257 addresses, 256 fit"):
-        Snapshot({}, reserved=["192.0.2.1"] * 257)
+    with pytest.raises(ValueError, match="4097 addresses, 4096 fit"):
+        Snapshot({}, reserved=["192.0.2.1"] * 4097)
     with pytest.raises(OverflowError):
         Snapshot({"ntp": 65536})
     with pytest.raises(OverflowError):
