@@ -5,6 +5,8 @@
     epoll -> recvmmsg -> answer (as the AF_XDP loop calls it) -> sendmmsg
 """
 
+cimport cython
+from libc.errno cimport errno
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -70,15 +72,16 @@ cdef void serve(door *d) noexcept nogil:
     door_rearm(d, 0, DOOR_BATCH)
     while not thread_stopping(&d.thread):
         d.stats.heartbeat += 1
+        # Passed before epoll is asked: a socket removed after that stays open until the next turn.
+        # What the blocking wait found is asked for again, online (epoll is level-triggered).
+        snap = qsbr_pass(d.qsbr, d.reader)
         tag = door_next(d, 0)
         if tag == 0:
             qsbr_offline(d.reader)
             d.stats.waits += 1
-            tag = door_next(d, WORKER_WAIT_MS)
+            door_next(d, WORKER_WAIT_MS)
             snap = qsbr_online(d.qsbr, d.reader)
-            if tag == 0:
-                continue
-        snap = qsbr_pass(d.qsbr, d.reader)
+            continue
         n = door_receive(d, door_tag_fd(tag))
         if n == 0:
             continue
@@ -92,7 +95,7 @@ cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n
     """Answers ``n`` datagrams of one socket, then sends the replies, moved up to be adjacent."""
     cdef request *rq
     cdef verdict v
-    cdef uint64_t transmit
+    cdef uint64_t now = clock_ns(CLOCK_REALTIME)
     cdef int i, replies = 0
 
     for i in range(n):
@@ -100,7 +103,7 @@ cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n
         v = door_request(d, i, tag)
         if v == VERDICT_redirected:
             if rq.service == SERVICE_ntp:
-                arrival(d, rq)
+                arrival(d, rq, now)
             v = answer_c(snap, rq)
         if not verdict_answers(v):
             d.stats.verdict[v] += 1
@@ -116,18 +119,18 @@ cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n
     if replies == 0:
         return
     if d.request[0].service == SERVICE_ntp:
-        transmit = ntp_time(clock_ns(CLOCK_REALTIME))
+        now = ntp_time(clock_ns(CLOCK_REALTIME))
         for i in range(replies):
-            ntp_stamp(d.request[i].payload, transmit)
+            ntp_stamp(d.request[i].payload, now)
     send_batch(d, door_tag_fd(tag), replies)
 
 
-cdef inline void arrival(door *d, request *rq) noexcept nogil:
-    """The kernel's receive stamp, or this thread's clock where there is none."""
-    if rq.rx_ns:
+cdef inline void arrival(door *d, request *rq, uint64_t now) noexcept nogil:
+    """The kernel's receive stamp; our clock if there is none, or if the clock was set back."""
+    if 0 < rq.rx_ns <= now:
         d.stats.stamp_kernel += 1
     else:
-        rq.rx_ns = clock_ns(CLOCK_REALTIME)
+        rq.rx_ns = now
         d.stats.stamp_clock += 1
 
 
@@ -155,6 +158,7 @@ cdef void *entry(void *argument) noexcept nogil:
     return NULL
 
 
+@cython.no_gc_clear
 cdef class KernelDoor(Thread):
     """The thread that answers on kernel sockets. Sockets come and go while it runs.
 
@@ -181,7 +185,7 @@ cdef class KernelDoor(Thread):
         """Answers on one more socket from now on."""
         cdef int fd = sock.fileno()
         if door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd, door_tag(fd, SERVICES[service])) != 0:
-            raise OSError(f"epoll does not take the socket of {sock.getsockname()}")
+            raise OSError(errno, os.strerror(errno))
         self.sockets[fd] = sock
 
     def remove(self, sock):

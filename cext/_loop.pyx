@@ -7,6 +7,7 @@
 A raw thread: it never takes the GIL, so nothing in the control plane can hold up a reply.
 """
 
+cimport cython
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -212,6 +213,7 @@ cdef void *entry(void *argument) noexcept nogil:
     return NULL
 
 
+@cython.no_gc_clear
 cdef class Worker(Thread):
     """The thread that serves one queue: started once, stopped once.
 
@@ -240,7 +242,8 @@ cdef class Worker(Thread):
     def counters(self):
         """A copy of what the thread counted so far (``stats.h``), and its TX ring's level."""
         counters = stats_dict(&self.c.stats)
-        counters["tx_pending"] = ring_untaken(&self.c.xsk.tx)
+        # The rings are gone with the socket.
+        counters["tx_pending"] = ring_untaken(&self.c.xsk.tx) if self.c.xsk.fd >= 0 else 0
         return counters
 
     def __dealloc__(self):

@@ -6,8 +6,9 @@ A Snapshot owns its C struct and keeps its ZoneMap mapped. A Publisher holds eve
 reader may still see; ``collect`` lets go of those that all readers have passed (``qsbr.h``).
 """
 
+cimport cython
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 import ipaddress
@@ -104,6 +105,7 @@ cdef class Snapshot:
         free(self.c)
 
 
+@cython.no_gc_clear
 cdef class Publisher:
     """The one place the answering threads take their snapshot from.
 

@@ -70,7 +70,7 @@ enum verdict answer_begin(const struct snapshot *snap, struct request *rq, struc
 	case SERVICE_ntp:
 		return ntp_answer(snap, rq);
 	case SERVICE_dns:
-		return dns_read(snap, rq, query);
+		return snap->zones ? dns_read(snap, rq, query) : VERDICT_bad_frame;
 	case SERVICE_echo:
 		return echo_answer(snap, rq);
 	default:

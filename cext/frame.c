@@ -104,7 +104,8 @@ static enum verdict verify_udp(struct frame *frame, const struct request *rq, ui
 static uint8_t service_of(const struct snapshot *snap, uint16_t port)
 {
 	for (uint8_t service = 1; service < SERVICE_COUNT; service++)
-		if (snap->port[service] == port)
+		/* Port 0 stands for a service that is off. */
+		if (port && snap->port[service] == port)
 			return service;
 	return SERVICE_NONE;
 }

@@ -67,8 +67,8 @@ static __always_inline __u32 *service_of(struct steer_key *key)
 
 static __always_inline void count(__u32 queue, enum verdict verdict)
 {
-	/* The mask keeps a queue beyond STEER_QUEUES inside the map; such a queue has no socket. */
-	__u32 slot = (queue & (STEER_QUEUES - 1)) * STEER_VERDICT_SLOTS + verdict;
+	/* A queue beyond STEER_QUEUES has no counters: the look-up finds nothing. */
+	__u32 slot = queue * STEER_VERDICT_SLOTS + verdict;
 #ifdef XDPKIT_BCC
 	__u64 *n = verdicts.lookup(&slot);
 #else
@@ -221,7 +221,8 @@ static __always_inline enum verdict classify(struct xdp_md *ctx)
 
 	if ((void *)(eth + 1) > end)
 		return VERDICT_truncated;
-	if (eth->h_dest[0] & 1)
+	/* A group source would make the reply a broadcast. */
+	if ((eth->h_dest[0] | eth->h_source[0]) & 1)
 		return VERDICT_group_mac;
 	type = eth->h_proto;
 	at = eth + 1;

@@ -27,7 +27,7 @@ enum service {
 #define XDPKIT_VERDICTS(V)                                                                       \
 	V(redirected, TAKE, "request for us, handed to the queue's AF_XDP socket")               \
 	V(truncated, PASS, "the frame ends before the headers do")                               \
-	V(group_mac, PASS, "sent to a broadcast or multicast MAC address")                       \
+	V(group_mac, PASS, "to, or from, a broadcast or multicast MAC address")                  \
 	V(not_ip, PASS, "neither IPv4 nor IPv6 (ARP, LLDP, ...)")                                \
 	V(vlan_depth, PASS, "more than two VLAN tags")                                           \
 	V(ip_header, PASS, "IP version, header length or total length is wrong")                 \
@@ -53,7 +53,7 @@ enum service {
 	V(dns_notimp, ANSWER, "DNS: NOTIMP, an opcode other than QUERY")                         \
 	V(dns_refused, ANSWER, "DNS: REFUSED, out of every zone or class served")                \
 	V(dns_badvers, ANSWER, "DNS: BADVERS, EDNS version above 0")                             \
-	V(bad_frame, DROP, "a frame the XDP program should not have handed over")                \
+	V(bad_frame, DROP, "not what a door takes: no UDP frame of ours, or over 4096 bytes")    \
 	V(ip_checksum, DROP, "IPv4 header checksum is wrong")                                    \
 	V(udp_checksum, DROP, "UDP checksum is wrong, or zero over IPv6")                        \
 	V(source_address, DROP, "no reply may go to the source address (own, group, broadcast)") \

@@ -7,9 +7,7 @@ frame is redirected to a socket that is being closed.
 
 from __future__ import annotations
 
-import errno
 import os
-import resource
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,16 +20,17 @@ from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
 from xdpkit.cext._snapshot import Publisher
 from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
-from xdpkit.cext._xsk import XskError, XskSocket
+from xdpkit.cext._xsk import XskSocket
 from xdpkit.config import InterfaceConfig, ServedAddress
 from xdpkit.errors import BindError, NicError, QueueError
 from xdpkit.nic.interface import Interface
+from xdpkit.nic.xsk_setup import bind
 
 # How long a worker may take to answer what is on its ring before it is given up.
 DRAIN_SECONDS = 1.0
 
-# A UMEM (cext/xsk.h: 4096 chunks of 2048 bytes) in the unit of ulimit -l.
-UMEM_KIB = 8192
+# Heartbeats in a row that a worker misses before the kernel gets its queue.
+MISSED_BEATS = 2
 
 
 @dataclass
@@ -42,7 +41,9 @@ class Queue:
     socket: XskSocket
     worker: Worker
     last_heartbeat: int = -1
-    detached: bool = False
+    missed: int = 0
+    detached: bool = True
+    """Not in the XSKMAP: the kernel has the queue's frames."""
 
 
 @dataclass
@@ -76,11 +77,18 @@ class Bypass:
                 f"{len(wanted)} address and port pairs to serve, {KEYS} fit: list fewer addresses"
             )
         services = self.program.maps["services"]
-        for key in self.keys.keys() - wanted.keys():
-            _bpf.map_delete(services, key)
-        for key in wanted.keys() - self.keys.keys():
-            _bpf.map_update(services, key, struct.pack("=I", wanted[key]))
-        self.keys = wanted
+        try:
+            for key in self.keys.keys() - wanted.keys():
+                _bpf.map_delete(services, key)
+                del self.keys[key]
+            for key in wanted.keys() - self.keys.keys():
+                _bpf.map_update(services, key, struct.pack("=I", wanted[key]))
+                self.keys[key] = wanted[key]
+        except OSError as error:
+            raise NicError(
+                f"the XDP program's table of services was not changed ({error.strerror}): the next "
+                "change of addresses tries again"
+            ) from error
 
     def steer_counters(self, queue: int) -> list[int]:
         """What the XDP program counted on one RX queue, by verdict id, summed over the CPUs."""
@@ -92,28 +100,39 @@ class Bypass:
             counts.append(sum(struct.unpack(f"={size // 8}Q", raw)))
         return counts
 
-    def check_heartbeats(self) -> list[int]:
-        """Takes queues whose worker stands still off the XSKMAP, so that the kernel answers there.
+    def check_heartbeats(self) -> list[str]:
+        """Takes a queue whose worker stands still off the XSKMAP: the kernel answers there then.
 
-        To be called less often than a worker's wait of one second; returns the queues newly lost.
+        After two misses: when the whole process was paused, this may run before the worker does.
+        To be called less often than a worker's wait of one second; returns what changed, by line.
         """
-        lost = []
+        said = []
         for queue in self.queues:
             beat = queue.worker.counters()["heartbeat"]
-            if beat == queue.last_heartbeat and not queue.detached:
-                self._clear_slot(queue)
-                lost.append(queue.number)
+            queue.missed = queue.missed + 1 if beat == queue.last_heartbeat else 0
             queue.last_heartbeat = beat
-        return lost
+            if queue.missed >= MISSED_BEATS and not queue.detached:
+                self._clear_slot(queue)
+                said.append(f"the worker of queue {queue.number} stands still: the kernel answers")
+            elif not queue.missed and queue.detached:
+                self._fill_slot(queue)
+                said.append(f"the worker of queue {queue.number} turns again: AF_XDP answers")
+        return said
 
     def _clear_slot(self, queue: Queue) -> None:
         queue.detached = True
         _bpf.map_delete(self.program.maps["xsks"], struct.pack("=I", queue.number))
 
-    async def close(self) -> None:
+    def _fill_slot(self, queue: Queue) -> None:
+        slot, fd = struct.pack("=I", queue.number), struct.pack("=I", queue.socket.fileno())
+        _bpf.map_update(self.program.maps["xsks"], slot, fd)
+        queue.detached = False
+
+    async def close(self) -> bool:
         """Hands all back to the kernel, lets the workers answer what they hold, and ends them.
 
-        A worker that does not end within a second is left behind with its memory.
+        Returns whether all did end within a second. One that did not keeps its socket and memory:
+        the process must end without freeing them.
         """
         for queue in self.queues:
             if not queue.detached:
@@ -129,6 +148,7 @@ class Bypass:
                 queue.worker.join()
                 queue.socket.close()
         self.program.close()
+        return all(queue.worker.done for queue in self.queues)
 
 
 def possible_cpus() -> int:
@@ -165,17 +185,22 @@ def open_bypass(config: InterfaceConfig, interface: Interface, publisher: Publis
         for position, number in enumerate(config.queues):
             socket = bind(interface, number, config, mode, bypass.notes)
             worker = Worker(socket, publisher, cpus[position % len(cpus)], config.poll == "busy")
+            queue = Queue(number, socket, worker)
+            bypass.queues.append(queue)
             worker.start()
-            bypass.queues.append(Queue(number, socket, worker))
-            slot = struct.pack("=I", number)
-            _bpf.map_update(program.maps["xsks"], slot, struct.pack("=I", socket.fileno()))
-    except BaseException:
+            bypass._fill_slot(queue)
+    except BaseException as error:
         for queue in bypass.queues:
             queue.worker.stop()
             queue.worker.join()
             queue.socket.close()
         os.close(link_fd)
         program.close()
+        if isinstance(error, OSError):
+            raise BindError(
+                f"{interface.name}: a worker could not be started ({error.strerror}): raise the "
+                "limits on threads and descriptors (ulimit -u, -n)"
+            ) from error
         raise
     return bypass
 
@@ -189,67 +214,3 @@ def check_queues(config: InterfaceConfig, interface: Interface) -> None:
                 f"[interface] queues within 0..{interface.rx_queues - 1}, or raise them with "
                 f"'ethtool -L {interface.name}'"
             )
-
-
-def bind(
-    interface: Interface, queue: int, config: InterfaceConfig, attached: str, notes: list[str]
-) -> XskSocket:
-    """Binds to a queue: zero-copy where mode and driver allow it, else copy, and says so."""
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
-    busy = config.poll == "busy"
-    if attached == "native" and config.mode in ("auto", "zerocopy"):
-        try:
-            return XskSocket(interface.index, queue, zerocopy=True, busy_poll=busy)
-        except XskError as error:
-            unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
-            if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
-                raise bind_error(interface, queue, error) from error
-            note = f"the driver of {interface.name} has no zero-copy: copying"
-            if note not in notes:
-                notes.append(note)
-    try:
-        return XskSocket(interface.index, queue, busy_poll=busy)
-    except XskError as error:
-        raise bind_error(interface, queue, error) from error
-
-
-def raised_memlock() -> tuple[int, int]:
-    """The locked-memory limit to set: none where we may, else as much as the hard limit gives."""
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if os.geteuid() != 0:
-        return hard, hard
-    infinity = resource.RLIM_INFINITY
-    try:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (infinity, infinity))
-    except (ValueError, OSError):
-        return hard, hard
-    return infinity, infinity
-
-
-def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
-    """What an AF_XDP system call's errno means for the person at the terminal."""
-    name = interface.name
-    number = error.errno or 0
-    if error.step == "socket" and number == errno.EAFNOSUPPORT:
-        return BindError("this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)")
-    if number in (errno.EPERM, errno.EACCES):
-        return BindError("no permission for AF_XDP sockets: run as root, or with CAP_NET_RAW")
-    if error.step == "umem" and number in (errno.ENOBUFS, errno.ENOMEM):
-        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
-        return BindError(
-            f"too little locked memory for queue {queue}: {UMEM_KIB} KiB a queue are needed, the "
-            f"limit is {limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or "
-            f"grant CAP_IPC_LOCK"
-        )
-    if error.step == "bind" and number == errno.EBUSY:
-        return QueueError(
-            f"queue {queue} of {name} is taken by another AF_XDP socket: stop that program "
-            f"('ss --xdp -p' shows it), or choose another queue"
-        )
-    if error.step == "bind" and number == errno.EINVAL:
-        return QueueError(
-            f"{name} does not use RX queue {queue} now: 'ethtool -l {name}' shows how many it does"
-        )
-    if error.step == "bind" and number in (errno.EOPNOTSUPP, errno.ENOTSUP):
-        return BindError(f'the driver of {name} has no zero-copy: set mode = "auto" or "copy"')
-    return BindError(f"{name} queue {queue}: {error.strerror}")

@@ -12,24 +12,25 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from pyroute2 import AsyncIPRoute
 
-from xdpkit import bypass, status
+from xdpkit import bypass, report
 from xdpkit.bypass import Bypass
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
 from xdpkit.dns.zone_store import ZoneStore
-from xdpkit.errors import NicError
+from xdpkit.errors import NicError, XdpkitError
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.notify import notify
-from xdpkit.ntp.local import local_state
+from xdpkit.ntp.local import local_state, mono_offset_ns
 from xdpkit.publication import Publication, initial_parts
 from xdpkit.slow_path import SlowPath
 
@@ -40,6 +41,9 @@ HEARTBEAT_SECONDS = 3.0
 
 # How soon a program that misses its replies is noticed: within the two seconds of an iburst.
 PORT_SECONDS = 1.0
+
+# How soon a step of UTC is noticed, and what is one: more than two reads of a clock lie apart.
+CLOCK_SECONDS, STEP_NS = 1.0, 1_000_000
 
 # What the kernel door counts when it is handed a reply.
 NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
@@ -63,6 +67,8 @@ class Server:
         self.left: frozenset[str] = frozenset()
         self.changed = anyio.Event()
         self.bypass: Bypass | None = None
+        self.ntp: dict[str, int] = {}
+        self.ended = True
         handlers = {"status": self.status}
         if config.dns:
             self.zones = ZoneStore(config.dns.zones, self.publication)
@@ -70,16 +76,37 @@ class Server:
         self.control = ControlServer(config.interface.name, handlers)
 
     async def run(self) -> int:
-        """The whole life of the instance; what is opened is closed in the reverse order."""
-        with self.control:
-            async with AsyncIPRoute() as ipr:
-                return await self._run(ipr)
+        """The whole life of the instance, from the first signal that can come to the last."""
+        signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        with self.control, anyio.open_signal_receiver(*signals) as received:
+            async with anyio.create_task_group() as tasks, AsyncIPRoute() as ipr:
+                tasks.start_soon(self._obey, received, tasks)
+                await self._live(ipr)
+        log.info("stopped: %s is the kernel's again", self.config.interface.name)
+        if not self.ended:
+            # A thread that does not end still uses its memory: nothing may be freed under it.
+            log.error("an answering thread did not end: leaving without waiting for it")
+            logging.shutdown()
+            os._exit(1)
+        return 0
 
-    async def _run(self, ipr: AsyncIPRoute) -> int:
+    async def _obey(self, received: AsyncIterator[signal.Signals], tasks: TaskGroup) -> None:
+        async for number in received:
+            if number != signal.SIGHUP:
+                notify("STOPPING=1")
+                tasks.cancel_scope.cancel()
+                return
+            # Before the zones are served there is nothing to read again.
+            if self.zones and self.bypass:
+                tasks.start_soon(self.zones.reload_and_log)
+
+    async def _live(self, ipr: AsyncIPRoute) -> None:
+        """Opens, serves until cancelled, and closes in the reverse order."""
         interface = await nic.find(ipr, self.config.interface.name)
         bypass.check_queues(self.config.interface, interface)
         if self.config.ntp:
-            self.publication.change(ntp=local_state(self.config.ntp.stratum))
+            self.ntp = local_state(self.config.ntp.stratum)
+            self.publication.change(ntp=self.ntp)
         async with AsyncExitStack() as stack:
             if self.zones:
                 await self.zones.load()
@@ -87,11 +114,11 @@ class Server:
             if self.config.interface.slow_path:
                 self.slow_path = SlowPath(self.publication, interface.index)
                 self.slow_path.door.start()
-                stack.push_async_callback(self.slow_path.close)
+                stack.push_async_callback(self._end, self.slow_path.close)
             self.bypass = bypass.open_bypass(
                 self.config.interface, interface, self.publication.publisher
             )
-            stack.push_async_callback(self.bypass.close)
+            stack.push_async_callback(self._end, self.bypass.close)
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
             stack.callback(watch.close)
             await watch.read()
@@ -100,11 +127,13 @@ class Server:
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
             self.announce(watch.served())
-            await self._serve_until_signalled(watch)
-        log.info("stopped: %s is the kernel's again", interface.name)
-        return 0
+            await self._serve(watch)
 
-    async def _serve_until_signalled(self, watch: AddressWatch) -> None:
+    async def _end(self, close: Callable[[], Awaitable[bool]]) -> None:
+        with anyio.CancelScope(shield=True):
+            self.ended &= await close()
+
+    async def _serve(self, watch: AddressWatch) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.control.serve)
             tasks.start_soon(self.publication.run)
@@ -112,19 +141,10 @@ class Server:
             tasks.start_soon(self._apply_changes, watch)
             tasks.start_soon(self._watch_ntp_port, watch)
             tasks.start_soon(self._watch_heartbeats)
+            tasks.start_soon(self._follow_clock)
             if self.zones:
                 tasks.start_soon(self.zones.run)
             notify("READY=1")
-            with anyio.open_signal_receiver(
-                signal.SIGTERM, signal.SIGINT, signal.SIGHUP
-            ) as signals:
-                async for number in signals:
-                    if number != signal.SIGHUP:
-                        break
-                    if self.zones:
-                        tasks.start_soon(self.zones.reload_and_log)
-            notify("STOPPING=1")
-            tasks.cancel_scope.cancel()
 
     async def serve(self, addresses: list[ServedAddress], reserved: list[nic.Address]) -> list[str]:
         """Makes both doors answer on these addresses; returns what could not be had, by line.
@@ -140,10 +160,11 @@ class Server:
                 f"{self.config.interface.name} has too many addresses, broadcasts included "
                 f"({error}): take some off"
             ) from error
-        failed = await self.slow_path.serve(addresses, kernel_ports) if self.slow_path else []
         if self.bypass:
             self.bypass.serve(addresses, ports)
-        return failed
+        if self.slow_path is None:
+            return []
+        return await self.slow_path.serve(addresses, kernel_ports, reserved)
 
     async def _follow_addresses(self, watch: AddressWatch) -> None:
         async for _ in watch.changes():
@@ -177,7 +198,10 @@ class Server:
             await anyio.sleep(PORT_SECONDS)
             now = self.slow_path.door.counters()["verdicts"][NTP_MODE]
             if now != strays or self.left:
-                self._leave_ntp(watch)
+                try:
+                    self._leave_ntp(watch)
+                except OSError as error:
+                    log.warning("who has the NTP port could not be read: %s", error)
             strays = now
 
     async def _apply_changes(self, watch: AddressWatch) -> None:
@@ -187,18 +211,25 @@ class Server:
             self.changed = anyio.Event()
             try:
                 problems = await self.serve(watch.served(), watch.reserved())
-            except NicError as error:
+            except (OSError, XdpkitError) as error:
                 problems = [f"{error}; what was served is served on"]
             for problem in problems:
                 log.warning("%s", problem)
 
+    async def _follow_clock(self) -> None:
+        """Publishes where the monotonic clock stands once UTC was stepped."""
+        while self.ntp:
+            await anyio.sleep(CLOCK_SECONDS)
+            offset = mono_offset_ns()
+            if abs(offset - self.ntp["mono_offset_ns"]) > STEP_NS:
+                self.ntp = {**self.ntp, "mono_offset_ns": offset}
+                self.publication.change(ntp=self.ntp)
+
     async def _watch_heartbeats(self) -> None:
         while self.bypass:
             await anyio.sleep(HEARTBEAT_SECONDS)
-            for queue in self.bypass.check_heartbeats():
-                log.error(
-                    "the worker of queue %d stands still: the kernel answers there now", queue
-                )
+            for change in self.bypass.check_heartbeats():
+                log.error("%s", change)
 
     def announce(self, served: list[ServedAddress]) -> None:
         """Says what was obtained: nothing that fell back does so silently."""
@@ -215,44 +246,7 @@ class Server:
 
     async def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``."""
-        got = self.bypass
-        assert got is not None
-        workers = {queue.number: queue.worker.counters() for queue in got.queues}
-        kernel: Mapping[str, Any] = {"verdicts": []}
-        if self.slow_path:
-            kernel = self.slow_path.door.counters()
-        stamps = {
-            name: sum(w[name] for w in workers.values()) for name in ("stamp_xdp", "stamp_clock")
-        }
-        document = status.document(
-            VERDICTS,
-            status.Obtained(
-                interface=got.interface.name,
-                mode=got.mode,
-                zerocopy=got.zerocopy,
-                timestamps="xdp" if stamps["stamp_xdp"] >= stamps["stamp_clock"] else "loop",
-                pid=os.getpid(),
-                uptime_s=time.monotonic() - self.started,
-            ),
-            status.Counters(
-                workers={queue: worker["verdicts"] for queue, worker in workers.items()},
-                steer={q: got.steer_counters(q) for q in range(got.interface.rx_queues)},
-                kernel=kernel["verdicts"],
-            ),
-            self.zones.infos if self.zones else {},
-        )
-        for queue in got.queues:
-            counters = {k: v for k, v in workers[queue.number].items() if k != "verdicts"}
-            document["queues"][str(queue.number)] |= {
-                "thread": queue.worker.tid,
-                "loop": counters,
-                "socket": queue.socket.statistics(),
-            }
-        if self.slow_path:
-            counters = {k: v for k, v in kernel.items() if k != "verdicts"}
-            document["kernel"] |= {
-                "thread": self.slow_path.door.tid,
-                "loop": counters,
-                "left_to_others": sorted(self.left),
-            }
-        return document
+        assert self.bypass is not None
+        zones = self.zones.infos if self.zones else {}
+        uptime_s = time.monotonic() - self.started
+        return report.document(self.bypass, self.slow_path, self.left, zones, uptime_s)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+
+log = logging.getLogger("xdpkit")
 
 
 def notify(state: str) -> None:
@@ -11,7 +14,11 @@ def notify(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        # A leading @ is the abstract namespace's zero byte.
-        sock.connect("\0" + address[1:] if address.startswith("@") else address)
-        sock.send(state.encode())
+    # A leading @ is the abstract namespace's zero byte.
+    name = "\0" + address[1:] if address.startswith("@") else address
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
+        try:
+            sock.sendto(state.encode(), name)
+        except OSError as error:
+            # A left-over NOTIFY_SOCKET must not keep us from serving.
+            log.warning("NOTIFY_SOCKET %s: %s", address, error.strerror)

@@ -6,6 +6,7 @@ the latest of each. Old ones go when every answering thread has announced a late
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +14,16 @@ import anyio
 
 from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
 from xdpkit.config import Config
+from xdpkit.errors import XdpkitError
 from xdpkit.nic.interface import Address
 
 # How often the publisher looks whether the threads have passed on; each does once a second.
 COLLECT_SECONDS = 0.01
+
+# After that a thread does not turn any more: five times its longest wait.
+PASS_SECONDS = 5.0
+
+log = logging.getLogger("xdpkit")
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,24 @@ class Publication:
         self._published.set()
 
     async def passed(self) -> None:
-        """Waits until no thread can hold a snapshot older than the current one, and frees those."""
-        while self.publisher.collect():
-            await anyio.sleep(COLLECT_SECONDS)
+        """Waits until no thread can hold a snapshot older than the current one, and frees those.
+
+        Raises XdpkitError when a thread does not pass; its snapshots are then kept.
+        """
+        with anyio.move_on_after(PASS_SECONDS):
+            while self.publisher.collect():
+                await anyio.sleep(COLLECT_SECONDS)
+            return
+        raise XdpkitError(
+            "an answering thread stands still and may hold what it answered from: it is kept"
+        )
 
     async def run(self) -> None:
         """Frees old snapshots after each change, until cancelled."""
         while True:
             await self._published.wait()
             self._published = anyio.Event()
-            await self.passed()
+            try:
+                await self.passed()
+            except XdpkitError as error:
+                log.error("%s", error)

@@ -10,13 +10,15 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 
 import anyio
 
-from xdpkit import port_watch
+from xdpkit import port_watch, socket_filter
 from xdpkit.cext._door import KernelDoor
 from xdpkit.config import ServedAddress
 from xdpkit.errors import SocketError
+from xdpkit.nic.interface import Address
 from xdpkit.publication import Publication
 
 # linux asm-generic/socket.h, linux/in.h and linux/in6.h: not in Python's socket module.
@@ -31,6 +33,9 @@ PMTUDISC_PROBE = 3
 # A burst of some 5,000 requests while the thread is off its CPU (the kernel counts 800 bytes each).
 RECEIVE_BUFFER = 4 << 20
 
+# How long the thread may take for its last batch.
+DRAIN_SECONDS = 1.0
+
 Key = tuple[str, str, int]
 
 
@@ -41,12 +46,19 @@ class SlowPath:
         self._publication = publication
         self._ifindex = ifindex
         self._sockets: dict[Key, socket.socket] = {}
+        self._gone: list[socket.socket] = []
         self.door = KernelDoor(publication.publisher)
 
-    async def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> list[str]:
+    async def serve(
+        self,
+        addresses: Iterable[ServedAddress],
+        ports: dict[str, int],
+        own: Iterable[Address] = (),
+    ) -> list[str]:
         """Answers on exactly these; returns a line for each that could not be opened.
 
-        Sockets of addresses that are gone are closed when the door's thread has let go of them.
+        ``own`` are this host's addresses, which no frame off a wire may come from. Sockets of
+        addresses that are gone are closed when the door's thread has let go of them.
         """
         wanted = {
             (str(served.address), service, port)
@@ -59,14 +71,20 @@ class SlowPath:
                 self._add(key)
             except SocketError as error:
                 failed.append(str(error))
+        own_ipv6 = [address for address in own if isinstance(address, IPv6Address)]
+        for opened in self._sockets.values():
+            if opened.family == socket.AF_INET6:
+                socket_filter.attach(opened, own_ipv6)
         gone = [self._sockets.pop(key) for key in self._sockets.keys() - wanted]
         for old in gone:
             self.door.remove(old)
         if gone:
             self._publication.change()
+            # If the thread does not pass, the sockets stay open: it may be reading one.
+            self._gone += gone
             await self._publication.passed()
-        for old in gone:
-            old.close()
+            while self._gone:
+                self._gone.pop().close()
         return failed
 
     def is_shared(self, port: int, addresses: Iterable[ServedAddress]) -> bool:
@@ -76,21 +94,30 @@ class SlowPath:
 
     def _add(self, key: Key) -> None:
         address, service, port = key
-        self._sockets[key] = opened = open_socket(address, port, self._ifindex)
-        self.door.add(opened, service)
+        opened = open_socket(address, service, port, self._ifindex)
+        try:
+            self.door.add(opened, service)
+        except OSError as error:
+            opened.close()
+            raise bind_error(address, port, error) from error
+        self._sockets[key] = opened
 
-    async def close(self) -> None:
-        """Ends the thread and closes the sockets."""
+    async def close(self) -> bool:
+        """Ends the thread and closes the sockets; returns whether it did end within a second."""
         self.door.stop()
-        while not self.door.done:
-            await anyio.sleep(0.005)
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while not self.door.done:
+                await anyio.sleep(0.005)
+        if not self.door.done:
+            return False
         self.door.join()
-        for opened in self._sockets.values():
+        for opened in (*self._sockets.values(), *self._gone):
             opened.close()
         self._sockets.clear()
+        return True
 
 
-def open_socket(address: str, port: int, ifindex: int) -> socket.socket:
+def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.socket:
     """A non-blocking UDP socket bound to ``address`` and ``port``, set up as the door needs it.
 
     ``ifindex`` is the scope of a link-local address. Raises SocketError.
@@ -102,8 +129,10 @@ def open_socket(address: str, port: int, ifindex: int) -> socket.socket:
         raise bind_error(address, port, error) from error
     try:
         sock.setblocking(False)
-        # The operator's chronyd may hold connected sockets on our port 123 (acquisitionport 123).
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if service == "ntp":
+            # A chronyd's client sockets may have our port (acquisitionport 123). For other services
+            # sharing would take the port from a server that lets it be shared, without a word.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         set_receive_buffer(sock)
         # PROBE: replies carry DF and no forged ICMP can make them smaller or fragmented.

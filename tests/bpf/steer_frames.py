@@ -38,9 +38,10 @@ def frame(
     ip: Packet | None = None,
     udp: dict[str, object] | None = None,
     mac: str = SERVER_MAC,
+    source_mac: str = CLIENT_MAC,
 ) -> bytes:
     """A request of ``service`` as bytes, whole and right but for what is told."""
-    packet = Ether(dst=mac, src=CLIENT_MAC)
+    packet = Ether(dst=mac, src=source_mac)
     for tag in tags:
         packet /= tag
     packet /= ip if ip is not None else network(family)

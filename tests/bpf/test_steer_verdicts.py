@@ -69,6 +69,7 @@ def extension(header: Packet) -> Callable[[], bytes]:
 
 PASSED = {
     "broadcast": (lambda: frame(4, mac="ff:ff:ff:ff:ff:ff"), "group_mac"),
+    "from-a-group": (lambda: frame(4, source_mac="ff:ff:ff:ff:ff:ff"), "group_mac"),
     "multicast-ipv4": (lambda: frame(4, mac="01:00:5e:00:00:01"), "group_mac"),
     "multicast-ipv6": (lambda: frame(6, mac="33:33:00:00:00:01"), "group_mac"),
     "arp": (lambda: bytes(Ether(dst=SERVER_MAC, src=CLIENT_MAC) / ARP()), "not_ip"),

@@ -211,3 +211,10 @@ def test_the_largest_frame() -> None:
     assert verdict_of(Packet(payload, port=7).frame()) == "echo_answered"
     with pytest.raises(ValueError, match="does not fit a chunk"):
         answer_frame(SNAPSHOT, Packet(payload + b"\0", port=7).frame())
+
+
+@pytest.mark.parametrize("snapshot", [Snapshot({"ntp": 123}), Snapshot({"echo": 7})])
+def test_port_0_is_no_service(snapshot: Snapshot) -> None:
+    """A service that is off has port 0 in the snapshot: a frame to port 0 must not find it."""
+    frame = Packet(bytes(12), 4, port=0).frame()
+    assert answer_frame(snapshot, frame) == ("bad_frame", None)

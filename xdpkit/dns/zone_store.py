@@ -38,14 +38,23 @@ class ZoneStore:
         self._send, self._receive = anyio.create_memory_object_stream[Reload](INBOX)
 
     async def load(self) -> None:
-        """Compiles and publishes. Raises ZoneError; then what was served before is served on."""
-        with await compile_zones(self._directory, self._progress) as arena:
-            self._publication.change(zones=ZoneMap(arena.fd, arena.size))
-            self.infos = arena.zones
+        """Compiles and publishes.
+
+        Raises XdpkitError (ZoneError for a broken file); then what was served before is served on.
+        """
+        try:
+            with await compile_zones(self._directory, self._progress) as arena:
+                self._publication.change(zones=ZoneMap(arena.fd, arena.size))
+                self.infos = arena.zones
+        except (OSError, ValueError, MemoryError) as error:
+            raise XdpkitError(
+                f"the zones in {self._directory} could not be compiled ({error}): free descriptors "
+                "or memory and reload"
+            ) from error
 
     def _progress(self, progress: Progress) -> None:
         if progress.done:
-            log.info("zones: %s read, %d records", progress.zone, progress.records)
+            log.info("zones: %s read, %d names", progress.zone, progress.records)
 
     async def run(self) -> None:
         """Does the reloads one after the other, until cancelled."""

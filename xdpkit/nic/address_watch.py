@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator
 
 import anyio
 from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from xdpkit.config import ServedAddress
+from xdpkit.errors import NicError
 from xdpkit.nic.interface import Address, Interface, InterfaceAddress, addresses
 
-# linux/rtnetlink.h: multicast groups of address changes.
+# linux/rtnetlink.h: multicast groups of changes of addresses and links.
 RTMGRP_IPV4_IFADDR = 0x10
 RTMGRP_IPV6_IFADDR = 0x100
+RTMGRP_LINK = 1
 
 
 class AddressWatch:
@@ -32,7 +35,7 @@ class AddressWatch:
         self._bell = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
         )
-        self._bell.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+        self._bell.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
         self._now: list[InterfaceAddress] = []
 
     async def read(self) -> bool:
@@ -54,11 +57,22 @@ class AddressWatch:
         return sorted(own, key=lambda address: (address.version, int(address)))
 
     async def changes(self) -> AsyncIterator[None]:
-        """Yields after each change; ends only by cancellation."""
+        """Yields after each change; ends only by cancellation.
+
+        Raises NicError when the interface is gone: one made again under its name is another one.
+        """
         while True:
             await anyio.wait_readable(self._bell)
             self._drain()
-            if await self.read():
+            try:
+                async for _ in await self._ipr.get_links(self._interface.index):
+                    pass
+                changed = await self.read()
+            except NetlinkError as error:
+                raise NicError(
+                    f"{self._interface.name} is gone: start again when it is there"
+                ) from error
+            if changed:
                 yield
 
     def _drain(self) -> None:

@@ -16,12 +16,17 @@ def local_state(stratum: int) -> dict[str, int]:
 
     Root delay and dispersion are 0, as there is no path to a better clock to add any.
     """
-    monotonic = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
     return {
         "leap": 0,
         "stratum": stratum,
         "precision": clock_precision(),
         "refid": REFID_LOCAL,
         "mono_epoch": secrets.randbits(32),
-        "mono_offset_ns": monotonic - time.clock_gettime_ns(time.CLOCK_REALTIME),
+        "mono_offset_ns": mono_offset_ns(),
     }
+
+
+def mono_offset_ns() -> int:
+    """CLOCK_MONOTONIC less UTC: both are slewed alike, so that only a step of UTC changes it."""
+    monotonic = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    return monotonic - time.clock_gettime_ns(time.CLOCK_REALTIME)

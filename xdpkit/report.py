@@ -1,0 +1,66 @@
+"""Gathers the counters of a running instance into the document of ``xdpkit status --json``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from xdpkit import status
+from xdpkit.bypass import Bypass
+from xdpkit.cext._stats import QUEUES, VERDICTS
+from xdpkit.slow_path import SlowPath
+
+
+def document(
+    bypass: Bypass,
+    slow_path: SlowPath | None,
+    left: Collection[str],
+    zones: Mapping[str, status.Zone],
+    uptime_s: float,
+) -> dict[str, Any]:
+    """The instance as it is now; ``left`` are services that the slow path leaves to others."""
+    workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
+    kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
+    by_clock = sum(worker["stamp_clock"] for worker in workers.values())
+    by_xdp = sum(worker["stamp_xdp"] for worker in workers.values())
+    facts = status.document(
+        VERDICTS,
+        status.Obtained(
+            interface=bypass.interface.name,
+            mode=bypass.mode,
+            zerocopy=bypass.zerocopy,
+            # The XDP program stamps every frame; the loop's clock stands in for what is unusable.
+            timestamps="loop" if by_clock > by_xdp else "xdp",
+            pid=os.getpid(),
+            uptime_s=uptime_s,
+        ),
+        status.Counters(
+            workers={queue: worker["verdicts"] for queue, worker in workers.items()},
+            steer={
+                queue: bypass.steer_counters(queue)
+                for queue in range(min(bypass.interface.rx_queues, QUEUES))
+            },
+            kernel=kernel["verdicts"],
+        ),
+        zones,
+    )
+    for queue in bypass.queues:
+        facts["queues"][str(queue.number)] |= {
+            "detached": queue.detached,
+            "thread": queue.worker.tid,
+            "loop": without_verdicts(workers[queue.number]),
+            "socket": queue.socket.statistics(),
+        }
+    if slow_path:
+        facts["kernel"] |= {
+            "thread": slow_path.door.tid,
+            "loop": without_verdicts(kernel),
+            "left_to_others": sorted(left),
+        }
+    return facts
+
+
+def without_verdicts(counters: Mapping[str, Any]) -> dict[str, Any]:
+    """The counters beside the verdicts, which stand elsewhere in the document."""
+    return {name: count for name, count in counters.items() if name != "verdicts"}
