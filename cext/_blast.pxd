@@ -11,6 +11,7 @@ cdef extern from "blast.h" nogil:
         uint8_t service
         uint16_t first_port
         uint16_t ports
+        bint shared
         uint32_t addresses
         uint32_t echo_bytes
         const uint8_t *queries
@@ -41,4 +42,6 @@ cdef class Generator:
     cdef blast *c
     cdef readonly XskSocket socket
     cdef bytes queries
+    cdef uint64_t paced_ns
+    cdef uint64_t paced
     cdef object query_at

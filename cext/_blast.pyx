@@ -43,6 +43,8 @@ cdef enum:
     SEND_FRAMES = 2048
     # How often requests are looked through for those to give up, nanoseconds.
     EXPIRE_NS = 10_000_000
+    # Requests a second above which the next one is due before a sleep of 1 ms would end.
+    SPIN_RATE = 1000
 
 
 cdef struct limits:
@@ -80,7 +82,10 @@ cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
             blast_expire(b, now)
             expired_ns = now
         if received == 0 and sent == 0:
-            blast_wait(x.fd, 1)
+            # Between two requests of a rate it spins: sleeping until a reply comes would let the
+            # server's pace decide when the next one leaves.
+            if l.rate < SPIN_RATE or b.sent >= l.count:
+                blast_wait(x.fd, 1)
             now = clock_ns(CLOCK_MONOTONIC)
 
 
@@ -136,7 +141,8 @@ cdef class Generator:
     ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums
     left 0, with the IP header at offset ``ip_at``; source addresses run over ``addresses`` from the
     header's on, source ports over ``ports`` from ``first_port`` on. ``queries`` are DNS messages of
-    at most 512 bytes with id 0, sent in turn; ``echo_bytes`` is an echo's payload. The socket's
+    at most 512 bytes with id 0, sent in turn; ``echo_bytes`` is an echo's payload. With ``shared``,
+    replies to other ports are another generator's on the same socket, and ignored. The socket's
     queue must be in a ``catch`` program's XSKMAP. Not for two threads.
     """
 
@@ -148,7 +154,7 @@ cdef class Generator:
 
     def __init__(self, XskSocket socket not None, str service not None, bytes header not None,
                  int ip_at, int first_port, int ports=1, queries=(), int echo_bytes=48,
-                 uint32_t addresses=1):
+                 uint32_t addresses=1, bint shared=False):
         cdef const unsigned int[:] offsets
         self.socket = socket
         self.c.service = SERVICES[service]
@@ -158,6 +164,7 @@ cdef class Generator:
         if ports < 1 or addresses < 1:
             raise ValueError("at least one source port and one source address")
         self.c.first_port, self.c.ports, self.c.addresses = first_port, ports, addresses
+        self.c.shared = shared
         self.c.key = secrets.randbits(64)
         if self.c.service == SERVICE_dns and not queries:
             raise ValueError("dns needs queries")
@@ -177,12 +184,13 @@ cdef class Generator:
             self.c.query_count = len(queries)
 
     def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024,
-            double quiet=3600):
+            double quiet=3600, bint resume=False):
         """Works for ``seconds``, or until ``count`` requests in all are sent and answered or lost.
 
         ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is
         open, 0 for no bound. With ``count``, what is open is waited for until nothing has come for
-        ``quiet`` seconds. To be called again to go on. Other Python threads run meanwhile.
+        ``quiet`` seconds. To be called again to go on; with ``resume`` the rate is kept since the
+        last call without it. Other Python threads run meanwhile.
         """
         cdef limits l
         cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
@@ -193,8 +201,10 @@ cdef class Generator:
         l.count = count if count else <uint64_t>-1
         l.rate = rate
         l.window = min(window, <uint64_t>BLAST_WINDOW)
+        if not resume:
+            self.paced_ns, self.paced = now, self.c.sent
         with nogil:
-            turn(self.c, self.socket.c, &l, now, self.c.sent)
+            turn(self.c, self.socket.c, &l, self.paced_ns, self.paced)
 
     def finish(self, double seconds=1.0, double quiet=3600):
         """Waits for what is still open, at most ``seconds`` or until nothing has come for ``quiet``

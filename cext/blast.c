@@ -222,6 +222,9 @@ enum blast_judgement blast_reply(struct blast *blast, uint8_t *data, uint32_t le
 
 	if (frame_parse(&blast->blank, data, length, length, &frame, &rq) != VERDICT_redirected)
 		goto wrong;
+	if (blast->shared &&
+	    (uint16_t)(load_be16(frame.udp + 2) - blast->first_port) >= blast->ports)
+		return BLAST_STRAY;
 	rq.service = blast->service;
 	if (!sender_is_right(blast, &rq) || !sequence_of(blast, &frame, &rq, &sequence) ||
 	    !payload_is_right(blast, &rq, sequence))

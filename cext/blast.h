@@ -30,7 +30,7 @@
  */
 #define BLAST_ID_TURNS 16
 
-enum blast_judgement { BLAST_RIGHT, BLAST_WRONG, BLAST_DUPLICATE, BLAST_LATE };
+enum blast_judgement { BLAST_RIGHT, BLAST_WRONG, BLAST_DUPLICATE, BLAST_LATE, BLAST_STRAY };
 
 struct blast_slot {
 	uint64_t sent_ns; /* 0: no request open here */
@@ -46,9 +46,10 @@ struct blast {
 	uint8_t service;
 	uint16_t first_port; /* source ports, host order */
 	uint16_t ports;
-	uint32_t addresses;       /* source addresses, from the header's own upwards */
-	uint32_t echo_bytes;      /* payload of an echo request */
-	const uint8_t *queries;   /* DNS: queries with id 0, one behind the other */
+	bool shared;            /* other ports are other generators': no reply of ours goes there */
+	uint32_t addresses;     /* source addresses, from the header's own upwards */
+	uint32_t echo_bytes;    /* payload of an echo request */
+	const uint8_t *queries; /* DNS: queries with id 0, one behind the other */
 	const uint32_t *query_at; /* their offsets, and the end of the last */
 	uint32_t query_count;
 	uint64_t key; /* sequence numbers are sent XOR this */

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs xdpkit from this checkout on Debian 12 or 13, and runs its demo or its tests.
+# Installs xdpkit from this checkout on Debian 12 or 13, and runs its demo, its tests or its benchmarks.
 #
 # It leaves the box as it was: no service is started, no package removed or replaced, no link repointed.
 # Every step first looks whether it is needed, so a second run takes about a second.
@@ -10,6 +10,8 @@ usage() {
 usage: vagrant/provision.sh               install: apt packages, .venv, the build, xdpkit on PATH
        vagrant/provision.sh demo [ARG...] install, then run: xdpkit demo ARG...
        vagrant/provision.sh test [ARG...] install what the tests need too, then run: pytest -q tests ARG...
+       vagrant/provision.sh bench [ARG...] install what the plots need, unpack the servers to compare with
+                                         (chrony, knot, nsd), then run: xdpkit bench ARG...
 
 Run it as yourself, from any directory: it calls sudo where it has to.
 environment:
@@ -29,6 +31,7 @@ system_python=/usr/bin/python3
 # None of these packages brings a service, an init script or a sysctl setting (procps does).
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
+bench_packages=(valgrind)
 test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool ethtool knot-dnsutils shellcheck util-linux libcap2-bin)
 
 # A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
@@ -144,26 +147,27 @@ apt_install() {
         die "apt-get could not install what is missing (all of it in $log): mend it, then run this again"
 }
 
-# Debian's chrony conflicts with systemd-timesyncd and starts a daemon, so the tests' chronyd is unpacked
-# beside the checkout's other caches. Only the libraries it names are installed.
-fetch_chrony() {
-    local peers=$root/.cache/peers download deb libraries
-    ! command -v chronyd >/dev/null || return 0
-    ! runs "$peers/chrony/usr/sbin/chronyd" || return 0
+# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot and nsd start daemons: so the servers
+# that tests and benchmarks run are unpacked beside the checkout's other caches. Only the libraries that
+# they name are installed.
+fetch_peer() { # fetch_peer PACKAGE PROGRAM
+    local package=$1 program=$2 peers=$root/.cache/peers download deb libraries
+    ! command -v "$program" >/dev/null || return 0
+    ! runs "$peers/$package/usr/sbin/$program" || return 0
     apt_update
-    say "peers: unpacking chrony into .cache/peers"
+    say "peers: unpacking $package into .cache/peers"
     download=$peers/download
-    rm -rf "$download" "$peers/chrony"
+    rm -rf "$download" "${peers:?}/$package"
     mkdir -p "$download"
-    (cd "$download" && logged apt-get "${apt_options[@]}" -o APT::Sandbox::User=root download chrony) ||
-        die "apt-get could not download chrony (see $log)"
-    deb=("$download"/chrony_*.deb)
+    (cd "$download" && logged apt-get "${apt_options[@]}" -o APT::Sandbox::User=root download "$package") ||
+        die "apt-get could not download $package (see $log)"
+    deb=("$download/$package"_*.deb)
     mapfile -t libraries < <(dpkg-deb -f "${deb[0]}" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep '^lib')
     apt_install "${libraries[@]}"
-    dpkg-deb -x "${deb[0]}" "$peers/chrony"
+    dpkg-deb -x "${deb[0]}" "$peers/$package"
     rm -r "$download"
-    runs "$peers/chrony/usr/sbin/chronyd" ||
-        die "the unpacked chronyd misses a library, see: ldd $peers/chrony/usr/sbin/chronyd"
+    runs "$peers/$package/usr/sbin/$program" ||
+        die "the unpacked $program misses a library, see: ldd $peers/$package/usr/sbin/$program"
 }
 
 # An executable that finds all its libraries (a newer release of the system may have dropped one).
@@ -224,12 +228,17 @@ pip_install() {
         die "pip failed (all of it in $log); if it could not reach PyPI, set PIP_INDEX_URL or PIP_FIND_LINKS"
 }
 
-# build [test]: what the tests need stays once it is there.
+# All extras of two comma-separated lists, each once.
+merged() {
+    tr ',' '\n' <<<"$1,$2" | sort -u | sed '/^$/d' | paste -sd ,
+}
+
+# build [test|bench]: what tests and benchmarks need stays once it is there.
 build() {
     local extra=${1:-} key had='' requires
     key=$(build_key)
     [[ ! -e $stamp ]] || read -r _ had <"$stamp" || true
-    extra=${extra:-$had}
+    extra=$(merged "$extra" "$had")
     if [[ -e $stamp && $(<"$stamp") == "$key $extra" ]] && modules_built; then
         return
     fi
@@ -268,9 +277,9 @@ link_command() {
     say "link: $link is there already ($old) and is kept; to change it: sudo ln -sfn '$target' '$link'"
 }
 
-# ------------------------------------------------------------------------------------------ the three jobs
+# ------------------------------------------------------------------------------------------ the jobs
 
-install() { # install TEST|'' PACKAGE...
+install() { # install test|bench|'' PACKAGE...
     local extra=$1
     shift
     check_checkout
@@ -278,7 +287,11 @@ install() { # install TEST|'' PACKAGE...
     check_system
     apt_install "$@"
     ask_python
-    [[ $extra != test ]] || fetch_chrony
+    [[ -z $extra ]] || fetch_peer chrony chronyd
+    if [[ $extra == bench ]]; then
+        fetch_peer knot knotd
+        fetch_peer nsd nsd
+    fi
     make_venv
     build "$extra"
     link_command
@@ -295,7 +308,7 @@ give_back() {
     [[ $heir == 0:* ]] || as_root find "$root" -xdev -user root -exec chown -h "$heir" {} + 2>/dev/null || true
 }
 
-# Demo and tests make network namespaces.
+# Demo, tests and benchmarks make network namespaces.
 run_as_root() {
     local status=0 keep=()
     need_root "making network namespaces"
@@ -318,6 +331,10 @@ main() {
     test)
         install test "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
         run_as_root "$venv/bin/python" -m pytest -q tests "$@"
+        ;;
+    bench)
+        install bench "${run_packages[@]}" "${bench_packages[@]}"
+        run_as_root "$venv/bin/xdpkit" bench "$@"
         ;;
     install)
         (($# == 0)) || misused "install takes no argument"

@@ -154,6 +154,19 @@ def _verb_query(options: Namespace) -> int:
     return _print_json(asdict(found)) if options.json else _print_lines([str(found)])
 
 
+def _verb_blast(options: Namespace) -> int:
+    from xdpkit.bench import blast
+
+    blast.check_numbers(options)
+    return blast.main(options)
+
+
+def _verb_bench(options: Namespace) -> int:
+    from xdpkit.bench import bench
+
+    return bench.main(options)
+
+
 def _verb_demo(options: Namespace) -> int:
     from xdpkit import demo
 
@@ -166,5 +179,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "status": _verb_status,
     "reload": _verb_reload,
     "query": _verb_query,
+    "blast": _verb_blast,
+    "bench": _verb_bench,
     "demo": _verb_demo,
 }

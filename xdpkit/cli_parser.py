@@ -1,6 +1,7 @@
 """The command line's grammar and its help, which is also the manual.
 
-Only argparse is imported: ``xdpkit --help`` shall be there at once.
+Only argparse is imported: ``xdpkit --help`` shall be there at once. ``blast`` and ``bench`` are in
+``cli_measure.py``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 from dataclasses import dataclass
 from typing import NoReturn
 
-from xdpkit import __version__
+from xdpkit import __version__, cli_measure
 from xdpkit.errors import UsageError
 
 DEFAULT_CONFIG = "/etc/xdpkit/xdpkit.toml"
@@ -190,6 +191,10 @@ def parser() -> Parser:
     query.add_argument("type", metavar="TYPE", help="record type: A, AAAA, MX, ...")
     text = "address that the question comes from (default: %(default)s)"
     query.add_argument("--client", metavar="ADDR", default=DEFAULT_CLIENT, help=text)
+    blast = _json(_add(verbs, _Verb(*cli_measure.BLAST)))
+    cli_measure.add_blast(blast)
+    bench = _json(_add(verbs, _Verb(*cli_measure.BENCH)))
+    cli_measure.add_bench(bench)
     _json(_add(verbs, _DEMO))
     return root
 

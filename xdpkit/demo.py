@@ -16,7 +16,9 @@ import dns.message
 from rich.console import Console
 from rich.table import Table
 
-from xdpkit.bench.speed import Row, cpu_split, measure
+from xdpkit.bench import cpu
+from xdpkit.bench.rows import Row
+from xdpkit.bench.speed import measure
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.demo_zone import ADDRESS, CONFIGURATION, NAME, ZONE
 from xdpkit.ntp import client as ntp_client
@@ -58,7 +60,7 @@ def main(json: bool = False, debug: bool = False) -> int:
     console.print(
         "[bold]xdpkit demo[/]: two network namespaces, a veth pair of four queues, real packets"
     )
-    server_cpu = str(cpu_split()[1])
+    server_cpu = str(cpu.split()[1])
     with ServedLab(CONFIGURATION, {"zones/example.zone": ZONE}, QUEUES, server_cpu) as served:
         demo = Demo(served, console)
         for step in (attached, clients, kernel_traffic, speed, counters, detached):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,7 @@ STOP_SECONDS = 10.0
 class ServedLab:
     """The lab with one server in it; ``configuration`` is the text of its file, beside ``files``.
 
+    ``program`` is what Python runs as a module: its name and the arguments before the file's path.
     A context manager. Raises LabError when the server does not come up, with its last words.
     """
 
@@ -31,11 +33,13 @@ class ServedLab:
         files: dict[str, str] | None = None,
         queues: int = 4,
         cpus: str | None = None,
+        program: Sequence[str] = ("xdpkit", "run", "-c"),
     ) -> None:
         self.lab = Lab(queues)
         self._configuration = configuration
         self._files = files or {}
         self._cpus = cpus
+        self._program = program
         self._directory = tempfile.TemporaryDirectory(prefix="xdpkit-lab-")
         self._process: subprocess.Popen[str] | None = None
 
@@ -65,7 +69,7 @@ class ServedLab:
 
     def _start(self) -> None:
         pinned = ["taskset", "-c", self._cpus] if self._cpus else []
-        argv = [sys.executable, "-m", "xdpkit", "run", "-c", str(self.path / "xdpkit.toml")]
+        argv = [sys.executable, "-m", *self._program, str(self.path / "xdpkit.toml")]
         with (self.path / "log").open("w") as log:
             self._process = self.lab.server.popen(*pinned, *argv, stderr=log)
         deadline = time.monotonic() + READY_SECONDS

@@ -63,16 +63,26 @@ class Load:
         queries: Sequence[bytes] = (),
         echo_bytes: int = 48,
         ports: int = PORTS,
+        addresses: int = 1,
+        share: tuple[int, int] = (0, 1),
     ) -> Generator:
-        """A generator of one service's requests on a queue; ``header`` is ``request_header``'s."""
+        """A generator of one service's requests on a queue; ``header`` is ``request_header``'s.
+
+        Source addresses are ``addresses`` in number, from the header's own upwards. ``share`` is
+        (which, of how many): generators that take turns on a socket have ports of their own, so
+        that a late reply to one is not judged by the next.
+        """
         data, ip_at = header
+        which, of = share
         return Generator(
             self.sockets[queue],
             service,
             data,
             ip_at,
-            FIRST_PORT,
-            ports=ports,
+            FIRST_PORT + PORTS // of * which,
+            ports=min(ports, PORTS // of),
+            shared=of > 1,
+            addresses=addresses,
             queries=queries,
             echo_bytes=echo_bytes,
         )
@@ -99,7 +109,10 @@ class Load:
 
 
 def request_header(
-    macs: tuple[bytes, bytes], addresses: tuple[Address, Address], port: int, tags: Sequence[int] = ()
+    macs: tuple[bytes, bytes],
+    addresses: tuple[Address, Address],
+    port: int,
+    tags: Sequence[int] = (),
 ) -> tuple[bytes, int]:
     """Ethernet to UDP header of a request as (bytes, offset of the IP header); lengths are left 0.
 
@@ -111,7 +124,7 @@ def request_header(
         ethernet += struct.pack("!HH", VLAN, tag)
     ethernet += struct.pack("!H", ETHERTYPE[source.version])
     if source.version == 4:
-        # Version and header length, TOS, length, ID, DF, TTL, protocol, checksum (RFC 791 section 3.1).
+        # Version and header length, TOS, length, ID, DF, TTL, protocol, checksum (RFC 791, 3.1).
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0x4000, 64, UDP, 0)
     else:
         # Version, length, next header, hop limit (RFC 8200 section 3).

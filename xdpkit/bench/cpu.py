@@ -1,0 +1,85 @@
+"""Processors: which one runs what, and the time that a server's processes have used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+# Of /proc/PID/stat (proc(5)), counted behind the name's closing bracket: utime is field 14.
+UTIME = 14 - 3
+
+
+@dataclass(frozen=True)
+class CpuTime:
+    """CPU time used so far: nanoseconds in all, and ticks of user and system mode.
+
+    The scheduler counts the nanoseconds; the ticks are a sample that only tells how they divide.
+    """
+
+    ns: int
+    user: int
+    system: int
+
+    def per_answer(self, before: CpuTime, answers: int) -> dict[str, float]:
+        """Microseconds per answer since ``before``: all, user, system."""
+        us = (self.ns - before.ns) / 1e3 / max(answers, 1)
+        user, system = self.user - before.user, self.system - before.system
+        share = user / (user + system) if user + system else 0.0
+        return {
+            "cpu_us_per_answer": us,
+            "cpu_user_us": us * share,
+            "cpu_system_us": us * (1 - share),
+        }
+
+
+def available() -> list[int]:
+    """The CPUs that this thread may run on."""
+    return sorted(os.sched_getaffinity(0))
+
+
+def split() -> tuple[int, int]:
+    """One CPU for the generator and one for the server; the same one where there is no other."""
+    cpus = available()
+    return cpus[0], cpus[-1]
+
+
+@contextmanager
+def pinned(cpu: int) -> Iterator[None]:
+    """Keeps the calling thread on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cpu})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def thread_ns(pid: int, tid: int) -> int:
+    """CPU time of a thread in nanoseconds (linux scheduler/sched-stats.rst, schedstat)."""
+    return int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
+
+
+def used(pids: list[int]) -> CpuTime:
+    """CPU time of processes with all their threads; one that has ended counts no more."""
+    ns = user = system = 0
+    for pid in pids:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            user += int(fields[UTIME])
+            system += int(fields[UTIME + 1])
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                with suppress(OSError):
+                    ns += thread_ns(pid, int(task.name))
+    return CpuTime(ns, user, system)
+
+
+def model() -> str:
+    """The processor's name."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return "unknown"

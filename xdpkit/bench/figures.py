@@ -1,0 +1,44 @@
+"""Arithmetic of measurements: medians with their spread, rates, percentiles by name."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+
+# Names of the percentiles that are told, as JSON keys.
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99_9": 99.9, "max": 100.0}
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """``name``: the median; ``name_min`` and ``name_max``: the least and the most. {} of none."""
+    if not values:
+        return {}
+    return {
+        name: statistics.median(values),
+        f"{name}_min": min(values),
+        f"{name}_max": max(values),
+    }
+
+
+def spreads(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """``spread`` of every figure of several rounds; one may be missing from some of them."""
+    names = dict.fromkeys(name for figures in rounds for name in figures)
+    facts: dict[str, float] = {}
+    for name in names:
+        facts |= spread(name, [figures[name] for figures in rounds if name in figures])
+    return facts
+
+
+def latencies_us(latency_ns: Callable[[float], int]) -> dict[str, float]:
+    """The percentiles in microseconds, from a histogram's function."""
+    return {name: latency_ns(percentile) / 1e3 for name, percentile in PERCENTILES.items()}
+
+
+def ratio(value: float, base: float) -> float:
+    """``value`` over ``base``; 0 without a base."""
+    return value / base if base else 0.0
+
+
+def loss(sent: int, answered: int) -> float:
+    """The share of requests without an answer."""
+    return ratio(max(sent - answered, 0), sent)

@@ -1,0 +1,69 @@
+"""Whole request frames, made in Python for what is measured without a wire."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from xdpkit.bench import zones
+from xdpkit.bench.load import UDP, request_header
+from xdpkit.lab import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6
+from xdpkit.ntp.client import CLIENT, HEADER
+
+MACS = (bytes.fromhex("020000000002"), bytes.fromhex("020000000001"))
+PORTS = {"echo": 7, "ntp": 123, "dns": 53}
+FIRST_PORT = 61000
+# Different marks, ports and payloads: no frame is like the one before.
+DISTINCT = 4096
+
+
+def complement_sum(data: bytes) -> int:
+    """The ones'-complement sum of 16-bit words (RFC 1071), by casting out 0xffff."""
+    return int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF
+
+
+def frames(service: str, payloads: Iterable[bytes], version: int = 4) -> list[bytes]:
+    """An Ethernet frame for each payload, from the lab's client to its server, checksums right."""
+    addresses = {4: (CLIENT_IPV4, SERVER_IPV4), 6: (CLIENT_IPV6, SERVER_IPV6)}[version]
+    source, destination = map(ip_address, addresses)
+    header, ip_at = request_header(MACS, (source, destination), PORTS[service])
+    base = complement_sum(source.packed + destination.packed) + UDP + PORTS[service]
+    made = []
+    for number, payload in enumerate(payloads):
+        port, length = FIRST_PORT + number % 1000, 8 + len(payload)
+        # The length counts twice: in the pseudo header and in the UDP header (RFC 768).
+        total = (base + port + 2 * length + complement_sum(payload)) % 0xFFFF
+        udp = struct.pack("!4H", port, PORTS[service], length, 0xFFFF - total)
+        ip = _with_length(header[ip_at:-8], version, length)
+        made.append(header[:ip_at] + ip + udp + payload)
+    return made
+
+
+def _with_length(ip: bytes, version: int, length: int) -> bytes:
+    if version == 6:
+        return ip[:4] + struct.pack("!H", length) + ip[6:]
+    ip = ip[:2] + struct.pack("!H", len(ip) + length) + ip[4:]
+    return ip[:10] + struct.pack("!H", 0xFFFF - complement_sum(ip)) + ip[12:]
+
+
+def ntp_payloads(count: int = DISTINCT) -> list[bytes]:
+    """Version 4 client requests with different transmit timestamps."""
+    flags = 4 << 3 | CLIENT
+    return [
+        HEADER.pack(flags, 0, 0, 0, 0, 0, bytes(4), 0, 0, 0, (number + 1) << 20)
+        for number in range(count)
+    ]
+
+
+def echo_payloads(count: int = DISTINCT, size: int = 48) -> list[bytes]:
+    """As many bytes as an NTP request has."""
+    return [number.to_bytes(8, "big") + b"\x55" * (size - 8) for number in range(count)]
+
+
+def dns_payloads(names: int) -> list[bytes]:
+    """Queries for names of the benchmark's zone, in random order, with different ids."""
+    return [
+        struct.pack("!H", number & 0xFFFF) + query[2:]
+        for number, query in enumerate(zones.uniform(names))
+    ]

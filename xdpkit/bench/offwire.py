@@ -1,0 +1,159 @@
+"""``bench --offwire``: the user-space work of an answer, in nanoseconds and in instructions.
+
+Parse, verify, answer and turn around, on rings in plain memory: what is left of an answer's cost
+when a NIC in zero-copy mode takes the kernel's part away.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from xdpkit.bench import cpu, frames, zones
+from xdpkit.bench.table import plain
+from xdpkit.cext._offwire import OffWire
+from xdpkit.cext._snapshot import Snapshot, ZoneMap
+from xdpkit.cext._stats import VERDICTS
+from xdpkit.dns.compile import compile_zones, read_zones
+from xdpkit.errors import XdpkitError
+from xdpkit.ntp.local import local_state
+
+BATCHES = (1, 4, 16, 64)
+ROUNDS = 7
+# Nanoseconds are taken over so many answers, a multiple of every batch and of the frames.
+ANSWERS = 1 << 18
+# Instructions repeat exactly; valgrind is fifty times slower.
+COUNTED = 1 << 14
+# cext/_loop.pyx: what runs between the receipt of a batch and its kick.
+FUNCTIONS = ("answer_batch", "stamp_batch")
+SYMBOL = "__pyx_f_6xdpkit_4cext_5_loop_{}"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of request: its frames, and the arena that they are answered from."""
+
+    name: str
+    frames: list[bytes]
+    arena: Path
+
+
+def measure(options: Namespace, say: Say) -> dict[str, Any]:
+    """Every case, by batch; instructions where valgrind is installed."""
+    rounds = options.rounds or ROUNDS
+    valgrind = shutil.which("valgrind")
+    with tempfile.TemporaryDirectory(prefix="xdpkit-offwire-") as scratch:
+        found = []
+        for case in cases(Path(scratch), say):
+            say(f"{case.name}: time")
+            facts: dict[str, Any] = {"name": case.name, "ns_per_answer": times(case, rounds)}
+            if valgrind:
+                say(f"{case.name}: instructions (valgrind)")
+                facts["instructions_per_answer"] = instructions(valgrind, case, Path(scratch))
+            found.append(facts)
+    why = None if valgrind else "valgrind is not installed (apt-get install valgrind)"
+    return {"rounds": rounds, "cases": found, "instructions_not_measured": why}
+
+
+def cases(scratch: Path, say: Say) -> Sequence[Case]:
+    """Echo, NTP over both families, DNS with few and with many names."""
+    small = scratch / "small.arena"
+    zone = scratch / f"{zones.ORIGIN}.zone"
+    zone.write_text(zones.zone_text(zones.SMALL))
+    with small.open("w+b") as file:
+        compile_zones(read_zones([zone]), file.fileno())
+    large = zones.large_arena(say)
+    say("making frames")
+    ntp = frames.ntp_payloads()
+    return (
+        Case("echo", frames.frames("echo", frames.echo_payloads()), small),
+        Case("ntp-ipv4", frames.frames("ntp", ntp), small),
+        Case("ntp-ipv6", frames.frames("ntp", ntp, 6), small),
+        Case("dns-10", frames.frames("dns", frames.dns_payloads(zones.SMALL)), small),
+        Case("dns-1m", frames.frames("dns", frames.dns_payloads(zones.LARGE)), large),
+    )
+
+
+def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
+    """Nanoseconds per answer by batch: the best and the median of the rounds.
+
+    Raises XdpkitError when a frame was not answered: its time would be another thing's.
+    """
+    with zones.open_arena(case.arena) as arena:
+        mapped = ZoneMap(arena.fd, arena.size)
+    snapshot = Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10))
+    facts = {}
+    with cpu.pinned(cpu.split()[1]):
+        offwire = OffWire(snapshot, case.frames)
+        offwire.run(ANSWERS)
+        for batch in BATCHES:
+            taken = [offwire.run(ANSWERS, batch) for _ in range(rounds)]
+            facts[str(batch)] = {"best": min(taken), "median": statistics.median(taken)}
+    counts = offwire.counters()["verdicts"]
+    unanswered = {
+        verdict.name: count
+        for verdict, count in zip(VERDICTS, counts, strict=False)
+        if count and verdict.kind != "answer"
+    }
+    if unanswered:
+        raise XdpkitError(f"{case.name}: not all frames were answered: {unanswered}")
+    return facts
+
+
+def instructions(valgrind: str, case: Case, scratch: Path) -> float:
+    """Instructions per answer, in batches of 64, of the functions between receipt and kick.
+
+    Raises XdpkitError with valgrind's last words.
+    """
+    sample = scratch / "frames"
+    sample.write_bytes(marshal.dumps(case.frames[:COUNTED]))
+    toggles = [f"--toggle-collect={SYMBOL.format(function)}" for function in FUNCTIONS]
+    module = "xdpkit.bench.counted"
+    child = [sys.executable, "-m", module, str(sample), str(case.arena), str(COUNTED)]
+    done = subprocess.run(
+        [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *toggles, *child],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONMALLOC": "malloc"},
+    )
+    collected = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
+    if done.returncode or not collected or not int(collected[1]):
+        words = done.stderr.strip().splitlines()
+        raise XdpkitError(f"valgrind counted nothing: {words[-1] if words else 'no output'}")
+    return int(collected[1]) / COUNTED
+
+
+def show(facts: dict[str, Any], console: Console) -> None:
+    """The facts for a person."""
+    console.print(
+        f"User-space ns per answer by batch, best (median) of {facts['rounds']}; {facts['cpu']}\n"
+    )
+    rows = []
+    for case in facts["cases"]:
+        by_batch = [
+            f"{case['ns_per_answer'][str(batch)]['best']:.1f} "
+            f"({case['ns_per_answer'][str(batch)]['median']:.1f})"
+            for batch in BATCHES
+        ]
+        counted = case.get("instructions_per_answer")
+        rows.append([case["name"], *by_batch, f"{counted:.0f}" if counted else ""])
+    headings = ["", *(f"batch {batch}" for batch in BATCHES), "instructions"]
+    console.print(plain(headings, rows))
+    if facts["instructions_not_measured"]:
+        console.print(f"instructions not measured: {facts['instructions_not_measured']}")

@@ -1,0 +1,112 @@
+"""What is measured: the rows of the table, and which server of ours answers which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from xdpkit.bench import zones
+from xdpkit.config import InterfaceConfig
+
+ECHO_PORT = 7
+# Payload of an NTP reply without extension fields (RFC 5905 figure 8).
+NTP_BYTES = 48
+# Slows the loop enough that one generator can offer it twice what it can answer.
+SPIN_NS = 5000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A service's requests, and the name of the echo row that it is compared with, if any."""
+
+    name: str
+    service: str
+    port: int
+    queries: Sequence[bytes] = ()
+    echo_bytes: int = NTP_BYTES
+    beside: str | None = None
+
+
+@dataclass(frozen=True)
+class Own:
+    """One ``xdpkit`` server: its configuration, the files beside it, the rows it answers."""
+
+    configuration: str
+    rows: tuple[Row, ...]
+    files: dict[str, str] = field(default_factory=dict)
+    arena: Path | None = None
+
+
+OWN_NAMES = (
+    "echo",
+    "echo-dns",
+    "echo-spin",
+    "xdpkit-ntp",
+    "xdpkit-dns-10",
+    "xdpkit-dns-1m",
+    "xdpkit-dns-1m-zipf",
+)
+LARGE_NAMES = ("xdpkit-dns-1m", "xdpkit-dns-1m-zipf")
+
+
+def configuration(services: str, queues: Sequence[int] = (0,), poll: str | None = None) -> str:
+    """The text of a configuration for the lab's server; ``services`` are its other tables."""
+    lines = ["[interface]", 'name = "server0"', f"queues = {list(queues)}"]
+    if poll and has_poll():
+        lines.append(f'poll = "{poll}"')
+    return "\n".join(lines) + f"\n{services}"
+
+
+def has_poll() -> bool:
+    """Whether this version of xdpkit lets one choose how a worker waits."""
+    return any(known.name == "poll" for known in fields(InterfaceConfig))
+
+
+def beside(service: str) -> str:
+    """The echo row whose replies have the size of a service's."""
+    return "echo-dns" if service == "dns" else "echo"
+
+
+def row_of(name: str, service: str, port: int) -> Row:
+    """The row of a server's NTP, or of its DNS with the zone of few names."""
+    queries = zones.uniform(zones.SMALL) if service == "dns" else ()
+    return Row(name, service, port, queries, beside=beside(service))
+
+
+def small() -> Own:
+    """Echo, NTP, and DNS with few names."""
+    return Own(
+        configuration('[ntp]\n[dns]\nzones = "zones"\n[echo]\n'),
+        (
+            Row("echo", "echo", ECHO_PORT),
+            row_of("xdpkit-ntp", "ntp", 123),
+            Row("echo-dns", "echo", ECHO_PORT, echo_bytes=zones.reply_bytes()),
+            row_of("xdpkit-dns-10", "dns", 53),
+        ),
+        {f"zones/{zones.ORIGIN}.zone": zones.zone_text(zones.SMALL)},
+    )
+
+
+def slowed(spin_ns: int = SPIN_NS, poll: str | None = None, queues: Sequence[int] = (0,)) -> Own:
+    """The echo, made to work for so long on each packet."""
+    return Own(
+        configuration(f"[echo]\nspin_ns = {spin_ns}\n", queues, poll),
+        (Row("echo-spin", "echo", ECHO_PORT, beside="echo"),),
+    )
+
+
+def large(arena: Path, names: int = zones.LARGE) -> Own:
+    """DNS with many names, compiled before."""
+    return Own(
+        configuration('[dns]\nzones = "zones"\n'),
+        tuple(
+            Row(name, "dns", 53, queries, beside="echo-dns")
+            for name, queries in zip(
+                LARGE_NAMES, (zones.uniform(names), zones.popular(names)), strict=True
+            )
+        ),
+        # The directory that the configuration names; what is served comes from the arena.
+        {"zones/README": ""},
+        arena,
+    )

@@ -1,0 +1,119 @@
+"""The zones that the benchmarks serve, and the queries for their names.
+
+All names have one length, so that one echo's size is that of every reply. The large zone takes a
+minute to compile: its arena is kept in a cache, under a name that changes with the compiler.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+
+import anyio
+
+import xdpkit.dns
+from xdpkit.bench.queries import drawn, query, zipf
+from xdpkit.dns.compile import SEALS
+from xdpkit.dns.store import Arena, Progress, compile_zones
+
+ORIGIN = "bench.example"
+SMALL, LARGE = 10, 1_000_000
+A = 1
+# Behind the question of every reply: one A record whose name is a pointer (RFC 1035 section 4.1.4).
+ANSWER_BYTES = 16
+
+_ORIGIN_WIRE = b"\5bench\7example\0"
+_HEAD = """\
+$ORIGIN bench.example.
+$TTL 3600
+@ SOA ns hostmaster 1 7200 3600 1209600 300
+@ NS ns
+ns A 192.0.2.1
+"""
+
+
+def zone_text(names: int) -> str:
+    """A master file of ``names`` names with an address each, besides the apex and its server."""
+    return _HEAD + "".join(
+        f"host-{number:07d} A 10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}\n"
+        for number in range(names)
+    )
+
+
+def queries(names: int) -> list[bytes]:
+    """One query for each name, in order."""
+    return [query(b"\x0chost-%07d" % number + _ORIGIN_WIRE, A) for number in range(names)]
+
+
+def uniform(names: int) -> list[bytes]:
+    """Queries in random order, every name as likely as the others."""
+    return drawn(queries(names))
+
+
+def popular(names: int) -> list[bytes]:
+    """As many queries, by Zipf's law: a name's share goes with one over its rank."""
+    return zipf(queries(names), names)
+
+
+def reply_bytes() -> int:
+    """The payload of every reply: the query's, an option record included, and the answer."""
+    return len(queries(1)[0]) + ANSWER_BYTES
+
+
+def cache_directory() -> Path:
+    """.cache of the checkout that this is, or the user's cache (XDG base directories)."""
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").exists():
+        return checkout / ".cache" / "bench"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xdpkit"
+
+
+def compiler_key() -> str:
+    """Changes with the source of the zone compiler."""
+    digest = blake2b(digest_size=8)
+    for path in sorted(Path(xdpkit.dns.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
+    """The compiled zone of ``names`` names, from the cache or made now. Raises OSError."""
+    directory = cache_directory()
+    path = directory / f"{names}-{compiler_key()}.arena"
+    if path.exists():
+        return path
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob(f"{names}-*.arena"):
+        old.unlink()
+
+    def tell(done: Progress) -> None:
+        what = "compiled" if done.done else "read"
+        progress(f"compiling a zone of {names:,} names, once: {done.records:,} {what}")
+
+    progress(f"compiling a zone of {names:,} names, once")
+    with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
+        (Path(scratch) / f"{ORIGIN}.zone").write_text(zone_text(names))
+        with anyio.run(compile_zones, Path(scratch), tell) as arena:
+            part = path.with_suffix(".part")
+            with part.open("wb") as file, open(arena.fd, "rb", closefd=False) as data:
+                shutil.copyfileobj(data, file, 1 << 20)
+            part.rename(path)
+    return path
+
+
+def open_arena(path: Path) -> Arena:
+    """The cached arena in a sealed memfd, as the zone compiler leaves one. Raises OSError."""
+    fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with path.open("rb") as data, open(fd, "wb", closefd=False) as file:
+            shutil.copyfileobj(data, file, 1 << 20)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
+    except BaseException:
+        os.close(fd)
+        raise
+    return Arena(fd)
