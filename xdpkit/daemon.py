@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -52,6 +53,9 @@ NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_
 def run(config: Config) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError."""
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    # A socket for every address and service: 1024, the usual soft limit, is soon used up.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return anyio.run(Server(config).run)
 
 
