@@ -18,31 +18,52 @@ static inline uint64_t checksum_word(uint64_t sum, uint64_t word)
 	return sum + (uint32_t)word + (word >> 32);
 }
 
+/* Adds eight bytes to a 64-bit sum whose carries are counted: an add and an add-with-carry. */
+static inline void checksum_carry(uint64_t *sum, uint64_t *carries, const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof word);
+	*carries += __builtin_add_overflow(*sum, word, sum);
+}
+
 /* Adds `length` bytes; a range of odd length must be the last one added. */
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t length)
 {
-	uint64_t word = 0;
-	uint32_t at = 0;
+	/* A carry out of 64 bits is worth one: 2^64 is 1 modulo 2^16 - 1. */
+	uint64_t wide = 0, carries = 0;
 
-	for (; at + sizeof word <= length; at += sizeof word) {
-		memcpy(&word, bytes + at, sizeof word);
-		sum = checksum_word(sum, word);
+	for (; length >= 32; length -= 32, bytes += 32) {
+		checksum_carry(&wide, &carries, bytes);
+		checksum_carry(&wide, &carries, bytes + 8);
+		checksum_carry(&wide, &carries, bytes + 16);
+		checksum_carry(&wide, &carries, bytes + 24);
 	}
+	if (length & 16) {
+		checksum_carry(&wide, &carries, bytes);
+		checksum_carry(&wide, &carries, bytes + 8);
+		bytes += 16;
+	}
+	if (length & 8) {
+		checksum_carry(&wide, &carries, bytes);
+		bytes += 8;
+	}
+	sum = checksum_word(sum, wide) + carries;
 	if (length & 4) {
 		uint32_t part;
-		memcpy(&part, bytes + at, sizeof part);
+		memcpy(&part, bytes, sizeof part);
 		sum += part;
-		at += sizeof part;
+		bytes += sizeof part;
 	}
 	if (length & 2) {
 		uint16_t part;
-		memcpy(&part, bytes + at, sizeof part);
+		memcpy(&part, bytes, sizeof part);
 		sum += part;
-		at += sizeof part;
+		bytes += sizeof part;
 	}
 	/* RFC 1071 section 4.1: an odd last byte is the first (little-endian: low) half of a word.
 	 */
-	return length & 1 ? sum + bytes[at] : sum;
+	return length & 1 ? sum + *bytes : sum;
 }
 
 /* The 16-bit sum, not complemented: adding a rotated copy folds with the carry brought around. */
