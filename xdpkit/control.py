@@ -11,11 +11,11 @@ import errno
 import json
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import anyio
 
+from xdpkit.closing import Closing
 from xdpkit.control_client import (
     REQUEST_LIMIT,
     Peer,
@@ -44,7 +44,7 @@ _WRITE_SECONDS = 5.0
 _RETRY_SECONDS = 0.1
 
 
-class ControlServer:
+class ControlServer(Closing):
     """The server's end; ``handlers`` gives the coroutine function that answers each verb.
 
     ``bind`` takes the name, ``serve`` answers until cancelled, ``close`` gives the name back: the
@@ -60,14 +60,6 @@ class ControlServer:
     def __enter__(self) -> Self:
         self.bind()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def bind(self) -> None:
         """Take the name and listen.

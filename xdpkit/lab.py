@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from pyroute2 import IPRoute, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
+from xdpkit.closing import Closing
 from xdpkit.errors import LabError
 from xdpkit.nic import ethtool
 from xdpkit.nic.interface import Interface, from_link
@@ -107,7 +107,7 @@ class Side:
             raise LabError(f"XPS on {self.ifname}: {done.stderr.strip()}")
 
 
-class Lab:
+class Lab(Closing):
     """Two joined namespaces, as a context manager. Raises LabError when they cannot be made."""
 
     def __init__(self, queues: int = 4) -> None:
@@ -175,14 +175,6 @@ class Lab:
         assert reaper.stdin is not None
         reaper.stdin.close()
         reaper.wait()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @contextmanager

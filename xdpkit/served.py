@@ -8,9 +8,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
+from xdpkit.closing import Closing
 from xdpkit.control_client import request
 from xdpkit.errors import ControlError, LabError
 from xdpkit.lab import Lab
@@ -20,7 +20,7 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
 
-class ServedLab:
+class ServedLab(Closing):
     """The lab with one server in it; ``configuration`` is the text of its file, beside ``files``.
 
     ``program`` is what Python runs as a module: its name and the arguments before the file's path.
@@ -109,11 +109,3 @@ class ServedLab:
         self.stop()
         self.lab.close()
         self._directory.cleanup()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -9,13 +9,13 @@ import os
 import struct
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
-from types import TracebackType
 from typing import Self
 
 from xdpkit.bpf import link, loader
 from xdpkit.cext import _bpf
 from xdpkit.cext._blast import Generator
 from xdpkit.cext._xsk import XskSocket
+from xdpkit.closing import Closing
 from xdpkit.nic.interface import Interface
 
 # IANA's dynamic ports (RFC 6335): Linux' own ephemeral ports, 32768 to 60999, mostly lie below.
@@ -27,7 +27,7 @@ UDP = 17
 Address = IPv4Address | IPv6Address
 
 
-class Load:
+class Load(Closing):
     """The catch program on ``interface`` and an AF_XDP socket on each of ``queues``.
 
     A context manager; closing detaches. Raises BpfError, AttachError or XskError.
@@ -98,14 +98,6 @@ class Load:
         if self._program:
             self._program.close()
             self._program = None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def request_header(

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 import anyio
 import anyio.abc
 
+from xdpkit.closing import Closing
 from xdpkit.dns.compile import SEALS
 from xdpkit.dns.view import View
 from xdpkit.dns.zone import text
@@ -44,7 +45,7 @@ class ZoneInfo:
     """Owner names in the master file."""
 
 
-class Arena:
+class Arena(Closing):
     """The compiled zones, a sealed memfd. Close it when no snapshot is made from it any more.
 
     Map it with MAP_PRIVATE: kernels before 6.7 refuse MAP_SHARED of a write-sealed memfd.
@@ -69,17 +70,6 @@ class Arena:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
-
-    def __enter__(self) -> Arena:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 async def compile_zones(
