@@ -15,7 +15,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,7 +37,8 @@ IFA_F_NODAD = 0x02
 # Kills what still runs in the namespaces (the lab's owner started all of it) and deletes them.
 REAPER = """
 trap '' INT TERM HUP
-read -r _
+# Without a word the owner has died: a program that it just started may not have come inside yet.
+read -r _ || sleep 0.2
 for name in "$@"; do
     for pid in $(ip netns pids "$name" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
     ip netns delete "$name" 2>/dev/null
@@ -55,6 +56,7 @@ class Side:
     ifname: str
     ipv4: str
     ipv6: str
+    children: list[subprocess.Popen[str]] = field(default_factory=list, compare=False, repr=False)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -82,7 +84,9 @@ class Side:
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
         """Starts a program in the namespace; the lab's end kills it if its owner did not."""
         options.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.Popen(self.command(*argv), text=True, **options)
+        child = subprocess.Popen(self.command(*argv), text=True, **options)
+        self.children.append(child)
+        return child
 
     def run(self, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Runs a program in the namespace to its end; returns its output, whatever its status."""
@@ -172,9 +176,10 @@ class Lab(Closing):
         reaper, self._reaper = self._reaper, None
         if reaper is None:
             return
-        assert reaper.stdin is not None
-        reaper.stdin.close()
-        reaper.wait()
+        for child in (*self.server.children, *self.client.children):
+            child.kill()
+            child.wait()
+        reaper.communicate(b"done\n")
 
 
 @contextmanager
