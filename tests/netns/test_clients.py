@@ -54,8 +54,8 @@ def test_dns(lab: Lab, server: Server, door: str, tool: str, family: int, edns: 
     assert short("some.wild.example", "TXT") == ['"any', 'name"']
     assert short("in.the.example", "A") == []
     mixed = ask(lab, tool, address, edns, "wWw.ExAmPlE", "A")
-    # kdig prints names in lower case.
-    assert ("wWw.ExAmPlE." if tool == "dig" else "www.example.") in mixed
+    # Debian 12's kdig shows names in lower case, whatever came; Debian 13's does not.
+    assert "wWw.ExAmPlE." in mixed if tool == "dig" else "www.example." in mixed.lower()
     assert "192.0.2.80" in mixed
     for question, rcode in (
         (("www.example", "MX"), "NOERROR"),
