@@ -1,5 +1,6 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from xdpkit.cext._memory cimport departure, memory
 from xdpkit.cext._snapshot cimport snapshot
 from xdpkit.cext._stats cimport verdict
 
@@ -13,17 +14,17 @@ cdef extern from "answer.h" nogil:
         uint8_t ip_version
         uint8_t service
         uint64_t rx_ns
-    cdef struct dns_query:
+    cdef union query:
         pass
-    verdict answer_c "answer" (const snapshot *snap, request *rq)
-    verdict answer_begin(const snapshot *snap, request *rq, dns_query *query)
-    void answer_prefetch(const snapshot *snap, dns_query *query)
-    verdict answer_end(const snapshot *snap, request *rq, const dns_query *query)
+    verdict answer_c "answer" (const snapshot *snap, memory *m, request *rq, departure *d)
+    verdict answer_begin(const snapshot *snap, memory *m, request *rq, query *q, departure *d)
+    void answer_prefetch(const snapshot *snap, const memory *m, const request *rq, query *q)
+    verdict answer_end(const snapshot *snap, memory *m, request *rq, const query *q, departure *d)
     bint answer_forged(const snapshot *snap, const request *rq)
 
 cdef extern from "ntp.h" nogil:
     uint64_t ntp_time(uint64_t ns)
-    uint64_t ntp_stamp(uint8_t *payload, uint64_t transmit)
+    uint64_t ntp_finish(memory *m, const departure *d, uint64_t transmit)
 
 cdef extern from "frame.h" nogil:
     cdef struct frame:

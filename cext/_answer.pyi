@@ -1,5 +1,6 @@
 from ipaddress import IPv4Address, IPv6Address
 
+from xdpkit.cext._memory import Memory
 from xdpkit.cext._snapshot import Snapshot
 
 def answer(
@@ -9,7 +10,14 @@ def answer(
     source: tuple[str | IPv4Address | IPv6Address, int] = ("192.0.2.1", 40000),
     rx_ns: int = 0,
     tx_ns: int = 0,
+    mono_ns: int = 0,
+    memory: Memory | None = None,
 ) -> tuple[str, bytes | None]: ...
 def answer_frame(
-    snapshot: Snapshot, data: bytes, rx_ns: int = 0, tx_ns: int = 0
+    snapshot: Snapshot,
+    data: bytes,
+    rx_ns: int = 0,
+    tx_ns: int = 0,
+    mono_ns: int = 0,
+    memory: Memory | None = None,
 ) -> tuple[str, bytes | None]: ...

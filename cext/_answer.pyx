@@ -6,10 +6,12 @@ For unit tests, fuzzing, replay and ``xdpkit query``. It calls the very function
 loop and the kernel door call.
 """
 
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
 import ipaddress
 
+from xdpkit.cext._memory cimport Memory, batch_clock, departure, memory_batch
 from xdpkit.cext._snapshot cimport Snapshot
 from xdpkit.cext._stats cimport SERVICE_ntp, VERDICT_redirected, XDPKIT_MAX_FRAME, verdict_answers
 from xdpkit.cext._stats import SERVICES, VERDICTS
@@ -20,16 +22,20 @@ cdef enum:
 
 
 def answer(Snapshot snapshot not None, str service not None, bytes payload not None,
-           source=("192.0.2.1", 40000), uint64_t rx_ns=0, uint64_t tx_ns=0):
+           source=("192.0.2.1", 40000), uint64_t rx_ns=0, uint64_t tx_ns=0, uint64_t mono_ns=0,
+           Memory memory=None):
     """Answers one UDP payload of at most 4096 bytes; returns ``(verdict name, reply or None)``.
 
-    ``source`` is (address, port); times are nanoseconds of UTC since 1970.
+    ``source`` is (address, port); times are nanoseconds of UTC since 1970, ``mono_ns`` is
+    CLOCK_MONOTONIC at the arrival. ``memory`` is what requests before left (none: nothing).
     Raises ValueError for a payload that is too long and a service that is off.
     """
     cdef uint8_t buffer[ROOM]
     cdef request rq
+    cdef departure leaving
     cdef bytes source_bytes = ipaddress.ip_address(source[0]).packed
     cdef verdict v
+    memory = memory or Memory()
     if len(payload) > ROOM:
         raise ValueError(f"a payload of {len(payload)} bytes, {ROOM} fit")
     memcpy(buffer, <const char *>payload, len(payload))
@@ -40,34 +46,49 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     rq.rx_ns = rx_ns
     if not snapshot.c.port[rq.service]:
         raise ValueError(f"{service} is off in this snapshot")
-    v = answer_c(snapshot.c, &rq)
+    begin_batch(memory, snapshot, rx_ns, mono_ns)
+    v = answer_c(snapshot.c, memory.c, &rq, &leaving)
     name = VERDICTS[v].name
     if not verdict_answers(v):
         return name, None
     if rq.service == SERVICE_ntp:
-        ntp_stamp(buffer, ntp_time(tx_ns))
+        leaving.payload = buffer
+        ntp_finish(memory.c, &leaving, ntp_time(tx_ns))
     return name, buffer[:rq.length]
 
 
 def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns=0,
-                 uint64_t tx_ns=0):
+                 uint64_t tx_ns=0, uint64_t mono_ns=0, Memory memory=None):
     """Answers an Ethernet frame of at most 1792 bytes as the loop does; returns like ``answer``."""
     cdef uint8_t buffer[XDPKIT_MAX_FRAME]
     cdef request rq
+    cdef departure leaving
     cdef frame f
     cdef verdict v
     cdef uint32_t length
+    memory = memory or Memory()
     if len(data) > XDPKIT_MAX_FRAME:
         raise ValueError(f"a frame of {len(data)} bytes does not fit a chunk")
     memcpy(buffer, <const char *>data, len(data))
+    begin_batch(memory, snapshot, rx_ns, mono_ns)
     v = frame_parse(snapshot.c, buffer, len(data), XDPKIT_MAX_FRAME, &f, &rq)
     if v == VERDICT_redirected:
         rq.rx_ns = rx_ns
-        v = answer_c(snapshot.c, &rq)
+        v = answer_c(snapshot.c, memory.c, &rq, &leaving)
     name = VERDICTS[v].name
     if not verdict_answers(v):
         return name, None
     length = frame_turn(&f, &rq)
     if rq.service == SERVICE_ntp:
-        frame_checksum_added(f.udp, ntp_stamp(rq.payload, ntp_time(tx_ns)))
+        leaving.payload = rq.payload
+        frame_checksum_added(f.udp, ntp_finish(memory.c, &leaving, ntp_time(tx_ns)))
     return name, buffer[:length]
+
+
+cdef object begin_batch(Memory memory, Snapshot snapshot, uint64_t rx_ns, uint64_t mono_ns):
+    """A batch of one request, at the time of its arrival; a step of UTC is the caller's to make."""
+    cdef batch_clock clock
+    memset(&clock, 0, sizeof(clock))
+    clock.utc_ns, clock.mono_ns = rx_ns, mono_ns
+    clock.utc_to_mono_ns = <int64_t>(mono_ns - rx_ns)
+    memory_batch(memory.c, snapshot.c, &clock)

@@ -12,12 +12,12 @@ from libc.string cimport memcpy, memset
 import array
 import secrets
 
-from xdpkit.cext._loop cimport clock_ns
+from xdpkit.cext._memory cimport clock_ns
 from xdpkit.cext._stats cimport SERVICE_dns, SERVICE_echo, XDPKIT_HEADROOM
 from xdpkit.cext._stats import SERVICES
 from xdpkit.cext._xsk cimport (
     ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk,
-    xsk_chunk, xsk_kick, xsk_reap, xsk_refill,
+    xsk_chunk, xsk_completed, xsk_kick, xsk_reap, xsk_refill,
 )
 
 cdef extern from *:
@@ -65,7 +65,7 @@ cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
     # Before the first kick: a reply that finds the fill ring empty is dropped.
     xsk_refill(x, SEND_FRAMES)
     while True:
-        xsk_reap(x)
+        xsk_reap(x, xsk_completed(x))
         received = receive_batch(b, x, now)
         sent = send_batch(b, x, allowed(b, l, now, started_ns, paced), now)
         if ring_untaken(&x.tx):

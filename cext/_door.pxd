@@ -1,6 +1,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 
 from xdpkit.cext._answer cimport request
+from xdpkit.cext._memory cimport Memory, batch_clock, departure, memory
 from xdpkit.cext._snapshot cimport Publisher, qsbr, qsbr_reader, snapshot
 from xdpkit.cext._stats cimport stats, verdict
 from xdpkit.cext._thread cimport Thread, thread
@@ -19,11 +20,15 @@ cdef extern from "door.h" nogil:
         stats stats
         qsbr *qsbr
         qsbr_reader *reader
+        memory *memory
+        batch_clock clock
         thread thread
         int epoll_fd
         mmsghdr message[0]
         iovec vector[0]
         request request[0]
+        departure departure[0]
+        departure *leaving[0]
         uint8_t outcome[0]
     enum:
         DOOR_BATCH
@@ -36,4 +41,5 @@ cdef extern from "door.h" nogil:
 cdef class KernelDoor(Thread):
     cdef door *c
     cdef readonly Publisher publisher
+    cdef readonly Memory memory
     cdef dict sockets

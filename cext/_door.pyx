@@ -12,8 +12,9 @@ from libc.string cimport memset
 
 import os
 
-from xdpkit.cext._answer cimport answer_c, ntp_stamp, ntp_time
-from xdpkit.cext._loop cimport WORKER_WAIT_MS, clock_ns
+from xdpkit.cext._answer cimport answer_c
+from xdpkit.cext._loop cimport WORKER_WAIT_MS
+from xdpkit.cext._memory cimport clock_read, departure, memory_batch, transmit_batch
 from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
     SERVICE_ntp, VERDICT_not_sent, VERDICT_redirected, stats_dict, verdict_answers,
@@ -60,7 +61,6 @@ cdef extern from *:
         EPOLL_CLOEXEC
         EPOLL_CTL_ADD
         EPOLL_CTL_DEL
-        CLOCK_REALTIME
 
 
 cdef void serve(door *d) noexcept nogil:
@@ -93,18 +93,21 @@ cdef void serve(door *d) noexcept nogil:
 
 cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n) noexcept nogil:
     """Answers ``n`` datagrams of one socket, then sends the replies, moved up to be adjacent."""
+    cdef departure *leaving
     cdef request *rq
     cdef verdict v
-    cdef uint64_t now = clock_ns(CLOCK_REALTIME)
     cdef int i, replies = 0
 
+    clock_read(&d.clock)
+    memory_batch(d.memory, snap, &d.clock)
     for i in range(n):
         rq = &d.request[i]
+        leaving = d.leaving[replies] = &d.departure[i]
         v = door_request(d, i, tag)
         if v == VERDICT_redirected:
             if rq.service == SERVICE_ntp:
-                arrival(d, rq, now)
-            v = answer_c(snap, rq)
+                arrival(d, rq, d.clock.utc_ns)
+            v = answer_c(snap, d.memory, rq, leaving)
         if not verdict_answers(v):
             d.stats.verdict[v] += 1
         else:
@@ -114,14 +117,13 @@ cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n
             d.message[i].msg_hdr.msg_control = NULL
             d.message[i].msg_hdr.msg_controllen = 0
             d.message[replies].msg_hdr = d.message[i].msg_hdr
-            d.request[replies] = rq[0]
+            leaving.payload, leaving.udp, leaving.note = rq.payload, NULL, NULL
             replies += 1
     if replies == 0:
         return
+    # One socket, one service.
     if d.request[0].service == SERVICE_ntp:
-        now = ntp_time(clock_ns(CLOCK_REALTIME))
-        for i in range(replies):
-            ntp_stamp(d.request[i].payload, now)
+        transmit_batch(d.memory, d.leaving, replies)
     send_batch(d, door_tag_fd(tag), replies)
 
 
@@ -164,16 +166,18 @@ cdef class KernelDoor(Thread):
 
     ``add`` takes bound, non-blocking UDP sockets (``xdpkit.slow_path`` makes them) and keeps them
     open; ``remove`` hands one back, to be closed by the caller once every reader has passed.
+    ``memory`` is this thread's alone.
     """
 
-    def __cinit__(self, Publisher publisher not None):
-        self.publisher = publisher
+    def __cinit__(self, Publisher publisher not None, Memory memory not None):
+        self.publisher, self.memory = publisher, memory
         self.sockets = {}
         self.c = <door *>aligned_alloc(64, (sizeof(door) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
         memset(self.c, 0, sizeof(door))
         self.c.qsbr = publisher.c
+        self.c.memory = memory.c
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0:
             raise OSError("no descriptor left for epoll")

@@ -1,38 +1,36 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from xdpkit.cext._answer cimport dns_query, frame, request
+from xdpkit.cext._answer cimport frame, query, request
+from xdpkit.cext._memory cimport Memory, batch_clock, departure, memory
 from xdpkit.cext._snapshot cimport Publisher, qsbr, qsbr_reader, snapshot
 from xdpkit.cext._stats cimport stats
 from xdpkit.cext._thread cimport Thread, thread
 from xdpkit.cext._xsk cimport XskSocket, xsk
 
 cdef extern from "worker.h" nogil:
-    cdef struct batch_clock:
-        uint64_t utc_ns
-        uint64_t tai_ns
-        int64_t tai_offset_s
-        bint trust_stamps
     cdef struct worker:
         stats stats
         xsk *xsk
         qsbr *qsbr
         qsbr_reader *reader
+        memory *memory
         batch_clock clock
         request request[0]
         frame frame[0]
-        dns_query query[0]
+        query query[0]
+        departure departure[0]
+        departure *leaving[0]
         uint8_t outcome[0]
         bint busy
-        uint32_t unstamped
-        uint8_t *stamp_udp[0]
+        bint asks
+        uint8_t place
+        uint8_t waiting
         thread thread
     enum:
         WORKER_BATCH
         WORKER_GROUP
         WORKER_WAIT_MS
         WORKER_FLUSH_MS
-    uint64_t clock_ns(int clock)
-    void clock_read(batch_clock *clock)
     uint64_t clock_arrival(const batch_clock *clock, const uint8_t *data, stats *s)
 
 # For bench --offwire, which runs them on rings of its own.
@@ -44,3 +42,4 @@ cdef class Worker(Thread):
     cdef worker *c
     cdef readonly XskSocket socket
     cdef readonly Publisher publisher
+    cdef readonly Memory memory

@@ -2,6 +2,7 @@ from typing import Self, type_check_only
 
 from typing_extensions import disjoint_base
 
+from xdpkit.cext._memory import Memory
 from xdpkit.cext._snapshot import Publisher
 from xdpkit.cext._stats import Counters
 from xdpkit.cext._thread import Thread
@@ -14,11 +15,19 @@ class WorkerCounters(Counters):
 @disjoint_base
 class Worker(Thread):
     def __new__(
-        cls, socket: XskSocket, publisher: Publisher, cpu: int = -1, busy: bool = False
+        cls,
+        socket: XskSocket,
+        publisher: Publisher,
+        memory: Memory,
+        cpu: int = -1,
+        busy: bool = False,
+        transmit: str = "kick",
     ) -> Self: ...
     @property
     def socket(self) -> XskSocket: ...
     @property
     def publisher(self) -> Publisher: ...
+    @property
+    def memory(self) -> Memory: ...
     def start(self) -> None: ...
     def counters(self) -> WorkerCounters: ...

@@ -12,17 +12,21 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from xdpkit.cext._answer cimport (
-    FRAME_UDP_BYTES, answer_begin, answer_end, answer_prefetch, frame_checksum_added, frame_parse,
-    frame_turn, ntp_stamp, ntp_time,
+    answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
+)
+from xdpkit.cext._memory cimport (
+    TRANSMIT_KICK, clock_read, departure, memory_batch, transmit_ask, transmit_batch,
+    transmit_completed, transmit_skip,
 )
 from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
     SERVICE_ntp, VERDICT_redirected, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
 )
 from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
+from xdpkit.cext._memory import TRANSMIT_SOURCES
 from xdpkit.cext._xsk cimport (
-    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_kick,
-    xsk_prefetch, xsk_reap, xsk_refill,
+    XSK_TX_METADATA, ring_address, ring_desc, ring_peek, ring_publish, ring_release, ring_untaken,
+    xdp_desc, xsk_chunk, xsk_completed, xsk_kick, xsk_prefetch, xsk_reap, xsk_refill,
 )
 
 cdef extern from *:
@@ -45,8 +49,6 @@ cdef extern from *:
     void worker_wait(int xsk_fd, int wake_fd, int ms) nogil
     void worker_poll_device(int xsk_fd) nogil
     void *aligned_alloc(size_t alignment, size_t size) nogil
-    enum:
-        CLOCK_REALTIME
 
 
 cdef void serve(worker *w) noexcept nogil:
@@ -71,7 +73,7 @@ cdef void serve(worker *w) noexcept nogil:
         ring_publish(&w.xsk.tx)
         w.stats.kicks += xsk_kick(w.xsk)
         w.stats.batches += 1
-        xsk_reap(w.xsk)
+        reap(w)
         xsk_refill(w.xsk, 0)
     flush(w)
     qsbr_offline(w.reader)
@@ -81,10 +83,11 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     """Turns ``n`` received frames into replies on the TX ring, unpublished, or into free ones."""
     cdef uint32_t done = 0, group
 
+    memory_batch(w.memory, snap, &w.clock)
     prefetch_group(w, w.xsk.rx.at, n)
     while done < n:
         group = min(n - done, <uint32_t>WORKER_GROUP)
-        answer_group(w, snap, w.xsk.rx.at + done, group)
+        answer_group(w, snap, w.xsk.rx.at + done, &w.departure[done], group)
         done += group
     w.xsk.rx.at += n
     ring_release(&w.xsk.rx)
@@ -97,37 +100,39 @@ cdef inline void prefetch_group(worker *w, uint32_t at, uint32_t n) noexcept nog
         xsk_prefetch(w.xsk, ring_desc(&w.xsk.rx, at + i).addr)
 
 
-cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at,
+cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, departure *leaving,
                               uint32_t n) noexcept nogil:
-    """The frames at RX ring index ``at`` on, in passes: each finds in the cache what the last one
-    asked for, and reads widely only what has had time to leave the store buffer."""
+    """The ``n`` frames at RX ring index ``at`` on, in passes: each finds in the cache what the last
+    one asked for, and reads widely only what has had time to leave the store buffer."""
     cdef bint pending = False
     cdef xdp_desc *d
     cdef uint32_t i
 
     for i in range(n):
         d = ring_desc(&w.xsk.rx, at + i)
-        w.outcome[i] = receive(w, snap, d, i)
+        w.outcome[i] = receive(w, snap, d, i, &leaving[i])
         pending |= w.outcome[i] == VERDICT_redirected
     if pending:
         for i in range(n):
             if w.outcome[i] == VERDICT_redirected:
-                answer_prefetch(snap, &w.query[i])
+                answer_prefetch(snap, w.memory, &w.request[i], &w.query[i])
         for i in range(n):
             if w.outcome[i] == VERDICT_redirected:
-                w.outcome[i] = answer_end(snap, &w.request[i], &w.query[i])
+                w.outcome[i] = answer_end(
+                    snap, w.memory, &w.request[i], &w.query[i], &leaving[i]
+                )
     for i in range(n):
         d = ring_desc(&w.xsk.rx, at + i)
         w.stats.verdict[w.outcome[i]] += 1
         if verdict_answers(w.outcome[i]):
-            send(w, d.addr, &w.frame[i], &w.request[i])
+            send(w, d.addr, &w.frame[i], &w.request[i], &leaving[i])
         else:
             w.xsk.free[w.xsk.free_count] = xsk_chunk(d.addr)
             w.xsk.free_count += 1
 
 
-cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d,
-                            uint32_t i) noexcept nogil:
+cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i,
+                            departure *leaving) noexcept nogil:
     """Parses a frame and begins its answer; VERDICT_redirected: ``answer_end`` must finish it."""
     cdef uint8_t *data = w.xsk.umem + d.addr
     cdef request *rq = &w.request[i]
@@ -138,35 +143,52 @@ cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d,
     if rq.service == SERVICE_ntp:
         rq.rx_ns = clock_arrival(&w.clock, data, &w.stats)
     w.stats.csum_partial += w.frame[i].csum_partial
-    return answer_begin(snap, rq, &w.query[i])
+    return answer_begin(snap, w.memory, rq, &w.query[i], leaving)
 
 
-cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq) noexcept nogil:
+cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
+                      departure *leaving) noexcept nogil:
     """Turns an answered frame around and puts it on the TX ring."""
     cdef xdp_desc *d = ring_desc(&w.xsk.tx, w.xsk.tx.at)
+    cdef bint stamped = rq.service == SERVICE_ntp
 
     w.xsk.tx.at += 1
     d.addr = address
     d.len = frame_turn(f, rq)
     d.options = 0
-    if rq.service == SERVICE_ntp:
-        w.stamp_udp[w.unstamped] = f.udp
-        w.unstamped += 1
+    leaving.note = NULL
+    if w.asks:
+        if stamped:
+            d.options = XSK_TX_METADATA
+            leaving.note = transmit_ask(f.data, rq.payload)
+        else:
+            transmit_skip(f.data)
+    if stamped:
+        leaving.payload, leaving.udp, leaving.place = rq.payload, f.udp, w.place
+        w.leaving[w.waiting] = leaving
+        w.waiting += 1
+    w.place += 1
 
 
 cdef void stamp_batch(worker *w) noexcept nogil:
-    """Puts one clock read, the last thing before the kick, into every NTP reply of the batch."""
-    cdef uint64_t transmit
-    cdef uint8_t *udp
-    cdef uint32_t i
+    """Completes the NTP replies of the batch with their transmit time; the kick is next."""
+    if w.waiting:
+        transmit_batch(w.memory, w.leaving, w.waiting)
+    w.waiting = w.place = 0
 
-    if w.unstamped == 0:
-        return
-    transmit = ntp_time(clock_ns(CLOCK_REALTIME))
-    for i in range(w.unstamped):
-        udp = w.stamp_udp[i]
-        frame_checksum_added(udp, ntp_stamp(udp + FRAME_UDP_BYTES, transmit))
-    w.unstamped = 0
+
+cdef inline void reap(worker *w) noexcept nogil:
+    """Takes back the frames that have left, and learns when they did."""
+    cdef uint32_t n = xsk_completed(w.xsk), i
+
+    if w.asks:
+        for i in range(n):
+            transmit_completed(
+                w.memory,
+                w.xsk.umem + ring_address(&w.xsk.completion, w.xsk.completion.at + i)[0],
+                -w.clock.tai_offset_s * 1000000000,
+            )
+    xsk_reap(w.xsk, n)
 
 
 cdef inline uint32_t room(uint64_t address) noexcept nogil:
@@ -181,7 +203,7 @@ cdef void wait(worker *w) noexcept nogil:
     if pending:
         w.stats.kicks += xsk_kick(w.xsk)
         pending = ring_untaken(&w.xsk.tx) > 0
-    xsk_reap(w.xsk)
+    reap(w)
     xsk_refill(w.xsk, 0)
     if w.busy:
         # Empty-handed: runs the device's receive side in this thread where busy polling is on.
@@ -217,20 +239,25 @@ cdef void *entry(void *argument) noexcept nogil:
 cdef class Worker(Thread):
     """The thread that serves one queue: started once, stopped once.
 
-    Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``.
-    ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin instead of sleep. The socket must be in
-    the XSKMAP for anything to arrive.
+    Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``;
+    ``memory`` is this thread's alone. ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin
+    instead of sleep. ``transmit`` says where the true transmit times of its replies come from
+    (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
     """
 
-    def __cinit__(self, XskSocket socket not None, Publisher publisher not None, int cpu=-1,
-                  bint busy=False):
-        self.socket, self.publisher = socket, publisher
+    def __cinit__(self, XskSocket socket not None, Publisher publisher not None,
+                  Memory memory not None, int cpu=-1, bint busy=False, str transmit="kick"):
+        self.socket, self.publisher, self.memory = socket, publisher, memory
         self.c = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
         memset(self.c, 0, sizeof(worker))
         self.c.xsk = socket.c
         self.c.qsbr = publisher.c
+        self.c.memory = memory.c
+        # A kernel without TX metadata tells no transmit times.
+        memory.c.transmit.source = TRANSMIT_SOURCES.index(transmit) if socket.tx_metadata else 0
+        self.c.asks = memory.c.transmit.source != TRANSMIT_KICK
         self.c.busy = busy
         self._prepare(&self.c.thread, cpu)
 

@@ -12,7 +12,8 @@ from libc.string cimport memcpy, memset
 
 import array
 
-from xdpkit.cext._loop cimport WORKER_BATCH, answer_batch, clock_ns, clock_read, stamp_batch, worker
+from xdpkit.cext._loop cimport WORKER_BATCH, answer_batch, stamp_batch, worker
+from xdpkit.cext._memory cimport Memory, clock_ns, clock_read
 from xdpkit.cext._snapshot cimport Snapshot
 from xdpkit.cext._stats cimport XDPKIT_CHUNK, XDPKIT_HEADROOM, stats_dict
 from xdpkit.cext._xsk cimport ring_desc, xsk
@@ -49,6 +50,7 @@ cdef class OffWire:
     cdef worker *w
     cdef xsk *x
     cdef Snapshot snapshot
+    cdef Memory memory
     cdef bytes data
     cdef object offsets
     cdef uint32_t count
@@ -56,14 +58,14 @@ cdef class OffWire:
     cdef uint32_t consumer
 
     def __cinit__(self, Snapshot snapshot not None, frames):
-        self.snapshot = snapshot
+        self.snapshot, self.memory = snapshot, Memory()
         self.w = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         self.x = <xsk *>aligned_alloc(64, (sizeof(xsk) + 63) & ~<size_t>63)
         if self.w is NULL or self.x is NULL:
             raise MemoryError()
         memset(self.w, 0, sizeof(worker))
         memset(self.x, 0, sizeof(xsk))
-        self.w.xsk = self.x
+        self.w.xsk, self.w.memory = self.x, self.memory.c
         self.x.umem = <uint8_t *>aligned_alloc(4096, RING * XDPKIT_CHUNK)
         self.x.rx.entries = aligned_alloc(64, RING * 16)
         self.x.tx.entries = aligned_alloc(64, RING * 16)

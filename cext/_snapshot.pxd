@@ -7,11 +7,15 @@ cdef extern from "snapshot.h" nogil:
         uint8_t leap
         uint8_t stratum
         int8_t precision
+        uint8_t drift_ppm
         uint32_t root_delay
         uint32_t root_dispersion
         uint32_t refid
         uint32_t mono_epoch
-        int64_t mono_offset_ns
+        uint64_t reference
+        int64_t updated_ns
+        int64_t expires_ns
+        uint64_t leap_ends_ns
     cdef struct snapshot:
         const zone_arena *zones
         uint16_t dns_max_udp

@@ -91,11 +91,15 @@ cdef class Snapshot:
         c.leap = ntp.get("leap", 0)
         c.stratum = ntp.get("stratum", 0)
         c.precision = ntp.get("precision", 0)
+        c.drift_ppm = ntp.get("drift_ppm", 0)
         c.root_delay = ntp.get("root_delay", 0)
         c.root_dispersion = ntp.get("root_dispersion", 0)
         c.refid = ntp.get("refid", 0)
         c.mono_epoch = ntp.get("mono_epoch", 0)
-        c.mono_offset_ns = ntp.get("mono_offset_ns", 0)
+        c.reference = ntp.get("reference", 0)
+        c.updated_ns = ntp.get("updated_ns", 0)
+        c.expires_ns = ntp.get("expires_ns", 0)
+        c.leap_ends_ns = ntp.get("leap_ends_ns", 0)
 
     cdef _reserve(self, address):
         cdef bytes packed = address.packed

@@ -23,6 +23,8 @@ cdef extern from "xsk.h" nogil:
         uint64_t free[0]
     enum:
         XSK_FRAMES
+        XSK_TX_METADATA
+    uint64_t *ring_address(const ring *r, uint32_t index)
     uint32_t ring_peek(const ring *r, uint32_t max)
     void ring_release(ring *r)
     void ring_publish(ring *r)
@@ -30,7 +32,8 @@ cdef extern from "xsk.h" nogil:
     xdp_desc *ring_desc(const ring *r, uint32_t index)
     uint64_t xsk_chunk(uint64_t address)
     void xsk_prefetch(const xsk *x, uint64_t address)
-    void xsk_reap(xsk *x)
+    uint32_t xsk_completed(xsk *x)
+    void xsk_reap(xsk *x, uint32_t n)
     void xsk_refill(xsk *x, uint32_t keep)
     uint32_t xsk_kick(xsk *x)
 
@@ -42,7 +45,8 @@ cdef class XskSocket:
     cdef readonly int queue
     cdef readonly bint zerocopy
     cdef readonly bint huge_pages
+    cdef readonly unsigned tx_metadata
     cdef void *maps[4]
     cdef size_t map_sizes[4]
-    cdef object _umem(self)
+    cdef object _umem(self, unsigned tx_metadata)
     cdef object _ring(self, ring *r, int which, const void *offsets)

@@ -49,14 +49,21 @@ cdef extern from *:
         *fd = -1;
         return NULL;
     }
-    static int xsk_register(int fd, void *umem, size_t size, unsigned chunk)
-    {
-        struct xdp_umem_reg reg;
+    /* struct xdp_umem_reg of linux/if_xdp.h since 6.8: where older ones have padding, a length. */
+    struct xsk_umem_reg {
+        uint64_t addr, len;
+        uint32_t chunk_size, headroom, flags, tx_metadata_len;
+    };
+    _Static_assert(sizeof(struct xsk_umem_reg) == sizeof(struct xdp_umem_reg), "the kernel's");
+    /* Linux 6.11: without this flag an older kernel would not say that it knows no such length. */
+    #define XSK_UMEM_TX_METADATA_LEN (1 << 2)
 
-        memset(&reg, 0, sizeof reg);
-        reg.addr = (uintptr_t)umem;
-        reg.len = size;
-        reg.chunk_size = chunk;
+    static int xsk_register(int fd, void *umem, size_t size, unsigned chunk, unsigned metadata)
+    {
+        struct xsk_umem_reg reg = {
+            .addr = (uintptr_t)umem, .len = size, .chunk_size = chunk,
+            .flags = metadata ? XSK_UMEM_TX_METADATA_LEN : 0, .tx_metadata_len = metadata,
+        };
         return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg);
     }
     static int xsk_bind(int fd, unsigned ifindex, unsigned queue, unsigned short flags)
@@ -137,7 +144,7 @@ cdef extern from *:
     int munmap(void *address, size_t size) nogil
     void *aligned_alloc(size_t alignment, size_t size) nogil
     uint8_t *xsk_map_umem(int *fd, size_t size, unsigned flags) nogil
-    int xsk_register(int fd, void *umem, size_t size, unsigned chunk) nogil
+    int xsk_register(int fd, void *umem, size_t size, unsigned chunk, unsigned metadata) nogil
     void xsk_prefer_busy_poll(int fd) nogil
     int xsk_bind(int fd, unsigned ifindex, unsigned queue, unsigned short flags) nogil
     void *xsk_map_ring(int fd, ring *r, const void *offsets, unsigned which, size_t *size) nogil
@@ -162,6 +169,8 @@ cdef class XskSocket:
 
     ``zerocopy`` chooses the mode explicitly: some drivers fail on sendto when left to choose.
     ``busy_poll`` prefers the socket's own calls to interrupts where the driver can (linux 5.11).
+    ``tx_metadata`` is the number of bytes before a packet for the kernel's TX metadata; the
+    attribute is 0 where the kernel knows none (before linux 6.11).
     The UMEM is a memfd (``umem_fd``) of 4096 chunks of 2048 bytes. Raises XskError; nothing stays
     open. Not for use by two threads.
     """
@@ -174,7 +183,8 @@ cdef class XskSocket:
         memset(self.c, 0, sizeof(xsk))
         self.c.fd = -1
 
-    def __init__(self, int ifindex, int queue, bint zerocopy=False, bint busy_poll=False):
+    def __init__(self, int ifindex, int queue, bint zerocopy=False, bint busy_poll=False,
+                 unsigned tx_metadata=0):
         cdef xdp_mmap_offsets offsets
         cdef unsigned size = sizeof(offsets)
         cdef int budget = 64
@@ -184,7 +194,7 @@ cdef class XskSocket:
             self.c.fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0)
             if self.c.fd < 0:
                 raise XskError("socket", errno)
-            self._umem()
+            self._umem(tx_metadata)
             if getsockopt(self.c.fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0:
                 raise XskError("rings", errno)
             self._ring(&self.c.rx, 0, &offsets)
@@ -207,7 +217,7 @@ cdef class XskSocket:
             self.close()
             raise
 
-    cdef object _umem(self):
+    cdef object _umem(self, unsigned tx_metadata):
         cdef size_t size = <size_t>XSK_FRAMES * XDPKIT_CHUNK
         cdef int fd
         self.c.umem = xsk_map_umem(&fd, size, MFD_HUGETLB)
@@ -217,7 +227,10 @@ cdef class XskSocket:
         if self.c.umem is NULL:
             raise XskError("umem", errno)
         self.umem_fd = fd
-        if xsk_register(self.c.fd, self.c.umem, size, XDPKIT_CHUNK) != 0:
+        if tx_metadata and xsk_register(self.c.fd, self.c.umem, size, XDPKIT_CHUNK,
+                                        tx_metadata) == 0:
+            self.tx_metadata = tx_metadata
+        elif xsk_register(self.c.fd, self.c.umem, size, XDPKIT_CHUNK, 0) != 0:
             raise XskError("umem", errno)
 
     cdef object _ring(self, ring *r, int which, const void *offsets):

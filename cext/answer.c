@@ -5,8 +5,6 @@
 #include <time.h>
 
 #include "bytes.h"
-#include "dns.h"
-#include "ntp.h"
 #include "snapshot.h"
 
 /* No datagram may go to "this network", a group or broadcast address: RFC 1122 section 3.2.1.3. */
@@ -60,7 +58,20 @@ static enum verdict echo_answer(const struct snapshot *snap, const struct reques
 
 /* ---------------------------------------------------------------------------------------------- */
 
-enum verdict answer_begin(const struct snapshot *snap, struct request *rq, struct dns_query *query)
+/* NTP: answered at once unless a table is to be looked at, which may be far from the cache. */
+static enum verdict ntp_begin(const struct snapshot *snap, struct memory *memory,
+			      struct request *rq, struct ntp_query *query,
+			      struct departure *departure)
+{
+	enum verdict verdict = ntp_read(snap, memory, rq, query);
+
+	if (verdict != VERDICT_redirected || query->follows)
+		return verdict;
+	return ntp_reply(snap, memory, rq, query, departure);
+}
+
+enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			  union query *query, struct departure *departure)
 {
 	if (rq->source_port == 0)
 		return VERDICT_source_port;
@@ -68,9 +79,9 @@ enum verdict answer_begin(const struct snapshot *snap, struct request *rq, struc
 		return VERDICT_source_address;
 	switch (rq->service) {
 	case SERVICE_ntp:
-		return ntp_answer(snap, rq);
+		return ntp_begin(snap, memory, rq, &query->ntp, departure);
 	case SERVICE_dns:
-		return snap->zones ? dns_read(snap, rq, query) : VERDICT_bad_frame;
+		return snap->zones ? dns_read(snap, rq, &query->dns) : VERDICT_bad_frame;
 	case SERVICE_echo:
 		return echo_answer(snap, rq);
 	default:
@@ -78,21 +89,30 @@ enum verdict answer_begin(const struct snapshot *snap, struct request *rq, struc
 	}
 }
 
-void answer_prefetch(const struct snapshot *snap, struct dns_query *query)
+void answer_prefetch(const struct snapshot *snap, const struct memory *memory,
+		     const struct request *rq, union query *query)
 {
-	dns_prefetch(snap, query);
+	if (rq->service == SERVICE_dns)
+		dns_prefetch(snap, &query->dns);
+	else
+		ntp_prefetch(memory, rq, &query->ntp);
 }
 
-enum verdict answer_end(const struct snapshot *snap, struct request *rq,
-			const struct dns_query *query)
+enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			const union query *query, struct departure *departure)
 {
-	return dns_reply(snap, rq, query);
+	if (rq->service == SERVICE_dns)
+		return dns_reply(snap, rq, &query->dns);
+	return ntp_reply(snap, memory, rq, &query->ntp, departure);
 }
 
-enum verdict answer(const struct snapshot *snap, struct request *rq)
+enum verdict answer(const struct snapshot *snap, struct memory *memory, struct request *rq,
+		    struct departure *departure)
 {
-	struct dns_query query;
-	enum verdict verdict = answer_begin(snap, rq, &query);
+	union query query;
+	enum verdict verdict = answer_begin(snap, memory, rq, &query, departure);
 
-	return verdict == VERDICT_redirected ? answer_end(snap, rq, &query) : verdict;
+	if (verdict != VERDICT_redirected)
+		return verdict;
+	return answer_end(snap, memory, rq, &query, departure);
 }

@@ -10,7 +10,7 @@
 #ifndef XDPKIT_DNS_H
 #define XDPKIT_DNS_H
 
-#include "answer.h"
+#include "request.h"
 #include "snapshot.h"
 #include "zone.h"
 

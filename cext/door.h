@@ -15,7 +15,8 @@
 #include <time.h>
 
 #include "answer.h"
-#include "ntp.h"
+#include "clock.h"
+#include "memory.h"
 #include "qsbr.h"
 #include "stats.h"
 #include "thread.h"
@@ -44,13 +45,17 @@ struct door {
 	struct stats stats;
 	struct qsbr *qsbr;
 	struct qsbr_reader *reader;
+	struct memory *memory;
+	struct batch_clock clock;
 	struct thread thread;
 	int epoll_fd;
 	struct mmsghdr message[DOOR_BATCH];
 	struct iovec vector[DOOR_BATCH];
 	struct sockaddr_in6 peer[DOOR_BATCH]; /* holds a sockaddr_in as well */
 	struct request request[DOOR_BATCH];
-	uint8_t outcome[DOOR_BATCH]; /* verdict of each reply that is to be sent */
+	struct departure departure[DOOR_BATCH];
+	struct departure *leaving[DOOR_BATCH]; /* of the replies that are to be sent */
+	uint8_t outcome[DOOR_BATCH];           /* verdict of each reply that is to be sent */
 	_Alignas(8) uint8_t control[DOOR_BATCH][DOOR_CONTROL];
 	uint8_t payload[DOOR_BATCH][DOOR_ROOM];
 };

@@ -46,14 +46,13 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
  */
 uint32_t frame_turn(struct frame *frame, const struct request *rq);
 
-/* Brings a UDP header's checksum up to date after 8 zero bytes, at an even offset, became `added`.
- */
+/* Brings a UDP header's checksum up to date after zero bytes, at an even offset, got a sum. */
 static inline void frame_checksum_added(uint8_t *udp, uint64_t added)
 {
 	uint16_t check;
 
 	memcpy(&check, udp + 6, sizeof check);
-	check = checksum_udp(checksum_word((uint16_t)~check, added));
+	check = checksum_udp((uint16_t)~check + added);
 	memcpy(udp + 6, &check, sizeof check);
 }
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The NTP server's reply (RFC 5905, client/server and symmetric passive), written over the request.
+ * The NTP server's reply (RFC 5905, client/server and symmetric passive; RFC 9769 interleaved),
+ * written over the request.
+ *
+ *   ntp_read (ntp_request.c) -> ntp_reply -> [the batch's transmit time, transmit.c] -> ntp_finish
  */
 #ifndef XDPKIT_NTP_H
 #define XDPKIT_NTP_H
 
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "answer.h"
+#include "memory.h"
+#include "request.h"
 
 /* RFC 5905 section 7.3, figure 8; all fields in network order. */
 struct ntp_header {
@@ -35,6 +39,14 @@ _Static_assert(offsetof(struct ntp_header, transmit) == 40, "RFC 5905 figure 8")
 /* Seconds from the NTP era's start, 1900, to 1970 (RFC 5905 figure 4). */
 #define NTP_UNIX_EPOCH 2208988800ull
 
+/* Lowest bit of a timestamp: 1 in ours of receipt, 0 in ours of transmission: never equal. */
+#define NTP_LOW_BIT 1ull
+
+/* chrony's experimental field: root delay and dispersion in finer units, monotonic receive time. */
+#define NTP_FIELD_MONO_ROOT       0xf323
+#define NTP_FIELD_MONO_ROOT_MAGIC 0xf5bedd9a
+#define NTP_FIELD_MONO_ROOT_BYTES 28
+
 /* Nanoseconds of UTC since 1970 as a 32.32 NTP timestamp, host order, era dropped (RFC 5905 6). */
 static inline uint64_t ntp_time(uint64_t ns)
 {
@@ -44,17 +56,38 @@ static inline uint64_t ntp_time(uint64_t ns)
 	return (seconds + NTP_UNIX_EPOCH) << 32 | fraction;
 }
 
-/*
- * Checks the request and fills in every reply field but the transmit timestamp, which is left zero
- * for ntp_stamp(). Returns ntp_answered or the reason for silence.
- */
-enum verdict ntp_answer(const struct snapshot *snap, struct request *rq);
+/* What ntp_read() found in a request, kept between the passes over a batch. */
+struct ntp_query {
+	uint8_t version; /* 1 to 4 */
+	uint8_t mode;    /* the reply's: 4 server, 2 symmetric passive */
+	bool mono_root;  /* the reply has that extension field */
+	bool follows;    /* the origin timestamp may be a receive timestamp of ours */
+};
 
 /*
- * Puts the transmit timestamp (32.32, host order) into a reply; never earlier than its receive
- * timestamp, never equal to it (RFC 9769 section 2). Returns the 8 bytes as they stand in the
- * packet, loaded in host order, for the checksum.
+ * Checks the form of a request. Returns VERDICT_redirected when ntp_reply() is to answer it, else
+ * the reason for silence.
  */
-uint64_t ntp_stamp(uint8_t *payload, uint64_t transmit);
+enum verdict ntp_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
+		      struct ntp_query *query);
+
+/* Asks for the entries of the tables that ntp_reply() will look at; optional. */
+void ntp_prefetch(const struct memory *memory, const struct request *rq,
+		  const struct ntp_query *query);
+
+/*
+ * Fills in every reply field but the transmit timestamp of a basic reply, which ntp_finish() puts
+ * in, and says in `departure` what that has to do (not where the payload is, the door's to say).
+ * Returns an ANSWER verdict or the reason for silence.
+ */
+enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struct request *rq,
+		       const struct ntp_query *query, struct departure *departure);
+
+/*
+ * Completes a reply that leaves at `transmit` (32.32, host order): the transmit timestamp, never
+ * earlier than the receive timestamp and never equal to it (RFC 9769 section 2). Returns the sum of
+ * the bytes written (checksum.h), which were zero before.
+ */
+uint64_t ntp_finish(struct memory *memory, const struct departure *departure, uint64_t transmit);
 
 #endif

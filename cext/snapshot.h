@@ -14,16 +14,20 @@
 #include "steer.h"
 #include "zone.h"
 
-/* The NTP server's own state, RFC 5905 section 9.1 (system variables); wire units. */
+/* The NTP server's own state, RFC 5905 section 9.1 (system variables); wire units, host order. */
 struct ntp_state {
 	uint8_t leap;             /* 0..3, 3 = unsynchronised */
 	uint8_t stratum;          /* 1..15; 16 and above are sent as 0 */
 	int8_t precision;         /* log2 seconds */
+	uint8_t drift_ppm;        /* what the dispersion grows by */
 	uint32_t root_delay;      /* NTP short format, 1/65536 s */
-	uint32_t root_dispersion; /* NTP short format, 1/65536 s */
-	uint32_t refid;           /* host order; 7f7f0101 for a local clock */
-	uint32_t mono_epoch;      /* id of the monotonic clock below, for the 0xF323 field */
-	int64_t mono_offset_ns;   /* monotonic clock minus UTC */
+	uint32_t root_dispersion; /* NTP short format, 1/65536 s, at `updated_ns` */
+	uint32_t refid;           /* 7f7f0101 for a local clock */
+	uint32_t mono_epoch;      /* id of this host's monotonic clock, for the 0xF323 field */
+	uint64_t reference;       /* 32.32: last update; 0: its own reference, the latest second */
+	int64_t updated_ns;       /* CLOCK_MONOTONIC */
+	int64_t expires_ns;       /* CLOCK_MONOTONIC from which on it is unsynchronised; 0: never */
+	uint64_t leap_ends_ns;    /* UTC from which on an announced leap second is over; 0: none */
 };
 
 /*

@@ -8,12 +8,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "answer.h"
-#include "dns.h"
+#include "clock.h"
 #include "frame.h"
-#include "ntp.h"
+#include "memory.h"
 #include "qsbr.h"
 #include "stats.h"
 #include "thread.h"
@@ -37,52 +36,25 @@
 /* A receive stamp older than this, or from the future, is not believed. */
 #define WORKER_STAMP_MAX_NS 1000000000ll
 
-/* The clocks of one batch, read back to back. */
-struct batch_clock {
-	uint64_t utc_ns;      /* CLOCK_REALTIME */
-	uint64_t tai_ns;      /* CLOCK_TAI */
-	int64_t tai_offset_s; /* whole seconds TAI is ahead of UTC */
-	bool trust_stamps;    /* the offset is the one of the batch before */
-};
-
 struct worker {
 	struct stats stats;
 	struct xsk *xsk;
 	struct qsbr *qsbr;
 	struct qsbr_reader *reader;
+	struct memory *memory;
 	struct batch_clock clock;
 	struct request request[WORKER_GROUP];
 	struct frame frame[WORKER_GROUP];
-	struct dns_query query[WORKER_GROUP];
+	union query query[WORKER_GROUP];
 	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
-	bool busy;          /* never sleeps: spins, and lets the socket poll the device */
-	uint32_t unstamped; /* NTP replies that wait for a transmit time */
-	uint8_t *stamp_udp[WORKER_BATCH]; /* their UDP headers */
+	bool busy;       /* never sleeps: spins, and lets the socket poll the device */
+	bool asks;       /* for the transmit times of NTP replies */
+	uint8_t place;   /* frames of this batch that are on the TX ring */
+	uint8_t waiting; /* NTP replies among them that wait for a transmit time */
+	struct departure departure[WORKER_BATCH]; /* by place on the RX ring */
+	struct departure *leaving[WORKER_BATCH];  /* those replies */
 	struct thread thread;
 };
-
-static inline uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/*
- * Reads both clocks. When chronyd sets the kernel's TAI offset (0 to 37 s at its first sync) stamps
- * taken before and after do not compare: for that batch the loop's own clock is the receive time.
- */
-static inline void clock_read(struct batch_clock *clock)
-{
-	int64_t before = clock->tai_offset_s;
-
-	clock->tai_ns = clock_ns(CLOCK_TAI);
-	clock->utc_ns = clock_ns(CLOCK_REALTIME);
-	/* Rounded: the reads are some 20 ns apart, the offset is whole seconds. */
-	clock->tai_offset_s = ((int64_t)(clock->tai_ns - clock->utc_ns) + 500000000) / 1000000000;
-	clock->trust_stamps = clock->tai_offset_s == before;
-}
 
 /* Receive time of a frame in UTC: the XDP program's stamp in front of it, or the batch's clock. */
 static inline uint64_t clock_arrival(const struct batch_clock *clock, const uint8_t *frame,

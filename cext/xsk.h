@@ -20,6 +20,9 @@
 /* Entries of each ring, and frames: 8 MiB of UMEM, 4 ms of arrivals at a million a second. */
 #define XSK_FRAMES 4096
 
+/* A descriptor's option, linux/if_xdp.h since 6.8: TX metadata lies before the packet. */
+#define XSK_TX_METADATA 2
+
 struct xsk {
 	int fd;
 	uint8_t *umem; /* XSK_FRAMES chunks of XDPKIT_CHUNK bytes, shared with the kernel */
@@ -36,7 +39,7 @@ static inline uint64_t xsk_chunk(uint64_t address)
 
 /*
  * Asks for a received frame ahead of its turn: the CPU that received it wrote it, so the first
- * touch is a miss. The stamp lies on the line before; headers and the start of the payload on two.
+ * touch is a miss. The stamps lie on the line before; headers and the start of the payload on two.
  */
 static inline void xsk_prefetch(const struct xsk *xsk, uint64_t address)
 {
@@ -44,14 +47,18 @@ static inline void xsk_prefetch(const struct xsk *xsk, uint64_t address)
 
 	__builtin_prefetch(data, 1);
 	__builtin_prefetch(data + 64, 1);
-	__builtin_prefetch(data - sizeof(struct steer_meta));
+	__builtin_prefetch(data - sizeof(struct steer_meta), 1);
 }
 
-/* Takes sent frames off the completion ring to the free list. */
-static inline void xsk_reap(struct xsk *xsk)
+/* How many sent frames the completion ring has. */
+static inline uint32_t xsk_completed(struct xsk *xsk)
 {
-	uint32_t n = ring_peek(&xsk->completion, XSK_FRAMES);
+	return ring_peek(&xsk->completion, XSK_FRAMES);
+}
 
+/* Takes `n` sent frames off the completion ring to the free list. */
+static inline void xsk_reap(struct xsk *xsk, uint32_t n)
+{
 	if (!n)
 		return;
 	for (uint32_t i = 0; i < n; i++)

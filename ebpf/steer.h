@@ -44,6 +44,7 @@ enum service {
 	V(no_metadata, PASS, "the driver gave no room for the receive stamp")                    \
 	V(echo_answered, ANSWER, "echo: headers turned around")                                  \
 	V(ntp_answered, ANSWER, "NTP: time given")                                               \
+	V(ntp_interleaved, ANSWER, "NTP: time given, and when the reply before it left")         \
 	V(dns_noerror, ANSWER, "DNS: NOERROR with an answer")                                    \
 	V(dns_nodata, ANSWER, "DNS: the name exists, the type does not")                         \
 	V(dns_nxdomain, ANSWER, "DNS: NXDOMAIN")                                                 \

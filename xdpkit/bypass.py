@@ -18,13 +18,15 @@ import anyio
 from xdpkit.bpf import link, loader
 from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
+from xdpkit.cext._memory import TX_METADATA_BYTES
 from xdpkit.cext._snapshot import Publisher
 from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
 from xdpkit.cext._xsk import XskSocket
-from xdpkit.config import InterfaceConfig, ServedAddress
+from xdpkit.config import InterfaceConfig, NtpConfig, ServedAddress
 from xdpkit.errors import BindError, NicError, QueueError
 from xdpkit.nic.interface import Interface
 from xdpkit.nic.xsk_setup import bind
+from xdpkit.ntp.memory import new_memory, transmit_source
 
 # How long a worker may take to answer what is on its ring before it is given up.
 DRAIN_SECONDS = 1.0
@@ -165,7 +167,9 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
     return address + port.to_bytes(2, "big") + tags
 
 
-def open_bypass(config: InterfaceConfig, interface: Interface, publisher: Publisher) -> Bypass:
+def open_bypass(
+    config: InterfaceConfig, ntp: NtpConfig | None, interface: Interface, publisher: Publisher
+) -> Bypass:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
     Raises BpfError, AttachError, QueueError or BindError; whatever was done before is undone.
@@ -181,10 +185,18 @@ def open_bypass(config: InterfaceConfig, interface: Interface, publisher: Publis
         raise
     bypass = Bypass(interface, program, link_fd, mode, notes=[note] if note else [])
     cpus = sorted(os.sched_getaffinity(0))
+    metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     try:
         for position, number in enumerate(config.queues):
-            socket = bind(interface, number, config, mode, bypass.notes)
-            worker = Worker(socket, publisher, cpus[position % len(cpus)], config.poll == "busy")
+            socket = bind(interface, number, config, mode, bypass.notes, metadata)
+            worker = Worker(
+                socket,
+                publisher,
+                new_memory(ntp),
+                cpus[position % len(cpus)],
+                config.poll == "busy",
+                transmit_source(ntp, interface.kind, socket.zerocopy),
+            )
             queue = Queue(number, socket, worker)
             bypass.queues.append(queue)
             worker.start()

@@ -28,6 +28,7 @@ STEERING = ("auto", "none")
 STEERING_LATER = ("ntuple", "rss")
 MODES = ("auto", "zerocopy", "copy", "generic")
 POLLS = ("wait", "busy")
+TX_TIMESTAMPS = ("auto", "completion", "kick")
 
 # linux/if.h IFNAMSIZ, less the closing zero.
 _LONGEST_NAME = 15
@@ -57,6 +58,9 @@ class NtpConfig:
     source: str = "local"
     stratum: int = 10
     port: int = 123
+    interleaved: int = 65536
+    tx_timestamps: str = "auto"
+    tx_compensation: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,7 +204,16 @@ def _ntp(table: Table) -> NtpConfig:
         source=source,
         stratum=table.integer("stratum", NtpConfig.stratum, 1, 15),
         port=_port(table, NtpConfig.port),
+        interleaved=_interleaved(table),
+        tx_timestamps=table.choice("tx_timestamps", NtpConfig.tx_timestamps, TX_TIMESTAMPS, ()),
+        tx_compensation=table.flag("tx_compensation", NtpConfig.tx_compensation),
     )
+
+
+def _interleaved(table: Table) -> int:
+    """Saved transmit times for each answering thread, rounded up to a power of two; 0 is off."""
+    entries = table.integer("interleaved", NtpConfig.interleaved, 0, 1 << 24)
+    return 1 << max(2, (entries - 1).bit_length()) if entries else 0
 
 
 def _dns(table: Table) -> DnsConfig:

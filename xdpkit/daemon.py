@@ -31,7 +31,8 @@ from xdpkit.errors import NicError, XdpkitError
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.notify import notify
-from xdpkit.ntp.local import local_state, mono_offset_ns
+from xdpkit.ntp.local import local_state
+from xdpkit.ntp.memory import new_memory
 from xdpkit.publication import Publication, initial_parts
 from xdpkit.slow_path import SlowPath
 
@@ -42,9 +43,6 @@ HEARTBEAT_SECONDS = 3.0
 
 # How soon a program that misses its replies is noticed: within the two seconds of an iburst.
 PORT_SECONDS = 1.0
-
-# How soon a step of UTC is noticed, and what is one: more than two reads of a clock lie apart.
-CLOCK_SECONDS, STEP_NS = 1.0, 1_000_000
 
 # What the kernel door counts when it is handed a reply.
 NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
@@ -116,11 +114,12 @@ class Server:
                 await self.zones.load()
                 stack.callback(self.zones.close)
             if self.config.interface.slow_path:
-                self.slow_path = SlowPath(self.publication, interface.index)
+                memory = new_memory(self.config.ntp)
+                self.slow_path = SlowPath(self.publication, memory, interface.index)
                 self.slow_path.door.start()
                 stack.push_async_callback(self._end, self.slow_path.close)
             self.bypass = bypass.open_bypass(
-                self.config.interface, interface, self.publication.publisher
+                self.config.interface, self.config.ntp, interface, self.publication.publisher
             )
             stack.push_async_callback(self._end, self.bypass.close)
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
@@ -145,7 +144,6 @@ class Server:
             tasks.start_soon(self._apply_changes, watch)
             tasks.start_soon(self._watch_ntp_port, watch)
             tasks.start_soon(self._watch_heartbeats)
-            tasks.start_soon(self._follow_clock)
             if self.zones:
                 tasks.start_soon(self.zones.run)
             notify("READY=1")
@@ -219,15 +217,6 @@ class Server:
                 problems = [f"{error}; what was served is served on"]
             for problem in problems:
                 log.warning("%s", problem)
-
-    async def _follow_clock(self) -> None:
-        """Publishes where the monotonic clock stands once UTC was stepped."""
-        while self.ntp:
-            await anyio.sleep(CLOCK_SECONDS)
-            offset = mono_offset_ns()
-            if abs(offset - self.ntp["mono_offset_ns"]) > STEP_NS:
-                self.ntp = {**self.ntp, "mono_offset_ns": offset}
-                self.publication.change(ntp=self.ntp)
 
     async def _watch_heartbeats(self) -> None:
         while self.bypass:

@@ -16,6 +16,7 @@ import anyio
 
 from xdpkit import port_watch, socket_filter
 from xdpkit.cext._door import KernelDoor
+from xdpkit.cext._memory import Memory
 from xdpkit.config import ServedAddress
 from xdpkit.errors import SocketError
 from xdpkit.nic.interface import Address
@@ -42,12 +43,12 @@ Key = tuple[str, str, int]
 class SlowPath:
     """The kernel door with its sockets, following the addresses that are served."""
 
-    def __init__(self, publication: Publication, ifindex: int) -> None:
+    def __init__(self, publication: Publication, memory: Memory, ifindex: int) -> None:
         self._publication = publication
         self._ifindex = ifindex
         self._sockets: dict[Key, socket.socket] = {}
         self._gone: list[socket.socket] = []
-        self.door = KernelDoor(publication.publisher)
+        self.door = KernelDoor(publication.publisher, memory)
 
     async def serve(
         self,

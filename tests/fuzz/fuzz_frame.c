@@ -145,22 +145,27 @@ static void check_length(const struct request *rq, const struct request *asked)
 		CHECK(rq->length <= 1232);
 }
 
+/* Two that see the same requests and so must remember the same. */
+static struct memory memory, twin;
+
 /* In the loop's three steps; answer() of the other doors must say the same. */
-static enum verdict answer_as_the_loop(const struct snapshot *snap, struct request *rq)
+static enum verdict answer_as_the_loop(const struct snapshot *snap, struct request *rq,
+				       struct departure *leaving)
 {
 	uint8_t copy[MAX_FRAME];
 	struct request other = *rq;
-	struct dns_query query;
+	struct departure also = {0};
+	union query query;
 	enum verdict verdict;
 
 	other.payload = copy;
 	memcpy(copy, rq->payload, rq->length);
-	verdict = answer_begin(snap, rq, &query);
+	verdict = answer_begin(snap, &memory, rq, &query, leaving);
 	if (verdict == VERDICT_redirected) {
-		answer_prefetch(snap, &query);
-		verdict = answer_end(snap, rq, &query);
+		answer_prefetch(snap, &memory, rq, &query);
+		verdict = answer_end(snap, &memory, rq, &query, leaving);
 	}
-	CHECK(answer(snap, &other) == verdict && other.length == rq->length);
+	CHECK(answer(snap, &twin, &other, &also) == verdict && other.length == rq->length);
 	CHECK(!memcmp(copy, rq->payload, rq->length));
 	return verdict;
 }
@@ -172,6 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint32_t more[] = {0, 1, 64, MAX_FRAME};
 	const struct snapshot *snap = snapshot();
 	uint8_t was[MAX_FRAME], *buffer;
+	struct departure leaving = {0};
 	struct request rq = {0}, asked;
 	struct frame frame;
 	uint32_t length, room;
@@ -192,7 +198,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(rq.payload + rq.room == buffer + room);
 		rq.rx_ns = 1700000000000000000u;
 		asked = rq;
-		if (verdict_answers(answer_as_the_loop(snap, &rq))) {
+		if (verdict_answers(answer_as_the_loop(snap, &rq, &leaving))) {
 			uint32_t sent = frame_turn(&frame, &rq);
 
 			CHECK(sent <= room);
@@ -201,7 +207,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (rq.service == SERVICE_ntp) {
 				uint64_t transmit = ntp_time(1700000000000001000u);
 
-				frame_checksum_added(frame.udp, ntp_stamp(rq.payload, transmit));
+				leaving.payload = rq.payload;
+				frame_checksum_added(frame.udp,
+						     ntp_finish(&memory, &leaving, transmit));
 				check_reply(was, buffer, sent);
 			}
 		}

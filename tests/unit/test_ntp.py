@@ -19,7 +19,6 @@ STATE = {
     "root_dispersion": 0x00006789,
     "refid": 0x7F7F0101,
     "mono_epoch": 77,
-    "mono_offset_ns": -5_000_000_000,
 }
 SERVER = Snapshot({"ntp": 123}, ntp=STATE)
 CLIENT = ("198.51.100.7", 40000)
@@ -50,7 +49,7 @@ def field(kind: int, length: int, body: bytes = b"", said: int | None = None) ->
 def ask(
     payload: bytes, port: int = 40000, rx: int = NOW, tx: int = NOW + 1000
 ) -> tuple[str, bytes | None]:
-    return answer(SERVER, "ntp", payload, (CLIENT[0], port), rx, tx)
+    return answer(SERVER, "ntp", payload, (CLIENT[0], port), rx, tx, max(rx - 5_000_000_000, 0))
 
 
 def reply_to(payload: bytes, port: int = 40000, rx: int = NOW, tx: int = NOW + 1000) -> bytes:

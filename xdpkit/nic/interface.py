@@ -24,6 +24,8 @@ class Interface:
     xdp_program: int | None
     """Id of the XDP program that is attached, by whatever means; None without one."""
     mac: bytes = b""
+    kind: str = ""
+    """What sort of virtual interface (veth, bridge, ...); empty for a device."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ async def find(ipr: AsyncIPRoute, name: str) -> Interface:
 def from_link(link: Any) -> Interface:
     """The facts in one RTM_NEWLINK message."""
     xdp = link.get_attr("IFLA_XDP")
+    info = link.get_attr("IFLA_LINKINFO")
     program = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp is not None else None
     return Interface(
         name=link.get_attr("IFLA_IFNAME"),
@@ -58,6 +61,7 @@ def from_link(link: Any) -> Interface:
         up=link["state"] == "up",
         xdp_program=program or None,
         mac=bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", "")),
+        kind=(info.get_attr("IFLA_INFO_KIND") if info is not None else None) or "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from functools import partial
 
 from xdpkit.cext._xsk import XskError, XskSocket
 from xdpkit.config import InterfaceConfig
@@ -16,14 +17,28 @@ UMEM_KIB = 8192
 
 
 def bind(
-    interface: Interface, queue: int, config: InterfaceConfig, attached: str, notes: list[str]
+    interface: Interface,
+    queue: int,
+    config: InterfaceConfig,
+    attached: str,
+    notes: list[str],
+    tx_metadata: int = 0,
 ) -> XskSocket:
-    """Binds to a queue: zero-copy where mode and driver allow it, else copy, and says so."""
+    """Binds to a queue: zero-copy where mode and driver allow it, else copy, and says so.
+
+    ``tx_metadata`` are the bytes that the socket keeps for the kernel's TX metadata.
+    """
     resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
-    busy = config.poll == "busy"
+    socket = partial(
+        XskSocket,
+        interface.index,
+        queue,
+        busy_poll=config.poll == "busy",
+        tx_metadata=tx_metadata,
+    )
     if attached == "native" and config.mode in ("auto", "zerocopy"):
         try:
-            return XskSocket(interface.index, queue, zerocopy=True, busy_poll=busy)
+            return socket(zerocopy=True)
         except XskError as error:
             unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
             if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
@@ -32,7 +47,7 @@ def bind(
             if note not in notes:
                 notes.append(note)
     try:
-        return XskSocket(interface.index, queue, busy_poll=busy)
+        return socket()
     except XskError as error:
         raise bind_error(interface, queue, error) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 
 from xdpkit.cext._snapshot import clock_precision
 
@@ -22,11 +21,4 @@ def local_state(stratum: int) -> dict[str, int]:
         "precision": clock_precision(),
         "refid": REFID_LOCAL,
         "mono_epoch": secrets.randbits(32),
-        "mono_offset_ns": mono_offset_ns(),
     }
-
-
-def mono_offset_ns() -> int:
-    """CLOCK_MONOTONIC less UTC: both are slewed alike, so that only a step of UTC changes it."""
-    monotonic = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    return monotonic - time.clock_gettime_ns(time.CLOCK_REALTIME)

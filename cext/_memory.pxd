@@ -1,0 +1,68 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from xdpkit.cext._snapshot cimport snapshot
+
+cdef extern from "memory.h" nogil:
+    cdef struct batch_clock:
+        uint64_t utc_ns
+        uint64_t tai_ns
+        uint64_t mono_ns
+        int64_t utc_to_mono_ns
+        int64_t tai_offset_s
+        bint trust_stamps
+        bint stepped
+    cdef struct transmit:
+        uint8_t source
+        bint compensate
+        double base_ns
+        double slope_ns
+    cdef struct ntp_saved_table:
+        pass
+    cdef struct ntp_counts:
+        uint64_t version[0]
+        uint64_t mode[0]
+        uint64_t key[0]
+        uint64_t leaked
+        uint64_t steps
+        uint64_t tx_true
+        uint64_t tx_missing
+        uint64_t tx_disbelieved
+        uint64_t tx_error[0]
+        uint8_t clients[0]
+    cdef struct memory:
+        uint64_t random
+        uint64_t seed
+        ntp_saved_table saved
+        transmit transmit
+        ntp_counts counts
+    cdef struct transmit_note:
+        pass
+    cdef struct departure:
+        uint8_t *payload
+        uint8_t *udp
+        transmit_note *note
+        uint8_t place
+    enum:
+        TRANSMIT_KICK
+        TRANSMIT_COMPLETION
+        TRANSMIT_HARDWARE
+        TRANSMIT_METADATA_BYTES
+        NTP_CLIENTS
+        NTP_ERROR_BUCKETS
+        NTP_ERROR_SIDE
+        NTP_KEY_SLOTS
+    uint64_t clock_ns(int clock)
+    void clock_read(batch_clock *clock)
+    void memory_batch(memory *m, const snapshot *snap, const batch_clock *clock)
+    void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
+    uint32_t ntp_error_bucket(int64_t ns)
+    void transmit_batch(memory *m, departure *const *leaving, uint32_t n)
+    transmit_note *transmit_ask(uint8_t *data, const uint8_t *payload)
+    void transmit_skip(uint8_t *data)
+    void transmit_completed(memory *m, const uint8_t *data, int64_t to_utc_ns)
+
+
+cdef class Memory:
+    cdef memory *c
+    cdef void *tables
+    cdef size_t tables_size

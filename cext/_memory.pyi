@@ -1,0 +1,13 @@
+from typing import Any, Self
+
+from typing_extensions import disjoint_base
+
+TRANSMIT_SOURCES: tuple[str, ...]
+TX_METADATA_BYTES: int
+
+@disjoint_base
+class Memory:
+    def __new__(cls, interleaved: int = 0, compensate: bool = False) -> Self: ...
+    def counters(self) -> dict[str, Any]: ...
+
+def error_bucket(ns: int) -> int: ...

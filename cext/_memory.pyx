@@ -1,0 +1,107 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""What one answering thread remembers, as Python owns it (``memory.h``): its tables and counts."""
+
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import secrets
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    #include "memory.h"
+
+    /* Touched now: the first packets shall not pay for page faults. Zero, aligned to a page. */
+    static void *memory_map(size_t size)
+    {
+        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+        if (p == MAP_FAILED)
+            return NULL;
+        madvise(p, size, MADV_HUGEPAGE);
+        memset(p, 0, size);
+        return p;
+    }
+    """
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+    void *memory_map(size_t size) nogil
+    int munmap(void *address, size_t size) nogil
+
+# Where the true transmit time of a frame comes from, by enum transmit_source.
+TRANSMIT_SOURCES = ("kick", "completion", "hardware")
+
+# Bytes before a packet that the kernel's TX metadata takes.
+TX_METADATA_BYTES = TRANSMIT_METADATA_BYTES
+
+# Of one process: sketches of its threads merge.
+_CLIENTS_SEED = secrets.randbits(64)
+
+
+cdef class Memory:
+    """The memory of one answering thread; it must outlive the thread.
+
+    ``interleaved`` is the number of transmit times to keep for the interleaved mode, a power of two
+    from 4 up, 16 bytes each; 0 turns it off. ``compensate`` predicts the transmit error.
+    Raises MemoryError, ValueError.
+    """
+
+    def __cinit__(self, uint32_t interleaved=0, bint compensate=False):
+        if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
+            raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
+        self.c = <memory *>aligned_alloc(64, (sizeof(memory) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(memory))
+        self.c.random = secrets.randbits(64) | 1
+        self.c.seed = _CLIENTS_SEED
+        self.c.transmit.compensate = compensate
+        self.tables_size = <size_t>interleaved * 16
+        if interleaved:
+            self.tables = memory_map(self.tables_size)
+            if self.tables is NULL:
+                raise MemoryError()
+            ntp_saved_open(&self.c.saved, self.tables, interleaved)
+
+    def counters(self):
+        """A copy of what was counted (``ntp_counts.h``); ``clients`` are the sketch's registers."""
+        cdef ntp_counts *n = &self.c.counts
+        return {
+            "version": [n.version[i] for i in range(8)],
+            "mode": [n.mode[i] for i in range(8)],
+            "key": [n.key[i] for i in range(NTP_KEY_SLOTS)],
+            "leaked": n.leaked,
+            "steps": n.steps,
+            "tx_true": n.tx_true,
+            "tx_missing": n.tx_missing,
+            "tx_disbelieved": n.tx_disbelieved,
+            "tx_error": {
+                error_floor(i): n.tx_error[i] for i in range(NTP_ERROR_BUCKETS) if n.tx_error[i]
+            },
+            "clients": bytes(n.clients[:NTP_CLIENTS]),
+            "transmit": {
+                "source": TRANSMIT_SOURCES[self.c.transmit.source],
+                "base_ns": self.c.transmit.base_ns,
+                "slope_ns": self.c.transmit.slope_ns,
+            },
+        }
+
+    def __dealloc__(self):
+        if self.tables is not NULL:
+            munmap(self.tables, self.tables_size)
+        free(self.c)
+
+
+def error_bucket(int64_t ns):
+    """The index of the transmit error histogram's bucket that ``ns`` falls in."""
+    return ntp_error_bucket(ns)
+
+
+cdef int64_t error_floor(uint32_t index):
+    """The value of a bucket that is nearest to zero, nanoseconds: the inverse of the above."""
+    cdef bint negative = index < <uint32_t>NTP_ERROR_SIDE
+    cdef uint32_t at = NTP_ERROR_SIDE - 1 - index if negative else index - NTP_ERROR_SIDE
+    cdef int64_t size = at if at < 32 else <int64_t>(16 + at % 16) << (at // 16 - 1)
+    return -size if negative else size

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The clocks of one batch, read back to back, and what changed since the batch before: everything
+ * that a receive or transmit time is reckoned with.
+ */
+#ifndef XDPKIT_CLOCK_H
+#define XDPKIT_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define CLOCK_SECOND_NS 1000000000ll
+
+/*
+ * UTC against the monotonic clock: adjtime and the kernel's discipline slew both alike, so that
+ * what parts them is a step. Above what two reads can lie apart, below what a client would notice.
+ */
+#define CLOCK_STEP_NS 1000000ll
+
+/* A thread put off the CPU between two reads looks like a step; it is read again this often. */
+#define CLOCK_READS 3
+
+struct batch_clock {
+	uint64_t utc_ns;        /* CLOCK_REALTIME */
+	uint64_t tai_ns;        /* CLOCK_TAI */
+	uint64_t mono_ns;       /* CLOCK_MONOTONIC */
+	int64_t utc_to_mono_ns; /* mono_ns - utc_ns */
+	int64_t tai_offset_s;   /* whole seconds TAI is ahead of UTC */
+	bool trust_stamps;      /* the offset is the one of the batch before */
+	bool stepped;           /* UTC was set since the batch before */
+};
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * Reads the clocks. When chronyd sets the kernel's TAI offset (0 to 37 s at its first sync) stamps
+ * taken before and after do not compare: for that batch the loop's own clock is the receive time.
+ */
+static inline void clock_read(struct batch_clock *clock)
+{
+	int64_t offset_before = clock->tai_offset_s, moved;
+
+	for (int reads = 0; reads < CLOCK_READS; reads++) {
+		clock->tai_ns = clock_ns(CLOCK_TAI);
+		clock->utc_ns = clock_ns(CLOCK_REALTIME);
+		clock->mono_ns = clock_ns(CLOCK_MONOTONIC);
+		moved = (int64_t)(clock->mono_ns - clock->utc_ns) - clock->utc_to_mono_ns;
+		clock->stepped = moved > CLOCK_STEP_NS || moved < -CLOCK_STEP_NS;
+		if (!clock->stepped)
+			break;
+	}
+	clock->utc_to_mono_ns = (int64_t)(clock->mono_ns - clock->utc_ns);
+	/* Rounded: the reads are some 20 ns apart, the offset is whole seconds. */
+	clock->tai_offset_s =
+		((int64_t)(clock->tai_ns - clock->utc_ns) + CLOCK_SECOND_NS / 2) / CLOCK_SECOND_NS;
+	clock->trust_stamps = clock->tai_offset_s == offset_before;
+}
+
+#endif

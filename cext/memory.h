@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one answering thread remembers from request to request. No other thread touches it; the
+ * control plane reads the counts. Tables have their full size from the start.
+ */
+#ifndef XDPKIT_MEMORY_H
+#define XDPKIT_MEMORY_H
+
+#include <stdint.h>
+
+#include "clock.h"
+#include "ntp_counts.h"
+#include "ntp_saved.h"
+#include "transmit.h"
+
+struct snapshot;
+
+/*
+ * The server's variables (RFC 5905 section 9.1) as the replies of one batch carry them, host order.
+ */
+struct ntp_now {
+	uint64_t first;     /* bytes 0 to 7 without version, mode and poll */
+	uint64_t second;    /* bytes 8 to 15: root dispersion, reference id */
+	uint64_t reference; /* 0: the latest whole second */
+	int64_t utc_to_mono_ns;
+};
+
+struct memory {
+	struct ntp_now now;
+	uint64_t random; /* state of random_next(), never 0 */
+	uint64_t seed;   /* of the clients' sketch, the same in all threads */
+	struct ntp_saved_table saved;
+	struct transmit transmit;
+	struct ntp_counts counts;
+};
+
+/* Before the first reply of a batch. */
+void memory_batch(struct memory *memory, const struct snapshot *snap,
+		  const struct batch_clock *clock);
+
+/* xorshift64 (Marsaglia 2003): for choices that need no secret. */
+static inline uint32_t random_next(struct memory *memory)
+{
+	uint64_t x = memory->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	memory->random = x;
+	return (uint32_t)(x >> 32);
+}
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "transmit.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "frame.h"
+#include "memory.h"
+#include "ntp.h"
+
+/* A transmit time further from the kick than this is of another clock, or of another frame. */
+#define TRANSMIT_MAX_NS CLOCK_SECOND_NS
+
+/*
+ * How far one measured error moves the prediction, ns: small enough to rest within some tens of
+ * nanoseconds of the median. As long as nearly all errors have one sign it is up to 100 times that.
+ */
+#define TRANSMIT_STEP_NS  2.0
+#define TRANSMIT_HASTE    100.0
+#define TRANSMIT_LEAN_OLD 0.98 /* weight of the past in the mean of signs: some 50 frames */
+
+/* A place weighs against the base as if the batch had this many: half of a full one. */
+#define TRANSMIT_PLACES 32.0
+
+void transmit_batch(struct memory *memory, struct departure *const *leaving, uint32_t n)
+{
+	struct transmit *fit = &memory->transmit;
+	uint64_t now_ns = clock_ns(CLOCK_REALTIME), sent_ns = now_ns;
+	uint64_t transmit = ntp_time(now_ns), sum;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct departure *d = leaving[i];
+
+		if (fit->compensate) {
+			sent_ns = now_ns +
+				  (uint64_t)(int64_t)(fit->base_ns + fit->slope_ns * d->place);
+			transmit = ntp_time(sent_ns);
+		}
+		sum = ntp_finish(memory, d, transmit);
+		if (d->udp)
+			frame_checksum_added(d->udp, sum);
+		if (d->note) {
+			d->note->sent_ns = sent_ns;
+			d->note->place = d->place;
+			d->note->save = d->save;
+		}
+	}
+}
+
+/* Moves the prediction towards what was measured: the stochastic gradient of the absolute error. */
+static void learn(struct transmit *fit, int64_t error, uint8_t place)
+{
+	double sign = error > 0 ? 1 : error < 0 ? -1 : 0, haste, step;
+
+	fit->lean = TRANSMIT_LEAN_OLD * fit->lean + (1 - TRANSMIT_LEAN_OLD) * sign;
+	haste = fit->lean * fit->lean;
+	step = sign * TRANSMIT_STEP_NS * (1 + TRANSMIT_HASTE * haste * haste);
+	fit->base_ns += step;
+	fit->slope_ns += step * place / (TRANSMIT_PLACES * TRANSMIT_PLACES);
+}
+
+void transmit_completed(struct memory *memory, const uint8_t *data, int64_t to_utc_ns)
+{
+	struct transmit_head head;
+	uint64_t utc_ns;
+	int64_t error;
+
+	memcpy(&head, data - sizeof head, sizeof head);
+	if (!head.note.sent_ns)
+		return;
+	if (!head.tx_stamp) {
+		memory->counts.tx_missing++;
+		return;
+	}
+	utc_ns = head.tx_stamp + (uint64_t)to_utc_ns;
+	error = (int64_t)(utc_ns - head.note.sent_ns);
+	if (error > TRANSMIT_MAX_NS || error < -TRANSMIT_MAX_NS) {
+		memory->counts.tx_disbelieved++;
+		return;
+	}
+	memory->counts.tx_true++;
+	memory->counts.tx_error[ntp_error_bucket(error)]++;
+	if (memory->transmit.compensate)
+		learn(&memory->transmit, error, head.note.place);
+	if (head.note.save)
+		ntp_saved_correct(
+			&memory->saved,
+			load_be64(data + head.note.payload + offsetof(struct ntp_header, receive)),
+			ntp_time(utc_ns) & ~NTP_LOW_BIT);
+}
