@@ -56,7 +56,6 @@ cdef void serve(worker *w) noexcept nogil:
     cdef const snapshot *snap = qsbr_online(w.qsbr, w.reader)
     cdef uint32_t n
 
-    xsk_refill(w.xsk, 0)
     while True:
         w.stats.heartbeat += 1
         n = ring_peek(&w.xsk.rx, WORKER_BATCH)
@@ -262,8 +261,10 @@ cdef class Worker(Thread):
         self._prepare(&self.c.thread, cpu)
 
     def start(self):
-        """Starts the thread. Raises OSError."""
+        """Starts the thread, with every frame given to the kernel. Raises OSError."""
         self.c.reader = self.publisher.reader()
+        # Here, not in the thread: it may run for the first time after the first frame has come.
+        xsk_refill(self.c.xsk, 0)
         self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c)
 
     def counters(self):
