@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which DNS messages are looked up, and what the others get. */
+#include "bytes.h"
+#include "dns.h"
+#include "dns_message.h"
+#include "dns_wire.h"
+#include "snapshot.h"
+
+/*
+ * The question: one uncompressed name, type and class. A pointer has nothing to point at yet
+ * (RFC 1035 section 4.1.4 allows prior names only); 0x40 and 0x80 are no labels, RFC 6891
+ * section 5.
+ */
+static int read_question(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
+			 struct dns_query *q)
+{
+	uint32_t end = length < HEADER_SIZE + ZONE_NAME_MAX ? length : HEADER_SIZE + ZONE_NAME_MAX;
+	uint32_t at = HEADER_SIZE, labels = 0, label;
+
+	for (;; labels++) {
+		if (at >= end)
+			return -1;
+		label = p[at];
+		at += label + 1;
+		if (!label)
+			break;
+		if (label > 63)
+			return -1;
+	}
+	if (length - at < 4)
+		return -1;
+	q->type = load_be16(p + at);
+	q->class = load_be16(p + at + 2);
+	q->end = at + 4;
+	zone_name_set(&q->name, arena, p + HEADER_SIZE, at - HEADER_SIZE, labels);
+	return 0;
+}
+
+/* The options of an OPT of version 0 fill its RDATA exactly, RFC 6891 section 6.1.2. */
+static bool options_sound(const uint8_t *rdata, uint32_t length)
+{
+	while (length) {
+		uint32_t size;
+
+		if (length < 4)
+			return false;
+		size = 4u + load_be16(rdata + 2);
+		if (size > length)
+			return false;
+		rdata += size;
+		length -= size;
+	}
+	return true;
+}
+
+/* The offset behind the owner name at `at`, or 0: cut short, or a label type nobody knows. */
+static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
+{
+	while (at < length) {
+		uint32_t label = p[at];
+
+		if (label >= 0xc0)
+			return at + 2;
+		if (label > 63)
+			return 0;
+		at += label + 1;
+		if (!label)
+			return at;
+	}
+	return 0;
+}
+
+/* Takes an OPT over: `fixed` is at its type, `rdata` behind its RDLENGTH. */
+static int read_opt(const uint8_t *fixed, uint32_t rdlength, bool root_owner, struct dns_query *q)
+{
+	uint8_t version = fixed[5];
+
+	/* One OPT only, and the root owns it: RFC 6891 sections 6.1.1 and 6.1.2. */
+	if (!root_owner || q->edns)
+		return -1;
+	/* What another version has for RDATA is not ours to judge: BADVERS comes first. */
+	if (!version && !options_sound(fixed + RR_FIXED, rdlength))
+		return -1;
+	q->edns = true;
+	q->edns_size = load_be16(fixed + 2);
+	q->edns_version = version;
+	q->edns_flags = load_be16(fixed + 6) & EDNS_DO;
+	return 0;
+}
+
+/* The additional section, to the last byte of the message. Each record is 11 bytes or more. */
+static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *q)
+{
+	uint32_t count = load_be16(p + 10), at = q->end;
+
+	while (count--) {
+		uint32_t fixed = skip_owner(p, length, at), rdlength;
+
+		if (!fixed || fixed > length || length - fixed < RR_FIXED)
+			return -1;
+		rdlength = load_be16(p + fixed + 8);
+		if (length - fixed - RR_FIXED < rdlength)
+			return -1;
+		if (load_be16(p + fixed) == TYPE_OPT &&
+		    read_opt(p + fixed, rdlength, fixed == at + 1, q))
+			return -1;
+		at = fixed + RR_FIXED + rdlength;
+	}
+	return at == length ? 0 : -1;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/* Questions we never answer over UDP: transfers, TKEY and the like; OPT is no question at all. */
+static bool type_refused(uint16_t type)
+{
+	return (type >= TYPE_META_FIRST && type <= TYPE_META_LAST && type != TYPE_ANY) ||
+	       type == TYPE_OPT;
+}
+
+enum verdict dns_read(const struct snapshot *snap, struct request *rq, struct dns_query *q)
+{
+	const uint8_t *p = rq->payload;
+
+	if (rq->length < HEADER_SIZE)
+		return VERDICT_dns_short;
+	if (p[2] & BITS2_QR)
+		return VERDICT_dns_response;
+	if (p[2] & BITS2_OPCODE)
+		return dns_notimp(rq);
+
+	q->edns = false;
+	q->edns_flags = 0;
+	/* One question, no answer, no authority: RFC 9619, and nothing else makes sense in a QUERY.
+	 */
+	if ((load_be64(p + 4) >> 16) != 0x000100000000ULL ||
+	    read_question(p, rq->length, snap->zones, q) || read_additional(p, rq->length, q))
+		return dns_formerr(snap, rq, q);
+	if (q->edns && q->edns_version)
+		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_NOERROR, RCODE_BADVERS_HIGH,
+					 VERDICT_dns_badvers);
+	if (q->class != CLASS_IN || type_refused(q->type))
+		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED, 0,
+					 VERDICT_dns_refused);
+	zone_prefetch_bucket(snap->zones, &q->name);
+	return VERDICT_redirected;
+}
