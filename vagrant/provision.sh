@@ -29,7 +29,7 @@ prefix=${XDPKIT_PREFIX:-/usr/local}
 system_python=/usr/bin/python3
 
 # None of these packages brings a service, an init script or a sysctl setting (procps does).
-run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev linux-libc-dev iproute2 ca-certificates)
+run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind)
 test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool ethtool knot-dnsutils shellcheck util-linux libcap2-bin)
@@ -98,7 +98,7 @@ begin() {
 
 check_system() {
     command -v apt-get >/dev/null ||
-        die "no apt here: install Python 3.11+ (venv, headers), gcc, bcc's Python module and iproute2, then run:" \
+        die "no apt here: install Python 3.11+ (venv, headers), gcc, OpenSSL's headers, bcc's Python module and iproute2, then run:" \
             "python3 -m venv --system-site-packages .venv && .venv/bin/pip install -e ."
     local name
     # shellcheck source=/dev/null

@@ -1,7 +1,8 @@
-"""Seeds of the frame and NTP targets, in the layouts that fuzz_frame.c and fuzz_ntp.c describe."""
+"""Seeds of the frame, NTP and key targets, in the layouts that fuzz_*.c describe."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 from packets import Packet
@@ -47,3 +48,23 @@ def ntp() -> dict[str, bytes]:
     }
     seeds = {name: b"\4" + times + request for name, request in requests.items()}
     return seeds | {"wrap": b"\4" + wrap + NTP}
+
+
+def keys() -> dict[str, bytes]:
+    """Knobs, the lengths of secret and MAC, the secret, the MAC, a message."""
+    secrets = {0: 20, 1: 20, 2: 32, 3: 48, 4: 64, 5: 16, 6: 32}
+    seeds = {
+        f"{algorithm}v{version + 1}": bytes([version << 4 | algorithm, length, 20])
+        + bytes(range(length))
+        + bytes(20)
+        + NTP
+        for algorithm, length in secrets.items()
+        for version in (2, 3)
+    }
+    # The digest of the header above: MD5 in version 4, SHA1 in version 3.
+    secret = bytes(range(20))
+    for knobs, digest in ((0x30, hashlib.md5), (0x21, hashlib.sha1)):
+        mac = digest(secret + NTP).digest()
+        seeds[f"right{knobs}"] = bytes([knobs, len(secret), len(mac)]) + secret + mac + NTP
+    ids = struct.pack(">40I", *(n % 20 << n % 7 for n in range(40)))
+    return seeds | {"ids": bytes([0, 1, 16, 65]) + bytes(16) + ids}

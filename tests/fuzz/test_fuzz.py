@@ -20,7 +20,7 @@ BIN = HERE / "bin"
 TARGETS = sorted(HERE.glob("fuzz_*.c"))
 LEAVES = sorted(path for path in (ROOT / "cext").glob("*.c") if path.name[0] != "_")
 SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
-MADE = {"frame": seeds.frames, "ntp": seeds.ntp}
+MADE = {"frame": seeds.frames, "keys": seeds.keys, "ntp": seeds.ntp}
 
 # Largest input: a frame that fills a chunk, with its knobs.
 MAX_LENGTH = 1793
@@ -36,7 +36,7 @@ def build(tool: Callable[[str], str]) -> Callable[[Path], Path]:
         command = [tool("clang"), "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror"]
         command += ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
         command += [f"-I{ROOT / 'cext'}", f"-I{ROOT / 'ebpf'}", "-o", str(binary), str(source)]
-        command += [str(leaf) for leaf in LEAVES]
+        command += [*map(str, LEAVES), "-lcrypto"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return binary

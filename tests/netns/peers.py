@@ -44,9 +44,10 @@ def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 
 
 
 @contextmanager
-def chronyd_server(side: Side, directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """A chronyd that serves its clock at stratum 8 on port 123."""
-    command = chronyd_command(directory, "local stratum 8", "allow", "port 123", options=("-d",))
+def chronyd_server(side: Side, directory: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """A chronyd that serves its clock at stratum 8 on port 123, with ``more`` directives."""
+    directives = ("local stratum 8", "allow", "port 123", *more)
+    command = chronyd_command(directory, *directives, options=("-d",))
     log = directory / "chronyd.log"
     with log.open("w") as output:
         process = side.popen(*command, stdout=output, stderr=output)

@@ -32,7 +32,7 @@ def sources(*patterns: str) -> list[Path]:
     )
 
 
-C_FILES = sources("cext/*.c", "tests/fuzz/*.c")
+C_FILES = sources("cext/*.c", "tests/fuzz/*.c", "tests/unit/*.c")
 BPF_FILES = sources("ebpf/*.c")
 HEADERS = sources("cext/*.h", "ebpf/*.h", "ebpf/include/**/*.h", "tests/fuzz/*.h")
 C_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Icext", "-Iebpf"]

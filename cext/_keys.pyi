@@ -1,0 +1,19 @@
+from collections.abc import Iterable
+from typing import Final, Self
+
+from typing_extensions import disjoint_base
+
+ALGORITHMS: Final[tuple[str, ...]]
+
+@disjoint_base
+class Keys:
+    def __new__(cls, keys: Iterable[tuple[int, str, bytes, int]]) -> Self: ...
+    def slot(self, key_id: int) -> int: ...
+
+@disjoint_base
+class Digest:
+    def __new__(cls) -> Self: ...
+
+def offered() -> frozenset[str]: ...
+def digest(keys: Keys, key_id: int, data: bytes, version: int = 4) -> bytes: ...
+def check(keys: Keys, key_id: int, data: bytes, mac: bytes, version: int = 4) -> bool: ...
