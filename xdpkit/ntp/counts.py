@@ -72,7 +72,9 @@ def clients(sketches: Sequence[bytes]) -> int:
     registers = [max(column) for column in zip(*sketches, strict=True)]
     size = len(registers)
     empty = registers.count(0)
-    estimate: float = 0.7213 / (1 + 1.079 / size) * size * size / sum(2.0**-rank for rank in registers)
+    estimate: float = (
+        0.7213 / (1 + 1.079 / size) * size * size / sum(2.0**-rank for rank in registers)
+    )
     if estimate <= 2.5 * size and empty:
         estimate = size * math.log(size / empty)
     return round(estimate)
