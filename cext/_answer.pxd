@@ -18,7 +18,7 @@ cdef extern from "answer.h" nogil:
         pass
     verdict answer_c "answer" (const snapshot *snap, memory *m, request *rq, departure *d)
     verdict answer_begin(const snapshot *snap, memory *m, request *rq, query *q, departure *d)
-    void answer_prefetch(const snapshot *snap, const memory *m, const request *rq, query *q)
+    void answer_prefetch(const snapshot *snap, const request *rq, query *q)
     verdict answer_end(const snapshot *snap, memory *m, request *rq, const query *q, departure *d)
     bint answer_forged(const snapshot *snap, const request *rq)
 

@@ -114,7 +114,7 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, depa
     if pending:
         for i in range(n):
             if w.outcome[i] == VERDICT_redirected:
-                answer_prefetch(snap, w.memory, &w.request[i], &w.query[i])
+                answer_prefetch(snap, &w.request[i], &w.query[i])
         for i in range(n):
             if w.outcome[i] == VERDICT_redirected:
                 w.outcome[i] = answer_end(

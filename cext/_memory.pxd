@@ -18,6 +18,10 @@ cdef extern from "memory.h" nogil:
         double slope_ns
     cdef struct ntp_saved_table:
         pass
+    cdef struct limit_table:
+        pass
+    cdef struct ntp_digest:
+        pass
     cdef struct ntp_counts:
         uint64_t version[0]
         uint64_t mode[0]
@@ -33,6 +37,8 @@ cdef extern from "memory.h" nogil:
         uint64_t random
         uint64_t seed
         ntp_saved_table saved
+        limit_table *limit
+        ntp_digest digest
         transmit transmit
         ntp_counts counts
     cdef struct transmit_note:
@@ -51,10 +57,16 @@ cdef extern from "memory.h" nogil:
         NTP_ERROR_BUCKETS
         NTP_ERROR_SIDE
         NTP_KEY_SLOTS
+        LIMIT_WAYS
+        LIMIT_SECRET_WORDS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
     void memory_batch(memory *m, const snapshot *snap, const batch_clock *clock)
     void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
+    size_t limit_table_bytes(uint32_t entries)
+    limit_table *limit_table_init(void *memory, uint32_t entries, const uint64_t *secret)
+    int ntp_digest_open(ntp_digest *digest)
+    void ntp_digest_close(ntp_digest *digest)
     uint32_t ntp_error_bucket(int64_t ns)
     void transmit_batch(memory *m, departure *const *leaving, uint32_t n)
     transmit_note *transmit_ask(uint8_t *data, const uint8_t *payload)
@@ -64,5 +76,7 @@ cdef extern from "memory.h" nogil:
 
 cdef class Memory:
     cdef memory *c
-    cdef void *tables
-    cdef size_t tables_size
+    cdef void *saved
+    cdef size_t saved_bytes
+    cdef void *limits
+    cdef size_t limits_bytes

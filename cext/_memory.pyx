@@ -43,14 +43,16 @@ _CLIENTS_SEED = secrets.randbits(64)
 cdef class Memory:
     """The memory of one answering thread; it must outlive the thread.
 
-    ``interleaved`` is the number of transmit times to keep for the interleaved mode, a power of two
-    from 4 up, 16 bytes each; 0 turns it off. ``compensate`` predicts the transmit error.
-    Raises MemoryError, ValueError.
+    ``interleaved`` is the number of transmit times to keep for the interleaved mode, ``limited``
+    that of the sources whose rate is watched: powers of two from 4 up, 16 bytes each; 0 turns
+    either off. ``compensate`` predicts the transmit error. Raises MemoryError, ValueError.
     """
 
-    def __cinit__(self, uint32_t interleaved=0, bint compensate=False):
-        if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
-            raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
+    def __cinit__(self, uint32_t interleaved=0, uint32_t limited=0, bint compensate=False):
+        cdef uint64_t secret[LIMIT_SECRET_WORDS]
+        for entries in (interleaved, limited):
+            if entries and (entries < 4 or entries & (entries - 1)):
+                raise ValueError(f"a table of {entries}: a power of two from 4 up will do")
         self.c = <memory *>aligned_alloc(64, (sizeof(memory) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
@@ -58,12 +60,22 @@ cdef class Memory:
         self.c.random = secrets.randbits(64) | 1
         self.c.seed = _CLIENTS_SEED
         self.c.transmit.compensate = compensate
-        self.tables_size = <size_t>interleaved * 16
+        if ntp_digest_open(&self.c.digest) != 0:
+            raise MemoryError()
         if interleaved:
-            self.tables = memory_map(self.tables_size)
-            if self.tables is NULL:
+            self.saved_bytes = <size_t>interleaved * 16
+            self.saved = memory_map(self.saved_bytes)
+            if self.saved is NULL:
                 raise MemoryError()
-            ntp_saved_open(&self.c.saved, self.tables, interleaved)
+            ntp_saved_open(&self.c.saved, self.saved, interleaved)
+        if limited:
+            self.limits_bytes = limit_table_bytes(limited)
+            self.limits = memory_map(self.limits_bytes)
+            if self.limits is NULL:
+                raise MemoryError()
+            for word in range(LIMIT_SECRET_WORDS):
+                secret[word] = secrets.randbits(64)
+            self.c.limit = limit_table_init(self.limits, limited, secret)
 
     def counters(self):
         """A copy of what was counted (``ntp_counts.h``); ``clients`` are the sketch's registers."""
@@ -89,8 +101,12 @@ cdef class Memory:
         }
 
     def __dealloc__(self):
-        if self.tables is not NULL:
-            munmap(self.tables, self.tables_size)
+        if self.saved is not NULL:
+            munmap(self.saved, self.saved_bytes)
+        if self.limits is not NULL:
+            munmap(self.limits, self.limits_bytes)
+        if self.c is not NULL:
+            ntp_digest_close(&self.c.digest)
         free(self.c)
 
 

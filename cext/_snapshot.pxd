@@ -1,5 +1,8 @@
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from xdpkit.cext._access cimport AccessList, access_list
+from xdpkit.cext._keys cimport Keys, ntp_keys
+
 cdef extern from "snapshot.h" nogil:
     cdef struct zone_arena:
         pass
@@ -16,12 +19,22 @@ cdef extern from "snapshot.h" nogil:
         int64_t updated_ns
         int64_t expires_ns
         uint64_t leap_ends_ns
+    cdef struct limit_rule:
+        int8_t interval
+        uint8_t burst
+        uint8_t leak
+        uint8_t kod
+        uint8_t ipv4_prefix
+        uint8_t ipv6_prefix
     cdef struct snapshot:
         const zone_arena *zones
         uint16_t dns_max_udp
         uint16_t port[0]
         uint32_t echo_spin_ns
         ntp_state ntp
+        const ntp_keys *ntp_keys
+        const access_list *ntp_access
+        limit_rule ntp_limit
     enum:
         SNAPSHOT_RESERVED_MAX
     void snapshot_reserve(snapshot *s, const uint8_t *address, uint8_t ip_version)
@@ -50,6 +63,8 @@ cdef class ZoneMap:
 cdef class Snapshot:
     cdef snapshot *c
     cdef readonly ZoneMap zones
+    cdef readonly Keys keys
+    cdef readonly AccessList access
     cdef _set_ntp(self, dict ntp)
     cdef _reserve(self, address)
 

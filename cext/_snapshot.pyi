@@ -4,6 +4,11 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
+from xdpkit.cext._access import AccessList
+from xdpkit.cext._keys import Keys
+
+LIMIT: dict[str, int]
+
 @disjoint_base
 class ZoneMap:
     def __init__(self, fd: int, size: int) -> None: ...
@@ -18,10 +23,17 @@ class Snapshot:
         dns_max_udp: int = 1232,
         echo_spin_ns: int = 0,
         ntp: dict[str, int] | None = None,
+        keys: Keys | None = None,
+        access: AccessList | None = None,
+        limit: dict[str, int] | None = None,
         reserved: Iterable[str | IPv4Address | IPv6Address] = (),
     ) -> None: ...
     @property
     def zones(self) -> ZoneMap | None: ...
+    @property
+    def keys(self) -> Keys | None: ...
+    @property
+    def access(self) -> AccessList | None: ...
 
 @disjoint_base
 class Publisher:

@@ -54,13 +54,20 @@ cdef class ZoneMap:
             munmap(self.base, self.size)
 
 
+# struct limit_rule where nothing else is said: chrony's defaults.
+LIMIT = {
+    "interval": 3, "burst": 8, "leak": 2, "kod": 0, "ipv4_prefix": 32, "ipv6_prefix": 64,
+}
+
+
 cdef class Snapshot:
     """Everything an answer depends on besides its request (``snapshot.h``).
 
     ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off.
     ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
     our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
-    is 0. Raises ValueError for what does not fit.
+    is 0. ``limit`` holds fields of struct limit_rule; what is left out is as in LIMIT. ``keys`` and
+    ``access`` are kept. Raises ValueError for what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -69,8 +76,9 @@ cdef class Snapshot:
             raise MemoryError()
 
     def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=1232, uint32_t echo_spin_ns=0,
-                 dict ntp=None, reserved=()):
-        self.zones = zones
+                 dict ntp=None, Keys keys=None, AccessList access=None, dict limit=None,
+                 reserved=()):
+        self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
             self.c.zones = <const zone_arena *>zones.base
         elif "dns" in ports:
@@ -80,6 +88,12 @@ cdef class Snapshot:
         for name, port in ports.items():
             self.c.port[<int>SERVICES[name]] = port
         self._set_ntp(ntp or {})
+        if keys is not None:
+            self.c.ntp_keys = keys.c
+        if access is not None:
+            self.c.ntp_access = access.c
+        # A struct of small integers: what it holds was checked by the configuration.
+        self.c.ntp_limit = {**LIMIT, **(limit or {})}
         addresses = [ipaddress.ip_address(address) for address in reserved]
         if len(addresses) > SNAPSHOT_RESERVED_MAX:
             raise ValueError(f"{len(addresses)} addresses, {SNAPSHOT_RESERVED_MAX} fit")

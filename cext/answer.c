@@ -58,14 +58,14 @@ static enum verdict echo_answer(const struct snapshot *snap, const struct reques
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* NTP: answered at once unless a table is to be looked at, which may be far from the cache. */
+/* NTP: answered at once unless a table is to be looked at, which may not be in the cache. */
 static enum verdict ntp_begin(const struct snapshot *snap, struct memory *memory,
 			      struct request *rq, struct ntp_query *query,
 			      struct departure *departure)
 {
 	enum verdict verdict = ntp_read(snap, memory, rq, query);
 
-	if (verdict != VERDICT_redirected || query->follows)
+	if (verdict != VERDICT_redirected || query->pending)
 		return verdict;
 	return ntp_reply(snap, memory, rq, query, departure);
 }
@@ -89,13 +89,10 @@ enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, st
 	}
 }
 
-void answer_prefetch(const struct snapshot *snap, const struct memory *memory,
-		     const struct request *rq, union query *query)
+void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query)
 {
 	if (rq->service == SERVICE_dns)
 		dns_prefetch(snap, &query->dns);
-	else
-		ntp_prefetch(memory, rq, &query->ntp);
 }
 
 enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,

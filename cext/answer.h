@@ -35,8 +35,7 @@ enum verdict answer(const struct snapshot *snap, struct memory *memory, struct r
  */
 enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
 			  union query *query, struct departure *departure);
-void answer_prefetch(const struct snapshot *snap, const struct memory *memory,
-		     const struct request *rq, union query *query);
+void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
 enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
 			const union query *query, struct departure *departure);
 

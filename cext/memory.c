@@ -57,6 +57,7 @@ static void ntp_now(struct ntp_now *now, const struct ntp_state *ntp,
 void memory_batch(struct memory *memory, const struct snapshot *snap,
 		  const struct batch_clock *clock)
 {
+	memory->mono_ns = clock->mono_ns;
 	ntp_now(&memory->now, &snap->ntp, clock);
 	if (!clock->stepped || !memory->saved.entries)
 		return;

@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "limit.h"
 #include "ntp_counts.h"
+#include "ntp_keys.h"
 #include "ntp_saved.h"
 #include "transmit.h"
 
@@ -27,9 +29,12 @@ struct ntp_now {
 
 struct memory {
 	struct ntp_now now;
-	uint64_t random; /* state of random_next(), never 0 */
-	uint64_t seed;   /* of the clients' sketch, the same in all threads */
+	uint64_t mono_ns; /* of this batch */
+	uint64_t random;  /* state of random_next(), never 0 */
+	uint64_t seed;    /* of the clients' sketch, the same in all threads */
 	struct ntp_saved_table saved;
+	struct limit_table *limit; /* NULL: no limits; owned by the thread's owner */
+	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;
 };

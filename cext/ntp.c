@@ -6,9 +6,13 @@
 #include "bytes.h"
 #include "checksum.h"
 #include "snapshot.h"
+#include "stats.h"
 
 /* Lowest poll a reply carries: chrony's floor for requests below it (2^-19 s). */
 #define NTP_POLL_MIN (-19)
+
+/* "RATE", the kiss code of a reply to who asks too often: RFC 5905 figure 13. */
+#define NTP_KOD_RATE 0x52415445u
 
 /* Fills the 0xF323 field behind the header; root delay and dispersion in units of 2^-28 s. */
 static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *now, uint64_t rx_ns,
@@ -50,48 +54,107 @@ static void fill_timestamps(struct memory *memory, uint64_t receive, uint64_t tr
 	store_be64(p + offsetof(struct ntp_header, transmit), transmit);
 }
 
+/* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) is an unsynchronised server's. */
+static void fill_state(const struct memory *memory, const struct ntp_query *query, int8_t poll,
+		       bool kod, uint8_t *p)
+{
+	uint64_t first = memory->now.first, second = memory->now.second;
+
+	if (kod) {
+		first = (first & 0x0000ffffffffffff) | 3ull << 62;
+		second = (second & ~0xffffffffull) | NTP_KOD_RATE;
+	}
+	/* Whole words: the checksum's wide loads would stall on a row of narrow stores. */
+	store_be64(p, first | (uint64_t)(query->version << 3 | query->mode) << 56 |
+			      (uint64_t)(uint8_t)poll << 40);
+	store_be64(p + 8, second);
+}
+
+/* Key id, and zeros where ntp_finish() puts the digest. */
+static void fill_mac(struct memory *memory, const struct ntp_query *query, struct request *rq,
+		     struct departure *departure)
+{
+	const struct ntp_key *key = query->key;
+	uint32_t slot = key->slot < NTP_KEY_SLOTS ? key->slot : NTP_KEY_SLOTS - 1;
+	uint8_t *mac = rq->payload + rq->length;
+	uint32_t bytes = ntp_digest_bytes(key->algorithm, query->version);
+
+	departure->mac_at = (uint16_t)rq->length;
+	departure->version = query->version;
+	store_be32(mac, key->id);
+	memset(mac + 4, 0, bytes);
+	rq->length += 4 + bytes;
+	memory->counts.key[slot]++;
+	memory->transmit.keyed++;
+}
+
+static bool digest_is_right(struct memory *memory, const struct request *rq,
+			    const struct ntp_query *query)
+{
+	const uint8_t *mac = rq->payload + query->mac_at;
+
+	return ntp_digest_check(&memory->digest, query->key, query->version, rq->payload,
+				query->mac_at, mac + 4, rq->length - query->mac_at - 4);
+}
+
+/* Limits first, as chrony: a flood with a key id costs no digests. */
+static enum verdict admit(const struct snapshot *snap, struct memory *memory,
+			  const struct request *rq, const struct ntp_query *query)
+{
+	enum limit_outcome outcome = LIMIT_PASS;
+
+	if (memory->limit)
+		outcome = limit_check(memory->limit, &snap->ntp_limit, query->client,
+				      memory->mono_ns, random_next(memory));
+	if (outcome == LIMIT_DROP)
+		return VERDICT_ntp_limited;
+	if (query->key && !digest_is_right(memory, rq, query))
+		return VERDICT_ntp_digest;
+	memory->counts.leaked += outcome == LIMIT_LEAK;
+	return outcome == LIMIT_KOD ? VERDICT_ntp_kod : VERDICT_ntp_answered;
+}
+
 enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struct request *rq,
 		       const struct ntp_query *query, struct departure *departure)
 {
 	uint64_t receive = ntp_time(rq->rx_ns) | NTP_LOW_BIT, transmit = 0;
-	const struct ntp_now *now = &memory->now;
+	enum verdict verdict = VERDICT_ntp_answered;
+	int8_t poll, poll_min = NTP_POLL_MIN;
 	uint8_t *p = rq->payload;
-	int8_t poll = (int8_t)p[2];
 
+	if (query->pending) {
+		verdict = admit(snap, memory, rq, query);
+		if (!verdict_answers(verdict))
+			return verdict;
+	}
 	if (memory->saved.entries)
 		receive = ntp_saved_receive(&memory->saved, receive);
-	if (query->follows)
+	if (query->follows && verdict == VERDICT_ntp_answered)
 		transmit = ntp_saved_take(&memory->saved,
 					  load_be64(p + offsetof(struct ntp_header, origin)));
-	poll = poll > NTP_POLL_MIN ? poll : NTP_POLL_MIN;
-	/* Whole words: the checksum's wide loads would stall on a row of narrow stores. */
-	store_be64(p, now->first | (uint64_t)(query->version << 3 | query->mode) << 56 |
-			      (uint64_t)(uint8_t)poll << 40);
-	store_be64(p + 8, now->second);
+	if (memory->limit)
+		poll_min = snap->ntp_limit.interval;
+	poll = (int8_t)p[2];
+	fill_state(memory, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod, p);
 	fill_timestamps(memory, receive, transmit, p);
 	rq->length = NTP_HEADER_BYTES;
 	if (query->mono_root) {
-		fill_mono_root(snap, now, rq->rx_ns, p + NTP_HEADER_BYTES);
+		fill_mono_root(snap, &memory->now, rq->rx_ns, p + NTP_HEADER_BYTES);
 		rq->length += NTP_FIELD_MONO_ROOT_BYTES;
 	}
+	departure->key = query->key;
+	if (query->key)
+		fill_mac(memory, query, rq, departure);
 	departure->stamp = transmit == 0;
 	departure->save = query->follows;
-	return transmit ? VERDICT_ntp_interleaved : VERDICT_ntp_answered;
-}
-
-void ntp_prefetch(const struct memory *memory, const struct request *rq,
-		  const struct ntp_query *query)
-{
-	if (query->follows)
-		ntp_saved_prefetch(&memory->saved,
-				   load_be64(rq->payload + offsetof(struct ntp_header, origin)));
+	return transmit ? VERDICT_ntp_interleaved : verdict;
 }
 
 uint64_t ntp_finish(struct memory *memory, const struct departure *departure, uint64_t transmit)
 {
-	uint8_t *payload = departure->payload;
+	uint8_t *payload = departure->payload, *digest;
 	uint64_t receive = load_be64(payload + offsetof(struct ntp_header, receive));
-	uint64_t value = 0;
+	uint64_t value = 0, sum;
 
 	transmit &= ~NTP_LOW_BIT;
 	/* Signed difference: eras wrap in 2036. A clock stepped back between the reads ends here.
@@ -104,5 +167,14 @@ uint64_t ntp_finish(struct memory *memory, const struct departure *departure, ui
 	}
 	if (departure->save)
 		ntp_saved_put(&memory->saved, receive, transmit);
-	return checksum_word(0, value);
+	sum = checksum_word(0, value);
+	if (departure->key) {
+		/* Where libcrypto fails the digest stays zero, and the client drops the reply. */
+		digest = payload + departure->mac_at + 4;
+		sum = checksum_add(sum, digest,
+				   ntp_digest_make(&memory->digest, departure->key,
+						   departure->version, payload, departure->mac_at,
+						   digest));
+	}
+	return sum;
 }

@@ -58,35 +58,36 @@ static inline uint64_t ntp_time(uint64_t ns)
 
 /* What ntp_read() found in a request, kept between the passes over a batch. */
 struct ntp_query {
-	uint8_t version; /* 1 to 4 */
-	uint8_t mode;    /* the reply's: 4 server, 2 symmetric passive */
-	bool mono_root;  /* the reply has that extension field */
-	bool follows;    /* the origin timestamp may be a receive timestamp of ours */
+	uint64_t client;           /* limit_hash() of the source */
+	const struct ntp_key *key; /* NULL: not authenticated */
+	uint16_t mac_at;           /* where the request's MAC begins */
+	uint8_t version;           /* 1 to 4 */
+	uint8_t mode;              /* the reply's: 4 server, 2 symmetric passive */
+	bool mono_root;            /* the reply has that extension field */
+	bool follows;              /* the origin timestamp may be a receive timestamp of ours */
+	bool pending; /* a table is to be looked at, or a digest to be made: worth a pass of its own
+		       */
 };
 
 /*
- * Checks the form of a request. Returns VERDICT_redirected when ntp_reply() is to answer it, else
- * the reason for silence.
+ * Checks the form of a request, and asks for the table entries that ntp_reply() will want. Returns
+ * VERDICT_redirected when ntp_reply() is to answer it, else the reason for silence.
  */
 enum verdict ntp_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
 		      struct ntp_query *query);
 
-/* Asks for the entries of the tables that ntp_reply() will look at; optional. */
-void ntp_prefetch(const struct memory *memory, const struct request *rq,
-		  const struct ntp_query *query);
-
 /*
- * Fills in every reply field but the transmit timestamp of a basic reply, which ntp_finish() puts
- * in, and says in `departure` what that has to do (not where the payload is, the door's to say).
- * Returns an ANSWER verdict or the reason for silence.
+ * Fills in every reply field but the transmit timestamp of a basic reply and the digest, which
+ * ntp_finish() puts in, and says in `departure` what that has to do (not where the payload is, the
+ * door's to say). Returns an ANSWER verdict or the reason for silence.
  */
 enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struct request *rq,
 		       const struct ntp_query *query, struct departure *departure);
 
 /*
  * Completes a reply that leaves at `transmit` (32.32, host order): the transmit timestamp, never
- * earlier than the receive timestamp and never equal to it (RFC 9769 section 2). Returns the sum of
- * the bytes written (checksum.h), which were zero before.
+ * earlier than the receive timestamp and never equal to it (RFC 9769 section 2); the digest over
+ * all of it. Returns the sum of the bytes written (checksum.h), which were zero before.
  */
 uint64_t ntp_finish(struct memory *memory, const struct departure *departure, uint64_t transmit);
 

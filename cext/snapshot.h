@@ -11,6 +11,9 @@
 #include <string.h>
 #include <linux/types.h>
 
+#include "access.h"
+#include "limit.h"
+#include "ntp_keys.h"
 #include "steer.h"
 #include "zone.h"
 
@@ -49,6 +52,9 @@ struct snapshot {
 	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
 	uint32_t echo_spin_ns;          /* busy time per echo, the knob of the benchmarks */
 	struct ntp_state ntp;
+	const struct ntp_keys *ntp_keys;      /* NULL: none; owned by the control plane */
+	const struct access_list *ntp_access; /* NULL: all may ask; owned by the control plane */
+	struct limit_rule ntp_limit;          /* for threads that have a table (memory.h) */
 	uint64_t
 		reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* a bit for each slot that is taken */
 	struct reserved_source reserved[SNAPSHOT_RESERVED_SLOTS];

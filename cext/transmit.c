@@ -20,20 +20,44 @@
 #define TRANSMIT_HASTE    100.0
 #define TRANSMIT_LEAN_OLD 0.98 /* weight of the past in the mean of signs: some 50 frames */
 
+/* No digest takes longer: what was measured then was something else. */
+#define TRANSMIT_MAC_MAX_NS 10000.0
+
 /* A place weighs against the base as if the batch had this many: half of a full one. */
 #define TRANSMIT_PLACES 32.0
+
+/* The clock's time when the batch's digests will be made, which is before its first frame leaves.
+ */
+static uint64_t ready_ns(const struct transmit *fit)
+{
+	uint64_t now_ns = clock_ns(CLOCK_REALTIME);
+
+	return fit->keyed ? now_ns + (uint64_t)(fit->mac_ns * fit->keyed) : now_ns;
+}
+
+/* Learns what a digest takes from a batch whose digests were to be ready at `ready`. */
+static void learn_mac(struct transmit *fit, uint64_t ready)
+{
+	double late = (double)(int64_t)(clock_ns(CLOCK_REALTIME) - ready);
+
+	/* An eighth of the new: a thread put off its CPU in between does not count for much. */
+	fit->mac_ns += late / fit->keyed / 8;
+	if (fit->mac_ns < 0 || fit->mac_ns > TRANSMIT_MAC_MAX_NS)
+		fit->mac_ns = 0;
+	fit->keyed = 0;
+}
 
 void transmit_batch(struct memory *memory, struct departure *const *leaving, uint32_t n)
 {
 	struct transmit *fit = &memory->transmit;
-	uint64_t now_ns = clock_ns(CLOCK_REALTIME), sent_ns = now_ns;
-	uint64_t transmit = ntp_time(now_ns), sum;
+	uint64_t ready = ready_ns(fit), sent_ns = ready;
+	uint64_t transmit = ntp_time(ready), sum;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct departure *d = leaving[i];
 
 		if (fit->compensate) {
-			sent_ns = now_ns +
+			sent_ns = ready +
 				  (uint64_t)(int64_t)(fit->base_ns + fit->slope_ns * d->place);
 			transmit = ntp_time(sent_ns);
 		}
@@ -46,6 +70,8 @@ void transmit_batch(struct memory *memory, struct departure *const *leaving, uin
 			d->note->save = d->save;
 		}
 	}
+	if (fit->keyed)
+		learn_mac(fit, ready);
 }
 
 /* Moves the prediction towards what was measured: the stochastic gradient of the absolute error. */

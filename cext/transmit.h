@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 struct memory;
+struct ntp_key;
 
 /* Where the true transmit time of a frame comes from. */
 enum transmit_source {
@@ -29,7 +30,9 @@ struct transmit {
 	bool compensate;
 	double base_ns;
 	double slope_ns;
-	double lean; /* running mean of the errors' signs, -1 to 1 */
+	double lean;    /* running mean of the errors' signs, -1 to 1 */
+	double mac_ns;  /* what a digest takes, running mean */
+	uint32_t keyed; /* replies of this batch that want one */
 };
 
 /*
@@ -64,6 +67,9 @@ struct departure {
 	uint8_t *payload;
 	uint8_t *udp; /* its header, of a frame; NULL: no checksum to bring up to date */
 	struct transmit_note *note; /* NULL: its transmit time will not be known */
+	const struct ntp_key *key;  /* NULL: no digest */
+	uint16_t mac_at;            /* where the reply's MAC begins */
+	uint8_t version;            /* of the message, which the digest's length depends on */
 	uint8_t place;              /* in the batch */
 	bool stamp;                 /* false: the time of an earlier reply is in it (interleaved) */
 	bool save;                  /* its own transmit time will be asked for */

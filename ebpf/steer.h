@@ -45,6 +45,7 @@ enum service {
 	V(echo_answered, ANSWER, "echo: headers turned around")                                  \
 	V(ntp_answered, ANSWER, "NTP: time given")                                               \
 	V(ntp_interleaved, ANSWER, "NTP: time given, and when the reply before it left")         \
+	V(ntp_kod, ANSWER, "NTP: over the rate limit, told so (kiss-o'-death RATE)")             \
 	V(dns_noerror, ANSWER, "DNS: NOERROR with an answer")                                    \
 	V(dns_nodata, ANSWER, "DNS: the name exists, the type does not")                         \
 	V(dns_nxdomain, ANSWER, "DNS: NXDOMAIN")                                                 \
@@ -65,7 +66,10 @@ enum service {
 	V(ntp_mode, DROP, "NTP: not the mode of a request")                                      \
 	V(ntp_port, DROP, "NTP: version 1, mode 0 from port 123")                                \
 	V(ntp_extension, DROP, "NTP: extension field malformed or not allowed there")            \
+	V(ntp_denied, DROP, "NTP: the access list denies the source")                            \
+	V(ntp_limited, DROP, "NTP: over the rate limit")                                         \
 	V(ntp_key, DROP, "NTP: authenticated with a key we do not have")                         \
+	V(ntp_digest, DROP, "NTP: authenticated with our key, and the digest is wrong")          \
 	V(ntp_nts, DROP, "NTP: NTS fields, and NTS is not served")                               \
 	V(dns_short, DROP, "DNS: shorter than a header")                                         \
 	V(dns_response, DROP, "DNS: a response, never answered")                                 \

@@ -162,7 +162,7 @@ static enum verdict answer_as_the_loop(const struct snapshot *snap, struct reque
 	memcpy(copy, rq->payload, rq->length);
 	verdict = answer_begin(snap, &memory, rq, &query, leaving);
 	if (verdict == VERDICT_redirected) {
-		answer_prefetch(snap, &memory, rq, &query);
+		answer_prefetch(snap, rq, &query);
 		verdict = answer_end(snap, &memory, rq, &query, leaving);
 	}
 	CHECK(answer(snap, &twin, &other, &also) == verdict && other.length == rq->length);
