@@ -14,6 +14,10 @@ cdef extern from "snapshot.h" nogil:
         uint32_t root_delay
         uint32_t root_dispersion
         uint32_t refid
+        uint64_t reference
+        int64_t updated_ns
+        int64_t expires_ns
+        uint64_t leap_ends_ns
         uint32_t mono_epoch
         uint64_t reference
         int64_t updated_ns

@@ -9,7 +9,6 @@ reader may still see; ``collect`` lets go of those that all readers have passed 
 cimport cython
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
-from posix.time cimport CLOCK_REALTIME, clock_gettime, timespec
 
 import ipaddress
 
@@ -166,24 +165,3 @@ cdef class Publisher:
 
     def __dealloc__(self):
         free(self.c)
-
-
-cdef uint64_t now_ns() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_REALTIME, &t)
-    return <uint64_t>t.tv_sec * 1000000000 + <uint64_t>t.tv_nsec
-
-
-def clock_precision():
-    """Measures the precision of CLOCK_REALTIME as log2 seconds (RFC 5905 section 7.3, "precision").
-
-    The smallest step between two reads that differ, over enough reads that one is undisturbed.
-    """
-    cdef uint64_t last = now_ns(), step = 1000000000, now
-    for _ in range(10000):
-        now = now_ns()
-        if last < now < last + step:
-            step = now - last
-        last = now
-    # log2 of nanoseconds rounded up, less log2 of 1e9 (29.9).
-    return (<object>step - 1).bit_length() - 30

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from xdpkit.config import Config, DnsConfig
+from xdpkit.config import Config, DnsConfig, NtpConfig
 
 if TYPE_CHECKING:
     from xdpkit.dns.store import Progress
@@ -23,8 +23,7 @@ def facts(config: Config) -> dict[str, Any]:
     interface = config.interface
     services: dict[str, dict[str, Any]] = {}
     if config.ntp is not None:
-        ntp = config.ntp
-        services["ntp"] = {"port": ntp.port, "source": ntp.source, "stratum": ntp.stratum}
+        services["ntp"] = _ntp_facts(config.ntp)
     if config.dns is not None:
         services["dns"] = _dns_facts(config.dns)
     if config.echo is not None:
@@ -38,6 +37,16 @@ def facts(config: Config) -> dict[str, Any]:
         "addresses": [str(address) for address in interface.addresses],
         "slow_path": interface.slow_path,
         "services": services,
+    }
+
+
+def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
+    return {
+        "port": ntp.port,
+        "source": [str(source) for source in ntp.source],
+        "stratum": ntp.stratum,
+        "refid": ntp.refid,
+        "holdover": ntp.holdover,
     }
 
 
@@ -87,8 +96,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     ]
     services = facts["services"]
     if ntp := services.get("ntp"):
-        source = f"source {ntp['source']}, stratum {ntp['stratum']}"
-        written.append(f"ntp        port {ntp['port']}, {source}")
+        written.append(f"ntp        port {ntp['port']}, {_sources(ntp)}")
     if dns := services.get("dns"):
         zones = f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes"
         written.append(f"dns        port {dns['port']}, at most {dns['max_udp']} bytes, {zones}")
@@ -96,6 +104,17 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     if echo := services.get("echo"):
         written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
     return written
+
+
+def _sources(ntp: Mapping[str, Any]) -> str:
+    """Where the time is to come from, with what holds for those sources."""
+    sources = ntp["source"]
+    words = [f"source {', else '.join(sources)}"]
+    if {"local", "kernel"} & set(sources):
+        words.append(f"stratum {ntp['stratum']}, reference id {ntp['refid']}")
+    if sources[0] != "local":
+        words.append(f"holdover {ntp['holdover']} s")
+    return ", ".join(words)
 
 
 def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xdpkit.address import ServedAddress, parse_address
 from xdpkit.errors import ConfigError
+from xdpkit.ntp.config import NtpConfig, read_ntp
 from xdpkit.toml_read import Document, Table, nearest, shown
 
 __all__ = [
@@ -28,7 +29,6 @@ STEERING = ("auto", "none")
 STEERING_LATER = ("ntuple", "rss")
 MODES = ("auto", "zerocopy", "copy", "generic")
 POLLS = ("wait", "busy")
-TX_TIMESTAMPS = ("auto", "completion", "kick")
 
 # linux/if.h IFNAMSIZ, less the closing zero.
 _LONGEST_NAME = 15
@@ -49,18 +49,6 @@ class InterfaceConfig:
     addresses: tuple[ServedAddress, ...] = ()
     slow_path: bool = True
     poll: str = "wait"
-
-
-@dataclass(frozen=True)
-class NtpConfig:
-    """[ntp]: where the time comes from and how good it is said to be."""
-
-    source: str = "local"
-    stratum: int = 10
-    port: int = 123
-    interleaved: int = 65536
-    tx_timestamps: str = "auto"
-    tx_compensation: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,7 +112,7 @@ def load(path: Path | str) -> Config:
     config = Config(
         path=document.path,
         interface=_interface(interface),
-        ntp=None if ntp is None else _ntp(ntp),
+        ntp=None if ntp is None else read_ntp(ntp),
         dns=None if dns is None else _dns(dns),
         echo=None if echo is None else _echo(echo),
     )
@@ -193,27 +181,6 @@ def _addresses(table: Table) -> tuple[ServedAddress, ...]:
             raise table.error(("addresses", index), f"{shown(text)} is there twice")
         served.append(address)
     return tuple(served)
-
-
-def _ntp(table: Table) -> NtpConfig:
-    source = table.string("source", NtpConfig.source)
-    if source != "local":
-        reason = f'{shown(source)} is not available in this version: write "local"'
-        raise table.error("source", reason)
-    return NtpConfig(
-        source=source,
-        stratum=table.integer("stratum", NtpConfig.stratum, 1, 15),
-        port=_port(table, NtpConfig.port),
-        interleaved=_interleaved(table),
-        tx_timestamps=table.choice("tx_timestamps", NtpConfig.tx_timestamps, TX_TIMESTAMPS, ()),
-        tx_compensation=table.flag("tx_compensation", NtpConfig.tx_compensation),
-    )
-
-
-def _interleaved(table: Table) -> int:
-    """Saved transmit times for each answering thread, rounded up to a power of two; 0 is off."""
-    entries = table.integer("interleaved", NtpConfig.interleaved, 0, 1 << 24)
-    return 1 << max(2, (entries - 1).bit_length()) if entries else 0
 
 
 def _dns(table: Table) -> DnsConfig:

@@ -1,8 +1,8 @@
 """``xdpkit run``: the services of one instance, put together, run until a signal, taken apart.
 
 Each service owns its state and has an owner that ends it: the control socket (also the lock between
-instances), the zone store, the publication of snapshots, the kernel door, the AF_XDP side, the
-watch on addresses, the watch on heartbeats.
+instances), the choice of the NTP source, the zone store, the publication of snapshots, the kernel
+door, the AF_XDP side, the watch on addresses, the watch on heartbeats.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from xdpkit.errors import NicError, XdpkitError
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.notify import notify
-from xdpkit.ntp.local import local_state
+from xdpkit.ntp.admission import Admission
 from xdpkit.ntp.memory import new_memory
+from xdpkit.ntp.source import NtpSource
 from xdpkit.publication import Publication, initial_parts
+from xdpkit.reload import Reloader
 from xdpkit.slow_path import SlowPath
 
 log = logging.getLogger("xdpkit")
@@ -69,12 +71,16 @@ class Server:
         self.left: frozenset[str] = frozenset()
         self.changed = anyio.Event()
         self.bypass: Bypass | None = None
-        self.ntp: dict[str, int] = {}
+        self.source: NtpSource | None = None
+        self.admission: Admission | None = None
         self.ended = True
-        handlers = {"status": self.status}
+        if config.ntp:
+            self.source = NtpSource(config.ntp, self._publish_ntp)
+            self.admission = Admission(config.path, config.ntp, self.publication)
         if config.dns:
             self.zones = ZoneStore(config.dns.zones, self.publication)
-            handlers["reload"] = self.zones.reload
+        self.reloader = Reloader([part for part in (self.admission, self.zones) if part])
+        handlers = {"status": self.status, "reload": self.reloader.reload}
         self.control = ControlServer(config.interface.name, handlers)
 
     async def run(self) -> int:
@@ -98,21 +104,24 @@ class Server:
                 notify("STOPPING=1")
                 tasks.cancel_scope.cancel()
                 return
-            # Before the zones are served there is nothing to read again.
-            if self.zones and self.bypass:
-                tasks.start_soon(self.zones.reload_and_log)
+            # Before anything is served there is nothing to read again.
+            if self.bypass:
+                tasks.start_soon(self.reloader.reload_and_log)
 
     async def _live(self, ipr: AsyncIPRoute) -> None:
         """Opens, serves until cancelled, and closes in the reverse order."""
         interface = await nic.find(ipr, self.config.interface.name)
         bypass.check_queues(self.config.interface, interface)
-        if self.config.ntp:
-            self.ntp = local_state(self.config.ntp.stratum)
-            self.publication.change(ntp=self.ntp)
         async with AsyncExitStack() as stack:
             if self.zones:
                 await self.zones.load()
                 stack.callback(self.zones.close)
+            if self.admission:
+                self.admission.load()
+            if self.source:
+                stack.callback(self.source.close)
+                # Before anybody can ask: no answer without a state.
+                await self.source.start()
             if self.config.interface.slow_path:
                 memory = new_memory(self.config.ntp)
                 self.slow_path = SlowPath(self.publication, memory, interface.index)
@@ -144,6 +153,8 @@ class Server:
             tasks.start_soon(self._apply_changes, watch)
             tasks.start_soon(self._watch_ntp_port, watch)
             tasks.start_soon(self._watch_heartbeats)
+            if self.source:
+                tasks.start_soon(self.source.run)
             if self.zones:
                 tasks.start_soon(self.zones.run)
             notify("READY=1")
@@ -218,6 +229,9 @@ class Server:
             for problem in problems:
                 log.warning("%s", problem)
 
+    def _publish_ntp(self, state: dict[str, int]) -> None:
+        self.publication.change(ntp=state)
+
     async def _watch_heartbeats(self) -> None:
         while self.bypass:
             await anyio.sleep(HEARTBEAT_SECONDS)
@@ -242,4 +256,6 @@ class Server:
         assert self.bypass is not None
         zones = self.zones.infos if self.zones else {}
         uptime_s = time.monotonic() - self.started
-        return report.document(self.bypass, self.slow_path, self.left, zones, uptime_s)
+        ntp = self.source.facts() if self.source else None
+        keys = self.admission.slots if self.admission else {}
+        return report.document(self.bypass, self.slow_path, self.left, zones, uptime_s, ntp, keys)

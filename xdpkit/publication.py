@@ -12,6 +12,8 @@ from typing import Any
 
 import anyio
 
+from xdpkit.cext._access import AccessList
+from xdpkit.cext._keys import Keys
 from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
 from xdpkit.config import Config
 from xdpkit.errors import XdpkitError
@@ -35,6 +37,9 @@ class Parts:
     echo_spin_ns: int = 0
     zones: ZoneMap | None = None
     ntp: dict[str, int] = field(default_factory=dict)
+    keys: Keys | None = None
+    access: AccessList | None = None
+    limit: dict[str, int] = field(default_factory=dict)
     reserved: tuple[Address, ...] = ()
 
     def snapshot(self) -> Snapshot:
@@ -50,6 +55,9 @@ class Parts:
             dns_max_udp=self.dns_max_udp,
             echo_spin_ns=self.echo_spin_ns,
             ntp=self.ntp,
+            keys=self.keys,
+            access=self.access,
+            limit=self.limit,
             reserved=self.reserved,
         )
 

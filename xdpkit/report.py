@@ -9,6 +9,7 @@ from typing import Any
 from xdpkit import status
 from xdpkit.bypass import Bypass
 from xdpkit.cext._stats import QUEUES, VERDICTS
+from xdpkit.ntp.counts import thread_facts, total_facts
 from xdpkit.slow_path import SlowPath
 
 
@@ -18,8 +19,14 @@ def document(
     left: Collection[str],
     zones: Mapping[str, status.Zone],
     uptime_s: float,
+    ntp: Mapping[str, Any] | None = None,
+    keys: Mapping[int, int] | None = None,
 ) -> dict[str, Any]:
-    """The instance as it is now; ``left`` are services that the slow path leaves to others."""
+    """The instance as it is now; ``left`` are services that the slow path leaves to others.
+
+    ``ntp`` are the facts of the source of time (``xdpkit/ntp/source.py``), None when NTP is off;
+    ``keys`` has the counter of each key id.
+    """
     workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
     kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
     by_clock = sum(worker["stamp_clock"] for worker in workers.values())
@@ -52,12 +59,20 @@ def document(
             "loop": without_verdicts(workers[queue.number]),
             "socket": queue.socket.statistics(),
         }
+        if ntp:
+            facts["queues"][str(queue.number)]["ntp"] = thread_facts(queue.worker.memory.counters())
     if slow_path:
         facts["kernel"] |= {
             "thread": slow_path.door.tid,
             "loop": without_verdicts(kernel),
             "left_to_others": sorted(left),
         }
+    if ntp:
+        memories = [queue.worker.memory for queue in bypass.queues]
+        if slow_path:
+            memories.append(slow_path.door.memory)
+            facts["kernel"]["ntp"] = thread_facts(slow_path.door.memory.counters())
+        facts["ntp"] = {**ntp, **total_facts([m.counters() for m in memories], keys or {})}
     return facts
 
 

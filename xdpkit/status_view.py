@@ -26,12 +26,14 @@ def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
 
 
 def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[RenderableType]:
-    """Heading, packets by queue, verdicts that occurred, zones."""
+    """Heading, packets by queue, verdicts that occurred, the source of time, zones."""
     shown: list[RenderableType] = [
         Text(_heading(document)),
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
     ]
+    if ntp := document.get("ntp"):
+        shown += [Text(_ntp(ntp)), _sources(ntp)]
     if document["zones"]:
         shown.append(_zones(document))
     return shown
@@ -73,9 +75,8 @@ def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
     if counts is None:
         return [Text()] * 4
     dropped = counts["dropped"]
-    why = ", ".join(f"{name} {n:,}" for name, n in dropped.items())
     numbers = (counts["rx"], counts["tx"], sum(dropped.values()))
-    return [*(_number(number) for number in numbers), Text(why)]
+    return [*(_number(number) for number in numbers), Text(_reasons(dropped))]
 
 
 def _verdicts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Table:
@@ -86,6 +87,33 @@ def _verdicts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Table
         if count:
             table.add_row(Text(name), _number(count), Text(texts.get(name, "")))
     return table
+
+
+def _ntp(ntp: Mapping[str, Any]) -> str:
+    if not ntp["synchronised"]:
+        return "\nNTP: not synchronised, and replies say so"
+    return (
+        f"\nNTP: time from {ntp['source']}, {ntp['age_s']:.1f} s ago: stratum {ntp['stratum']},"
+        f" refid {ntp['refid']}, leap {ntp['leap']}, delay {ntp['root_delay_s']:.6f} s,"
+        f" dispersion {ntp['root_dispersion_s']:.6f} s"
+    )
+
+
+def _sources(ntp: Mapping[str, Any]) -> Table:
+    table = _table("source", "polls", "answers", "ignored", "state", words=2)
+    for source in ntp["sources"]:
+        table.add_row(
+            Text(source["name"]),
+            _number(source["polls"]),
+            _number(source["answers"]),
+            Text(_reasons(source["ignored"])),
+            Text(source["state"]),
+        )
+    return table
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
 
 
 def _zones(document: Mapping[str, Any]) -> Table:

@@ -73,16 +73,22 @@ class Document:
 
         Raises ConfigError when it is no table, or holds a key that is not among ``keys``.
         """
-        if name not in self.data:
+        return self.table_at((name,), self.data, keys)
+
+    def table_at(
+        self, path: tuple[str, ...], within: Mapping[str, Any], keys: Collection[str]
+    ) -> Table | None:
+        """The same for a table by its path, whose last name is looked up in ``within``."""
+        if path[-1] not in within:
             return None
-        values = self.data[name]
+        name, values = ".".join(path), within[path[-1]]
         if not isinstance(values, dict):
-            raise self.error((name,), f"{name} is a table: write [{name}] once", at_key=True)
+            raise self.error(path, f"{name} is a table: write [{name}] once", at_key=True)
         for key in values:
             if key not in keys:
                 reason = f"unknown key {shown(key)} in [{name}]: {nearest(key, keys)}"
-                raise self.error((name, key), reason, at_key=True)
-        return Table(self, name, values)
+                raise self.error((*path, key), reason, at_key=True)
+        return Table(self, path, values)
 
     def _syntax_error(self, text: str) -> ConfigError:
         found = _TOMLLIB_PLACE.search(text)
@@ -98,19 +104,25 @@ class Table:
     Every reader raises ConfigError, at the value, for a wrong type or a value out of bounds.
     """
 
-    def __init__(self, document: Document, name: str, values: Mapping[str, Any]) -> None:
-        self.document, self.name, self.values = document, name, values
+    def __init__(
+        self, document: Document, path: tuple[str, ...], values: Mapping[str, Any]
+    ) -> None:
+        self.document, self.path, self.values = document, path, values
+
+    def table(self, name: str, keys: Collection[str]) -> Table | None:
+        """The table of that name within this one; None if there is none."""
+        return self.document.table_at((*self.path, name), self.values, keys)
 
     def error(self, key: str | tuple[str, int], reason: str) -> ConfigError:
         """A ConfigError at a key's value, or at one item of its array: ``("queues", 1)``."""
         path = (key,) if isinstance(key, str) else key
-        return self.document.error((self.name, *path), f"{path[0]}: {reason}")
+        return self.document.error((*self.path, *path), f"{path[0]}: {reason}")
 
     def require(self, key: str, example: str) -> None:
         """Refuse a table without this key, at its header."""
         if key not in self.values:
-            reason = f"[{self.name}] needs {key}, for example {key} = {example}"
-            raise self.document.error((self.name,), reason, at_key=True)
+            reason = f"[{'.'.join(self.path)}] needs {key}, for example {key} = {example}"
+            raise self.document.error(self.path, reason, at_key=True)
 
     def flag(self, key: str, default: bool) -> bool:
         """true or false."""
@@ -154,6 +166,18 @@ class Table:
             self._check((key, index), word, str)
         return tuple(words)
 
+    def one_or_more(self, key: str, default: str) -> list[tuple[str | tuple[str, int], str]]:
+        """A string, or an array of at least one; each with its place, as ``error`` takes it."""
+        value = self.values.get(key, default)
+        if not isinstance(value, list):
+            if not isinstance(value, str):
+                kinds = f"{_TYPE_NAMES[str]} or {_TYPE_NAMES[list]}"
+                raise self.error(key, f"{kinds} is needed, {_described(value)}")
+            return [(key, value)]
+        if not value:
+            raise self.error(key, "an empty array: name at least one")
+        return [((key, index), word) for index, word in enumerate(self.strings(key))]
+
     def _array(self, key: str) -> list[Any]:
         value = self.values.get(key, [])
         self._check(key, value, list)
@@ -168,8 +192,11 @@ class Table:
     def _check(self, key: str | tuple[str, int], value: object, kind: type) -> None:
         # By type(), since True is an int to isinstance.
         if type(value) is not kind:
-            got = _TYPE_NAMES.get(type(value), "a date or time")
-            raise self.error(key, f"{_TYPE_NAMES[kind]} is needed, {shown(value)} is {got}")
+            raise self.error(key, f"{_TYPE_NAMES[kind]} is needed, {_described(value)}")
+
+
+def _described(value: object) -> str:
+    return f"{shown(value)} is {_TYPE_NAMES.get(type(value), 'a date or time')}"
 
 
 def _either(words: Iterable[str]) -> str:

@@ -15,23 +15,31 @@ from serving import PATIENCE, eventually
 
 from xdpkit.lab import Side
 
-# vagrant/provision.sh unpacks it there: installed, it would start a service.
-UNPACKED = Path(__file__).parents[2] / ".cache/peers/chrony/usr/sbin/chronyd"
+# vagrant/provision.sh unpacks them there: installed, chronyd would start a service.
+PEERS = Path(__file__).parents[2] / ".cache/peers"
 
 
-def chronyd() -> str:
-    """The path of chronyd; without one CI fails and others skip."""
-    found = shutil.which("chronyd") or (str(UNPACKED) if UNPACKED.exists() else None)
+def peer(package: str, program: str) -> str:
+    """The path of somebody's program; without it CI fails and others skip."""
+    unpacked = PEERS / package / "usr" / program
+    found = shutil.which(unpacked.name) or (str(unpacked) if unpacked.exists() else None)
     if found is None:
         missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        missing("no chronyd: vagrant/provision.sh test unpacks it")
+        missing(f"no {unpacked.name}: vagrant/provision.sh test unpacks it")
     return found
+
+
+def ntpdig_command(*arguments: str) -> list[str]:
+    """NTPsec's SNTP client, with its Python modules if it is not installed."""
+    modules = PEERS / "ntpsec-ntpdig/usr/lib/python3/dist-packages"
+    program = peer("ntpsec-ntpdig", "bin/ntpdig")
+    return ["env", f"PYTHONPATH={modules}", "PYTHONDONTWRITEBYTECODE=1", program, *arguments]
 
 
 def chronyd_command(directory: Path, *directives: str, options: tuple[str, ...] = ()) -> list[str]:
     """chronyd in the foreground, hands off the clock, without any file but a PID file of ours."""
     own = (f"pidfile {directory}/chronyd.pid", "cmdport 0", "bindcmdaddress /")
-    return [chronyd(), "-x", "-u", "root", *options, *own, *directives]
+    return [peer("chrony", "sbin/chronyd"), "-x", "-u", "root", *options, *own, *directives]
 
 
 def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 20) -> float | None:
@@ -43,11 +51,49 @@ def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 
     return float(found[1]) if found else None
 
 
+# systemd-timesyncd with files and directories of its own, and without the right to set a clock.
+TIMESYNCD = """
+set -e
+for directory in /etc/systemd /run/systemd /var/lib/systemd; do
+    mount -t tmpfs tmpfs $directory
+done
+mkdir -m 777 /run/systemd/timesync /var/lib/systemd/timesync
+printf '[Time]\\nNTP=%s\\n' "$1" >/etc/systemd/timesyncd.conf
+export SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --inh-caps=-all \\
+    --bounding-set=-all "$0"
+"""
+
+
 @contextmanager
-def chronyd_server(side: Side, directory: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
-    """A chronyd that serves its clock at stratum 8 on port 123, with ``more`` directives."""
-    directives = ("local stratum 8", "allow", "port 123", *more)
-    command = chronyd_command(directory, *directives, options=("-d",))
+def timesyncd(side: Side, directory: Path, address: str) -> Iterator[Path]:
+    """systemd-timesyncd with one server, for the length of a block; its log's path.
+
+    It takes an answer for right or wrong and then tries to slew the clock, which it cannot: no
+    capability is left to it, in a mount namespace that is its own.
+    """
+    program = Path("/lib/systemd/systemd-timesyncd")
+    if not program.exists():
+        # Unpacked beside the system's it would miss the library of its own systemd.
+        pytest.skip("systemd-timesyncd is not installed here")
+    log = directory / "timesyncd.log"
+    command = ("unshare", "--mount", "sh", "-c", TIMESYNCD, str(program), address)
+    with log.open("w") as output:
+        process = side.popen(*command, stdout=output, stderr=output)
+    try:
+        yield log
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@contextmanager
+def chronyd_server(
+    side: Side, directory: Path, *directives: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A chronyd that serves its clock, at stratum 8 on port 123 if nothing else is said."""
+    directives = directives or ("local stratum 8", "port 123")
+    command = chronyd_command(directory, "allow", *directives, options=("-d",))
     log = directory / "chronyd.log"
     with log.open("w") as output:
         process = side.popen(*command, stdout=output, stderr=output)

@@ -71,7 +71,7 @@ def pair(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     path.chmod(0o640)
     keys = read_keys(path).keys
     table = Keys((key.id, key.algorithm, key.secret, slot) for slot, key in enumerate(keys))
-    with chronyd_server(lab.client, directory, f"keyfile {path}"):
+    with chronyd_server(lab.client, directory, "local stratum 8", "port 123", f"keyfile {path}"):
         log = (directory / "chronyd.log").read_text()
         assert not [line for line in log.splitlines() if "key" in line]
         yield Pair(Chronyd(lab), table, keys)

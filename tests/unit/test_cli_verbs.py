@@ -45,13 +45,40 @@ def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["check", "-c", config, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert (facts["interface"], facts["queues"], facts["addresses"]) == ("eth1", [2, 3], [])
-    assert facts["services"]["ntp"] == {"port": 123, "source": "local", "stratum": 10}
+    assert facts["services"]["ntp"] == {
+        "port": 123,
+        "source": ["local"],
+        "stratum": 10,
+        "refid": "127.127.1.1",
+        "holdover": 3600,
+    }
     assert facts["services"]["dns"]["zones"] == {"a.example": {"serial": 7, "names": 2}}
     assert facts["services"]["echo"] == {"port": 7, "spin_ns": 0}
     assert cli.main(["check", "-c", config]) == 0
     out, err = capsys.readouterr()
     assert "eth1, RX queues 2, 3" in out and "a.example  serial 7, 2 names" in out
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    "keys, shown",
+    [
+        ("", "port 123, source local, stratum 10, reference id 127.127.1.1"),
+        ('source = "[::1]:5"', "port 123, source [::1]:5, holdover 3600 s"),
+        (
+            'source = ["127.0.0.1:11123", "kernel"]\nrefid = "GPS"\nstratum = 1\nholdover = 9',
+            "port 123, source 127.0.0.1:11123, else kernel, stratum 1, reference id GPS,"
+            " holdover 9 s",
+        ),
+    ],
+)
+def test_check_tells_the_sources_of_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: str, shown: str
+) -> None:
+    path = tmp_path / "ntp.toml"
+    path.write_text(f'[interface]\nname = "eth1"\nqueues = [2]\n[ntp]\n{keys}\n')
+    assert cli.main(["check", "-c", str(path)]) == 0
+    assert f"ntp        {shown}" in capsys.readouterr().out.splitlines()
 
 
 def test_check_without_dns_compiles_nothing(

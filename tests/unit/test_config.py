@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from xdpkit.config import Config, DnsConfig, EchoConfig, NtpConfig, ServedAddress, load
 from xdpkit.errors import ConfigError
+from xdpkit.ntp.config import Loopback
 from xdpkit.toml_place import place
 
 INTERFACE = '[interface]\nname = "eth1"\nqueues = [2]\n'
@@ -40,7 +41,9 @@ def test_defaults(tmp_path: Path) -> None:
     assert (config.interface.steering, config.interface.mode) == ("auto", "auto")
     assert config.interface.addresses == ()
     assert config.interface.slow_path is True
-    assert config.ntp == NtpConfig(source="local", stratum=10, port=123)
+    assert config.ntp == NtpConfig(
+        source=("local",), stratum=10, refid="127.127.1.1", holdover=3600, port=123
+    )
     assert config.dns == DnsConfig(zones=tmp_path / "zones", max_udp=1232, port=53)
     assert config.echo == EchoConfig(port=7, spin_ns=0)
     assert config.ports() == {"ntp": 123, "dns": 53, "echo": 7}
@@ -58,8 +61,10 @@ mode = "copy"
 addresses = ["192.0.2.1", "2001:db8::1@100", "192.0.2.1@100.7"]
 slow_path = false
 [ntp]
-source = "local"
+source = ["127.0.0.1:11123", "kernel", "[::1]:123", "127.8.9.10:1", "local"]
 stratum = 15
+refid = "GPS"
+holdover = 604_800
 port = 1123
 [dns]
 zones = "{zones}"
@@ -77,7 +82,19 @@ spin_ns = 10_000_000
         ServedAddress(ip_address("192.0.2.1"), 100, 7),
     )
     assert config.interface.slow_path is False
-    assert config.ntp == NtpConfig(stratum=15, port=1123)
+    assert config.ntp == NtpConfig(
+        source=(
+            Loopback(ip_address("127.0.0.1"), 11123),
+            "kernel",
+            Loopback(ip_address("::1"), 123),
+            Loopback(ip_address("127.8.9.10"), 1),
+            "local",
+        ),
+        stratum=15,
+        refid="GPS",
+        holdover=604_800,
+        port=1123,
+    )
     assert config.dns == DnsConfig(zones=zones, max_udp=512, port=65535)
     assert config.echo == EchoConfig(port=1, spin_ns=10_000_000)
 
@@ -107,7 +124,10 @@ REFUSED = [
         INTERFACE + "[ntp]\n§Stratum = 1\n",
         'unknown key "Stratum" in [ntp]: |"stratum"?',
     ),
-    (INTERFACE + "[ntp]\nport=1\n§xyzzy = 1\n", "valid: source, stratum, port"),
+    (
+        INTERFACE + "[ntp]\nport=1\n§xyzzy = 1\n",
+        "valid: source, stratum, refid, holdover, port",
+    ),
     (INTERFACE + '[ntp]\n§"a key" = 1\n', 'unknown key "a key" in [ntp]'),
     (INTERFACE + "[[§ntp]]\n[[ntp]]\n", "ntp is a table: write [ntp] once"),
     ("§interface = 1\n", "interface is a table: write [interface]"),
@@ -122,7 +142,10 @@ REFUSED = [
     ('[interface]\nname = "e"\nqueues = [2, §"3"]\n[ntp]', 'queues: an integer is needed, "3"'),
     ('[interface]\nname = "e"\nqueues = [2, §true]\n[ntp]', "true is a boolean"),
     (INTERFACE + "slow_path = §1\n[ntp]", "slow_path: a boolean is needed"),
-    (INTERFACE + '[ntp]\nsource = §["local"]\n', "source: a string is needed"),
+    (INTERFACE + "[ntp]\nsource = §1\n", "source: a string or an array is needed, 1 is an int"),
+    (INTERFACE + '[ntp]\nsource = ["kernel", §2]', "source: a string is needed, 2 is an integer"),
+    (INTERFACE + '[ntp]\nsource = [§["local"]]', "source: a string is needed|is an array"),
+    (INTERFACE + "[ntp]\nrefid = §1\n", "refid: a string is needed"),
     (INTERFACE + "[ntp]\nstratum = §1.5\n", "stratum: an integer is needed, 1.5 is a float"),
     (INTERFACE + "[ntp]\nport = §1979-05-27 07:32:00\n", "port: an integer is needed|a date"),
     (INTERFACE + "addresses = [§{a = 1}]\n[ntp]", "addresses: a string is needed|is a table"),
@@ -145,8 +168,40 @@ REFUSED = [
     (INTERFACE + 'steering = §"ntuple"\n[ntp]', 'not available in this version: write "auto" or'),
     (INTERFACE + 'steering = §"rss"\n[ntp]', "not available in this version"),
     (INTERFACE + 'steering = §"atuo"\n[ntp]', 'unknown value "atuo": did you mean "auto"?'),
-    (INTERFACE + '[ntp]\nsource = §"kernel"\n', 'not available in this version: write "local"'),
-    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:123"\n', "not available in this version"),
+    # Sources of NTP time.
+    (INTERFACE + "[ntp]\nsource = §[]\n", "an empty array: name at least one"),
+    (INTERFACE + '[ntp]\nsource = §"kernle"\n', '"kernle": not a source: write "local", "kernel"'),
+    (INTERFACE + '[ntp]\nsource = §""\n', "not a source"),
+    (INTERFACE + '[ntp]\nsource = §":11123"\n', "not a source"),
+    (INTERFACE + '[ntp]\nsource = §"localhost:11123"\n', 'not a source|as "127.0.0.1:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"Local"\n', "not a source"),
+    (INTERFACE + '[ntp]\nsource = §"192.0.2.1:123"\n', "must discipline this machine's own clock"),
+    (INTERFACE + '[ntp]\nsource = §"192.0.2.1"\n', "must discipline this machine's own clock"),
+    (INTERFACE + '[ntp]\nsource = §"0.0.0.0:123"\n', "not a loopback address"),
+    (INTERFACE + '[ntp]\nsource = §"[2001:db8::1]:123"\n', "not a loopback address"),
+    (INTERFACE + '[ntp]\nsource = §"[::ffff:127.0.0.1]:12"\n', 'IPv4 address: "127.0.0.1:12"'),
+    (INTERFACE + '[ntp]\nsource = §"[::1%lo]:123"\n', '"[::1]:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"::1:123"\n', 'or "[::1]:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"[127.0.0.1]:123"\n', 'write "local"|"127.0.0.1:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1"\n', 'port is missing|"127.0.0.1:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"[::1]"\n', 'port is missing|"[::1]:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:0"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:65536"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:+1"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\nsource = §"127.0.0.1:\\u0663"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\nsource = [\n"kernel", # x\n§"10.0.0.1:123"]', "not a loopback address"),
+    (INTERFACE + '[ntp]\nsource = ["127.0.0.1:1", §"127.0.0.1:01"]', "is there twice"),
+    (INTERFACE + '[ntp]\nsource = ["kernel", §"kernel"]', "is there twice"),
+    (INTERFACE + '[ntp]\nsource = ["local", §"kernel"]', 'never used behind "local"'),
+    (INTERFACE + '[ntp]\nrefid = §""\n', "1 to 4 ASCII characters or a dotted quad"),
+    (INTERFACE + '[ntp]\nrefid = §"LOCAL"\n', "1 to 4 ASCII characters or a dotted quad"),
+    (INTERFACE + '[ntp]\nrefid = §"GP\\t"\n', "1 to 4 ASCII characters"),
+    (INTERFACE + '[ntp]\nrefid = §"für"\n', "1 to 4 ASCII characters"),
+    (INTERFACE + '[ntp]\nrefid = §"127.0.0.256"\n', "dotted quad"),
+    (INTERFACE + '[ntp]\nrefid = §"::1.2.3.4"\n', "dotted quad"),
+    (INTERFACE + "[ntp]\nholdover = §0\n", "0 is not within 1..604800"),
+    (INTERFACE + "[ntp]\nholdover = §604_801\n", "604801 is not within 1..604800"),
     # Interface names.
     ('[interface]\nname = §""\nqueues = [2]\n[ntp]', "not the name of an interface"),
     (
@@ -226,7 +281,10 @@ def test_unreadable_files(tmp_path: Path) -> None:
 def test_a_damaged_file_gives_a_configuration_or_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    text = INTERFACE + 'addresses = ["192.0.2.1@5"]\n[ntp]\nport = 1\n[dns]\nzones = "."\n[echo]\n'
+    text = (
+        INTERFACE + 'addresses = ["192.0.2.1@5"]\n[ntp]\nport = 1\nsource = ["[::1]:1", "local"]\n'
+    )
+    text += 'refid = "GPS"\n[dns]\nzones = "."\n[echo]\n'
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 6)))
     junk = data.draw(st.text(st.sampled_from("[]{}\"'=.,#\\\n x1é"), max_size=4) | st.text())

@@ -57,4 +57,9 @@ def test_a_thread_that_did_nothing_has_facts() -> None:
     facts = thread_facts(Memory().counters())
     assert facts["tx_timestamps"] == "kick"
     assert facts["tx_error_ns"] == {} and facts["tx_error"] == {}
-    assert total_facts([Memory().counters()]) == {"clients": 0, "versions": {}, "modes": {}}
+    assert total_facts([Memory().counters()], {7: 0, 9: 300}) == {
+        "clients": 0,
+        "versions": {},
+        "modes": {},
+        "keys": {"7": 0, "9": 0},
+    }

@@ -131,3 +131,47 @@ def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
     made = document(VERDICTS, OBTAINED, Counters({2: []}))
     made["verdicts"] = {"unheard_of": 3}
     assert ["unheard_of", "3"] in [line.split() for line in shown(made).splitlines()]
+
+
+NTP = {
+    "source": "127.0.0.1:11123",
+    "synchronised": True,
+    "leap": 1,
+    "stratum": 2,
+    "refid": "192.0.2.7",
+    "root_delay_s": 0.012345,
+    "root_dispersion_s": 0.000789,
+    "age_s": 0.25,
+    "sources": [
+        {
+            "name": "127.0.0.1:11123",
+            "state": "holdover",
+            "polls": 1234,
+            "answers": 1230,
+            "ignored": {"late": 1, "refused": 3},
+        },
+        {"name": "local", "state": "synchronised", "polls": 0, "answers": 0, "ignored": {}},
+    ],
+}
+
+
+def test_the_source_of_time() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    text = shown(made)
+    assert "NTP" not in text
+    text = shown(made | {"ntp": NTP})
+    wanted = (
+        "NTP: time from 127.0.0.1:11123, 0.2 s ago: stratum 2, refid 192.0.2.7, leap 1,"
+        " delay 0.012345 s, dispersion 0.000789 s"
+    )
+    assert " ".join(wanted.split()) in " ".join(text.split())
+    rows = [line.split() for line in text.splitlines()]
+    wanted = "127.0.0.1:11123 1,234 1,230 late 1, refused 3 holdover"
+    assert wanted.split() in rows
+    assert ["local", "0", "0", "synchronised"] in rows
+
+
+def test_without_a_source_of_time() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    none = NTP | {"source": None, "synchronised": False, "age_s": None}
+    assert "NTP: not synchronised, and replies say so" in shown(made | {"ntp": none})

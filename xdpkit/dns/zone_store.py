@@ -78,15 +78,6 @@ class ZoneStore:
         }
         return {"zones": zones}
 
-    async def reload_and_log(self) -> None:
-        """The same for SIGHUP, which has nobody to answer to but the log."""
-        try:
-            await self.reload()
-        except XdpkitError as error:
-            log.error("%s; the old zones are served on", error)
-        else:
-            log.info("zones read again: %d", len(self.infos))
-
     def close(self) -> None:
         """Closes the inbox."""
         self._send.close()

@@ -38,14 +38,19 @@ def thread_facts(counters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def total_facts(threads: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of all threads together: requests by version and mode, and how many clients there were."""
+def total_facts(threads: Sequence[Mapping[str, Any]], keys: Mapping[int, int]) -> dict[str, Any]:
+    """Of all threads together: requests by version and mode, authenticated replies by key id, and
+    how many clients there were. ``keys`` has the counter of each key id (``Admission``).
+    """
+    authenticated = _sums(thread["key"] for thread in threads)
+    last = len(authenticated) - 1
     versions = _sums(thread["version"] for thread in threads)
     modes = _sums(thread["mode"] for thread in threads)
     return {
         "clients": clients([thread["clients"] for thread in threads]),
         "versions": {str(version): count for version, count in enumerate(versions) if count},
         "modes": {name: modes[mode] for mode, name in MODES.items() if modes[mode]},
+        "keys": {str(key): authenticated[min(slot, last)] for key, slot in sorted(keys.items())},
     }
 
 
