@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import CONFIG, Server, serving
+from serving import CONFIG, DOORS, QUEUES, Server, serving
 from wire import Wire
 
 from xdpkit.lab import Lab
@@ -38,6 +38,14 @@ def wire(lab: Lab, server: Server) -> Iterator[Wire]:
     wire = Wire(lab)
     yield wire
     wire.close()
+
+
+@pytest.fixture(scope="module", params=DOORS)
+def door(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
+    """All that the client sends takes this way."""
+    name: str = request.param
+    lab.client.send_on_queue(DOORS[name], QUEUES)
+    return name
 
 
 @pytest.fixture

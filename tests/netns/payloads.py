@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 
@@ -101,3 +102,45 @@ def dns_corpus(chance: random.Random) -> list[bytes]:
 def echo_corpus(chance: random.Random) -> list[bytes]:
     """Payloads of all lengths that a frame of the lab holds."""
     return [chance.randbytes(n) for n in (0, 1, 2, 7, 8, 17, 18, 19, 100, 511, 512, 1400, 1452)]
+
+
+# What stands behind the header of a version 3 or 4 request.
+NTP_TAILS = {
+    "header-only": b"",
+    "one-field-16": field(0xABCD, 16),
+    "one-field-24": field(0xABCD, 24),
+    "one-field-28": SOUND_FIELD,
+    "one-field-32": field(0xABCD, 32),
+    "field-16-then-28": field(0xABCD, 16) + SOUND_FIELD,
+    "field-28-then-16": SOUND_FIELD + field(0xABCD, 16),
+    "four-fields": SOUND_FIELD * 4,
+    "field-length-0": field(0xABCD, 0) + bytes(28),
+    "field-length-12": field(0xABCD, 12) + bytes(28),
+    "field-length-30": field(0xABCD, 30) + bytes(2),
+    "field-beyond-end": field(0xABCD, 400)[:60],
+    "fields-1024": field(0xABCD, 1024),
+    "fields-1092": field(0xABCD, 1092),
+    "fields-1096": field(0xABCD, 1096),
+    "fields-1392": field(0xABCD, 1392),
+    "nts-unique": NTS_UNIQUE,
+    "mono-root": MONO_ROOT,
+    "mono-root-twice": MONO_ROOT * 2,
+    "mono-root-wrong-magic": field(0xF323, 28, bytes(4)),
+    "mono-root-then-field": MONO_ROOT + SOUND_FIELD,
+    "key-1-digest-zero": b"\0\0\0\x01" + bytes(16),
+    "key-1-digest-20": b"\0\0\0\x01" + bytes(20),
+    "key-1-digest-68": b"\0\0\0\x01" + bytes(68),
+    "field-then-key": SOUND_FIELD + b"\0\0\0\x01" + bytes(16),
+} | {f"zeros-{n}": bytes(n) for n in (4, 8, 12, 16, 20, 24, 28, 32, 36, 72)}
+
+# Every rule of a server's decision, each by a request that is easy to read.
+NTP_MATRIX = (
+    {f"v{v}-mode-{m}": ntp(v, m) for v, m in itertools.product(range(8), range(8))}
+    | {f"leap-{leap}": ntp(leap=leap) for leap in (1, 2, 3)}
+    | {f"v{v}-{name}": ntp(v, rest=rest) for v in (3, 4) for name, rest in NTP_TAILS.items()}
+    | {f"length-{n}": ntp()[:n] for n in (0, 1, 12, 47)}
+    | {f"length-{48 + n}": ntp(rest=bytes(n)) for n in (1, 2, 3, 5, 30)}
+    | {"any-header": ntp()[:1] + bytes(range(1, 40)) + MARK}
+    | {"poll-low": ntp()[:2] + b"\x80" + ntp()[3:], "zero-transmit": ntp()[:1] + bytes(47)}
+    | {"mode-1-v1": ntp(1, 1), "mode-1-with-field": ntp(4, 1, rest=SOUND_FIELD)}
+)

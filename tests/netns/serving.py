@@ -27,6 +27,9 @@ IFNAME = "server0"
 QUEUE = 2
 QUEUES = 4
 
+# The ways to an answer on the network, and a queue whose requests take each.
+DOORS = {"ring": QUEUE, "kernel": 1}
+
 # How long anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
 
@@ -118,6 +121,13 @@ class Server:
         """Every verdict's count, of all queues and doors together."""
         counts: dict[str, int] = self.status()["verdicts"]
         return counts
+
+    def answers_by(self, door: str) -> int:
+        """Answers that one of DOORS has given."""
+        status = self.status()
+        counts = status["queues"][str(QUEUE)] if door == "ring" else status["kernel"]
+        given: int = counts["tx"]
+        return given
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)

@@ -1,31 +1,13 @@
-"""Real clients get right answers on a queue of ours and on one of the kernel's."""
+"""Real DNS clients get right answers on a queue of ours and on one of the kernel's."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from peers import measured_offset
-from serving import QUEUES, Server, eventually
+from serving import Server, eventually
 
 from xdpkit.lab import Lab
 
 pytestmark = pytest.mark.netns
-
-DOORS = {"ring": 2, "kernel": 1}
-
-
-@pytest.fixture(scope="module", params=DOORS)
-def door(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
-    """All that the client sends takes this way."""
-    lab.client.send_on_queue(DOORS[request.param], QUEUES)
-    return request.param
-
-
-def served_by(server: Server, door: str) -> int:
-    """Answers that this door has given."""
-    status = server.status()
-    return status["queues"]["2"]["tx"] if door == "ring" else status["kernel"]["tx"]
 
 
 def ask(lab: Lab, tool: str, address: str, *question: str) -> str:
@@ -43,7 +25,7 @@ def test_dns(lab: Lab, server: Server, door: str, tool: str, family: int, edns: 
     if tool == "kdig" and edns == "+edns=0":
         edns = "+edns"
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
-    before = served_by(server, door)
+    before = server.answers_by(door)
 
     def short(*question: str) -> list[str]:
         return ask(lab, tool, address, edns, "+short", *question).split()
@@ -66,7 +48,7 @@ def test_dns(lab: Lab, server: Server, door: str, tool: str, family: int, edns: 
         assert f"status: {rcode}" in ask(lab, tool, address, edns, *question), question
     cut = ask(lab, tool, address, edns, "+ignore", "large.example", "TXT")
     assert " tc" in cut.split("\n\n")[0].lower()
-    eventually(lambda: served_by(server, door) == before + 11, "eleven answers")
+    eventually(lambda: server.answers_by(door) == before + 11, "eleven answers")
 
 
 def test_dig_versions_and_opcodes(lab: Lab, server: Server, door: str) -> None:
@@ -74,16 +56,3 @@ def test_dig_versions_and_opcodes(lab: Lab, server: Server, door: str) -> None:
     assert "status: BADVERS" in later
     other = ask(lab, "dig", lab.server.ipv4, "+opcode=iquery", "www.example")
     assert "status: NOTIMP" in other
-
-
-@pytest.mark.parametrize("family", [4, 6])
-def test_chronyd_sets_itself_by_us(
-    lab: Lab, server: Server, door: str, tmp_path: Path, family: int
-) -> None:
-    address = lab.server.ipv4 if family == 4 else lab.server.ipv6
-    before = served_by(server, door)
-    offset = measured_offset(lab.client, tmp_path, f"server {address} iburst maxsamples 1")
-    assert offset is not None
-    # Both ends have the same clock: a wrong era, epoch or TAI offset shows.
-    assert abs(offset) < 1
-    eventually(lambda: served_by(server, door) > before, "an answer")
