@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
+from xdpkit.ntp.keys import read_keys
 
 if TYPE_CHECKING:
     from xdpkit.dns.store import Progress
@@ -16,9 +18,9 @@ _CLEAR = "\r\x1b[K"
 
 
 def facts(config: Config) -> dict[str, Any]:
-    """Compile the zones and say what would be served.
+    """Compile the zones, read the keys, and say what would be served.
 
-    Raises ZoneError for a zone file that is wrong.
+    Raises ZoneError for a zone file that is wrong, ConfigError for a key file.
     """
     interface = config.interface
     services: dict[str, dict[str, Any]] = {}
@@ -47,6 +49,11 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
         "stratum": ntp.stratum,
         "refid": ntp.refid,
         "holdover": ntp.holdover,
+        "interleaved": ntp.interleaved,
+        "keys": len(read_keys(ntp.keys).keys) if ntp.keys else 0,
+        "allow": [str(prefix) for prefix in ntp.allow],
+        "deny": [str(prefix) for prefix in ntp.deny],
+        "limit": asdict(ntp.limit) if ntp.limit else None,
     }
 
 
@@ -97,6 +104,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     services = facts["services"]
     if ntp := services.get("ntp"):
         written.append(f"ntp        port {ntp['port']}, {_sources(ntp)}")
+        written.append(f"           {_admission(ntp)}")
     if dns := services.get("dns"):
         zones = f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes"
         written.append(f"dns        port {dns['port']}, at most {dns['max_udp']} bytes, {zones}")
@@ -115,6 +123,18 @@ def _sources(ntp: Mapping[str, Any]) -> str:
     if sources[0] != "local":
         words.append(f"holdover {ntp['holdover']} s")
     return ", ".join(words)
+
+
+def _admission(ntp: Mapping[str, Any]) -> str:
+    """Who may ask, and how often."""
+    lists = f"{len(ntp['allow'])} prefixes allowed, {len(ntp['deny'])} denied"
+    limit = ntp["limit"]
+    rate = (
+        f"one request in {2.0 ** limit['interval']:g} s, bursts of {limit['burst']}"
+        if limit
+        else "no rate limit"
+    )
+    return f"{ntp['keys']} keys, {lists}, {rate}"
 
 
 def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -66,6 +67,25 @@ def send_all(requests: Generator, count: int, patience: float = PATIENCE) -> dic
     requests.finish(5.0)
     found: dict[str, int] = requests.counters()
     return {name: found[name] for name in ("sent", "answered", *FAULTS)}
+
+
+@contextmanager
+def under_way(requests: Generator, rate: int) -> Iterator[None]:
+    """Requests go on at this rate during a block; at its end all are sent and judged."""
+    stop = False
+
+    def work() -> None:
+        while not stop:
+            requests.run(0.2, rate=rate, window=WINDOW)
+        requests.finish(5.0)
+
+    with ThreadPoolExecutor(1) as thread:
+        working = thread.submit(work)
+        try:
+            yield
+        finally:
+            stop = True
+            working.result()
 
 
 def all_answered(count: int) -> dict[str, int]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from loading import WINDOW, generator, load_on
+from loading import generator, load_on, under_way
 from serving import QUEUES, XDPKIT, ZONE, Server, attached, eventually, write_config
 
 from xdpkit.lab import Lab
@@ -48,17 +47,9 @@ def ask(lab: Lab, name: str) -> dict[int, list[str]]:
 def test_reload_under_load(lab: Lab, server: Server, directory: Path, queue: int) -> None:
     lab.server.send_on_queue(queue, QUEUES)
     first = 10 * queue
-    with load_on(lab, [queue]) as load, ThreadPoolExecutor(1) as thread:
+    with load_on(lab, [queue]) as load:
         requests = generator(lab, load, queue, "dns", 4)
-        stop = False
-
-        def work() -> None:
-            while not stop:
-                requests.run(0.2, rate=RATE, window=WINDOW)
-            requests.finish(5.0)
-
-        working = thread.submit(work)
-        try:
+        with under_way(requests, RATE):
             for number in range(first, first + 6):
                 sent = requests.counters()["sent"]
                 write_zone(directory, ZONE, number)
@@ -68,9 +59,6 @@ def test_reload_under_load(lab: Lab, server: Server, directory: Path, queue: int
                     assert reload(lab).returncode == 0
                 eventually(lambda n=number: serial(server) == n, f"serial {number}")
                 eventually(lambda n=sent: requests.counters()["sent"] > n, "requests")
-        finally:
-            stop = True
-            working.result()
         counters = requests.counters()
     assert counters["sent"] > 1000
     assert counters["answered"] == counters["sent"]

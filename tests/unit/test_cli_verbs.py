@@ -51,6 +51,11 @@ def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
         "stratum": 10,
         "refid": "127.127.1.1",
         "holdover": 3600,
+        "interleaved": 65536,
+        "keys": 0,
+        "allow": [],
+        "deny": [],
+        "limit": None,
     }
     assert facts["services"]["dns"]["zones"] == {"a.example": {"serial": 7, "names": 2}}
     assert facts["services"]["echo"] == {"port": 7, "spin_ns": 0}
