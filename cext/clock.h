@@ -46,13 +46,14 @@ static inline uint64_t clock_ns(clockid_t clock)
 static inline void clock_read(struct batch_clock *clock)
 {
 	int64_t offset_before = clock->tai_offset_s, moved;
+	bool first = !clock->mono_ns;
 
 	for (int reads = 0; reads < CLOCK_READS; reads++) {
 		clock->tai_ns = clock_ns(CLOCK_TAI);
 		clock->utc_ns = clock_ns(CLOCK_REALTIME);
 		clock->mono_ns = clock_ns(CLOCK_MONOTONIC);
 		moved = (int64_t)(clock->mono_ns - clock->utc_ns) - clock->utc_to_mono_ns;
-		clock->stepped = moved > CLOCK_STEP_NS || moved < -CLOCK_STEP_NS;
+		clock->stepped = !first && (moved > CLOCK_STEP_NS || moved < -CLOCK_STEP_NS);
 		if (!clock->stepped)
 			break;
 	}

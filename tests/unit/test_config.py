@@ -202,6 +202,21 @@ REFUSED = [
     (INTERFACE + '[ntp]\nrefid = §"::1.2.3.4"\n', "dotted quad"),
     (INTERFACE + "[ntp]\nholdover = §0\n", "0 is not within 1..604800"),
     (INTERFACE + "[ntp]\nholdover = §604_801\n", "604801 is not within 1..604800"),
+    # What threads remember, and who may ask.
+    (INTERFACE + "[ntp]\ninterleaved = §-1\n", "-1 is not within 0..16777216"),
+    (INTERFACE + '[ntp]\ntx_timestamps = §"kicked"\n', 'did you mean "kick"?'),
+    (INTERFACE + "[ntp]\ntx_compensation = §1\n", "a boolean is needed|is an integer"),
+    (INTERFACE + '[ntp]\nallow = §"192.0.2.0/24"\n', "allow: an array is needed"),
+    (INTERFACE + '[ntp]\nallow = ["::/0", §"192.0.2.1/24"]\n', "bits set behind|192.0.2.0/24"),
+    (INTERFACE + '[ntp]\ndeny = [§"example.org"]\n', "not an IPv4 or IPv6 prefix"),
+    (INTERFACE + '[ntp]\nallow = ["::/8"]\ndeny = §["::/8"]\n', "both allowed and denied"),
+    (INTERFACE + "[ntp]\n§limit = 3\n", "ntp.limit is a table: write [ntp.limit] once"),
+    (INTERFACE + "[ntp.limit]\n§intervall = 3\n", 'in [ntp.limit]: did you mean "interval"?'),
+    (INTERFACE + "[ntp.limit]\ninterval = §13\n", "13 is not within -19..12"),
+    (INTERFACE + "[ntp]\n[ntp.limit]\nburst = §0\n", "0 is not within 1..255"),
+    (INTERFACE + "[ntp]\nlimit = {leak = §5}\n", "5 is not within 0..4"),
+    (INTERFACE + "[ntp]\nlimit.ipv6_prefix = §129\n", "129 is not within 1..128"),
+    (INTERFACE + "[ntp.limit]\naddresses = §0\n", "0 is not within 1..16777216"),
     # Interface names.
     ('[interface]\nname = §""\nqueues = [2]\n[ntp]', "not the name of an interface"),
     (
