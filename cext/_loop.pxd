@@ -2,7 +2,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from xdpkit.cext._answer cimport frame, query, request
 from xdpkit.cext._memory cimport Memory, batch_clock, departure, memory
-from xdpkit.cext._snapshot cimport Publisher, qsbr, qsbr_reader, snapshot
+from xdpkit.cext._snapshot cimport Publisher, phc_map, qsbr, qsbr_reader, snapshot
 from xdpkit.cext._stats cimport stats
 from xdpkit.cext._thread cimport Thread, thread
 from xdpkit.cext._xsk cimport XskSocket, xsk
@@ -23,6 +23,7 @@ cdef extern from "worker.h" nogil:
         uint8_t outcome[0]
         bint busy
         bint asks
+        bint own_clock
         uint8_t place
         uint8_t waiting
         thread thread
@@ -31,7 +32,7 @@ cdef extern from "worker.h" nogil:
         WORKER_GROUP
         WORKER_WAIT_MS
         WORKER_FLUSH_MS
-    uint64_t clock_arrival(const batch_clock *clock, const uint8_t *data, stats *s)
+    uint64_t clock_arrival(worker *w, const phc_map *phc, const uint8_t *data)
 
 # For bench --offwire, which runs them on rings of its own.
 cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil

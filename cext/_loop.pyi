@@ -21,6 +21,7 @@ class Worker(Thread):
         memory: Memory,
         cpu: int = -1,
         busy: bool = False,
+        own_clock: bool = False,
         transmit: str = "kick",
     ) -> Self: ...
     @property

@@ -62,7 +62,7 @@ cdef void serve(worker *w) noexcept nogil:
         if n == 0:
             if thread_stopping(&w.thread):
                 break
-            wait(w)
+            wait(w, snap)
             snap = qsbr_online(w.qsbr, w.reader)
             continue
         snap = qsbr_pass(w.qsbr, w.reader)
@@ -72,7 +72,7 @@ cdef void serve(worker *w) noexcept nogil:
         ring_publish(&w.xsk.tx)
         w.stats.kicks += xsk_kick(w.xsk)
         w.stats.batches += 1
-        reap(w)
+        reap(w, snap)
         xsk_refill(w.xsk, 0)
     flush(w)
     qsbr_offline(w.reader)
@@ -140,7 +140,7 @@ cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, 
     if v != VERDICT_redirected:
         return v
     if rq.service == SERVICE_ntp:
-        rq.rx_ns = clock_arrival(&w.clock, data, &w.stats)
+        rq.rx_ns = clock_arrival(w, &snap.phc, data)
     w.stats.csum_partial += w.frame[i].csum_partial
     return answer_begin(snap, w.memory, rq, &w.query[i], leaving)
 
@@ -176,7 +176,7 @@ cdef void stamp_batch(worker *w) noexcept nogil:
     w.waiting = w.place = 0
 
 
-cdef inline void reap(worker *w) noexcept nogil:
+cdef inline void reap(worker *w, const snapshot *snap) noexcept nogil:
     """Takes back the frames that have left, and learns when they did."""
     cdef uint32_t n = xsk_completed(w.xsk), i
 
@@ -185,7 +185,8 @@ cdef inline void reap(worker *w) noexcept nogil:
             transmit_completed(
                 w.memory,
                 w.xsk.umem + ring_address(&w.xsk.completion, w.xsk.completion.at + i)[0],
-                -w.clock.tai_offset_s * 1000000000,
+                &snap.phc,
+                w.clock.tai_offset_s,
             )
     xsk_reap(w.xsk, n)
 
@@ -195,14 +196,14 @@ cdef inline uint32_t room(uint64_t address) noexcept nogil:
     return XDPKIT_CHUNK - <uint32_t>(address & (XDPKIT_CHUNK - 1))
 
 
-cdef void wait(worker *w) noexcept nogil:
+cdef void wait(worker *w, const snapshot *snap) noexcept nogil:
     """Sleeps until there is work; kicks again soon where the kernel left frames on the TX ring."""
     cdef bint pending = ring_untaken(&w.xsk.tx) > 0
 
     if pending:
         w.stats.kicks += xsk_kick(w.xsk)
         pending = ring_untaken(&w.xsk.tx) > 0
-    reap(w)
+    reap(w, snap)
     xsk_refill(w.xsk, 0)
     if w.busy:
         # Empty-handed: runs the device's receive side in this thread where busy polling is on.
@@ -240,12 +241,14 @@ cdef class Worker(Thread):
 
     Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``;
     ``memory`` is this thread's alone. ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin
-    instead of sleep. ``transmit`` says where the true transmit times of its replies come from
-    (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
+    instead of sleep; ``own_clock`` takes receive times from its own clock, as it must where the XDP
+    program stamps no frames; ``transmit`` says where the true transmit times of its replies come
+    from (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
     """
 
     def __cinit__(self, XskSocket socket not None, Publisher publisher not None,
-                  Memory memory not None, int cpu=-1, bint busy=False, str transmit="kick"):
+                  Memory memory not None, int cpu=-1, bint busy=False, bint own_clock=False,
+                  str transmit="kick"):
         self.socket, self.publisher, self.memory = socket, publisher, memory
         self.c = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         if self.c is NULL:
@@ -258,6 +261,7 @@ cdef class Worker(Thread):
         memory.c.transmit.source = TRANSMIT_SOURCES.index(transmit) if socket.tx_metadata else 0
         self.c.asks = memory.c.transmit.source != TRANSMIT_KICK
         self.c.busy = busy
+        self.c.own_clock = own_clock
         self._prepare(&self.c.thread, cpu)
 
     def start(self):

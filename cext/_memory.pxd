@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from xdpkit.cext._snapshot cimport snapshot
+from xdpkit.cext._snapshot cimport phc_map, snapshot
 
 cdef extern from "memory.h" nogil:
     cdef struct batch_clock:
@@ -71,7 +71,8 @@ cdef extern from "memory.h" nogil:
     void transmit_batch(memory *m, departure *const *leaving, uint32_t n)
     transmit_note *transmit_ask(uint8_t *data, const uint8_t *payload)
     void transmit_skip(uint8_t *data)
-    void transmit_completed(memory *m, const uint8_t *data, int64_t to_utc_ns)
+    void transmit_completed(memory *m, const uint8_t *data, const phc_map *phc,
+                            int64_t tai_offset_s)
 
 
 cdef class Memory:

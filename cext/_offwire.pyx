@@ -6,13 +6,15 @@ What is left when a NIC in zero-copy mode takes the kernel's part away: parse, v
 around, one clock read a batch.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 import array
 
-from xdpkit.cext._loop cimport WORKER_BATCH, answer_batch, stamp_batch, worker
+from xdpkit.cext._loop cimport (
+    WORKER_BATCH, answer_batch, clock_arrival, stamp_batch, worker,
+)
 from xdpkit.cext._memory cimport Memory, clock_ns, clock_read
 from xdpkit.cext._snapshot cimport Snapshot
 from xdpkit.cext._stats cimport XDPKIT_CHUNK, XDPKIT_HEADROOM, stats_dict
@@ -24,15 +26,15 @@ cdef extern from *:
     #include "steer.h"
     #include "worker.h"
 
-    /* A receive stamp of this moment, as the XDP program leaves it. */
-    static void offwire_stamp(uint8_t *frame, uint64_t tai_ns)
+    /* Receive stamps as the XDP program leaves them. */
+    static void offwire_stamp(uint8_t *frame, uint64_t hw_ns, uint64_t tai_ns)
     {
-        struct steer_meta meta = {tai_ns};
+        struct steer_meta meta = {.rx_hw_ns = hw_ns, .rx_tai_ns = tai_ns};
 
         memcpy(frame - sizeof meta, &meta, sizeof meta);
     }
     """
-    void offwire_stamp(uint8_t *frame, uint64_t tai_ns) nogil
+    void offwire_stamp(uint8_t *frame, uint64_t hw_ns, uint64_t tai_ns) nogil
     void *aligned_alloc(size_t alignment, size_t size) nogil
     enum:
         CLOCK_MONOTONIC
@@ -87,7 +89,7 @@ cdef class OffWire:
             address = i * XDPKIT_CHUNK + XDPKIT_HEADROOM
             length = at[self.next_frame + 1] - at[self.next_frame]
             memcpy(self.x.umem + address, data + at[self.next_frame], length)
-            offwire_stamp(self.x.umem + address, self.w.clock.tai_ns)
+            offwire_stamp(self.x.umem + address, 0, self.w.clock.tai_ns)
             ring_desc(&self.x.rx, self.x.rx.at + i).addr = address
             ring_desc(&self.x.rx, self.x.rx.at + i).len = length
             self.next_frame = (self.next_frame + 1) % self.count
@@ -110,6 +112,20 @@ cdef class OffWire:
             spent += clock_ns(CLOCK_MONOTONIC) - begin
             done += batch
         return spent / done
+
+    def arrival(self, uint64_t hw_ns, uint64_t xdp_ns, uint64_t tai_ns, int64_t tai_offset_s=37,
+                bint own_clock=False):
+        """Receive time (UTC, ns) of a frame with these stamps in a batch that begins at ``tai_ns``.
+
+        ``hw_ns`` is the NIC's stamp, 0 for none; ``xdp_ns`` the XDP program's, in CLOCK_TAI.
+        """
+        cdef uint8_t *frame = self.x.umem + XDPKIT_HEADROOM
+        offwire_stamp(frame, hw_ns, xdp_ns)
+        self.w.clock.tai_ns, self.w.clock.tai_offset_s = tai_ns, tai_offset_s
+        self.w.clock.utc_ns = tai_ns - <uint64_t>(tai_offset_s * 1000000000)
+        self.w.clock.trust_stamps = True
+        self.w.own_clock = own_clock
+        return clock_arrival(self.w, &self.snapshot.c.phc, frame)
 
     def counters(self):
         """What the loop counted (``stats.h``)."""

@@ -19,10 +19,6 @@ cdef extern from "snapshot.h" nogil:
         int64_t expires_ns
         uint64_t leap_ends_ns
         uint32_t mono_epoch
-        uint64_t reference
-        int64_t updated_ns
-        int64_t expires_ns
-        uint64_t leap_ends_ns
     cdef struct limit_rule:
         int8_t interval
         uint8_t burst
@@ -30,6 +26,10 @@ cdef extern from "snapshot.h" nogil:
         uint8_t kod
         uint8_t ipv4_prefix
         uint8_t ipv6_prefix
+    cdef struct phc_map:
+        uint64_t phc_ns
+        uint64_t tai_ns
+        int64_t rate
     cdef struct snapshot:
         const zone_arena *zones
         uint16_t dns_max_udp
@@ -39,7 +39,9 @@ cdef extern from "snapshot.h" nogil:
         const ntp_keys *ntp_keys
         const access_list *ntp_access
         limit_rule ntp_limit
+        phc_map phc
     enum:
+        PHC_RATE_MAX
         SNAPSHOT_RESERVED_MAX
     void snapshot_reserve(snapshot *s, const uint8_t *address, uint8_t ip_version)
 
@@ -70,6 +72,7 @@ cdef class Snapshot:
     cdef readonly Keys keys
     cdef readonly AccessList access
     cdef _set_ntp(self, dict ntp)
+    cdef _set_phc(self, dict phc)
     cdef _reserve(self, address)
 
 

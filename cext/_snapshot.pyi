@@ -26,6 +26,7 @@ class Snapshot:
         keys: Keys | None = None,
         access: AccessList | None = None,
         limit: dict[str, int] | None = None,
+        phc: dict[str, int] | None = None,
         reserved: Iterable[str | IPv4Address | IPv6Address] = (),
     ) -> None: ...
     @property

@@ -66,7 +66,8 @@ cdef class Snapshot:
     ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
     our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
     is 0. ``limit`` holds fields of struct limit_rule; what is left out is as in LIMIT. ``keys`` and
-    ``access`` are kept. Raises ValueError for what does not fit.
+    ``access`` are kept. ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not
+    used. Raises ValueError or OverflowError for what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -76,7 +77,7 @@ cdef class Snapshot:
 
     def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=1232, uint32_t echo_spin_ns=0,
                  dict ntp=None, Keys keys=None, AccessList access=None, dict limit=None,
-                 reserved=()):
+                 dict phc=None, reserved=()):
         self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
             self.c.zones = <const zone_arena *>zones.base
@@ -93,6 +94,8 @@ cdef class Snapshot:
             self.c.ntp_access = access.c
         # A struct of small integers: what it holds was checked by the configuration.
         self.c.ntp_limit = {**LIMIT, **(limit or {})}
+        if phc is not None:
+            self._set_phc(phc)
         addresses = [ipaddress.ip_address(address) for address in reserved]
         if len(addresses) > SNAPSHOT_RESERVED_MAX:
             raise ValueError(f"{len(addresses)} addresses, {SNAPSHOT_RESERVED_MAX} fit")
@@ -113,6 +116,12 @@ cdef class Snapshot:
         c.updated_ns = ntp.get("updated_ns", 0)
         c.expires_ns = ntp.get("expires_ns", 0)
         c.leap_ends_ns = ntp.get("leap_ends_ns", 0)
+
+    cdef _set_phc(self, dict phc):
+        cdef phc_map *c = &self.c.phc
+        c.phc_ns, c.tai_ns, c.rate = phc["phc_ns"], phc["tai_ns"], phc["rate"]
+        if not -PHC_RATE_MAX <= c.rate <= PHC_RATE_MAX:
+            raise ValueError(f"a rate of {c.rate}: {PHC_RATE_MAX} either way is the most")
 
     cdef _reserve(self, address):
         cdef bytes packed = address.packed

@@ -16,6 +16,7 @@ cdef extern from "steer.h" nogil:
         STEER_VERDICT_SLOTS
         STEER_VERDICT_END
         STEER_KEYS
+        STEER_RX_TIMESTAMP_CALL
         XDPKIT_CHUNK
         XDPKIT_HEADROOM
         XDPKIT_MAX_FRAME
@@ -30,6 +31,7 @@ cdef extern from "stats.h" nogil:
     cdef struct stats:
         uint64_t verdict[0]
         uint64_t csum_partial
+        uint64_t stamp_hw
         uint64_t stamp_xdp
         uint64_t stamp_kernel
         uint64_t stamp_clock

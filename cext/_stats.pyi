@@ -9,6 +9,7 @@ class Verdict(NamedTuple):
 class Counters(TypedDict):
     verdicts: list[int]
     csum_partial: int
+    stamp_hw: int
     stamp_xdp: int
     stamp_kernel: int
     stamp_clock: int
@@ -24,4 +25,5 @@ QUEUES: Final[int]
 VERDICT_SLOTS: Final[int]
 VERDICT_END: Final[int]
 KEYS: Final[int]
+RX_TIMESTAMP_CALL: Final[int]
 MAX_FRAME: Final[int]

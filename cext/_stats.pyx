@@ -53,6 +53,8 @@ VERDICT_SLOTS = STEER_VERDICT_SLOTS
 # Verdicts below this id are counted by the XDP program.
 VERDICT_END = STEER_VERDICT_END
 KEYS = STEER_KEYS
+# The call in steer.c that bpf/kfunc.py puts another in the place of.
+RX_TIMESTAMP_CALL = STEER_RX_TIMESTAMP_CALL
 MAX_FRAME = XDPKIT_MAX_FRAME
 
 
@@ -61,6 +63,7 @@ cdef dict stats_dict(const stats *s):
     return {
         "verdicts": [s.verdict[i] for i in range(VERDICT_COUNT)],
         "csum_partial": s.csum_partial,
+        "stamp_hw": s.stamp_hw,
         "stamp_xdp": s.stamp_xdp,
         "stamp_kernel": s.stamp_kernel,
         "stamp_clock": s.stamp_clock,

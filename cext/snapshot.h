@@ -14,6 +14,7 @@
 #include "access.h"
 #include "limit.h"
 #include "ntp_keys.h"
+#include "phc.h"
 #include "steer.h"
 #include "zone.h"
 
@@ -55,6 +56,7 @@ struct snapshot {
 	const struct ntp_keys *ntp_keys;      /* NULL: none; owned by the control plane */
 	const struct access_list *ntp_access; /* NULL: all may ask; owned by the control plane */
 	struct limit_rule ntp_limit;          /* for threads that have a table (memory.h) */
+	struct phc_map phc; /* the NIC's clock, of which frames may carry a stamp */
 	uint64_t
 		reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* a bit for each slot that is taken */
 	struct reserved_source reserved[SNAPSHOT_RESERVED_SLOTS];

@@ -17,7 +17,8 @@ enum verdict_kind { KIND_TAKE, KIND_PASS, KIND_ANSWER, KIND_DROP };
 struct stats {
 	_Alignas(64) uint64_t verdict[VERDICT_COUNT];
 	uint64_t csum_partial; /* accepted UDP checksums that were the bare pseudo-header sum */
-	uint64_t stamp_xdp;    /* NTP receive times from the XDP program */
+	uint64_t stamp_hw;     /* NTP receive times from the NIC's clock */
+	uint64_t stamp_xdp;    /* from the XDP program */
 	uint64_t stamp_kernel; /* from SO_TIMESTAMPNS */
 	uint64_t stamp_clock;  /* from this thread's own clock read */
 	uint64_t batches;      /* receive batches that were not empty */

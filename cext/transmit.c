@@ -86,20 +86,24 @@ static void learn(struct transmit *fit, int64_t error, uint8_t place)
 	fit->slope_ns += step * place / (TRANSMIT_PLACES * TRANSMIT_PLACES);
 }
 
-void transmit_completed(struct memory *memory, const uint8_t *data, int64_t to_utc_ns)
+void transmit_completed(struct memory *memory, const uint8_t *data, const struct phc_map *phc,
+			int64_t tai_offset_s)
 {
 	struct transmit_head head;
-	uint64_t utc_ns;
+	uint64_t stamp, utc_ns;
 	int64_t error;
 
 	memcpy(&head, data - sizeof head, sizeof head);
 	if (!head.note.sent_ns)
 		return;
-	if (!head.tx_stamp) {
+	stamp = head.tx_stamp;
+	if (memory->transmit.source == TRANSMIT_HARDWARE)
+		stamp = phc_to_tai(phc, stamp);
+	if (!stamp) {
 		memory->counts.tx_missing++;
 		return;
 	}
-	utc_ns = head.tx_stamp + (uint64_t)to_utc_ns;
+	utc_ns = stamp - (uint64_t)(tai_offset_s * CLOCK_SECOND_NS);
 	error = (int64_t)(utc_ns - head.note.sent_ns);
 	if (error > TRANSMIT_MAX_NS || error < -TRANSMIT_MAX_NS) {
 		memory->counts.tx_disbelieved++;

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "phc.h"
+
 struct memory;
 struct ntp_key;
 
@@ -99,7 +101,8 @@ static inline void transmit_skip(uint8_t *data)
 	((struct transmit_head *)(data - sizeof(struct transmit_head)))->note.sent_ns = 0;
 }
 
-/* Learns from a frame that has left; `to_utc_ns` is what makes its stamp UTC. */
-void transmit_completed(struct memory *memory, const uint8_t *data, int64_t to_utc_ns);
+/* Learns from a frame that has left; `phc` is the NIC's clock, `tai_offset_s` TAI less UTC. */
+void transmit_completed(struct memory *memory, const uint8_t *data, const struct phc_map *phc,
+			int64_t tai_offset_s);
 
 #endif

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "frame.h"
 #include "memory.h"
+#include "phc.h"
 #include "qsbr.h"
 #include "stats.h"
 #include "thread.h"
@@ -34,7 +35,7 @@
 #define WORKER_FLUSH_MS 1
 
 /* A receive stamp older than this, or from the future, is not believed. */
-#define WORKER_STAMP_MAX_NS 1000000000ll
+#define WORKER_STAMP_MAX_NS 1000000000ull
 
 struct worker {
 	struct stats stats;
@@ -49,6 +50,7 @@ struct worker {
 	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
 	bool busy;       /* never sleeps: spins, and lets the socket poll the device */
 	bool asks;       /* for the transmit times of NTP replies */
+	bool own_clock;  /* frames carry no receive stamp: the batch's clock is their time */
 	uint8_t place;   /* frames of this batch that are on the TX ring */
 	uint8_t waiting; /* NTP replies among them that wait for a transmit time */
 	struct departure departure[WORKER_BATCH]; /* by place on the RX ring */
@@ -56,21 +58,31 @@ struct worker {
 	struct thread thread;
 };
 
-/* Receive time of a frame in UTC: the XDP program's stamp in front of it, or the batch's clock. */
-static inline uint64_t clock_arrival(const struct batch_clock *clock, const uint8_t *frame,
-				     struct stats *stats)
+/*
+ * Receive time of a frame in UTC: the NIC's stamp in front of it; the XDP program's, which bounds
+ * what is believed of the other; or the batch's clock.
+ */
+static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc,
+				     const uint8_t *frame)
 {
 	struct steer_meta meta;
-	int64_t age;
+	uint64_t tai_ns;
 
 	memcpy(&meta, frame - sizeof meta, sizeof meta);
-	age = (int64_t)(clock->tai_ns - meta.rx_tai_ns);
-	if (!clock->trust_stamps || age < 0 || age > WORKER_STAMP_MAX_NS) {
-		stats->stamp_clock++;
-		return clock->utc_ns;
+	/* The differences are unsigned: a stamp from the future is far too old as well. */
+	if (w->own_clock || !w->clock.trust_stamps ||
+	    w->clock.tai_ns - meta.rx_tai_ns > WORKER_STAMP_MAX_NS) {
+		w->stats.stamp_clock++;
+		return w->clock.utc_ns;
 	}
-	stats->stamp_xdp++;
-	return meta.rx_tai_ns - (uint64_t)(clock->tai_offset_s * 1000000000);
+	tai_ns = phc_to_tai(phc, meta.rx_hw_ns);
+	if (tai_ns && meta.rx_tai_ns - tai_ns <= WORKER_STAMP_MAX_NS) {
+		w->stats.stamp_hw++;
+	} else {
+		w->stats.stamp_xdp++;
+		tai_ns = meta.rx_tai_ns;
+	}
+	return tai_ns - (uint64_t)(w->clock.tai_offset_s * 1000000000);
 }
 
 #endif

@@ -6,10 +6,12 @@
  *
  *   NIC RX queue --> classify() --- PASS verdicts ---> kernel stack
  *                        | redirected
- *                        +--> CLOCK_TAI into the metadata --> xsks[queue]
+ *                        +--> receive stamps into the metadata --> xsks[queue]
  *
  * One source, two compilers: bcc (XDPKIT_BCC defined), or clang -target bpf with libbpf's headers.
- * Kernel 6.1 or later (bpf_ktime_get_tai_ns).
+ * Kernel 6.1 or later (bpf_ktime_get_tai_ns). Three forms: the stamp of XDP entry alone; with
+ * STEER_RX_TIMESTAMP also the NIC's (kernel 6.3, bound to one device); with STEER_NO_METADATA none,
+ * for drivers that leave no room.
  */
 #ifdef XDPKIT_BCC
 #include <uapi/linux/bpf.h>
@@ -86,6 +88,38 @@ static __always_inline int redirect(__u32 queue)
 	return bpf_redirect_map(&xsks, queue, XDP_PASS);
 #endif
 }
+
+#ifndef STEER_NO_METADATA
+/* The NIC's receive stamp in its own clock; 0 without one, or in a program not bound to the NIC. */
+static __always_inline __u64 hardware_stamp(struct xdp_md *ctx)
+{
+	__u64 ns = 0;
+#ifdef STEER_RX_TIMESTAMP
+	int (*rx_timestamp)(struct xdp_md *, __u64 *) = (void *)STEER_RX_TIMESTAMP_CALL;
+
+	/* An error leaves ns alone; veth returns none, and 0 where there is no stamp. */
+	rx_timestamp(ctx, &ns);
+#else
+	(void)ctx;
+#endif
+	return ns;
+}
+
+/* Puts both stamps before the frame; returns 0, or -1 where the driver leaves no room. */
+static __always_inline int stamp(struct xdp_md *ctx)
+{
+	struct steer_meta *meta;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
+		return -1;
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)ctx->data)
+		return -1;
+	meta->rx_hw_ns = hardware_stamp(ctx);
+	meta->rx_tai_ns = bpf_ktime_get_tai_ns();
+	return 0;
+}
+#endif
 
 struct vlan_tag {
 	__be16 tci;
@@ -262,7 +296,6 @@ int steer(struct xdp_md *ctx)
 {
 	__u32 queue = ctx->rx_queue_index;
 	enum verdict verdict = classify(ctx);
-	struct steer_meta *meta;
 
 	if (verdict != VERDICT_redirected)
 		goto pass;
@@ -271,18 +304,16 @@ int steer(struct xdp_md *ctx)
 		verdict = VERDICT_other_queue;
 		goto pass;
 	}
+#ifndef STEER_NO_METADATA
 	/* Only a frame that leaves gets metadata; without room old bytes would be taken as time. */
-	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
-		goto no_metadata;
-	meta = (void *)(long)ctx->data_meta;
-	if ((void *)(meta + 1) > (void *)(long)ctx->data)
-		goto no_metadata;
-	meta->rx_tai_ns = bpf_ktime_get_tai_ns();
+	if (stamp(ctx)) {
+		verdict = VERDICT_no_metadata;
+		goto pass;
+	}
+#endif
 	count(queue, VERDICT_redirected);
 	return XDP_REDIRECT;
 
-no_metadata:
-	verdict = VERDICT_no_metadata;
 pass:
 	count(queue, verdict);
 	return XDP_PASS;

@@ -41,7 +41,7 @@ enum service {
 	V(dns_not_request, PASS, "DNS response, for a program on this host")                     \
 	V(other_queue, PASS, "request for us on a queue that was not chosen")                    \
 	V(oversize, PASS, "frame larger than a UMEM chunk holds")                                \
-	V(no_metadata, PASS, "the driver gave no room for the receive stamp")                    \
+	V(no_metadata, PASS, "no room for the receive stamp: rx_timestamps = loop needs none")   \
 	V(echo_answered, ANSWER, "echo: headers turned around")                                  \
 	V(ntp_answered, ANSWER, "NTP: time given")                                               \
 	V(ntp_interleaved, ANSWER, "NTP: time given, and when the reply before it left")         \
@@ -113,9 +113,19 @@ struct steer_key {
 	__u16 ip_version; /* 4 or 6, host order */
 };
 
-/* In the 8 bytes before a redirected frame: XDP metadata (linux networking/af_xdp.rst). */
+/*
+ * In the 16 bytes before a redirected frame: XDP metadata (linux networking/af_xdp.rst), in host
+ * order. Without it (rx_timestamps = "loop") those bytes are of any value.
+ */
 struct steer_meta {
-	__u64 rx_tai_ns; /* CLOCK_TAI at XDP entry, nanoseconds since 1970, host order */
+	__u64 rx_hw_ns;  /* the NIC's stamp, nanoseconds of the NIC's own clock; 0 = none */
+	__u64 rx_tai_ns; /* CLOCK_TAI at XDP entry, nanoseconds since 1970 */
 };
+
+/*
+ * Stands for bpf_xdp_metadata_rx_timestamp() until xdpkit/bpf/kfunc.py puts the call there: bcc
+ * knows no kernel functions. No helper has this number (linux/bpf.h has some 210, in sequence).
+ */
+#define STEER_RX_TIMESTAMP_CALL 0x7ffffff0
 
 #endif

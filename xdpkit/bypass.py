@@ -15,7 +15,7 @@ from pathlib import Path
 
 import anyio
 
-from xdpkit.bpf import link, loader
+from xdpkit.bpf import loader
 from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
 from xdpkit.cext._memory import TX_METADATA_BYTES
@@ -24,9 +24,11 @@ from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
 from xdpkit.cext._xsk import XskSocket
 from xdpkit.config import InterfaceConfig, NtpConfig, ServedAddress
 from xdpkit.errors import BindError, NicError, QueueError
+from xdpkit.nic.hwtstamp import HardwareStamps
 from xdpkit.nic.interface import Interface
 from xdpkit.nic.xsk_setup import bind
 from xdpkit.ntp.memory import new_memory, transmit_source
+from xdpkit.rx_stamps import Attached, attach
 
 # How long a worker may take to answer what is on its ring before it is given up.
 DRAIN_SECONDS = 1.0
@@ -53,12 +55,32 @@ class Bypass:
     """What was obtained from the interface; ``notes`` says where it is less than asked for."""
 
     interface: Interface
-    program: loader.Program
-    link_fd: int
-    mode: str
+    attached: Attached
+    own_clock: bool
+    """Receive times are the loop's: ``rx_timestamps = "loop"``."""
     queues: list[Queue] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
+
+    @property
+    def program(self) -> loader.Program:
+        return self.attached.program
+
+    @property
+    def mode(self) -> str:
+        return self.attached.mode
+
+    @property
+    def notes(self) -> list[str]:
+        return self.attached.notes
+
+    @property
+    def hardware(self) -> HardwareStamps | None:
+        return self.attached.hardware
+
+    @property
+    def timestamps(self) -> str:
+        """Where receive times come from, when all goes well."""
+        return "hardware" if self.hardware else "loop" if self.own_clock else "xdp"
 
     @property
     def zerocopy(self) -> bool:
@@ -139,7 +161,7 @@ class Bypass:
         for queue in self.queues:
             if not queue.detached:
                 self._clear_slot(queue)
-        os.close(self.link_fd)
+        self.attached.detach()
         for queue in self.queues:
             queue.worker.stop()
         with anyio.move_on_after(DRAIN_SECONDS):
@@ -149,7 +171,7 @@ class Bypass:
             if queue.worker.done:
                 queue.worker.join()
                 queue.socket.close()
-        self.program.close()
+        self.attached.close()
         return all(queue.worker.done for queue in self.queues)
 
 
@@ -172,29 +194,26 @@ def open_bypass(
 ) -> Bypass:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
-    Raises BpfError, AttachError, QueueError or BindError; whatever was done before is undone.
+    Raises BpfError, AttachError, StampError, QueueError or BindError; whatever was done before is
+    undone.
     """
     check_queues(config, interface)
     if not interface.up:
         raise NicError(f"{interface.name} is down: ip link set dev {interface.name} up")
-    program = loader.load("steer")
-    try:
-        link_fd, mode, note = link.attach(program, interface, config.mode)
-    except BaseException:
-        program.close()
-        raise
-    bypass = Bypass(interface, program, link_fd, mode, notes=[note] if note else [])
+    attached = attach(config, interface)
+    bypass = Bypass(interface, attached, own_clock=config.rx_timestamps == "loop")
     cpus = sorted(os.sched_getaffinity(0))
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     try:
         for position, number in enumerate(config.queues):
-            socket = bind(interface, number, config, mode, bypass.notes, metadata)
+            socket = bind(interface, number, config, bypass.mode, bypass.notes, metadata)
             worker = Worker(
                 socket,
                 publisher,
                 new_memory(ntp),
                 cpus[position % len(cpus)],
                 config.poll == "busy",
+                bypass.own_clock,
                 transmit_source(ntp, interface.kind, socket.zerocopy),
             )
             queue = Queue(number, socket, worker)
@@ -206,8 +225,7 @@ def open_bypass(
             queue.worker.stop()
             queue.worker.join()
             queue.socket.close()
-        os.close(link_fd)
-        program.close()
+        attached.close()
         if isinstance(error, OSError):
             raise BindError(
                 f"{interface.name}: a worker could not be started ({error.strerror}): raise the "

@@ -29,6 +29,7 @@ STEERING = ("auto", "none")
 STEERING_LATER = ("ntuple", "rss")
 MODES = ("auto", "zerocopy", "copy", "generic")
 POLLS = ("wait", "busy")
+RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
 
 # linux/if.h IFNAMSIZ, less the closing zero.
 _LONGEST_NAME = 15
@@ -49,6 +50,7 @@ class InterfaceConfig:
     addresses: tuple[ServedAddress, ...] = ()
     slow_path: bool = True
     poll: str = "wait"
+    rx_timestamps: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -149,14 +151,20 @@ def _interface(table: Table) -> InterfaceConfig:
     queues = table.integers("queues", 0, _QUEUES - 1)
     if not queues:
         raise table.error("queues", "name at least one RX queue, for example [2]")
+    mode = table.choice("mode", InterfaceConfig.mode, MODES, ())
+    rx_timestamps = table.choice("rx_timestamps", InterfaceConfig.rx_timestamps, RX_TIMESTAMPS, ())
+    if mode == "generic" and rx_timestamps == "hardware":
+        reason = 'in mode = "generic" the hardware\'s stamps are not to be had: write "auto"'
+        raise table.error("rx_timestamps", reason)
     return InterfaceConfig(
         name=_interface_name(table),
         queues=queues,
         steering=table.choice("steering", InterfaceConfig.steering, STEERING, STEERING_LATER),
-        mode=table.choice("mode", InterfaceConfig.mode, MODES, ()),
+        mode=mode,
         addresses=_addresses(table),
         slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
         poll=table.choice("poll", InterfaceConfig.poll, POLLS, ()),
+        rx_timestamps=rx_timestamps,
     )
 
 

@@ -30,6 +30,7 @@ from xdpkit.dns.zone_store import ZoneStore
 from xdpkit.errors import NicError, XdpkitError
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
+from xdpkit.nic.phc import PhcWatch
 from xdpkit.notify import notify
 from xdpkit.ntp.admission import Admission
 from xdpkit.ntp.memory import new_memory
@@ -155,6 +156,10 @@ class Server:
             tasks.start_soon(self._watch_heartbeats)
             if self.source:
                 tasks.start_soon(self.source.run)
+            if self.bypass and self.bypass.hardware:
+                clock = self.bypass.hardware.phc
+                watch_clock = PhcWatch(clock, lambda phc: self.publication.change(phc=phc))
+                tasks.start_soon(watch_clock.run)
             if self.zones:
                 tasks.start_soon(self.zones.run)
             notify("READY=1")

@@ -8,6 +8,7 @@
         QueueError              an RX queue
         AttachError             the XDP program's attachment
         BindError               an AF_XDP socket
+        StampError              receive stamps of the NIC's hardware
       BpfError                  bcc is missing, or compiler or verifier refused steer.c
       SocketError               a kernel socket of the slow path
       ControlError              the control socket: nobody there, two there, not allowed
@@ -65,6 +66,10 @@ class AttachError(NicError):
 
 class BindError(NicError):
     """An AF_XDP socket could not be made or bound."""
+
+
+class StampError(NicError):
+    """Receive stamps of the NIC's hardware cannot be had."""
 
 
 class BpfError(XdpkitError):

@@ -41,6 +41,7 @@ class Parts:
     access: AccessList | None = None
     limit: dict[str, int] = field(default_factory=dict)
     reserved: tuple[Address, ...] = ()
+    phc: dict[str, int] | None = None
 
     def snapshot(self) -> Snapshot:
         """The C side's form of it; DNS is off in it until there are zones."""
@@ -59,6 +60,7 @@ class Parts:
             access=self.access,
             limit=self.limit,
             reserved=self.reserved,
+            phc=self.phc,
         )
 
 

@@ -29,16 +29,13 @@ def document(
     """
     workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
     kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
-    by_clock = sum(worker["stamp_clock"] for worker in workers.values())
-    by_xdp = sum(worker["stamp_xdp"] for worker in workers.values())
     facts = status.document(
         VERDICTS,
         status.Obtained(
             interface=bypass.interface.name,
             mode=bypass.mode,
             zerocopy=bypass.zerocopy,
-            # The XDP program stamps every frame; the loop's clock stands in for what is unusable.
-            timestamps="loop" if by_clock > by_xdp else "xdp",
+            timestamps=timestamps(bypass.timestamps, workers.values()),
             pid=os.getpid(),
             uptime_s=uptime_s,
         ),
@@ -74,6 +71,14 @@ def document(
             facts["kernel"]["ntp"] = thread_facts(slow_path.door.memory.counters())
         facts["ntp"] = {**ntp, **total_facts([m.counters() for m in memories], keys or {})}
     return facts
+
+
+def timestamps(obtained: str, workers: Collection[Mapping[str, Any]]) -> str:
+    """What most receive times were: a better source stands in a frame or not. ``obtained`` before
+    there are any."""
+    counters = {"hardware": "stamp_hw", "xdp": "stamp_xdp", "loop": "stamp_clock"}
+    counts = {name: sum(worker[of] for worker in workers) for name, of in counters.items()}
+    return max(counts, key=lambda name: counts[name]) if any(counts.values()) else obtained
 
 
 def without_verdicts(counters: Mapping[str, Any]) -> dict[str, Any]:

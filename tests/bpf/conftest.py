@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pyroute2 import IPRoute
 from steer_frames import PORTS
-from steer_program import LOADERS, SteerProgram
+from steer_program import LOADERS, STAMP, SteerProgram
 
 from xdpkit.cext._xsk import XskSocket
 from xdpkit.lab import Lab
@@ -32,7 +32,8 @@ def steer(request: pytest.FixtureRequest, lab: Lab) -> Iterator[SteerProgram]:
     with IPRoute(netns=lab.server.namespace) as ipr:
         ifindex = ipr.link_lookup(ifname=lab.server.ifname)[0]
     fd, maps = LOADERS[request.param]()
-    steer = SteerProgram(fd, maps, lab.server, ifindex)
+    stamp = STAMP if request.param == "stamped" else 0
+    steer = SteerProgram(fd, maps, lab.server, ifindex, stamp)
     for address in SERVED:
         for service, port in PORTS.items():
             for tags in ("", *TAGGED):

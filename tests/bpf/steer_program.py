@@ -12,16 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from xdpkit.address import parse_address
-from xdpkit.bpf import loader
+from xdpkit.bpf import kfunc, loader
 from xdpkit.bypass import possible_cpus, steer_key
 from xdpkit.cext import _bpf
-from xdpkit.cext._stats import SERVICES, VERDICT_END, VERDICT_SLOTS, VERDICTS
+from xdpkit.cext._stats import RX_TIMESTAMP_CALL, SERVICES, VERDICT_END, VERDICT_SLOTS, VERDICTS
 from xdpkit.lab import Side
 
 EBPF = Path(loader.__file__).resolve().parent.parent / "ebpf"
 
 # linux/bpf.h, enum xdp_action.
 XDP_PASS, XDP_REDIRECT = 2, 4
+
+# What the "stamped" program says is the NIC's stamp: 31 bits, an instruction's immediate.
+STAMP = 0x12345678
+# *(u64 *)(r2 + 0) = STAMP, in the place of the kernel function that would write there.
+STORE_STAMP = struct.pack("<BBhi", 0x7A, 0x02, 0, STAMP)
+# r0 = -61, ENODATA: the function of a driver that has none writes nothing.
+NO_STAMP = struct.pack("<BBhi", 0xB7, 0x00, 0, -61)
 
 # linux/sched.h and linux/mount.h.
 CLONE_NEWNS = 0x00020000
@@ -31,8 +38,11 @@ MS_REC_PRIVATE = 1 << 14 | 1 << 18
 class SteerProgram:
     """A loaded program, its maps, and the interface it is told that frames came in on."""
 
-    def __init__(self, fd: int, maps: dict[str, int], side: Side, ifindex: int) -> None:
+    def __init__(
+        self, fd: int, maps: dict[str, int], side: Side, ifindex: int, hardware_stamp: int = 0
+    ) -> None:
         self.fd, self.maps, self.side, self.ifindex = fd, maps, side, ifindex
+        self.hardware_stamp = hardware_stamp
 
     def serve(self, address: str, port: int, service: str) -> None:
         """Makes ``address`` (with "@TAG" or "@OUTER.INNER") and ``port`` a service's."""
@@ -74,7 +84,7 @@ class SteerProgram:
         [name] = counted(before, [self.counters(q) for q in range(4)], queue)
         assert after == frame
         assert action == (XDP_REDIRECT if name == "redirected" else XDP_PASS)
-        assert len(metadata) == (8 if name == "redirected" else 0)
+        assert len(metadata) == (16 if name == "redirected" else 0)
         return name
 
 
@@ -95,9 +105,10 @@ def load_with_bcc() -> tuple[int, dict[str, int]]:
     return program.fd, program.maps
 
 
-def load_with_clang() -> tuple[int, dict[str, int]]:
+def load_with_clang(call: bytes = b"") -> tuple[int, dict[str, int]]:
     """The same source through ``clang -target bpf`` and bpftool.
 
+    With ``call`` it is the form that asks for the NIC's stamp, that instruction for the question.
     bpftool hands over by pins in a bpffs: that one is mounted in a mount namespace that only one
     thread sees, and gone with the thread.
     """
@@ -105,13 +116,25 @@ def load_with_clang() -> tuple[int, dict[str, int]]:
         obj = Path(directory, "steer.o")
         triplet = subprocess.check_output(["gcc", "-print-multiarch"], text=True).strip()
         flags = ["-O2", "-g", "-target", "bpf", "-Wall", "-Werror", f"-I/usr/include/{triplet}"]
+        if call:
+            flags.append("-DSTEER_RX_TIMESTAMP")
         subprocess.run(
             ["clang", *flags, "-c", str(EBPF / "steer.c"), "-o", str(obj)], check=True, cwd=EBPF
         )
+        if call:
+            obj.write_bytes(kfunc.replace_call(obj.read_bytes(), RX_TIMESTAMP_CALL, call))
         mounted = Path(directory, "bpf")
         mounted.mkdir()
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(_load_pinned, obj, mounted).result()
+
+
+def load_stamped() -> tuple[int, dict[str, int]]:
+    """The form that asks for the NIC's stamp, with a number in the place of the question.
+
+    BPF_PROG_TEST_RUN takes no program that is bound to a device.
+    """
+    return load_with_clang(STORE_STAMP)
 
 
 def _load_pinned(obj: Path, mounted: Path) -> tuple[int, dict[str, int]]:
@@ -139,4 +162,5 @@ def _check(result: int) -> None:
 LOADERS: dict[str, Callable[[], tuple[int, dict[str, int]]]] = {
     "bcc": load_with_bcc,
     "clang": load_with_clang,
+    "stamped": load_stamped,
 }

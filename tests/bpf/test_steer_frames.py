@@ -67,7 +67,8 @@ def test_stamp_is_the_time_of_arrival(taken: SteerProgram, family: int) -> None:
     now = time.clock_gettime_ns(time.CLOCK_TAI)
     assert action == XDP_REDIRECT
     assert after == frame(family)
-    [stamp] = struct.unpack("=Q", metadata)
+    hardware, stamp = struct.unpack("=QQ", metadata)
+    assert hardware == taken.hardware_stamp
     assert before <= stamp <= now
 
 

@@ -41,6 +41,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert (config.interface.steering, config.interface.mode) == ("auto", "auto")
     assert config.interface.addresses == ()
     assert config.interface.slow_path is True
+    assert config.interface.rx_timestamps == "auto"
     assert config.ntp == NtpConfig(
         source=("local",), stratum=10, refid="127.127.1.1", holdover=3600, port=123
     )
@@ -58,6 +59,7 @@ name = "enp1s0f0"
 queues = [0, 255, 7]
 steering = "none"
 mode = "copy"
+rx_timestamps = "hardware"
 addresses = ["192.0.2.1", "2001:db8::1@100", "192.0.2.1@100.7"]
 slow_path = false
 [ntp]
@@ -76,6 +78,7 @@ spin_ns = 10_000_000
 """
     config = load(write(tmp_path, text))
     assert config.interface.queues == (0, 255, 7)
+    assert config.interface.rx_timestamps == "hardware"
     assert config.interface.addresses == (
         ServedAddress(ip_address("192.0.2.1")),
         ServedAddress(ip_address("2001:db8::1"), 100),
@@ -165,6 +168,11 @@ REFUSED = [
     (INTERFACE + '[dns]\nzones = §""\n', "zones: no directory"),
     (INTERFACE + 'mode = §"native"\n[ntp]', 'unknown value "native"|valid: auto, zerocopy'),
     (INTERFACE + 'mode = §"zero-copy"\n[ntp]', 'did you mean "zerocopy"?'),
+    (INTERFACE + 'rx_timestamps = §"hw"\n[ntp]', 'unknown value "hw"|auto, hardware, xdp, loop'),
+    (
+        INTERFACE + 'rx_timestamps = §"hardware"\nmode = "generic"\n[ntp]',
+        'in mode = "generic" the hardware\'s stamps are not to be had: write "auto"',
+    ),
     (INTERFACE + 'steering = §"ntuple"\n[ntp]', 'not available in this version: write "auto" or'),
     (INTERFACE + 'steering = §"rss"\n[ntp]', "not available in this version"),
     (INTERFACE + 'steering = §"atuo"\n[ntp]', 'unknown value "atuo": did you mean "auto"?'),
@@ -211,7 +219,7 @@ REFUSED = [
     (INTERFACE + '[ntp]\ndeny = [§"example.org"]\n', "not an IPv4 or IPv6 prefix"),
     (INTERFACE + '[ntp]\nallow = ["::/8"]\ndeny = §["::/8"]\n', "both allowed and denied"),
     (INTERFACE + "[ntp]\n§limit = 3\n", "ntp.limit is a table: write [ntp.limit] once"),
-    (INTERFACE + "[ntp.limit]\n§intervall = 3\n", 'in [ntp.limit]: did you mean "interval"?'),
+    (INTERFACE + "[ntp.limit]\n§intervl = 3\n", 'in [ntp.limit]: did you mean "interval"?'),
     (INTERFACE + "[ntp.limit]\ninterval = §13\n", "13 is not within -19..12"),
     (INTERFACE + "[ntp]\n[ntp.limit]\nburst = §0\n", "0 is not within 1..255"),
     (INTERFACE + "[ntp]\nlimit = {leak = §5}\n", "5 is not within 0..4"),

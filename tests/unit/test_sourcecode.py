@@ -85,11 +85,12 @@ def test_each_header_stands_alone(tool: Tool, compiler: str, header: Path) -> No
     clean(tool(compiler), *flags, "-include", header, "-xc", os.devnull)
 
 
-def test_the_xdp_program_compiles_with_clang(tool: Tool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["STEER_PLAIN", "STEER_RX_TIMESTAMP", "STEER_NO_METADATA"])
+def test_the_xdp_program_compiles_with_clang(tool: Tool, tmp_path: Path, form: str) -> None:
     """With libbpf's headers, as beside bcc's; catch.c is for bcc alone."""
     asm = sysconfig.get_config_var("MULTIARCH")
     flags = ["-target", "bpf", "-O2", "-g", "-Wall", "-Wextra", "-Werror", f"-I/usr/include/{asm}"]
-    clean(tool("clang"), *flags, "-c", "ebpf/steer.c", "-o", tmp_path / "steer.o")
+    clean(tool("clang"), *flags, f"-D{form}", "-c", "ebpf/steer.c", "-o", tmp_path / "steer.o")
 
 
 def test_stubs_are_the_built_modules(tool: Tool) -> None:

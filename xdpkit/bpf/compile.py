@@ -1,8 +1,11 @@
-"""The short-lived child that runs bcc: ``python -m xdpkit.bpf.compile SOCKET_FD PROGRAM``.
+"""The short-lived child that runs bcc.
+
+    python -m xdpkit.bpf.compile SOCKET_FD PROGRAM IFINDEX [MACRO ...]
 
 bcc brings LLVM into its process, some 100 MB that a long-lived, memory-locked server must not
-carry. This process compiles and loads ``ebpf/PROGRAM.c``, sends the descriptors of the program and
-its maps over the inherited socket (SCM_RIGHTS) with a JSON reply, and ends.
+carry. This process compiles ``ebpf/PROGRAM.c`` with the macros defined and loads it, bound to the
+interface unless IFINDEX is 0. It sends the descriptors of the program and its maps over the
+inherited socket (SCM_RIGHTS) with a JSON reply, and ends.
 """
 
 from __future__ import annotations
@@ -13,8 +16,13 @@ import platform
 import socket
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from xdpkit.bpf import btf, kfunc
+from xdpkit.cext import _bpf
+from xdpkit.cext._stats import RX_TIMESTAMP_CALL
 
 EBPF = Path(__file__).resolve().parent.parent / "ebpf"
 UAPI = Path("/usr/include")
@@ -46,7 +54,15 @@ def header_tree(root: Path) -> None:
             target.symlink_to(origin)
 
 
-def load(name: str) -> tuple[list[int], list[str]]:
+class NotBoundError(Exception):
+    """No program bound to the interface can be had here; the text says why, ``log`` in full."""
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        super().__init__(reason)
+        self.log = log
+
+
+def load(name: str, ifindex: int, macros: Sequence[str]) -> tuple[list[int], list[str]]:
     """Compiles and loads ``ebpf/NAME.c``; returns descriptors: the program's, then each map's.
 
     The second list names the maps. bcc raises bare Exception, so this is the one place that
@@ -58,8 +74,12 @@ def load(name: str) -> tuple[list[int], list[str]]:
         header_tree(Path(tree))
         os.environ["BCC_KERNEL_SOURCE"] = tree
         source = EBPF / f"{name}.c"
-        bpf = BPF(src_file=str(source), cflags=["-DXDPKIT_BCC", f"-I{EBPF}", "-Wall"])
-        program = bpf.load_func(name, BPF.XDP)
+        defined = [f"-D{macro}" for macro in ("XDPKIT_BCC", *macros)]
+        bpf = BPF(src_file=str(source), cflags=[*defined, f"-I{EBPF}", "-Wall"])
+        if ifindex:
+            program = load_bound(bpf.dump_func(name), name, ifindex)
+        else:
+            program = os.dup(bpf.load_func(name, BPF.XDP).fd)
     # bcc's table lookup finds maps by name only: the names that steer.c and catch.c declare.
     maps: dict[str, Any] = {}
     for table in ("xsks", "services", "verdicts", "ports"):
@@ -68,8 +88,23 @@ def load(name: str) -> tuple[list[int], list[str]]:
         except KeyError:
             continue
     # The descriptors must outlive the BPF object: it closes its own when it is collected.
-    fds = [os.dup(fd) for fd in (program.fd, *(table.map_fd for table in maps.values()))]
-    return fds, list(maps)
+    return [program, *(os.dup(table.map_fd) for table in maps.values())], list(maps)
+
+
+def load_bound(code: bytes, name: str, ifindex: int) -> int:
+    """Loads what bcc compiled, with the kernel's receive stamp in it; raises NotBoundError."""
+    function = "bpf_xdp_metadata_rx_timestamp"
+    try:
+        number = btf.function_id(btf.VMLINUX.read_bytes(), function)
+    except LookupError as error:
+        raise NotBoundError(f"this kernel has no {function}, as 6.3 and later have") from error
+    except (OSError, ValueError) as error:
+        raise NotBoundError(f"the kernel's BTF ({btf.VMLINUX}) cannot be read: {error}") from error
+    try:
+        return _bpf.prog_load(kfunc.call_kfunc(code, RX_TIMESTAMP_CALL, number), name, ifindex)
+    except _bpf.VerifierError as error:
+        reason = f"the kernel refused a program bound to the interface ({error.strerror})"
+        raise NotBoundError(reason, error.log) from error
 
 
 def main(argv: list[str]) -> int:
@@ -80,12 +115,14 @@ def main(argv: list[str]) -> int:
         os.dup2(log.fileno(), 2)
         fds: list[int] = []
         try:
-            fds, names = load(argv[1])
+            fds, names = load(argv[1], int(argv[2]), argv[3:])
             answer: dict[str, Any] = {"maps": names}
         except ImportError as error:
             answer = {"error": "no-bcc", "log": str(error)}
         except FileNotFoundError as error:
             answer = {"error": "no-headers", "log": str(error)}
+        except NotBoundError as error:
+            answer = {"error": "not-bound", "log": f"{error}\n{error.log[-LOG_LIMIT:]}"}
         except Exception as error:
             log.seek(0)
             words = log.read().decode("utf-8", "replace")[-LOG_LIMIT:]

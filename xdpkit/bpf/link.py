@@ -21,26 +21,31 @@ def attach(program: Program, interface: Interface, mode: str) -> tuple[int, str,
     if interface.xdp_program is not None:
         raise foreign_program(interface)
     if mode == "generic":
-        return _link(program, interface, _bpf.SKB_MODE), "generic", None
-    try:
-        return _link(program, interface, _bpf.DRV_MODE), "native", None
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            raise _refused(interface, error) from error
-        reason = f"the driver of {interface.name} has no native XDP"
-        if mode != "auto":
-            raise AttachError(
-                f'{reason}, and mode = "{mode}" wants it: set mode = "auto" or "generic"'
-            ) from error
-    return _link(program, interface, _bpf.SKB_MODE), "generic", reason
+        return _attach_generic(program, interface), "generic", None
+    fd = attach_native(program, interface)
+    if fd is not None:
+        return fd, "native", None
+    reason = f"the driver of {interface.name} has no native XDP"
+    if mode != "auto":
+        raise AttachError(f'{reason}, and mode = "{mode}" wants it: set mode = "auto" or "generic"')
+    return _attach_generic(program, interface), "generic", reason
 
 
-def _link(program: Program, interface: Interface, flags: int) -> int:
+def attach_native(program: Program, interface: Interface) -> int | None:
+    """The link's descriptor, or None where the driver has no native XDP. Raises AttachError."""
     try:
-        fd: int = _bpf.link_create(program.fd, interface.index, flags)
+        fd: int = _bpf.link_create(program.fd, interface.index, _bpf.DRV_MODE)
     except OSError as error:
-        if error.errno == errno.EOPNOTSUPP and flags == _bpf.DRV_MODE:
-            raise
+        if error.errno == errno.EOPNOTSUPP:
+            return None
+        raise _refused(interface, error) from error
+    return fd
+
+
+def _attach_generic(program: Program, interface: Interface) -> int:
+    try:
+        fd: int = _bpf.link_create(program.fd, interface.index, _bpf.SKB_MODE)
+    except OSError as error:
         raise _refused(interface, error) from error
     return fd
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
-from xdpkit.errors import BpfError
+from xdpkit.errors import BpfError, StampError
 
 # The reply's JSON: LOG_LIMIT of compile.py, escaped.
 REPLY_LIMIT = 256 * 1024
@@ -30,15 +30,17 @@ class Program:
         self.maps.clear()
 
 
-def load(name: str) -> Program:
+def load(name: str, *macros: str, ifindex: int = 0) -> Program:
     """Compiles and loads ``ebpf/NAME.c`` in a child; see ``compile.py`` for why a child.
 
-    Raises BpfError: no bcc, no headers, no permission, or the compiler's or verifier's refusal with
-    its log.
+    With an ``ifindex`` of this network namespace the program is bound to that interface. Raises
+    BpfError: no bcc, no headers, no permission, or the compiler's or verifier's refusal with its
+    log; StampError where only the binding fails.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # The child must see our package, and the distribution's bcc through the venv's site packages.
     command = [sys.executable, "-m", "xdpkit.bpf.compile", str(theirs.fileno()), name]
+    command += [str(ifindex), *macros]
     with ours:
         with theirs:
             child = subprocess.Popen(
@@ -57,8 +59,13 @@ def load(name: str) -> Program:
     raise refusal(answer["error"], answer["log"])
 
 
-def refusal(kind: str, log: str) -> BpfError:
+def refusal(kind: str, log: str) -> BpfError | StampError:
     """Turns the child's word for a failure into an error that names the fix."""
+    if kind == "not-bound":
+        reason, _, words = log.partition("\n")
+        error = StampError(reason)
+        error.add_note(words)
+        return error
     if kind == "no-bcc":
         return BpfError(
             "bcc is not installed for this Python: apt-get install python3-bpfcc, and use a venv "

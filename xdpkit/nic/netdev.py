@@ -1,0 +1,85 @@
+"""The generic netlink family "netdev": what XDP can do on an interface (Linux 6.3).
+
+linux ``Documentation/netlink/specs/netdev.yaml``; messages in host order.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+# linux/netlink.h and linux/genetlink.h.
+NETLINK_GENERIC = 16
+NLMSG_ERROR = 2
+NLM_F_REQUEST = 1
+NLA_TYPE_MASK = 0x3FFF
+GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 0x10, 3
+CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
+
+# linux/netdev.h.
+NETDEV_CMD_DEV_GET = 1
+NETDEV_A_DEV_IFINDEX, NETDEV_A_DEV_XDP_RX_METADATA_FEATURES = 1, 5
+NETDEV_XDP_RX_METADATA_TIMESTAMP = 1
+
+# struct nlmsghdr, then struct genlmsghdr: length, type, flags, sequence, port; command, version.
+_MESSAGE = struct.Struct("=IHHIIBBxx")
+# struct nlattr: length with this header, type.
+_ATTRIBUTE = struct.Struct("=HH")
+
+
+def offers_rx_timestamp(ifindex: int) -> bool | None:
+    """Whether the driver gives XDP programs the hardware's receive stamp, as far as it says so.
+
+    None where the kernel is too old to tell (before 6.7). Raises OSError: ENODEV where there is no
+    such interface.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as netlink:
+        family = family_id(netlink, "netdev")
+        if family is None:
+            return None
+        index = attribute(NETDEV_A_DEV_IFINDEX, struct.pack("=I", ifindex))
+        device = _ask(netlink, family, NETDEV_CMD_DEV_GET, index)
+    features = device.get(NETDEV_A_DEV_XDP_RX_METADATA_FEATURES)
+    if features is None:
+        return None
+    return bool(struct.unpack("=Q", features)[0] & NETDEV_XDP_RX_METADATA_TIMESTAMP)
+
+
+def family_id(netlink: socket.socket, name: str) -> int | None:
+    """The number of a generic netlink family; None when the kernel does not have it."""
+    wanted = attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0")
+    try:
+        family = _ask(netlink, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, wanted)
+    except FileNotFoundError:
+        return None
+    [number] = struct.unpack("=H", family[CTRL_ATTR_FAMILY_ID])
+    return int(number)
+
+
+def attribute(kind: int, value: bytes) -> bytes:
+    """One netlink attribute, padded to a multiple of 4 bytes."""
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kind and value of each attribute."""
+    at = 0
+    while at + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        yield kind & NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]
+        at += max(length + 3 & ~3, _ATTRIBUTE.size)
+
+
+def _ask(netlink: socket.socket, family: int, command: int, body: bytes) -> dict[int, bytes]:
+    """One request; the attributes of its one answer. Raises OSError with the kernel's errno."""
+    length = _MESSAGE.size + len(body)
+    netlink.send(_MESSAGE.pack(length, family, NLM_F_REQUEST, 0, 0, command, 1) + body)
+    data = netlink.recv(65536)
+    _, kind, *_ = _MESSAGE.unpack_from(data)
+    if kind == NLMSG_ERROR:
+        # struct nlmsgerr: a negative errno in the place of struct genlmsghdr.
+        [number] = struct.unpack_from("=i", data, 16)
+        raise OSError(-number, os.strerror(-number))
+    return dict(attributes(data[_MESSAGE.size :]))

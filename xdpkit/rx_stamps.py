@@ -1,0 +1,118 @@
+"""Which receive times are had: those of the NIC, of the XDP program, or of the loop alone.
+
+    rx_timestamps   program                                    the NIC's stamps
+    auto            bound to the interface where its driver    turned on where they can be
+                    offers stamps, else the plain one
+    hardware        bound, or an error                         turned on, or an error
+    xdp             plain                                      left alone
+    loop            plain, and no metadata                     left alone
+
+A program that may ask for the NIC's stamps attaches natively only, so generic mode has the plain
+one. What a bound program leaves out (a stamp of 0, no map of the clock) the XDP program's own stamp
+makes up for, frame by frame (cext/worker.h, clock_arrival).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from xdpkit.bpf import link, loader
+from xdpkit.config import InterfaceConfig
+from xdpkit.errors import AttachError, StampError
+from xdpkit.nic import netdev
+from xdpkit.nic.hwtstamp import HardwareStamps
+from xdpkit.nic.interface import Interface
+
+
+@dataclass
+class Attached:
+    """The program on its interface, native or generic; ``hardware`` where the NIC's stamps are on.
+
+    ``notes`` says where it is less than could be had.
+    """
+
+    program: loader.Program
+    link_fd: int
+    mode: str
+    hardware: HardwareStamps | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def detach(self) -> None:
+        """Takes the program off; frames are the kernel's from then on."""
+        if self.link_fd >= 0:
+            os.close(self.link_fd)
+            self.link_fd = -1
+
+    def close(self) -> None:
+        """Takes it off, forgets it, and leaves the NIC's stamps as they were; once."""
+        self.detach()
+        self.program.close()
+        if self.hardware:
+            self.hardware.close()
+
+
+def attach(config: InterfaceConfig, interface: Interface) -> Attached:
+    """Loads and attaches the best program for ``rx_timestamps``; whatever fails is undone.
+
+    Raises BpfError, AttachError, and StampError where "hardware" cannot be had.
+    """
+    if interface.xdp_program is not None:
+        raise link.foreign_program(interface)
+    must = config.rx_timestamps == "hardware"
+    notes = []
+    if must or (config.rx_timestamps == "auto" and config.mode != "generic"):
+        offered = _offered(interface)
+        try:
+            return _attach_bound(interface, offered, must)
+        except (StampError, AttachError) as error:
+            if must:
+                raise StampError(
+                    f'rx_timestamps = "hardware": {error}; "auto" takes the best that there is'
+                ) from error
+            # What the driver never said it had was worth a try, and is not worth a word.
+            if offered:
+                notes.append(_instead(error))
+    macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
+    program = loader.load("steer", *macros)
+    try:
+        link_fd, mode, note = link.attach(program, interface, config.mode)
+    except BaseException:
+        program.close()
+        raise
+    return Attached(program, link_fd, mode, notes=[*notes, *([note] if note else [])])
+
+
+def _attach_bound(interface: Interface, offered: bool | None, must: bool) -> Attached:
+    """With a program that asks for the NIC's stamps; these are turned on, or ``must`` be."""
+    if offered is False:
+        raise StampError(f"the driver of {interface.name} gives XDP no stamps of its hardware")
+    with ExitStack() as undo:
+        program = loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
+        undo.callback(program.close)
+        hardware, notes = None, []
+        try:
+            hardware = undo.enter_context(HardwareStamps(interface.name))
+            notes.append(hardware.said())
+        except StampError as error:
+            if must:
+                raise
+            if offered:
+                notes.append(_instead(error))
+        link_fd = link.attach_native(program, interface)
+        if link_fd is None:
+            raise StampError(f"the driver of {interface.name} has no native XDP")
+        undo.pop_all()
+    return Attached(program, link_fd, "native", hardware, notes)
+
+
+def _offered(interface: Interface) -> bool | None:
+    try:
+        return netdev.offers_rx_timestamp(interface.index)
+    except OSError:
+        return None
+
+
+def _instead(error: Exception) -> str:
+    return f"receive times are the XDP program's: {error}"
