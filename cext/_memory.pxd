@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from xdpkit.cext._limit cimport LimitTable, limit_table
 from xdpkit.cext._snapshot cimport phc_map, snapshot
 
 cdef extern from "memory.h" nogil:
@@ -17,8 +18,6 @@ cdef extern from "memory.h" nogil:
         double base_ns
         double slope_ns
     cdef struct ntp_saved_table:
-        pass
-    cdef struct limit_table:
         pass
     cdef struct ntp_digest:
         pass
@@ -57,14 +56,10 @@ cdef extern from "memory.h" nogil:
         NTP_ERROR_BUCKETS
         NTP_ERROR_SIDE
         NTP_KEY_SLOTS
-        LIMIT_WAYS
-        LIMIT_SECRET_WORDS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
     void memory_batch(memory *m, const snapshot *snap, const batch_clock *clock)
     void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
-    size_t limit_table_bytes(uint32_t entries)
-    limit_table *limit_table_init(void *memory, uint32_t entries, const uint64_t *secret)
     int ntp_digest_open(ntp_digest *digest)
     void ntp_digest_close(ntp_digest *digest)
     uint32_t ntp_error_bucket(int64_t ns)
@@ -79,5 +74,4 @@ cdef class Memory:
     cdef memory *c
     cdef void *saved
     cdef size_t saved_bytes
-    cdef void *limits
-    cdef size_t limits_bytes
+    cdef LimitTable limits

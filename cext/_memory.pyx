@@ -49,10 +49,8 @@ cdef class Memory:
     """
 
     def __cinit__(self, uint32_t interleaved=0, uint32_t limited=0, bint compensate=False):
-        cdef uint64_t secret[LIMIT_SECRET_WORDS]
-        for entries in (interleaved, limited):
-            if entries and (entries < 4 or entries & (entries - 1)):
-                raise ValueError(f"a table of {entries}: a power of two from 4 up will do")
+        if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
+            raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
         self.c = <memory *>aligned_alloc(64, (sizeof(memory) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
@@ -69,13 +67,8 @@ cdef class Memory:
                 raise MemoryError()
             ntp_saved_open(&self.c.saved, self.saved, interleaved)
         if limited:
-            self.limits_bytes = limit_table_bytes(limited)
-            self.limits = memory_map(self.limits_bytes)
-            if self.limits is NULL:
-                raise MemoryError()
-            for word in range(LIMIT_SECRET_WORDS):
-                secret[word] = secrets.randbits(64)
-            self.c.limit = limit_table_init(self.limits, limited, secret)
+            self.limits = LimitTable(limited)
+            self.c.limit = self.limits.c
 
     def counters(self):
         """A copy of what was counted (``ntp_counts.h``); ``clients`` are the sketch's registers."""
@@ -103,8 +96,6 @@ cdef class Memory:
     def __dealloc__(self):
         if self.saved is not NULL:
             munmap(self.saved, self.saved_bytes)
-        if self.limits is not NULL:
-            munmap(self.limits, self.limits_bytes)
         if self.c is not NULL:
             ntp_digest_close(&self.c.digest)
         free(self.c)

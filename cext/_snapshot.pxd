@@ -2,6 +2,7 @@ from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from xdpkit.cext._access cimport AccessList, access_list
 from xdpkit.cext._keys cimport Keys, ntp_keys
+from xdpkit.cext._limit cimport limit_rule
 
 cdef extern from "snapshot.h" nogil:
     cdef struct zone_arena:
@@ -19,13 +20,6 @@ cdef extern from "snapshot.h" nogil:
         int64_t expires_ns
         uint64_t leap_ends_ns
         uint32_t mono_epoch
-    cdef struct limit_rule:
-        int8_t interval
-        uint8_t burst
-        uint8_t leak
-        uint8_t kod
-        uint8_t ipv4_prefix
-        uint8_t ipv6_prefix
     cdef struct phc_map:
         uint64_t phc_ns
         uint64_t tai_ns

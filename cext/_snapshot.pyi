@@ -6,8 +6,7 @@ from typing_extensions import disjoint_base
 
 from xdpkit.cext._access import AccessList
 from xdpkit.cext._keys import Keys
-
-LIMIT: dict[str, int]
+from xdpkit.cext._limit import LimitRule
 
 @disjoint_base
 class ZoneMap:
@@ -25,7 +24,7 @@ class Snapshot:
         ntp: dict[str, int] | None = None,
         keys: Keys | None = None,
         access: AccessList | None = None,
-        limit: dict[str, int] | None = None,
+        limit: LimitRule | None = None,
         phc: dict[str, int] | None = None,
         reserved: Iterable[str | IPv4Address | IPv6Address] = (),
     ) -> None: ...

@@ -12,6 +12,8 @@ from libc.string cimport memset
 
 import ipaddress
 
+from xdpkit.cext._limit cimport limit_rule_set
+from xdpkit.cext._limit import LimitRule
 from xdpkit.cext._stats import SERVICES
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -53,21 +55,15 @@ cdef class ZoneMap:
             munmap(self.base, self.size)
 
 
-# struct limit_rule where nothing else is said: chrony's defaults.
-LIMIT = {
-    "interval": 3, "burst": 8, "leak": 2, "kod": 0, "ipv4_prefix": 32, "ipv6_prefix": 64,
-}
-
-
 cdef class Snapshot:
     """Everything an answer depends on besides its request (``snapshot.h``).
 
     ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off.
     ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
     our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
-    is 0. ``limit`` holds fields of struct limit_rule; what is left out is as in LIMIT. ``keys`` and
-    ``access`` are kept. ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not
-    used. Raises ValueError or OverflowError for what does not fit.
+    is 0. ``limit`` is a LimitRule, for threads that watch rates. ``keys`` and ``access`` are kept.
+    ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used. Raises
+    ValueError or OverflowError for what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -76,7 +72,7 @@ cdef class Snapshot:
             raise MemoryError()
 
     def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=1232, uint32_t echo_spin_ns=0,
-                 dict ntp=None, Keys keys=None, AccessList access=None, dict limit=None,
+                 dict ntp=None, Keys keys=None, AccessList access=None, limit=None,
                  dict phc=None, reserved=()):
         self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
@@ -92,8 +88,7 @@ cdef class Snapshot:
             self.c.ntp_keys = keys.c
         if access is not None:
             self.c.ntp_access = access.c
-        # A struct of small integers: what it holds was checked by the configuration.
-        self.c.ntp_limit = {**LIMIT, **(limit or {})}
+        limit_rule_set(&self.c.ntp_limit, limit or LimitRule())
         if phc is not None:
             self._set_phc(phc)
         addresses = [ipaddress.ip_address(address) for address in reserved]

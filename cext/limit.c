@@ -198,7 +198,7 @@ static inline struct limit_entry *entry_at(struct limit_table *table, const stru
 
 static inline bool asks_more_when_dropped(const struct limit_entry *entry)
 {
-	return entry->gap[0] != GAP_UNKNOWN && entry->gap[1] < entry->gap[0];
+	return entry->gap[0] != GAP_UNKNOWN && entry->gap[1] + GAP_HALF < entry->gap[0];
 }
 
 /* True for 1/2^share of the random numbers. */

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
@@ -53,7 +52,7 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
         "keys": len(read_keys(ntp.keys).keys) if ntp.keys else 0,
         "allow": [str(prefix) for prefix in ntp.allow],
         "deny": [str(prefix) for prefix in ntp.deny],
-        "limit": asdict(ntp.limit) if ntp.limit else None,
+        "limit": ntp.limit.rule._asdict() if ntp.limit else None,
     }
 
 

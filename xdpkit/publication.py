@@ -14,6 +14,7 @@ import anyio
 
 from xdpkit.cext._access import AccessList
 from xdpkit.cext._keys import Keys
+from xdpkit.cext._limit import LimitRule
 from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
 from xdpkit.config import Config
 from xdpkit.errors import XdpkitError
@@ -39,7 +40,7 @@ class Parts:
     ntp: dict[str, int] = field(default_factory=dict)
     keys: Keys | None = None
     access: AccessList | None = None
-    limit: dict[str, int] = field(default_factory=dict)
+    limit: LimitRule = field(default_factory=LimitRule)
     reserved: tuple[Address, ...] = ()
     phc: dict[str, int] | None = None
 

@@ -1,4 +1,4 @@
-"""Seeds of the frame, NTP and key targets, in the layouts that fuzz_*.c describe."""
+"""Seeds of the targets, in the layouts that fuzz_TARGET.c describes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import struct
 
 from packets import Packet
+
+from xdpkit.access import build, parse_prefix
 
 # A header of version 4, mode 3, and a transmit timestamp that is none.
 NTP = bytes([0x23]) + bytes(39) + bytes(range(1, 9))
@@ -68,3 +70,27 @@ def keys() -> dict[str, bytes]:
         seeds[f"right{knobs}"] = bytes([knobs, len(secret), len(mac)]) + secret + mac + NTP
     ids = struct.pack(">40I", *(n % 20 << n % 7 for n in range(40)))
     return seeds | {"ids": bytes([0, 1, 16, 65]) + bytes(16) + ids}
+
+
+def access() -> dict[str, bytes]:
+    """An access list."""
+    lists = {
+        "none": ((), ()),
+        "deny": ((), ("192.0.2.0/24", "2001:db8::/32")),
+        "allow": (("0.0.0.0/1", "::/1", "255.255.255.255"), ("10.0.0.0/8",)),
+        "apart": ([f"10.0.{n}.0/24" for n in range(0, 64, 2)], ()),
+    }
+    return {
+        name: build([parse_prefix(text) for text in allow], [parse_prefix(text) for text in deny])
+        for name, (allow, deny) in lists.items()
+    }
+
+
+def limit() -> dict[str, bytes]:
+    """The fields of a rule, 6 bytes, and requests: source and move of the clock, random bits."""
+    rules = {"chrony": (22, 7, 2, 0, 31, 63), "fast": (0, 0, 1, 1, 23, 0), "slow": (31, 254, 4, 4)}
+    requests = bytes(n for turn in range(32) for n in (turn << 2 & 0xFC | turn & 3, turn))
+    return {
+        **{name: bytes(rule).ljust(6, b"\0") + requests for name, rule in rules.items()},
+        "still": bytes(6) + bytes(64),
+    }

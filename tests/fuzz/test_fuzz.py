@@ -20,7 +20,13 @@ BIN = HERE / "bin"
 TARGETS = sorted(HERE.glob("fuzz_*.c"))
 LEAVES = sorted(path for path in (ROOT / "cext").glob("*.c") if path.name[0] != "_")
 SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
-MADE = {"frame": seeds.frames, "keys": seeds.keys, "ntp": seeds.ntp}
+MADE = {
+    "access": seeds.access,
+    "frame": seeds.frames,
+    "keys": seeds.keys,
+    "limit": seeds.limit,
+    "ntp": seeds.ntp,
+}
 
 # Largest input: a frame that fills a chunk, with its knobs.
 MAX_LENGTH = 1793

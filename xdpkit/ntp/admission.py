@@ -9,6 +9,7 @@ from typing import Any
 from xdpkit import access
 from xdpkit.cext._access import AccessList
 from xdpkit.cext._keys import Keys
+from xdpkit.cext._limit import LimitRule
 from xdpkit.config import load
 from xdpkit.ntp.config import NtpConfig
 from xdpkit.ntp.keys import KeyFile, read_keys
@@ -53,7 +54,7 @@ class Admission:
         self._publication.change(
             keys=self._table(file) if file else None,
             access=AccessList(rules) if rules else None,
-            limit=config.limit.rule() if config.limit else {},
+            limit=config.limit.rule if config.limit else LimitRule(),
         )
         self._keys = len(file.keys) if file else 0
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from xdpkit import access
 from xdpkit.access import Prefix, parse_prefix
+from xdpkit.cext._limit import LIMIT_BOUNDS, LimitRule
 from xdpkit.ntp.state import refid_number
 from xdpkit.toml_read import Table, shown
 
@@ -19,15 +20,8 @@ TX_TIMESTAMPS = ("auto", "completion", "kick")
 # 256 MiB of saved timestamps or watched sources for each answering thread.
 _MOST_ENTRIES = 1 << 24
 
-# cext/limit.h, struct limit_rule: chrony's bounds.
-_LIMIT_BOUNDS = {
-    "interval": (-19, 12),
-    "burst": (1, 255),
-    "leak": (0, 4),
-    "kod": (0, 4),
-    "ipv4_prefix": (1, 32),
-    "ipv6_prefix": (1, 128),
-}
+# One MiB, and some four times the sources that a busy public server meets in a minute.
+_ADDRESSES = 65536
 
 _WORDS = ("local", "kernel")
 _VALID = 'write "local", "kernel" or a loopback address and port, as "127.0.0.1:11123"'
@@ -48,22 +42,13 @@ class Loopback:
 
 @dataclass(frozen=True)
 class LimitConfig:
-    """[ntp.limit]: how often one source may ask, as struct limit_rule has it; chrony's defaults.
+    """[ntp.limit]: how often one source may ask.
 
     ``addresses`` is how many sources each answering thread watches, a power of two.
     """
 
-    interval: int = 3
-    burst: int = 8
-    leak: int = 2
-    kod: int = 0
-    ipv4_prefix: int = 32
-    ipv6_prefix: int = 64
-    addresses: int = 65536
-
-    def rule(self) -> dict[str, int]:
-        """Fields of struct limit_rule."""
-        return {name: value for name, value in asdict(self).items() if name != "addresses"}
+    rule: LimitRule
+    addresses: int
 
 
 @dataclass(frozen=True)
@@ -135,15 +120,16 @@ def _prefixes(table: Table, key: str) -> tuple[Prefix, ...]:
 
 
 def _limit(table: Table) -> LimitConfig | None:
-    limit = table.table("limit", [field.name for field in fields(LimitConfig)])
+    limit = table.table("limit", (*LIMIT_BOUNDS, "addresses"))
     if limit is None:
         return None
-    numbers = {
-        name: limit.integer(name, getattr(LimitConfig, name), low, high)
-        for name, (low, high) in _LIMIT_BOUNDS.items()
-    }
-    entries = _entries(limit, "addresses", LimitConfig.addresses, low=1)
-    return LimitConfig(**numbers, addresses=entries)
+    rule = LimitRule(
+        **{
+            name: limit.integer(name, getattr(LimitRule(), name), *bounds)
+            for name, bounds in LIMIT_BOUNDS.items()
+        }
+    )
+    return LimitConfig(rule, _entries(limit, "addresses", _ADDRESSES, low=1))
 
 
 def _sources(table: Table) -> tuple[str | Loopback, ...]:
