@@ -71,7 +71,7 @@ _CHECK = _Verb(
     "check",
     "read configuration and zones, say what is wrong",
     """\
-Read the configuration, compile every zone, and print what would be served. Neither the
+Read the configuration, keys and zones, and print what would be served. Neither the
 interface nor a running instance is touched. What is wrong is named as
 file:line:column, with the key and the nearest valid name.""",
     """\
@@ -100,6 +100,9 @@ with --json:
   interface, mode, zerocopy, timestamps, pid, uptime_s, zones,
   queues {"2": {rx, tx, dropped {reason: n}}}, kernel {rx, tx, dropped {reason: n}},
   steer {"0": {verdict: n}} (counts of the XDP program), verdicts {name: n}
+  ntp {source, synchronised, leap, stratum, refid, sources [...], clients (an estimate),
+  versions, modes, keys {id: authenticated replies}}; queues.N.ntp {tx_timestamps,
+  tx_error_ns {p50: n, ...} (true transmit time less the reply's), tx_error {ns: n}, ...}
 
 exit status:
   0 printed; 1 nothing is served here, or no answer
@@ -110,17 +113,17 @@ example:
 
 _RELOAD = _Verb(
     "reload",
-    "read the zones of a running instance again",
+    "read zones, keys and lists of a running instance again",
     """\
-Have a running instance compile its zones again and serve the new ones, as SIGHUP does,
-and wait for the outcome. Nothing is lost meanwhile; where a zone file is wrong, the
-old zones go on being served.""",
+Have a running instance read its zones, the NTP key file and, from the configuration, the
+access lists and rate limit again, as SIGHUP does, and wait for the outcome. Nothing is
+lost meanwhile; what is wrong is named, and what was read before it stays in use.""",
     """\
 needs:
   root, or the user that the instance runs as
 
 exit status:
-  0 the new zones are served; 1 no instance or no answer; 2 a zone file is wrong
+  0 the new is in use; 1 no instance or no answer; 2 a file is wrong
 
 example:
   sudo xdpkit reload eth1""",

@@ -33,7 +33,7 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
         _verdicts(document, verdicts),
     ]
     if ntp := document.get("ntp"):
-        shown += [Text(_ntp(ntp)), _sources(ntp)]
+        shown += [Text(_ntp(ntp)), _sources(ntp), Text(_asked(ntp)), _transmit(document)]
     if document["zones"]:
         shown.append(_zones(document))
     return shown
@@ -109,6 +109,29 @@ def _sources(ntp: Mapping[str, Any]) -> Table:
             Text(_reasons(source["ignored"])),
             Text(source["state"]),
         )
+    return table
+
+
+def _asked(ntp: Mapping[str, Any]) -> str:
+    """Who asked, in a line."""
+    parts = [f"clients about {ntp['clients']:,}"]
+    for what, prefix in (("versions", "v"), ("modes", ""), ("keys", "id ")):
+        counted = {prefix + name: n for name, n in ntp[what].items() if n}
+        if counted:
+            parts.append(f"{what} {_reasons(counted)}")
+    return "\nNTP requests: " + "; ".join(parts)
+
+
+def _transmit(document: Mapping[str, Any]) -> Table:
+    """Where transmit times come from, and how far those in the replies were from the truth."""
+    table = _table(
+        "transmit", "told", "early by ns, p1", "p10", "p50", "p90", "p99", "from", words=1
+    )
+    sides = [*document["queues"].items(), ("kernel", document["kernel"])]
+    for name, side in sides:
+        if facts := side.get("ntp"):
+            errors = [f"{ns:,}" for ns in facts["tx_error_ns"].values()] or [""] * 5
+            table.add_row(name, _number(facts["tx_true"]), *errors, facts["tx_timestamps"])
     return table
 
 
