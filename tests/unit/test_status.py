@@ -134,6 +134,10 @@ def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
 
 
 NTP = {
+    "clients": 1234,
+    "versions": {"3": 10, "4": 2000},
+    "modes": {},
+    "keys": {"7": 5, "8": 0},
     "source": "127.0.0.1:11123",
     "synchronised": True,
     "leap": 1,
@@ -169,6 +173,18 @@ def test_the_source_of_time() -> None:
     wanted = "127.0.0.1:11123 1,234 1,230 late 1, refused 3 holdover"
     assert wanted.split() in rows
     assert ["local", "0", "0", "synchronised"] in rows
+    assert "clients about 1,234; versions v3 10, v4 2,000; keys id 7 5" in " ".join(text.split())
+
+
+def test_transmit_times() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []})) | {"ntp": NTP}
+    quantiles = {"p1": -100, "p10": -50, "p50": 0, "p90": 900, "p99": 1500}
+    facts = {"tx_timestamps": "completion", "tx_true": 5000, "tx_error_ns": quantiles}
+    made["queues"]["2"]["ntp"] = facts
+    made["kernel"]["ntp"] = facts | {"tx_timestamps": "kick", "tx_true": 0, "tx_error_ns": {}}
+    rows = [line.split() for line in shown(made).splitlines()]
+    assert "2 5,000 -100 -50 0 900 1,500 completion".split() in rows
+    assert ["kernel", "0", "kick"] in rows
 
 
 def test_without_a_source_of_time() -> None:
