@@ -121,6 +121,7 @@ enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struc
 	enum verdict verdict = VERDICT_ntp_answered;
 	int8_t poll, poll_min = NTP_POLL_MIN;
 	uint8_t *p = rq->payload;
+	bool follows;
 
 	if (query->pending) {
 		verdict = admit(snap, memory, rq, query);
@@ -129,7 +130,8 @@ enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struc
 	}
 	if (memory->saved.entries)
 		receive = ntp_saved_receive(&memory->saved, receive);
-	if (query->follows && verdict == VERDICT_ntp_answered)
+	follows = query->follows && verdict == VERDICT_ntp_answered;
+	if (follows)
 		transmit = ntp_saved_take(&memory->saved,
 					  load_be64(p + offsetof(struct ntp_header, origin)));
 	if (memory->limit)
@@ -146,7 +148,7 @@ enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struc
 	if (query->key)
 		fill_mac(memory, query, rq, departure);
 	departure->stamp = transmit == 0;
-	departure->save = query->follows;
+	departure->save = follows;
 	return transmit ? VERDICT_ntp_interleaved : verdict;
 }
 
