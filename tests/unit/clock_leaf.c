@@ -8,14 +8,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			exit(1);                                                        \
-		}                                                                       \
-	} while (0)
+#include "leaf.h"
 
 #define SECOND CLOCK_SECOND_NS
 

@@ -15,15 +15,8 @@
 #include <unistd.h>
 #include <linux/seccomp.h>
 
+#include "leaf.h"
 #include "ntp_keys.h"
-
-#define CHECK(condition)                                                                \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			_exit(1);                                                       \
-		}                                                                       \
-	} while (0)
 
 /* glibc's own, under the names that it exports for this. */
 void *__libc_malloc(size_t size);

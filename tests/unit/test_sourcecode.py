@@ -34,7 +34,7 @@ def sources(*patterns: str) -> list[Path]:
 
 C_FILES = sources("cext/*.c", "tests/fuzz/*.c", "tests/unit/*.c")
 BPF_FILES = sources("ebpf/*.c")
-HEADERS = sources("cext/*.h", "ebpf/*.h", "ebpf/include/**/*.h", "tests/fuzz/*.h")
+HEADERS = sources("cext/*.h", "ebpf/*.h", "ebpf/include/**/*.h", "tests/*/*.h")
 C_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Icext", "-Iebpf"]
 CYTHON = sources("cext/*.pyx", "cext/*.pxd")
 
