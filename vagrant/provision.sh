@@ -147,9 +147,9 @@ apt_install() {
         die "apt-get could not install what is missing (all of it in $log): mend it, then run this again"
 }
 
-# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot and nsd start daemons: so the servers
-# that tests and benchmarks run are unpacked beside the checkout's other caches. Only the libraries that
-# they name are installed.
+# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd and prometheus start daemons: so
+# the servers that tests and benchmarks run are unpacked beside the checkout's other caches. Only the
+# libraries that they name are installed, and not those for a web browser (libjs-).
 fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path below /usr, the rest goes with it
     local package=$1 program=$2 peers=$root/.cache/peers download deb libraries
     shift 2
@@ -163,7 +163,7 @@ fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path belo
     (cd "$download" && logged apt-get "${apt_options[@]}" -o APT::Sandbox::User=root download "$package" "$@") ||
         die "apt-get could not download $package (see $log)"
     for deb in "$download"/*.deb; do
-        mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep '^lib')
+        mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep '^lib' | grep -v '^libjs-')
         apt_install "${libraries[@]}"
         dpkg-deb -x "$deb" "$peers/$package"
     done
@@ -298,6 +298,7 @@ install() { # install test|bench|'' PACKAGE...
     ask_python
     [[ -z $extra ]] || fetch_peer chrony sbin/chronyd
     [[ $extra != test ]] || fetch_ntpdig
+    [[ $extra != test ]] || fetch_peer prometheus bin/prometheus
     if [[ $extra == bench ]]; then
         fetch_peer knot sbin/knotd
         fetch_peer nsd sbin/nsd

@@ -1,4 +1,7 @@
-"""Addresses to answer on, as the configuration has them: ``192.0.2.1``, ``2001:db8::1@100.7``."""
+"""Addresses, as the configuration has them.
+
+To answer on: ``192.0.2.1``, ``2001:db8::1@100.7``. With a port: ``127.0.0.1:9153``, ``[::1]:9153``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 # VLAN ids 0 (no VLAN) and 4095 (reserved) are not VLANs: IEEE 802.1Q table 9-2.
 _VLAN_IDS = range(1, 4095)
+_BROADCAST = IPv4Address("255.255.255.255")
+_EXAMPLE = '"127.0.0.1:9153" or "[::1]:9153"'
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ def parse_address(text: str) -> ServedAddress:
         raise ValueError("not an IPv4 or IPv6 address") from None
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         raise ValueError(f"write the IPv4 address: {address.ipv4_mapped}")
-    if address.is_multicast or address.is_unspecified or address == IPv4Address("255.255.255.255"):
+    if address.is_multicast or address.is_unspecified or address == _BROADCAST:
         raise ValueError("not a unicast address")
     if address.is_loopback:
         raise ValueError("a loopback address never arrives on an interface")
@@ -51,3 +56,39 @@ def _vlan_ids(text: str) -> list[int]:
         if int(tag) not in _VLAN_IDS:
             raise ValueError(f"VLAN {tag} is not within 1..4094; without a tag, leave out the @")
     return [int(tag) for tag in tags]
+
+
+@dataclass(frozen=True)
+class SocketAddress:
+    """An address of this machine and a port at it."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+def parse_socket_address(text: str) -> SocketAddress:
+    """Read ``ADDR:PORT`` or ``[ADDR]:PORT``, where ADDR may be ``0.0.0.0`` or ``::`` for all.
+
+    Raises ValueError, with the fix, for what nothing can listen at.
+    """
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if "%" in host:
+        raise ValueError("write the address without a scope")
+    try:
+        address = ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        raise ValueError(f"not an address and a port: write {_EXAMPLE}") from None
+    if bracketed != (address.version == 6):
+        raise ValueError(f"only an IPv6 address stands in brackets: write {_EXAMPLE}")
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        raise ValueError(f'write the IPv4 address: "{address.ipv4_mapped}:{port}"')
+    if address.is_multicast or address == _BROADCAST:
+        raise ValueError("not a unicast address")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+        raise ValueError("the port behind the colon is not within 1..65535")
+    return SocketAddress(address, int(port))

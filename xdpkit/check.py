@@ -38,6 +38,7 @@ def facts(config: Config) -> dict[str, Any]:
         "addresses": [str(address) for address in interface.addresses],
         "slow_path": interface.slow_path,
         "services": services,
+        "metrics": str(config.metrics.listen) if config.metrics else None,
     }
 
 
@@ -110,6 +111,8 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         written += zone_lines(dns["zones"])
     if echo := services.get("echo"):
         written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
+    if facts["metrics"]:
+        written.append(f"metrics    http://{facts['metrics']}/metrics")
     return written
 
 

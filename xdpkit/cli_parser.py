@@ -98,7 +98,8 @@ needs:
 
 with --json:
   interface, mode, zerocopy, timestamps, pid, uptime_s, zones,
-  queues {"2": {rx, tx, dropped {reason: n}}}, kernel {rx, tx, dropped {reason: n}},
+  queues {"2": {rx, tx, answered {verdict: n}, dropped {reason: n}}},
+  kernel {rx, tx, answered {verdict: n}, dropped {reason: n}},
   steer {"0": {verdict: n}} (counts of the XDP program), verdicts {name: n}
   ntp {source, synchronised, leap, stratum, refid, sources [...], clients (an estimate),
   versions, modes, keys {id: authenticated replies}}; queues.N.ntp {tx_timestamps,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xdpkit.address import ServedAddress, parse_address
 from xdpkit.errors import ConfigError
+from xdpkit.metrics.config import MetricsConfig, read_metrics
 from xdpkit.ntp.config import NtpConfig, read_ntp
 from xdpkit.toml_read import Document, Table, nearest, shown
 
@@ -20,6 +21,7 @@ __all__ = [
     "DnsConfig",
     "EchoConfig",
     "InterfaceConfig",
+    "MetricsConfig",
     "NtpConfig",
     "ServedAddress",
     "load",
@@ -79,6 +81,7 @@ class Config:
     ntp: NtpConfig | None = None
     dns: DnsConfig | None = None
     echo: EchoConfig | None = None
+    metrics: MetricsConfig | None = None
 
     def ports(self) -> dict[str, int]:
         """UDP port by service, of the services that are on."""
@@ -93,6 +96,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
         "ntp": NtpConfig,
         "dns": DnsConfig,
         "echo": EchoConfig,
+        "metrics": MetricsConfig,
     }.items()
 }
 _SERVICES = ("ntp", "dns", "echo")
@@ -109,6 +113,7 @@ def load(path: Path | str) -> Config:
             raise _unknown_table(document, name)
     interface = document.table("interface", _TABLES["interface"])
     ntp, dns, echo = (document.table(name, _TABLES[name]) for name in _SERVICES)
+    metrics = document.table("metrics", _TABLES["metrics"])
     if interface is None:
         raise ConfigError(path, "[interface] is missing: write it, with name and queues")
     config = Config(
@@ -117,6 +122,7 @@ def load(path: Path | str) -> Config:
         ntp=None if ntp is None else read_ntp(ntp),
         dns=None if dns is None else _dns(dns),
         echo=None if echo is None else _echo(echo),
+        metrics=None if metrics is None else read_metrics(metrics),
     )
     _check_ports(document, config)
     return config

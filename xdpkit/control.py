@@ -27,6 +27,7 @@ from xdpkit.control_client import (
     request,
 )
 from xdpkit.errors import ControlError, XdpkitError
+from xdpkit.stream import accept, send_all
 
 __all__ = ["ControlServer", "Handler", "RequestError", "instances", "request"]
 
@@ -40,8 +41,6 @@ _MOST_CONNECTIONS = 8
 _BACKLOG = 64
 _READ_SECONDS = 2.0
 _WRITE_SECONDS = 5.0
-# Pause when the process is out of descriptors: accept would fail again at once.
-_RETRY_SECONDS = 0.1
 
 
 class ControlServer(Closing):
@@ -90,7 +89,7 @@ class ControlServer(Closing):
             raise ControlError(f"{self.ifname}: control socket: not bound")
         async with anyio.create_task_group() as tasks:
             while True:
-                connection = await _accept(self._listener)
+                connection = await accept(self._listener)
                 client = peer(connection)
                 if self._connections[client.trusted] >= _MOST_CONNECTIONS:
                     _turn_away(connection)
@@ -105,7 +104,8 @@ class ControlServer(Closing):
                 line = await _read_line(connection)
                 if line is not None:
                     answer = await self._answer(line, client)
-                    await _write(connection, _encode(answer))
+                    with anyio.move_on_after(_WRITE_SECONDS):
+                        await send_all(connection, _encode(answer))
         finally:
             self._connections[client.trusted] -= 1
 
@@ -139,20 +139,6 @@ class ControlServer(Closing):
         return f"another xdpkit serves {self.ifname} ({pid}): stop it, or serve another interface"
 
 
-async def _accept(listener: socket.socket) -> socket.socket:
-    while True:
-        await anyio.wait_readable(listener)
-        try:
-            connection, _ = listener.accept()
-        except BlockingIOError:
-            continue
-        except OSError:
-            await anyio.sleep(_RETRY_SECONDS)
-            continue
-        connection.setblocking(False)
-        return connection
-
-
 async def _read_line(connection: socket.socket) -> bytes | None:
     """What came up to a newline or the limit; None from a client that goes or does not speak."""
     received = bytearray()
@@ -170,19 +156,6 @@ async def _read_line(connection: socket.socket) -> bytes | None:
             received += part
         return bytes(received)
     return None
-
-
-async def _write(connection: socket.socket, line: bytes) -> None:
-    left = memoryview(line)
-    with anyio.move_on_after(_WRITE_SECONDS):
-        while left:
-            await anyio.wait_writable(connection)
-            try:
-                left = left[connection.send(left) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                return
 
 
 def _turn_away(connection: socket.socket) -> None:

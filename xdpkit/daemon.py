@@ -2,7 +2,7 @@
 
 Each service owns its state and has an owner that ends it: the control socket (also the lock between
 instances), the choice of the NTP source, the zone store, the publication of snapshots, the kernel
-door, the AF_XDP side, the watch on addresses, the watch on heartbeats.
+door, the AF_XDP side, the watch on addresses, the watch on heartbeats, the metrics.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
 from xdpkit.dns.zone_store import ZoneStore
 from xdpkit.errors import NicError, XdpkitError
+from xdpkit.metrics import metrics_server
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.nic.phc import PhcWatch
@@ -83,6 +84,7 @@ class Server:
         self.reloader = Reloader([part for part in (self.admission, self.zones) if part])
         handlers = {"status": self.status, "reload": self.reloader.reload}
         self.control = ControlServer(config.interface.name, handlers)
+        self.metrics = metrics_server(config.metrics, self.status)
 
     async def run(self) -> int:
         """The whole life of the instance, from the first signal that can come to the last."""
@@ -114,6 +116,8 @@ class Server:
         interface = await nic.find(ipr, self.config.interface.name)
         bypass.check_queues(self.config.interface, interface)
         async with AsyncExitStack() as stack:
+            if self.metrics:
+                stack.enter_context(self.metrics)
             if self.zones:
                 await self.zones.load()
                 stack.callback(self.zones.close)
@@ -154,6 +158,8 @@ class Server:
             tasks.start_soon(self._apply_changes, watch)
             tasks.start_soon(self._watch_ntp_port, watch)
             tasks.start_soon(self._watch_heartbeats)
+            if self.metrics:
+                tasks.start_soon(self.metrics.serve)
             if self.source:
                 tasks.start_soon(self.source.run)
             if self.bypass and self.bypass.hardware:
@@ -254,6 +260,8 @@ class Server:
         for note in got.notes:
             log.info("%s", note)
         log.info("serving %s at %s", services, ", ".join(map(str, served)) or "no address yet")
+        if self.metrics:
+            log.info("metrics at http://%s/metrics", self.metrics.where)
         log.info("all other queues and packets stay with the kernel; stop with SIGTERM")
 
     async def status(self) -> dict[str, Any]:

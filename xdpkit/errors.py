@@ -10,7 +10,7 @@
         BindError               an AF_XDP socket
         StampError              receive stamps of the NIC's hardware
       BpfError                  bcc is missing, or compiler or verifier refused steer.c
-      SocketError               a kernel socket of the slow path
+      SocketError               a kernel socket: of the slow path, of metrics
       ControlError              the control socket: nobody there, two there, not allowed
       LabError                  the network namespaces of demo, tests and benchmarks
 
@@ -81,7 +81,7 @@ class BpfError(XdpkitError):
 
 
 class SocketError(XdpkitError):
-    """A kernel socket of the slow path could not be opened."""
+    """A kernel socket could not be opened."""
 
 
 class ControlError(XdpkitError):

@@ -67,8 +67,8 @@ def document(
 ) -> dict[str, Any]:
     """The status of one instance.
 
-    Under ``verdicts`` every name stands, also with 0, so that a script finds it; ``dropped`` and
-    ``steer`` have only what occurred.
+    Under ``verdicts`` every name stands, also with 0, so that a script finds it; ``answered``,
+    ``dropped`` and ``steer`` have only what occurred.
     """
     arrays = [*counters.workers.values(), *counters.steer.values(), counters.kernel]
     return {
@@ -100,9 +100,15 @@ def document(
 
 def _answering(verdicts: Sequence[Verdict], counts: Sequence[int]) -> dict[str, Any]:
     """Of one worker or the kernel door: what it received, answered, and ended without an answer."""
-    answered = sum(_occurred(verdicts, counts, "answer").values())
+    answered = _occurred(verdicts, counts, "answer")
     dropped = _occurred(verdicts, counts, "drop")
-    return {"rx": answered + sum(dropped.values()), "tx": answered, "dropped": dropped}
+    tx = sum(answered.values())
+    return {
+        "rx": tx + sum(dropped.values()),
+        "tx": tx,
+        "answered": answered,
+        "dropped": dropped,
+    }
 
 
 def _occurred(

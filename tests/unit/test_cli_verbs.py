@@ -86,6 +86,18 @@ def test_check_tells_the_sources_of_time(
     assert f"ntp        {shown}" in capsys.readouterr().out.splitlines()
 
 
+def test_check_tells_where_metrics_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "metrics.toml"
+    path.write_text(ECHO)
+    assert cli.main(["check", "-c", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] is None
+    path.write_text(ECHO + '[metrics]\nlisten = "[::1]:9153"\n')
+    assert cli.main(["check", "-c", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metrics"] == "[::1]:9153"
+    assert cli.main(["check", "-c", str(path)]) == 0
+    assert "metrics    http://[::1]:9153/metrics" in capsys.readouterr().out.splitlines()
+
+
 def test_check_without_dns_compiles_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.config import Config, DnsConfig, EchoConfig, NtpConfig, ServedAddress, load
+from xdpkit.address import SocketAddress
+from xdpkit.config import (
+    Config,
+    DnsConfig,
+    EchoConfig,
+    MetricsConfig,
+    NtpConfig,
+    ServedAddress,
+    load,
+)
 from xdpkit.errors import ConfigError
 from xdpkit.ntp.config import Loopback
 from xdpkit.toml_place import place
@@ -75,6 +84,8 @@ port = 65535
 [echo]
 port = 1
 spin_ns = 10_000_000
+[metrics]
+listen = "[::]:65535"
 """
     config = load(write(tmp_path, text))
     assert config.interface.queues == (0, 255, 7)
@@ -100,11 +111,19 @@ spin_ns = 10_000_000
     )
     assert config.dns == DnsConfig(zones=zones, max_udp=512, port=65535)
     assert config.echo == EchoConfig(port=1, spin_ns=10_000_000)
+    assert config.metrics == MetricsConfig(SocketAddress(ip_address("::"), 65535))
 
 
 def test_a_service_without_table_is_off(tmp_path: Path) -> None:
     config = load(write(tmp_path, INTERFACE + "[echo]\r\nport = 9\r\n"))
     assert (config.ntp, config.dns, config.echo) == (None, None, EchoConfig(port=9))
+    assert config.metrics is None
+
+
+def test_metrics_listen_on_this_machine_alone_unless_told(tmp_path: Path) -> None:
+    config = load(write(tmp_path, INTERFACE + "[ntp]\n[metrics]\n"))
+    assert config.metrics == MetricsConfig(SocketAddress(ip_address("127.0.0.1"), 9153))
+    assert config.ports() == {"ntp": 123}
 
 
 def test_inline_tables_and_dotted_keys(tmp_path: Path) -> None:
@@ -249,6 +268,26 @@ REFUSED = [
     (INTERFACE + 'addresses = [§"192.0.2.1@1.2.3"]\n[ntp]', "VLAN or OUTER.INNER"),
     (INTERFACE + 'addresses = [§"192.0.2.1@"]\n[ntp]', "VLAN or OUTER.INNER"),
     (INTERFACE + 'addresses = ["::2@5", §"0::2@5"]\n[ntp]', "twice"),
+    # Metrics.
+    (
+        INTERFACE + "[ntp]\n[metrics]\n§port = 9153\n",
+        'unknown key "port" in [metrics]: valid: listen',
+    ),
+    (INTERFACE + "[ntp]\n[metrics]\nlisten = §9153\n", "listen: a string is needed, 9153 is an"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §""\n', 'not an address and a port: write "127.0.0.1'),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"9153"\n', 'not an address and a port|"[::1]:9153"'),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §":9153"\n', "not an address and a port"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"localhost:9153"\n', "not an address and a port"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1"\n', "not an address and a port"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"::1:9153"\n', "only an IPv6 address|brackets"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[127.0.0.1]:9153"\n', "stands in brackets"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[fe80::1%lo]:9153"\n', "without a scope"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[::ffff:127.0.0.1]:1"\n', '"127.0.0.1:1"'),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"224.0.0.1:9153"\n', "not a unicast address"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[ff02::1]:9153"\n', "not a unicast address"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1:0"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1:65536"\n', "not within 1..65535"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1:http"\n', "not within 1..65535"),
     # Services among each other.
     (INTERFACE + "[ntp]\nport = §7\n[echo]\n", "[ntp] and [echo] both use 7"),
     (INTERFACE + "[ntp]\n[echo]\nport = §123\n", "[ntp] and [echo] both use 123"),
@@ -307,7 +346,7 @@ def test_a_damaged_file_gives_a_configuration_or_a_config_error(
     text = (
         INTERFACE + 'addresses = ["192.0.2.1@5"]\n[ntp]\nport = 1\nsource = ["[::1]:1", "local"]\n'
     )
-    text += 'refid = "GPS"\n[dns]\nzones = "."\n[echo]\n'
+    text += 'refid = "GPS"\n[dns]\nzones = "."\n[echo]\n[metrics]\nlisten = "[::1]:1"\n'
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 6)))
     junk = data.draw(st.text(st.sampled_from("[]{}\"'=.,#\\\n x1é"), max_size=4) | st.text())

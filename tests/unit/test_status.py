@@ -55,8 +55,15 @@ def test_the_document() -> None:
         "timestamps": "xdp",
         "pid": 4711,
         "uptime_s": 3723.457,
-        "queues": {"2": {"rx": 14, "tx": 13, "dropped": {"udp_checksum": 1}}},
-        "kernel": {"rx": 7, "tx": 5, "dropped": {"ntp_mode": 2}},
+        "queues": {
+            "2": {
+                "rx": 14,
+                "tx": 13,
+                "answered": {"ntp_answered": 10, "dns_refused": 3},
+                "dropped": {"udp_checksum": 1},
+            }
+        },
+        "kernel": {"rx": 7, "tx": 5, "answered": {"ntp_answered": 5}, "dropped": {"ntp_mode": 2}},
         "steer": {"0": {"not_ip": 7, "not_udp": 2}, "2": {"redirected": 14, "not_ip": 1}},
         "verdicts": {
             "redirected": 14,
@@ -75,7 +82,8 @@ def test_the_document() -> None:
 def test_nothing_counted_yet() -> None:
     made = document(VERDICTS, OBTAINED, Counters(workers={10: [0] * 7, 9: []}))
     assert list(made["queues"]) == ["9", "10"]
-    assert made["queues"]["9"] == made["kernel"] == {"rx": 0, "tx": 0, "dropped": {}}
+    nothing = {"rx": 0, "tx": 0, "answered": {}, "dropped": {}}
+    assert made["queues"]["9"] == made["kernel"] == nothing
     assert made["verdicts"] == dict.fromkeys(KINDS, 0)
     assert made["zones"] == {}
 
@@ -94,6 +102,8 @@ def test_every_packet_is_accounted_for(
     sides = [*made["queues"].values(), made["kernel"]]
     for side in sides:
         assert side["rx"] == side["tx"] + sum(side["dropped"].values())
+        assert side["tx"] == sum(side["answered"].values())
+        assert all(KINDS[name] == "answer" and n > 0 for name, n in side["answered"].items())
         assert all(KINDS[name] == "drop" and n > 0 for name, n in side["dropped"].items())
     assert set(made["queues"]) == {str(queue) for queue in workers}
     assert set(made["steer"]) == {str(queue) for queue in steer}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from xdpkit import access
 from xdpkit.access import Prefix, parse_prefix
+from xdpkit.address import SocketAddress
 from xdpkit.cext._limit import LIMIT_BOUNDS, LimitRule
 from xdpkit.ntp.state import refid_number
 from xdpkit.toml_read import Table, shown
@@ -29,15 +30,8 @@ _NOT_LOOPBACK = "not a loopback address: the daemon must discipline this machine
 
 
 @dataclass(frozen=True)
-class Loopback:
+class Loopback(SocketAddress):
     """Where the daemon that disciplines this machine's clock is asked."""
-
-    address: IPv4Address | IPv6Address
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
-        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True)

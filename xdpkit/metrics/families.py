@@ -1,0 +1,139 @@
+"""The document of ``xdpkit status --json`` as metric families.
+
+One family is one meaning. Labels are what the configuration and the source bound: sides, queues,
+verdicts, key ids, sources, zones; never a client. What can occur is there from the start with 0,
+or Prometheus would not see the first one happen. Names, ``_total`` and base units are those of
+https://prometheus.io/docs/practices/naming/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from prometheus_client.core import Metric
+
+from xdpkit import __version__
+from xdpkit.metrics.family import THREAD, Facts, Rows, Threads, counter, gauge, info
+from xdpkit.metrics.ntp_families import ntp_families
+from xdpkit.status import Verdict
+
+# Counters of struct stats (cext/stats.h) by their key in the document.
+_LOOP = {
+    "batches": ("loop_batches", "Receive batches that were not empty."),
+    "kicks": ("loop_kicks", "System calls that made the kernel transmit."),
+    "waits": ("loop_waits", "Times that the thread blocked for lack of work."),
+    "heartbeat": ("loop_turns", "Turns of the loop, at least one a second."),
+    "csum_partial": (
+        "partial_checksums",
+        "Accepted UDP checksums that were the bare pseudo-header sum, as of this host's packets.",
+    ),
+}
+
+# struct xdp_statistics (linux/if_xdp.h; Documentation/networking/af_xdp.rst).
+_SOCKET = {
+    "rx_dropped": "Packets that the kernel dropped before the RX ring, for other reasons.",
+    "rx_invalid_descs": "Descriptors of the fill ring that the kernel refused.",
+    "tx_invalid_descs": "Descriptors of the TX ring that the kernel refused.",
+    "rx_ring_full": "Packets that the kernel dropped because the RX ring was full.",
+    "rx_fill_ring_empty_descs": "Times that the kernel found no frame on the fill ring.",
+    "tx_ring_empty_descs": "Times that the kernel found nothing to send on the TX ring.",
+}
+
+
+def families(document: Facts, verdicts: Sequence[Verdict]) -> list[Metric]:
+    """Every family of one document; ``verdicts`` is ``xdpkit.cext._stats.VERDICTS``."""
+    threads = _threads(document)
+    return [
+        *_instance(document),
+        _verdicts(document, threads, verdicts),
+        *_queues(document),
+        *_loops(threads),
+        *(ntp_families(document["ntp"], threads) if "ntp" in document else ()),
+        *_zones(document["zones"]),
+    ]
+
+
+def _threads(document: Facts) -> Threads:
+    """Labels and facts of every thread that answers."""
+    threads = [(("queue", queue), facts) for queue, facts in document["queues"].items()]
+    # Without a slow path the document has no loop for it.
+    if "loop" in document["kernel"]:
+        threads.append((("kernel", ""), document["kernel"]))
+    return threads
+
+
+def _instance(document: Facts) -> Iterator[Metric]:
+    yield info("build", "The version that runs.", {"version": __version__})
+    obtained = {
+        "interface": document["interface"],
+        "mode": document["mode"],
+        "zerocopy": str(document["zerocopy"]).lower(),
+        "timestamps": document["timestamps"],
+    }
+    yield info("interface", "What was obtained from the machine.", obtained)
+    rows: Rows = [((), document["uptime_s"])]
+    yield gauge("up_seconds", "Time since the start.", (), rows)
+    rows = [((service,), 1) for service in document["kernel"].get("left_to_others", ())]
+    text = "1 for a service that the slow path leaves to another program with its port."
+    yield gauge("left_to_others", text, ("service",), rows)
+
+
+def _verdicts(document: Facts, threads: Threads, verdicts: Sequence[Verdict]) -> Metric:
+    """Every end that packets met: in the XDP program by RX queue, then in the threads."""
+    sides = [
+        (labels, ("answer", "drop"), {**facts["answered"], **facts["dropped"]})
+        for labels, facts in threads
+    ]
+    sides += [
+        (("steer", queue), ("take", "pass"), counts) for queue, counts in document["steer"].items()
+    ]
+    meanings = "; ".join(f"{verdict.name}: {verdict.text}" for verdict in verdicts)
+    return counter(
+        "verdicts",
+        "Packets by what became of them. Side steer is the XDP program (kind take or pass), queue "
+        f"an AF_XDP loop and kernel the slow path (kind answer or drop). {meanings}.",
+        (*THREAD, "verdict", "kind"),
+        (
+            ((*labels, verdict.name, verdict.kind), counts.get(verdict.name, 0))
+            for labels, kinds, counts in sides
+            for verdict in verdicts
+            if verdict.kind in kinds
+        ),
+    )
+
+
+def _queues(document: Facts) -> Iterator[Metric]:
+    """What only an AF_XDP queue has."""
+    queues = document["queues"]
+    yield gauge(
+        "queue_detached",
+        "1 while the kernel has the queue's frames, because its worker stands still.",
+        ("queue",),
+        (((queue,), facts["detached"]) for queue, facts in queues.items()),
+    )
+    for key, text in _SOCKET.items():
+        rows = (((queue,), facts["socket"][key]) for queue, facts in queues.items())
+        yield counter(f"xsk_{key}", text, ("queue",), rows)
+
+
+def _loops(threads: Threads) -> Iterator[Metric]:
+    for key, (name, text) in _LOOP.items():
+        rows = ((labels, facts["loop"][key]) for labels, facts in threads)
+        yield counter(name, text, THREAD, rows)
+    yield counter(
+        "receive_stamps",
+        "Receive times of NTP requests, by what took them.",
+        (*THREAD, "source"),
+        (
+            ((*labels, key.removeprefix("stamp_")), count)
+            for labels, facts in threads
+            for key, count in facts["loop"].items()
+            if key.startswith("stamp_")
+        ),
+    )
+
+
+def _zones(zones: Mapping[str, Facts]) -> Iterator[Metric]:
+    for key, text in (("serial", "Serial of the zone's SOA."), ("names", "Names in the zone.")):
+        rows = (((zone,), facts[key]) for zone, facts in zones.items())
+        yield gauge(f"zone_{key}", text, ("zone",), rows)
