@@ -2,10 +2,11 @@ from collections.abc import Sequence
 
 from typing_extensions import disjoint_base
 
+from xdpkit.cext._requests import Requests
 from xdpkit.cext._xsk import XskSocket
 
 @disjoint_base
-class Generator:
+class Generator(Requests):
     def __init__(
         self,
         socket: XskSocket,
@@ -18,6 +19,7 @@ class Generator:
         echo_bytes: int = 48,
         addresses: int = 1,
         shared: bool = False,
+        clients: int = 0,
     ) -> None: ...
     @property
     def socket(self) -> XskSocket: ...
@@ -31,6 +33,3 @@ class Generator:
         resume: bool = False,
     ) -> None: ...
     def finish(self, seconds: float = 1.0, quiet: float = 3600.0) -> None: ...
-    def clear(self) -> None: ...
-    def counters(self) -> dict[str, int]: ...
-    def latency_ns(self, percentile: float) -> int: ...

@@ -3,18 +3,18 @@
 """The AF_XDP load generator: sends requests from one queue and judges every reply (``blast.h``).
 
 With a window, requests in flight are bounded, so that a run goes as fast as the server answers and
-loses nothing on the way; with a rate it is an open loop.
+loses nothing on the way; with a rate it is an open loop. Interleaved clients bound it too: each has
+one request open.
 """
 
-from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
 
-import array
-import secrets
-
-from xdpkit.cext._memory cimport clock_ns
-from xdpkit.cext._stats cimport SERVICE_dns, SERVICE_echo, XDPKIT_HEADROOM
-from xdpkit.cext._stats import SERVICES
+from xdpkit.cext._memory cimport batch_clock, clock_ns, clock_read
+from xdpkit.cext._requests cimport (
+    BLAST_WINDOW, Requests, blast, blast_clients_ready, blast_expire, blast_reply, blast_request,
+)
+from xdpkit.cext._stats cimport XDPKIT_HEADROOM
 from xdpkit.cext._xsk cimport (
     ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk,
     xsk_chunk, xsk_completed, xsk_kick, xsk_reap, xsk_refill,
@@ -23,8 +23,17 @@ from xdpkit.cext._xsk cimport (
 cdef extern from *:
     """
     #include <poll.h>
-    #include <stdlib.h>
+    #include "clock.h"
+    #include "steer.h"
 
+    /* When the XDP program saw a frame, in UTC, from the stamp in front of it. */
+    static uint64_t blast_arrived(const uint8_t *frame, const struct batch_clock *clock)
+    {
+        struct steer_meta meta;
+
+        memcpy(&meta, frame - sizeof meta, sizeof meta);
+        return meta.rx_tai_ns - (uint64_t)(clock->tai_offset_s * CLOCK_SECOND_NS);
+    }
     static void blast_wait(int fd, int ms)
     {
         struct pollfd p = {fd, POLLIN, 0};
@@ -32,8 +41,8 @@ cdef extern from *:
         poll(&p, 1, ms);
     }
     """
+    uint64_t blast_arrived(const uint8_t *frame, const batch_clock *clock) nogil
     void blast_wait(int fd, int ms) nogil
-    void *aligned_alloc(size_t alignment, size_t size) nogil
     enum:
         CLOCK_MONOTONIC
 
@@ -61,12 +70,14 @@ cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
     cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
     cdef uint64_t heard_ns = now, expired_ns = now
     cdef uint32_t received, sent
+    cdef batch_clock clock
 
+    memset(&clock, 0, sizeof(clock))
     # Before the first kick: a reply that finds the fill ring empty is dropped.
     xsk_refill(x, SEND_FRAMES)
     while True:
         xsk_reap(x, xsk_completed(x))
-        received = receive_batch(b, x, now)
+        received = receive_batch(b, x, now, &clock)
         sent = send_batch(b, x, allowed(b, l, now, started_ns, paced), now)
         if ring_untaken(&x.tx):
             xsk_kick(x)
@@ -97,21 +108,29 @@ cdef inline uint64_t allowed(const blast *b, const limits *l, uint64_t now, uint
 
     if l.window:
         n = min(n, l.window - b.open if l.window > b.open else 0)
+    if b.clients.count:
+        n = min(n, <uint64_t>blast_clients_ready(&b.clients))
     if l.rate:
         due = paced + <uint64_t>((now - started_ns) * 1e-9 * l.rate)
         n = min(n, due - b.sent if due > b.sent else 0)
     return min(n, <uint64_t>BATCH)
 
 
-cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now) noexcept nogil:
+cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now,
+                                   batch_clock *clock) noexcept nogil:
     cdef uint32_t i, n = ring_peek(&x.rx, BATCH)
+    cdef uint64_t arrived_ns = 0
     cdef xdp_desc *d
 
     if n == 0:
         return 0
+    if b.clients.count:
+        clock_read(clock)
     for i in range(n):
         d = ring_desc(&x.rx, x.rx.at + i)
-        blast_reply(b, x.umem + d.addr, d.len, now)
+        if b.clients.count:
+            arrived_ns = blast_arrived(x.umem + d.addr, clock)
+        blast_reply(b, x.umem + d.addr, d.len, now, arrived_ns)
         x.free[x.free_count] = xsk_chunk(d.addr)
         x.free_count += 1
     x.rx.at += n
@@ -135,66 +154,29 @@ cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) n
     return n
 
 
-cdef class Generator:
-    """Sends requests of one service from a socket and counts what comes back.
+cdef class Generator(Requests):
+    """Sends requests from a socket and judges what comes back; ``Requests`` has the arguments.
 
-    ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums
-    left 0, with the IP header at offset ``ip_at``; source addresses run over ``addresses`` from the
-    header's on, source ports over ``ports`` from ``first_port`` on. ``queries`` are DNS messages of
-    at most 512 bytes with id 0, sent in turn; ``echo_bytes`` is an echo's payload. With ``shared``,
-    replies to other ports are another generator's on the same socket, and ignored. The socket's
-    queue must be in a ``catch`` program's XSKMAP. Not for two threads.
+    The socket's queue must be in a ``catch`` program's XSKMAP, which must leave stamps for
+    interleaved clients. Not for two threads.
     """
 
-    def __cinit__(self, *args, **kwargs):
-        self.c = <blast *>aligned_alloc(64, (sizeof(blast) + 63) & ~<size_t>63)
-        if self.c is NULL:
-            raise MemoryError()
-        memset(self.c, 0, sizeof(blast))
-
-    def __init__(self, XskSocket socket not None, str service not None, bytes header not None,
-                 int ip_at, int first_port, int ports=1, queries=(), int echo_bytes=48,
-                 uint32_t addresses=1, bint shared=False):
-        cdef const unsigned int[:] offsets
+    def __init__(self, XskSocket socket not None, *args, **kwargs):
+        Requests.__init__(self, *args, **kwargs)
         self.socket = socket
-        self.c.service = SERVICES[service]
-        self.c.header_bytes, self.c.ip_at = len(header), ip_at
-        memcpy(self.c.header, <const char *>header, len(header))
-        self.c.ip_version = header[ip_at] >> 4
-        if ports < 1 or addresses < 1:
-            raise ValueError("at least one source port and one source address")
-        self.c.first_port, self.c.ports, self.c.addresses = first_port, ports, addresses
-        self.c.shared = shared
-        self.c.key = secrets.randbits(64)
-        if self.c.service == SERVICE_dns and not queries:
-            raise ValueError("dns needs queries")
-        if max((len(query) for query in queries), default=echo_bytes) > BLAST_PAYLOAD:
-            raise ValueError(f"a request of more than {BLAST_PAYLOAD} bytes")
-        if self.c.service == SERVICE_echo and not 8 <= echo_bytes <= BLAST_PAYLOAD:
-            raise ValueError(f"an echo of {echo_bytes} bytes: 8 to {BLAST_PAYLOAD} will do")
-        self.c.echo_bytes = echo_bytes
-        if queries:
-            at = [0]
-            for query in queries:
-                at.append(at[-1] + len(query))
-            self.queries, self.query_at = b"".join(queries), array.array("I", at)
-            offsets = self.query_at
-            self.c.queries = <const uint8_t *><const char *>self.queries
-            self.c.query_at = &offsets[0]
-            self.c.query_count = len(queries)
 
     def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024,
             double quiet=3600, bint resume=False):
         """Works for ``seconds``, or until ``count`` requests in all are sent and answered or lost.
 
         ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is
-        open, 0 for no bound. With ``count``, what is open is waited for until nothing has come for
-        ``quiet`` seconds. To be called again to go on; with ``resume`` the rate is kept since the
-        last call without it. Other Python threads run meanwhile.
+        open, 0 for no bound but the clients' number. With ``count``, what is open is waited for
+        until nothing has come for ``quiet`` seconds. To be called again to go on; with ``resume``
+        the rate is kept since the last call without it. Other Python threads run meanwhile.
         """
         cdef limits l
         cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
-        if not rate and not window:
+        if not rate and not window and not self.c.clients.count:
             raise ValueError("neither a rate nor a window: nothing would bound what is sent")
         l.end_ns = now + <uint64_t>(seconds * 1e9)
         l.quiet_ns = <uint64_t>(quiet * 1e9)
@@ -211,43 +193,3 @@ cdef class Generator:
         seconds, and counts the rest as lost."""
         self.run(seconds, count=self.c.sent or 1, rate=1, quiet=quiet)
         blast_expire(self.c, <uint64_t>-1)
-
-    def clear(self):
-        """Sets the counters and the histogram to zero; what is open stays open."""
-        self.c.sent = self.c.answered = self.c.wrong = self.c.duplicate = 0
-        self.c.lost = self.c.late = self.c.slowest_ns = 0
-        memset(self.c.histogram, 0, BLAST_BUCKETS * sizeof(uint64_t))
-
-    def counters(self):
-        """Requests and replies so far: sent, answered, wrong, duplicate, lost, late, open.
-
-        ``late`` are right replies to requests that had been given up, which count as lost.
-        """
-        return {
-            "sent": self.c.sent,
-            "answered": self.c.answered,
-            "wrong": self.c.wrong,
-            "duplicate": self.c.duplicate,
-            "lost": self.c.lost,
-            "late": self.c.late,
-            "open": self.c.open,
-        }
-
-    def latency_ns(self, double percentile):
-        """The latency in nanoseconds that ``percentile`` (0 to 100) of the answers did not exceed.
-
-        From a histogram of 64 buckets to a power of two: the bucket's upper end, or the slowest
-        answer where that is less. 0 without answers.
-        """
-        cdef uint64_t seen = 0, end
-        cdef int i, bits = BLAST_BUCKET_BITS, buckets = 1 << BLAST_BUCKET_BITS
-        wanted = self.c.answered * percentile / 100
-        for i in range(bits << bits, BLAST_BUCKETS):
-            seen += self.c.histogram[i]
-            if seen and seen >= wanted:
-                end = <uint64_t>(buckets + i % buckets + 1) << (i // buckets - bits)
-                return min(end, self.c.slowest_ns)
-        return 0
-
-    def __dealloc__(self):
-        free(self.c)

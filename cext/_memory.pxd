@@ -12,11 +12,13 @@ cdef extern from "memory.h" nogil:
         int64_t tai_offset_s
         bint trust_stamps
         bint stepped
+    cdef struct transmit_fit:
+        double base_ns
+        double slope_ns
     cdef struct transmit:
         uint8_t source
         bint compensate
-        double base_ns
-        double slope_ns
+        transmit_fit fit
     cdef struct ntp_saved_table:
         pass
     cdef struct ntp_digest:

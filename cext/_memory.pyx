@@ -88,8 +88,8 @@ cdef class Memory:
             "clients": bytes(n.clients[:NTP_CLIENTS]),
             "transmit": {
                 "source": TRANSMIT_SOURCES[self.c.transmit.source],
-                "base_ns": self.c.transmit.base_ns,
-                "slope_ns": self.c.transmit.slope_ns,
+                "base_ns": self.c.transmit.fit.base_ns,
+                "slope_ns": self.c.transmit.fit.slope_ns,
             },
         }
 

@@ -12,53 +12,43 @@
 /* A transmit time further from the kick than this is of another clock, or of another frame. */
 #define TRANSMIT_MAX_NS CLOCK_SECOND_NS
 
-/*
- * How far one measured error moves the prediction, ns: small enough to rest within some tens of
- * nanoseconds of the median. As long as nearly all errors have one sign it is up to 100 times that.
- */
-#define TRANSMIT_STEP_NS  2.0
-#define TRANSMIT_HASTE    100.0
-#define TRANSMIT_LEAN_OLD 0.98 /* weight of the past in the mean of signs: some 50 frames */
-
 /* No digest takes longer: what was measured then was something else. */
 #define TRANSMIT_MAC_MAX_NS 10000.0
 
-/* A place weighs against the base as if the batch had this many: half of a full one. */
-#define TRANSMIT_PLACES 32.0
-
 /* The clock's time when the batch's digests will be made, which is before its first frame leaves.
  */
-static uint64_t ready_ns(const struct transmit *fit)
+static uint64_t ready_ns(const struct transmit *how)
 {
 	uint64_t now_ns = clock_ns(CLOCK_REALTIME);
 
-	return fit->keyed ? now_ns + (uint64_t)(fit->mac_ns * fit->keyed) : now_ns;
+	return how->keyed ? now_ns + (uint64_t)(how->mac_ns * how->keyed) : now_ns;
 }
 
 /* Learns what a digest takes from a batch whose digests were to be ready at `ready`. */
-static void learn_mac(struct transmit *fit, uint64_t ready)
+static void learn_mac(struct transmit *how, uint64_t ready)
 {
 	double late = (double)(int64_t)(clock_ns(CLOCK_REALTIME) - ready);
 
 	/* An eighth of the new: a thread put off its CPU in between does not count for much. */
-	fit->mac_ns += late / fit->keyed / 8;
-	if (fit->mac_ns < 0 || fit->mac_ns > TRANSMIT_MAC_MAX_NS)
-		fit->mac_ns = 0;
-	fit->keyed = 0;
+	how->mac_ns += late / how->keyed / 8;
+	if (how->mac_ns < 0 || how->mac_ns > TRANSMIT_MAC_MAX_NS)
+		how->mac_ns = 0;
+	how->keyed = 0;
 }
 
 void transmit_batch(struct memory *memory, struct departure *const *leaving, uint32_t n)
 {
-	struct transmit *fit = &memory->transmit;
-	uint64_t ready = ready_ns(fit), sent_ns = ready;
+	struct transmit *how = &memory->transmit;
+	uint64_t ready = ready_ns(how), sent_ns = ready;
 	uint64_t transmit = ntp_time(ready), sum;
 
+	if (how->compensate)
+		transmit_fit_begin(&how->fit, ready);
 	for (uint32_t i = 0; i < n; i++) {
 		struct departure *d = leaving[i];
 
-		if (fit->compensate) {
-			sent_ns = ready +
-				  (uint64_t)(int64_t)(fit->base_ns + fit->slope_ns * d->place);
+		if (how->compensate) {
+			sent_ns = ready + transmit_fit_delay(&how->fit, d->place);
 			transmit = ntp_time(sent_ns);
 		}
 		sum = ntp_finish(memory, d, transmit);
@@ -70,20 +60,8 @@ void transmit_batch(struct memory *memory, struct departure *const *leaving, uin
 			d->note->save = d->save;
 		}
 	}
-	if (fit->keyed)
-		learn_mac(fit, ready);
-}
-
-/* Moves the prediction towards what was measured: the stochastic gradient of the absolute error. */
-static void learn(struct transmit *fit, int64_t error, uint8_t place)
-{
-	double sign = error > 0 ? 1 : error < 0 ? -1 : 0, haste, step;
-
-	fit->lean = TRANSMIT_LEAN_OLD * fit->lean + (1 - TRANSMIT_LEAN_OLD) * sign;
-	haste = fit->lean * fit->lean;
-	step = sign * TRANSMIT_STEP_NS * (1 + TRANSMIT_HASTE * haste * haste);
-	fit->base_ns += step;
-	fit->slope_ns += step * place / (TRANSMIT_PLACES * TRANSMIT_PLACES);
+	if (how->keyed)
+		learn_mac(how, ready);
 }
 
 void transmit_completed(struct memory *memory, const uint8_t *data, const struct phc_map *phc,
@@ -112,7 +90,7 @@ void transmit_completed(struct memory *memory, const uint8_t *data, const struct
 	memory->counts.tx_true++;
 	memory->counts.tx_error[ntp_error_bucket(error)]++;
 	if (memory->transmit.compensate)
-		learn(&memory->transmit, error, head.note.place);
+		transmit_fit_note(&memory->transmit.fit, error, head.note.place);
 	if (head.note.save)
 		ntp_saved_correct(
 			&memory->saved,

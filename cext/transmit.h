@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The transmit times of NTP replies: predicted and written into the replies of a batch just before
- * the kick, and measured afterwards where the kernel or the NIC tells when each frame left.
- *
- * A kick sends its frames one after the other, so that what the stamp is off by grows nearly
- * linearly with a frame's place in the batch: error = base + slope * place. With compensation both
- * are followed by the sign of each measured error: that settles on the median, which the odd frame
- * that waited for a scheduler does not move. One clock read serves the batch.
+ * the kick, and measured afterwards where the kernel or the NIC tells when each frame left. One
+ * clock read serves the batch; with compensation a frame's place in it counts too (transmit_fit.h).
  */
 #ifndef XDPKIT_TRANSMIT_H
 #define XDPKIT_TRANSMIT_H
@@ -16,6 +12,7 @@
 #include <stdint.h>
 
 #include "phc.h"
+#include "transmit_fit.h"
 
 struct memory;
 struct ntp_key;
@@ -30,9 +27,7 @@ enum transmit_source {
 struct transmit {
 	uint8_t source; /* enum transmit_source */
 	bool compensate;
-	double base_ns;
-	double slope_ns;
-	double lean;    /* running mean of the errors' signs, -1 to 1 */
+	struct transmit_fit fit;
 	double mac_ns;  /* what a digest takes, running mean */
 	uint32_t keyed; /* replies of this batch that want one */
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * The load generator's side: UDP frames to its own range of ports go to the AF_XDP socket of the
- * queue they came in on, everything else passes. Untagged or with up to two VLAN tags.
+ * queue they came in on, everything else passes. Untagged or with up to two VLAN tags. When asked
+ * to, it leaves the time of arrival in front of the frame, as steer.c does.
  */
 #include <uapi/linux/bpf.h>
 #include <linux/if_ether.h>
@@ -13,6 +14,7 @@
 
 struct catch_ports {
 	__u16 first, last; /* host order, both included */
+	__u32 stamp;       /* boolean: struct steer_meta in front of every frame */
 };
 
 BPF_XSKMAP(xsks, STEER_QUEUES);
@@ -23,13 +25,11 @@ struct vlan_tag {
 	__be16 next_ethertype;
 };
 
-static __always_inline int is_ours(struct xdp_md *ctx)
+static __always_inline int is_ours(struct xdp_md *ctx, struct catch_ports *range)
 {
 	void *at = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	struct ethhdr *eth = at;
-	struct catch_ports *range;
 	struct udphdr *udp;
-	int zero = 0;
 	__be16 type;
 	__u16 port;
 
@@ -65,14 +65,33 @@ static __always_inline int is_ours(struct xdp_md *ctx)
 	}
 	if ((void *)(udp + 1) > end)
 		return 0;
-	range = ports.lookup(&zero);
 	port = bpf_ntohs(udp->dest);
-	return range && port >= range->first && port <= range->last;
+	return port >= range->first && port <= range->last;
+}
+
+/* False when the driver gives no room: old bytes would be taken for a time. */
+static __always_inline int stamp(struct xdp_md *ctx)
+{
+	struct steer_meta *meta;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
+		return 0;
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > (void *)(long)ctx->data)
+		return 0;
+	*meta = (struct steer_meta){.rx_tai_ns = bpf_ktime_get_tai_ns()};
+	return 1;
 }
 
 int catch(struct xdp_md *ctx)
 {
-	if (!is_ours(ctx))
+	struct catch_ports *range;
+	int zero = 0;
+
+	range = ports.lookup(&zero);
+	if (!range || !is_ours(ctx, range))
+		return XDP_PASS;
+	if (range->stamp && !stamp(ctx))
 		return XDP_PASS;
 	return xsks.redirect_map(ctx->rx_queue_index, XDP_PASS);
 }

@@ -26,6 +26,17 @@ counted:
   A lost reply may have been lost here: see "socket" with --json (rx_dropped,
   rx_ring_full, rx_fill_ring_empty_descs).
 
+interleaved mode (RFC 9769), with ntp --interleaved:
+  --clients of them each send the receive timestamp of their last reply back, and are
+  told when that reply left. It must have left after its request came and before it
+  arrived here, by the XDP program's clock, or the reply is wrong: server and generator
+  must be on one machine. With --json, "interleaved" has
+  interleaved basic share    right replies by mode
+  underway_us                from the departure that was told to the arrival
+  later same earlier         of basic replies whose departure the next one told: where it
+                             lies to the transmit timestamp that they carried; with
+                             [ntp] tx_timestamps = "kick" all are the same
+
 many source addresses:
   --addresses counts up from the interface's own address, or from the first one of the
   prefix given with --from. A server on kernel sockets answers to those only if it has
@@ -83,6 +94,16 @@ peers file:
 other runs:
   --offwire  user-space time per answer without a wire, and instructions (valgrind)
   --spin     answers/s against [echo] spin_ns, poll mode, window and number of queues
+  --ntp      with --json:
+             interleaved     200,000 requests/s from interleaved clients: answers_per_s,
+                             wrong, lost, share of interleaved replies, tx_true_share
+                             (departures that the kernel told), underway_us
+             offset          what an ordinary client sees of the idle server, us, by basic
+                             and interleaved exchanges: the best of 20, and the median
+             transmit_error  ns by which replies leave later than they say, by load,
+                             compensation off or on, and control plane idle or collecting
+                             garbage: p1 p10 p50 p90 p99 and the histogram
+             rates           answers_per_s and ratio_to_plain of NTP with each ability
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; 2 CPUs to mean anything
@@ -130,6 +151,10 @@ def add_blast(verb: argparse.ArgumentParser) -> None:
     add("--vlan", metavar="TAG[.TAG]", type=vlan_tags, default=(), help=text)
     text = "echo: payload of a request (default: %(default)s)"
     add("--bytes", metavar="N", type=int, default=48, help=text)
+    text = "ntp: clients of the interleaved mode, and their replies' departures checked"
+    add("--interleaved", action="store_true", help=text)
+    text = "ntp --interleaved: how many (default: --window, or 1024)"
+    add("--clients", metavar="N", type=int, help=text)
     text = "dns: NAME TYPE on each line, as dnsperf has them"
     add("--queries", metavar="FILE", type=Path, help=text)
     text = "dns: random names of this zone, each with a type that it has"
@@ -145,6 +170,8 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     kind.add_argument("--offwire", action="store_true", help=text)
     text = "answers/s against spin, poll mode, window, queues"
     kind.add_argument("--spin", action="store_true", help=text)
+    text = "interleaved mode, offset, transmit error, cost of NTP's abilities"
+    kind.add_argument("--ntp", action="store_true", help=text)
     add = verb.add_argument
     add("--rounds", metavar="N", type=int, help="rounds (default: 3)")
     add("--seconds", metavar="S", type=float, help="length of a probe (default: 1)")

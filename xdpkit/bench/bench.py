@@ -50,6 +50,11 @@ def main(options: Namespace) -> int:
 
             facts = machine() | spin.measure(options, say)
             spin.show(facts, console)
+        elif options.ntp:
+            from xdpkit.bench import ntp
+
+            facts = machine() | ntp.measure(options, say)
+            ntp.show(facts, console)
         else:
             facts = side_by_side(options, say)
             show(facts, console)

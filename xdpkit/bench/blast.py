@@ -14,15 +14,19 @@ from pyroute2 import IPRoute
 from rich.console import Console
 
 from xdpkit.bench import queries, target
-from xdpkit.bench.figures import latencies_us
+from xdpkit.bench.figures import latencies_us, ratio
 from xdpkit.bench.load import PORTS, Load, request_header
 from xdpkit.cext._blast import Generator
+from xdpkit.cext._requests import Requests
 from xdpkit.errors import UsageError
 from xdpkit.nic.interface import Address
 
 # How long what is open at the end is waited for, and how often progress is told, seconds.
 LAST_REPLIES = 1.0
 SLICE = 0.25
+
+# Open requests without --window and --rate, and interleaved clients without --clients.
+WINDOW = 1024
 
 
 def main(options: Namespace) -> int:
@@ -33,6 +37,7 @@ def main(options: Namespace) -> int:
         first = target.first_address(options.source, options.addresses, endpoint[0])
     mac = target.parse_mac(options.to_mac) if options.to_mac else None
     asked = questions(options)
+    clients = interleaved_clients(options)
     found = target.find(options.interface, endpoint, mac=mac, first=first, permitted=permitted)
     if first is None:
         target.check_sources(found.source, options.addresses, subnets(found), found.address)
@@ -40,7 +45,7 @@ def main(options: Namespace) -> int:
         (found.interface.mac, found.mac), (found.source, found.address), found.port, options.vlan
     )
     console = Console(stderr=True, highlight=False)
-    with Load(found.interface, [options.queue]) as load:
+    with Load(found.interface, [options.queue], stamps=clients > 0) as load:
         generator = load.generator(
             options.queue,
             options.service,
@@ -49,6 +54,7 @@ def main(options: Namespace) -> int:
             echo_bytes=options.bytes,
             ports=options.ports,
             addresses=options.addresses,
+            clients=clients,
         )
         seconds = send(generator, options, console)
         socket = load.sockets[options.queue].statistics()
@@ -59,6 +65,8 @@ def main(options: Namespace) -> int:
         "port": found.port,
         "socket": socket,
     }
+    if clients:
+        facts["interleaved"] = interleaved_facts(generator)
     print(json.dumps(facts, indent=2) if options.json else "\n".join(lines(facts)))
     return verdict(facts)
 
@@ -97,6 +105,17 @@ def questions(options: Namespace) -> list[bytes]:
     return queries.drawn(queries.of_zone(options.zone))
 
 
+def interleaved_clients(options: Namespace) -> int:
+    """How many clients of the interleaved mode to play; 0: none. Raises UsageError."""
+    if not options.interleaved:
+        if options.clients:
+            raise UsageError("--clients is for ntp --interleaved")
+        return 0
+    if options.service != "ntp":
+        raise UsageError(f"--interleaved is for ntp, not for {options.service}")
+    return int(options.clients or options.window or WINDOW)
+
+
 def subnets(found: target.Target) -> list[str]:
     """The addresses of the interface with their prefix lengths."""
     with IPRoute() as ipr:
@@ -113,7 +132,7 @@ def send(generator: Generator, options: Namespace, console: Console) -> float:
     Ctrl-C ends it early, with the report.
     """
     # A rate alone is an open loop: what is not answered does not hold back what is sent.
-    window = options.window or (0 if options.rate else 1024)
+    window = options.window or (0 if options.rate else WINDOW)
     begin = time.monotonic()
     with console.status("") as status, suppress(KeyboardInterrupt):
         # Not before: the live line brings imports of its own.
@@ -153,18 +172,44 @@ def facts_of(generator: Generator, seconds: float) -> dict[str, Any]:
     }
 
 
+def interleaved_facts(generator: Requests) -> dict[str, Any]:
+    """Replies by mode, and the time from the departures that were told to the arrivals."""
+    counters = generator.interleaved()
+    return {
+        **counters,
+        "share": ratio(counters["interleaved"], counters["interleaved"] + counters["basic"]),
+        "underway_us": {"min": generator.underway_ns(0.0) / 1e3}
+        | latencies_us(generator.underway_ns),
+    }
+
+
 def lines(facts: dict[str, Any]) -> list[str]:
     """The facts for a person."""
     counts = ", ".join(
         f"{facts[name]:,} {name}" for name in ("answered", "wrong", "lost", "duplicate", "late")
     )
-    times = "  ".join(f"{name} {value:,.1f}" for name, value in facts["latency_us"].items())
-    return [
+    told = [
         f"{facts['service']} to {facts['to']} port {facts['port']}: {facts['sent']:,} sent in "
         f"{facts['seconds']:.2f} s, {counts}",
         f"answers/s  {facts['answers_per_s']:,.0f}",
-        f"latency/us {times.replace('p99_9', 'p99.9')}",
+        f"latency/us {percentiles(facts['latency_us'])}",
     ]
+    if modes := facts.get("interleaved"):
+        told += [
+            f"interleaved {modes['interleaved']:,}, basic {modes['basic']:,}: {modes['clients']:,} "
+            f"clients, {modes['share']:.4f} of the replies interleaved",
+            f"told departure to arrival/us {percentiles(modes['underway_us'])}",
+            f"told departure of a basic reply against its transmit timestamp: later "
+            f"{modes['later']:,}, same {modes['same']:,}, earlier {modes['earlier']:,}",
+        ]
+    return told
+
+
+def percentiles(figures: dict[str, float]) -> str:
+    """Names and figures in one line."""
+    return "  ".join(
+        f"{name.replace('p99_9', 'p99.9')} {value:,.1f}" for name, value in figures.items()
+    )
 
 
 def verdict(facts: dict[str, Any]) -> int:
@@ -190,6 +235,7 @@ def check_numbers(options: Namespace) -> None:
         "ports": (1, PORTS),
         "addresses": (1, 2**24),
         "window": (1, 65536),
+        "clients": (1, 65536),
         "queue": (0, 255),
         "bytes": (8, 512),
     }

@@ -34,6 +34,25 @@ def latencies_us(latency_ns: Callable[[float], int]) -> dict[str, float]:
     return {name: latency_ns(percentile) / 1e3 for name, percentile in PERCENTILES.items()}
 
 
+def since(after: Mapping[str, int], before: Mapping[str, int]) -> dict[int, int]:
+    """What a histogram counted between two readings, by bucket, in order."""
+    counted = {int(at): count - before.get(at, 0) for at, count in after.items()}
+    return {at: counted[at] for at in sorted(counted) if counted[at]}
+
+
+def percentile(counts: Mapping[int, int], percent: float) -> int:
+    """The bucket of a histogram in order that holds this percentile.
+
+    Raises ValueError where nothing was counted.
+    """
+    seen, wanted = 0, sum(counts.values()) * percent / 100
+    for at, count in counts.items():
+        seen += count
+        if seen >= wanted:
+            return at
+    raise ValueError("a percentile of nothing")
+
+
 def ratio(value: float, base: float) -> float:
     """``value`` over ``base``; 0 without a base."""
     return value / base if base else 0.0

@@ -16,6 +16,8 @@ PORTS = {"echo": 7, "ntp": 123, "dns": 53}
 FIRST_PORT = 61000
 # Different marks, ports and payloads: no frame is like the one before.
 DISTINCT = 4096
+# Any timestamp but 0, which means that there is none.
+FIRST_MARK = 1 << 32
 
 
 def complement_sum(data: bytes) -> int:
@@ -48,10 +50,10 @@ def _with_length(ip: bytes, version: int, length: int) -> bytes:
 
 
 def ntp_payloads(count: int = DISTINCT) -> list[bytes]:
-    """Version 4 client requests with different transmit timestamps."""
+    """Version 4 client requests whose transmit timestamps count up by one."""
     flags = 4 << 3 | CLIENT
     return [
-        HEADER.pack(flags, 0, 0, 0, 0, 0, bytes(4), 0, 0, 0, (number + 1) << 20)
+        HEADER.pack(flags, 0, 0, 0, 0, 0, bytes(4), 0, 0, 0, FIRST_MARK + number)
         for number in range(count)
     ]
 

@@ -30,12 +30,14 @@ Address = IPv4Address | IPv6Address
 class Load(Closing):
     """The catch program on ``interface`` and an AF_XDP socket on each of ``queues``.
 
-    A context manager; closing detaches. Raises BpfError, AttachError or XskError.
+    With ``stamps`` the program leaves the time of arrival with each reply, for the interleaved
+    mode. A context manager; closing detaches. Raises BpfError, AttachError or XskError.
     """
 
-    def __init__(self, interface: Interface, queues: Sequence[int]) -> None:
+    def __init__(self, interface: Interface, queues: Sequence[int], stamps: bool = False) -> None:
         self._interface = interface
         self._queues = queues
+        self._stamps = stamps
         self._program: loader.Program | None = None
         self._link_fd = -1
         self.sockets: dict[int, XskSocket] = {}
@@ -43,7 +45,7 @@ class Load(Closing):
     def __enter__(self) -> Self:
         try:
             self._program = program = loader.load("catch")
-            ports = struct.pack("=HH", FIRST_PORT, FIRST_PORT + PORTS - 1)
+            ports = struct.pack("=HHI", FIRST_PORT, FIRST_PORT + PORTS - 1, self._stamps)
             _bpf.map_update(program.maps["ports"], struct.pack("=I", 0), ports)
             self._link_fd, _, _ = link.attach(program, self._interface, "auto")
             for queue in self._queues:
@@ -65,13 +67,17 @@ class Load(Closing):
         ports: int = PORTS,
         addresses: int = 1,
         share: tuple[int, int] = (0, 1),
+        clients: int = 0,
     ) -> Generator:
         """A generator of one service's requests on a queue; ``header`` is ``request_header``'s.
 
         Source addresses are ``addresses`` in number, from the header's own upwards. ``share`` is
         (which, of how many): generators that take turns on a socket have ports of their own, so
-        that a late reply to one is not judged by the next.
+        that a late reply to one is not judged by the next. ``clients`` of NTP's interleaved mode
+        need stamps.
         """
+        if clients and not self._stamps:
+            raise ValueError("interleaved clients need the times of arrival: stamps=True")
         data, ip_at = header
         which, of = share
         return Generator(
@@ -85,6 +91,7 @@ class Load(Closing):
             addresses=addresses,
             queries=queries,
             echo_bytes=echo_bytes,
+            clients=clients,
         )
 
     def close(self) -> None:

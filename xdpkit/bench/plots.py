@@ -8,6 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
+from xdpkit.bench import plots_ntp
+
 FORMATS = ("png", "svg")
 
 
@@ -48,6 +50,11 @@ def _figures(facts: dict[str, Any]) -> dict[str, Any]:
         return {name: _lines(facts, name, series) for name, series in facts["series"].items()}
     if "cases" in facts:
         return {"offwire": _offwire(facts)}
+    if "transmit_error" in facts:
+        return {
+            "transmit-error": plots_ntp.transmit_error(facts, _where(facts)),
+            "ntp-rates": plots_ntp.rates(facts, _where(facts)),
+        }
     return {
         "answers": _bars(facts, "answers_per_s", "best answers per second"),
         "lossfree": _bars(facts, "lossfree_per_s", "answers per second with less than 0.1 % lost"),
@@ -63,9 +70,12 @@ def _axes(facts: dict[str, Any], title: str, height: float = 4.0) -> tuple[Any, 
 
     figure = Figure(figsize=(8.0, height))
     axes = figure.add_subplot()
-    where = ", ".join(str(facts[key]) for key in ("driver", "mode", "kernel") if facts.get(key))
-    axes.set_title(f"{title}\n{where}", fontsize=10)
+    axes.set_title(f"{title}\n{_where(facts)}", fontsize=10)
     return figure, axes
+
+
+def _where(facts: dict[str, Any]) -> str:
+    return ", ".join(str(facts[key]) for key in ("driver", "mode", "kernel") if facts.get(key))
 
 
 def _bars(facts: dict[str, Any], key: str, title: str) -> Any:

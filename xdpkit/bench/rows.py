@@ -18,7 +18,10 @@ SPIN_NS = 5000
 
 @dataclass(frozen=True)
 class Row:
-    """A service's requests, and the name of the echo row that it is compared with, if any."""
+    """A service's requests, and the name of the row that it is compared with, if any.
+
+    ``queries``, ``addresses`` and ``clients`` are as in ``Load.generator``.
+    """
 
     name: str
     service: str
@@ -26,6 +29,8 @@ class Row:
     queries: Sequence[bytes] = ()
     echo_bytes: int = NTP_BYTES
     beside: str | None = None
+    addresses: int = 1
+    clients: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class Own:
     rows: tuple[Row, ...]
     files: dict[str, str] = field(default_factory=dict)
     arena: Path | None = None
+    program: tuple[str, ...] = ("xdpkit", "run", "-c")
+    """What Python runs as a module, and the arguments before the configuration's path."""
 
 
 OWN_NAMES = (

@@ -37,6 +37,8 @@ class Entry:
     """(process, thread) of the AF_XDP worker, where the server is ours."""
     mode: str = ""
     """How ours is attached, such as "native, copy"."""
+    served: ServedLab | None = None
+    """Ours, to be asked for its status."""
 
     def cpu_used(self) -> cpu.CpuTime:
         """CPU time of the whole server."""
@@ -48,9 +50,14 @@ class Entry:
 
 
 @contextmanager
-def own(server: Own, server_cpu: int, wanted: Sequence[str]) -> Iterator[list[Entry]]:
-    """A server of ours with the rows that are wanted. Raises LabError and what Load raises."""
-    program: tuple[str, ...] = ("xdpkit", "run", "-c")
+def own(
+    server: Own, server_cpu: int, wanted: Sequence[str], stamps: bool = False
+) -> Iterator[list[Entry]]:
+    """A server of ours with the rows that are wanted; ``stamps`` is as in ``Load``.
+
+    Raises LabError and what Load raises.
+    """
+    program = server.program
     if server.arena:
         program = ("xdpkit.bench.server", str(server.arena))
     rows = [row for row in server.rows if row.name in wanted]
@@ -59,7 +66,7 @@ def own(server: Own, server_cpu: int, wanted: Sequence[str]) -> Iterator[list[En
         status = served.status()
         worker = (served.pid, status["queues"]["0"]["thread"])
         mode = f"{status['mode']}, {'zero-copy' if status['zerocopy'] else 'copy'}"
-        load = front(served.lab, stack)
+        load = front(served.lab, stack, stamps)
         name = f"xdpkit {__version__}"
         yield [
             Entry(
@@ -69,6 +76,7 @@ def own(server: Own, server_cpu: int, wanted: Sequence[str]) -> Iterator[list[En
                 [served.pid],
                 worker,
                 mode,
+                served,
             )
             for which, row in enumerate(rows)
         ]
@@ -82,10 +90,10 @@ def other(peer: Peer, row: Row, server_cpu: int) -> Iterator[list[Entry]]:
         yield [Entry(row, peer.version, generator(lab, load, row), pids_in(lab.server))]
 
 
-def front(lab: Lab, stack: ExitStack) -> Load:
+def front(lab: Lab, stack: ExitStack, stamps: bool = False) -> Load:
     """The generator's program and socket on the client's only queue."""
     with lab.client.entered():
-        return stack.enter_context(Load(lab.client.interface(), [0]))
+        return stack.enter_context(Load(lab.client.interface(), [0], stamps))
 
 
 def generator(
@@ -96,7 +104,14 @@ def generator(
     addresses = (ip_address(lab.client.ipv4), ip_address(lab.server.ipv4))
     header = request_header(macs, addresses, row.port)
     return load.generator(
-        queue, row.service, header, queries=row.queries, echo_bytes=row.echo_bytes, share=share
+        queue,
+        row.service,
+        header,
+        queries=row.queries,
+        echo_bytes=row.echo_bytes,
+        addresses=row.addresses,
+        share=share,
+        clients=row.clients,
     )
 
 

@@ -1,0 +1,48 @@
+"""``xdpkit bench --ntp`` from the command line, in the lab; no time and no rate is judged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from serving import XDPKIT
+
+from xdpkit.bench import ntp_error, ntp_rates
+
+
+def test_all_parts(tmp_path: Path) -> None:
+    options = ("--rounds", "1", "--seconds", "0.1", "--json", "-o", str(tmp_path))
+    command = [XDPKIT, "bench", "--ntp", *options]
+    # Eight servers are started one after the other.
+    done = subprocess.run(command, text=True, capture_output=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert json.loads((tmp_path / "bench.json").read_text()) == found
+    assert (found["failed"], found["mode"], found["driver"]) == ([], "native, copy", "veth")
+
+    interleaved = found["interleaved"]
+    assert interleaved["answers_per_s"] > 0
+    assert interleaved["wrong"] == interleaved["lost"] == 0
+    assert interleaved["share"] > 0.5
+    assert interleaved["tx_true_share"] == 1.0 and interleaved["tx_timestamps"] == "completion"
+
+    for mode in ("basic", "interleaved"):
+        assert found["offset"][mode]["best_delay_us"] > 0
+
+    errors = {
+        (row["load"], row["compensation"], row["control_plane"]): row
+        for row in found["transmit_error"]
+    }
+    assert len(errors) == len(ntp_error.LOADS) * 4
+    for row in errors.values():
+        assert row["p1"] <= row["p10"] <= row["p50"] <= row["p90"] <= row["p99"]
+        assert row["replies"] == sum(row["histogram"].values()) > 0
+        if row["compensation"] == "off":
+            # A clock read before the kick is never later than the departure.
+            assert min(map(int, row["histogram"])) >= 0
+
+    rates = {row["name"]: row for row in found["rates"]}
+    assert list(rates) == [case.name for case in ntp_rates.CASES]
+    assert rates["plain"]["ratio_to_plain"] == 1.0
+    assert all(row["wrong"] == row["lost"] == 0 for row in rates.values())

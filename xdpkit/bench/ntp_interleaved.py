@@ -1,0 +1,44 @@
+"""``bench --ntp``: interleaved clients at a rate, every reply and every told departure judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from xdpkit.bench import cpu, probe, stand
+from xdpkit.bench.blast import interleaved_facts
+from xdpkit.bench.figures import ratio
+from xdpkit.bench.ntp_rates import WINDOW, Case, own
+
+RATE = 200_000
+
+Say = Callable[[str], None]
+
+
+def at_a_rate(seconds: float, say: Say, rate: int = RATE) -> dict[str, Any]:
+    """``rate`` requests a second from interleaved clients on one queue, every reply judged."""
+    say(f"interleaved: {rate:,} requests/s")
+    case = Case("interleaved", clients=WINDOW)
+    stood = stand.own(own(case), cpu.split()[1], [case.name], stamps=True)
+    with stood as [entry], cpu.pinned(cpu.split()[0]):
+        assert entry.served is not None  # it is ours
+        probe.run(entry.generator, seconds / 10, rate=rate)
+        before = entry.served.status()["queues"]["0"]["ntp"]
+        measured = probe.run(entry.generator, seconds, rate=rate, quiet=probe.LAST_REPLIES)
+        after = entry.served.status()["queues"]["0"]["ntp"]
+        told = {
+            name: after[name] - before[name] for name in ("tx_true", "tx_missing", "tx_disbelieved")
+        }
+        return {
+            "mode": entry.mode,
+            "rate_per_s": rate,
+            "seconds": seconds,
+            "sent": measured.sent,
+            "answers_per_s": measured.answers_per_s,
+            "wrong": measured.wrong,
+            "lost": measured.sent - measured.replied,
+            **interleaved_facts(entry.generator),
+            "tx_timestamps": after["tx_timestamps"],
+            **told,
+            "tx_true_share": ratio(told["tx_true"], sum(told.values())),
+        }

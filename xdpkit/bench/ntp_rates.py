@@ -1,0 +1,111 @@
+"""``bench --ntp``: what each of the NTP server's abilities costs, as a share of plain answers/s.
+
+One server for each case, all of them up, measured in turns; a new case is a line of ``CASES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdpkit.bench import cpu, probe, rows, stand
+from xdpkit.bench.figures import ratio, spreads
+
+# Interleaved clients, and open requests of the other cases: as in speed.py, veth drops none.
+WINDOW = 192
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A configuration and the requests that it is asked with."""
+
+    name: str
+    ntp: str = ""
+    """Keys of [ntp]; further tables may follow them."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files beside the configuration, by name."""
+    requests: Callable[[], Sequence[bytes]] = tuple
+    """Makes finished payloads (``Requests``, ``queries``); none: the generator's plain ones."""
+    clients: int = 0
+    addresses: int = 1
+
+
+PLAIN = Case("plain")
+CASES = (
+    PLAIN,
+    Case("interleaved", clients=WINDOW),
+    Case("tx-kick", 'tx_timestamps = "kick"'),
+    Case("tx-compensation", "tx_compensation = true"),
+    Case("interleaved-off", "interleaved = 0"),
+)
+
+
+def own(case: Case, program: tuple[str, ...] = rows.Own.program) -> rows.Own:
+    """The server of a case, with its one row."""
+    row = rows.Row(
+        case.name,
+        "ntp",
+        123,
+        case.requests(),
+        beside=PLAIN.name,
+        addresses=case.addresses,
+        clients=case.clients,
+    )
+    configuration = rows.configuration(f"[ntp]\n{case.ntp}\n")
+    return rows.Own(configuration, (row,), dict(case.files), program=program)
+
+
+def measure(
+    rounds: int, seconds: float, say: Say, cases: Sequence[Case] = CASES
+) -> list[dict[str, Any]]:
+    """A row for each case: medians with least and most, and what was not right in all."""
+    with ExitStack() as stack:
+        entries = []
+        for case in cases:
+            say(f"rates: starting {case.name}")
+            # All pay for the stamps that interleaved clients need.
+            stood = stand.own(own(case), cpu.split()[1], [case.name], stamps=True)
+            entries += stack.enter_context(stood)
+        found = {entry.row.name: Found() for entry in entries}
+        with cpu.pinned(cpu.split()[0]):
+            for number in range(rounds):
+                for entry in entries:
+                    say(f"rates: round {number + 1} of {rounds}: {entry.row.name}")
+                    found[entry.row.name].add(entry, seconds)
+                for each in found.values():
+                    base = found[PLAIN.name].rounds[-1]["answers_per_s"]
+                    figures = each.rounds[-1]
+                    figures["ratio_to_plain"] = ratio(figures["answers_per_s"], base)
+    return [{"name": name} | each.as_dict() for name, each in found.items()]
+
+
+@dataclass
+class Found:
+    """A case's rounds, and how many replies were not right."""
+
+    rounds: list[dict[str, float]] = field(default_factory=list)
+    wrong: int = 0
+    lost: int = 0
+
+    def add(self, entry: stand.Entry, seconds: float) -> None:
+        """One round; a tenth of its time before it warms up."""
+        probe.run(entry.generator, seconds / 10, window=WINDOW)
+        before = entry.worker_ns()
+        measured = probe.run(entry.generator, seconds, window=WINDOW, quiet=probe.LAST_REPLIES)
+        spent_us = (entry.worker_ns() - before) / 1e3
+        self.wrong += measured.wrong + measured.duplicate
+        self.lost += measured.sent - measured.replied
+        self.rounds.append(
+            {
+                "answers_per_s": measured.answers_per_s,
+                "thread_cpu_us": ratio(spent_us, measured.replied),
+            }
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"wrong": self.wrong, "lost": self.lost, **spreads(self.rounds)}
