@@ -2,6 +2,7 @@
 #include "dns.h"
 
 #include "bytes.h"
+#include "dns_compose.h"
 #include "dns_message.h"
 #include "dns_wire.h"
 #include "zone.h"
@@ -21,8 +22,9 @@ static inline void put_body(struct request *rq, uint32_t at, const struct zone_i
 		memcpy(to + i, from + i, 16);
 }
 
-/* Moves the pointers of an image that was made for a shorter question. */
-static void fix_pointers(uint8_t *body, const struct zone_image *image, uint32_t longer)
+/* Moves the pointers, in the first `length` bytes, of an image made for a shorter question. */
+static void fix_pointers(uint8_t *body, const struct zone_image *image, uint32_t length,
+			 uint32_t longer)
 {
 	const uint8_t *fixups = (const uint8_t *)(image + 1) + image->length + image->length % 2;
 
@@ -30,81 +32,83 @@ static void fix_pointers(uint8_t *body, const struct zone_image *image, uint32_t
 		uint16_t at;
 
 		memcpy(&at, fixups + i * 2, sizeof at);
+		if (at >= length)
+			return;
 		store_be16(body + at, (uint16_t)(load_be16(body + at) + longer));
 	}
 }
 
-static enum verdict reply_image(const struct snapshot *snap, struct request *rq,
-				const struct dns_query *q, const struct zone_image *image)
+/* An image that does not fit as a whole: what it can do without goes first, then TC is set. */
+static enum verdict reply_shorter(const struct snapshot *snap, struct request *rq,
+				  const struct dns_query *q, const struct zone_image *image,
+				  uint32_t room)
 {
-	static const uint8_t verdicts[ZONE_KIND_COUNT] = {
-		[ZONE_KIND_NOERROR] = VERDICT_dns_noerror,
-		[ZONE_KIND_NODATA] = VERDICT_dns_nodata,
-		[ZONE_KIND_NXDOMAIN] = VERDICT_dns_nxdomain,
-		[ZONE_KIND_REFERRAL] = VERDICT_dns_referral,
-	};
-	uint32_t limit = DNS_UDP_MIN, total = q->end + image->length;
 	uint8_t *p = rq->payload;
+	bool whole = image->trimmed <= room;
+	uint32_t length = whole ? image->trimmed : image->authority;
 
-	if (q->edns) {
-		limit = q->edns_size < snap->dns_max_udp ? q->edns_size : snap->dns_max_udp;
-		limit = limit < DNS_UDP_MIN ? DNS_UDP_MIN : limit;
-		total += OPT_SIZE;
-	}
-	if (total > limit || total > rq->room)
+	/* RFC 2181 section 9: of a set that does not fit there is nothing. Servers without the
+	 * addresses that they need are worth sending, though. */
+	if (length > room || (!whole && image->authority == image->trimmed))
 		return dns_question_only(snap, rq, q, image->bits | BITS2_TC, image->rcode, 0,
 					 VERDICT_dns_truncated);
+	memcpy(p + q->end, image + 1, length);
+	if (q->name.length != image->base)
+		fix_pointers(p + q->end, image, length, q->name.length - image->base);
+	memcpy(p + 6, image->counts, sizeof image->counts);
+	store_be16(p + 10, whole ? image->glue : 0);
+	return dns_finish(snap, rq, q, q->end + length, image->bits | (whole ? 0 : BITS2_TC),
+			  image->rcode, whole ? dns_verdict(image) : VERDICT_dns_truncated);
+}
 
+static inline enum verdict reply_image(const struct snapshot *snap, struct request *rq,
+				       const struct dns_query *q, const struct zone_image *image)
+{
+	uint8_t *p = rq->payload;
+	uint32_t room = dns_limit(snap, rq, q) - q->end;
+
+	if (image->length > room)
+		return reply_shorter(snap, rq, q, image, room);
 	put_body(rq, q->end, image);
 	if (q->name.length != image->base)
-		fix_pointers(p + q->end, image, q->name.length - image->base);
-	p[2] = image->bits | (p[2] & BITS2_RD);
-	p[3] = (p[3] & BITS3_CD) | image->rcode;
+		fix_pointers(p + q->end, image, image->length, q->name.length - image->base);
 	memcpy(p + 6, image->counts, sizeof image->counts);
-	if (q->edns) {
-		store_be16(p + 10, load_be16(p + 10) + 1);
-		dns_put_opt(p, q->end + image->length, snap, q, 0);
-	}
-	rq->length = total;
-	return verdicts[image->kind];
+	return dns_finish(snap, rq, q, q->end + image->length, image->bits, image->rcode,
+			  dns_verdict(image));
+}
+
+enum verdict dns_reply_image(const struct snapshot *snap, struct request *rq,
+			     const struct dns_query *q, const struct zone_image *image)
+{
+	return reply_image(snap, rq, q, image);
 }
 
 /* -------------------------------------------------------------------------------------------- */
-
-/* RFC 1034 section 4.3.2 with what the compiler settled; NULL if the name is in no zone. */
-static const struct zone_image *find_image(const struct zone_arena *arena,
-					   const struct dns_query *q)
-{
-	const struct zone_node *node = zone_find(arena, &q->name);
-
-	if (!node) {
-		node = zone_encloser(arena, &q->name);
-		if (!node)
-			return NULL;
-		/* A cut beats a wildcard beside it: what is below belongs to another server. */
-		if (node->flags & ZONE_NODE_CUT)
-			return zone_at(arena, node->fallback);
-		if (!node->wildcard) {
-			const struct zone_entry *zone = zone_at(arena, node->zone);
-
-			return zone_at(arena, zone->nxdomain);
-		}
-		node = zone_at(arena, node->wildcard);
-	}
-	return zone_image(arena, node, q->type);
-}
 
 void dns_prefetch(const struct snapshot *snap, struct dns_query *q)
 {
 	zone_prefetch_node(snap->zones, &q->name);
 }
 
-enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
+/* The name does not exist, or the question has DO. */
+static enum verdict reply_at(const struct snapshot *snap, struct request *rq,
+			     const struct dns_query *q, const struct zone_node *node)
 {
-	const struct zone_image *image = find_image(snap->zones, q);
+	struct zone_place place;
 
-	if (!image)
+	if (!zone_place(snap->zones, node, &q->name, q->type, &place))
 		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED, 0,
 					 VERDICT_dns_refused);
-	return reply_image(snap, rq, q, image);
+	if (q->edns_flags || (place.encloser && place.encloser->flags & ZONE_NODE_DNAME))
+		return dns_compose(snap, rq, q, &place);
+	return dns_reply_image(snap, rq, q, place.image);
+}
+
+enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
+{
+	const struct zone_node *node = zone_find(snap->zones, &q->name);
+
+	if (!node || q->edns_flags)
+		return reply_at(snap, rq, q, node);
+	return reply_image(snap, rq, q, zone_image(snap->zones, node, q->type));
 }

@@ -19,6 +19,7 @@
 #define RCODE_FORMERR      1
 #define RCODE_NOTIMP       4
 #define RCODE_REFUSED      5
+#define RCODE_YXDOMAIN     6 /* RFC 2136 section 2.2 */
 #define RCODE_BADVERS_HIGH 1
 
 #define CLASS_IN 1

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "zone.h"
 
-#include <stdbool.h>
 #include <string.h>
 
-#define TYPE_CNAME 5   /* RFC 1035 section 3.2.2 */
-#define TYPE_DS    43  /* RFC 4034 section 5 */
+#define TYPE_CNAME 5  /* RFC 1035 section 3.2.2 */
+#define TYPE_DNAME 39 /* RFC 6672 section 2.1 */
+#define TYPE_DS    43 /* RFC 4034 section 5 */
+#define TYPE_RRSIG 46 /* RFC 4034 section 3; NSEC, 47, is section 4 */
+#define TYPE_NSEC  47
 #define TYPE_ANY   255 /* RFC 1035 section 3.2.3 */
 
 /* An odd 64-bit number with evenly spread bits (wyhash's first constant); arena.py has it too. */
@@ -217,8 +219,11 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 
 	if (type == TYPE_ANY && count && !(node->flags & ZONE_NODE_CUT)) {
 		/* Lowest type first: A, NS ... at an alias the CNAME and not what it leads to. */
-		if (!(node->flags & ZONE_NODE_ALIAS))
+		if (!(node->flags & ZONE_NODE_ALIAS)) {
+			while (types->type >= TYPE_RRSIG && types->type <= TYPE_NSEC && count-- > 1)
+				types++;
 			return zone_at(arena, types->image);
+		}
 		type = TYPE_CNAME;
 	}
 	while (count > 1) {
@@ -235,7 +240,43 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 		 * section 3.1.4.1. */
 		const struct zone_entry *zone = zone_at(arena, node->zone);
 
-		node = zone_at(arena, zone->apex);
+		return zone_at(arena, zone->nodata);
 	}
 	return zone_at(arena, node->fallback);
+}
+
+/* What a missing name under `encloser` gets. */
+static void place_below(const struct zone_arena *arena, const struct zone_node *encloser,
+			uint16_t type, struct zone_place *place)
+{
+	const struct zone_entry *zone;
+
+	place->node = place->encloser = encloser;
+	if (encloser->flags & ZONE_NODE_CUT) {
+		/* Beats a wildcard beside it: what is below belongs to another server. */
+		place->image = zone_at(arena, encloser->fallback);
+	} else if (encloser->flags & ZONE_NODE_DNAME) {
+		place->image = zone_image(arena, encloser, TYPE_DNAME);
+	} else if (encloser->wildcard) {
+		place->node = zone_at(arena, encloser->wildcard);
+		place->image = zone_image(arena, place->node, type);
+	} else {
+		zone = zone_at(arena, encloser->zone);
+		place->image = zone_at(arena, zone->nxdomain);
+	}
+}
+
+bool zone_place(const struct zone_arena *arena, const struct zone_node *node,
+		const struct zone_name *name, uint16_t type, struct zone_place *place)
+{
+	place->node = node;
+	place->encloser = NULL;
+	if (node) {
+		place->image = zone_image(arena, node, type);
+		return true;
+	}
+	node = zone_encloser(arena, name);
+	if (node)
+		place_below(arena, node, type, place);
+	return node;
 }

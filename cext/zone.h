@@ -5,9 +5,10 @@
  * order) except inside names and reply images, which are wire format. Offsets are 32-bit, from the
  * start of the arena, in units of ZONE_UNIT bytes; 0 means "none".
  *
- *   zone_arena | zone_entry[zone_count] | nodes and images | zone_bucket[buckets] | ZONE_SLACK
+ *   zone_arena | zone_entry[zone_count] | zones | zone_bucket[buckets] | ZONE_SLACK
  *
- *   zone_node | zone_type[type_count] | name, zero-padded to 8 | zone_image | zone_image ...
+ *   a zone: zone_image, zone_image | a signed one: zone_part ..., chain, zone_hashing | nodes
+ *   a node: zone_node | zone_type[type_count] | name, zero-padded to 8 | zone_image ...
  *
  * Every name that exists is a node in the hash table: owners, empty non-terminals, delegations.
  * What lies below a delegation is not, so the closest encloser (RFC 4592 section 3.3.1) of a
@@ -19,11 +20,12 @@
 #ifndef XDPKIT_ZONE_H
 #define XDPKIT_ZONE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
-#define ZONE_VERSION 1
+#define ZONE_VERSION 2
 #define ZONE_UNIT    8
 /* zone.c and dns.c copy in 16-byte steps: bytes behind the last image that may be read, not used.
  */
@@ -48,10 +50,51 @@ struct zone_arena {
 };
 
 struct zone_entry {
-	uint32_t apex;     /* struct zone_node; its `fallback` is the NODATA image of the zone */
+	uint32_t apex;     /* struct zone_node */
 	uint32_t serial;   /* of the SOA */
-	uint32_t nxdomain; /* struct zone_image */
 	uint32_t names;    /* owner names in the zone, empty non-terminals not counted */
+	uint32_t nxdomain; /* struct zone_image */
+	uint32_t nodata;   /* struct zone_image */
+	uint32_t chain; /* uint32_t or struct zone_hashed[links]; 0 in a zone that is not signed */
+	uint32_t links;
+	uint32_t hashing; /* struct zone_hashing; 0 when the chain is of NSEC */
+};
+
+/*
+ * One proof, an NSEC or NSEC3 RRset and its signatures, to be put into any message whose question
+ * ends in the zone's name. Behind it: `key` bytes of sorting key (NSEC only), `labels` bytes of the
+ * owner's labels below the zone's name, and the records without their owner, big-endian.
+ */
+struct zone_part {
+	uint16_t size; /* in a message, owners as pointers where they can be */
+	uint16_t records;
+	uint16_t key;
+	uint16_t labels;
+};
+
+/* NSEC's chain is part offsets in canonical order (RFC 4034 section 6.1), NSEC3's is these. */
+struct zone_hashed {
+	uint8_t hash[20];
+	uint32_t part;
+};
+
+/* How names are hashed, RFC 5155 section 3.1; the salt follows. */
+struct zone_hashing {
+	uint16_t iterations;
+	uint8_t salt_length;
+	uint8_t spare;
+};
+
+/*
+ * In front of each node of a signed zone: struct zone_part offsets. `match` proves the types that a
+ * name has, `cover` that no wildcard is below it. At a cut, and with ZONE_NODE_UNPROVEN, `match` is
+ * of a name above if opt-out left this one out, and `cover` proves that (RFC 5155 section 7.2.4).
+ */
+struct zone_denial {
+	uint32_t match;
+	uint32_t cover;
+	uint32_t provable; /* with ZONE_NODE_UNPROVEN: struct zone_node above, which has an NSEC3 */
+	uint32_t spare;
 };
 
 /*
@@ -66,9 +109,11 @@ struct zone_bucket {
 };
 
 /* Flags. At a cut `fallback` is the referral, and `types` holds DS or nothing. */
-#define ZONE_NODE_APEX  0x01
-#define ZONE_NODE_CUT   0x02 /* delegated to another server */
-#define ZONE_NODE_ALIAS 0x04 /* owns a CNAME */
+#define ZONE_NODE_APEX     0x01
+#define ZONE_NODE_CUT      0x02 /* delegated to another server */
+#define ZONE_NODE_ALIAS    0x04 /* owns a CNAME */
+#define ZONE_NODE_DNAME    0x08 /* owns a DNAME: nothing is below it */
+#define ZONE_NODE_UNPROVEN 0x10 /* has no NSEC3 of its own */
 
 struct zone_node {
 	uint8_t flags;
@@ -91,6 +136,7 @@ enum zone_kind {
 	ZONE_KIND_NODATA,
 	ZONE_KIND_NXDOMAIN,
 	ZONE_KIND_REFERRAL,
+	ZONE_KIND_YXDOMAIN,
 	ZONE_KIND_COUNT
 };
 
@@ -104,23 +150,32 @@ enum zone_kind {
 struct zone_image {
 	uint8_t bits; /* byte 2 of the DNS header: QR, and AA where it is due */
 	uint8_t rcode;
-	uint8_t counts[6]; /* ANCOUNT, NSCOUNT, ARCOUNT as in the message */
-	uint16_t length;   /* of the body, bytes */
+	uint8_t counts[6];  /* ANCOUNT, NSCOUNT, ARCOUNT as in the message */
+	uint16_t length;    /* of the body, bytes */
+	uint16_t trimmed;   /* of it without the additional records that may be left out */
+	uint16_t authority; /* of it without any additional record */
 	uint16_t fixups;
 	uint8_t base;
-	uint8_t kind; /* enum zone_kind */
-	uint16_t spare;
+	uint8_t kind;    /* enum zone_kind */
+	uint16_t glue;   /* ARCOUNT of the trimmed body */
+	uint32_t secure; /* struct zone_image: what it is for a question with DO; 0: the same.
+			    In that one, the parts in it: their count and offsets, or 0 */
 };
 
 _Static_assert(sizeof(struct zone_arena) == 64, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, checksum) == 24, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, max_labels) == 56, "arena.py: HEADER");
-_Static_assert(sizeof(struct zone_entry) == 16, "arena.py: ENTRY");
+_Static_assert(sizeof(struct zone_entry) == 32, "arena.py: ENTRY");
 _Static_assert(sizeof(struct zone_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct zone_node) == 16, "arena.py: NODE");
 _Static_assert(sizeof(struct zone_type) == 8, "arena.py: TYPE");
-_Static_assert(sizeof(struct zone_image) == 16, "images.py: IMAGE");
-_Static_assert(offsetof(struct zone_image, length) == 8, "images.py: IMAGE");
+_Static_assert(sizeof(struct zone_image) == 24, "body.py: IMAGE");
+_Static_assert(offsetof(struct zone_image, length) == 8, "body.py: IMAGE");
+_Static_assert(offsetof(struct zone_image, secure) == 20, "body.py: SECURE_AT");
+_Static_assert(sizeof(struct zone_part) == 8, "chain.py: PART");
+_Static_assert(sizeof(struct zone_hashed) == 24, "compile.py: a hash and an offset");
+_Static_assert(sizeof(struct zone_denial) == 16, "arena.py: DENIAL");
+_Static_assert(offsetof(struct zone_hashing, salt_length) == 2, "arena.py: HASHING");
 
 /* A name to look up: lower-cased wire format, and behind it zeros for hashing in whole words. */
 struct zone_name {
@@ -162,5 +217,20 @@ static inline const void *zone_at(const struct zone_arena *arena, uint32_t offse
 {
 	return (const char *)arena + (size_t)offset * ZONE_UNIT;
 }
+
+/* How a name lies in the zones. */
+struct zone_place {
+	const struct zone_node *node; /* whose records count: the name's, a wildcard's ... */
+	const struct zone_node
+		*encloser; /* the closest one of a name that does not exist, or NULL */
+	const struct zone_image *image;
+};
+
+/*
+ * Finds the image for a name and type, `node` being what zone_find() gave for it: RFC 1034 section
+ * 4.3.2, as the compiler settled it. False if the name is in no zone.
+ */
+bool zone_place(const struct zone_arena *arena, const struct zone_node *node,
+		const struct zone_name *name, uint16_t type, struct zone_place *place);
 
 #endif

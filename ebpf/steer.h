@@ -49,6 +49,7 @@ enum service {
 	V(dns_noerror, ANSWER, "DNS: NOERROR with an answer")                                    \
 	V(dns_nodata, ANSWER, "DNS: the name exists, the type does not")                         \
 	V(dns_nxdomain, ANSWER, "DNS: NXDOMAIN")                                                 \
+	V(dns_yxdomain, ANSWER, "DNS: YXDOMAIN, a DNAME made the name too long")                 \
 	V(dns_referral, ANSWER, "DNS: delegation")                                               \
 	V(dns_truncated, ANSWER, "DNS: TC, the answer is larger than the limit")                 \
 	V(dns_formerr, ANSWER, "DNS: FORMERR")                                                   \

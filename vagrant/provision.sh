@@ -9,7 +9,8 @@ usage() {
     cat <<'USAGE'
 usage: vagrant/provision.sh               install: apt packages, .venv, the build, xdpkit on PATH
        vagrant/provision.sh demo [ARG...] install, then run: xdpkit demo ARG...
-       vagrant/provision.sh test [ARG...] install what the tests need too, then run: pytest -q tests ARG...
+       vagrant/provision.sh test [ARG...] install what the tests need too and unpack the servers to
+                                         compare with (chrony, knot, nsd), then run: pytest -q tests ARG...
        vagrant/provision.sh bench [ARG...] install what the plots need, unpack the servers to compare with
                                          (chrony, knot, nsd), then run: xdpkit bench ARG...
 
@@ -32,7 +33,8 @@ system_python=/usr/bin/python3
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind)
-test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool ethtool knot-dnsutils shellcheck util-linux libcap2-bin)
+test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils ethtool knot-dnsutils shellcheck util-linux
+    libcap2-bin)
 
 # A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
 # here, and be missing where the demo and the tests run as root.
@@ -296,12 +298,14 @@ install() { # install test|bench|'' PACKAGE...
     check_system
     apt_install "$@"
     ask_python
-    [[ -z $extra ]] || fetch_peer chrony sbin/chronyd
-    [[ $extra != test ]] || fetch_ntpdig
-    [[ $extra != test ]] || fetch_peer prometheus bin/prometheus
-    if [[ $extra == bench ]]; then
+    if [[ -n $extra ]]; then
+        fetch_peer chrony sbin/chronyd
         fetch_peer knot sbin/knotd
         fetch_peer nsd sbin/nsd
+    fi
+    if [[ $extra == test ]]; then
+        fetch_ntpdig
+        fetch_peer prometheus bin/prometheus
     fi
     make_venv
     build "$extra"

@@ -6,11 +6,15 @@ Run it after a change of the arena's layout (a unit test says when): python test
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import dns.edns
 import dns.message
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+from dns_fake_signer import fake_signed
 
 from xdpkit.dns.compile import compile_zones, read_zones, zone_files
 
@@ -38,14 +42,43 @@ ns.sub A 192.0.2.5
 big TXT "%s" "%s" "%s"
 bigger MX 10 %s
 loop CNAME loop
+dn DNAME w
+dnout DNAME q.test.
+dnlong DNAME %s
+dnchild DNAME child
+todn CNAME x.dn
 """
-    % (("x" * 250,) * 3 + (".".join(["m" * 60] * 3),)),
-    "child.z": "$TTL 300\n@ SOA a b 1 2 3 4 5\n@ NS a\n* A 192.0.2.6\n",
+    % (("x" * 250,) * 3 + (".".join(["m" * 60] * 3),) * 2),
+    "child.z": "$TTL 300\n@ SOA a b 1 2 3 4 5\n@ NS a\n* A 192.0.2.6\nback DNAME dn.z.\n",
 }
 
+# Proofs with their pointers: no client sees whether the signatures are any.
+SIGNED = """$TTL 300
+@ SOA a b 1 2 3 4 5
+@ NS a.{origin}
+a A 192.0.2.1
+*.w A 192.0.2.7
+*.c CNAME missing
+x.ent TXT "text"
+sub NS a.sub
+a.sub A 192.0.2.8
+secure NS a.sub
+secure DS 1 8 2 abababababababababababababababababababababababababababababababab
+dn DNAME w
+"""
+for _origin, _nsec3, _opt_out in (("n", False, False), ("h", True, False), ("o", True, True)):
+    ZONES[_origin] = fake_signed(SIGNED.format(origin=_origin), _origin, _nsec3, _opt_out)
+
 QUESTIONS = """z SOA,z ANY,WWW.z A,web.z AAAA,q.w.z MX,q.q.q.w.z MX,q.c.z A,q.c.z TXT,q.away.z A,
-b.ent.z A,nothing.z A,x.sub.z A,sub.z DS,big.z TXT,bigger.z MX,loop.z A,child.z DS,
+b.ent.z A,x.dn.z A,y.dnout.z A,
+{long}.dnlong.z A,
+q.dnchild.z A,x.back.child.z MX,todn.z MX,nothing.z A,
+x.sub.z A,sub.z DS,big.z TXT,bigger.z MX,loop.z A,child.z DS,
 q.child.z A,test A,. NS,z AXFR,z TYPE65280"""
+
+SIGNED_QUESTIONS = (
+    """SOA a,A x,A q.w,TXT q.w,A q.c,A ent,A x.sub,DS sub,DS secure,A x.secure,A q.dn,MX q.dn"""
+)
 
 
 def arena() -> bytes:
@@ -77,11 +110,18 @@ def header() -> str:
 def seeds() -> dict[str, bytes]:
     """Corpus files: one byte of knobs (see fuzz_dns.c), then a request."""
     found = {}
-    for index, question in enumerate(QUESTIONS.replace("\n", "").split(",")):
+    for index, question in enumerate(QUESTIONS.replace("\n", "").format(long="m" * 60).split(",")):
         name, rdtype = question.split()
         for edns in (-1, 0):
             request = dns.message.make_query(name, rdtype, use_edns=edns, payload=1232, id=index)
             found[f"q{index:02}{'e' if edns == 0 else ''}"] = b"\x4d" + request.to_wire()
+    for index, question in enumerate(SIGNED_QUESTIONS.split(",")):
+        rdtype, name = question.split()
+        for origin in "nho":
+            request = dns.message.make_query(
+                f"{name}.{origin}", rdtype, want_dnssec=True, payload=1232, id=index
+            )
+            found[f"s{index:02}{origin}"] = b"\x05" + request.to_wire()
     request = dns.message.make_query("z", "SOA", use_edns=1, payload=512, id=1)
     found["badvers"] = b"\0" + request.to_wire()
     request = dns.message.make_query("z", "SOA", use_edns=0, id=1)

@@ -44,6 +44,7 @@ ANSWERED = {
     "dns_noerror": ("dns", query("www.example")),
     "dns_nodata": ("dns", query("www.example", "MX")),
     "dns_nxdomain": ("dns", query("nobody.example")),
+    "dns_yxdomain": ("dns", query(f"{'x' * 63}.longer.example")),
     "dns_referral": ("dns", query("host.sub.example")),
     "dns_truncated": ("dns", query("large.example", "TXT", edns=0)),
     "dns_formerr": ("dns", query("www.example")[:-1]),

@@ -57,6 +57,7 @@ deep.in.the A 192.0.2.81
 sub NS ns.sub
 ns.sub A 192.0.2.53
 """
+    + f"longer DNAME {'.'.join(['l' * 60] * 3)}\n"
     + "\n".join(f'large TXT "{number:02}{"x" * 200}"' for number in range(12))
     + "\n"
 )

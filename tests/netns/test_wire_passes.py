@@ -14,7 +14,7 @@ from scapy.layers.l2 import ARP, Dot1AD, Ether
 from scapy.packet import Packet, Raw
 from serving import PATIENCE, Server, ping
 from test_wire_answers import CONFIG, TAGS
-from wire import Wire
+from wire import CHATTER, Wire
 
 from xdpkit.cext._stats import MAX_FRAME, VERDICTS
 from xdpkit.lab import Lab
@@ -28,7 +28,9 @@ def check(server: Server, wire: Wire, frame: bytes | Packet, verdict: str) -> No
     outcome = wire.exchange(server, frame, (verdict,))
     assert outcome.passed == [bytes(frame)]
     assert outcome.replies == []
-    assert outcome.verdicts == {verdict: 1}
+    assert set(outcome.verdicts) == {verdict}
+    # Neighbour discovery may come in between, and meet the same.
+    assert outcome.verdicts[verdict] == 1 or verdict in CHATTER
 
 
 @pytest.mark.parametrize("tags", TAGS, ids=["untagged", "one-tag", "two-tags"])

@@ -25,6 +25,8 @@ class Reply:
     answer: list[Record] = field(default_factory=list)
     authority: list[Record] = field(default_factory=list)
     additional: list[Record] = field(default_factory=list)
+    endless: bool = False
+    """The aliases lead round, or are more than a server follows."""
 
 
 def records(
@@ -69,63 +71,108 @@ class Model:
         servers = zone.get_rdataset(cut, t.NS)
         reply.authority += records(cut, servers)
         for target in {rdata.target for rdata in servers}:
-            for kind in (t.A, t.AAAA):
-                found = (
-                    zone.get_rdataset(target, kind) if target.is_subdomain(zone.origin) else None
-                )
-                if found:
-                    reply.additional += records(target, found)
+            reply.additional += self.glue(zone, target)
 
     def denial(self, zone: dns.zone.Zone, reply: Reply) -> None:
         soa = zone.get_rdataset(zone.origin, t.SOA)
         reply.authority += records(zone.origin, soa, min(soa.ttl, soa[0].minimum))
 
+    def addresses(self, zone: dns.zone.Zone, rdataset: dns.rdataset.Rdataset, reply: Reply) -> None:
+        """RFC 1034 section 4.3.2 step 6, as far as the zone goes."""
+        hosts = {
+            getattr(rdata, "exchange", None) or rdata.target
+            for rdata in rdataset
+            if rdata.rdtype in (t.NS, t.MX, t.SRV)
+        }
+        for host in hosts:
+            reply.additional += self.glue(zone, host)
+
+    def glue(self, zone: dns.zone.Zone, host: dns.name.Name) -> list[Record]:
+        """The addresses of a host that its zone has, below a cut too, and those of a wildcard."""
+        if not host.is_subdomain(zone.origin):
+            return []
+        source = host
+        if self.cut(zone, host) is None:
+            while not self.exists(zone, source):
+                source = source.parent()
+            if source != host:
+                source = dns.name.Name((b"*", *source.labels))
+        found = [zone.get_rdataset(source, kind) for kind in (t.A, t.AAAA)]
+        return [record for rdataset in found if rdataset for record in records(host, rdataset)]
+
     def respond(self, name: dns.name.Name, rdtype: int) -> Reply:
         reply = Reply()
-        zone = self.zone_for(name)
-        if zone is None:
+        if self.zone_for(name) is None:
             return Reply(dns.rcode.REFUSED, False)
-        if rdtype == t.DS and name == zone.origin:
-            above = self.zone_for(name, above=True)
-            if above is not None:
-                if self.cut(above, name) == name and above.get_rdataset(name, t.DS):
-                    reply.answer += records(name, above.get_rdataset(name, t.DS))
-                else:
-                    self.denial(above, reply)
-                return reply
-        self.walk(zone, name, rdtype, reply)
+        self.walk(name, rdtype, reply)
         for section in (reply.answer, reply.authority, reply.additional):
             section.sort()
         return reply
 
-    def walk(self, zone: dns.zone.Zone, name: dns.name.Name, rdtype: int, reply: Reply) -> None:
-        seen = set()
-        while True:
+    def walk(self, name: dns.name.Name, rdtype: int, reply: Reply) -> None:
+        seen: set[tuple[dns.name.Name, dns.name.Name]] = set()
+        while len(seen) < 16:
+            zone = self.zone_for(name)
+            if zone is None:
+                return
+            above = self.zone_for(name, above=True) if rdtype == t.DS else None
+            if above is not None and name == zone.origin:
+                self.delegated(above, name, reply)
+                return
             cut = self.cut(zone, name)
-            if cut is not None and not (cut == name and rdtype == t.DS and not reply.answer):
+            if cut is not None and not (cut == name and rdtype == t.DS):
                 reply.aa = bool(reply.answer)
-                return self.referral(zone, cut, reply)
-            if reply.answer and self.zone_for(name) is not zone:
-                return None
+                self.referral(zone, cut, reply)
+                return
             source = name
-            if not self.exists(zone, name):
-                while not self.exists(zone, source):
-                    source = source.parent()
+            while not self.exists(zone, source):
+                source = source.parent()
+            dname = zone.get_rdataset(source, t.DNAME)
+            if dname and source != name:
+                # Met again it mostly leads round, or on to ever longer names.
+                if (zone.origin, source) in seen:
+                    break
+                seen.add((zone.origin, source))
+                reply.answer += records(source, dname)
+                try:
+                    target = dns.name.Name(name.labels[: -len(source)] + dname[0].target.labels)
+                except dns.name.NameTooLong:
+                    reply.rcode = dns.rcode.YXDOMAIN
+                    return
+                reply.answer.append((name, int(t.CNAME), dname.ttl, target.to_text().lower()))
+                if rdtype == t.CNAME:
+                    return
+                name = target
+                continue
+            if source != name:
                 source = dns.name.Name((b"*", *source.labels))
                 if not self.exists(zone, source):
                     reply.rcode = dns.rcode.NXDOMAIN
-                    return self.denial(zone, reply)
-            if source in seen:
-                return None
-            seen.add(source)
+                    self.denial(zone, reply)
+                    return
             found = zone.get_rdataset(source, rdtype)
             alias = zone.get_rdataset(source, t.CNAME)
             if found:
                 reply.answer += records(name, found)
-                return None
+                self.addresses(zone, found, reply)
+                return
             if not alias:
-                return self.denial(zone, reply)
+                self.denial(zone, reply)
+                return
+            if (zone.origin, name) in seen:
+                break
+            seen.add((zone.origin, name))
             reply.answer += records(name, alias)
             name = alias[0].target
-            if not name.is_subdomain(zone.origin):
-                return None
+        reply.endless = True
+
+    def delegated(self, above: dns.zone.Zone, name: dns.name.Name, reply: Reply) -> None:
+        """DS at the name of a zone served: the zone above tells."""
+        cut = self.cut(above, name)
+        if cut is not None and cut != name:
+            reply.aa = bool(reply.answer)
+            self.referral(above, cut, reply)
+        elif cut == name and above.get_rdataset(name, t.DS):
+            reply.answer += records(name, above.get_rdataset(name, t.DS))
+        else:
+            self.denial(above, reply)

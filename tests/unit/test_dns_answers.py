@@ -12,7 +12,7 @@ import dns.rdatatype
 import pytest
 from dns_door import HEAD, Door, lines
 
-from xdpkit.dns.images import IMAGE, Body, Kind
+from xdpkit.dns.body import IMAGE, Body, Kind
 from xdpkit.dns.zone import RRset
 
 
@@ -91,7 +91,7 @@ def test_no_pointer_past_14_bits(longer: int) -> None:
     rrset.rdatas = [b"\0\1\x3c%060d\4h%03d\3far\4test\0" % (i, i // 2) for i in range(600)]
     body.add(0, None, rrset)
     data = body.image(Kind.NOERROR)
-    _, _, counts, length, fixups, base, _ = IMAGE.unpack_from(data)
+    _, _, counts, length, _, _, fixups, base, *_ = IMAGE.unpack_from(data)
     sections = bytearray(data[IMAGE.size : IMAGE.size + length])
     at = IMAGE.size + length + length % 2
     for position in struct.unpack_from(f"<{fixups}H", data, at):

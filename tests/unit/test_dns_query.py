@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dns_door import HEAD
+from dns_fake_signer import fake_signed
 
 from xdpkit.dns.query import explain
 from xdpkit.errors import UsageError, XdpkitError, ZoneError
@@ -20,6 +21,13 @@ a.ent A 192.0.2.2
 *.wild A 192.0.2.3
 alias CNAME www
 sub NS ns.other.test.
+inside NS ns.inside
+inside NS ns.other
+ns.inside A 192.0.2.9
+ns.other A 192.0.2.10
+dn DNAME wild
+far CNAME www.example.org.
+twice CNAME alias
 long TXT "{}" "{}" "{}" "{}" "{}"
 """.format(*("x" * 250,) * 5)
 )
@@ -40,6 +48,9 @@ def zones(tmp_path: Path) -> Path:
         ("x.y.wild.z.example", "A", "wildcard", "*.wild.z.example", "dns_noerror"),
         ("alias.z.example", "A", "cname", "alias.z.example", "dns_noerror"),
         ("alias.z.example", "CNAME", "exact", "alias.z.example", "dns_noerror"),
+        ("x.dn.z.example", "A", "dname", "dn.z.example", "dns_noerror"),
+        ("dn.z.example", "A", "exact", "dn.z.example", "dns_nodata"),
+        ("www.z.example", "ANY", "exact", "www.z.example", "dns_noerror"),
         ("x.sub.z.example", "A", "referral", "sub.z.example", "dns_referral"),
         ("sub.z.example", "DS", "exact", "sub.z.example", "dns_nodata"),
         ("x.ent.z.example", "A", "missing", "ent.z.example", "dns_nxdomain"),
@@ -84,3 +95,36 @@ def test_a_zone_that_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "z.zone").write_text(HEAD + "x\n")
     with pytest.raises(ZoneError, match=":4:"):
         explain(tmp_path, "x.z", "A")
+
+
+def test_where_aliases_lead(zones: Path) -> None:
+    assert explain(zones, "twice.z.example", "A").chain == (
+        "alias.z.example in z.example",
+        "www.z.example in z.example",
+    )
+    assert explain(zones, "far.z.example", "A").chain == ("www.example.org in no zone served",)
+    found = explain(zones, "x.dn.z.example", "A")
+    assert found.chain == ("x.wild.z.example in z.example",)
+    assert "leads   to x.wild.z.example in z.example" in str(found).splitlines()
+
+
+def test_sizes_of_the_image(zones: Path) -> None:
+    found = explain(zones, "x.inside.z.example", "A")
+    sizes = found.sizes["plain"]
+    assert sizes["full"] == found.size
+    assert sizes["full"] - sizes["trimmed"] == sizes["trimmed"] - sizes["least"] == 16
+    assert "do" not in found.sizes and found.proof == ()
+    plain = explain(zones, "www.z.example", "A").sizes["plain"]
+    assert plain["full"] == plain["trimmed"] > plain["least"]
+
+
+@pytest.mark.parametrize("nsec3", [False, True])
+def test_proofs(tmp_path: Path, nsec3: bool) -> None:
+    text = fake_signed(HEAD + "www A 192.0.2.1\n*.wild A 192.0.2.3\n", "z.example", nsec3)
+    (tmp_path / "z.example.zone").write_text(text)
+    missing = " ".join(explain(tmp_path, "q.x.z.example", "A").proof)
+    assert "x.z.example. is not there" in missing and "*.z.example. is not there" in missing
+    found = explain(tmp_path, "q.wild.z.example", "A")
+    assert "q.wild.z.example. is not there" in " ".join(found.proof)
+    assert found.sizes["do"]["full"] > found.sizes["plain"]["full"]
+    assert "www.z.example. is there" in " ".join(explain(tmp_path, "www.z.example", "MX").proof)

@@ -168,7 +168,7 @@ def test_unsealed_and_damaged_arenas_are_refused(arena: bytes) -> None:
     "at, value",
     [
         (0, b"y"),  # magic
-        (8, b"\2"),  # version
+        (8, b"\1"),  # version
         (16, b"\1"),  # size
         (12, b"\xff\xff\xff\xff"),  # more nodes than the table holds
         (40, b"\1\0\0\0"),  # table not aligned

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import dns.dnssec
 import pytest
 from dns_door import HEAD, Door, lines
+from dns_fake_signer import fake_signed
 
 from xdpkit.dns.compile import compile_zones, read_zones, zone_files
 from xdpkit.dns.zonefile import read_zone
@@ -39,13 +42,35 @@ BAD = {
     "out of zone": ("x.other.test. A 192.0.2.1\n", 4, "not in the zone"),
     "out of zone by $ORIGIN": ("$ORIGIN other.test.\nx A 192.0.2.1\n", 5, "not in the zone"),
     "above the zone": ("example. A 192.0.2.1\n", 4, "not in the zone"),
-    "DNAME": ("x DNAME other.test.\n", 4, "wildcard CNAME"),
+    "wildcard DNAME": ("*.x DNAME other.test.\n", 4, "above"),
+    "two DNAMEs": ("x DNAME y\nx DNAME z\n", 5, "second DNAME"),
+    "DNAME and CNAME": ("x DNAME y\nx CNAME z\n", 5, "CNAME and other data"),
+    "DNAME and delegation": ("x DNAME y\nx NS ns1\n", 5, "a delegation"),
+    "below a DNAME": ("x DNAME y\nz A 192.0.2.1\na.b.x A 192.0.2.1\n", 6, "below the DNAME of x"),
+    "below the apex's DNAME": ("@ DNAME y.test.\nz A 192.0.2.1\n", 5, "below the DNAME"),
     "DS at the apex": (f"@ DS 1 8 2 {'ab' * 32}\n", 4, "zone above"),
     "wildcard NS": ("*.x NS ns1\n", 4, "delegated"),
     "OPT": ("x TYPE41 \\# 0\n", 4, "messages"),
     "ANY": ("x TYPE255 \\# 0\n", 4, "messages"),
     "too many": ("".join(f'x TXT "{i:04}{"y" * 250}"\n' for i in range(250)), 4, "64 KiB"),
 }
+
+
+# What a signer left out or got wrong: (what is replaced, with what, words in the error).
+BROKEN_SIGNED = {
+    "no RRSIG": (r"^x\.z\S+ \d+ RRSIG A .*\n", "", "no RRSIG"),
+    "no NSEC": (r"^x\.z\S+ \d+ (NSEC|RRSIG NSEC) .*\n", "", "does not lead"),
+    "NSEC elsewhere": (r"(^x\.z\S+ \d+ NSEC) \S+", r"\1 q.z.example.", "does not lead"),
+    "no chain": (r"^\S+ \d+ (NSEC|RRSIG NSEC) .*\n", "", "neither NSEC nor NSEC3PARAM"),
+}
+BROKEN_HASHED = {
+    "iterations": (r"(NSEC3(?:PARAM)? 1 [01]) 1 ab", r"\1 51 ab", "51 NSEC3 iterations"),
+    "other parameters": (r"(NSEC3PARAM 1 0) 1 ab", r"\1 2 ab", "no NSEC3 record"),
+    "unsigned NSEC3": (r"^\S+ \d+ RRSIG NSEC3 .*\n", "", "no RRSIG for the NSEC3"),
+    "NSEC3 gone": (r"^(\w{32})\.z\S+ \d+ NSEC3 .*\n", "", "does not lead"),
+    "unknown algorithm": (r"NSEC3PARAM 1", "NSEC3PARAM 2", "neither NSEC nor NSEC3PARAM"),
+}
+SIGNED = HEAD + "x A 192.0.2.1\nsub NS ns.sub\nsub DS 1 8 2 " + "ab" * 32 + "\ny.ent A 192.0.2.1\n"
 
 
 def write(directory: Path, name: str, text: str | bytes) -> Path:
@@ -64,6 +89,40 @@ def test_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: st
     assert str(caught.value).startswith(f"{path}:{line}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value) and str(caught.value).count(str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "nsec3, case", [(False, c) for c in BROKEN_SIGNED] + [(True, c) for c in BROKEN_HASHED]
+)
+def test_signed_zones_that_are_not_whole(tmp_path: Path, nsec3: bool, case: str) -> None:
+    pattern, new, words = (BROKEN_HASHED if nsec3 else BROKEN_SIGNED)[case]
+    text = fake_signed(SIGNED, "z.example", nsec3)
+    count = 1 if case == "NSEC3 gone" else 0
+    broken = re.sub(pattern, new, text, count=count, flags=re.MULTILINE)
+    assert broken != text
+    path = write(tmp_path, "z.example.zone", text)
+    with (tmp_path / "out").open("w+b") as out:
+        compile_zones(read_zones([path]), out.fileno())
+    write(tmp_path, "z.example.zone", broken)
+    with (tmp_path / "out").open("w+b") as out, pytest.raises(ZoneError, match=words) as caught:
+        compile_zones(read_zones([path]), out.fileno())
+    place = str(caught.value).removeprefix(f"{path}:").split(":")[0]
+    assert 1 <= int(place) <= broken.count("\n") and "z" in broken.splitlines()[int(place) - 1]
+
+
+@pytest.mark.parametrize("iterations, taken", [(0, True), (50, True), (51, False), (2500, False)])
+def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
+    text = fake_signed(HEAD, "z.example", nsec3=True)
+    hashed = dns.dnssec.nsec3_hash("z.example", "ab", iterations, 1).lower()
+    old = dns.dnssec.nsec3_hash("z.example", "ab", 1, 1).lower()
+    text = text.replace("1 0 1 ab", f"1 0 {iterations} ab").replace(old, hashed)
+    path = write(tmp_path, "z.example.zone", text)
+    with (tmp_path / "out").open("w+b") as out:
+        if taken:
+            compile_zones(read_zones([path]), out.fileno())
+        else:
+            with pytest.raises(ZoneError, match=f":\\d+: {iterations} NSEC3 iterations"):
+                compile_zones(read_zones([path]), out.fileno())
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ import struct
 from array import array
 from hashlib import blake2b
 
+from xdpkit.dns.body import SECURE_AT, Image
+
 MAGIC = 0x616E6F7A74696B78
-VERSION = 1
+VERSION = 2
 UNIT = 8
 SLACK = 64
 SLOTS = 8
@@ -22,15 +24,21 @@ SLOTS = 8
 HEADER = struct.Struct("<QIIQQQ4I2B6x")
 """struct zone_arena."""
 CHECKSUM_AT = 24
-ENTRY = struct.Struct("<4I")
-"""struct zone_entry: apex, serial, nxdomain, names."""
+ENTRY = struct.Struct("<8I")
+"""struct zone_entry: apex, serial, names, nxdomain, nodata, chain, links, hashing."""
 NODE = struct.Struct("<2BH3I")
 """struct zone_node: flags, name length, type count, zone, wildcard, fallback."""
 WILDCARD_AT = 8
 TYPE = struct.Struct("<HxxI")
 """struct zone_type: type, image."""
 
-APEX, CUT, ALIAS = 1, 2, 4
+DENIAL = struct.Struct("<3I4x")
+"""struct zone_denial: match, cover, provable."""
+PROVABLE_AT = 8
+HASHING = struct.Struct("<HBx")
+"""struct zone_hashing: iterations, salt length."""
+
+APEX, CUT, ALIAS, DNAME, UNPROVEN = 1, 2, 4, 8, 16
 """ZONE_NODE_*."""
 
 FILL = 5
@@ -66,6 +74,11 @@ def checksum(data: memoryview | mmap.mmap) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
+def _pointing(image: bytes, secure: int) -> bytes:
+    """The image with its field `secure` set."""
+    return image[:SECURE_AT] + secure.to_bytes(4, "little") + image[SECURE_AT + 4 :]
+
+
 class Writer:
     """Writes an arena for ``zones`` zones into an empty file; call add_zone() for each of them."""
 
@@ -99,30 +112,59 @@ class Writer:
         """Offset in units of the entry of the zone that is being written."""
         return (HEADER.size + ENTRY.size * len(self._entries)) // UNIT
 
-    def add_image(self, image: bytes) -> int:
+    def put(self, data: bytes) -> int:
+        """Writes what several nodes use, padded; gives its offset."""
+        return self._put(data + bytes(-len(data) % UNIT))
+
+    def _image(self, image: Image, at: int, proofs: dict[int, int]) -> bytes:
+        """An image at the offset ``at``, what it is with DO behind it."""
+        plain, secure = image.plain, image.secure
+        if secure is None:
+            return plain
+        behind = at + len(plain) // UNIT
+        plain = _pointing(plain, behind)
+        if not image.proofs:
+            return plain + secure
+        # What is in it already: C must not add it once more.
+        known = [proofs[id(proof)] for proof in image.proofs if id(proof) in proofs]
+        known_at = behind + len(secure) // UNIT
+        listed = struct.pack(f"<I{len(known)}I", len(known), *known)
+        return plain + _pointing(secure, known_at) + listed + bytes(-len(listed) % UNIT)
+
+    def add_image(self, image: Image) -> int:
         """Writes an image that several nodes use; gives its offset."""
-        return self._put(image)
+        return self._put(self._image(image, (self._flushed + len(self._buffer)) // UNIT, {}))
 
     def add_node(
-        self, name: bytes, flags: int, images: list[tuple[int | None, bytes]], fallback: int
+        self,
+        name: bytes,
+        flags: int,
+        images: list[tuple[int | None, Image]],
+        fallback: int,
+        denial: bytes = b"",
+        proofs: dict[int, int] | None = None,
     ) -> int:
         """Writes a node with its images; gives its offset.
 
         ``images`` is sorted by type; one of type None takes the place of the image at ``fallback``.
+        ``denial`` goes in front of it, and ``proofs`` says where each of the zone's proofs is, by
+        its id().
         """
+        self._put(denial)
         start = (self._flushed + len(self._buffer)) // UNIT
         types = sum(rdtype is not None for rdtype, _ in images)
         padded = name + bytes(-len(name) % 8)
         at = start + (NODE.size + TYPE.size * types + len(padded)) // UNIT
-        index = b""
+        index, made = b"", []
         for rdtype, image in images:
             if rdtype is None:
                 fallback = at
             else:
                 index += TYPE.pack(rdtype, at)
-            at += len(image) // UNIT
+            made.append(self._image(image, at, proofs or {}))
+            at += len(made[-1]) // UNIT
         head = NODE.pack(flags, len(name), types, self.entry, 0, fallback)
-        self._put(b"".join((head, index, padded, *(image for _, image in images))))
+        self._put(b"".join((head, index, padded, *made)))
         self._hashes.append(name_hash(name, self.seed))
         self._nodes.append(start)
         self._labels = max(self._labels, label_count(name))
@@ -134,9 +176,13 @@ class Writer:
         """Says at a node where the wildcard under it is."""
         self._patches.append((node * UNIT + WILDCARD_AT, wildcard))
 
-    def end_zone(self, apex: int, serial: int, nxdomain: int, names: int) -> None:
-        """Ends the zone; the nodes to come are the next one's."""
-        self._entries.append(ENTRY.pack(apex, serial, nxdomain, names))
+    def set_provable(self, node: int, provable: int) -> None:
+        """Says in front of a node that has no NSEC3 which one above it has."""
+        self._patches.append((node * UNIT - DENIAL.size + PROVABLE_AT, provable))
+
+    def end_zone(self, *fields: int) -> None:
+        """Ends the zone with ENTRY's fields; the nodes to come are the next one's."""
+        self._entries.append(ENTRY.pack(*fields))
 
     def _table(self) -> tuple[array[int], int]:
         buckets = len(self._nodes) // FILL + 1

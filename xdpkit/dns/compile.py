@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.dns import arena, images
-from xdpkit.dns.tree import Tree, find
-from xdpkit.dns.zone import CNAME, DS, Zone, is_below, text
+from xdpkit.dns.body import Image, ImageTooLarge
+from xdpkit.dns.forest import Forest
+from xdpkit.dns.tree import Tree
+from xdpkit.dns.zone import CNAME, DNAME, DS, Zone, find, text
 from xdpkit.dns.zonefile import SUFFIX, read_zone
 from xdpkit.errors import ZoneError
 
@@ -67,73 +69,105 @@ def read_zones(files: Iterable[Path], report: Report = silent) -> list[Zone]:
     return list(zones.values())
 
 
-def _delegated(name: bytes, parent: Tree | None) -> list[tuple[int | None, bytes]]:
-    """The DS image of a zone's own name, which is the zone above's (RFC 4035 section 3.1.4.1)."""
-    if parent is None:
-        return []
-    signers = parent.signers(name)
-    if signers:
-        return [(DS, images.positive(name, signers))]
-    return [(DS, images.nodata(parent, name, shared=False))]
-
-
 def _nodes(
-    tree: Tree, above: Tree | None
-) -> Iterable[tuple[bytes, int, list[tuple[int | None, bytes]]]]:
+    forest: Forest, tree: Tree
+) -> Iterable[tuple[bytes, int, list[tuple[int | None, Image]]]]:
     """(name, flags, images) of every name that is this zone's."""
     for name, rrsets in tree.nodes.items():
         if tree.is_taken(name):
             continue
         try:
             if name in tree.cuts:
-                found: list[tuple[int | None, bytes]] = []
+                found: list[tuple[int | None, Image]] = []
                 if tree.signers(name):
-                    found.append((DS, images.positive(name, tree.signers(name))))
+                    found.append((DS, images.delegated(tree, name)))
                 yield name, arena.CUT, [*found, (None, images.referral(tree, name))]
-            elif name == tree.origin:
-                found = [*images.of_node(tree, name), *_delegated(name, above)]
-                yield name, arena.APEX, sorted(found, key=lambda pair: pair[0] or 0)
-            else:
-                flags = arena.ALIAS if find(rrsets, CNAME) else 0
-                yield name, flags, list(images.of_node(tree, name))
-        except images.ImageTooLarge as error:
+                continue
+            flags = arena.APEX if name == tree.origin else 0
+            flags |= arena.ALIAS if find(rrsets, CNAME) else 0
+            flags |= arena.DNAME if find(rrsets, DNAME) else 0
+            yield name, flags, list(images.of_node(forest, tree, name))
+        except ImageTooLarge as error:
             reason = f"the reply for {text(name)} has {error} bytes, more than a DNS message"
             raise rrsets[0].error(reason) from None
 
 
-def write_zone(writer: arena.Writer, tree: Tree, above: Tree | None) -> None:
-    """Adds a zone to an arena; ``above`` is the zone served that it lies in, if one is."""
+class _Chain:
+    """Writes the proofs of a signed zone, and says at each node which are its own."""
+
+    def __init__(self, writer: arena.Writer, tree: Tree) -> None:
+        self.denial, self.tree = tree.denial, tree
+        self.fields = (0, 0, 0)
+        self.parts: dict[int, int] = {}
+        """Where each proof is, by its id()."""
+        if not self.denial:
+            return
+        hashed = self.denial.parameters
+        for proof in self.denial.proofs:
+            part = proof.part(tree.origin, b"" if hashed else proof.key)
+            self.parts[id(proof)] = writer.put(part)
+        chain = b"".join(
+            (proof.key if hashed else b"") + self.parts[id(proof)].to_bytes(4, "little")
+            for proof in self.denial.proofs
+        )
+        hashing = b""
+        if hashed:
+            hashing = arena.HASHING.pack(hashed.iterations, len(hashed.salt)) + hashed.salt
+        at = writer.put(chain)
+        self.fields = (at, len(self.denial.proofs), writer.put(hashing) if hashing else 0)
+
+    def denial_of(self, name: bytes) -> tuple[bytes, int, bytes | None]:
+        """What goes in front of a node, its flags, and the name that is proved in its stead."""
+        if not self.denial:
+            return b"", 0, None
+        proofs = self.denial.nodata(name)
+        provable = self.denial.provable(name)
+        left_out = len(proofs) > 1
+        if name in self.tree.cuts or left_out:
+            cover = proofs[1:]
+        else:
+            cover = [] if name in self.tree.wildcards else [self.denial.encloser(name)]
+        offsets = [self.parts[id(proof)] for proof in (proofs[0], *cover)]
+        front = arena.DENIAL.pack(*offsets, *[0] * (2 - len(offsets)), 0)
+        return front, arena.UNPROVEN if left_out else 0, provable if left_out else None
+
+
+def write_zone(writer: arena.Writer, forest: Forest, tree: Tree) -> None:
+    """Adds a zone to an arena."""
     zone = tree.zone
     nxdomain = writer.add_image(images.nxdomain(tree))
-    nodata = writer.add_image(images.nodata(tree, tree.origin))
+    nodata = writer.add_image(images.nodata(tree))
+    chain = _Chain(writer, tree)
+    offsets: dict[bytes, int] = {}
+    """Of names that others refer to: enclosers of wildcards, and of what opt-out left out."""
     wildcards: dict[bytes, int] = {}
-    enclosers: dict[bytes, int] = {}
-    for name, flags, found in _nodes(tree, above):
-        offset = writer.add_node(name, flags, found, nodata)
-        if name in tree.wildcards:
-            enclosers[name] = offset
+    unproven: dict[int, bytes] = {}
+    for name, flags, found in _nodes(forest, tree):
+        front, more, provable = chain.denial_of(name)
+        offset = writer.add_node(name, flags | more, found, nodata, front, chain.parts)
+        if provable is not None:
+            unproven[offset] = provable
+        if name in tree.wildcards or tree.denial:
+            offsets[name] = offset
         if name.startswith(b"\1*"):
             wildcards[name[2:]] = offset
         if flags & arena.APEX:
             apex = offset
     for name, offset in wildcards.items():
-        writer.set_wildcard(enclosers[name], offset)
-    writer.end_zone(apex, zone.serial, nxdomain, zone.names)
+        writer.set_wildcard(offsets[name], offset)
+    for offset, name in unproven.items():
+        writer.set_provable(offset, offsets[name])
+    writer.end_zone(apex, zone.serial, zone.names, nxdomain, nodata, *chain.fields)
 
 
 def compile_zones(
     zones: list[Zone], fd: int, report: Report = silent, seed: int | None = None
 ) -> int:
     """Writes the arena of ``zones`` into the empty file ``fd``; gives its size in bytes."""
-    origins = {zone.origin for zone in zones}
-    trees: dict[bytes, Tree] = {}
-    for zone in zones:
-        inner = {o for o in origins if o != zone.origin and is_below(o, zone.origin)}
-        trees[zone.origin] = Tree(zone, frozenset(inner))
+    forest = Forest(zones)
     writer = arena.Writer(fd, len(zones), seed)
-    for tree in trees.values():
-        around = [o for o in origins if o != tree.origin and is_below(tree.origin, o)]
-        write_zone(writer, tree, trees[max(around, key=len)] if around else None)
+    for tree in forest.trees.values():
+        write_zone(writer, forest, tree)
         report({"zone": text(tree.origin), "names": tree.zone.names})
     return writer.finish()
 

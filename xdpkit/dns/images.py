@@ -1,243 +1,287 @@
-"""Reply images: the sections behind the question, finished when the zone is compiled.
-
-An image is made for one question name. Where a longer question may use it too (wildcards, denials,
-referrals), the positions of its compression pointers go along: see ``struct zone_image``.
-"""
+"""Reply images: what a question for each name and type gets, finished when the zone is compiled."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from enum import IntEnum
+from collections.abc import Callable, Iterator
+from functools import partial
 
-from xdpkit.dns.tree import Match, Place, Tree, find
-from xdpkit.dns.zone import CNAME, NS, RRset, parent
+from xdpkit.dns.body import NOERROR, NXDOMAIN, YXDOMAIN, Body, Image, Kind
+from xdpkit.dns.forest import Chain, Forest, Step, replaced
+from xdpkit.dns.tree import Match, Tree
+from xdpkit.dns.zone import (
+    CNAME,
+    DNAME,
+    DS,
+    HTTPS,
+    MX,
+    NS,
+    RRSIG,
+    SOA,
+    SRV,
+    SVCB,
+    RRset,
+    find,
+    host_at,
+    is_below,
+)
 
-IMAGE = struct.Struct("<2B6sHHBBxx")
-"""struct zone_image: header byte 2, rcode, counts, length, fixups, base, kind."""
-
-QR, AA = 0x80, 0x04
-NOERROR, NXDOMAIN = 0, 3
-
-QUESTION = 12
-"""Where the question's name begins: behind the header, RFC 1035 section 4.1."""
-
-NAME_MAX = 255
-
-POINTER_END = 0x4000 - NAME_MAX
-"""No name from here on is pointed at: a pointer has 14 bits, and a longer question moves it."""
-
-# RDATA that may hold compressed names (RFC 3597 section 4: those of RFC 1035, no others): bytes in
-# front of the first name, number of names.
-COMPRESSED = {2: (0, 1), 3: (0, 1), 4: (0, 1), 5: (0, 1), 6: (0, 2), 7: (0, 1), 8: (0, 1)}
-COMPRESSED |= {9: (0, 1), 12: (0, 1), 14: (0, 2), 15: (2, 1)}
-
-FIXED = struct.Struct(">HHIH")
-"""Type, class, TTL, RDLENGTH: RFC 1035 section 4.1.3."""
+TARGET = {NS: 0, MX: 2, SRV: 6, SVCB: 2, HTTPS: 2}
+"""Types whose hosts' addresses go along, and the bytes in front of the host's name: RFC 1035
+sections 3.3.9 and 3.3.11, RFC 2782, RFC 9460 section 4.1."""
 
 
-class ImageTooLarge(ValueError):
-    """A DNS message of 64 KiB cannot hold the reply; the argument is its size without question."""
-
-
-class Kind(IntEnum):
-    """enum zone_kind."""
-
-    NOERROR = 0
-    NODATA = 1
-    NXDOMAIN = 2
-    REFERRAL = 3
-
-
-class Body:
-    """The bytes behind a question for ``qname``, record by record.
-
-    ``shared``: the question may be for another name below ``qname``. At a wildcard it may too, and
-    there the owner of the answer is the question and not the wildcard.
-    """
-
-    def __init__(self, qname: bytes, shared: bool = False) -> None:
-        self.qname = qname
-        self.wildcard = qname.startswith(b"\1*")
-        self.shared = shared
-        self.moves = shared or self.wildcard
-        self.bytes = bytearray()
-        self.counts = [0, 0, 0]
-        self.fixups: list[int] = []
-        self._suffixes: dict[bytes, int] | None = None
-
-    def _table(self) -> dict[bytes, int]:
-        """Suffixes written so far and where; begun at the first name that needs it."""
-        if self._suffixes is None:
-            self._suffixes = {}
-            name, at = self.qname, QUESTION
-            while len(name) > 1:
-                if not (self.wildcard and name is self.qname):
-                    self._suffixes[name] = at
-                at += name[0] + 1
-                name = parent(name)
-        return self._suffixes
-
-    def _name(self, name: bytes) -> None:
-        """Appends a name, the longest suffix that was written before as a pointer."""
-        table, out = self._table(), self.bytes
-        while len(name) > 1:
-            key = name.lower()
-            known = table.get(key)
-            if known is not None:
-                if self.moves:
-                    self.fixups.append(len(out))
-                out += (0xC000 | known).to_bytes(2, "big")
-                return
-            at = QUESTION + len(self.qname) + 4 + len(out)
-            if at < POINTER_END:
-                table[key] = at
-            out += name[: name[0] + 1]
-            name = parent(name)
-        out += b"\0"
-
-    def add(self, section: int, owner: bytes | None, rrset: RRset, ttl: int | None = None) -> None:
-        """Appends an RRset to section 0 (answer), 1 (authority) or 2 (additional).
-
-        The owner None is the question's name, as it was asked. ``ttl`` replaces the RRset's.
-        """
-        out = self.bytes
-        template = COMPRESSED.get(rrset.rdtype)
-        for rdata in rrset.rdatas:
-            if owner is None:
-                out += b"\xc0\x0c"
-            else:
-                self._name(owner)
-            out += FIXED.pack(rrset.rdtype, 1, rrset.ttl if ttl is None else ttl, len(rdata))
-            if template is None:
-                out += rdata
-                continue
-            start = len(out)
-            self._rdata(rdata, *template)
-            out[start - 2 : start] = (len(out) - start).to_bytes(2, "big")
-        self.counts[section] += len(rrset.rdatas)
-
-    def _rdata(self, rdata: bytes, skip: int, names: int) -> None:
-        self.bytes += rdata[:skip]
-        at = skip
-        for _ in range(names):
-            end = at
-            while rdata[end]:
-                end += rdata[end] + 1
-            self._name(rdata[at : end + 1])
-            at = end + 1
-        self.bytes += rdata[at:]
-
-    def image(self, kind: Kind, rcode: int = NOERROR, authoritative: bool = True) -> bytes:
-        """The image's bytes, a multiple of 8; raises ImageTooLarge."""
-        length = len(self.bytes)
-        if QUESTION + NAME_MAX + 4 + 11 + length > 65535:
-            raise ImageTooLarge(length)
-        head = IMAGE.pack(
-            QR | AA if authoritative else QR,
-            rcode,
-            struct.pack(">3H", *self.counts),
-            length,
-            len(self.fixups),
-            len(self.qname),
-            kind,
-        )
-        data = head + self.bytes + bytes(length % 2)
-        data += struct.pack(f"<{len(self.fixups)}H", *self.fixups)
-        return data + bytes(-len(data) % 8)
+def _both(tree: Tree, make: Callable[[bool], bytes]) -> Image:
+    """An image without and, in a signed zone, with signatures."""
+    return Image(make(False), make(True) if tree.denial else None)
 
 
 def _denial(body: Body, tree: Tree) -> None:
     """The SOA that says how long a denial holds, RFC 2308 section 3."""
-    body.add(1, tree.origin, tree.zone.soa, tree.zone.negative_ttl)
+    apex = tree.nodes[tree.origin]
+    body.add_type(1, tree.origin, apex, SOA, tree.zone.negative_ttl)
+
+
+def _addresses(body: Body, tree: Tree, hosts: list[bytes]) -> None:
+    """Signed ones with their signatures; glue has none."""
+    for host in dict.fromkeys(host.lower() for host in hosts):
+        for rrset in tree.addresses(host):
+            if body.do or rrset.rdtype != RRSIG:
+                body.add(2, host, rrset)
+
+
+def _additional(body: Body, tree: Tree, rrsets: list[RRset], rdtype: int) -> None:
+    """The addresses of the hosts in an answer, RFC 1034 section 4.3.2 step 6."""
+    if rdtype in TARGET:
+        hosts = [
+            host_at(rdata, TARGET[rdtype])
+            for rrset in find(rrsets, rdtype)
+            for rdata in rrset.rdatas
+        ]
+        body.optional()
+        _addresses(body, tree, hosts)
 
 
 def _delegation(body: Body, tree: Tree, cut: bytes) -> None:
-    """The NS records of a cut and the addresses of those servers that are in the zone."""
-    servers = find(tree.nodes[cut], NS)[0]
-    body.add(1, cut, servers)
-    for server in dict.fromkeys(rdata.lower() for rdata in servers.rdatas):
-        for rrset in tree.addresses(server):
-            body.add(2, server, rrset)
+    """The NS records of a cut, what says whether it is signed, and addresses of the servers.
+
+    Those that lie below the cut must not be missing, the others may: RFC 9471 section 3.
+    """
+    rrsets = tree.nodes[cut]
+    body.add(1, cut, find(rrsets, NS)[0])
+    if body.do and tree.denial:
+        body.add_type(1, cut, rrsets, DS)
+        if not find(rrsets, DS):
+            body.prove(tree.denial.nodata(cut))
+    hosts = find(rrsets, NS)[0].rdatas
+    _addresses(body, tree, [host for host in hosts if is_below(host.lower(), cut)])
+    body.optional()
+    _addresses(body, tree, [host for host in hosts if not is_below(host.lower(), cut)])
 
 
-def nodata(tree: Tree, qname: bytes, shared: bool = True) -> bytes:
-    """The name exists, the type does not."""
-    body = Body(qname, shared)
+def nodata(tree: Tree) -> Image:
+    """A name exists, the type does not; for every name of the zone. C adds the proofs."""
+    return _negative(tree, Kind.NODATA, NOERROR)
+
+
+def nxdomain(tree: Tree) -> Image:
+    """The name does not exist; made for the zone's own name, used for all below it."""
+    return _negative(tree, Kind.NXDOMAIN, NXDOMAIN)
+
+
+def _negative(tree: Tree, kind: Kind, rcode: int) -> Image:
+    def make(do: bool) -> bytes:
+        body = Body(tree.origin, shared=True, do=do)
+        _denial(body, tree)
+        return body.image(kind, rcode)
+
+    return _both(tree, make)
+
+
+def referral(tree: Tree, cut: bytes) -> Image:
+    """Ask there: for the cut and for every name below it."""
+
+    def make(do: bool) -> bytes:
+        body = Body(cut, shared=True, do=do)
+        _delegation(body, tree, cut)
+        return body.image(Kind.REFERRAL, authoritative=False)
+
+    return _both(tree, make)
+
+
+def positive(tree: Tree, name: bytes, rdtype: int) -> Image:
+    """The records of one type at an owner."""
+
+    def make(do: bool) -> bytes:
+        body = Body(name, do=do)
+        body.add_type(0, None, tree.nodes[name], rdtype)
+        _additional(body, tree, tree.nodes[name], rdtype)
+        return body.image(Kind.NOERROR)
+
+    return _both(tree, make)
+
+
+def delegated(tree: Tree, name: bytes) -> Image:
+    """The DS records of a name that is delegated, or that there are none: ``tree`` is above it."""
+    if tree.signers(name):
+        return positive(tree, name, DS)
+
+    place = tree.place(name)
+
+    def make(do: bool) -> bytes:
+        body = Body(name, do=do)
+        if place.match is Match.CUT and place.node != name:
+            _delegation(body, tree, place.node)
+            return body.image(Kind.REFERRAL, authoritative=False)
+        _no_signers(body, tree, name)
+        return body.image(Kind.NODATA)
+
+    return _both(tree, make)
+
+
+def _no_signers(body: Body, tree: Tree, name: bytes) -> None:
     _denial(body, tree)
+    if not body.do or not tree.denial:
+        return
+    place = tree.place(name)
+    if place.match is Match.MISSING:
+        body.prove(tree.denial.nxdomain(name, place.node))
+    elif place.match is Match.WILDCARD:
+        body.prove(tree.denial.expanded(name, place.node, nodata=True))
+    else:
+        body.prove(tree.denial.nodata(place.node))
+
+
+# -------------------------------------------------------------------------------------------------
+
+
+def _begin(chain: Chain, do: bool) -> Body:
+    """An answer section with the aliases of a chain."""
+    body = Body(chain.steps[0].name, do=do)
+    dnames: set[bytes] = set()
+    for index, step in enumerate(chain.steps):
+        owner = step.name if index else None
+        if step.place.match is not Match.DNAME:
+            body.add_type(0, owner, step.rrsets, CNAME)
+            continue
+        if step.place.node not in dnames:
+            dnames.add(step.place.node)
+            body.add_type(0, step.place.node, step.rrsets, DNAME)
+        if not (chain.overflow and step is chain.steps[-1]):
+            dname = find(step.rrsets, DNAME)[0]
+            # The DNAME's own TTL: RFC 6672 section 3.1.
+            made = RRset(CNAME, 0, dname.ttl, dname.path, dname.line, [replaced(step)])
+            body.add(0, owner, made)
+    return body
+
+
+def _prove_expansions(body: Body, chain: Chain) -> None:
+    """That the names which wildcards stand for do not exist. The question's own C proves."""
+    for step in chain.steps[1:]:
+        if step.wildcard:
+            _prove_expansion(body, step)
+
+
+def _prove_expansion(body: Body, step: Step, nodata: bool = False) -> None:
+    if body.do and step.tree.denial:
+        body.prove(step.tree.denial.expanded(step.name, step.place.node, nodata))
+
+
+def _end(chain: Chain, body: Body) -> bytes:
+    """The end of a chain whose last name has not the type that was asked for."""
+    step = chain.end
+    if chain.overflow:
+        _prove_expansions(body, chain)
+        return body.image(Kind.YXDOMAIN, YXDOMAIN)
+    if step is None:
+        _prove_expansions(body, chain)
+        return body.image(Kind.NOERROR)
+    if step.place.match is Match.CUT:
+        # AA is about the first owner name, RFC 1035 section 4.1.1.
+        _prove_expansions(body, chain)
+        _delegation(body, step.tree, step.place.node)
+        return body.image(Kind.NOERROR)
+    _denial(body, step.tree)
+    _prove_expansions(body, chain)
+    # RFC 6604 section 3: the rcode is that of the last name.
+    if step.place.match is Match.MISSING:
+        if body.do and step.tree.denial:
+            body.prove(step.tree.denial.nxdomain(step.name, step.place.node))
+        return body.image(Kind.NXDOMAIN, NXDOMAIN)
+    if step.wildcard:
+        _prove_expansion(body, step, nodata=True)
+    elif body.do and step.tree.denial:
+        body.prove(step.tree.denial.nodata(step.place.node))
     return body.image(Kind.NODATA)
 
 
-def nxdomain(tree: Tree) -> bytes:
-    """The name does not exist; made for the zone's own name, used for all below it."""
-    body = Body(tree.origin, shared=True)
-    _denial(body, tree)
-    return body.image(Kind.NXDOMAIN, NXDOMAIN)
-
-
-def referral(tree: Tree, cut: bytes) -> bytes:
-    """Ask there: for the cut and for every name below it."""
-    body = Body(cut, shared=True)
-    _delegation(body, tree, cut)
-    return body.image(Kind.REFERRAL, authoritative=False)
-
-
-def positive(name: bytes, rrsets: list[RRset]) -> bytes:
-    """The records of one type at an owner."""
-    body = Body(name)
-    for rrset in rrsets:
-        body.add(0, None, rrset)
+def _found(chain: Chain, step: Step, rdtype: int, body: Body) -> bytes:
+    """The end of a chain whose last name has the type."""
+    body.add_type(0, step.name, step.rrsets, rdtype)
+    _prove_expansions(body, chain)
+    if step.wildcard:
+        _prove_expansion(body, step)
+    _additional(body, step.tree, step.rrsets, rdtype)
     return body.image(Kind.NOERROR)
 
 
-def _alias_end(body: Body, tree: Tree, place: Place) -> bytes:
-    """The end of a chain whose target has not the type that was asked for."""
-    if place.match is Match.CUT:
-        # AA is about the first owner name, RFC 1035 section 4.1.1.
-        _delegation(body, tree, place.node)
+def _signers(forest: Forest, chain: Chain, step: Step, body: Body) -> bytes:
+    """The end of a chain that leads to a delegated name, for DS: RFC 4035 section 3.1.4.1."""
+    above = step.tree if step.place.match is Match.CUT else forest.above(step.tree)
+    assert above is not None  # _asks_above() saw to it
+    if above.signers(step.name):
+        body.add_type(0, step.name, above.nodes[step.name], DS)
+        _prove_expansions(body, chain)
         return body.image(Kind.NOERROR)
-    if place.match is Match.OUTSIDE:
-        return body.image(Kind.NOERROR)
-    _denial(body, tree)
-    # RFC 6604 section 3: the rcode is that of the last name.
-    missing = place.match is Match.MISSING
-    return body.image(Kind.NXDOMAIN if missing else Kind.NODATA, NXDOMAIN if missing else NOERROR)
+    _no_signers(body, above, step.name)
+    _prove_expansions(body, chain)
+    return body.image(Kind.NODATA)
 
 
-def alias(tree: Tree, name: bytes) -> tuple[dict[int, bytes], bytes]:
+def _asks_above(forest: Forest, step: Step) -> bool:
+    """Whether a DS at this name is for the zone above to tell."""
+    if step.place.match is Match.CUT:
+        return step.place.node == step.name
+    return step.name == step.tree.origin and forest.above(step.tree) is not None
+
+
+def alias(forest: Forest, tree: Tree, name: bytes) -> tuple[dict[int, Image], Image]:
     """The images of a name with a CNAME: by type, and for every other type."""
-    chain = tree.chain(name)
+    chain = forest.chain(tree, name)
+    signed = any(step.tree.denial for step in (*chain.steps, chain.end) if step is not None)
 
-    def begin() -> Body:
-        body = Body(name)
-        for index, (owner, rrset) in enumerate(chain.links):
-            body.add(0, owner if index else None, rrset)
-        return body
+    def both(end: Callable[[Body], bytes]) -> Image:
+        plain = end(_begin(chain, False))
+        if not signed:
+            return Image(plain)
+        body = _begin(chain, True)
+        secure = end(body)
+        return Image(plain, secure, tuple(body.proofs) if body.wildcard else ())
 
-    if chain.place is None:
-        return {}, begin().image(Kind.NOERROR)
     images = {}
-    if chain.place.match in (Match.EXACT, Match.WILDCARD):
-        records = tree.nodes[chain.place.node]
-        for rdtype in {rrset.rdtype for rrset in records}:
-            body = begin()
-            for rrset in find(records, rdtype):
-                body.add(0, chain.target, rrset)
-            images[rdtype] = body.image(Kind.NOERROR)
-    return images, _alias_end(begin(), tree, chain.place)
+    step = chain.end
+    if step is not None:
+        if step.place.match in (Match.EXACT, Match.WILDCARD):
+            for rdtype in {rrset.rdtype for rrset in step.rrsets}:
+                images[rdtype] = both(partial(_found, chain, step, rdtype))
+        if _asks_above(forest, step):
+            images[DS] = both(partial(_signers, forest, chain, step))
+    return images, both(partial(_end, chain))
 
 
-def of_node(tree: Tree, name: bytes) -> Iterator[tuple[int | None, bytes]]:
+def of_node(forest: Forest, tree: Tree, name: bytes) -> Iterator[tuple[int | None, Image]]:
     """(type, image) of all that a question for an authoritative name can get.
 
     The type None is "every other"; where it does not come, the zone's NODATA image serves.
     """
     rrsets = tree.nodes[name]
-    images, other = dict[int, bytes](), None
+    images, other = dict[int, Image](), None
     if find(rrsets, CNAME):
-        images, other = alias(tree, name)
+        images, other = alias(forest, tree, name)
     for rdtype in dict.fromkeys(rrset.rdtype for rrset in rrsets):
-        images[rdtype] = positive(name, find(rrsets, rdtype))
+        images[rdtype] = positive(tree, name, rdtype)
+    above = forest.above(tree) if name == tree.origin else None
+    if above is not None:
+        images[DS] = delegated(above, name)
     yield from sorted(images.items())
     if other is not None:
         yield None, other

@@ -22,9 +22,10 @@ import dns.rrset
 
 from xdpkit.cext._answer import answer
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
-from xdpkit.dns.arena import ALIAS, CUT
+from xdpkit.dns.arena import ALIAS, CUT, DNAME
 from xdpkit.dns.compile import compile_zones, read_zones, zone_files
-from xdpkit.dns.view import NodeView, View
+from xdpkit.dns.proof_text import proof_lines
+from xdpkit.dns.view import ImageView, NodeView, View
 from xdpkit.dns.zone import parent, text
 from xdpkit.errors import UsageError, XdpkitError
 
@@ -40,7 +41,15 @@ class Explanation:
     node: str | None
     """The name in the zone whose records or absence decided."""
     match: str
-    """exact, cname, wildcard, empty non-terminal, referral, missing or out of zone."""
+    """exact, cname, dname, wildcard, empty non-terminal, referral, missing or out of zone."""
+    chain: tuple[str, ...]
+    """The names that aliases lead to, each with its zone."""
+    proof: tuple[str, ...]
+    """What goes along for a question with DO: the record, and what it proves."""
+    sizes: dict[str, dict[str, int]]
+    """Bytes of the image for the question "plain" and with "do": the reply with all of it ("full"),
+    without what may be left out ("trimmed"), and with TC ("least"). Proofs that depend on the name
+    come on top."""
     verdict: str
     rcode: str
     authoritative: bool
@@ -62,6 +71,13 @@ class Explanation:
             f"match   {self.match}{' at ' + self.node if self.node else ''}",
             f"counted {self.verdict}",
         ]
+        lines += [f"leads   to {step}" for step in self.chain]
+        lines += [
+            f"image   {kind}: {found['full']} bytes, {found['trimmed']} without what is optional, "
+            f"{found['least']} when truncated"
+            for kind, found in self.sizes.items()
+        ]
+        lines += [f"proof   {line}" for line in self.proof]
         for section in ("answer", "authority", "additional"):
             records: tuple[str, ...] = getattr(self, section)
             lines += [f"{section}:"] * bool(records) + [f"    {record}" for record in records]
@@ -86,10 +102,60 @@ def _match(view: View, name: bytes, rdtype: int) -> tuple[NodeView | None, str]:
             continue
         if node.flags & CUT:
             return node, "referral"
+        if node.flags & DNAME:
+            return node, "dname"
         if node.wildcard:
             return view.node(node.wildcard), "wildcard"
         return node, "missing"
     return None, "out of zone"
+
+
+def _image(view: View, node: NodeView, match: str, rdtype: int) -> ImageView:
+    """The image that the answer is made of, or begins with."""
+    if match == "dname":
+        return node.images[dns.rdatatype.DNAME]
+    if match == "missing":
+        return view.negative(node, nxdomain=True)
+    if rdtype == dns.rdatatype.ANY and node.images and not node.flags & CUT:
+        data = [t for t in node.images if t not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)]
+        alias = dns.rdatatype.CNAME if node.flags & ALIAS else None
+        return node.images[alias or min(data or node.images)]
+    if rdtype in node.images:
+        return node.images[rdtype]
+    if node.flags & CUT and rdtype == dns.rdatatype.DS:
+        return view.negative(node, nxdomain=False)
+    return node.fallback
+
+
+def _sizes(image: ImageView | None, base: int) -> dict[str, dict[str, int]]:
+    """Reply bytes; ``base`` are those of header, question and OPT."""
+    both = {"plain": image, "do": image.secure if image else None}
+    return {
+        kind: {
+            "full": base + found.full,
+            "trimmed": base + found.trimmed,
+            "least": base + found.least,
+        }
+        for kind, found in both.items()
+        if found
+    }
+
+
+def _chain(view: View, qname: dns.name.Name, message: dns.message.Message) -> tuple[str, ...]:
+    """The targets of the answer's aliases, in order."""
+    targets = {
+        rrset.name: rrset[0].target
+        for rrset in message.answer
+        if rrset.rdtype == dns.rdatatype.CNAME
+    }
+    found: list[str] = []
+    name = qname
+    while name in targets and len(found) < len(targets):
+        name = targets[name]
+        node = view.above(name.to_digestable())
+        where = f"in {text(view.zone_of(node))}" if node else "in no zone served"
+        found.append(f"{name.to_text(omit_final_dot=True)} {where}")
+    return tuple(found)
 
 
 def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
@@ -107,6 +173,7 @@ def explain_arena(
         qname = dns.name.from_text(name)
         qtype = dns.rdatatype.from_text(rdtype)
         request = dns.message.make_query(qname, qtype, use_edns=0, payload=max_udp, flags=0)
+        signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"{name} {rdtype} is no question: {error}") from None
     size = os.fstat(fd).st_size
@@ -118,10 +185,15 @@ def explain_arena(
     if reply is None:
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
+    # For its proofs, so with more room than a client may get.
+    roomy = Snapshot({"dns": 53}, zones=ZoneMap(fd, size), dns_max_udp=4096)
+    _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
     with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as data:
         view = View(data)
         node, match = _match(view, qname.to_digestable(), qtype)
         zone = text(view.zone_of(node)) if node else None
+        image = _image(view, node, match, qtype) if node else None
+        chain = _chain(view, qname, message)
     return Explanation(
         name=qname.to_text(omit_final_dot=True),
         type=dns.rdatatype.to_text(qtype),
@@ -129,6 +201,9 @@ def explain_arena(
         zone=zone,
         node=text(node.name) if node else None,
         match=match,
+        chain=chain,
+        proof=proof_lines(dns.message.from_wire(with_do or reply), qname),
+        sizes=_sizes(image, len(request.to_wire())),
         verdict=verdict,
         rcode=dns.rcode.to_text(message.rcode()),
         authoritative=bool(message.flags & dns.flags.AA),

@@ -20,18 +20,38 @@ from xdpkit.dns.arena import (
     checksum,
     name_hash,
 )
-from xdpkit.dns.images import IMAGE, Kind
+from xdpkit.dns.body import IMAGE, Kind
+from xdpkit.dns.zone import parent
+
+
+@dataclass(frozen=True, slots=True)
+class ImageView:
+    """An image as the arena has it: bytes behind the question, as a whole, without what is
+    optional and without the additional section; ``secure`` is what it is with DO."""
+
+    kind: Kind
+    full: int
+    trimmed: int
+    authority: int
+    fixups: int
+    secure: ImageView | None
+
+    @property
+    def least(self) -> int:
+        """What goes with TC if no more fits."""
+        return self.authority if self.authority < self.trimmed else 0
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node as the arena has it; ``images`` maps types to (kind, body length, fixups)."""
+    """A node as the arena has it."""
 
     name: bytes
     flags: int
     zone: int
     wildcard: int
-    images: dict[int, tuple[Kind, int, int]]
+    images: dict[int, ImageView]
+    fallback: ImageView
 
 
 class View:
@@ -55,7 +75,7 @@ class View:
     def zones(self) -> Iterator[tuple[bytes, int, int]]:
         """(name, serial, owner names) of each zone."""
         for index in range(self.zone_count):
-            apex, serial, _, names = ENTRY.unpack_from(
+            apex, serial, names, *_ = ENTRY.unpack_from(
                 self._data, self._entries + index * ENTRY.size
             )
             yield self.node(apex).name, serial, names
@@ -64,18 +84,38 @@ class View:
         """The name of the zone that a node belongs to."""
         return self.node(ENTRY.unpack_from(self._data, node.zone * UNIT)[0]).name
 
+    def negative(self, node: NodeView, nxdomain: bool) -> ImageView:
+        """The image of what is not in a node's zone: the type, or with ``nxdomain`` the name."""
+        fields = ENTRY.unpack_from(self._data, node.zone * UNIT)
+        return self._image(fields[3] if nxdomain else fields[4])
+
+    def _image(self, offset: int, secured: bool = False) -> ImageView:
+        fields = IMAGE.unpack_from(self._data, offset * UNIT)
+        secure = self._image(fields[10], True) if fields[10] and not secured else None
+        full, trimmed, authority, fixups = fields[3:7]
+        return ImageView(Kind(fields[8]), full, trimmed, authority, fixups, secure)
+
     def node(self, offset: int) -> NodeView:
         """The node at an offset in units."""
         at = offset * UNIT
-        flags, length, count, zone, wildcard, _ = NODE.unpack_from(self._data, at)
+        flags, length, count, zone, wildcard, fallback = NODE.unpack_from(self._data, at)
         at += NODE.size
         images = {}
         for _ in range(count):
             rdtype, image = TYPE.unpack_from(self._data, at)
-            fields = IMAGE.unpack_from(self._data, image * UNIT)
-            images[rdtype] = (Kind(fields[6]), fields[3], fields[4])
+            images[rdtype] = self._image(image)
             at += TYPE.size
-        return NodeView(bytes(self._data[at : at + length]), flags, zone, wildcard, images)
+        name = bytes(self._data[at : at + length])
+        return NodeView(name, flags, zone, wildcard, images, self._image(fallback))
+
+    def above(self, name: bytes) -> NodeView | None:
+        """The node of this lower-cased name, or the closest one above it."""
+        while name:
+            node = self.find(name)
+            if node is not None:
+                return node
+            name = parent(name)
+        return None
 
     def find(self, name: bytes) -> NodeView | None:
         """The node of exactly this lower-cased name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import dns.name
 
 from xdpkit.errors import ZoneError
 
-A, NS, CNAME, SOA, AAAA, OPT, DNAME, DS, RRSIG = 1, 2, 5, 6, 28, 41, 39, 43, 46
+A, NS, CNAME, SOA, MX, AAAA, SRV, DNAME, OPT, DS = 1, 2, 5, 6, 15, 28, 33, 39, 41, 43
+RRSIG, NSEC, NSEC3, NSEC3PARAM, SVCB, HTTPS = 46, 47, 50, 51, 64, 65
 
 ROOT = b"\0"
 
@@ -57,6 +59,16 @@ class Zone:
         return min(self.soa.ttl, int.from_bytes(self.soa.rdatas[0][-4:], "big"))
 
 
+def find(rrsets: Iterable[RRset], rdtype: int) -> list[RRset]:
+    """The RRsets of a type: one or none, except that RRSIGs come in one for each type covered."""
+    return [rrset for rrset in rrsets if rrset.rdtype == rdtype]
+
+
+def signatures(rrsets: Iterable[RRset], rdtype: int) -> list[RRset]:
+    """The RRSIGs of the RRset of a type."""
+    return [rrset for rrset in rrsets if rrset.rdtype == RRSIG and rrset.covers == rdtype]
+
+
 def text(name: bytes) -> str:
     """A wire name for people, without the last dot (the root is a dot alone)."""
     return dns.name.from_wire(name, 0)[0].to_text(omit_final_dot=True)
@@ -65,6 +77,14 @@ def text(name: bytes) -> str:
 def parent(name: bytes) -> bytes:
     """The wire name without its first label; of the root, the empty string."""
     return name[name[0] + 1 :]
+
+
+def host_at(rdata: bytes, at: int) -> bytes:
+    """The wire name that begins at a place of an RDATA."""
+    end = at
+    while rdata[end]:
+        end += rdata[end] + 1
+    return rdata[at : end + 1]
 
 
 def is_below(name: bytes, ancestor: bytes) -> bool:

@@ -14,13 +14,31 @@ import dns.rdatatype
 import dns.tokenizer
 import dns.zonefile
 
-from xdpkit.dns.zone import CNAME, DNAME, DS, NS, OPT, RRSIG, SOA, RRset, Zone, is_below, text
+from xdpkit.dns.zone import (
+    CNAME,
+    DNAME,
+    DS,
+    NS,
+    NSEC,
+    NSEC3,
+    OPT,
+    RRSIG,
+    SOA,
+    RRset,
+    Zone,
+    is_below,
+    parent,
+    text,
+)
 from xdpkit.errors import ZoneError
 
 SUFFIX = ".zone"
 
 # May stand beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
-BESIDE_CNAME = frozenset({25, RRSIG, 47})
+BESIDE_CNAME = frozenset({25, RRSIG, NSEC})
+
+# One record each: RFC 1035 section 3.3.13, RFC 2181 section 10.1, RFC 6672 section 2.4.
+SINGLE = frozenset({SOA, CNAME, DNAME})
 
 # Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
 NOT_DATA = frozenset({0, OPT, *range(128, 256)})
@@ -126,7 +144,7 @@ class _Sink:
             raise self.error(str(error)) from None
         # RFC 2181 section 5: a record that is there twice is there once.
         if wire not in rrset.rdatas:
-            if rdtype in (SOA, CNAME) and rrset.rdatas:
+            if rdtype in SINGLE and rrset.rdatas:
                 raise self.error(f"a second {dns.rdatatype.to_text(rdata.rdtype)} at {text(owner)}")
             rrset.rdatas.append(wire)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest does no harm.
@@ -145,10 +163,9 @@ class _Sink:
             raise ValueError(f"{shown} is a type for messages, not for zones")
         if ttl > TTL_MAX:
             raise ValueError(f"the TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
-        if rdtype == DNAME:
-            raise ValueError(
-                "DNAME is not served; write a CNAME for each name, or a wildcard CNAME"
-            )
+        if rdtype == DNAME and owner.startswith(b"\1*"):
+            # RFC 6672 section 3.3: what it would mean is left open.
+            raise ValueError("a wildcard cannot own a DNAME; write it at the name above")
         apex = owner == self.zone.origin
         if rdtype == SOA and not apex:
             raise ValueError(
@@ -232,5 +249,34 @@ def read_zone(path: Path, progress: Callable[[int], None] | None = None) -> Zone
             raise rrset.error(
                 "more records of one name and type than a DNS message of 64 KiB holds"
             )
+    _check_dnames(zone)
     zone.names = len(zone.nodes)
     return zone
+
+
+def _check_dnames(zone: Zone) -> None:
+    """A DNAME redirects all below it, and so nothing else may be there: RFC 6672 sections 2.3, 2.4.
+
+    An apex DNAME leaves the hashed owner names of NSEC3 alone.
+    """
+    dnames = {
+        name
+        for name, rrsets in zone.nodes.items()
+        if any(rrset.rdtype == DNAME for rrset in rrsets)
+    }
+    for name in dnames - {zone.origin}:
+        for rrset in zone.nodes[name]:
+            if rrset.rdtype == NS:
+                raise rrset.error(f"a DNAME and a delegation at {text(name)}; keep one of them")
+    for name, rrsets in zone.nodes.items() if dnames else ():
+        above = name
+        while above != zone.origin:
+            above = parent(above)
+            if above not in dnames:
+                continue
+            for rrset in rrsets:
+                if NSEC3 not in (rrset.rdtype, rrset.covers):
+                    raise rrset.error(
+                        f"{text(name)} is below the DNAME of {text(above)}, which hides it;"
+                        " remove one of them"
+                    )

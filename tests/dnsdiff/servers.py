@@ -1,0 +1,151 @@
+"""knotd and nsd on the loopback, serving a directory of zones."""
+
+from __future__ import annotations
+
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+Ask = Callable[[Sequence[bytes]], list[bytes]]
+"""Puts requests to a server; gives the reply to each."""
+
+KNOT = """\
+server:
+    rundir: {dir}
+    listen: 127.0.0.1@{port}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    udp-max-payload: 4096
+database:
+    storage: {dir}
+log:
+  - target: stderr
+    any: warning
+template:
+  - id: default
+    storage: {zones}
+    zonefile-sync: -1
+    journal-content: none
+    semantic-checks: off
+zone:
+"""
+
+NSD = """\
+server:
+    server-count: 1
+    ip-address: 127.0.0.1
+    port: {port}
+    username: ""
+    chroot: ""
+    zonesdir: "{zones}"
+    database: ""
+    pidfile: "{dir}/nsd.pid"
+    xfrdfile: "{dir}/xfrd.state"
+    zonelistfile: "{dir}/zone.list"
+    xfrdir: "{dir}"
+    rrl-ratelimit: 0
+    ipv4-edns-size: 4096
+    minimal-responses: no
+remote-control:
+    control-enable: no
+"""
+
+PATIENCE = 20.0
+
+# Requests on the way at once: the sockets' buffers hold as many replies.
+WINDOW = 32
+
+
+def free_port() -> int:
+    """A UDP and TCP port of the loopback that nobody has."""
+    with socket.socket() as tcp:
+        tcp.bind(("127.0.0.1", 0))
+        port: int = tcp.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    name: str, command: list[str], port: int, directory: Path, probe: bytes
+) -> Iterator[Ask]:
+    """A server until the end of the block."""
+    log = directory / f"{name}.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=directory)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.connect(("127.0.0.1", port))
+            deadline = time.monotonic() + PATIENCE
+            while not answered(sock, probe):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, f"{name} is silent: {log.read_text()}"
+            yield lambda requests: exchange(sock, requests)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def answered(sock: socket.socket, probe: bytes) -> bool:
+    """Whether there is an answer with records to the probe yet."""
+    try:
+        sock.send(probe)
+        if not select.select([sock], [], [], 0.1)[0]:
+            return False
+        reply = sock.recv(65535)
+    except ConnectionRefusedError:
+        time.sleep(0.05)
+        return False
+    return len(reply) > 8 and reply[3] & 15 == 0 and reply[7] > 0
+
+
+def exchange(sock: socket.socket, requests: Sequence[bytes]) -> list[bytes]:
+    """The replies to requests, whose ids this sets; a lost one is asked for again."""
+    replies: list[bytes] = []
+    for first in range(0, len(requests), WINDOW):
+        window = requests[first : first + WINDOW]
+        found: dict[int, bytes] = {}
+        for _ in range(5):
+            waiting = set(range(len(window))) - set(found)
+            for index in waiting:
+                sock.send((first + index & 0xFFFF).to_bytes(2, "big") + window[index][2:])
+            while waiting and select.select([sock], [], [], 1.0)[0]:
+                reply = sock.recv(65535)
+                index = (int.from_bytes(reply[:2], "big") - first) & 0xFFFF
+                if index in waiting:
+                    waiting.remove(index)
+                    found[index] = window[index][:2] + reply[2:]
+            if not waiting:
+                break
+        assert len(found) == len(window), "a server does not answer"
+        replies += [found[index] for index in range(len(window))]
+    return replies
+
+
+@contextmanager
+def peers(
+    programs: dict[str, str], zones: Path, names: list[str], probe: bytes
+) -> Iterator[dict[str, Ask]]:
+    """knotd and nsd, by name."""
+    with ExitStack() as stack:
+        asks = {}
+        for name, path in programs.items():
+            directory = zones.parent / name
+            directory.mkdir()
+            port = free_port()
+            head = KNOT if name == "knotd" else NSD
+            text = head.format(dir=directory, port=port, zones=zones)
+            for zone in names:
+                if name == "knotd":
+                    text += f"  - domain: {zone}\n    file: {zone}.zone\n"
+                else:
+                    text += f"zone:\n    name: {zone}\n    zonefile: {zone}.zone\n"
+            config = directory / f"{name}.conf"
+            config.write_text(text)
+            command = [path, *(["-d"] if name == "nsd" else []), "-c", str(config)]
+            asks[name] = stack.enter_context(running(name, command, port, directory, probe))
+        yield asks

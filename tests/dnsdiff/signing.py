@@ -1,0 +1,69 @@
+"""Signs the zones with BIND's tools: keys and signatures of today, nothing from the network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from dnsdiff.zones import texts
+
+CHECKOUT = Path(__file__).parents[2]
+
+# What dnssec-signzone is told beside the zone: a salt and some iterations, and none.
+OPTIONS = {
+    "plain": None,
+    "nsec": (),
+    "nsec3": ("-3", "0123abcd", "-H", "5"),
+    "optout": ("-3", "-", "-H", "0", "-A"),
+}
+
+
+def program(name: str) -> str | None:
+    """A program on PATH or unpacked by vagrant/provision.sh."""
+    unpacked = sorted(CHECKOUT.glob(f".cache/peers/*/usr/*bin/{name}"))
+    return shutil.which(name) or (str(unpacked[0]) if unpacked else None)
+
+
+def run(directory: Path, name: str, *arguments: str) -> str:
+    """A program of BIND's in a directory; its output."""
+    found = program(name)
+    assert found, f"no {name}: vagrant/provision.sh test installs it"
+    done = subprocess.run(
+        [found, *arguments], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{name}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def flavour_of(zone: str) -> str:
+    """What a zone is called after its signing."""
+    return zone.split(".")[-2] if zone != "other.test" else "plain"
+
+
+def sign(directory: Path, zone: str, options: tuple[str, ...]) -> Path:
+    """Signs `ZONE.zone` of a directory in its place, children before parents; gives the KSK."""
+    key = run(directory, "dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", zone)
+    run(directory, "dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", zone)
+    given, made = directory / f"{zone}.zone", directory / f"{zone}.signed"
+    run(
+        directory,
+        "dnssec-signzone",
+        *("-S", "-g", "-P", "-q", "-O", "full", "-o", zone, "-f", made.name, *options),
+        given.name,
+    )
+    made.replace(given)
+    return directory / f"{key}.key"
+
+
+def write(directory: Path) -> dict[str, Path]:
+    """Writes all zones, the signed ones signed; gives the KSK of each of those."""
+    directory.mkdir()
+    keys = {}
+    # A child first, so that its parent gets the DS.
+    for zone, text in sorted(texts().items(), key=lambda pair: -len(pair[0])):
+        (directory / f"{zone}.zone").write_text(text)
+        options = OPTIONS[flavour_of(zone)]
+        if options is not None:
+            keys[zone] = sign(directory, zone, options)
+    return keys
