@@ -13,6 +13,7 @@ cdef extern from "answer.h" nogil:
         uint16_t source_port
         uint8_t ip_version
         uint8_t service
+        bint tcp
         uint64_t rx_ns
     cdef union query:
         pass

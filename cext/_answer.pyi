@@ -12,6 +12,7 @@ def answer(
     tx_ns: int = 0,
     mono_ns: int = 0,
     memory: Memory | None = None,
+    tcp: bool = False,
 ) -> tuple[str, bytes | None]: ...
 def answer_frame(
     snapshot: Snapshot,

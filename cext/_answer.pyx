@@ -16,21 +16,23 @@ from xdpkit.cext._snapshot cimport Snapshot
 from xdpkit.cext._stats cimport SERVICE_ntp, VERDICT_redirected, XDPKIT_MAX_FRAME, verdict_answers
 from xdpkit.cext._stats import SERVICES, VERDICTS
 
-# A kernel socket's largest datagram here, and the room a reply may take.
+# A kernel socket's largest datagram here, and the room a reply may take: over UDP, over TCP.
 cdef enum:
     ROOM = 4096
+    TCP_ROOM = 65535
 
 
 def answer(Snapshot snapshot not None, str service not None, bytes payload not None,
            source=("192.0.2.1", 40000), uint64_t rx_ns=0, uint64_t tx_ns=0, uint64_t mono_ns=0,
-           Memory memory=None):
+           Memory memory=None, bint tcp=False):
     """Answers one UDP payload of at most 4096 bytes; returns ``(verdict name, reply or None)``.
 
     ``source`` is (address, port); times are nanoseconds of UTC since 1970, ``mono_ns`` is
     CLOCK_MONOTONIC at the arrival. ``memory`` is what requests before left (none: nothing).
-    Raises ValueError for a payload that is too long and a service that is off.
+    ``tcp``: it is a message from a TCP connection, less its length. Raises ValueError for a payload
+    that is too long and a service that is off.
     """
-    cdef uint8_t buffer[ROOM]
+    cdef uint8_t buffer[TCP_ROOM]
     cdef request rq
     cdef departure leaving
     cdef bytes source_bytes = ipaddress.ip_address(source[0]).packed
@@ -39,7 +41,8 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     if len(payload) > ROOM:
         raise ValueError(f"a payload of {len(payload)} bytes, {ROOM} fit")
     memcpy(buffer, <const char *>payload, len(payload))
-    rq.payload, rq.length, rq.room = buffer, len(payload), ROOM
+    rq.payload, rq.length, rq.room = buffer, len(payload), TCP_ROOM if tcp else ROOM
+    rq.tcp = tcp
     rq.source, rq.source_port = source_bytes, source[1]
     rq.ip_version = 4 if len(source_bytes) == 4 else 6
     rq.service = SERVICES[service]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DNS over UDP: the check of a request and the reply in its place. What to say was decided when the
+ * DNS: the check of a request and the reply in its place. What to say was decided when the
  * zones were compiled (zone.h); here a question is read, its image found and copied behind it.
  *
  * Malformed messages get FORMERR (RFC 1035 section 4.1.1, RFC 6891 section 7, RFC 8906 section 8);
@@ -16,6 +16,9 @@
 
 /* Smallest and default limit of a UDP reply: RFC 1035 section 4.2.1, RFC 6891 section 6.2.3. */
 #define DNS_UDP_MIN 512
+
+/* A TCP message's length has two bytes: RFC 1035 section 4.2.2. */
+#define DNS_TCP_MAX 65535
 
 /* What dns_read() took from a request, kept between the passes over a batch. */
 struct dns_query {

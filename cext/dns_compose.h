@@ -40,6 +40,9 @@ static inline uint32_t dns_limit(const struct snapshot *snap, const struct reque
 		limit = limit < DNS_UDP_MIN ? DNS_UDP_MIN : limit;
 		opt = OPT_SIZE;
 	}
+	/* The OPT has a size for UDP alone, RFC 6891 section 6.1.2. */
+	if (rq->tcp)
+		limit = DNS_TCP_MAX;
 	return (limit < rq->room ? limit : rq->room) - opt;
 }
 

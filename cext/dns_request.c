@@ -111,7 +111,7 @@ static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* Questions we never answer over UDP: transfers, TKEY and the like; OPT is no question at all. */
+/* Questions we never answer: transfers, TKEY and the like; OPT is no question at all. */
 static bool type_refused(uint16_t type)
 {
 	return (type >= TYPE_META_FIRST && type <= TYPE_META_LAST && type != TYPE_ANY) ||

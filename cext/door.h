@@ -8,6 +8,7 @@
 #define XDPKIT_DOOR_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -105,6 +106,7 @@ static inline enum verdict door_request(struct door *door, int i, uint64_t tag)
 	rq->room = DOOR_ROOM;
 	rq->rx_ns = door_arrival(header);
 	rq->service = (uint8_t)(tag >> 32);
+	rq->tcp = false;
 	if (door->peer[i].sin6_family == AF_INET) {
 		rq->ip_version = 4;
 		rq->source = (const uint8_t *)&ipv4->sin_addr;

@@ -147,6 +147,7 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
 	rq->length = udp_length - FRAME_UDP_BYTES;
 	rq->room = room - (uint32_t)(rq->payload - data);
 	rq->service = service_of(snap, load_be16(frame->udp + 2));
+	rq->tcp = false;
 	return answer_forged(snap, rq) ? VERDICT_source_address : VERDICT_redirected;
 }
 

@@ -5,6 +5,7 @@
 #ifndef XDPKIT_REQUEST_H
 #define XDPKIT_REQUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <linux/types.h>
 
@@ -23,6 +24,7 @@ struct request {
 	uint16_t source_port;
 	uint8_t ip_version; /* 4 or 6 */
 	uint8_t service;    /* enum service */
+	bool tcp;           /* no datagram: the limits of UDP do not hold for the reply */
 	uint64_t rx_ns;     /* arrival, nanoseconds of UTC since 1970 */
 };
 

@@ -33,8 +33,8 @@ system_python=/usr/bin/python3
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind)
-test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils ethtool knot-dnsutils shellcheck util-linux
-    libcap2-bin)
+test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool knot-dnsutils shellcheck
+    util-linux libcap2-bin)
 
 # A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
 # here, and be missing where the demo and the tests run as root.

@@ -26,7 +26,7 @@ def facts(config: Config) -> dict[str, Any]:
     if config.ntp is not None:
         services["ntp"] = _ntp_facts(config.ntp)
     if config.dns is not None:
-        services["dns"] = _dns_facts(config.dns)
+        services["dns"] = _dns_facts(config.dns, interface.slow_path)
     if config.echo is not None:
         services["echo"] = {"port": config.echo.port, "spin_ns": config.echo.spin_ns}
     return {
@@ -57,7 +57,7 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
     }
 
 
-def _dns_facts(dns: DnsConfig) -> dict[str, Any]:
+def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     import anyio
 
     from xdpkit.dns.store import compile_zones
@@ -70,6 +70,11 @@ def _dns_facts(dns: DnsConfig) -> dict[str, Any]:
         return {
             "port": dns.port,
             "max_udp": dns.max_udp,
+            "tcp": {
+                "connections": dns.tcp_connections if slow_path else 0,
+                "idle_s": dns.tcp_idle,
+                "queries": dns.tcp_queries,
+            },
             "directory": str(dns.zones),
             "bytes": arena.size,
             "zones": {
@@ -108,6 +113,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     if dns := services.get("dns"):
         zones = f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes"
         written.append(f"dns        port {dns['port']}, at most {dns['max_udp']} bytes, {zones}")
+        written.append(f"over TCP   {_tcp_line(dns['tcp'])}")
         written += zone_lines(dns["zones"])
     if echo := services.get("echo"):
         written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
@@ -137,6 +143,13 @@ def _admission(ntp: Mapping[str, Any]) -> str:
         else "no rate limit"
     )
     return f"{ntp['keys']} keys, {lists}, {rate}"
+
+
+def _tcp_line(tcp: Mapping[str, int]) -> str:
+    if not tcp["connections"]:
+        return "nothing is answered"
+    queries = f", {tcp['queries']} queries each" if tcp["queries"] else ""
+    return f"{tcp['connections']} connections at most, {tcp['idle_s']} s idle{queries}"
 
 
 def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -37,6 +37,8 @@ RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
 _LONGEST_NAME = 15
 # ebpf/steer.h STEER_QUEUES.
 _QUEUES = 256
+# Each has a page of input, and one of sixteen room for an answer: 10 KiB each, 640 MiB in all.
+_MOST_CONNECTIONS = 65536
 # Below 1500 bytes of Ethernet and the IPv6 minimum of 1280 less headers, and a UMEM chunk holds it.
 _LARGEST_UDP = 1232
 
@@ -57,11 +59,18 @@ class InterfaceConfig:
 
 @dataclass(frozen=True)
 class DnsConfig:
-    """[dns]: the directory of master files, and the largest UDP answer."""
+    """[dns]: the directory of master files, the largest UDP answer, and how much TCP is served.
+
+    ``tcp_connections`` at once, 0 for none; ``tcp_idle`` seconds without a query end one, and so do
+    ``tcp_queries``, 0 for any number.
+    """
 
     zones: Path
     max_udp: int = _LARGEST_UDP
     port: int = 53
+    tcp_connections: int = 1000
+    tcp_idle: int = 10
+    tcp_queries: int = 0
 
 
 @dataclass(frozen=True)
@@ -206,6 +215,11 @@ def _dns(table: Table) -> DnsConfig:
         zones=directory,
         max_udp=table.integer("max_udp", DnsConfig.max_udp, 512, _LARGEST_UDP),
         port=_port(table, DnsConfig.port),
+        tcp_connections=table.integer(
+            "tcp_connections", DnsConfig.tcp_connections, 0, _MOST_CONNECTIONS
+        ),
+        tcp_idle=table.integer("tcp_idle", DnsConfig.tcp_idle, 1, 3600),
+        tcp_queries=table.integer("tcp_queries", DnsConfig.tcp_queries, 0, (1 << 32) - 1),
     )
 
 

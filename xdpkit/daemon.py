@@ -39,6 +39,7 @@ from xdpkit.ntp.source import NtpSource
 from xdpkit.publication import Publication, initial_parts
 from xdpkit.reload import Reloader
 from xdpkit.slow_path import SlowPath
+from xdpkit.tcp_path import TcpPath
 
 log = logging.getLogger("xdpkit")
 
@@ -70,6 +71,7 @@ class Server:
         self.publication = Publication(initial_parts(config))
         self.zones: ZoneStore | None = None
         self.slow_path: SlowPath | None = None
+        self.tcp_path: TcpPath | None = None
         self.left: frozenset[str] = frozenset()
         self.changed = anyio.Event()
         self.bypass: Bypass | None = None
@@ -132,6 +134,10 @@ class Server:
                 self.slow_path = SlowPath(self.publication, memory, interface.index)
                 self.slow_path.door.start()
                 stack.push_async_callback(self._end, self.slow_path.close)
+                if self.config.dns and self.config.dns.tcp_connections:
+                    self.tcp_path = TcpPath(self.publication, self.config.dns, interface.index)
+                    self.tcp_path.door.start()
+                    stack.push_async_callback(self._end, self.tcp_path.close)
             self.bypass = bypass.open_bypass(
                 self.config.interface, self.config.ntp, interface, self.publication.publisher
             )
@@ -188,7 +194,10 @@ class Server:
             self.bypass.serve(addresses, ports)
         if self.slow_path is None:
             return []
-        return await self.slow_path.serve(addresses, kernel_ports, reserved)
+        problems = await self.slow_path.serve(addresses, kernel_ports, reserved)
+        if self.tcp_path:
+            problems += await self.tcp_path.serve(addresses)
+        return problems
 
     async def _follow_addresses(self, watch: AddressWatch) -> None:
         async for _ in watch.changes():
@@ -254,10 +263,14 @@ class Server:
         got = self.bypass
         assert got is not None
         services = ", ".join(f"{name} on UDP {port}" for name, port in self.config.ports().items())
+        if self.tcp_path:
+            services += f", dns on TCP {self.tcp_path.config.port}"
+        elif self.config.dns:
+            log.info("no DNS over TCP (slow_path, tcp_connections): a cut answer stays cut")
         queues = ", ".join(str(queue.number) for queue in got.queues)
         copying = "zero-copy" if got.zerocopy else "copy"
         log.info("%s: XDP %s, AF_XDP %s, queue %s", got.interface.name, got.mode, copying, queues)
-        for note in got.notes:
+        for note in (*got.notes, *(self.tcp_path.notes() if self.tcp_path else ())):
             log.info("%s", note)
         log.info("serving %s at %s", services, ", ".join(map(str, served)) or "no address yet")
         if self.metrics:
@@ -271,4 +284,6 @@ class Server:
         uptime_s = time.monotonic() - self.started
         ntp = self.source.facts() if self.source else None
         keys = self.admission.slots if self.admission else {}
-        return report.document(self.bypass, self.slow_path, self.left, zones, uptime_s, ntp, keys)
+        return report.document(
+            self.bypass, self.slow_path, self.tcp_path, self.left, zones, uptime_s, ntp, keys
+        )

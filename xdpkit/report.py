@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from xdpkit import status
@@ -11,11 +12,13 @@ from xdpkit.bypass import Bypass
 from xdpkit.cext._stats import QUEUES, VERDICTS
 from xdpkit.ntp.counts import thread_facts, total_facts
 from xdpkit.slow_path import SlowPath
+from xdpkit.tcp_path import TcpPath
 
 
 def document(
     bypass: Bypass,
     slow_path: SlowPath | None,
+    tcp_path: TcpPath | None,
     left: Collection[str],
     zones: Mapping[str, status.Zone],
     uptime_s: float,
@@ -29,6 +32,7 @@ def document(
     """
     workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
     kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
+    tcp = tcp_path.door.counters()["verdicts"] if tcp_path else []
     facts = status.document(
         VERDICTS,
         status.Obtained(
@@ -45,7 +49,7 @@ def document(
                 queue: bypass.steer_counters(queue)
                 for queue in range(min(bypass.interface.rx_queues, QUEUES))
             },
-            kernel=kernel["verdicts"],
+            kernel=[udp + tcp for udp, tcp in zip_longest(kernel["verdicts"], tcp, fillvalue=0)],
         ),
         zones,
     )
@@ -64,6 +68,8 @@ def document(
             "loop": without_verdicts(kernel),
             "left_to_others": sorted(left),
         }
+    if tcp_path:
+        facts["kernel"]["tcp"] = tcp_path.status()
     if ntp:
         memories = [queue.worker.memory for queue in bypass.queues]
         if slow_path:

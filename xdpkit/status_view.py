@@ -26,12 +26,14 @@ def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
 
 
 def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[RenderableType]:
-    """Heading, packets by queue, verdicts that occurred, the source of time, zones."""
+    """Heading, packets by queue, verdicts that occurred, TCP, the source of time, zones."""
     shown: list[RenderableType] = [
         Text(_heading(document)),
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
     ]
+    if "tcp" in document["kernel"]:
+        shown.append(_tcp(document["kernel"]["tcp"]))
     if ntp := document.get("ntp"):
         shown += [Text(_ntp(ntp)), _sources(ntp), Text(_asked(ntp)), _transmit(document)]
     if document["zones"]:
@@ -137,6 +139,15 @@ def _transmit(document: Mapping[str, Any]) -> Table:
 
 def _reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+
+
+def _tcp(tcp: Mapping[str, Any]) -> Text:
+    """Of DNS over TCP: its connections, and why they ended."""
+    ended = ", ".join(f"{reason} {count:,}" for reason, count in tcp["ended"].items()) or "none"
+    return Text(
+        f"\ntcp: {tcp['open']:,} of {tcp['connections']:,} connections open, {tcp['accepted']:,}"
+        f" accepted, {tcp['queries']:,} queries; ended: {ended}"
+    )
 
 
 def _zones(document: Mapping[str, Any]) -> Table:

@@ -94,3 +94,34 @@ def limit() -> dict[str, bytes]:
         **{name: bytes(rule).ljust(6, b"\0") + requests for name, rule in rules.items()},
         "still": bytes(6) + bytes(64),
     }
+
+
+def tcp() -> dict[str, bytes]:
+    """A byte of limits, acts of clients: connect, send a chunk, take bytes, let time pass."""
+    big = bytes.fromhex("000301000001000000000000") + b"\3big\1z\0" + bytes.fromhex("00100001")
+
+    def framed(*messages: bytes) -> bytes:
+        return b"".join(struct.pack("!H", len(message)) + message for message in messages)
+
+    def sent(client: int, data: bytes, chunk: int) -> bytes:
+        parts = [data[at : at + chunk] for at in range(0, len(data), chunk)]
+        return b"".join(bytes([client, len(part)]) + part for part in parts)
+
+    def taken(client: int, times: int) -> bytes:
+        return bytes([0x80 | client, 255] * times)
+
+    opened = bytes([0, 0])
+    # More than the output holds, in one chunk of 8 times 125 bytes.
+    burst = bytes([0x40, 125]) + framed(*[big] * 40)
+    assert len(burst) == 1002
+    late = [bytes([client, 0]) + sent(client, framed(*[big] * 9), 220) for client in (0, 3, 4, 7)]
+    return {
+        "one": b"\0" + opened + taken(0, 1) + sent(0, framed(DNS), 255),
+        "cut": b"\0" + opened + taken(0, 9) + sent(0, framed(DNS, EDNS, big), 7),
+        "queries": b"\2" + opened + taken(0, 9) + sent(0, framed(DNS, EDNS, big), 255),
+        "slow": b"\0" + opened + sent(0, framed(*[big] * 40), 250) + taken(0, 3),
+        "full": b"\0" + opened + taken(0, 9) + burst,
+        "empty": b"\0" + opened + taken(0, 1) + sent(0, framed(DNS, b"", DNS), 255),
+        "late": b"\0" + b"".join(late) + taken(7, 2) + bytes([0xC0, 255] * 4),
+        "many": b"\0" + b"".join(bytes([client, 0]) for client in [*range(8)] * 2),
+    }

@@ -26,6 +26,7 @@ MADE = {
     "keys": seeds.keys,
     "limit": seeds.limit,
     "ntp": seeds.ntp,
+    "tcp": seeds.tcp,
 }
 
 # Largest input: a frame that fills a chunk, with its knobs.

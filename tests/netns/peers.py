@@ -36,6 +36,15 @@ def ntpdig_command(*arguments: str) -> list[str]:
     return ["env", f"PYTHONPATH={modules}", "PYTHONDONTWRITEBYTECODE=1", program, *arguments]
 
 
+def dnsperf() -> list[str]:
+    """The command of DNS-OARC's load generator; without one CI fails and others skip."""
+    found = shutil.which("dnsperf")
+    if found is None:
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing("no dnsperf: vagrant/provision.sh test installs it")
+    return [found]
+
+
 def chronyd_command(directory: Path, *directives: str, options: tuple[str, ...] = ()) -> list[str]:
     """chronyd in the foreground, hands off the clock, without any file but a PID file of ours."""
     own = (f"pidfile {directory}/chronyd.pid", "cmdport 0", "bindcmdaddress /")

@@ -177,7 +177,7 @@ def test_other_programs_hear_what_is_theirs(server: Server, lab: Lab, family: in
     )
     with contextlib.ExitStack() as stack:
         with lab.server.entered():
-            listener = stack.enter_context(socket.create_server((ours, 53), family=family))
+            listener = stack.enter_context(socket.create_server((ours, 123), family=family))
             datagrams = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
         with lab.client.entered():
             client = stack.enter_context(socket.socket(family, socket.SOCK_DGRAM))
@@ -189,7 +189,7 @@ def test_other_programs_hear_what_is_theirs(server: Server, lab: Lab, family: in
         data, peer = datagrams.recvfrom(1000)
         assert data == query("www.example")
         assert peer[0] == theirs
-        caller.connect((ours, 53))
+        caller.connect((ours, 123))
         accepted = stack.enter_context(listener.accept()[0])
         caller.sendall(b"over TCP")
         accepted.settimeout(PATIENCE)

@@ -80,15 +80,16 @@ class Proofs:
         """RFC 4035 section 5.4, RFC 5155 section 8.4: NXDOMAIN."""
         assert self.nsec3 or self.covered(name)
         encloser = self.encloser(name)
-        next_closer = name
-        while next_closer.parent() != encloser and self.nsec3:
-            next_closer = next_closer.parent()
-        cover = self.cover(next_closer) if self.nsec3 else None
-        # An opt-out span proves no name's absence, and so no wildcard need be excluded: RFC 5155
-        # section 8.4 has the answer as insecure.
-        assert (cover is not None and cover.flags & 1) or self.covered(star(encloser)), (
-            "a wildcard is not excluded"
-        )
+        # An opt-out span proves nothing absent: the answer is an insecure one, wildcard or not.
+        if not self.opted_out(name, encloser):
+            assert self.covered(star(encloser)), "a wildcard is not excluded"
+
+    def opted_out(self, name: Name, encloser: Name) -> bool:
+        """Whether unsigned delegations may be where the next closer name would be."""
+        while name.parent() != encloser:
+            name = name.parent()
+        cover = self.cover(name) if self.nsec3 else None
+        return cover is not None and bool(cover.flags & 1)
 
     def no_type(self, name: Name, rdtype: int) -> None:
         """RFC 5155 sections 8.5 to 8.7: NODATA, of the name itself, a wildcard or an opt-out."""
@@ -98,17 +99,12 @@ class Proofs:
         if self.nsec and self.is_empty(name):
             return None
         encloser = self.encloser(name)
+        if self.opted_out(name, encloser):
+            return None
         wildcard = self.match(star(encloser))
         if wildcard is not None:
             return self._lacks(wildcard, rdtype)
-        if self.nsec:
-            assert self.is_empty(star(encloser))
-            return None
-        next_closer = name
-        while next_closer.parent() != encloser:
-            next_closer = next_closer.parent()
-        cover = self.cover(next_closer)
-        assert cover is not None and cover.flags & 1, "no opt-out"
+        assert self.nsec and self.is_empty(star(encloser)), "nothing proves it"
         return None
 
     def is_empty(self, name: Name) -> bool:

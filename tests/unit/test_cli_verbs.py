@@ -58,9 +58,11 @@ def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
         "limit": None,
     }
     assert facts["services"]["dns"]["zones"] == {"a.example": {"serial": 7, "names": 2}}
+    assert facts["services"]["dns"]["tcp"] == {"connections": 1000, "idle_s": 10, "queries": 0}
     assert facts["services"]["echo"] == {"port": 7, "spin_ns": 0}
     assert cli.main(["check", "-c", config]) == 0
     out, err = capsys.readouterr()
+    assert "over TCP   1000 connections at most, 10 s idle\n" in out
     assert "eth1, RX queues 2, 3" in out and "a.example  serial 7, 2 names" in out
     assert err == ""
 
@@ -96,6 +98,26 @@ def test_check_tells_where_metrics_are(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)["metrics"] == "[::1]:9153"
     assert cli.main(["check", "-c", str(path)]) == 0
     assert "metrics    http://[::1]:9153/metrics" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "before, after, line",
+    [
+        ("[dns]\n", "[dns]\ntcp_connections = 0\n", "nothing is answered"),
+        ("queues", "slow_path = false\nqueues", "nothing is answered"),
+        (
+            "[dns]\n",
+            "[dns]\ntcp_queries = 9\ntcp_idle = 2\n",
+            "1000 connections at most, 2 s idle, 9 queries each",
+        ),
+    ],
+)
+def test_check_says_what_is_answered_over_tcp(
+    config: str, capsys: pytest.CaptureFixture[str], before: str, after: str, line: str
+) -> None:
+    Path(config).write_text(DNS.replace(before, after, 1))
+    assert cli.main(["check", "-c", config]) == 0
+    assert f"over TCP   {line}\n" in capsys.readouterr().out
 
 
 def test_check_without_dns_compiles_nothing(

@@ -54,7 +54,14 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.ntp == NtpConfig(
         source=("local",), stratum=10, refid="127.127.1.1", holdover=3600, port=123
     )
-    assert config.dns == DnsConfig(zones=tmp_path / "zones", max_udp=1232, port=53)
+    assert config.dns == DnsConfig(
+        zones=tmp_path / "zones",
+        max_udp=1232,
+        port=53,
+        tcp_connections=1000,
+        tcp_idle=10,
+        tcp_queries=0,
+    )
     assert config.echo == EchoConfig(port=7, spin_ns=0)
     assert config.ports() == {"ntp": 123, "dns": 53, "echo": 7}
 
@@ -81,6 +88,9 @@ port = 1123
 zones = "{zones}"
 max_udp = 512
 port = 65535
+tcp_connections = 65536
+tcp_idle = 3600
+tcp_queries = 1
 [echo]
 port = 1
 spin_ns = 10_000_000
@@ -109,7 +119,7 @@ listen = "[::]:65535"
         holdover=604_800,
         port=1123,
     )
-    assert config.dns == DnsConfig(zones=zones, max_udp=512, port=65535)
+    assert config.dns == DnsConfig(zones, 512, 65535, 65536, 3600, 1)
     assert config.echo == EchoConfig(port=1, spin_ns=10_000_000)
     assert config.metrics == MetricsConfig(SocketAddress(ip_address("::"), 65535))
 
@@ -183,6 +193,13 @@ REFUSED = [
     (INTERFACE + "[echo]\nspin_ns = §-1\n", "within 0..10000000"),
     (INTERFACE + '[dns]\nzones = "."\nmax_udp = §1233', "1233 is not within 512..1232"),
     (INTERFACE + '[dns]\nzones = "."\nmax_udp = §511', "511 is not within 512..1232"),
+    (INTERFACE + '[dns]\nzones = "."\ntcp_connections = §-1', "-1 is not within 0..65536"),
+    (INTERFACE + '[dns]\nzones = "."\ntcp_connections = §65537', "65537 is not within 0..65536"),
+    (INTERFACE + '[dns]\nzones = "."\ntcp_connections = §false', "tcp_connections: an integer"),
+    (INTERFACE + '[dns]\nzones = "."\ntcp_idle = §0', "tcp_idle: 0 is not within 1..3600"),
+    (INTERFACE + '[dns]\nzones = "."\ntcp_idle = §0.5', "tcp_idle: an integer is needed"),
+    (INTERFACE + '[dns]\nzones = "."\ntcp_queries = §-1', "tcp_queries: -1 is not within 0.."),
+    (INTERFACE + '[dns]\nzones = "."\n§tcp_conections = 0', 'did you mean "tcp_connections"?'),
     (INTERFACE + '[dns]\nzones = §"nowhere"\n', "zones: no directory |/nowhere"),
     (INTERFACE + '[dns]\nzones = §""\n', "zones: no directory"),
     (INTERFACE + 'mode = §"native"\n[ntp]', 'unknown value "native"|valid: auto, zerocopy'),

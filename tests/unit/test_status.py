@@ -137,6 +137,17 @@ def test_the_tables() -> None:
     assert ["[red]x", "1", "12"] in rows
 
 
+def test_the_line_of_tcp() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    assert "tcp" not in shown(made)
+    counts = {"open": 3, "connections": 1000, "accepted": 4567, "queries": 12345}
+    made["kernel"]["tcp"] = counts | {"ended": {"client": 4000, "idle": 564}}
+    line = "tcp: 3 of 1,000 connections open, 4,567 accepted, 12,345 queries; ended: client 4,000,"
+    assert line in shown(made) and "idle 564" in shown(made)
+    made["kernel"]["tcp"] = counts | {"ended": {}}
+    assert "ended: none" in shown(made)
+
+
 def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
     made = document(VERDICTS, OBTAINED, Counters({2: []}))
     made["verdicts"] = {"unheard_of": 3}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * libFuzzer target of DNS over TCP (tcp.c, tcp_table.c): several clients whose bytes come in chunks
+ * of any size and whose kernels take answers in pieces of any size, who are displaced, idle, gone.
+ * Each gets exactly the answers that its messages get one by one, in order, cut off where it ended.
+ *
+ * The first byte of an input sets the limit of queries and the sources' hash. Then come acts: a
+ * byte with what is done (bits 6 and 7) and by which client (bits 0 to 2), a byte with how much,
+ * and what that takes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "dns_arena.h"
+#include "fuzz.h"
+#include "tcp.h"
+
+#define CLIENTS 8
+#define IDLE_NS 1000u
+
+/* What one client has sent and got. */
+struct client {
+	struct tcp_connection *c; /* NULL: not connected */
+	uint32_t budget;          /* bytes that its kernel would take now */
+	uint32_t sent, got;
+	uint8_t stream[4096];
+	uint8_t answers[1 << 19];
+};
+
+/* Two IPv4 sources, and of IPv6 a /64 with two addresses and one beside it. */
+static const struct {
+	uint8_t ip_version, address[16];
+} sources[CLIENTS] = {
+	{4, {192, 0, 2, 1}},
+	{4, {192, 0, 2, 1}},
+	{4, {192, 0, 2, 1}},
+	{4, {192, 0, 2, 2}},
+	{6, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 1}},
+	{6, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 2}},
+	{6, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1, 3}},
+	{6, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 2, 1}},
+};
+
+static const struct tcp_limits limits = {
+	.connections = 5, .per_source = 2, .unsent = 2, .idle_ns = IDLE_NS};
+
+static struct client clients[CLIENTS];
+static struct tcp tcp;
+static _Alignas(64) uint8_t tables[300000];
+static struct snapshot snap;
+static struct memory memory;
+
+/* The answers to the client's messages, one by one; they begin with what it got. */
+static void check_answers(const struct client *client, uint32_t queries, bool all)
+{
+	static uint8_t room[TCP_REPLY_MAX];
+	uint32_t at = 0, got = 0, answered = 0, length;
+
+	while (client->sent - at >= 2 && (!queries || answered < queries)) {
+		struct departure departure;
+		struct request rq = {.payload = room + 2, .room = 65535, .source_port = 1};
+
+		length = load_be16(client->stream + at);
+		if (!length || length > TCP_QUERY_MAX || client->sent - at - 2 < length)
+			break;
+		rq.length = length;
+		rq.source = sources[client - clients].address;
+		rq.ip_version = sources[client - clients].ip_version;
+		rq.service = SERVICE_dns;
+		rq.tcp = true;
+		memcpy(rq.payload, client->stream + at + 2, length);
+		if (!verdict_answers(answer(&snap, &memory, &rq, &departure)))
+			break;
+		store_be16(room, (uint16_t)rq.length);
+		length = rq.length + 2;
+		if (length > client->got - got) {
+			CHECK(!all);
+			length = client->got - got;
+		}
+		CHECK(!memcmp(room, client->answers + got, length));
+		got += length;
+		answered++;
+		at += 2u + load_be16(client->stream + at);
+	}
+	CHECK(got == client->got);
+}
+
+static struct client *client_of(const struct tcp_connection *c)
+{
+	return &clients[c->fd];
+}
+
+static void end(struct tcp_connection *c)
+{
+	struct client *client = client_of(c);
+
+	check_answers(client, tcp.table.limits.queries, false);
+	CHECK(tcp_release(&tcp.table, c) == client - clients);
+	client->c = NULL;
+}
+
+/* The four that follow do as the door does, with a kernel of their own. */
+
+static bool deliver(struct client *client)
+{
+	struct tcp_bytes out = tcp_output(&tcp, client->c);
+	uint32_t n = out.length < client->budget ? out.length : client->budget;
+
+	if (!out.length)
+		return true;
+	memcpy(client->answers + client->got, out.at, n);
+	client->got += n;
+	client->budget -= n;
+	if (n < out.length && !client->c->unsent && tcp_in_the_way(&tcp.table)) {
+		CHECK(tcp_in_the_way(&tcp.table) != client->c);
+		end(tcp_in_the_way(&tcp.table));
+	}
+	return tcp_sent(&tcp, client->c, n);
+}
+
+static void converse(struct client *client)
+{
+	enum tcp_step step = TCP_FULL;
+
+	while (step == TCP_FULL) {
+		step = tcp_answer(&tcp, client->c, &snap);
+		if (!deliver(client))
+			return;
+	}
+	CHECK(tcp.filled == 0);
+	check_answers(client, tcp.table.limits.queries, true);
+	if (step == TCP_LEAVES)
+		client->c->leaving = true;
+}
+
+static uint32_t receive(struct client *client, const uint8_t *data, uint32_t size)
+{
+	uint32_t room;
+	uint8_t *at;
+
+	if (client->c->unsent || client->c->leaving)
+		return 0;
+	at = tcp_input(&tcp, client->c, &room);
+	CHECK(room > 0);
+	size = size < room ? size : room;
+	memcpy(at, data, size);
+	memcpy(client->stream + client->sent, data, size);
+	client->sent += size;
+	tcp_received(client->c, size);
+	converse(client);
+	return size;
+}
+
+static void connect_client(struct client *client)
+{
+	const uint8_t *address = sources[client - clients].address;
+	uint8_t ip_version = sources[client - clients].ip_version;
+	uint32_t same = 0;
+
+	for (int i = 0; i < CLIENTS; i++)
+		same += clients[i].c && clients[i].c->ip_version == ip_version &&
+			!memcmp(clients[i].c->source, address, ip_version == 4 ? 4 : 8);
+	CHECK(tcp_share_taken(&tcp.table, address, ip_version) == (same >= limits.per_source));
+	if (same >= limits.per_source)
+		return;
+	if (tcp.table.used == limits.connections)
+		end(tcp_idlest(&tcp.table));
+	client->sent = client->got = client->budget = 0;
+	client->c = tcp_admit(&tcp.table, (int)(client - clients), address, ip_version, 1,
+			      tcp.clock.mono_ns);
+	CHECK(client->c);
+}
+
+/* The lists hold what they should, in order. */
+static void check_table(const struct tcp_table *table)
+{
+	uint32_t connected = 0, listed = 0, unsent = 0, kept = 0;
+	uint64_t before = 0;
+
+	for (int i = 0; i < CLIENTS; i++) {
+		connected += clients[i].c != NULL;
+		unsent += clients[i].c && clients[i].c->unsent;
+	}
+	for (uint32_t i = table->order[0].next; i; i = table->order[i].next, listed++) {
+		const struct tcp_connection *c = &table->connection[i];
+
+		CHECK(client_of(c)->c == c && c->active_ns >= before);
+		before = c->active_ns;
+	}
+	for (uint32_t i = table->unsent_order[0].next; i; i = table->unsent_order[i].next, kept++)
+		CHECK(table->connection[table->unsent[i].connection].unsent == i);
+	CHECK(connected == table->used && listed == connected && kept == unsent);
+}
+
+static void act(const uint8_t **data, size_t *size)
+{
+	struct client *client = &clients[**data & 7];
+	uint32_t kind = **data >> 6, amount = (*data)[1];
+
+	*data += 2;
+	*size -= 2;
+	if (!client->c) {
+		connect_client(client);
+	} else if (kind < 2) {
+		uint32_t n = kind ? amount * 8 : amount;
+
+		n = receive(client, *data, n < *size ? n : (uint32_t)*size);
+		*data += n;
+		*size -= n;
+	} else if (kind == 2) {
+		client->budget += amount << (amount % 8);
+		if (client->c->unsent && deliver(client))
+			converse(client);
+	} else if (amount) {
+		const struct tcp_connection *c;
+
+		tcp.clock.mono_ns += amount;
+		while ((c = tcp_idlest(&tcp.table)) &&
+		       c->active_ns + tcp_patience_ns(&tcp.table) <= tcp.clock.mono_ns)
+			end(tcp_idlest(&tcp.table));
+	} else {
+		end(client->c);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct tcp_limits own = limits;
+
+	if (!size || size > sizeof clients[0].stream)
+		return 0;
+	CHECK(!zone_open(dns_arena, sizeof dns_arena));
+	snap.zones = (const struct zone_arena *)dns_arena;
+	snap.dns_max_udp = 1232;
+	own.queries = data[0] & 7;
+	CHECK(tcp_table_bytes(&own) <= sizeof tables);
+	memset(tables, 0, sizeof tables);
+	tcp = (struct tcp){.memory = &memory};
+	tcp_table_open(&tcp.table, &own, tables, (const uint64_t[2]){data[0] >> 3, data[0] & 24});
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i].c = NULL;
+
+	for (data++, size--; size >= 2;) {
+		act(&data, &size);
+		check_table(&tcp.table);
+	}
+	while (tcp.table.used)
+		end(tcp_idlest(&tcp.table));
+	check_table(&tcp.table);
+	return 0;
+}
