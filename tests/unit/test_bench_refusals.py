@@ -124,7 +124,20 @@ def test_vlan_tags(text: str, tags: tuple[int, ...]) -> None:
             ],
             "name the same address",
         ),
+        (
+            ["blast", "ntp", "--interface", "lo", "--to", "192.0.2.1", "--clients", "9"],
+            "--interleaved",
+        ),
+        (
+            ["blast", "echo", "--interface", "lo", "--to", "192.0.2.1", "--interleaved"],
+            "is for ntp",
+        ),
+        (
+            ["blast", "ntp", "--interleaved", "--clients", "65537"],
+            "--clients 65537: from 1 to 65536",
+        ),
         (["bench", "--quick", "--offwire"], "not allowed with"),
+        (["bench", "--ntp", "--spin"], "not allowed with"),
         (["bench", "--only", "echo,nosuch"], "--only nosuch: not here"),
         (["bench", "--rounds", "0"], "--rounds 0: from 1"),
     ],

@@ -111,7 +111,7 @@ def offset_table(facts: Facts) -> Table:
 
 
 def error_table(rows: list[Facts]) -> Table:
-    """True transmit time less transmit timestamp."""
+    """True transmit time less transmit timestamp; the spread of the rounds for the median."""
     return (
         ["transmit error, ns", "compensation", "control plane", *ntp_error.PERCENTILES],
         [
@@ -120,8 +120,9 @@ def error_table(rows: list[Facts]) -> Table:
                 row["compensation"],
                 row["control_plane"],
                 *(
-                    spread(row, name, f"{row[name]:,.0f}") if name in row else ""
+                    spread(row, name, f"{row[name]:,.0f}") if name == "p50" else f"{row[name]:,.0f}"
                     for name in ntp_error.PERCENTILES
+                    if name in row
                 ),
             ]
             for row in rows

@@ -12,6 +12,7 @@ from typing import Any
 
 from xdpkit.bench import cpu, probe, rows, stand
 from xdpkit.bench.figures import ratio, spreads
+from xdpkit.cext._keys import Keys, digest
 
 # Interleaved clients, and open requests of the other cases: as in speed.py, veth drops none.
 WINDOW = 192
@@ -34,9 +35,36 @@ class Case:
     addresses: int = 1
 
 
+# Prefixes that a source is looked up among, sources that are watched, and a key.
+LISTS = ", ".join(f'"10.{n}.0.0/16"' for n in range(256))
+SOURCES = 200
+KEY = (1, "AES128", bytes(range(16)), 0)
+
+
+def keyed() -> Sequence[bytes]:
+    """Requests of version 4 with AES-CMAC; the transmit timestamps count up (``Requests``)."""
+    keys = Keys([KEY])
+    made = []
+    for number in range(1, 1025):
+        header = b"\x23" + bytes(39) + number.to_bytes(8)
+        made.append(header + KEY[0].to_bytes(4) + digest(keys, KEY[0], header))
+    return made
+
+
 PLAIN = Case("plain")
 CASES = (
     PLAIN,
+    Case(
+        "limits-lists",
+        f"deny = [{LISTS}]\n[ntp.limit]\ninterval = -19\nburst = 255\naddresses = 1048576",
+        addresses=SOURCES,
+    ),
+    Case(
+        "aes-cmac",
+        'keys = "ntp.keys"',
+        files={"ntp.keys": f"{KEY[0]} {KEY[1]} HEX:{KEY[2].hex()}\n"},
+        requests=keyed,
+    ),
     Case("interleaved", clients=WINDOW),
     Case("tx-kick", 'tx_timestamps = "kick"'),
     Case("tx-compensation", "tx_compensation = true"),
