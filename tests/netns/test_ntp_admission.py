@@ -12,6 +12,7 @@ from asking import Asker
 from loading import generator, load_on, under_way
 from ntp_macs import KEYS, Key, key_file, sound_mac
 from ntp_requests import Request
+from peers import measured_offset
 from serving import DOORS, QUEUES, XDPKIT, Server, attached, serving, write_config
 
 from xdpkit.lab import Lab
@@ -169,6 +170,19 @@ class TestKeys:
             assert done.stderr.count("\n") == 1
             self.works(lab, door, self.SECOND, not_this=self.FIRST)
             assert server.status()["ntp"]["keys"] == {"1": 3, "2": 6}
+
+    @pytest.mark.parametrize("door", DOORS)
+    def test_chronyd_believes_every_type(self, lab: Lab, tmp_path: Path, door: str) -> None:
+        with serving(lab, tmp_path, self.config(tmp_path, *KEYS)):
+            lab.client.send_on_queue(DOORS[door], QUEUES)
+            keyfile = f"keyfile {tmp_path}/ntp.keys"
+            for key in KEYS:
+                source = f"server {lab.server.ipv4} iburst maxsamples 1 xleave key {key.id}"
+                offset = measured_offset(lab.client, tmp_path, source, keyfile)
+                assert offset is not None and abs(offset) < 1, key
+            (tmp_path / "ntp.keys").write_text(key_file([Key(self.FIRST.id, "MD5", b"not ours")]))
+            source = f"server {lab.server.ipv4} iburst maxsamples 1 key {self.FIRST.id}"
+            assert measured_offset(lab.client, tmp_path, source, keyfile, limit=3) is None
 
     def works(self, lab: Lab, door: str, key: Key, not_this: Key) -> None:
         replies = answers(lab, door, 4, numbered(3, key))
