@@ -61,7 +61,8 @@ def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 
 
 
 # systemd-timesyncd with files and directories of its own, and without the right to set a clock.
-TIMESYNCD = """
+TIMESYNCD = Path("/lib/systemd/systemd-timesyncd")
+CONFINED = """
 set -e
 for directory in /etc/systemd /run/systemd /var/lib/systemd; do
     mount -t tmpfs tmpfs $directory
@@ -81,12 +82,8 @@ def timesyncd(side: Side, directory: Path, address: str) -> Iterator[Path]:
     It takes an answer for right or wrong and then tries to slew the clock, which it cannot: no
     capability is left to it, in a mount namespace that is its own.
     """
-    program = Path("/lib/systemd/systemd-timesyncd")
-    if not program.exists():
-        # Unpacked beside the system's it would miss the library of its own systemd.
-        pytest.skip("systemd-timesyncd is not installed here")
     log = directory / "timesyncd.log"
-    command = ("unshare", "--mount", "sh", "-c", TIMESYNCD, str(program), address)
+    command = ("unshare", "--mount", "sh", "-c", CONFINED, str(TIMESYNCD), address)
     with log.open("w") as output:
         process = side.popen(*command, stdout=output, stderr=output)
     try:

@@ -54,6 +54,8 @@ def keyed() -> Sequence[bytes]:
 PLAIN = Case("plain")
 CASES = (
     PLAIN,
+    # The same once more: what the others differ by less than says nothing.
+    Case("plain-again"),
     Case(
         "limits-lists",
         f"deny = [{LISTS}]\n[ntp.limit]\ninterval = -19\nburst = 255\naddresses = 1048576",
@@ -68,7 +70,6 @@ CASES = (
     Case("interleaved", clients=WINDOW),
     Case("tx-kick", 'tx_timestamps = "kick"'),
     Case("tx-compensation", "tx_compensation = true"),
-    Case("interleaved-off", "interleaved = 0"),
 )
 
 
