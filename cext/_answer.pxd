@@ -21,7 +21,6 @@ cdef extern from "answer.h" nogil:
     verdict answer_begin(const snapshot *snap, memory *m, request *rq, query *q, departure *d)
     void answer_prefetch(const snapshot *snap, const request *rq, query *q)
     verdict answer_end(const snapshot *snap, memory *m, request *rq, const query *q, departure *d)
-    bint answer_forged(const snapshot *snap, const request *rq)
 
 cdef extern from "ntp.h" nogil:
     uint64_t ntp_time(uint64_t ns)

@@ -22,13 +22,6 @@ static bool source_unanswerable_ipv6(const struct request *rq)
 	return rq->source[0] == 0xff || (high == 0 && (third == 0 || third == 0xffff));
 }
 
-bool answer_forged(const struct snapshot *snap, const struct request *rq)
-{
-	if (rq->ip_version == 4 && rq->source[0] == 127)
-		return true;
-	return snapshot_is_reserved(snap, rq->source, rq->ip_version);
-}
-
 /* ---------------------------------------------------------------------------------------------- */
 
 /* Uses up `ns` of this thread's time, the benchmarks' knob for work between receive and send. */

@@ -7,8 +7,6 @@
 #ifndef XDPKIT_ANSWER_H
 #define XDPKIT_ANSWER_H
 
-#include <stdbool.h>
-
 #include "dns.h"
 #include "memory.h"
 #include "ntp.h"
@@ -38,11 +36,5 @@ enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, st
 void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
 enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
 			const union query *query, struct departure *departure);
-
-/*
- * True when a frame off the wire claims a source that is this host's own, loopback, or a subnet's
- * broadcast. The kernel drops such martians; on the ring there is no kernel in front.
- */
-bool answer_forged(const struct snapshot *snap, const struct request *rq);
 
 #endif

@@ -110,6 +110,17 @@ static uint8_t service_of(const struct snapshot *snap, uint16_t port)
 	return SERVICE_NONE;
 }
 
+/*
+ * Whether the frame claims a source that is this host's own, loopback, or a subnet's broadcast. The
+ * kernel drops such martians; on the ring there is no kernel in front.
+ */
+static bool source_forged(const struct snapshot *snap, const struct request *rq)
+{
+	if (rq->ip_version == 4 && rq->source[0] == 127)
+		return true;
+	return snapshot_is_reserved(snap, rq->source, rq->ip_version);
+}
+
 enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
 			 struct frame *frame, struct request *rq)
 {
@@ -148,7 +159,7 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
 	rq->room = room - (uint32_t)(rq->payload - data);
 	rq->service = service_of(snap, load_be16(frame->udp + 2));
 	rq->tcp = false;
-	return answer_forged(snap, rq) ? VERDICT_source_address : VERDICT_redirected;
+	return source_forged(snap, rq) ? VERDICT_source_address : VERDICT_redirected;
 }
 
 /* ---------------------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "answer.h"
+#include "request.h"
 #include "bytes.h"
 #include "checksum.h"
 #include "snapshot.h"
