@@ -49,19 +49,24 @@ def build(allow: Collection[Prefix], deny: Collection[Prefix]) -> bytes:
     """What an ``AccessList`` takes: the longest prefix that holds an address decides.
 
     An address that none holds is allowed if ``allow`` is empty, else denied; in either family.
-    Raises ValueError for a prefix that is in both lists, and for more than PREFIXES_MAX.
+    Raises ValueError as ``check`` does.
     """
+    check(allow, deny)
+    answers = dict.fromkeys(allow, True) | dict.fromkeys(deny, False)
+    ipv4_first, ipv4 = _flatten(answers, 4, default=not allow)
+    ipv6_first, ipv6 = _flatten(answers, 6, default=not allow)
+    header = HEADER.pack(len(ipv4), ipv4_first, len(ipv6), ipv6_first)
+    return header + _packed(ipv6, 6) + _packed(ipv4, 4)
+
+
+def check(allow: Collection[Prefix], deny: Collection[Prefix]) -> None:
+    """Raises ValueError for a prefix that is in both lists, and for more than PREFIXES_MAX."""
     if (count := len(allow) + len(deny)) > PREFIXES_MAX:
         raise ValueError(f"{count} prefixes, {PREFIXES_MAX} fit: join neighbours to shorter ones")
     denied = set(deny)
     for prefix in allow:
         if prefix in denied:
             raise ValueError(f"{prefix} is both allowed and denied: remove it from one list")
-    answers = dict.fromkeys(allow, True) | dict.fromkeys(deny, False)
-    ipv4_first, ipv4 = _flatten(answers, 4, default=not allow)
-    ipv6_first, ipv6 = _flatten(answers, 6, default=not allow)
-    header = HEADER.pack(len(ipv4), ipv4_first, len(ipv6), ipv6_first)
-    return header + _packed(ipv6, 6) + _packed(ipv4, 4)
 
 
 def _length(text: str, most: int) -> int:

@@ -72,7 +72,7 @@ def read_ntp(table: Table) -> NtpConfig:
     """The table's values. Raises ConfigError at the first that is wrong."""
     allow, deny = _prefixes(table, "allow"), _prefixes(table, "deny")
     try:
-        access.build(allow, deny)
+        access.check(allow, deny)
     except ValueError as error:
         raise table.error("deny" if deny else "allow", str(error)) from error
     return NtpConfig(
