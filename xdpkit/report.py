@@ -32,7 +32,7 @@ def document(
     """
     workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
     kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
-    tcp = tcp_path.door.counters()["verdicts"] if tcp_path else []
+    tcp: Mapping[str, Any] = tcp_path.door.counters() if tcp_path else {"verdicts": []}
     facts = status.document(
         VERDICTS,
         status.Obtained(
@@ -49,7 +49,10 @@ def document(
                 queue: bypass.steer_counters(queue)
                 for queue in range(min(bypass.interface.rx_queues, QUEUES))
             },
-            kernel=[udp + tcp for udp, tcp in zip_longest(kernel["verdicts"], tcp, fillvalue=0)],
+            kernel=[
+                one + other
+                for one, other in zip_longest(kernel["verdicts"], tcp["verdicts"], fillvalue=0)
+            ],
         ),
         zones,
     )
@@ -60,8 +63,6 @@ def document(
             "loop": without_verdicts(workers[queue.number]),
             "socket": queue.socket.statistics(),
         }
-        if ntp:
-            facts["queues"][str(queue.number)]["ntp"] = thread_facts(queue.worker.memory.counters())
     if slow_path:
         facts["kernel"] |= {
             "thread": slow_path.door.tid,
@@ -69,13 +70,17 @@ def document(
             "left_to_others": sorted(left),
         }
     if tcp_path:
-        facts["kernel"]["tcp"] = tcp_path.status()
+        facts["kernel"]["tcp"] = tcp_path.status(tcp)
     if ntp:
-        memories = [queue.worker.memory for queue in bypass.queues]
+        sides = [
+            (facts["queues"][str(queue.number)], queue.worker.memory) for queue in bypass.queues
+        ]
         if slow_path:
-            memories.append(slow_path.door.memory)
-            facts["kernel"]["ntp"] = thread_facts(slow_path.door.memory.counters())
-        facts["ntp"] = {**ntp, **total_facts([m.counters() for m in memories], keys or {})}
+            sides.append((facts["kernel"], slow_path.door.memory))
+        threads = [memory.counters() for _, memory in sides]
+        for (side, _), counters in zip(sides, threads, strict=True):
+            side["ntp"] = thread_facts(counters)
+        facts["ntp"] = {**ntp, **total_facts(threads, keys or {})}
     return facts
 
 

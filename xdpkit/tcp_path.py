@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from xdpkit.cext._memory import Memory
 from xdpkit.cext._tcp import TcpDoor
@@ -62,17 +63,17 @@ class TcpPath(DoorSockets):
             f"{self.config.tcp_connections}: raise it (ulimit -n, LimitNOFILE in systemd)"
         ]
 
-    def status(self) -> dict[str, object]:
-        """What ``xdpkit status --json`` says of it, beside the verdicts."""
-        counters = self.door.counters()
+    def status(self, counters: Mapping[str, Any]) -> dict[str, Any]:
+        """What ``xdpkit status --json`` says of it, beside the verdicts, by the door's counters."""
         shown = ("open", "accepted", "queries", "pauses")
+        elsewhere = {*shown, "ended", "verdicts"}
         return {
             "listening": len(self._sockets),
             "connections": self.config.tcp_connections,
-            **{name: counters.pop(name) for name in shown},
-            "ended": {reason: count for reason, count in counters.pop("ended").items() if count},
+            **{name: counters[name] for name in shown},
+            "ended": {reason: count for reason, count in counters["ended"].items() if count},
             "thread": self.door.tid,
-            "loop": {name: count for name, count in counters.items() if name != "verdicts"},
+            "loop": {name: count for name, count in counters.items() if name not in elsewhere},
         }
 
     def _open(self, key: Key) -> socket.socket:
