@@ -34,9 +34,15 @@ cdef extern from "memory.h" nogil:
         uint64_t tx_disbelieved
         uint64_t tx_error[0]
         uint8_t clients[0]
+    cdef struct dns_counts:
+        uint64_t cookie_valid
+        uint64_t cookie_client
+        uint64_t cookie_bad
+        uint64_t cookie_malformed
     cdef struct memory:
         uint64_t random
         uint64_t seed
+        dns_counts dns
         ntp_saved_table saved
         limit_table *limit
         ntp_digest digest

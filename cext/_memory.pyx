@@ -93,6 +93,10 @@ cdef class Memory:
             },
         }
 
+    def dns_counters(self):
+        """A copy of what was counted of DNS (``dns_counts.h``)."""
+        return self.c.dns
+
     def __dealloc__(self):
         if self.saved is not NULL:
             munmap(self.saved, self.saved_bytes)

@@ -24,9 +24,16 @@ cdef extern from "snapshot.h" nogil:
         uint64_t phc_ns
         uint64_t tai_ns
         int64_t rate
+    cdef struct dns_settings:
+        uint16_t max_udp[0]
+        uint8_t cookie_secrets
+        uint8_t nsid_length
+        uint8_t text_length[0]
+        uint64_t cookie_secret[0][2]
+        uint8_t nsid[0]
+        uint8_t text[0][255]
     cdef struct snapshot:
         const zone_arena *zones
-        uint16_t dns_max_udp
         uint16_t port[0]
         uint32_t echo_spin_ns
         ntp_state ntp
@@ -34,7 +41,12 @@ cdef extern from "snapshot.h" nogil:
         const access_list *ntp_access
         limit_rule ntp_limit
         phc_map phc
+        dns_settings dns
     enum:
+        DNS_COOKIE_SECRETS
+        DNS_NSID_MAX
+        DNS_TEXT_COUNT
+        DNS_TEXT_MAX
         PHC_RATE_MAX
         SNAPSHOT_RESERVED_MAX
     void snapshot_reserve(snapshot *s, const uint8_t *address, uint8_t ip_version)
@@ -65,6 +77,7 @@ cdef class Snapshot:
     cdef readonly ZoneMap zones
     cdef readonly Keys keys
     cdef readonly AccessList access
+    cdef _set_dns(self, dict dns, int max_udp)
     cdef _set_ntp(self, dict ntp)
     cdef _set_phc(self, dict phc)
     cdef _reserve(self, address)

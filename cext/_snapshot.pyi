@@ -1,6 +1,6 @@
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
-from typing import Self
+from typing import Any, Self
 
 from typing_extensions import disjoint_base
 
@@ -27,6 +27,7 @@ class Snapshot:
         limit: LimitRule | None = None,
         phc: dict[str, int] | None = None,
         reserved: Iterable[str | IPv4Address | IPv6Address] = (),
+        dns: dict[str, Any] | None = None,
     ) -> None: ...
     @property
     def zones(self) -> ZoneMap | None: ...

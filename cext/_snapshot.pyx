@@ -8,7 +8,7 @@ reader may still see; ``collect`` lets go of those that all readers have passed 
 
 cimport cython
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import ipaddress
 
@@ -62,8 +62,11 @@ cdef class Snapshot:
     ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
     our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
     is 0. ``limit`` is a LimitRule, for threads that watch rates. ``keys`` and ``access`` are kept.
-    ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used. Raises
-    ValueError or OverflowError for what does not fit.
+    ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used.
+    ``dns_max_udp`` is the limit of a DNS reply in bytes. ``dns`` holds what else is said of DNS:
+    ``max_udp_ipv4`` and ``max_udp_ipv6``; the bytes ``nsid``, ``version``, ``hostname`` and ``id``,
+    each off when empty; ``cookie_secrets``, up to two of 16 bytes, of which the first makes the
+    cookies. Raises ValueError or OverflowError for what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -73,17 +76,17 @@ cdef class Snapshot:
 
     def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=1232, uint32_t echo_spin_ns=0,
                  dict ntp=None, Keys keys=None, AccessList access=None, limit=None,
-                 dict phc=None, reserved=()):
+                 dict phc=None, dict dns=None, reserved=()):
         self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
             self.c.zones = <const zone_arena *>zones.base
         elif "dns" in ports:
             raise ValueError("dns needs zones")
-        self.c.dns_max_udp = dns_max_udp
         self.c.echo_spin_ns = echo_spin_ns
         for name, port in ports.items():
             self.c.port[<int>SERVICES[name]] = port
         self._set_ntp(ntp or {})
+        self._set_dns(dns or {}, dns_max_udp)
         if keys is not None:
             self.c.ntp_keys = keys.c
         if access is not None:
@@ -117,6 +120,21 @@ cdef class Snapshot:
         c.phc_ns, c.tai_ns, c.rate = phc["phc_ns"], phc["tai_ns"], phc["rate"]
         if not -PHC_RATE_MAX <= c.rate <= PHC_RATE_MAX:
             raise ValueError(f"a rate of {c.rate}: {PHC_RATE_MAX} either way is the most")
+    cdef _set_dns(self, dict dns, int max_udp):
+        cdef dns_settings *c = &self.c.dns
+        cdef int i
+        c.max_udp[0] = dns.get("max_udp_ipv4", max_udp)
+        c.max_udp[1] = dns.get("max_udp_ipv6", max_udp)
+        c.nsid_length = put_text(c.nsid, dns.get("nsid", b""), "nsid", DNS_NSID_MAX)
+        # In the order of enum dns_text.
+        for i, name in enumerate(("version", "hostname", "id")):
+            c.text_length[i] = put_text(c.text[i], dns.get(name, b""), name, DNS_TEXT_MAX)
+        secrets = dns.get("cookie_secrets", ())
+        if len(secrets) > DNS_COOKIE_SECRETS or any(len(s) != 16 for s in secrets):
+            raise ValueError(f"cookie_secrets: {DNS_COOKIE_SECRETS} of 16 bytes fit")
+        for i, secret in enumerate(secrets):
+            memcpy(c.cookie_secret[i], <const char *>secret, 16)
+        c.cookie_secrets = len(secrets)
 
     cdef _reserve(self, address):
         cdef bytes packed = address.packed
@@ -124,6 +142,14 @@ cdef class Snapshot:
 
     def __dealloc__(self):
         free(self.c)
+
+
+cdef int put_text(uint8_t *to, bytes text, str name, int most) except -1:
+    """Copies a setting's bytes; returns how many there are."""
+    if len(text) > most:
+        raise ValueError(f"{name}: {len(text)} bytes, {most} fit")
+    memcpy(to, <const char *>text, len(text))
+    return len(text)
 
 
 @cython.no_gc_clear

@@ -74,7 +74,7 @@ enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, st
 	case SERVICE_ntp:
 		return ntp_begin(snap, memory, rq, &query->ntp, departure);
 	case SERVICE_dns:
-		return snap->zones ? dns_read(snap, rq, &query->dns) : VERDICT_bad_frame;
+		return snap->zones ? dns_read(snap, memory, rq, &query->dns) : VERDICT_bad_frame;
 	case SERVICE_echo:
 		return echo_answer(snap, rq);
 	default:

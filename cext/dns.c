@@ -97,8 +97,8 @@ static enum verdict reply_at(const struct snapshot *snap, struct request *rq,
 	struct zone_place place;
 
 	if (!zone_place(snap->zones, node, &q->name, q->type, &place))
-		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED, 0,
-					 VERDICT_dns_refused);
+		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED,
+					 EDE_NOT_AUTHORITATIVE, VERDICT_dns_refused);
 	if (q->edns_flags || (place.encloser && place.encloser->flags & ZONE_NODE_DNAME))
 		return dns_compose(snap, rq, q, &place);
 	return dns_reply_image(snap, rq, q, place.image);

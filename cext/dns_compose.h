@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "dns.h"
+#include "dns_edns.h"
 #include "dns_message.h"
 #include "dns_wire.h"
 
@@ -26,26 +27,6 @@ static inline enum verdict dns_verdict(const struct zone_image *image)
 	return verdicts[image->kind];
 }
 
-/*
- * Where a reply may end at most, its OPT aside; never before the end of the question, as the
- * request had that and the OPT.
- */
-static inline uint32_t dns_limit(const struct snapshot *snap, const struct request *rq,
-				 const struct dns_query *q)
-{
-	uint32_t limit = DNS_UDP_MIN, opt = 0;
-
-	if (q->edns) {
-		limit = q->edns_size < snap->dns_max_udp ? q->edns_size : snap->dns_max_udp;
-		limit = limit < DNS_UDP_MIN ? DNS_UDP_MIN : limit;
-		opt = OPT_SIZE;
-	}
-	/* The OPT has a size for UDP alone, RFC 6891 section 6.1.2. */
-	if (rq->tcp)
-		limit = DNS_TCP_MAX;
-	return (limit < rq->room ? limit : rq->room) - opt;
-}
-
 /* Ends a reply whose sections and their counts are written: the flags, and the OPT at `at`. */
 static inline enum verdict dns_finish(const struct snapshot *snap, struct request *rq,
 				      const struct dns_query *q, uint32_t at, uint8_t bits,
@@ -58,7 +39,7 @@ static inline enum verdict dns_finish(const struct snapshot *snap, struct reques
 	rq->length = at;
 	if (q->edns) {
 		store_be16(p + 10, load_be16(p + 10) + 1);
-		rq->length = dns_put_opt(p, at, snap, q, 0);
+		rq->length = dns_opt_put(snap, rq, q, at, RCODE_NOERROR, 0);
 	}
 	return verdict;
 }

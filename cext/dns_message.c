@@ -2,23 +2,9 @@
 #include "dns_message.h"
 
 #include "bytes.h"
+#include "dns_edns.h"
 #include "dns_wire.h"
 #include "snapshot.h"
-
-/* The request had one, so there is room. */
-uint32_t dns_put_opt(uint8_t *p, uint32_t at, const struct snapshot *snap,
-		     const struct dns_query *q, uint8_t rcode_high)
-{
-	p += at;
-	p[0] = 0;
-	store_be16(p + 1, TYPE_OPT);
-	store_be16(p + 3, snap->dns_max_udp);
-	p[5] = rcode_high;
-	p[6] = 0;
-	store_be16(p + 7, q->edns_flags);
-	store_be16(p + 9, 0);
-	return at + OPT_SIZE;
-}
 
 enum verdict dns_formerr(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
 {
@@ -29,7 +15,7 @@ enum verdict dns_formerr(const struct snapshot *snap, struct request *rq, const 
 	store_be64(p + 4, q->edns); /* no record in any section but, last, the OPT */
 	rq->length = HEADER_SIZE;
 	if (q->edns)
-		rq->length = dns_put_opt(p, HEADER_SIZE, snap, q, 0);
+		rq->length = dns_opt_put(snap, rq, q, HEADER_SIZE, RCODE_FORMERR, 0);
 	return VERDICT_dns_formerr;
 }
 
@@ -46,16 +32,23 @@ enum verdict dns_notimp(struct request *rq)
 }
 
 enum verdict dns_question_only(const struct snapshot *snap, struct request *rq,
-			       const struct dns_query *q, uint8_t bits2, uint8_t rcode,
-			       uint8_t rcode_high, enum verdict verdict)
+			       const struct dns_query *q, uint8_t bits2, uint16_t rcode,
+			       uint16_t ede, enum verdict verdict)
 {
+	uint64_t questions = q->end != HEADER_SIZE;
 	uint8_t *p = rq->payload;
 
 	p[2] = bits2 | (p[2] & BITS2_RD);
-	p[3] = (p[3] & BITS3_CD) | rcode;
-	store_be64(p + 4, 0x0001000000000000ULL | q->edns);
+	p[3] = (p[3] & BITS3_CD) | (rcode & RCODE_MASK);
+	store_be64(p + 4, questions << 48 | q->edns);
 	rq->length = q->end;
 	if (q->edns)
-		rq->length = dns_put_opt(p, q->end, snap, q, rcode_high);
+		rq->length = dns_opt_put(snap, rq, q, q->end, rcode, ede);
 	return verdict;
+}
+
+enum verdict dns_badcookie(const struct snapshot *snap, struct request *rq,
+			   const struct dns_query *q)
+{
+	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_BADCOOKIE, 0, VERDICT_dns_badcookie);
 }

@@ -2,6 +2,7 @@
 /* Which DNS messages are looked up, and what the others get. */
 #include "bytes.h"
 #include "dns.h"
+#include "dns_edns.h"
 #include "dns_message.h"
 #include "dns_wire.h"
 #include "snapshot.h"
@@ -36,23 +37,6 @@ static int read_question(const uint8_t *p, uint32_t length, const struct zone_ar
 	return 0;
 }
 
-/* The options of an OPT of version 0 fill its RDATA exactly, RFC 6891 section 6.1.2. */
-static bool options_sound(const uint8_t *rdata, uint32_t length)
-{
-	while (length) {
-		uint32_t size;
-
-		if (length < 4)
-			return false;
-		size = 4u + load_be16(rdata + 2);
-		if (size > length)
-			return false;
-		rdata += size;
-		length -= size;
-	}
-	return true;
-}
-
 /* The offset behind the owner name at `at`, or 0: cut short, or a label type nobody knows. */
 static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
 {
@@ -70,20 +54,26 @@ static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
 	return 0;
 }
 
-/* Takes an OPT over: `fixed` is at its type, `rdata` behind its RDLENGTH. */
-static int read_opt(const uint8_t *fixed, uint32_t rdlength, bool root_owner, struct dns_query *q)
+/* Takes an OPT over: `at` is its type's offset, RDATA of `rdlength` bytes is behind RDLENGTH. */
+static int read_opt(const uint8_t *p, uint32_t at, uint32_t rdlength, bool root_owner,
+		    struct dns_query *q)
 {
-	uint8_t version = fixed[5];
+	const uint8_t *fixed = p + at;
 
 	/* One OPT only, and the root owns it: RFC 6891 sections 6.1.1 and 6.1.2. */
 	if (!root_owner || q->edns)
 		return -1;
+	q->edns_version = fixed[5];
 	/* What another version has for RDATA is not ours to judge: BADVERS comes first. */
-	if (!version && !options_sound(fixed + RR_FIXED, rdlength))
-		return -1;
+	if (rdlength && !q->edns_version) {
+		if (!dns_options_fit(fixed + RR_FIXED, rdlength))
+			return -1;
+		q->options = (uint16_t)(at + RR_FIXED);
+		q->options_length = (uint16_t)rdlength;
+	}
 	q->edns = true;
+	q->opt_bytes = OPT_SIZE;
 	q->edns_size = load_be16(fixed + 2);
-	q->edns_version = version;
 	q->edns_flags = load_be16(fixed + 6) & EDNS_DO;
 	return 0;
 }
@@ -102,14 +92,46 @@ static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *
 		if (length - fixed - RR_FIXED < rdlength)
 			return -1;
 		if (load_be16(p + fixed) == TYPE_OPT &&
-		    read_opt(p + fixed, rdlength, fixed == at + 1, q))
+		    read_opt(p, fixed, rdlength, fixed == at + 1, q))
 			return -1;
 		at = fixed + RR_FIXED + rdlength;
 	}
 	return at == length ? 0 : -1;
 }
 
+/*
+ * One question (RFC 9619), or none: RFC 7873 section 5.4. No answer and no authority: nothing else
+ * makes sense in a QUERY.
+ */
+static int read_sections(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
+			 struct dns_query *q)
+{
+	uint64_t counts = load_be64(p + 4) >> 16;
+
+	if (counts == 0x000100000000ULL) {
+		if (read_question(p, length, arena, q))
+			return -1;
+	} else {
+		if (counts)
+			return -1;
+		q->end = HEADER_SIZE;
+		q->class = CLASS_RESERVED;
+	}
+	return read_additional(p, length, q);
+}
+
 /* -------------------------------------------------------------------------------------------- */
+
+/* A request without a question asks for a cookie, RFC 7873 section 5.4, or is malformed. */
+static enum verdict no_question(const struct snapshot *snap, struct request *rq,
+				const struct dns_query *q)
+{
+	if (!q->has_cookie)
+		return dns_formerr(snap, rq, q);
+	if (q->cookie_bad)
+		return dns_badcookie(snap, rq, q);
+	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_NOERROR, 0, VERDICT_dns_cookie);
+}
 
 /* Questions we never answer: transfers, TKEY and the like; OPT is no question at all. */
 static bool type_refused(uint16_t type)
@@ -118,30 +140,48 @@ static bool type_refused(uint16_t type)
 	       type == TYPE_OPT;
 }
 
-enum verdict dns_read(const struct snapshot *snap, struct request *rq, struct dns_query *q)
+/* What no zone answers: no question, another class, a type that is no data. */
+static enum verdict other_question(const struct snapshot *snap, struct request *rq,
+				   const struct dns_query *q)
+{
+	if (q->end == HEADER_SIZE)
+		return no_question(snap, rq, q);
+	if (q->class == CLASS_CH)
+		return dns_chaos(snap, rq, q);
+	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED, EDE_NOT_SUPPORTED,
+				 VERDICT_dns_refused);
+}
+
+enum verdict dns_read(const struct snapshot *snap, struct memory *memory, struct request *rq,
+		      struct dns_query *q)
 {
 	const uint8_t *p = rq->payload;
+	int error;
 
 	if (rq->length < HEADER_SIZE)
 		return VERDICT_dns_short;
+	/* Without records a reply is longer than its request may be: dns_edns.c. */
+	if (rq->room < DNS_UDP_MIN)
+		return VERDICT_bad_frame;
 	if (p[2] & BITS2_QR)
 		return VERDICT_dns_response;
 	if (p[2] & BITS2_OPCODE)
 		return dns_notimp(rq);
 
-	q->edns = false;
-	q->edns_flags = 0;
-	/* One question, no answer, no authority: RFC 9619, and nothing else makes sense in a QUERY.
-	 */
-	if ((load_be64(p + 4) >> 16) != 0x000100000000ULL ||
-	    read_question(p, rq->length, snap->zones, q) || read_additional(p, rq->length, q))
+	q->edns_size = q->opt_bytes = q->edns_flags = q->options = q->options_length = 0;
+	q->edns_version = 0;
+	q->edns = q->nsid = false;
+	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
+	error = read_sections(p, rq->length, snap->zones, q);
+	if (q->options_length)
+		error |= dns_options_read(snap, memory, rq, q);
+	if (error)
 		return dns_formerr(snap, rq, q);
-	if (q->edns && q->edns_version)
-		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_NOERROR, RCODE_BADVERS_HIGH,
+	if (q->edns_version)
+		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_BADVERS, 0,
 					 VERDICT_dns_badvers);
 	if (q->class != CLASS_IN || type_refused(q->type))
-		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED, 0,
-					 VERDICT_dns_refused);
+		return other_question(snap, rq, q);
 	zone_prefetch_bucket(snap->zones, &q->name);
 	return VERDICT_redirected;
 }

@@ -3,32 +3,53 @@
 #ifndef XDPKIT_DNS_WIRE_H
 #define XDPKIT_DNS_WIRE_H
 
-#define HEADER_SIZE 12 /* RFC 1035 section 4.1.1 */
-#define OPT_SIZE    11 /* without options, RFC 6891 section 6.1.2 */
-#define RR_FIXED    10 /* type, class, TTL, RDLENGTH: RFC 1035 section 4.1.3 */
+#define HEADER_SIZE   12 /* RFC 1035 section 4.1.1 */
+#define OPT_SIZE      11 /* without options, RFC 6891 section 6.1.2 */
+#define OPTION_HEADER 4  /* code and length, RFC 6891 section 6.1.2 */
+#define EDE_BYTES     2  /* of an option without text, RFC 8914 section 2 */
+#define RR_FIXED      10 /* type, class, TTL, RDLENGTH: RFC 1035 section 4.1.3 */
 
 /* Bytes 2 and 3 of the header, RFC 1035 section 4.1.1 and RFC 4035 section 3.1.6 (CD). */
 #define BITS2_QR     0x80
 #define BITS2_OPCODE 0x78
+#define BITS2_AA     0x04
 #define BITS2_TC     0x02
 #define BITS2_RD     0x01
 #define BITS3_CD     0x10
 
-/* RFC 1035 section 4.1.1; BADVERS is 16: 0 in the header and 1 in the OPT, RFC 6891 section 9. */
-#define RCODE_NOERROR      0
-#define RCODE_FORMERR      1
-#define RCODE_NOTIMP       4
-#define RCODE_REFUSED      5
-#define RCODE_YXDOMAIN     6 /* RFC 2136 section 2.2 */
-#define RCODE_BADVERS_HIGH 1
+/*
+ * RFC 1035 section 4.1.1, RFC 6891 section 9, RFC 7873 section 8. The low bits are in the header,
+ * the others in the OPT: RFC 6891 section 6.1.3.
+ */
+#define RCODE_NOERROR   0
+#define RCODE_FORMERR   1
+#define RCODE_NOTIMP    4
+#define RCODE_REFUSED   5
+#define RCODE_YXDOMAIN  6 /* RFC 2136 section 2.2 */
+#define RCODE_BADVERS   16
+#define RCODE_BADCOOKIE 23
+#define RCODE_BITS      4
+#define RCODE_MASK      0x0f
 
-#define CLASS_IN 1
-#define TYPE_OPT 41
-#define TYPE_ANY 255
+#define CLASS_RESERVED 0 /* RFC 6895 section 3.2; here of a request without a question */
+#define CLASS_IN       1
+#define CLASS_CH       3
+#define TYPE_TXT       16
+#define TYPE_OPT       41
+#define TYPE_ANY       255
 /* Types 128 to 255 are questions about the server or meta records, RFC 6895 section 3.1. */
 #define TYPE_META_FIRST 128
 #define TYPE_META_LAST  255
 
 #define EDNS_DO 0x8000 /* RFC 3225 section 3, RFC 6891 section 6.1.4 */
+
+#define OPTION_NSID   3  /* RFC 5001 */
+#define OPTION_SUBNET 8  /* RFC 7871 */
+#define OPTION_COOKIE 10 /* RFC 7873 */
+#define OPTION_EDE    15 /* RFC 8914 */
+
+/* Extended errors that say more than REFUSED does, RFC 8914 sections 4.21 and 4.22. */
+#define EDE_NOT_AUTHORITATIVE 20 /* the name is in no zone served */
+#define EDE_NOT_SUPPORTED     21 /* a class or a type that is not served, whatever the name */
 
 #endif

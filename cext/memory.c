@@ -59,6 +59,7 @@ void memory_batch(struct memory *memory, const struct snapshot *snap,
 {
 	memory->mono_ns = clock->mono_ns;
 	ntp_now(&memory->now, &snap->ntp, clock);
+	memory->now_s = (uint32_t)(clock->utc_ns / CLOCK_SECOND_NS);
 	if (!clock->stepped || !memory->saved.entries)
 		return;
 	memory->counts.steps++;

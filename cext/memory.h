@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "dns_counts.h"
 #include "limit.h"
 #include "ntp_counts.h"
 #include "ntp_keys.h"
@@ -32,6 +33,8 @@ struct memory {
 	uint64_t mono_ns; /* of this batch */
 	uint64_t random;  /* state of random_next(), never 0 */
 	uint64_t seed;    /* of the clients' sketch, the same in all threads */
+	uint32_t now_s;   /* UTC at the batch's start, seconds since 1970 modulo 2^32 */
+	struct dns_counts dns;
 	struct ntp_saved_table saved;
 	struct limit_table *limit; /* NULL: no limits; owned by the thread's owner */
 	struct ntp_digest digest;

@@ -12,6 +12,7 @@
 #include <linux/types.h>
 
 #include "access.h"
+#include "dns_settings.h"
 #include "limit.h"
 #include "ntp_keys.h"
 #include "phc.h"
@@ -49,7 +50,6 @@ struct reserved_source {
 
 struct snapshot {
 	const struct zone_arena *zones; /* NULL when DNS is off; owned by the control plane */
-	uint16_t dns_max_udp;           /* bytes of a DNS reply over UDP at most */
 	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
 	uint32_t echo_spin_ns;          /* busy time per echo, the knob of the benchmarks */
 	struct ntp_state ntp;
@@ -57,6 +57,7 @@ struct snapshot {
 	const struct access_list *ntp_access; /* NULL: all may ask; owned by the control plane */
 	struct limit_rule ntp_limit;          /* for threads that have a table (memory.h) */
 	struct phc_map phc; /* the NIC's clock, of which frames may carry a stamp */
+	struct dns_settings dns;
 	uint64_t
 		reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* a bit for each slot that is taken */
 	struct reserved_source reserved[SNAPSHOT_RESERVED_SLOTS];

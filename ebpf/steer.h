@@ -56,6 +56,9 @@ enum service {
 	V(dns_notimp, ANSWER, "DNS: NOTIMP, an opcode other than QUERY")                         \
 	V(dns_refused, ANSWER, "DNS: REFUSED, out of every zone or class served")                \
 	V(dns_badvers, ANSWER, "DNS: BADVERS, EDNS version above 0")                             \
+	V(dns_badcookie, ANSWER, "DNS: BADCOOKIE, come again with the cookie in the reply")      \
+	V(dns_cookie, ANSWER, "DNS: a cookie, to a request without a question")                  \
+	V(dns_chaos, ANSWER, "DNS: class CHAOS, what the server tells of itself")                \
 	V(bad_frame, DROP, "not what a door takes: no UDP frame of ours, or over 4096 bytes")    \
 	V(ip_checksum, DROP, "IPv4 header checksum is wrong")                                    \
 	V(udp_checksum, DROP, "UDP checksum is wrong, or zero over IPv6")                        \

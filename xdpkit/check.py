@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.ntp.keys import read_keys
+from xdpkit.toml_read import shown
 
 if TYPE_CHECKING:
     from xdpkit.dns.store import Progress
 
 # To the start of the terminal's line, and clear it.
 _CLEAR = "\r\x1b[K"
+
+_COOKIES = {
+    "off": "off",
+    "random": "a secret of this process alone, another one each day",
+    "configured": "the secrets in the configuration, as all servers that share them",
+}
 
 
 def facts(config: Config) -> dict[str, Any]:
@@ -69,7 +76,14 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     with arena:
         return {
             "port": dns.port,
-            "max_udp": dns.max_udp,
+            "max_udp": {"ipv4": dns.limit(4), "ipv6": dns.limit(6)},
+            "cookies": _cookies(dns),
+            "nsid": dns.nsid.hex(),
+            "chaos": {
+                name: text.decode()
+                for name in ("version", "hostname", "id")
+                if (text := getattr(dns, name))
+            },
             "tcp": {
                 "connections": dns.tcp_connections if slow_path else 0,
                 "idle_s": dns.tcp_idle,
@@ -82,6 +96,13 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
                 for name, zone in sorted(arena.zones.items())
             },
         }
+
+
+def _cookies(dns: DnsConfig) -> str:
+    """Off, or where the secrets come from."""
+    if not dns.cookies:
+        return "off"
+    return "configured" if dns.cookie_secret else "random"
 
 
 def _show_progress(progress: Progress) -> None:
@@ -112,9 +133,12 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         written.append(f"           {_admission(ntp)}")
     if dns := services.get("dns"):
         zones = f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes"
-        written.append(f"dns        port {dns['port']}, at most {dns['max_udp']} bytes, {zones}")
+        written.append(f"dns        port {dns['port']}, at most {_bytes(dns['max_udp'])}, {zones}")
         written.append(f"over TCP   {_tcp_line(dns['tcp'])}")
         written += zone_lines(dns["zones"])
+        written.append(f"cookies    {_COOKIES[dns['cookies']]}")
+        if told := _told(dns):
+            written.append(f"told       {', '.join(told)}")
     if echo := services.get("echo"):
         written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
     if facts["metrics"]:
@@ -150,6 +174,18 @@ def _tcp_line(tcp: Mapping[str, int]) -> str:
         return "nothing is answered"
     queries = f", {tcp['queries']} queries each" if tcp["queries"] else ""
     return f"{tcp['connections']} connections at most, {tcp['idle_s']} s idle{queries}"
+
+
+def _bytes(most: Mapping[str, int]) -> str:
+    if most["ipv4"] == most["ipv6"]:
+        return f"{most['ipv4']} bytes"
+    return f"{most['ipv4']} bytes over IPv4, {most['ipv6']} over IPv6"
+
+
+def _told(dns: Mapping[str, Any]) -> list[str]:
+    """What the server says of itself when asked."""
+    nsid = [f"NSID {dns['nsid']}"] if dns["nsid"] else []
+    return nsid + [f"{name} {shown(text)}" for name, text in dns["chaos"].items()]
 
 
 def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:

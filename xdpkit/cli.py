@@ -142,7 +142,7 @@ def _verb_query(options: Namespace) -> int:
     from xdpkit import config
 
     try:
-        ip_address(options.client)
+        client = ip_address(options.client)
     except ValueError as error:
         raise UsageError(f"--client: {error}: write an IPv4 or IPv6 address") from error
     dns = config.load(options.config).dns
@@ -150,7 +150,8 @@ def _verb_query(options: Namespace) -> int:
         raise ConfigError(Path(options.config), "[dns] is missing: query has no zones to look in")
     from xdpkit.dns import query
 
-    found = query.explain(dns.zones, options.name, options.type, options.client, dns.max_udp)
+    limit = dns.limit(client.version)
+    found = query.explain(dns.zones, options.name, options.type, options.client, limit)
     return _print_json(asdict(found)) if options.json else _print_lines([str(found)])
 
 

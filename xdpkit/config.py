@@ -7,10 +7,11 @@ the files and directories that the configuration names.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from xdpkit.address import ServedAddress, parse_address
+from xdpkit.dns import settings
 from xdpkit.errors import ConfigError
 from xdpkit.metrics.config import MetricsConfig, read_metrics
 from xdpkit.ntp.config import NtpConfig, read_ntp
@@ -59,10 +60,12 @@ class InterfaceConfig:
 
 @dataclass(frozen=True)
 class DnsConfig:
-    """[dns]: the directory of master files, the largest UDP answer, and how much TCP is served.
+    """[dns]: the directory of master files, the largest UDP answer, the bounds of TCP, what else is
+    told.
 
     ``tcp_connections`` at once, 0 for none; ``tcp_idle`` seconds without a query end one, and so do
-    ``tcp_queries``, 0 for any number.
+    ``tcp_queries``, 0 for any number. Without ``cookie_secret`` one is drawn; ``nsid``,
+    ``version``, ``hostname`` and ``id`` are off when empty.
     """
 
     zones: Path
@@ -71,6 +74,19 @@ class DnsConfig:
     tcp_connections: int = 1000
     tcp_idle: int = 10
     tcp_queries: int = 0
+    max_udp_ipv4: int | None = None
+    max_udp_ipv6: int | None = None
+    cookies: bool = True
+    cookie_secret: tuple[bytes, ...] = field(default=(), repr=False)
+    nsid: bytes = b""
+    version: bytes = b""
+    hostname: bytes = b""
+    id: bytes = b""
+
+    def limit(self, ip_version: int) -> int:
+        """The largest answer over UDP and this version of IP, bytes."""
+        limit = self.max_udp_ipv4 if ip_version == 4 else self.max_udp_ipv6
+        return self.max_udp if limit is None else limit
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Config:
 
 
 _TABLES: dict[str, tuple[str, ...]] = {
-    name: tuple(field.name for field in fields(kind))
+    name: tuple(each.name for each in fields(kind))
     for name, kind in {
         "interface": InterfaceConfig,
         "ntp": NtpConfig,
@@ -220,7 +236,27 @@ def _dns(table: Table) -> DnsConfig:
         ),
         tcp_idle=table.integer("tcp_idle", DnsConfig.tcp_idle, 1, 3600),
         tcp_queries=table.integer("tcp_queries", DnsConfig.tcp_queries, 0, (1 << 32) - 1),
+        max_udp_ipv4=_max_udp(table, "max_udp_ipv4"),
+        max_udp_ipv6=_max_udp(table, "max_udp_ipv6"),
+        cookies=_cookies(table),
+        cookie_secret=settings.cookie_secrets(table),
+        nsid=settings.nsid(table),
+        version=settings.text(table, "version"),
+        hostname=settings.text(table, "hostname"),
+        id=settings.text(table, "id"),
     )
+
+
+def _max_udp(table: Table, key: str) -> int | None:
+    """The limit of one family, where it differs from ``max_udp``."""
+    return table.integer(key, _LARGEST_UDP, 512, _LARGEST_UDP) if key in table.values else None
+
+
+def _cookies(table: Table) -> bool:
+    on = table.flag("cookies", DnsConfig.cookies)
+    if not on and "cookie_secret" in table.values:
+        raise table.error("cookie_secret", "cookies = false does not need it: take one of them out")
+    return on
 
 
 def _echo(table: Table) -> EchoConfig:

@@ -26,6 +26,7 @@ from xdpkit.bypass import Bypass
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
+from xdpkit.dns.cookies import CookieSecrets
 from xdpkit.dns.zone_store import ZoneStore
 from xdpkit.errors import NicError, XdpkitError
 from xdpkit.metrics import metrics_server
@@ -70,6 +71,7 @@ class Server:
         self.started = time.monotonic()
         self.publication = Publication(initial_parts(config))
         self.zones: ZoneStore | None = None
+        self.cookies: CookieSecrets | None = None
         self.slow_path: SlowPath | None = None
         self.tcp_path: TcpPath | None = None
         self.left: frozenset[str] = frozenset()
@@ -83,6 +85,8 @@ class Server:
             self.admission = Admission(config.path, config.ntp, self.publication)
         if config.dns:
             self.zones = ZoneStore(config.dns.zones, self.publication)
+            if config.dns.cookies and not config.dns.cookie_secret:
+                self.cookies = CookieSecrets(self.publication)
         self.reloader = Reloader([part for part in (self.admission, self.zones) if part])
         handlers = {"status": self.status, "reload": self.reloader.reload}
         self.control = ControlServer(config.interface.name, handlers)
@@ -174,6 +178,8 @@ class Server:
                 tasks.start_soon(watch_clock.run)
             if self.zones:
                 tasks.start_soon(self.zones.run)
+            if self.cookies:
+                tasks.start_soon(self.cookies.run)
             notify("READY=1")
 
     async def serve(self, addresses: list[ServedAddress], reserved: list[nic.Address]) -> list[str]:
@@ -284,6 +290,9 @@ class Server:
         uptime_s = time.monotonic() - self.started
         ntp = self.source.facts() if self.source else None
         keys = self.admission.slots if self.admission else {}
-        return report.document(
+        facts = report.document(
             self.bypass, self.slow_path, self.tcp_path, self.left, zones, uptime_s, ntp, keys
         )
+        if self.config.dns:
+            facts["dns"] = report.dns_facts(self.bypass, self.slow_path, self.tcp_path)
+        return facts

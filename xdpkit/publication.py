@@ -16,7 +16,7 @@ from xdpkit.cext._access import AccessList
 from xdpkit.cext._keys import Keys
 from xdpkit.cext._limit import LimitRule
 from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
-from xdpkit.config import Config
+from xdpkit.config import Config, DnsConfig
 from xdpkit.errors import XdpkitError
 from xdpkit.nic.interface import Address
 
@@ -34,7 +34,8 @@ class Parts:
     """What a snapshot is made of; frozen, so that half a change cannot be published."""
 
     ports: dict[str, int]
-    dns_max_udp: int = 1232
+    dns: dict[str, Any] = field(default_factory=dict)
+    cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     echo_spin_ns: int = 0
     zones: ZoneMap | None = None
     ntp: dict[str, int] = field(default_factory=dict)
@@ -54,7 +55,7 @@ class Parts:
         return Snapshot(
             ready,
             zones=self.zones,
-            dns_max_udp=self.dns_max_udp,
+            dns=self.dns | {"cookie_secrets": self.cookie_secrets},
             echo_spin_ns=self.echo_spin_ns,
             ntp=self.ntp,
             keys=self.keys,
@@ -65,11 +66,24 @@ class Parts:
         )
 
 
+def dns_settings(dns: DnsConfig) -> dict[str, Any]:
+    """What the configuration says of DNS, for Snapshot."""
+    return {
+        "max_udp_ipv4": dns.limit(4),
+        "max_udp_ipv6": dns.limit(6),
+        "nsid": dns.nsid,
+        "version": dns.version,
+        "hostname": dns.hostname,
+        "id": dns.id,
+    }
+
+
 def initial_parts(config: Config) -> Parts:
     """The parts that come from the configuration alone."""
     return Parts(
         ports=config.ports(),
-        dns_max_udp=config.dns.max_udp if config.dns else 1232,
+        dns=dns_settings(config.dns) if config.dns else {},
+        cookie_secrets=config.dns.cookie_secret if config.dns else (),
         echo_spin_ns=config.echo.spin_ns if config.echo else 0,
     )
 

@@ -92,6 +92,23 @@ def timestamps(obtained: str, workers: Collection[Mapping[str, Any]]) -> str:
     return max(counts, key=lambda name: counts[name]) if any(counts.values()) else obtained
 
 
+def dns_facts(
+    bypass: Bypass, slow_path: SlowPath | None, tcp_path: TcpPath | None
+) -> dict[str, Any]:
+    """What all threads together counted of DNS beside the verdicts."""
+    memories = [queue.worker.memory for queue in bypass.queues]
+    if slow_path:
+        memories.append(slow_path.door.memory)
+    if tcp_path:
+        memories.append(tcp_path.door.memory)
+    counts = [memory.dns_counters() for memory in memories]
+    cookies = {
+        kind: sum(count[f"cookie_{kind}"] for count in counts)
+        for kind in ("valid", "client", "bad", "malformed")
+    }
+    return {"cookies": cookies}
+
+
 def without_verdicts(counters: Mapping[str, Any]) -> dict[str, Any]:
     """The counters beside the verdicts, which stand elsewhere in the document."""
     return {name: count for name, count in counters.items() if name != "verdicts"}

@@ -4,8 +4,9 @@
  * the room that is promised, so that ASAN sees each byte read or written too far. The reply is
  * walked record by record.
  *
- * The first byte of an input sets knobs (room beyond the request, dns_max_udp); the rest is the
- * request. The arena is dns_arena.h, made by make_dns.py.
+ * The first byte of an input sets knobs (room beyond the request, the limit, whether cookies and
+ * texts are on, the client's family); the rest is the request. The arena is dns_arena.h, made by
+ * make_dns.py.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "bytes.h"
 #include "dns.h"
 #include "dns_arena.h"
+#include "memory.h"
 
 #define CHECK(condition)          \
 	do {                      \
@@ -66,9 +68,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint16_t more[] = {0, 11, 15, 16, 64, 1500, 4096, 60000};
+	static const uint16_t more[] = {0, 11, 512, 60000};
 	static const uint16_t most[] = {1232, 512, 600, 1452, 4096, 65535, 0, 513};
+	static const uint8_t source[16] = {192, 0, 2, 1};
 	static struct snapshot snap;
+	static struct memory memory;
 	struct request rq = {0};
 	struct dns_query query;
 	enum verdict verdict;
@@ -78,14 +82,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	CHECK(!zone_open(dns_arena, sizeof dns_arena));
 	snap.zones = (const struct zone_arena *)dns_arena;
-	snap.dns_max_udp = most[data[0] >> 3 & 7];
+	snap.dns.max_udp[0] = snap.dns.max_udp[1] = most[data[0] >> 3 & 7];
+	if (data[0] & 4) {
+		snap.dns.cookie_secrets = DNS_COOKIE_SECRETS;
+		snap.dns.nsid_length = DNS_NSID_MAX;
+		memset(snap.dns.text_length, DNS_TEXT_MAX, sizeof snap.dns.text_length);
+	} else {
+		snap.dns.cookie_secrets = snap.dns.nsid_length = 0;
+		memset(snap.dns.text_length, 0, sizeof snap.dns.text_length);
+	}
+	rq.source = source;
+	rq.ip_version = data[0] & 0x40 ? 6 : 4;
 	rq.length = (uint32_t)size - 1;
-	rq.room = rq.length + more[data[0] & 7];
-	rq.payload = malloc(rq.room ? rq.room : 1);
+	rq.room = rq.length + more[data[0] & 3];
+	if (rq.room < DNS_UDP_MIN)
+		rq.room = DNS_UDP_MIN;
+	rq.payload = malloc(rq.room);
 	memcpy(rq.payload, data + 1, rq.length);
 	memcpy(id, rq.payload, rq.length < 2 ? 0 : 2);
 
-	verdict = dns_read(&snap, &rq, &query);
+	verdict = dns_read(&snap, &memory, &rq, &query);
 	if (verdict == VERDICT_redirected) {
 		/* A prefetch may or may not have been; both must answer. */
 		if (size & 1)
@@ -93,7 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		verdict = dns_reply(&snap, &rq, &query);
 	}
 	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
-		uint32_t limit = snap.dns_max_udp < 512 ? 512 : snap.dns_max_udp;
+		uint32_t limit = snap.dns.max_udp[0] < 512 ? 512 : snap.dns.max_udp[0];
 
 		CHECK(rq.length <= rq.room && rq.length <= limit);
 		CHECK(!memcmp(id, rq.payload, 2));

@@ -88,7 +88,7 @@ static const struct snapshot *snapshot(void)
 		return &snap;
 	CHECK(!zone_open(dns_arena, sizeof dns_arena));
 	snap.zones = (const struct zone_arena *)dns_arena;
-	snap.dns_max_udp = 1232;
+	snap.dns.max_udp[0] = snap.dns.max_udp[1] = 1232;
 	snap.port[SERVICE_ntp] = 123;
 	snap.port[SERVICE_dns] = 53;
 	snap.port[SERVICE_echo] = 7;

@@ -234,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	CHECK(!zone_open(dns_arena, sizeof dns_arena));
 	snap.zones = (const struct zone_arena *)dns_arena;
-	snap.dns_max_udp = 1232;
+	snap.dns.max_udp[0] = snap.dns.max_udp[1] = 1232;
 	own.queries = data[0] & 7;
 	CHECK(tcp_table_bytes(&own) <= sizeof tables);
 	memset(tables, 0, sizeof tables);

@@ -127,6 +127,20 @@ def seeds() -> dict[str, bytes]:
     request = dns.message.make_query("z", "SOA", use_edns=0, id=1)
     request.use_edns(0, payload=512, options=[dns.edns.GenericOption(10, b"8 bytes!")])
     found["option"] = b"\0" + request.to_wire()
+    options = {
+        "cookie": (3, b"\0\1\0\0"),
+        "server": (10, b"8 bytes!\1" + bytes(15)),
+        "subnet": (8, b"\0\1\x18\0\xc0\0\2"),
+    }
+    for kind, (code, value) in options.items():
+        both = [dns.edns.GenericOption(10, b"8 bytes!"), dns.edns.GenericOption(code, value)]
+        request = dns.message.make_query("z", "SOA", use_edns=0, options=both[::-1], id=1)
+        found[kind] = b"\x44" + request.to_wire()
+    request = dns.message.make_query("version.bind", "TXT", "CH", use_edns=0, id=1)
+    found["chaos"] = b"\4" + request.to_wire()
+    found["bare"] = b"\4" + bytes.fromhex(
+        "00010000000000000000000100002904d000000000000c000a00080102030405060708"
+    )
     found["header"] = b"\0" + bytes.fromhex("000178000000000000000000")
     return found
 

@@ -6,6 +6,7 @@ import itertools
 import random
 import struct
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.rdatatype
@@ -34,6 +35,17 @@ def query(name: str, kind: str = "A", edns: int | None = None, **options: object
     return message.to_wire()
 
 
+def option(code: int, data: bytes = b"") -> dns.edns.Option:
+    """An EDNS option of any kind."""
+    return dns.edns.GenericOption(code, data)
+
+
+def nothing(cookie: bytes) -> bytes:
+    """A DNS request without a question, with this EDNS cookie (RFC 7873 section 5.4)."""
+    opt = struct.pack("!BHHIHHH", 0, 41, 1232, 0, 4 + len(cookie), 10, len(cookie)) + cookie
+    return struct.pack("!6H", 0x1234, 0, 0, 0, 0, 1) + opt
+
+
 SOUND_FIELD = field(0xABCD, 28)
 MONO_ROOT = field(0xF323, 28, bytes.fromhex("f5bedd9a"))
 NTS_UNIQUE = field(0x0104, 36, bytes(32))
@@ -51,6 +63,9 @@ ANSWERED = {
     "dns_notimp": ("dns", b"\x12\x34\x20" + query("www.example")[3:]),
     "dns_refused": ("dns", query("www.elsewhere")),
     "dns_badvers": ("dns", query("www.example", edns=1)),
+    "dns_badcookie": ("dns", nothing(b"8 bytes!" + bytes(16))),
+    "dns_cookie": ("dns", nothing(b"8 bytes!")),
+    "dns_chaos": ("dns", query("version.server", "TXT", rdclass="CH")),
 }
 
 DROPPED = {
@@ -89,6 +104,10 @@ def dns_corpus(chance: random.Random) -> list[bytes]:
     corpus += [query(name, kind, edns=0) for name in names for kind in ("A", "TXT")]
     corpus += [query(n, "TXT", edns=0, payload=s) for n in names for s in (0, 512, 800, 4096)]
     corpus += [query("www.example", edns=v, want_dnssec=d) for v in (0, 1, 255) for d in (0, 1)]
+    corpus += [query(f"{n}.bind", "TXT", rdclass="CH", edns=0) for n in ("version", "hostname")]
+    options = [option(3), option(8, b"\0\1\0\0"), option(8, b"\0\1\x21\0"), option(100, b"?")]
+    options += [option(10, bytes(length)) for length in (0, 7, 9, 41)]
+    corpus += [query(n, edns=0, options=[o]) for n in names for o in options]
     whole = tuple(corpus)
     for _ in range(200):
         data = bytearray(chance.choice(whole))

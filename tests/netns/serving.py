@@ -33,13 +33,26 @@ DOORS = {"ring": QUEUE, "kernel": 1}
 # How long anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
 
-CONFIG = """
+# What the server tells of itself, and with which secret it makes cookies.
+TOLD = {
+    "cookie_secrets": (bytes(range(16)),),
+    "nsid": b"lab",
+    "version": b"xdpkit in the lab",
+}
+DNS = f"""
+[dns]
+zones = "zones"
+cookie_secret = "{bytes(range(16)).hex()}"
+nsid = "lab"
+version = "xdpkit in the lab"
+"""
+
+CONFIG = f"""
 [interface]
 name = "server0"
 queues = [2]
 [ntp]
-[dns]
-zones = "zones"
+{DNS}
 [echo]
 """
 
@@ -171,7 +184,7 @@ def bytes_door(directory: Path, precision: int) -> Snapshot:
     finally:
         os.close(fd)
     state = local_state(10) | {"precision": precision}
-    return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state)
+    return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state, dns=TOLD)
 
 
 def interface_of(side: Side) -> tuple[Interface, bytes]:

@@ -9,14 +9,14 @@ import pytest
 from payloads import ANSWERED, MARK, MONO_ROOT, ntp, query
 from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
-from serving import Server, bytes_door
+from serving import DNS, Server, bytes_door
 from wire import Wire, udp_payload
 
 from xdpkit.cext._answer import answer
 
 pytestmark = pytest.mark.netns
 
-CONFIG = """
+CONFIG = f"""
 [interface]
 name = "server0"
 queues = [2]
@@ -26,10 +26,12 @@ addresses = [
 ]
 [ntp]
 stratum = 10
-[dns]
-zones = "zones"
+{DNS}
 [echo]
 """
+
+# Their replies have a cookie behind the header, of which the timestamp is at 39: RFC 9018.
+COOKIES = ("dns_cookie", "dns_badcookie")
 
 TAGS = [(), (100,), (200, 300)]
 
@@ -40,11 +42,14 @@ WORN = {
 }
 
 
-def expected_payload(verdict: str, request: bytes, reply: bytes, directory: Path) -> bytes:
-    """What the bytes door says; of NTP's timestamps, what the reply itself has."""
+def expected_payload(
+    verdict: str, request: bytes, reply: bytes, directory: Path, client: str
+) -> bytes:
+    """What the bytes door says; of NTP's timestamps and a cookie's, what the reply itself has."""
     service = verdict.partition("_")[0]
     door = bytes_door(directory, precision=struct.unpack_from("b", reply.ljust(4), 3)[0])
-    name, payload = answer(door, service, request)
+    seconds = struct.unpack_from("!I", reply, 39)[0] if verdict in COOKIES else 0
+    name, payload = answer(door, service, request, (client, 40000), seconds * 1_000_000_000)
     assert name == verdict
     assert payload is not None
     if service == "ntp":
@@ -62,7 +67,8 @@ def test_reply_is_a_fresh_packet(
     request = wire.frame(family, service, payload, tags=tags, ip=WORN[family])
     outcome = wire.exchange(server, request)
     [reply] = outcome.replies
-    said = expected_payload(verdict, payload, udp_payload(reply), directory)
+    client = wire.lab.client.ipv4 if family == 4 else wire.lab.client.ipv6
+    said = expected_payload(verdict, payload, udp_payload(reply), directory, client)
     assert reply == wire.reply(request, said)
     assert outcome.passed == []
     assert outcome.verdicts == {"redirected": 1, verdict: 1}

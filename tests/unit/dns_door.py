@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import dns.message
 import dns.name
 
 from xdpkit.cext._answer import answer
+from xdpkit.cext._memory import Memory
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.dns.compile import compile_zones, read_zones, zone_files
 
@@ -19,7 +21,9 @@ HEAD = "$TTL 300\n@ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60\n@ NS ns1
 class Door:
     """A server that is asked without a network."""
 
-    def __init__(self, directory: Path, zones: dict[str, str], max_udp: int = 1232) -> None:
+    def __init__(
+        self, directory: Path, zones: dict[str, str], max_udp: int = 1232, **dns: Any
+    ) -> None:
         directory.mkdir(exist_ok=True)
         for name, text in zones.items():
             (directory / f"{name}.zone").write_text(text)
@@ -27,14 +31,28 @@ class Door:
         try:
             self.size = compile_zones(read_zones(zone_files(directory)), fd)
             self.arena = os.pread(fd, self.size, 0)
-            self.snapshot = Snapshot({"dns": 53}, zones=ZoneMap(fd, self.size), dns_max_udp=max_udp)
+            self._zones = ZoneMap(fd, self.size)
         finally:
             os.close(fd)
+        self.memory = Memory()
+        self.set(dns_max_udp=max_udp, dns=dns)
 
-    def send(self, request: bytes) -> tuple[str, bytes | None]:
-        """The verdict and the reply to any bytes."""
-        verdict, reply = answer(self.snapshot, "dns", request)
-        return verdict, reply
+    def set(self, **settings: Any) -> None:
+        """A new snapshot, of the same zones."""
+        self.snapshot = Snapshot({"dns": 53}, zones=self._zones, **settings)
+
+    def send(
+        self, request: bytes, source: str = "192.0.2.1", now_s: int = 0
+    ) -> tuple[str, bytes | None]:
+        """The verdict and the reply to any bytes; ``now_s`` is seconds of UTC since 1970."""
+        return answer(
+            self.snapshot,
+            "dns",
+            request,
+            (source, 40000),
+            rx_ns=now_s * 1_000_000_000,
+            memory=self.memory,
+        )
 
     def ask(self, name: str | dns.name.Name, rdtype: str, **edns: int) -> dns.message.Message:
         """The parsed reply to a sound question; `verdict` and `size` are set on it.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import dns.message
+
 NAME = b"\x01z\x07example\x00"
 SOA = NAME + b"\0\6\0\1"
 OPT = b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
@@ -24,8 +26,25 @@ def opt(
     return struct.pack(">BHHBBHH", 0, 41, size, high, version, flags, len(data)) + data
 
 
+def extended_error(code: int) -> bytes:
+    """The option of RFC 8914."""
+    return option(15, struct.pack(">H", code))
+
+
 def option(code: int, data: bytes = b"") -> bytes:
     return struct.pack(">HH", code, len(data)) + data
+
+
+def asking(*options: bytes, question: bytes = SOA, size: int = 1232, **more: int) -> bytes:
+    """A question with these EDNS options."""
+    return message(question + opt(size, data=b"".join(options), **more), counts=(1, 0, 0, 1))
+
+
+def options_of(reply: bytes) -> dict[int, bytes]:
+    """The EDNS options of a reply, by code."""
+    parsed = dns.message.from_wire(reply)
+    assert len({each.otype for each in parsed.options}) == len(parsed.options)
+    return {int(each.otype): each.to_wire() for each in parsed.options}
 
 
 def header(reply: bytes) -> tuple[int, int, int, int, int, int]:

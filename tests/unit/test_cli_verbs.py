@@ -57,8 +57,11 @@ def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
         "deny": [],
         "limit": None,
     }
-    assert facts["services"]["dns"]["zones"] == {"a.example": {"serial": 7, "names": 2}}
-    assert facts["services"]["dns"]["tcp"] == {"connections": 1000, "idle_s": 10, "queries": 0}
+    dns = facts["services"]["dns"]
+    assert dns["zones"] == {"a.example": {"serial": 7, "names": 2}}
+    assert dns["tcp"] == {"connections": 1000, "idle_s": 10, "queries": 0}
+    assert (dns["max_udp"], dns["cookies"]) == ({"ipv4": 1232, "ipv6": 1232}, "random")
+    assert (dns["nsid"], dns["chaos"]) == ("", {})
     assert facts["services"]["echo"] == {"port": 7, "spin_ns": 0}
     assert cli.main(["check", "-c", config]) == 0
     out, err = capsys.readouterr()
@@ -118,6 +121,21 @@ def test_check_says_what_is_answered_over_tcp(
     Path(config).write_text(DNS.replace(before, after, 1))
     assert cli.main(["check", "-c", config]) == 0
     assert f"over TCP   {line}\n" in capsys.readouterr().out
+
+
+def test_check_says_what_is_told(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = "0a" * 16
+    told = f'max_udp_ipv4 = 1000\ncookie_secret = "{secret}"\nnsid = "a"\nversion = "x\\ty"\n'
+    Path(config).write_text(Path(config).read_text() + told)
+    assert cli.main(["check", "-c", config, "--json"]) == 0
+    dns = json.loads(capsys.readouterr().out)["services"]["dns"]
+    assert dns["max_udp"] == {"ipv4": 1000, "ipv6": 1232}
+    assert (dns["cookies"], dns["nsid"], dns["chaos"]) == ("configured", "61", {"version": "x\ty"})
+    assert cli.main(["check", "-c", config]) == 0
+    out = capsys.readouterr().out
+    assert "at most 1000 bytes over IPv4, 1232 over IPv6," in out
+    assert "cookies    the secrets in the configuration" in out and secret not in out
+    assert 'told       NSID 61, version "x\\ty"' in out
 
 
 def test_check_without_dns_compiles_nothing(

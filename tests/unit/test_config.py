@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from config_files import INTERFACE, refusal, refused_at, write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,24 +22,6 @@ from xdpkit.config import (
 )
 from xdpkit.errors import ConfigError
 from xdpkit.ntp.config import Loopback
-from xdpkit.toml_place import place
-
-INTERFACE = '[interface]\nname = "eth1"\nqueues = [2]\n'
-
-
-def write(directory: Path, text: str | bytes) -> Path:
-    path = directory / "xdpkit.toml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
-
-
-def refusal(path: Path) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        load(path)
-    text = str(caught.value)
-    assert "\n" not in text
-    assert text.startswith(f"{path}:")
-    return caught.value
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -191,15 +174,6 @@ REFUSED = [
     (INTERFACE + "[ntp]\nport = §65536\n", "within 1..65535"),
     (INTERFACE + "[echo]\nspin_ns = §10_000_001\n", "within 0..10000000"),
     (INTERFACE + "[echo]\nspin_ns = §-1\n", "within 0..10000000"),
-    (INTERFACE + '[dns]\nzones = "."\nmax_udp = §1233', "1233 is not within 512..1232"),
-    (INTERFACE + '[dns]\nzones = "."\nmax_udp = §511', "511 is not within 512..1232"),
-    (INTERFACE + '[dns]\nzones = "."\ntcp_connections = §-1', "-1 is not within 0..65536"),
-    (INTERFACE + '[dns]\nzones = "."\ntcp_connections = §65537', "65537 is not within 0..65536"),
-    (INTERFACE + '[dns]\nzones = "."\ntcp_connections = §false', "tcp_connections: an integer"),
-    (INTERFACE + '[dns]\nzones = "."\ntcp_idle = §0', "tcp_idle: 0 is not within 1..3600"),
-    (INTERFACE + '[dns]\nzones = "."\ntcp_idle = §0.5', "tcp_idle: an integer is needed"),
-    (INTERFACE + '[dns]\nzones = "."\ntcp_queries = §-1', "tcp_queries: -1 is not within 0.."),
-    (INTERFACE + '[dns]\nzones = "."\n§tcp_conections = 0', 'did you mean "tcp_connections"?'),
     (INTERFACE + '[dns]\nzones = §"nowhere"\n', "zones: no directory |/nowhere"),
     (INTERFACE + '[dns]\nzones = §""\n', "zones: no directory"),
     (INTERFACE + 'mode = §"native"\n[ntp]', 'unknown value "native"|valid: auto, zerocopy'),
@@ -318,13 +292,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("marked, words", REFUSED)
 def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
-    offset = marked.index("§")
-    path = write(tmp_path, marked.replace("§", ""))
-    error = refusal(path)
-    assert (error.line, error.column) == place(marked, offset), str(error)
-    assert str(error).startswith(f"{path}:{error.line}:{error.column}: ")
-    for part in words.split("|"):
-        assert part in error.reason
+    refused_at(tmp_path, marked, words)
 
 
 @pytest.mark.parametrize(

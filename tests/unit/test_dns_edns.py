@@ -12,7 +12,7 @@ import dns.message
 import dns.rcode
 import pytest
 from dns_door import HEAD, Door
-from dns_wire import NAME, OPT, SOA, TSIG, header, message, opt, option
+from dns_wire import NAME, OPT, SOA, TSIG, extended_error, header, message, opt, option
 
 ZONE = (
     HEAD
@@ -88,13 +88,16 @@ def test_other_classes_are_refused(door: Door, rdclass: int) -> None:
     question = NAME + struct.pack(">HH", 6, rdclass)
     verdict, reply = door.send(message(question + OPT, counts=(1, 0, 0, 1)))
     assert verdict == "dns_refused"
-    assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 1) + question + opt(1232)
+    tail = opt(1232, data=extended_error(21))
+    assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 1) + question + tail
 
 
 @pytest.mark.parametrize("name", [b"\0", b"\7example\0", b"\2zz\7example\0", b"\1z\6exampl\0"])
 def test_out_of_zone_is_refused(door: Door, name: bytes) -> None:
     verdict, reply = door.send(message(name + b"\0\6\0\1"))
     assert verdict == "dns_refused" and reply is not None and header(reply)[1] == 0x8105
+    _, reply = door.send(message(name + b"\0\6\0\1" + OPT, counts=(1, 0, 0, 1)))
+    assert reply is not None and reply.endswith(opt(1232, data=extended_error(20)))
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_other_opcodes(door: Door, opcode: int, rest: int, body: bytes) -> None:
 
 FORMERR = {
     "no question": message(b"", counts=(0, 0, 0, 0)),
-    "no question but an OPT": message(OPT, counts=(0, 0, 0, 1)),
+    "no question but a record": message(b"\0\0\1" + bytes(8), counts=(0, 0, 0, 1)),
     "two questions": message(SOA + SOA, counts=(2, 0, 0, 0)),
     "an answer": message(counts=(1, 1, 0, 0)),
     "an authority": message(counts=(1, 0, 1, 0)),
@@ -100,6 +100,18 @@ def test_formerr_copies_rd_and_cd_only(door: Door, flags: int) -> None:
     assert reply is not None and header(reply)[1] == 0x8001 | flags & 0x0110
 
 
+def test_no_question_in_another_edns_version(door: Door) -> None:
+    verdict, reply = door.send(message(opt(version=1), counts=(0, 0, 0, 1)))
+    assert verdict == "dns_badvers"
+    assert reply == struct.pack(">6H", 0x1234, 0x8100, 0, 0, 0, 1) + opt(high=1)
+
+
+def test_no_question_and_no_cookie(door: Door) -> None:
+    verdict, reply = door.send(message(OPT, counts=(0, 0, 0, 1)))
+    assert verdict == "dns_formerr"
+    assert reply == struct.pack(">6H", 0x1234, 0x8101, 0, 0, 0, 1) + opt(1232)
+
+
 @pytest.mark.parametrize("tail", [OPT, b"\0", b"\1a" + OPT])
 def test_formerr_has_an_opt_if_a_sound_one_was_seen(door: Door, tail: bytes) -> None:
     additional = 2 if len(tail) > 1 else 1
@@ -128,6 +140,8 @@ def test_names_of_255_bytes_are_well_formed(door: Door) -> None:
 
 pieces = st.sampled_from(
     [SOA, NAME, OPT, TSIG, opt(version=1), opt(data=option(10, b"x")), b"\xc0\x0c", b"\0"]
+    + [opt(data=option(10, bytes(n)) + option(3) + option(8, b"\0\1\0\0")) for n in (8, 24, 40)]
+    + [b"\7version\4bind\0\0\x10\0\3"]
 )
 bodies = st.lists(st.one_of(pieces, st.binary(max_size=40)), max_size=6).map(b"".join)
 small = st.integers(0, 3)
@@ -140,10 +154,19 @@ requests = st.one_of(
 )
 
 
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Door:
+    """With all that may be told turned on, as long as it may be."""
+    told = {"nsid": b"n" * 128, "version": b"v" * 255, "cookie_secrets": (b"s" * 16,)}
+    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONE}, **told)
+
+
 @settings(max_examples=600, deadline=None)
-@given(requests)
-def test_any_bytes_get_a_sound_reply_or_none(door: Door, request: bytes) -> None:
-    verdict, reply = door.send(request)
+@given(requests, st.booleans())
+def test_any_bytes_get_a_sound_reply_or_none(
+    door: Door, talkative: Door, request: bytes, tell: bool
+) -> None:
+    verdict, reply = (talkative if tell else door).send(request)
     if reply is None:
         assert verdict == ("dns_short" if len(request) < 12 else "dns_response")
         return
@@ -151,7 +174,8 @@ def test_any_bytes_get_a_sound_reply_or_none(door: Door, request: bytes) -> None
     assert len(reply) <= (1232 if reply.endswith(opt()[5:]) or b"\0\x29" in request else 512)
     parsed = dns.message.from_wire(reply)  # raises on trailing junk, bad pointers, wrong counts
     assert parsed.edns <= 0
-    if verdict in ("dns_formerr", "dns_notimp"):
+    if verdict in ("dns_formerr", "dns_notimp", "dns_cookie", "dns_badcookie"):
         assert not parsed.question
     else:
-        assert len(parsed.question) == 1
+        # Only another EDNS version is refused before it is seen that nothing is asked.
+        assert len(parsed.question) == (header(request)[2] if verdict == "dns_badvers" else 1)

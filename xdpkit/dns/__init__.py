@@ -13,6 +13,8 @@
     store.py      starts the child, checks and owns what it made     -> Arena
     query.py      one question answered offline, and why             -> Explanation
     proof_text.py what a reply's NSEC and NSEC3 records say, in words
+    settings.py   keys of [dns] that become bytes                    -> bytes
+    cookies.py    secrets of DNS cookies, another one each day       -> Publication
 
 A zone is compiled as a whole: every reply a name can give is made here, so that the data path only
 finds it. Names are handled as lower-cased wire format (``bytes``) throughout.

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Prints cext/siphash.h's hash, as bytes, of 0, 1, 2, ... of each length up to 64. */
+#include <stdio.h>
+
+#include "siphash.h"
+
+int main(void)
+{
+	uint8_t data[64], key_bytes[SIPHASH_KEY_BYTES];
+	uint64_t key[2], hash;
+
+	for (uint8_t i = 0; i < sizeof data; i++)
+		data[i] = i;
+	memcpy(key_bytes, data, sizeof key_bytes);
+	memcpy(key, key_bytes, sizeof key);
+	for (size_t length = 0; length <= sizeof data; length++) {
+		hash = siphash24(key, data, length);
+		for (int i = 0; i < 8; i++)
+			printf("%02X", (unsigned)(hash >> 8 * i & 0xff));
+		putchar('\n');
+	}
+	return 0;
+}

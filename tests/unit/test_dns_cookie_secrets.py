@@ -1,0 +1,74 @@
+"""Secrets that nobody configured: drawn, rolled, and the one before still good."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from dns_door import HEAD, Door
+from dns_wire import asking, option, options_of
+
+from xdpkit.cext._answer import answer
+from xdpkit.dns import cookies
+from xdpkit.dns.cookies import CookieSecrets
+from xdpkit.publication import Parts, Publication
+
+CLIENT = b"8 bytes!"
+
+
+@pytest.fixture
+def publication(tmp_path) -> Publication:
+    door = Door(tmp_path, {"z.example": HEAD})
+    return Publication(Parts({"dns": 53}, zones=door.snapshot.zones))
+
+
+def cookie(publication: Publication, sent: bytes) -> bytes:
+    _, reply = answer(publication.publisher.current, "dns", asking(option(10, sent)))
+    assert reply is not None
+    return options_of(reply)[10]
+
+
+def test_each_roll_keeps_the_secret_before(publication: Publication) -> None:
+    rolling = CookieSecrets(publication)
+    first = cookie(publication, CLIENT)
+    assert cookie(publication, first) == first
+    rolling.roll()
+    second = cookie(publication, CLIENT)
+    assert second != first
+    # Accepted and renewed: what is asked without a question says whether it was.
+    assert accepted(publication, first) and cookie(publication, first) == second
+    rolling.roll()
+    assert accepted(publication, second) and not accepted(publication, first)
+
+
+def accepted(publication: Publication, sent: bytes) -> bool:
+    request = asking(option(10, sent), question=b"")
+    request = request[:4] + b"\0\0" + request[6:]
+    verdict, _ = answer(publication.publisher.current, "dns", request)
+    return verdict == "dns_cookie"
+
+
+def test_two_servers_draw_different_secrets(publication: Publication) -> None:
+    CookieSecrets(publication)
+    one = cookie(publication, CLIENT)
+    CookieSecrets(publication)
+    assert cookie(publication, CLIENT) != one
+
+
+def test_it_rolls_by_itself(publication: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cookies, "ROLL_SECONDS", 0.01)
+
+    async def live() -> None:
+        rolling = CookieSecrets(publication)
+        first = cookie(publication, CLIENT)
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(rolling.run)
+                while accepted(publication, first):
+                    await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+
+    anyio.run(live)
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert "secret" not in repr(Parts({"dns": 53}, cookie_secrets=(b"secret of mine!!",)))

@@ -1,0 +1,38 @@
+"""Secrets of DNS cookies that nobody configured: drawn at the start, another one each day."""
+
+from __future__ import annotations
+
+import secrets
+
+import anyio
+
+from xdpkit.publication import Publication
+
+# The key of SipHash-2-4, RFC 9018 section 4.4.
+SECRET_BYTES = 16
+
+# RFC 7873 section 7.1: 26 hours at most, and not all servers in the same moment.
+ROLL_SECONDS = 24 * 3600.0
+
+
+class CookieSecrets:
+    """Owns the secret in use and the one before it, which is accepted until the next takes over.
+
+    A cookie lives for an hour, so no client notices.
+    """
+
+    def __init__(self, publication: Publication) -> None:
+        self._publication = publication
+        self._secrets: tuple[bytes, ...] = ()
+        self.roll()
+
+    def roll(self) -> None:
+        """Draws a new secret and publishes it with the one before."""
+        self._secrets = (secrets.token_bytes(SECRET_BYTES), *self._secrets[:1])
+        self._publication.change(cookie_secrets=self._secrets)
+
+    async def run(self) -> None:
+        """Rolls once a day, until cancelled."""
+        while True:
+            await anyio.sleep(ROLL_SECONDS)
+            self.roll()
