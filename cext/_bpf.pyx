@@ -53,6 +53,11 @@ cdef extern from "<linux/bpf.h>" nogil:
         a->link_create.attach_type = BPF_XDP;
         a->link_create.flags = flags;
     }
+    static inline void bpf_set_link_program(union bpf_attr *a, int link, int prog)
+    {
+        a->link_update.link_fd = link;
+        a->link_update.new_prog_fd = prog;
+    }
     static inline void bpf_set_elem(union bpf_attr *a, int map, const void *key, void *value,
                                     uint64_t flags)
     {
@@ -103,12 +108,14 @@ cdef extern from "<linux/bpf.h>" nogil:
         BPF_PROG_GET_FD_BY_ID
         BPF_OBJ_GET_INFO_BY_FD
         BPF_LINK_CREATE
+        BPF_LINK_UPDATE
         XDP_FLAGS_SKB_MODE
         XDP_FLAGS_DRV_MODE
     long sys_bpf(int command, bpf_attr *attr)
     void bpf_set_prog(bpf_attr *a, const void *code, uint32_t size, const char *name,
                       uint32_t ifindex, void *log, uint32_t log_size)
     void bpf_set_link(bpf_attr *a, int prog, int ifindex, uint32_t flags)
+    void bpf_set_link_program(bpf_attr *a, int link, int prog)
     void bpf_set_elem(bpf_attr *a, int map, const void *key, void *value, uint64_t flags)
     void bpf_set_info(bpf_attr *a, int fd, void *info, uint32_t size)
     void bpf_set_run(bpf_attr *a, int prog, const void *data, uint32_t size, void *out,
@@ -206,6 +213,17 @@ def link_create(int prog_fd, int ifindex, uint32_t flags):
     memset(&attr, 0, sizeof(attr))
     bpf_set_link(&attr, prog_fd, ifindex, flags)
     return _call(BPF_LINK_CREATE, &attr)
+
+
+def link_update(int link_fd, int prog_fd):
+    """Puts another XDP program in the place of a link's own, between two frames.
+
+    Raises OSError (linux, bpf(2) BPF_LINK_UPDATE).
+    """
+    cdef bpf_attr attr
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_link_program(&attr, link_fd, prog_fd)
+    _call(BPF_LINK_UPDATE, &attr)
 
 
 def prog_name(uint32_t prog_id):

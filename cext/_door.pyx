@@ -19,7 +19,7 @@ from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
     SERVICE_ntp, VERDICT_not_sent, VERDICT_redirected, stats_dict, verdict_answers,
 )
-from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
+from xdpkit.cext._thread cimport THREAD_RUN, thread_end, thread_order, thread_settle
 from xdpkit.cext._stats import SERVICES
 
 cdef extern from *:
@@ -70,7 +70,7 @@ cdef void serve(door *d) noexcept nogil:
     cdef int n
 
     door_rearm(d, 0, DOOR_BATCH)
-    while not thread_stopping(&d.thread):
+    while thread_order(&d.thread) == THREAD_RUN:
         d.stats.heartbeat += 1
         # Passed before epoll is asked: a socket removed after that stays open until the next turn.
         # What the blocking wait found is asked for again, online (epoll is level-triggered).

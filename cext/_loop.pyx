@@ -22,7 +22,9 @@ from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
     SERVICE_ntp, VERDICT_redirected, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
 )
-from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
+from xdpkit.cext._thread cimport (
+    THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
+)
 from xdpkit.cext._memory import TRANSMIT_SOURCES
 from xdpkit.cext._xsk cimport (
     XSK_TX_METADATA, ring_address, ring_desc, ring_peek, ring_publish, ring_release, ring_untaken,
@@ -52,15 +54,17 @@ cdef extern from *:
 
 
 cdef void serve(worker *w) noexcept nogil:
-    """Answers what arrives on one queue until told to stop and nothing is left on the ring."""
+    """Answers what arrives on one queue until told to stop and nothing is left on the ring, or
+    told to park. At the start of a turn every frame is on a ring: none is free, none at hand."""
     cdef const snapshot *snap = qsbr_online(w.qsbr, w.reader)
     cdef uint32_t n
 
-    while True:
+    while thread_order(&w.thread) != THREAD_PARK:
         w.stats.heartbeat += 1
         n = ring_peek(&w.xsk.rx, WORKER_BATCH)
         if n == 0:
-            if thread_stopping(&w.thread):
+            if thread_order(&w.thread) == THREAD_STOP:
+                flush(w)
                 break
             wait(w, snap)
             snap = qsbr_online(w.qsbr, w.reader)
@@ -74,7 +78,6 @@ cdef void serve(worker *w) noexcept nogil:
         w.stats.batches += 1
         reap(w, snap)
         xsk_refill(w.xsk, 0)
-    flush(w)
     qsbr_offline(w.reader)
 
 
@@ -270,6 +273,14 @@ cdef class Worker(Thread):
         # Here, not in the thread: it may run for the first time after the first frame has come.
         xsk_refill(self.c.xsk, 0)
         self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c)
+
+    def park(self):
+        """Asks the thread to end after this turn; returns at once.
+
+        Received frames stay on the rings for a worker that takes the socket over, in this process
+        or, by ``XskSocket.adopt``, in another.
+        """
+        thread_ask(self.t, THREAD_PARK)
 
     def counters(self):
         """A copy of what the thread counted so far (``stats.h``), and its TX ring's level."""

@@ -1,6 +1,8 @@
 from libc.stdint cimport uint64_t
 
 cdef extern from "steer.h" nogil:
+    cdef struct steer_meta:
+        pass
     enum service:
         SERVICE_NONE
         SERVICE_ntp

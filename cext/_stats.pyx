@@ -53,6 +53,8 @@ VERDICT_SLOTS = STEER_VERDICT_SLOTS
 # Verdicts below this id are counted by the XDP program.
 VERDICT_END = STEER_VERDICT_END
 KEYS = STEER_KEYS
+CHUNK = XDPKIT_CHUNK
+META_BYTES = sizeof(steer_meta)
 # The call in steer.c that bpf/kfunc.py puts another in the place of.
 RX_TIMESTAMP_CALL = STEER_RX_TIMESTAMP_CALL
 MAX_FRAME = XDPKIT_MAX_FRAME

@@ -17,7 +17,7 @@ import secrets
 from xdpkit.cext._memory cimport clock_read, memory_batch
 from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport stats_dict
-from xdpkit.cext._thread cimport thread_end, thread_settle, thread_stopping
+from xdpkit.cext._thread cimport THREAD_RUN, thread_end, thread_order, thread_settle
 
 cdef extern from *:
     """
@@ -80,7 +80,7 @@ cdef void serve(tcp_door *d) noexcept nogil:
     cdef const snapshot *snap = qsbr_online(d.qsbr, d.reader)
     cdef int n, i
 
-    while not thread_stopping(&d.thread):
+    while thread_order(&d.thread) == THREAD_RUN:
         d.tcp.stats.heartbeat += 1
         # Passed before epoll is asked: a listening socket removed after that stays open until the
         # next turn. What the blocking wait found is asked for again, online.

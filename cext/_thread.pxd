@@ -6,9 +6,13 @@ cdef extern from "thread.h" nogil:
         int wake_fd
     int thread_spawn(thread *t, void *(*entry)(void *) noexcept nogil, void *argument)
     void thread_settle(thread *t)
-    int thread_stopping(const thread *t)
+    enum:
+        THREAD_RUN
+        THREAD_STOP
+        THREAD_PARK
+    int thread_order(const thread *t)
     void thread_end(thread *t)
-    void thread_stop(thread *t)
+    void thread_ask(thread *t, int order)
     int thread_done(const thread *t)
 
 

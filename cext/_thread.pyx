@@ -43,7 +43,7 @@ cdef class Thread:
 
     def stop(self):
         """Asks the thread to finish what it has at hand and end; returns at once."""
-        thread_stop(self.t)
+        thread_ask(self.t, THREAD_STOP)
 
     @property
     def done(self):
@@ -66,7 +66,7 @@ cdef class Thread:
         if self.t is NULL:
             return
         if self.running:
-            thread_stop(self.t)
+            thread_ask(self.t, THREAD_STOP)
             with nogil:
                 thread_join(self.t)
             self.running = False

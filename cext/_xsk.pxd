@@ -49,4 +49,5 @@ cdef class XskSocket:
     cdef void *maps[4]
     cdef size_t map_sizes[4]
     cdef object _umem(self, unsigned tx_metadata)
-    cdef object _ring(self, ring *r, int which, const void *offsets)
+    cdef object _rings(self, bint make)
+    cdef object _ring(self, ring *r, int which, const void *offsets, bint make)

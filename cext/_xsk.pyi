@@ -1,5 +1,7 @@
 from typing_extensions import disjoint_base
 
+FRAMES: int
+
 class XskError(OSError):
     step: str
     def __init__(self, step: str, number: int) -> None: ...
@@ -14,6 +16,17 @@ class XskSocket:
         busy_poll: bool = False,
         tx_metadata: int = 0,
     ) -> None: ...
+    @classmethod
+    def adopt(
+        cls,
+        fd: int,
+        umem_fd: int,
+        ifindex: int,
+        queue: int,
+        tx_metadata: int = 0,
+        huge_pages: bool = False,
+    ) -> XskSocket: ...
+    def resume(self) -> None: ...
     @property
     def umem_fd(self) -> int: ...
     @property

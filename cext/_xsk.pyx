@@ -13,100 +13,7 @@ import os
 
 from xdpkit.cext._stats cimport XDPKIT_CHUNK
 
-cdef extern from *:
-    """
-    #include <linux/if_xdp.h>
-    #include <stdlib.h>
-    #include <string.h>
-    #include <sys/mman.h>
-    #include <sys/socket.h>
-    #include <unistd.h>
-    #include "xsk.h"
-
-    /* Not in every libc's headers: include/linux/socket.h, asm-generic/socket.h. */
-    #ifndef SOL_XDP
-    #define SOL_XDP 283
-    #endif
-    #ifndef AF_XDP
-    #define AF_XDP 44
-    #endif
-    /* Linux 6.17, include/uapi/linux/if_xdp.h: frames a copy-mode kick sends at most. */
-    #define XSK_MAX_TX_SKB_BUDGET 9
-
-    /* The UMEM's file: of huge pages when the system has some to spare, or of ordinary ones. */
-    static uint8_t *xsk_map_umem(int *fd, size_t size, unsigned flags)
-    {
-        void *p;
-
-        *fd = memfd_create("xdpkit-umem", MFD_CLOEXEC | flags);
-        if (*fd < 0)
-            return NULL;
-        p = ftruncate(*fd, (off_t)size) ? MAP_FAILED
-            : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, *fd, 0);
-        if (p != MAP_FAILED)
-            return p;
-        close(*fd);
-        *fd = -1;
-        return NULL;
-    }
-    /* struct xdp_umem_reg of linux/if_xdp.h since 6.8: where older ones have padding, a length. */
-    struct xsk_umem_reg {
-        uint64_t addr, len;
-        uint32_t chunk_size, headroom, flags, tx_metadata_len;
-    };
-    _Static_assert(sizeof(struct xsk_umem_reg) == sizeof(struct xdp_umem_reg), "the kernel's");
-    /* Linux 6.11: without this flag an older kernel would not say that it knows no such length. */
-    #define XSK_UMEM_TX_METADATA_LEN (1 << 2)
-
-    static int xsk_register(int fd, void *umem, size_t size, unsigned chunk, unsigned metadata)
-    {
-        struct xsk_umem_reg reg = {
-            .addr = (uintptr_t)umem, .len = size, .chunk_size = chunk,
-            .flags = metadata ? XSK_UMEM_TX_METADATA_LEN : 0, .tx_metadata_len = metadata,
-        };
-        return setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg);
-    }
-    static int xsk_bind(int fd, unsigned ifindex, unsigned queue, unsigned short flags)
-    {
-        struct sockaddr_xdp address = {
-            .sxdp_family = AF_XDP, .sxdp_flags = flags,
-            .sxdp_ifindex = ifindex, .sxdp_queue_id = queue,
-        };
-        return bind(fd, (struct sockaddr *)&address, sizeof address);
-    }
-    /*
-     * Preferred busy polling, linux Documentation/networking/af_xdp.rst; a budget of a batch and
-     * the 20 us of the kernel's samples. Where it is not to be had the loop spins all the same.
-     */
-    static void xsk_prefer_busy_poll(int fd)
-    {
-        int on = 1, us = 20, budget = 64;
-
-        setsockopt(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, &on, sizeof on);
-        setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL, &us, sizeof us);
-        setsockopt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, &budget, sizeof budget);
-    }
-    static void *xsk_map_ring(int fd, struct ring *r, const void *offsets, unsigned which,
-                              size_t *size)
-    {
-        static const off_t pages[] = {XDP_PGOFF_RX_RING, XDP_PGOFF_TX_RING,
-                                      XDP_UMEM_PGOFF_FILL_RING, XDP_UMEM_PGOFF_COMPLETION_RING};
-        const struct xdp_ring_offset *o = (const struct xdp_ring_offset *)offsets + which;
-        char *p;
-
-        *size = o->desc + r->size * (which < 2 ? sizeof(struct xdp_desc) : sizeof(uint64_t));
-        p = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, pages[which]);
-        if (p == MAP_FAILED)
-            return NULL;
-        r->producer = (uint32_t *)(p + o->producer);
-        r->consumer = (uint32_t *)(p + o->consumer);
-        r->flags = (uint32_t *)(p + o->flags);
-        r->entries = p + o->desc;
-        return p;
-    }
-    _Static_assert(offsetof(struct xdp_mmap_offsets, cr) == 3 * sizeof(struct xdp_ring_offset),
-                   "rx, tx, fill, completion: the order xsk_map_ring() counts in");
-    """
+cdef extern from "xsk_calls.h" nogil:
     cdef struct xdp_mmap_offsets:
         pass
     cdef struct xdp_options:
@@ -138,16 +45,21 @@ cdef extern from *:
         XDP_ZEROCOPY
         XDP_USE_NEED_WAKEUP
         XSK_MAX_TX_SKB_BUDGET
-    int socket(int family, int kind, int protocol) nogil
-    int setsockopt(int fd, int level, int name, const void *value, unsigned size) nogil
-    int getsockopt(int fd, int level, int name, void *value, unsigned *size) nogil
-    int munmap(void *address, size_t size) nogil
-    void *aligned_alloc(size_t alignment, size_t size) nogil
-    uint8_t *xsk_map_umem(int *fd, size_t size, unsigned flags) nogil
-    int xsk_register(int fd, void *umem, size_t size, unsigned chunk, unsigned metadata) nogil
-    void xsk_prefer_busy_poll(int fd) nogil
-    int xsk_bind(int fd, unsigned ifindex, unsigned queue, unsigned short flags) nogil
-    void *xsk_map_ring(int fd, ring *r, const void *offsets, unsigned which, size_t *size) nogil
+    int socket(int family, int kind, int protocol)
+    int setsockopt(int fd, int level, int name, const void *value, unsigned size)
+    int getsockopt(int fd, int level, int name, void *value, unsigned *size)
+    int munmap(void *address, size_t size)
+    void *aligned_alloc(size_t alignment, size_t size)
+    uint8_t *xsk_map_umem(int fd, size_t size)
+    uint8_t *xsk_make_umem(int *fd, size_t size, unsigned flags)
+    int xsk_register(int fd, void *umem, size_t size, unsigned chunk, unsigned metadata)
+    void xsk_prefer_busy_poll(int fd)
+    int xsk_bind(int fd, unsigned ifindex, unsigned queue, unsigned short flags)
+    void *xsk_map_ring(int fd, ring *r, const void *offsets, unsigned which, size_t *size)
+
+
+# Of a UMEM, and entries of each ring.
+FRAMES = XSK_FRAMES
 
 
 class XskError(OSError):
@@ -185,8 +97,6 @@ cdef class XskSocket:
 
     def __init__(self, int ifindex, int queue, bint zerocopy=False, bint busy_poll=False,
                  unsigned tx_metadata=0):
-        cdef xdp_mmap_offsets offsets
-        cdef unsigned size = sizeof(offsets)
         cdef int budget = 64
         cdef int send_buffer = SEND_BUFFER
         self.ifindex, self.queue = ifindex, queue
@@ -195,12 +105,7 @@ cdef class XskSocket:
             if self.c.fd < 0:
                 raise XskError("socket", errno)
             self._umem(tx_metadata)
-            if getsockopt(self.c.fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0:
-                raise XskError("rings", errno)
-            self._ring(&self.c.rx, 0, &offsets)
-            self._ring(&self.c.tx, 1, &offsets)
-            self._ring(&self.c.fill, 2, &offsets)
-            self._ring(&self.c.completion, 3, &offsets)
+            self._rings(True)
             for i in range(XSK_FRAMES):
                 self.c.free[i] = <uint64_t>i * XDPKIT_CHUNK
             self.c.free_count = XSK_FRAMES
@@ -217,13 +122,44 @@ cdef class XskSocket:
             self.close()
             raise
 
+    @classmethod
+    def adopt(cls, int fd, int umem_fd, int ifindex, int queue, unsigned tx_metadata=0,
+              bint huge_pages=False):
+        """A bound socket of another process, which has its descriptors too.
+
+        ``fd`` and ``umem_fd`` are owned here from now on, also where this fails. Until the other's
+        worker has parked nothing but ``fileno``, ``statistics`` and ``close`` may be called; then
+        ``resume``. Raises XskError: with EBUSY where the kernel lets nobody map the rings of a
+        bound socket (Linux 6.1 does not, 6.18 does).
+        """
+        cdef XskSocket self = XskSocket.__new__(XskSocket)
+        self.c.fd, self.umem_fd = fd, umem_fd
+        self.ifindex, self.queue = ifindex, queue
+        self.tx_metadata, self.huge_pages = tx_metadata, huge_pages
+        try:
+            self.c.umem = xsk_map_umem(umem_fd, <size_t>XSK_FRAMES * XDPKIT_CHUNK)
+            if self.c.umem is NULL:
+                raise XskError("umem", errno)
+            self._rings(False)
+            self.zerocopy = self._options() & XDP_OPTIONS_ZEROCOPY
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def resume(self):
+        """Takes the rings over where a parked worker left them, with every frame on one of them."""
+        self.c.rx.at, self.c.completion.at = self.c.rx.consumer[0], self.c.completion.consumer[0]
+        self.c.tx.at, self.c.fill.at = self.c.tx.producer[0], self.c.fill.producer[0]
+        self.c.free_count = 0
+
     cdef object _umem(self, unsigned tx_metadata):
         cdef size_t size = <size_t>XSK_FRAMES * XDPKIT_CHUNK
         cdef int fd
-        self.c.umem = xsk_map_umem(&fd, size, MFD_HUGETLB)
+        self.c.umem = xsk_make_umem(&fd, size, MFD_HUGETLB)
         self.huge_pages = self.c.umem is not NULL
         if not self.huge_pages:
-            self.c.umem = xsk_map_umem(&fd, size, 0)
+            self.c.umem = xsk_make_umem(&fd, size, 0)
         if self.c.umem is NULL:
             raise XskError("umem", errno)
         self.umem_fd = fd
@@ -233,12 +169,23 @@ cdef class XskSocket:
         elif xsk_register(self.c.fd, self.c.umem, size, XDPKIT_CHUNK, 0) != 0:
             raise XskError("umem", errno)
 
-    cdef object _ring(self, ring *r, int which, const void *offsets):
+    cdef object _rings(self, bint make):
+        """Maps the four rings, and makes them before."""
+        cdef xdp_mmap_offsets offsets
+        cdef unsigned size = sizeof(offsets)
+        if getsockopt(self.c.fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0:
+            raise XskError("rings", errno)
+        self._ring(&self.c.rx, 0, &offsets, make)
+        self._ring(&self.c.tx, 1, &offsets, make)
+        self._ring(&self.c.fill, 2, &offsets, make)
+        self._ring(&self.c.completion, 3, &offsets, make)
+
+    cdef object _ring(self, ring *r, int which, const void *offsets, bint make):
         cdef int option = (
             XDP_RX_RING, XDP_TX_RING, XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING
         )[which]
         r.size = XSK_FRAMES
-        if setsockopt(self.c.fd, SOL_XDP, option, &r.size, sizeof(r.size)) != 0:
+        if make and setsockopt(self.c.fd, SOL_XDP, option, &r.size, sizeof(r.size)) != 0:
             raise XskError("rings", errno)
         self.maps[which] = xsk_map_ring(self.c.fd, r, offsets, which, &self.map_sizes[which])
         if self.maps[which] is NULL:

@@ -14,11 +14,18 @@
 
 struct thread {
 	pthread_t id;
-	int cpu;             /* pinned there; -1 = anywhere */
-	int tid;             /* as in /proc/PID/task; set by the thread */
-	char name[16];       /* 15 characters at most: pthread_setname_np(3) */
-	int wake_fd;         /* eventfd, readable once the thread shall end */
-	uint32_t stop, done; /* atomic booleans: asked to end; has ended */
+	int cpu;              /* pinned there; -1 = anywhere */
+	int tid;              /* as in /proc/PID/task; set by the thread */
+	char name[16];        /* 15 characters at most: pthread_setname_np(3) */
+	int wake_fd;          /* eventfd, readable once the thread shall end */
+	uint32_t order, done; /* atomic: what it was asked for; a boolean, it has ended */
+};
+
+/* What a thread may be asked for. */
+enum thread_order {
+	THREAD_RUN,
+	THREAD_STOP, /* finish what is there, and end */
+	THREAD_PARK, /* end after this turn: somebody else goes on with what is there */
 };
 
 /* Starts `entry(argument)` with every signal blocked; returns 0 or an errno. */
@@ -48,9 +55,9 @@ static inline void thread_settle(struct thread *thread)
 	pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
-static inline int thread_stopping(const struct thread *thread)
+static inline enum thread_order thread_order(const struct thread *thread)
 {
-	return (int)__atomic_load_n(&thread->stop, __ATOMIC_ACQUIRE);
+	return (enum thread_order)__atomic_load_n(&thread->order, __ATOMIC_ACQUIRE);
 }
 
 /* Last thing in the thread. */
@@ -59,12 +66,12 @@ static inline void thread_end(struct thread *thread)
 	__atomic_store_n(&thread->done, 1, __ATOMIC_RELEASE);
 }
 
-/* Asks it to end, from another thread. */
-static inline void thread_stop(struct thread *thread)
+/* Asks it to end, in one way or the other, from another thread. */
+static inline void thread_ask(struct thread *thread, enum thread_order order)
 {
 	uint64_t one = 1;
 
-	__atomic_store_n(&thread->stop, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&thread->order, order, __ATOMIC_RELEASE);
 	if (thread->wake_fd >= 0 && write(thread->wake_fd, &one, sizeof one) < 0)
 		return; /* the counter is full: it is readable already */
 }

@@ -12,13 +12,14 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
 from xdpkit.bpf import loader
 from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
-from xdpkit.cext._memory import TX_METADATA_BYTES
+from xdpkit.cext._memory import TX_METADATA_BYTES, Memory
 from xdpkit.cext._snapshot import Publisher
 from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
 from xdpkit.cext._xsk import XskSocket
@@ -28,7 +29,10 @@ from xdpkit.nic.hwtstamp import HardwareStamps
 from xdpkit.nic.interface import Interface
 from xdpkit.nic.xsk_setup import bind
 from xdpkit.ntp.memory import new_memory, transmit_source
-from xdpkit.rx_stamps import Attached, attach
+from xdpkit.rx_stamps import Attached, attach, inherit
+
+if TYPE_CHECKING:
+    from xdpkit.takeover import Heritage
 
 # How long a worker may take to answer what is on its ring before it is given up.
 DRAIN_SECONDS = 1.0
@@ -48,6 +52,8 @@ class Queue:
     missed: int = 0
     detached: bool = True
     """Not in the XSKMAP: the kernel has the queue's frames."""
+    inherited: bool = False
+    """Another process's worker still serves it."""
 
 
 @dataclass
@@ -56,8 +62,9 @@ class Bypass:
 
     interface: Interface
     attached: Attached
-    own_clock: bool
-    """Receive times are the loop's: ``rx_timestamps = "loop"``."""
+    config: InterfaceConfig
+    ntp: NtpConfig | None
+    publisher: Publisher
     queues: list[Queue] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
 
@@ -83,8 +90,26 @@ class Bypass:
         return "hardware" if self.hardware else "loop" if self.own_clock else "xdp"
 
     @property
+    def own_clock(self) -> bool:
+        """Receive times are the loop's: ``rx_timestamps = "loop"``."""
+        return self.config.rx_timestamps == "loop"
+
+    @property
     def zerocopy(self) -> bool:
         return bool(self.queues) and all(queue.socket.zerocopy for queue in self.queues)
+
+    def hire(self, socket: XskSocket, number: int, memory: Memory) -> Worker:
+        """A worker, not started, for the socket of a queue."""
+        cpus = sorted(os.sched_getaffinity(0))
+        return Worker(
+            socket,
+            self.publisher,
+            memory,
+            cpus[self.config.queues.index(number) % len(cpus)],
+            self.config.poll == "busy",
+            self.own_clock,
+            transmit_source(self.ntp, self.interface.kind, socket.zerocopy),
+        )
 
     def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> None:
         """Makes exactly these (tags, address, port) ours; what was served besides ends.
@@ -152,6 +177,18 @@ class Bypass:
         _bpf.map_update(self.program.maps["xsks"], slot, fd)
         queue.detached = False
 
+    def leave(self) -> None:
+        """Closes what is ours of what another process serves with from now on; workers are parked.
+
+        A queue that the other did not want is drained before.
+        """
+        for queue in self.queues:
+            queue.worker.stop()
+        for queue in self.queues:
+            queue.worker.join()
+            queue.socket.close()
+        self.attached.leave()
+
     async def close(self) -> bool:
         """Hands all back to the kernel, lets the workers answer what they hold, and ends them.
 
@@ -190,35 +227,38 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
 
 
 def open_bypass(
-    config: InterfaceConfig, ntp: NtpConfig | None, interface: Interface, publisher: Publisher
+    config: InterfaceConfig,
+    ntp: NtpConfig | None,
+    interface: Interface,
+    publisher: Publisher,
+    heritage: Heritage | None = None,
 ) -> Bypass:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
-    Raises BpfError, AttachError, StampError, QueueError or BindError; whatever was done before is
-    undone.
+    What ``heritage`` has is taken instead, and starts with its ``switch``. Raises BpfError,
+    AttachError, StampError, QueueError or BindError; whatever was done before is undone.
     """
     check_queues(config, interface)
     if not interface.up:
         raise NicError(f"{interface.name} is down: ip link set dev {interface.name} up")
-    attached = attach(config, interface)
-    bypass = Bypass(interface, attached, own_clock=config.rx_timestamps == "loop")
-    cpus = sorted(os.sched_getaffinity(0))
+    if heritage:
+        link_fd, bound = heritage.take_link(), heritage.facts["bound"]
+        attached = inherit(config, interface, link_fd, bound, heritage.facts["mode"])
+    else:
+        attached = attach(config, interface)
+    bypass = Bypass(interface, attached, config, ntp, publisher)
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     try:
-        for position, number in enumerate(config.queues):
-            socket = bind(interface, number, config, bypass.mode, bypass.notes, metadata)
-            worker = Worker(
-                socket,
-                publisher,
-                new_memory(ntp),
-                cpus[position % len(cpus)],
-                config.poll == "busy",
-                bypass.own_clock,
-                transmit_source(ntp, interface.kind, socket.zerocopy),
-            )
-            queue = Queue(number, socket, worker)
+        for number in config.queues:
+            socket = heritage.sockets.pop(number, None) if heritage else None
+            inherited = socket is not None
+            if socket is None:
+                socket = bind(interface, number, config, bypass.mode, bypass.notes, metadata)
+            worker = bypass.hire(socket, number, new_memory(ntp))
+            queue = Queue(number, socket, worker, inherited=inherited)
             bypass.queues.append(queue)
-            worker.start()
+            if not inherited:
+                worker.start()
             bypass._fill_slot(queue)
     except BaseException as error:
         for queue in bypass.queues:

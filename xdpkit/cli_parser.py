@@ -63,6 +63,12 @@ exit status:
   0 stopped as asked; 1 could not serve (no such queue, another XDP program on the
   interface, another instance, ...); 2 configuration or zone file
 
+upgrade without a gap:
+  --takeover starts beside the instance that serves the interface, takes its sockets,
+  rings and XDP link over, and lets it end; frames that come in between wait on the ring.
+  Where the kernel does not allow it (6.1 does not) the other is stopped first, and how
+  long nothing was answered is said. Counters begin anew.
+
 example:
   sudo xdpkit run -c /etc/xdpkit/xdpkit.toml""",
 )
@@ -186,7 +192,9 @@ def parser() -> Parser:
     root.add_argument("--debug", action="store_true", help="show the trace behind an error")
     verbs = root.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
 
-    _config(_add(verbs, _RUN))
+    run = _config(_add(verbs, _RUN))
+    text = "go on where the instance that serves the interface leaves off, if there is one"
+    run.add_argument("--takeover", action="store_true", help=text)
     _json(_config(_add(verbs, _CHECK)))
     _json(_interface(_add(verbs, _STATUS)))
     _json(_interface(_add(verbs, _RELOAD)))

@@ -33,6 +33,9 @@ __all__ = ["ControlServer", "Handler", "RequestError", "instances", "request"]
 
 Handler = Callable[[], Awaitable[dict[str, Any]]]
 
+Taker = Callable[[socket.socket], Awaitable[None]]
+"""Answers a verb by itself; the connection, a duplicate, is the taker's."""
+
 # What changes nothing is answered to every user of the machine.
 OPEN_VERBS = frozenset({"status"})
 
@@ -44,21 +47,40 @@ _WRITE_SECONDS = 5.0
 
 
 class ControlServer(Closing):
-    """The server's end; ``handlers`` gives the coroutine function that answers each verb.
+    """The server's end; ``handlers`` gives the coroutine function that answers each verb, or, in
+    ``takers``, that has the connection from there on.
 
     ``bind`` takes the name, ``serve`` answers until cancelled, ``close`` gives the name back: the
     lock outlasts ``serve``, so that the next instance starts only after this one has cleaned up.
     """
 
-    def __init__(self, ifname: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(
+        self,
+        ifname: str,
+        handlers: Mapping[str, Handler],
+        takers: Mapping[str, Taker] | None = None,
+    ) -> None:
         self.ifname = ifname
         self.handlers = dict(handlers)
+        self.takers = dict(takers or {})
         self._listener: socket.socket | None = None
         self._connections = {True: 0, False: 0}
 
     def __enter__(self) -> Self:
         self.bind()
         return self
+
+    @property
+    def listener(self) -> socket.socket:
+        """What holds the name. Raises ControlError before there is one."""
+        if self._listener is None:
+            raise ControlError(f"{self.ifname}: control socket: not bound")
+        return self._listener
+
+    def adopt(self, listener: socket.socket) -> None:
+        """Takes a listening socket that has the name already."""
+        listener.setblocking(False)
+        self._listener = listener
 
     def bind(self) -> None:
         """Take the name and listen.
@@ -85,11 +107,10 @@ class ControlServer(Closing):
 
     async def serve(self) -> None:
         """Answer clients until cancelled."""
-        if self._listener is None:
-            raise ControlError(f"{self.ifname}: control socket: not bound")
+        listener = self.listener
         async with anyio.create_task_group() as tasks:
             while True:
-                connection = await accept(self._listener)
+                connection = await accept(listener)
                 client = peer(connection)
                 if self._connections[client.trusted] >= _MOST_CONNECTIONS:
                     _turn_away(connection)
@@ -102,7 +123,10 @@ class ControlServer(Closing):
         try:
             with connection:
                 line = await _read_line(connection)
-                if line is not None:
+                taker = self.takers.get(_verb(line or b""))
+                if taker and client.trusted:
+                    await taker(connection.dup())
+                elif line is not None:
                     answer = await self._answer(line, client)
                     with anyio.move_on_after(_WRITE_SECONDS):
                         await send_all(connection, _encode(answer))

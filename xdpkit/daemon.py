@@ -11,17 +11,18 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 from pyroute2 import AsyncIPRoute
 
-from xdpkit import bypass, report
+from xdpkit import bypass, report, takeover
 from xdpkit.bypass import Bypass
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.config import Config, ServedAddress
@@ -29,6 +30,7 @@ from xdpkit.control import ControlServer
 from xdpkit.dns.cookies import CookieSecrets
 from xdpkit.dns.zone_store import ZoneStore
 from xdpkit.errors import NicError, XdpkitError
+from xdpkit.handover import Outcome, Predecessor, Wire
 from xdpkit.metrics import metrics_server
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
@@ -40,6 +42,7 @@ from xdpkit.ntp.source import NtpSource
 from xdpkit.publication import Publication, initial_parts
 from xdpkit.reload import Reloader
 from xdpkit.slow_path import SlowPath
+from xdpkit.takeover import Heritage
 from xdpkit.tcp_path import TcpPath
 
 log = logging.getLogger("xdpkit")
@@ -54,20 +57,27 @@ PORT_SECONDS = 1.0
 NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
 
 
-def run(config: Config) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError."""
+def run(config: Config, takeover: bool = False) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError.
+
+    With ``takeover`` it goes on where a running instance leaves off, if there is one.
+    """
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
     # A socket for every address and service: 1024, the usual soft limit, is soon used up.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return anyio.run(Server(config).run)
+    return anyio.run(Server(config, takeover).run)
 
 
 class Server:
     """One instance: what it obtained, and how its parts reach each other."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, takeover: bool = False) -> None:
         self.config = config
+        self.takeover = takeover
+        self.outcome = Outcome.KEPT
+        self.handing = False
+        self.scope: anyio.CancelScope | None = None
         self.started = time.monotonic()
         self.publication = Publication(initial_parts(config))
         self.zones: ZoneStore | None = None
@@ -89,17 +99,25 @@ class Server:
                 self.cookies = CookieSecrets(self.publication)
         self.reloader = Reloader([part for part in (self.admission, self.zones) if part])
         handlers = {"status": self.status, "reload": self.reloader.reload}
-        self.control = ControlServer(config.interface.name, handlers)
+        takers = {"takeover": self._hand_over}
+        self.control = ControlServer(config.interface.name, handlers, takers)
         self.metrics = metrics_server(config.metrics, self.status)
 
     async def run(self) -> int:
         """The whole life of the instance, from the first signal that can come to the last."""
         signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        with self.control, anyio.open_signal_receiver(*signals) as received:
+        # A successor gets the name from its predecessor.
+        control = closing(self.control) if self.takeover else self.control
+        with control, anyio.open_signal_receiver(*signals) as received:
             async with anyio.create_task_group() as tasks, AsyncIPRoute() as ipr:
                 tasks.start_soon(self._obey, received, tasks)
-                await self._live(ipr)
-        log.info("stopped: %s is the kernel's again", self.config.interface.name)
+                with anyio.CancelScope() as self.scope:
+                    await self._live(ipr)
+                tasks.cancel_scope.cancel()
+        if self.outcome is Outcome.GIVEN:
+            log.info("stopped: the successor serves %s", self.config.interface.name)
+        else:
+            log.info("stopped: %s is the kernel's again", self.config.interface.name)
         if not self.ended:
             # A thread that does not end still uses its memory: nothing may be freed under it.
             log.error("an answering thread did not end: leaving without waiting for it")
@@ -110,8 +128,7 @@ class Server:
     async def _obey(self, received: AsyncIterator[signal.Signals], tasks: TaskGroup) -> None:
         async for number in received:
             if number != signal.SIGHUP:
-                notify("STOPPING=1")
-                tasks.cancel_scope.cancel()
+                self._stop()
                 return
             # Before anything is served there is nothing to read again.
             if self.bypass:
@@ -133,19 +150,17 @@ class Server:
                 stack.callback(self.source.close)
                 # Before anybody can ask: no answer without a state.
                 await self.source.start()
+            heritage, silent = await self._inherit(stack)
             if self.config.interface.slow_path:
-                memory = new_memory(self.config.ntp)
-                self.slow_path = SlowPath(self.publication, memory, interface.index)
-                self.slow_path.door.start()
-                stack.push_async_callback(self._end, self.slow_path.close)
-                if self.config.dns and self.config.dns.tcp_connections:
-                    self.tcp_path = TcpPath(self.publication, self.config.dns, interface.index)
-                    self.tcp_path.door.start()
-                    stack.push_async_callback(self._end, self.tcp_path.close)
+                self._open_slow_path(stack, interface.index, heritage)
             self.bypass = bypass.open_bypass(
-                self.config.interface, self.config.ntp, interface, self.publication.publisher
+                self.config.interface,
+                self.config.ntp,
+                interface,
+                self.publication.publisher,
+                heritage,
             )
-            stack.push_async_callback(self._end, self.bypass.close)
+            stack.push_async_callback(self._end, self._close_bypass)
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
             stack.callback(watch.close)
             await watch.read()
@@ -153,8 +168,83 @@ class Server:
                 self._leave_ntp(watch)
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
+            if heritage:
+                await heritage.switch(self.bypass)
+                heritage.close()
             self.announce(watch.served())
+            if silent:
+                log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
             await self._serve(watch)
+
+    async def _inherit(self, stack: AsyncExitStack) -> tuple[Heritage | None, float]:
+        """What a running instance hands over, and the time since which there is none, or 0."""
+        if not self.takeover:
+            return None, 0.0
+        heritage = await takeover.ask(self.config.interface.name)
+        if not isinstance(heritage, Heritage):
+            self.control.bind()
+            return None, heritage or 0.0
+        stack.callback(heritage.close)
+        self.control.adopt(heritage.listener)
+        if self.cookies:
+            self.cookies.inherit(heritage.cookie_secrets)
+        return heritage, 0.0
+
+    def _open_slow_path(
+        self, stack: AsyncExitStack, ifindex: int, heritage: Heritage | None
+    ) -> None:
+        memory = new_memory(self.config.ntp)
+        self.slow_path = SlowPath(self.publication, memory, ifindex)
+        stack.push_async_callback(self._end, self.slow_path.close)
+        if self.config.dns and self.config.dns.tcp_connections:
+            self.tcp_path = TcpPath(self.publication, self.config.dns, ifindex)
+            stack.push_async_callback(self._end, self.tcp_path.close)
+        if heritage:
+            self.slow_path.inherited = heritage.udp
+            if self.tcp_path:
+                self.tcp_path.inherited = heritage.tcp
+        self.slow_path.door.start()
+        if self.tcp_path:
+            self.tcp_path.door.start()
+
+    async def _close_bypass(self) -> bool:
+        assert self.bypass is not None
+        if self.outcome is not Outcome.GIVEN:
+            return await self.bypass.close()
+        self.bypass.leave()
+        if self.tcp_path:
+            await self.tcp_path.drain()
+        return True
+
+    async def _hand_over(self, connection: socket.socket) -> None:
+        """Gives everything to a successor; ends this instance, or leaves it as it was."""
+        assert self.bypass is not None
+        wire = Wire(connection)
+        if self.handing:
+            await wire.send({"error": "another successor is at it"})
+            wire.close()
+            return
+        self.handing = True
+        secrets = self.cookies.secrets if self.cookies else ()
+        predecessor = Predecessor(
+            self.bypass, self.slow_path, self.tcp_path, self.control.listener, secrets
+        )
+        self.outcome = await predecessor.give(wire)
+        if self.outcome is Outcome.RESTART:
+            # Closed by the end of this process: it tells the successor that all is free.
+            self.farewell = wire
+        else:
+            wire.close()
+        if self.outcome is Outcome.KEPT:
+            self.handing = False
+            self.changed.set()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        notify("STOPPING=1")
+        if self.scope:
+            self.scope.cancel()
 
     async def _end(self, close: Callable[[], Awaitable[bool]]) -> None:
         with anyio.CancelScope(shield=True):
@@ -248,6 +338,8 @@ class Server:
         while True:
             await self.changed.wait()
             self.changed = anyio.Event()
+            if self.handing:
+                continue
             try:
                 problems = await self.serve(watch.served(), watch.reserved())
             except (OSError, XdpkitError) as error:
@@ -261,7 +353,7 @@ class Server:
     async def _watch_heartbeats(self) -> None:
         while self.bypass:
             await anyio.sleep(HEARTBEAT_SECONDS)
-            for change in self.bypass.check_heartbeats():
+            for change in () if self.handing else self.bypass.check_heartbeats():
                 log.error("%s", change)
 
     def announce(self, served: list[ServedAddress]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import anyio
@@ -44,8 +44,15 @@ class DoorSockets(ABC):
     def __init__(self, publication: Publication, door: Door) -> None:
         self._publication = publication
         self._door = door
+        self.inherited: dict[Key, socket.socket] = {}
+        """Sockets of a predecessor, for ``_open`` to take instead of new ones."""
         self._sockets: dict[Key, socket.socket] = {}
         self._gone: list[socket.socket] = []
+
+    @property
+    def sockets(self) -> Mapping[Key, socket.socket]:
+        """Those that are answered on."""
+        return self._sockets
 
     @abstractmethod
     def _open(self, key: Key) -> socket.socket:

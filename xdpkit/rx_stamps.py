@@ -30,13 +30,15 @@ from xdpkit.nic.interface import Interface
 class Attached:
     """The program on its interface, native or generic; ``hardware`` where the NIC's stamps are on.
 
-    ``notes`` says where it is less than could be had.
+    ``bound`` where only a program that is bound to the interface may take its place; ``notes`` says
+    where it is less than could be had.
     """
 
     program: loader.Program
     link_fd: int
     mode: str
     hardware: HardwareStamps | None = None
+    bound: bool = False
     notes: list[str] = field(default_factory=list)
 
     def detach(self) -> None:
@@ -44,6 +46,11 @@ class Attached:
         if self.link_fd >= 0:
             os.close(self.link_fd)
             self.link_fd = -1
+
+    def leave(self) -> None:
+        """Forgets it; another process has the link, and the NIC's stamps, from now on."""
+        self.hardware = None
+        self.close()
 
     def close(self) -> None:
         """Takes it off, forgets it, and leaves the NIC's stamps as they were; once."""
@@ -84,6 +91,21 @@ def attach(config: InterfaceConfig, interface: Interface) -> Attached:
     return Attached(program, link_fd, mode, notes=[*notes, *([note] if note else [])])
 
 
+def inherit(
+    config: InterfaceConfig, interface: Interface, link_fd: int, bound: bool, mode: str
+) -> Attached:
+    """A program for a link that another process attached, in the same ``mode``.
+
+    The link gets it later. ``link_fd`` is owned by what is returned. Raises BpfError, StampError.
+    """
+    if bound:
+        program = loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
+    else:
+        macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
+        program = loader.load("steer", *macros)
+    return Attached(program, link_fd, mode, bound=bound)
+
+
 def _attach_bound(interface: Interface, offered: bool | None, must: bool) -> Attached:
     """With a program that asks for the NIC's stamps; these are turned on, or ``must`` be."""
     if offered is False:
@@ -104,7 +126,7 @@ def _attach_bound(interface: Interface, offered: bool | None, must: bool) -> Att
         if link_fd is None:
             raise StampError(f"the driver of {interface.name} has no native XDP")
         undo.pop_all()
-    return Attached(program, link_fd, "native", hardware, notes)
+    return Attached(program, link_fd, "native", hardware, bound=True, notes=notes)
 
 
 def _offered(interface: Interface) -> bool | None:

@@ -63,12 +63,15 @@ class SlowPath(DoorSockets):
 
     def is_shared(self, port: int, addresses: Iterable[ServedAddress]) -> bool:
         """Whether another program's socket has the port at one of these addresses, or at all."""
-        ours = {os.fstat(opened.fileno()).st_ino for opened in self._sockets.values()}
+        sockets = (*self._sockets.values(), *self.inherited.values())
+        ours = {os.fstat(opened.fileno()).st_ino for opened in sockets}
         return port_watch.is_held(port, ours, {served.address for served in addresses})
 
     def _open(self, key: Key) -> socket.socket:
         address, service, port = key
-        opened = open_socket(address, service, port, self._ifindex)
+        opened = self.inherited.pop(key, None)
+        if opened is None:
+            opened = open_socket(address, service, port, self._ifindex)
         try:
             self.door.add(opened, service)
         except OSError as error:

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import anyio
+
 from xdpkit.cext._memory import Memory
 from xdpkit.cext._tcp import TcpDoor
 from xdpkit.config import DnsConfig, ServedAddress
@@ -53,6 +55,14 @@ class TcpPath(DoorSockets):
         await self._close_others(wanted)
         return failed
 
+    async def drain(self) -> None:
+        """Listens no more, and leaves clients that are connected the idle time to finish."""
+        for opened in self._sockets.values():
+            self.door.remove(opened)
+        with anyio.move_on_after(self.config.tcp_idle):
+            while self.door.counters()["open"]:
+                await anyio.sleep(0.05)
+
     def notes(self) -> list[str]:
         """Where what was obtained may be less than was asked for."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -78,7 +88,9 @@ class TcpPath(DoorSockets):
 
     def _open(self, key: Key) -> socket.socket:
         address, _, port = key
-        opened = open_listener(address, port, self._ifindex, self.config.tcp_idle)
+        opened = self.inherited.pop(key, None)
+        if opened is None:
+            opened = open_listener(address, port, self._ifindex, self.config.tcp_idle)
         try:
             self.door.add(opened)
         except OSError as error:

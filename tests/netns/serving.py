@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,13 +97,19 @@ def write_config(directory: Path, config: str = CONFIG, zone: str = ZONE) -> Pat
 
 
 class Server:
-    """A running instance; ``stop`` ends it politely. It was ready when this was made."""
+    """A running instance; ``stop`` ends it politely. It was ready when this was made.
 
-    def __init__(self, side: Side, path: Path, ifname: str = IFNAME) -> None:
+    ``more`` are further arguments of ``xdpkit run``.
+    """
+
+    def __init__(
+        self, side: Side, path: Path, ifname: str = IFNAME, more: Sequence[str] = ()
+    ) -> None:
         self.side, self.path, self.ifname = side, path, ifname
-        self._log = path.with_suffix(".log")
+        self._log = path.with_suffix("".join((*more, ".log")).replace("--", "."))
+        argv = (XDPKIT, "run", "-c", str(path), *more)
         with self._log.open("w") as log:
-            self.process = side.popen(XDPKIT, "run", "-c", str(path), stdout=log, stderr=log)
+            self.process = side.popen(*argv, stdout=log, stderr=log)
         try:
             eventually(self._ready, "xdpkit run")
         except BaseException:

@@ -35,8 +35,13 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> No
 
 
 def test_run_and_demo_hand_on(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
-    module(monkeypatch, "xdpkit.daemon", run=lambda loaded: 40 + loaded.interface.queues[0])
-    assert cli.main(["run", "-c", config]) == 42
+    module(
+        monkeypatch,
+        "xdpkit.daemon",
+        run=lambda loaded, over: loaded.interface.queues[0] + 40 * over,
+    )
+    assert cli.main(["run", "-c", config]) == 2
+    assert cli.main(["run", "-c", config, "--takeover"]) == 42
     module(monkeypatch, "xdpkit.demo", main=lambda json, debug: 10 * json + debug)
     assert cli.main(["demo", "--json", "--debug"]) == 11
 

@@ -26,6 +26,17 @@ class CookieSecrets:
         self._secrets: tuple[bytes, ...] = ()
         self.roll()
 
+    @property
+    def secrets(self) -> tuple[bytes, ...]:
+        """The one that makes cookies first."""
+        return self._secrets
+
+    def inherit(self, theirs: tuple[bytes, ...]) -> None:
+        """Goes on with another instance's secrets, which its clients have cookies of."""
+        if theirs:
+            self._secrets = theirs
+            self._publication.change(cookie_secrets=theirs)
+
     def roll(self) -> None:
         """Draws a new secret and publishes it with the one before."""
         self._secrets = (secrets.token_bytes(SECRET_BYTES), *self._secrets[:1])

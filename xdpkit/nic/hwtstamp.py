@@ -62,17 +62,19 @@ def _ioctl(number: int, ifname: str, setting: Setting) -> bytes:
 class HardwareStamps(Closing):
     """Receive stamps of an interface's hardware, turned on, and the clock that they are of.
 
-    ``close`` puts back what was set before, unless somebody has set it otherwise since. Raises
-    StampError where the interface cannot stamp NTP's packets.
+    ``close`` puts back what was set before, unless somebody has set it otherwise since; ``before``
+    says it where another process turned them on. Raises StampError where the interface cannot stamp
+    NTP's packets.
     """
 
-    def __init__(self, ifname: str) -> None:
+    def __init__(self, ifname: str, before: Setting | None = None) -> None:
         self.ifname = ifname
-        self.before = self.now = _present(ifname)
+        self.now = _present(ifname)
+        self.before = before or self.now
         self.phc = _clock(ifname)
         try:
-            if self.before.rx_filter not in STAMPS_NTP:
-                self.now = _turn_on(ifname, self.before)
+            if self.now.rx_filter not in STAMPS_NTP:
+                self.now = _turn_on(ifname, self.now)
         except BaseException:
             self.phc.close()
             raise
