@@ -24,7 +24,6 @@ from pyroute2 import AsyncIPRoute
 
 from xdpkit import bypass, report, takeover
 from xdpkit.bypass import Bypass
-from xdpkit.cext._stats import VERDICTS
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
 from xdpkit.dns.cookies import CookieSecrets
@@ -38,6 +37,7 @@ from xdpkit.nic.phc import PhcWatch
 from xdpkit.notify import notify
 from xdpkit.ntp.admission import Admission
 from xdpkit.ntp.memory import new_memory
+from xdpkit.ntp.shared_port import SharedPort
 from xdpkit.ntp.source import NtpSource
 from xdpkit.publication import Publication, initial_parts
 from xdpkit.reload import Reloader
@@ -49,12 +49,6 @@ log = logging.getLogger("xdpkit")
 
 # Above the second within which every loop turns once (cext/worker.h, WORKER_WAIT_MS).
 HEARTBEAT_SECONDS = 3.0
-
-# How soon a program that misses its replies is noticed: within the two seconds of an iburst.
-PORT_SECONDS = 1.0
-
-# What the kernel door counts when it is handed a reply.
-NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
 
 
 def run(config: Config, takeover: bool = False) -> int:
@@ -84,7 +78,7 @@ class Server:
         self.cookies: CookieSecrets | None = None
         self.slow_path: SlowPath | None = None
         self.tcp_path: TcpPath | None = None
-        self.left: frozenset[str] = frozenset()
+        self.ntp_port: SharedPort | None = None
         self.changed = anyio.Event()
         self.bypass: Bypass | None = None
         self.source: NtpSource | None = None
@@ -164,8 +158,10 @@ class Server:
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
             stack.callback(watch.close)
             await watch.read()
-            if self.config.ntp:
-                self._leave_ntp(watch)
+            if self.config.ntp and self.slow_path:
+                port = self.config.ntp.port
+                self.ntp_port = SharedPort(port, self.slow_path, watch.served, self.changed_now)
+                self.ntp_port.look()
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
             if heritage:
@@ -256,7 +252,8 @@ class Server:
             tasks.start_soon(self.publication.run)
             tasks.start_soon(self._follow_addresses, watch)
             tasks.start_soon(self._apply_changes, watch)
-            tasks.start_soon(self._watch_ntp_port, watch)
+            if self.ntp_port:
+                tasks.start_soon(self.ntp_port.run)
             tasks.start_soon(self._watch_heartbeats)
             if self.metrics:
                 tasks.start_soon(self.metrics.serve)
@@ -278,7 +275,7 @@ class Server:
         Raises NicError when they are too many.
         """
         ports = self.config.ports()
-        kernel_ports = {name: port for name, port in ports.items() if name not in self.left}
+        kernel_ports = {name: port for name, port in ports.items() if name not in self.left()}
         try:
             self.publication.change(reserved=tuple(reserved))
         except ValueError as error:
@@ -298,40 +295,15 @@ class Server:
     async def _follow_addresses(self, watch: AddressWatch) -> None:
         async for _ in watch.changes():
             log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
-            self.changed.set()
+            self.changed_now()
 
-    def _leave_ntp(self, watch: AddressWatch) -> None:
-        """Leaves NTP on the slow path to a program that has its port, or takes it up again."""
-        assert self.config.ntp is not None
-        port = self.config.ntp.port
-        shared = self.slow_path is not None and self.slow_path.is_shared(port, watch.served())
-        if shared == ("ntp" in self.left):
-            return
-        self.left = frozenset({"ntp"} if shared else ())
+    def changed_now(self) -> None:
+        """What is to be served may be another set of sockets and addresses."""
         self.changed.set()
-        if shared:
-            log.warning(
-                "another program has UDP port %d ('ss -lunp sport = :%d' shows it): the slow path "
-                "leaves it to that, so that it hears its replies; the chosen queues answer on. If "
-                "it is a client, give it another source port (chrony: acquisitionport 0)",
-                port,
-                port,
-            )
-        else:
-            log.info("UDP port %d is free again: the slow path answers NTP", port)
 
-    async def _watch_ntp_port(self, watch: AddressWatch) -> None:
-        """Looks for such a program once a datagram for one came to us, and while there is one."""
-        strays = 0
-        while self.config.ntp and self.slow_path:
-            await anyio.sleep(PORT_SECONDS)
-            now = self.slow_path.door.counters()["verdicts"][NTP_MODE]
-            if now != strays or self.left:
-                try:
-                    self._leave_ntp(watch)
-                except OSError as error:
-                    log.warning("who has the NTP port could not be read: %s", error)
-            strays = now
+    def left(self) -> frozenset[str]:
+        """Services that the slow path leaves to another program."""
+        return frozenset({"ntp"} if self.ntp_port and self.ntp_port.shared else ())
 
     async def _apply_changes(self, watch: AddressWatch) -> None:
         """The one task that changes what is served, so that two changes never interleave."""
@@ -383,7 +355,7 @@ class Server:
         ntp = self.source.facts() if self.source else None
         keys = self.admission.slots if self.admission else {}
         facts = report.document(
-            self.bypass, self.slow_path, self.tcp_path, self.left, zones, uptime_s, ntp, keys
+            self.bypass, self.slow_path, self.tcp_path, self.left(), zones, uptime_s, ntp, keys
         )
         if self.config.dns:
             facts["dns"] = report.dns_facts(self.bypass, self.slow_path, self.tcp_path)
