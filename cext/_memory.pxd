@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from xdpkit.cext._limit cimport LimitTable, limit_table
+from xdpkit.cext._rrl cimport RrlTable, rrl_table
 from xdpkit.cext._snapshot cimport phc_map, snapshot
 
 cdef extern from "memory.h" nogil:
@@ -39,12 +40,16 @@ cdef extern from "memory.h" nogil:
         uint64_t cookie_client
         uint64_t cookie_bad
         uint64_t cookie_malformed
+        uint64_t rrl_limited
+        uint64_t rrl_slipped
+        uint64_t rrl_badcookie
     cdef struct memory:
         uint64_t random
         uint64_t seed
         dns_counts dns
         ntp_saved_table saved
         limit_table *limit
+        rrl_table *rrl
         ntp_digest digest
         transmit transmit
         ntp_counts counts
@@ -83,3 +88,4 @@ cdef class Memory:
     cdef void *saved
     cdef size_t saved_bytes
     cdef LimitTable limits
+    cdef RrlTable answers

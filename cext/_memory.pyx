@@ -44,11 +44,13 @@ cdef class Memory:
     """The memory of one answering thread; it must outlive the thread.
 
     ``interleaved`` is the number of transmit times to keep for the interleaved mode, ``limited``
-    that of the sources whose rate is watched: powers of two from 4 up, 16 bytes each; 0 turns
-    either off. ``compensate`` predicts the transmit error. Raises MemoryError, ValueError.
+    that of the sources whose rate is watched, ``answers`` that of the prefixes whose DNS answers
+    are: powers of two from 4 up, 16 bytes each; 0 turns any of them off. ``compensate`` predicts
+    the transmit error. Raises MemoryError, ValueError.
     """
 
-    def __cinit__(self, uint32_t interleaved=0, uint32_t limited=0, bint compensate=False):
+    def __cinit__(self, uint32_t interleaved=0, uint32_t limited=0, bint compensate=False,
+                  uint32_t answers=0):
         if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
             raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
         self.c = <memory *>aligned_alloc(64, (sizeof(memory) + 63) & ~<size_t>63)
@@ -69,6 +71,9 @@ cdef class Memory:
         if limited:
             self.limits = LimitTable(limited)
             self.c.limit = self.limits.c
+        if answers:
+            self.answers = RrlTable(answers)
+            self.c.rrl = self.answers.c
 
     def counters(self):
         """A copy of what was counted (``ntp_counts.h``); ``clients`` are the sketch's registers."""

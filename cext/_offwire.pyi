@@ -3,12 +3,15 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
+from xdpkit.cext._memory import Memory
 from xdpkit.cext._snapshot import Snapshot
 from xdpkit.cext._stats import Counters
 
 @disjoint_base
 class OffWire:
-    def __new__(cls, snapshot: Snapshot, frames: Iterable[bytes]) -> Self: ...
+    def __new__(
+        cls, snapshot: Snapshot, frames: Iterable[bytes], memory: Memory | None = None
+    ) -> Self: ...
     def run(self, answers: int, batch: int = 64) -> float: ...
     def arrival(
         self,

@@ -46,7 +46,8 @@ cdef enum:
 cdef class OffWire:
     """Answers the given frames again and again, a batch at a time, as the AF_XDP loop does.
 
-    ``frames`` are whole Ethernet frames of at most 1792 bytes, in the order in which they arrive.
+    ``frames`` are whole Ethernet frames of at most 1792 bytes, in the order in which they arrive;
+    ``memory`` is the answering thread's (none: the smallest).
     """
 
     cdef worker *w
@@ -59,8 +60,8 @@ cdef class OffWire:
     cdef uint32_t next_frame
     cdef uint32_t consumer
 
-    def __cinit__(self, Snapshot snapshot not None, frames):
-        self.snapshot, self.memory = snapshot, Memory()
+    def __cinit__(self, Snapshot snapshot not None, frames, Memory memory=None):
+        self.snapshot, self.memory = snapshot, memory or Memory()
         self.w = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         self.x = <xsk *>aligned_alloc(64, (sizeof(xsk) + 63) & ~<size_t>63)
         if self.w is NULL or self.x is NULL:

@@ -3,6 +3,7 @@ from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from xdpkit.cext._access cimport AccessList, access_list
 from xdpkit.cext._keys cimport Keys, ntp_keys
 from xdpkit.cext._limit cimport limit_rule
+from xdpkit.cext._rrl cimport rrl_rule
 
 cdef extern from "snapshot.h" nogil:
     cdef struct zone_arena:
@@ -32,6 +33,8 @@ cdef extern from "snapshot.h" nogil:
         uint64_t cookie_secret[0][2]
         uint8_t nsid[0]
         uint8_t text[0][255]
+        rrl_rule rrl
+        const access_list *rrl_others
     cdef struct snapshot:
         const zone_arena *zones
         uint16_t port[0]
@@ -77,6 +80,7 @@ cdef class Snapshot:
     cdef readonly ZoneMap zones
     cdef readonly Keys keys
     cdef readonly AccessList access
+    cdef AccessList rrl_others
     cdef _set_dns(self, dict dns, int max_udp)
     cdef _set_ntp(self, dict ntp)
     cdef _set_phc(self, dict phc)

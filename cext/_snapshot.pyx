@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 import ipaddress
 
 from xdpkit.cext._limit cimport limit_rule_set
+from xdpkit.cext._rrl cimport rrl_rule_take
 from xdpkit.cext._limit import LimitRule
 from xdpkit.cext._stats import SERVICES
 
@@ -66,7 +67,8 @@ cdef class Snapshot:
     ``dns_max_udp`` is the limit of a DNS reply in bytes. ``dns`` holds what else is said of DNS:
     ``max_udp_ipv4`` and ``max_udp_ipv6``; the bytes ``nsid``, ``version``, ``hostname`` and ``id``,
     each off when empty; ``cookie_secrets``, up to two of 16 bytes, of which the first makes the
-    cookies. Raises ValueError or OverflowError for what does not fit.
+    cookies; ``rrl``, a RrlRule for threads that have a table, and ``rrl_others``, an AccessList of
+    who is not exempt from it. Raises ValueError or OverflowError for what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -135,6 +137,11 @@ cdef class Snapshot:
         for i, secret in enumerate(secrets):
             memcpy(c.cookie_secret[i], <const char *>secret, 16)
         c.cookie_secrets = len(secrets)
+        if dns.get("rrl") is not None:
+            rrl_rule_take(&c.rrl, dns["rrl"])
+        self.rrl_others = dns.get("rrl_others")
+        if self.rrl_others is not None:
+            c.rrl_others = self.rrl_others.c
 
     cdef _reserve(self, address):
         cdef bytes packed = address.packed

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "bytes.h"
+#include "dns_limit.h"
 #include "snapshot.h"
 
 /* No datagram may go to "this network", a group or broadcast address: RFC 1122 section 3.2.1.3. */
@@ -63,6 +64,26 @@ static enum verdict ntp_begin(const struct snapshot *snap, struct memory *memory
 	return ntp_reply(snap, memory, rq, query, departure);
 }
 
+/* Apart from dns_read(), and each a last call: without limits they cost next to nothing. */
+static inline enum verdict dns_begin(const struct snapshot *snap, struct memory *memory,
+				     struct request *rq, struct dns_query *query)
+{
+	if (!snap->zones)
+		return VERDICT_bad_frame;
+	query->counted = false;
+	if (dns_limit_on(snap, memory, rq))
+		return dns_limit_begin(snap, memory, rq, query);
+	return dns_read(snap, memory, rq, query);
+}
+
+static inline enum verdict dns_end(const struct snapshot *snap, struct memory *memory,
+				   struct request *rq, const struct dns_query *query)
+{
+	if (query->counted)
+		return dns_limit_end(snap, memory, rq, query);
+	return dns_reply(snap, rq, query);
+}
+
 enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
 			  union query *query, struct departure *departure)
 {
@@ -74,7 +95,7 @@ enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, st
 	case SERVICE_ntp:
 		return ntp_begin(snap, memory, rq, &query->ntp, departure);
 	case SERVICE_dns:
-		return snap->zones ? dns_read(snap, memory, rq, &query->dns) : VERDICT_bad_frame;
+		return dns_begin(snap, memory, rq, &query->dns);
 	case SERVICE_echo:
 		return echo_answer(snap, rq);
 	default:
@@ -92,7 +113,7 @@ enum verdict answer_end(const struct snapshot *snap, struct memory *memory, stru
 			const union query *query, struct departure *departure)
 {
 	if (rq->service == SERVICE_dns)
-		return dns_reply(snap, rq, &query->dns);
+		return dns_end(snap, memory, rq, &query->dns);
 	return ntp_reply(snap, memory, rq, &query->ntp, departure);
 }
 

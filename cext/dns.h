@@ -11,6 +11,7 @@
 #define XDPKIT_DNS_H
 
 #include "request.h"
+#include "rrl.h"
 #include "snapshot.h"
 #include "zone.h"
 
@@ -43,6 +44,8 @@ struct dns_query {
 	bool cookie_valid; /* and a server cookie of ours: the source address is no forgery */
 	bool cookie_bad;   /* and a server cookie that is not */
 	uint8_t cookie[DNS_COOKIE_BYTES]; /* what the reply carries, if has_cookie */
+	bool counted;                     /* its answer is, at `place`: dns_limit.h */
+	struct rrl_place place;
 };
 
 /*

@@ -14,6 +14,9 @@ struct dns_counts {
 	uint64_t cookie_client;    /* with a client cookie only */
 	uint64_t cookie_bad;       /* with another server cookie */
 	uint64_t cookie_malformed; /* of a length that no cookie has */
+	uint64_t rrl_limited;      /* answers over the rate limit */
+	uint64_t rrl_slipped;      /* of those: sent as TC */
+	uint64_t rrl_badcookie;    /* of those: sent as BADCOOKIE */
 };
 
 #endif

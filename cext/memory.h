@@ -14,6 +14,7 @@
 #include "ntp_counts.h"
 #include "ntp_keys.h"
 #include "ntp_saved.h"
+#include "rrl.h"
 #include "transmit.h"
 
 struct snapshot;
@@ -37,6 +38,7 @@ struct memory {
 	struct dns_counts dns;
 	struct ntp_saved_table saved;
 	struct limit_table *limit; /* NULL: no limits; owned by the thread's owner */
+	struct rrl_table *rrl;     /* the same of DNS answers */
 	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;

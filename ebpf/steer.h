@@ -57,6 +57,7 @@ enum service {
 	V(dns_refused, ANSWER, "DNS: REFUSED, out of every zone or class served")                \
 	V(dns_badvers, ANSWER, "DNS: BADVERS, EDNS version above 0")                             \
 	V(dns_badcookie, ANSWER, "DNS: BADCOOKIE, come again with the cookie in the reply")      \
+	V(dns_rrl_slip, ANSWER, "DNS: over the rate limit, TC to come again over TCP")           \
 	V(dns_cookie, ANSWER, "DNS: a cookie, to a request without a question")                  \
 	V(dns_chaos, ANSWER, "DNS: class CHAOS, what the server tells of itself")                \
 	V(bad_frame, DROP, "not what a door takes: no UDP frame of ours, or over 4096 bytes")    \
@@ -77,6 +78,7 @@ enum service {
 	V(ntp_nts, DROP, "NTP: NTS fields, and NTS is not served")                               \
 	V(dns_short, DROP, "DNS: shorter than a header")                                         \
 	V(dns_response, DROP, "DNS: a response, never answered")                                 \
+	V(dns_rrl_drop, DROP, "DNS: over the rate limit")                                        \
 	V(not_sent, DROP, "the kernel took no reply from the slow path's socket")
 
 enum verdict {

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from xdpkit.toml_read import Table, shown
+
 Prefix = IPv4Network | IPv6Network
 
 HEADER = struct.Struct("<4I")
@@ -43,6 +45,17 @@ def parse_prefix(text: str) -> Prefix:
     if prefix.network_address != address:
         raise ValueError(f"{text} has bits set behind its prefix: write {prefix} or {address}")
     return prefix
+
+
+def read_prefixes(table: Table, key: str) -> tuple[Prefix, ...]:
+    """An array of prefixes in a configuration; absent is empty. Raises ConfigError at one."""
+    prefixes = []
+    for index, text in enumerate(table.strings(key)):
+        try:
+            prefixes.append(parse_prefix(text))
+        except ValueError as error:
+            raise table.error((key, index), f"{shown(text)}: {error}") from error
+    return tuple(prefixes)
 
 
 def build(allow: Collection[Prefix], deny: Collection[Prefix]) -> bytes:

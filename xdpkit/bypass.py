@@ -23,12 +23,13 @@ from xdpkit.cext._memory import TX_METADATA_BYTES, Memory
 from xdpkit.cext._snapshot import Publisher
 from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
 from xdpkit.cext._xsk import XskSocket
-from xdpkit.config import InterfaceConfig, NtpConfig, ServedAddress
+from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
 from xdpkit.errors import BindError, NicError, QueueError
+from xdpkit.memory import new_memory
 from xdpkit.nic.hwtstamp import HardwareStamps
 from xdpkit.nic.interface import Interface
 from xdpkit.nic.xsk_setup import bind
-from xdpkit.ntp.memory import new_memory, transmit_source
+from xdpkit.ntp.transmit import transmit_source
 from xdpkit.rx_stamps import Attached, attach, inherit
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ def open_bypass(
     ntp: NtpConfig | None,
     interface: Interface,
     publisher: Publisher,
+    dns: DnsConfig | None = None,
     heritage: Heritage | None = None,
 ) -> Bypass:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
@@ -254,7 +256,7 @@ def open_bypass(
             inherited = socket is not None
             if socket is None:
                 socket = bind(interface, number, config, bypass.mode, bypass.notes, metadata)
-            worker = bypass.hire(socket, number, new_memory(ntp))
+            worker = bypass.hire(socket, number, new_memory(ntp, dns))
             queue = Queue(number, socket, worker, inherited=inherited)
             bypass.queues.append(queue)
             if not inherited:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
+from xdpkit.dns.rrl import RrlConfig
 from xdpkit.ntp.keys import read_keys
 from xdpkit.toml_read import shown
 
@@ -89,6 +90,7 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
                 "idle_s": dns.tcp_idle,
                 "queries": dns.tcp_queries,
             },
+            "rrl": _rrl_facts(dns.rrl),
             "directory": str(dns.zones),
             "bytes": arena.size,
             "zones": {
@@ -96,6 +98,12 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
                 for name, zone in sorted(arena.zones.items())
             },
         }
+
+
+def _rrl_facts(rrl: RrlConfig | None) -> dict[str, Any] | None:
+    if rrl is None or not rrl.rule.rate:
+        return None
+    return rrl.rule._asdict() | {"exempt": [str(prefix) for prefix in rrl.exempt]}
 
 
 def _cookies(dns: DnsConfig) -> str:
@@ -137,6 +145,7 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         written.append(f"over TCP   {_tcp_line(dns['tcp'])}")
         written += zone_lines(dns["zones"])
         written.append(f"cookies    {_COOKIES[dns['cookies']]}")
+        written.append(f"rate limit {_rrl_line(dns['rrl'])}")
         if told := _told(dns):
             written.append(f"told       {', '.join(told)}")
     if echo := services.get("echo"):
@@ -167,6 +176,16 @@ def _admission(ntp: Mapping[str, Any]) -> str:
         else "no rate limit"
     )
     return f"{ntp['keys']} keys, {lists}, {rate}"
+
+
+def _rrl_line(rrl: Mapping[str, Any] | None) -> str:
+    """How many answers a source is sent over UDP, and what becomes of the others."""
+    if rrl is None:
+        return "none: answers to forged addresses have no limit ([dns.rrl])"
+    each = f"{rrl['rate']} answers a second to an address, {rrl['instant']} at once"
+    every = {0: "none", 1: "all", 2: "every 2nd", 3: "every 3rd"}
+    slip = every.get(rrl["slip"], f"every {rrl['slip']}th")
+    return f"{each}; of those over it {slip} sent to TCP; {len(rrl['exempt'])} prefixes exempt"
 
 
 def _tcp_line(tcp: Mapping[str, int]) -> str:

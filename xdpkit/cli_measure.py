@@ -104,6 +104,13 @@ other runs:
                              compensation off or on, and control plane idle or collecting
                              garbage: p1 p10 p50 p90 p99 and the histogram
              rates           answers_per_s and ratio_to_plain of NTP with each ability
+  --floods   DNS with [dns.rrl] and without, at --load queries/s of a flood in the name of
+             others: names that do not exist, ANY and TXT for one victim, some /24s and one
+             victim; beside it 50 clients at 40/s. With --json, each of floods[] has
+             kept            share of the clients' queries that were answered, over UDP or,
+                             where they were told so, over TCP; by group under clients
+             amplification   bytes out per byte in, of the server's whole interface
+             offered_per_s worker_cpu_share
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; 2 CPUs to mean anything
@@ -172,10 +179,12 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     kind.add_argument("--spin", action="store_true", help=text)
     text = "interleaved mode, offset, transmit error, cost of NTP's abilities"
     kind.add_argument("--ntp", action="store_true", help=text)
+    text = "answers that DNS clients keep beside floods, with rate limits and without"
+    kind.add_argument("--floods", action="store_true", help=text)
     add = verb.add_argument
     add("--rounds", metavar="N", type=int, help="rounds (default: 3)")
     add("--seconds", metavar="S", type=float, help="length of a probe (default: 1)")
-    text = "requests a second at which CPU time is taken (default: %(default)s)"
+    text = "requests a second at which CPU time is taken, or of a flood (default: %(default)s)"
     add("--load", metavar="N", type=int, default=100_000, help=text)
     add("--only", metavar="ROW,...", help="these rows, and the echoes they need")
     add("--peers", metavar="FILE", type=Path, help="more servers, a TOML file")

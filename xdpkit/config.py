@@ -12,6 +12,7 @@ from pathlib import Path
 
 from xdpkit.address import ServedAddress, parse_address
 from xdpkit.dns import settings
+from xdpkit.dns.rrl import RRL_KEYS, RrlConfig, read_rrl
 from xdpkit.errors import ConfigError
 from xdpkit.metrics.config import MetricsConfig, read_metrics
 from xdpkit.ntp.config import NtpConfig, read_ntp
@@ -65,7 +66,7 @@ class DnsConfig:
 
     ``tcp_connections`` at once, 0 for none; ``tcp_idle`` seconds without a query end one, and so do
     ``tcp_queries``, 0 for any number. Without ``cookie_secret`` one is drawn; ``nsid``,
-    ``version``, ``hostname`` and ``id`` are off when empty.
+    ``version``, ``hostname`` and ``id`` are off when empty. ``rrl`` limits answers over UDP.
     """
 
     zones: Path
@@ -82,6 +83,7 @@ class DnsConfig:
     version: bytes = b""
     hostname: bytes = b""
     id: bytes = b""
+    rrl: RrlConfig | None = None
 
     def limit(self, ip_version: int) -> int:
         """The largest answer over UDP and this version of IP, bytes."""
@@ -244,6 +246,7 @@ def _dns(table: Table) -> DnsConfig:
         version=settings.text(table, "version"),
         hostname=settings.text(table, "hostname"),
         id=settings.text(table, "id"),
+        rrl=read_rrl(table.table("rrl", RRL_KEYS)),
     )
 
 

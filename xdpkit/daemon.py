@@ -27,16 +27,17 @@ from xdpkit.bypass import Bypass
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
 from xdpkit.dns.cookies import CookieSecrets
+from xdpkit.dns.limits import ResponseLimits
 from xdpkit.dns.zone_store import ZoneStore
 from xdpkit.errors import NicError, XdpkitError
 from xdpkit.handover import Outcome, Predecessor, Wire
+from xdpkit.memory import new_memory
 from xdpkit.metrics import metrics_server
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.nic.phc import PhcWatch
 from xdpkit.notify import notify
 from xdpkit.ntp.admission import Admission
-from xdpkit.ntp.memory import new_memory
 from xdpkit.ntp.shared_port import SharedPort
 from xdpkit.ntp.source import NtpSource
 from xdpkit.publication import Publication, initial_parts
@@ -76,6 +77,7 @@ class Server:
         self.publication = Publication(initial_parts(config))
         self.zones: ZoneStore | None = None
         self.cookies: CookieSecrets | None = None
+        self.limits: ResponseLimits | None = None
         self.slow_path: SlowPath | None = None
         self.tcp_path: TcpPath | None = None
         self.ntp_port: SharedPort | None = None
@@ -89,9 +91,11 @@ class Server:
             self.admission = Admission(config.path, config.ntp, self.publication)
         if config.dns:
             self.zones = ZoneStore(config.dns.zones, self.publication)
+            self.limits = ResponseLimits(config.path, config.dns.rrl, self.publication)
             if config.dns.cookies and not config.dns.cookie_secret:
                 self.cookies = CookieSecrets(self.publication)
-        self.reloader = Reloader([part for part in (self.admission, self.zones) if part])
+        parts = (self.admission, self.limits, self.zones)
+        self.reloader = Reloader([part for part in parts if part])
         handlers = {"status": self.status, "reload": self.reloader.reload}
         takers = {"takeover": self._hand_over}
         self.control = ControlServer(config.interface.name, handlers, takers)
@@ -152,6 +156,7 @@ class Server:
                 self.config.ntp,
                 interface,
                 self.publication.publisher,
+                self.config.dns,
                 heritage,
             )
             stack.push_async_callback(self._end, self._close_bypass)
@@ -189,7 +194,7 @@ class Server:
     def _open_slow_path(
         self, stack: AsyncExitStack, ifindex: int, heritage: Heritage | None
     ) -> None:
-        memory = new_memory(self.config.ntp)
+        memory = new_memory(self.config.ntp, self.config.dns)
         self.slow_path = SlowPath(self.publication, memory, ifindex)
         stack.push_async_callback(self._end, self.slow_path.close)
         if self.config.dns and self.config.dns.tcp_connections:

@@ -15,6 +15,7 @@ import anyio
 from xdpkit.cext._access import AccessList
 from xdpkit.cext._keys import Keys
 from xdpkit.cext._limit import LimitRule
+from xdpkit.cext._rrl import RrlRule
 from xdpkit.cext._snapshot import Publisher, Snapshot, ZoneMap
 from xdpkit.config import Config, DnsConfig
 from xdpkit.errors import XdpkitError
@@ -36,6 +37,8 @@ class Parts:
     ports: dict[str, int]
     dns: dict[str, Any] = field(default_factory=dict)
     cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    rrl: RrlRule | None = None
+    rrl_others: AccessList | None = None
     echo_spin_ns: int = 0
     zones: ZoneMap | None = None
     ntp: dict[str, int] = field(default_factory=dict)
@@ -55,7 +58,12 @@ class Parts:
         return Snapshot(
             ready,
             zones=self.zones,
-            dns=self.dns | {"cookie_secrets": self.cookie_secrets},
+            dns=self.dns
+            | {
+                "cookie_secrets": self.cookie_secrets,
+                "rrl": self.rrl,
+                "rrl_others": self.rrl_others,
+            },
             echo_spin_ns=self.echo_spin_ns,
             ntp=self.ntp,
             keys=self.keys,

@@ -50,5 +50,7 @@ class Reloader:
 def told(facts: dict[str, Any]) -> list[str]:
     """What was read, in words."""
     counted = {"zones": len(facts["zones"])} if "zones" in facts else {}
-    counted |= {name: facts[name] for name in ("keys", "allow", "deny") if facts.get(name)}
+    counted |= {
+        name: facts[name] for name in ("keys", "allow", "deny", "exempt") if facts.get(name)
+    }
     return [f"{count} {name}" for name, count in counted.items()] or ["nothing that changes"]

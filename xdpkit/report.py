@@ -106,7 +106,11 @@ def dns_facts(
         kind: sum(count[f"cookie_{kind}"] for count in counts)
         for kind in ("valid", "client", "bad", "malformed")
     }
-    return {"cookies": cookies}
+    limits = {
+        kind: sum(count[f"rrl_{kind}"] for count in counts)
+        for kind in ("limited", "slipped", "badcookie")
+    }
+    return {"cookies": cookies, "rrl": limits}
 
 
 def without_verdicts(counters: Mapping[str, Any]) -> dict[str, Any]:

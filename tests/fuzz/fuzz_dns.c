@@ -5,8 +5,8 @@
  * walked record by record.
  *
  * The first byte of an input sets knobs (room beyond the request, the limit, whether cookies and
- * texts are on, the client's family); the rest is the request. The arena is dns_arena.h, made by
- * make_dns.py.
+ * texts are on, the client's family, whether it is over the rate limit); the rest is the request.
+ * The arena is dns_arena.h, made by make_dns.py.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "bytes.h"
 #include "dns.h"
 #include "dns_arena.h"
-#include "memory.h"
+#include "dns_limit.h"
 
 #define CHECK(condition)          \
 	do {                      \
@@ -64,6 +64,51 @@ static void check_reply(const uint8_t *p, uint32_t length)
 	CHECK(at == length);
 }
 
+/* A table in which this source has no answer left. */
+static struct rrl_table *used_up(const struct rrl_rule *rule, const struct request *rq)
+{
+	static const uint64_t secret[RRL_SECRET_WORDS] = {1, 2, 3};
+	static _Alignas(64) uint8_t memory[sizeof(struct rrl_table) + sizeof(struct rrl_line) * 16];
+	struct rrl_table *table = rrl_table_init(memory, 16 * RRL_WAYS, secret);
+	struct rrl_place place;
+
+	rrl_locate(table, rq->source, rq->ip_version, &place);
+	CHECK(rrl_pass(table, rule, &place, rq->ip_version, 0));
+	CHECK(!rrl_pass(table, rule, &place, rq->ip_version, 0));
+	return table;
+}
+
+/* Over the limit: what no cookie of ours excuses is a small reply, or none. */
+static enum verdict limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			    struct dns_query *query)
+{
+	uint32_t asked = rq->length;
+	enum verdict verdict;
+
+	memory->rrl = used_up(&snap->dns.rrl, rq);
+	query->counted = false;
+	verdict = dns_limit_begin(snap, memory, rq, query);
+	if (verdict == VERDICT_redirected)
+		verdict = query->counted ? dns_limit_end(snap, memory, rq, query)
+					 : dns_reply(snap, rq, query);
+	switch (verdict) {
+	case VERDICT_dns_short:
+	case VERDICT_dns_response:
+	case VERDICT_dns_rrl_drop:
+		break;
+	case VERDICT_dns_rrl_slip:
+		CHECK(rq->length <= asked && rq->payload[2] & 2);
+		break;
+	case VERDICT_dns_badcookie:
+		/* A server cookie's 16 bytes more than its client sent. */
+		CHECK(rq->length <= asked + DNS_COOKIE_BYTES - 8);
+		break;
+	default:
+		CHECK(query->cookie_valid);
+	}
+	return verdict;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -101,14 +146,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(rq.payload, data + 1, rq.length);
 	memcpy(id, rq.payload, rq.length < 2 ? 0 : 2);
 
-	verdict = dns_read(&snap, &memory, &rq, &query);
-	if (verdict == VERDICT_redirected) {
-		/* A prefetch may or may not have been; both must answer. */
-		if (size & 1)
-			dns_prefetch(&snap, &query);
-		verdict = dns_reply(&snap, &rq, &query);
+	if (data[0] & 0x80) {
+		rrl_rule_set(&snap.dns.rrl, 1, 1, 1);
+		verdict = limited(&snap, &memory, &rq, &query);
+	} else {
+		verdict = dns_read(&snap, &memory, &rq, &query);
+		if (verdict == VERDICT_redirected) {
+			/* A prefetch may or may not have been; both must answer. */
+			if (size & 1)
+				dns_prefetch(&snap, &query);
+			verdict = dns_reply(&snap, &rq, &query);
+		}
 	}
-	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
+	if (verdict_answers(verdict)) {
 		uint32_t limit = snap.dns.max_udp[0] < 512 ? 512 : snap.dns.max_udp[0];
 
 		CHECK(rq.length <= rq.room && rq.length <= limit);

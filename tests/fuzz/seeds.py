@@ -96,6 +96,13 @@ def limit() -> dict[str, bytes]:
     }
 
 
+def rrl() -> dict[str, bytes]:
+    """Rate and instant, and answers: source and move of the clock, how many at once."""
+    rules = {"knot": (49, 124), "fast": (65535, 65535), "slow": (0, 0), "narrow": (9, 0)}
+    answers = bytes(n for turn in range(64) for n in (turn << 3 & 0xF8 | turn % 8, turn * 4))
+    return {name: struct.pack("!2H", *rule) + answers for name, rule in rules.items()}
+
+
 def tcp() -> dict[str, bytes]:
     """A byte of limits, acts of clients: connect, send a chunk, take bytes, let time pass."""
     big = bytes.fromhex("000301000001000000000000") + b"\3big\1z\0" + bytes.fromhex("00100001")

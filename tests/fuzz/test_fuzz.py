@@ -26,6 +26,7 @@ MADE = {
     "keys": seeds.keys,
     "limit": seeds.limit,
     "ntp": seeds.ntp,
+    "rrl": seeds.rrl,
     "tcp": seeds.tcp,
 }
 

@@ -42,7 +42,12 @@ class Door:
         self.snapshot = Snapshot({"dns": 53}, zones=self._zones, **settings)
 
     def send(
-        self, request: bytes, source: str = "192.0.2.1", now_s: int = 0
+        self,
+        request: bytes,
+        source: str = "192.0.2.1",
+        now_s: int = 0,
+        mono_ns: int = 0,
+        tcp: bool = False,
     ) -> tuple[str, bytes | None]:
         """The verdict and the reply to any bytes; ``now_s`` is seconds of UTC since 1970."""
         return answer(
@@ -51,7 +56,9 @@ class Door:
             request,
             (source, 40000),
             rx_ns=now_s * 1_000_000_000,
+            mono_ns=mono_ns,
             memory=self.memory,
+            tcp=tcp,
         )
 
     def ask(self, name: str | dns.name.Name, rdtype: str, **edns: int) -> dns.message.Message:

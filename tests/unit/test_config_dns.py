@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from config_files import INTERFACE, refusal, refused_at, write
 
+from xdpkit.cext._rrl import RrlRule
 from xdpkit.config import load
+from xdpkit.dns.rrl import RrlConfig
 
 DNS = INTERFACE + '[dns]\nzones = "."\n'
 
@@ -44,7 +47,27 @@ def test_a_wrong_secret_is_not_shown(tmp_path: Path) -> None:
     assert "my-own" not in str(refusal(write(tmp_path, INTERFACE + text)))
 
 
+def test_response_rate_limits(tmp_path: Path) -> None:
+    dns = load(write(tmp_path, DNS)).dns
+    assert dns is not None and dns.rrl is None
+    dns = load(write(tmp_path, DNS + "[dns.rrl]")).dns
+    assert dns is not None and dns.rrl == RrlConfig(RrlRule(rate=50, instant=125, slip=1))
+    table = '[dns.rrl]\nrate = 0\ninstant = 7\nslip = 2\nexempt = ["192.0.2.0/24", "::1"]\n'
+    dns = load(write(tmp_path, DNS + table)).dns
+    exempt = (ip_network("192.0.2.0/24"), ip_network("::1/128"))
+    assert dns is not None and dns.rrl == RrlConfig(RrlRule(0, 7, 2), exempt)
+
+
 REFUSED = [
+    (DNS + "§rrl = 5", "rrl is a table: write [dns.rrl] once"),
+    (DNS + "[dns.rrl]\n§log = true", 'unknown key "log"|valid: rate, instant, slip, exempt'),
+    (DNS + "[dns.rrl]\nrate = §-1", "-1 is not within 0..100000"),
+    (DNS + "[dns.rrl]\nrate = §100001", "100001 is not within 0..100000"),
+    (DNS + "[dns.rrl]\nrate = §1.5", "rate: an integer is needed"),
+    (DNS + "[dns.rrl]\ninstant = §0", "0 is not within 1..1000000"),
+    (DNS + "[dns.rrl]\nslip = §101", "101 is not within 0..100"),
+    (DNS + '[dns.rrl]\nexempt = ["::", §"192.0.2.1/24"]', "bits set behind|192.0.2.0/24"),
+    (DNS + '[dns.rrl]\nexempt = §"::"', "exempt: an array is needed"),
     (DNS + "max_udp = §1233", "1233 is not within 512..1232"),
     (DNS + "max_udp = §511", "511 is not within 512..1232"),
     (DNS + "tcp_connections = §-1", "-1 is not within 0..65536"),

@@ -55,6 +55,11 @@ def main(options: Namespace) -> int:
 
             facts = machine() | ntp.measure(options, say)
             ntp.show(facts, console)
+        elif options.floods:
+            from xdpkit.bench import floods
+
+            facts = machine() | floods.measure(options, say)
+            floods.show(facts, console)
         else:
             facts = side_by_side(options, say)
             show(facts, console)

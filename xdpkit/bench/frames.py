@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from xdpkit.bench import zones
@@ -25,8 +26,13 @@ def complement_sum(data: bytes) -> int:
     return int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF
 
 
-def frames(service: str, payloads: Iterable[bytes], version: int = 4) -> list[bytes]:
-    """An Ethernet frame for each payload, from the lab's client to its server, checksums right."""
+def frames(
+    service: str, payloads: Iterable[bytes], version: int = 4, sources: Sequence[bytes] = ()
+) -> list[bytes]:
+    """An Ethernet frame for each payload, checksums right, from the lab's client to its server.
+
+    Or from ``sources``, IPv4 addresses in network order, in turns.
+    """
     addresses = {4: (CLIENT_IPV4, SERVER_IPV4), 6: (CLIENT_IPV6, SERVER_IPV6)}[version]
     source, destination = map(ip_address, addresses)
     header, ip_at = request_header(MACS, (source, destination), PORTS[service])
@@ -35,9 +41,14 @@ def frames(service: str, payloads: Iterable[bytes], version: int = 4) -> list[by
     for number, payload in enumerate(payloads):
         port, length = FIRST_PORT + number % 1000, 8 + len(payload)
         # The length counts twice: in the pseudo header and in the UDP header (RFC 768).
-        total = (base + port + 2 * length + complement_sum(payload)) % 0xFFFF
+        whose = sources[number % len(sources)] if sources else source.packed
+        moved = complement_sum(whose) - complement_sum(source.packed)
+        total = (base + moved + port + 2 * length + complement_sum(payload)) % 0xFFFF
         udp = struct.pack("!4H", port, PORTS[service], length, 0xFFFF - total)
-        ip = _with_length(header[ip_at:-8], version, length)
+        start = header[ip_at:-8]
+        if sources:
+            start = start[:12] + whose + start[16:]
+        ip = _with_length(start, version, length)
         made.append(header[:ip_at] + ip + udp + payload)
     return made
 
@@ -61,6 +72,12 @@ def ntp_payloads(count: int = DISTINCT) -> list[bytes]:
 def echo_payloads(count: int = DISTINCT, size: int = 48) -> list[bytes]:
     """As many bytes as an NTP request has."""
     return [number.to_bytes(8, "big") + b"\x55" * (size - 8) for number in range(count)]
+
+
+def random_sources(count: int = 1 << 16, seed: int = 0) -> list[bytes]:
+    """Addresses of 10.0.0.0/8, most of them alone in their /24."""
+    chance = random.Random(seed)
+    return [b"\x0a" + chance.randbytes(3) for _ in range(count)]
 
 
 def dns_payloads(names: int) -> list[bytes]:

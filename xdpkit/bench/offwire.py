@@ -24,7 +24,9 @@ from rich.console import Console
 
 from xdpkit.bench import cpu, frames, zones
 from xdpkit.bench.table import plain
+from xdpkit.cext._memory import Memory
 from xdpkit.cext._offwire import OffWire
+from xdpkit.cext._rrl import RRL_BOUNDS, RrlRule
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.dns.compile import compile_zones, read_zones
@@ -51,6 +53,8 @@ class Case:
     name: str
     frames: list[bytes]
     arena: Path
+    rate: int = 0
+    """Of the response rate limits."""
 
 
 def measure(options: Namespace, say: Say) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def measure(options: Namespace, say: Say) -> dict[str, Any]:
 
 
 def cases(scratch: Path, say: Say) -> Sequence[Case]:
-    """Echo, NTP over both families, DNS with few and with many names."""
+    """Echo, NTP over both families, DNS with few names, limited ones, and many."""
     small = scratch / "small.arena"
     zone = scratch / f"{zones.ORIGIN}.zone"
     zone.write_text(zones.zone_text(zones.SMALL))
@@ -85,6 +89,19 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
         Case("ntp-ipv4", frames.frames("ntp", ntp), small),
         Case("ntp-ipv6", frames.frames("ntp", ntp, 6), small),
         Case("dns-10", frames.frames("dns", frames.dns_payloads(zones.SMALL)), small),
+        # All within the limit, from sources of their own; and one source's, nearly all over it.
+        Case(
+            "dns-10-rrl",
+            frames.frames("dns", frames.dns_payloads(zones.SMALL), 4, frames.random_sources()),
+            small,
+            rate=RRL_BOUNDS["rate"][1],
+        ),
+        Case(
+            "dns-10-rrl-slip",
+            frames.frames("dns", frames.dns_payloads(zones.SMALL)),
+            small,
+            rate=RrlRule().rate,
+        ),
         Case("dns-1m", frames.frames("dns", frames.dns_payloads(zones.LARGE)), large),
     )
 
@@ -96,10 +113,11 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     """
     with zones.open_arena(case.arena) as arena:
         mapped = ZoneMap(arena.fd, arena.size)
-    snapshot = Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10))
+    dns = {"rrl": RrlRule(rate=case.rate)}
+    snapshot = Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10), dns=dns)
     facts = {}
     with cpu.pinned(cpu.split()[1]):
-        offwire = OffWire(snapshot, case.frames)
+        offwire = OffWire(snapshot, case.frames, Memory(answers=1 << 16))
         offwire.run(ANSWERS)
         for batch in BATCHES:
             taken = [offwire.run(ANSWERS, batch) for _ in range(rounds)]
@@ -124,7 +142,8 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
     sample.write_bytes(marshal.dumps(case.frames[:COUNTED]))
     toggles = [f"--toggle-collect={SYMBOL.format(function)}" for function in FUNCTIONS]
     module = "xdpkit.bench.counted"
-    child = [sys.executable, "-m", module, str(sample), str(case.arena), str(COUNTED)]
+    child = [sys.executable, "-m", module, str(sample), str(case.arena)]
+    child += [str(COUNTED), str(case.rate)]
     done = subprocess.run(
         [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *toggles, *child],
         capture_output=True,

@@ -55,6 +55,9 @@ def _figures(facts: dict[str, Any]) -> dict[str, Any]:
             "transmit-error": plots_ntp.transmit_error(facts, _where(facts)),
             "ntp-rates": plots_ntp.rates(facts, _where(facts)),
         }
+    if "floods" in facts:
+        # Six rows: the table says it all.
+        return {}
     return {
         "answers": _bars(facts, "answers_per_s", "best answers per second"),
         "lossfree": _bars(facts, "lossfree_per_s", "answers per second with less than 0.1 % lost"),

@@ -15,6 +15,8 @@
     proof_text.py what a reply's NSEC and NSEC3 records say, in words
     settings.py   keys of [dns] that become bytes                    -> bytes
     cookies.py    secrets of DNS cookies, another one each day       -> Publication
+    rrl.py        [dns.rrl], how many answers a source is sent       -> RrlConfig
+    limits.py     that, published and read again                     -> Publication
 
 A zone is compiled as a whole: every reply a name can give is made here, so that the data path only
 finds it. Names are handled as lower-cased wire format (``bytes``) throughout.

@@ -7,7 +7,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from xdpkit import access
-from xdpkit.access import Prefix, parse_prefix
+from xdpkit.access import Prefix, read_prefixes
 from xdpkit.address import SocketAddress
 from xdpkit.cext._limit import LIMIT_BOUNDS, LimitRule
 from xdpkit.ntp.state import refid_number
@@ -70,7 +70,7 @@ class NtpConfig:
 
 def read_ntp(table: Table) -> NtpConfig:
     """The table's values. Raises ConfigError at the first that is wrong."""
-    allow, deny = _prefixes(table, "allow"), _prefixes(table, "deny")
+    allow, deny = read_prefixes(table, "allow"), read_prefixes(table, "deny")
     try:
         access.check(allow, deny)
     except ValueError as error:
@@ -101,16 +101,6 @@ def _keys(table: Table) -> Path | None:
     if "keys" not in table.values:
         return None
     return table.document.path.parent / table.string("keys")
-
-
-def _prefixes(table: Table, key: str) -> tuple[Prefix, ...]:
-    prefixes = []
-    for index, text in enumerate(table.strings(key)):
-        try:
-            prefixes.append(parse_prefix(text))
-        except ValueError as error:
-            raise table.error((key, index), f"{shown(text)}: {error}") from error
-    return tuple(prefixes)
 
 
 def _limit(table: Table) -> LimitConfig | None:

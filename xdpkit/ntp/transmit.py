@@ -1,20 +1,8 @@
-"""What each answering thread remembers of NTP, sized by the configuration."""
+"""Where the true transmit times of NTP replies come from, by configuration and interface."""
 
 from __future__ import annotations
 
-from xdpkit.cext._memory import Memory
 from xdpkit.ntp.config import NtpConfig
-
-
-def new_memory(config: NtpConfig | None) -> Memory:
-    """The memory of one more thread; without NTP the smallest there is. Raises MemoryError."""
-    if config is None:
-        return Memory()
-    return Memory(
-        interleaved=config.interleaved,
-        limited=config.limit.addresses if config.limit else 0,
-        compensate=config.tx_compensation,
-    )
 
 
 def transmit_source(config: NtpConfig | None, kind: str, zerocopy: bool) -> str:

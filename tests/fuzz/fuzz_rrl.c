@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * libFuzzer target of rrl_locate() and rrl_pass(): any rule within its bounds, any answers to eight
+ * sources that have prefixes in common, in a table that remembers all of them, at times that go
+ * forth and back. What passes is counted against what the rule gives each of the prefixes.
+ *
+ * An input is the rule's rate and instant (2 bytes each) and 2 bytes an answer: source (3 bits) and
+ * move of the clock (log2 of nanoseconds), how many answers at once.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "fuzz.h"
+#include "rrl.h"
+
+#define SOURCES 4
+#define ENTRIES 4096
+
+struct level {
+	uint8_t bits;
+	uint32_t factor;
+};
+
+/* As rrl.h has them. */
+static const struct level ipv4[RRL_IPV4_LEVELS] = {{32, 1}, {24, 32}, {20, 256}, {18, 768}};
+static const struct level ipv6[RRL_IPV6_LEVELS] = {{128, 1}, {64, 2}, {56, 3}, {48, 4}, {32, 64}};
+
+/* Alike down to ever longer prefixes. */
+static const uint8_t sources[2][SOURCES][16] = {
+	{{10, 0, 0, 1}, {10, 0, 0, 2}, {10, 0, 1, 1}, {10, 0, 0x3f, 1}},
+	{{1, [15] = 1}, {1, [15] = 2}, {1, [7] = 1}, {1, [5] = 1}},
+};
+
+static bool alike(const uint8_t *a, const uint8_t *b, uint32_t bits)
+{
+	uint32_t bytes = bits / 8, rest = bits % 8;
+
+	return !memcmp(a, b, bytes) && (!rest || !((a[bytes] ^ b[bytes]) >> (8 - rest)));
+}
+
+/* What passed of each source is within the bounds of each of its prefixes. */
+static void check(const uint64_t passed[2][SOURCES], uint32_t rate, uint32_t instant, double ns)
+{
+	for (int family = 0; family < 2; family++) {
+		const struct level *level = family ? ipv6 : ipv4;
+		int levels = family ? RRL_IPV6_LEVELS : RRL_IPV4_LEVELS;
+
+		for (int i = 0; i < levels; i++) {
+			/* A time per answer is rounded down, by 0.5 % at most. */
+			double most = level[i].factor * (instant + rate * ns * 1.005e-9) + 1;
+			uint64_t sum = 0;
+
+			for (int n = 0; n < SOURCES; n++)
+				if (alike(sources[family][0], sources[family][n], level[i].bits))
+					sum += passed[family][n];
+			CHECK((double)sum <= most);
+		}
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint64_t secret[RRL_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
+	static _Alignas(64) uint8_t
+		memory[sizeof(struct rrl_table) + ENTRIES / RRL_WAYS * sizeof(struct rrl_line)];
+	uint64_t now = 0, forth = 0, passed[2][SOURCES] = {{0}};
+	uint32_t rate, instant;
+	struct rrl_table *table;
+	struct rrl_place place;
+	struct rrl_rule rule;
+
+	if (size < 4)
+		return 0;
+	CHECK(sizeof memory == rrl_table_bytes(ENTRIES));
+	table = rrl_table_init(memory, ENTRIES, secret);
+	rate = 1 + load_be16(data) % RRL_RATE_MAX;
+	instant = 1 + load_be16(data + 2) % RRL_INSTANT_MAX;
+	rrl_rule_set(&rule, rate, instant, 1);
+	for (size_t i = 4; i + 1 < size; i += 2) {
+		uint32_t family = data[i] & 1, source = data[i] >> 1 & (SOURCES - 1);
+		uint8_t version = family ? 6 : 4, move = data[i] >> 3;
+
+		/* What a clock that went back earns once more is earned. */
+		if (move == 31) {
+			now >>= 1;
+		} else {
+			now += 1ull << move;
+			forth += 1ull << move;
+		}
+		rrl_locate(table, sources[family][source], version, &place);
+		for (uint32_t n = 0; n <= data[i + 1]; n++)
+			passed[family][source] += rrl_pass(table, &rule, &place, version, now);
+	}
+	check(passed, rate, instant, (double)forth);
+	return 0;
+}

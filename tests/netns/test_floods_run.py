@@ -1,0 +1,38 @@
+"""``xdpkit bench --floods`` from the command line, in the lab; no time and no rate is judged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from serving import XDPKIT
+
+from xdpkit.bench import floods
+
+
+def test_all_floods(tmp_path: Path) -> None:
+    options = ("--rounds", "1", "--seconds", "0.5", "--json", "-o", str(tmp_path))
+    command = [XDPKIT, "bench", "--floods", *options]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert json.loads((tmp_path / "bench.json").read_text()) == found
+    assert (found["failed"], found["mode"], found["driver"]) == ([], "native, copy", "veth")
+
+    rows = {(row["flood"], row["limits"]): row for row in found["floods"]}
+    assert len(rows) == len(floods.LIMITS) * len(floods.floods())
+    for (flood, limits), row in rows.items():
+        groups = row["clients"]
+        assert set(groups) == {group.name for group in floods.GROUPS}
+        assert all(counts["asked"] > 0 for counts in groups.values())
+        assert row["offered_per_s"] > 0 and row["wrong"] == 0
+        by_tcp = sum(counts["by_tcp"] for counts in groups.values())
+        if limits == "off":
+            assert by_tcp == 0
+        elif flood != "random-subdomain":
+            # Its address is at its limit before it asks.
+            assert groups["victim"]["by_tcp"] > 0
+        assert groups["elsewhere"]["by_tcp"] == 0
+    # Large answers to one address: what is cut is not longer than what was asked.
+    assert rows["any-txt", "on"]["amplification"] < rows["any-txt", "off"]["amplification"]

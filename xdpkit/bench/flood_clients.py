@@ -1,0 +1,234 @@
+"""Ordinary DNS clients beside a flood: each asks at a pace, from an address of its own.
+
+    python -m xdpkit.bench.flood_clients PLAN
+
+A process of its own, in the client's namespace: PLAN is JSON. It says "ready", asks until its
+standard input ends, and says in JSON what became of each group's queries.
+
+They do what resolvers do. A reply with TC is asked for again over TCP; BADCOOKIE is answered with
+the cookie that came with it; what has no answer after a second is counted as lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+import dns.message
+from pyroute2 import IPRoute
+
+from xdpkit.bench import zones
+from xdpkit.errors import LabError
+from xdpkit.lab import Lab
+
+TIMEOUT = 1.0
+TCP_TIMEOUT = 2.0
+# As many retries over TCP are under way at once.
+TCP_THREADS = 8
+
+COOKIE = 10
+TC, RCODE, BADCOOKIE = 0x02, 0x0F, 23
+
+
+@dataclass(frozen=True)
+class Group:
+    """Clients of one kind."""
+
+    name: str
+    addresses: tuple[str, ...]
+    cookies: bool = False
+
+
+@dataclass
+class Counts:
+    """What became of a group's queries."""
+
+    asked: int = 0
+    by_udp: int = 0
+    by_tcp: int = 0
+    wrong: int = 0
+
+
+@dataclass
+class Client:
+    """One address; ``open`` has the time and the question of each query by id."""
+
+    sock: socket.socket
+    address: str
+    counts: Counts
+    cookie: bytes | None
+    due: float
+    number: int = 0
+    open: dict[int, tuple[float, bytes]] = field(default_factory=dict)
+
+
+class Clients:
+    """All groups together; each client asks ``rate`` times a second."""
+
+    def __init__(self, server: str, groups: Sequence[Group], rate: int) -> None:
+        self._server, self._rate = server, rate
+        self._queries = zones.queries(zones.SMALL)
+        self.counts = {group.name: Counts() for group in groups}
+        self._lock = threading.Lock()
+        members = [(group, address) for group in groups for address in group.addresses]
+        begin = time.monotonic()
+        self._clients = [
+            self._client(group, address, begin + place / len(members) / rate)
+            for place, (group, address) in enumerate(members)
+        ]
+
+    def _client(self, group: Group, address: str, due: float) -> Client:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address, 0))
+        sock.connect((self._server, 53))
+        sock.setblocking(False)
+        cookie = os.urandom(8) if group.cookies else None
+        return Client(sock, address, self.counts[group.name], cookie, due)
+
+    def run(self, until: int) -> None:
+        """Asks until there is something to read from this descriptor, then waits for the rest."""
+        with ThreadPoolExecutor(TCP_THREADS) as tcp, selectors.EpollSelector() as selector:
+            for client in self._clients:
+                selector.register(client.sock, selectors.EVENT_READ, client)
+            selector.register(until, selectors.EVENT_READ)
+            end = float("inf")
+            while (now := time.monotonic()) < end:
+                asking = end == float("inf")
+                for client in self._clients if asking else ():
+                    if client.due <= now:
+                        self._ask(client, now)
+                next_due = min(client.due for client in self._clients)
+                for key, _ in selector.select(max(0.0, (next_due if asking else end) - now)):
+                    if key.data:
+                        self._read(key.data, tcp)
+                    else:
+                        end = now + TIMEOUT
+                        selector.unregister(until)
+
+    def _ask(self, client: Client, now: float) -> None:
+        # What this thread was late for is not made up for: nobody asks in bursts.
+        client.due = max(client.due + 1 / self._rate, now)
+        client.number = (client.number + 1) & 0xFFFF
+        question = self._queries[client.number % len(self._queries)]
+        client.open = {n: kept for n, kept in client.open.items() if now - kept[0] < TIMEOUT}
+        client.open[client.number] = (now, question)
+        client.counts.asked += 1
+        self._send(client, client.number, question)
+
+    def _send(self, client: Client, number: int, question: bytes) -> None:
+        client.sock.send(with_cookie(number, question, client.cookie))
+
+    def _read(self, client: Client, tcp: ThreadPoolExecutor) -> None:
+        reply = client.sock.recv(4096)
+        number = int.from_bytes(reply[:2])
+        asked, question = client.open.get(number, (0.0, b""))
+        if time.monotonic() - asked >= TIMEOUT:
+            return
+        if (client.cookie and len(client.cookie) == 8) or reply[3] & RCODE == BADCOOKIE & RCODE:
+            client.cookie = cookie_of(reply) or client.cookie
+        if reply[3] & RCODE == BADCOOKIE & RCODE:
+            self._send(client, number, question)
+            return
+        del client.open[number]
+        if reply[2] & TC:
+            tcp.submit(self._ask_by_tcp, client, number, question)
+        elif is_right(reply, question):
+            client.counts.by_udp += 1
+        else:
+            client.counts.wrong += 1
+
+    def _ask_by_tcp(self, client: Client, number: int, question: bytes) -> None:
+        request = number.to_bytes(2) + question[2:]
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+                sock.settimeout(TCP_TIMEOUT)
+                sock.bind((client.address, 0))
+                sock.connect((self._server, 53))
+                sock.sendall(struct.pack("!H", len(request)) + request)
+                with sock.makefile("rb") as stream:
+                    reply = stream.read(int.from_bytes(stream.read(2)))
+        except OSError:
+            return
+        right = len(reply) > 12 and is_right(reply, question)
+        with self._lock:
+            client.counts.by_tcp += right
+            client.counts.wrong += not right
+
+
+def with_cookie(number: int, question: bytes, cookie: bytes | None) -> bytes:
+    """A query of ``queries.query`` with its id, and with a cookie in its OPT."""
+    request = number.to_bytes(2) + question[2:]
+    if cookie is None:
+        return request
+    return request[:-2] + struct.pack("!HHH", 4 + len(cookie), COOKIE, len(cookie)) + cookie
+
+
+def cookie_of(reply: bytes) -> bytes | None:
+    """The whole cookie that a reply carries."""
+    options = dns.message.from_wire(reply).options
+    return next((bytes(each.to_wire()) for each in options if each.otype == COOKIE), None)
+
+
+def is_right(reply: bytes, question: bytes) -> bool:
+    """A whole answer without an error, to this question."""
+    end = question.index(b"\0", 12) + 5
+    answers = int.from_bytes(reply[6:8])
+    return (
+        not reply[2] & TC
+        and not reply[3] & RCODE
+        and answers > 0
+        and (reply[12:end] == question[12:end])
+    )
+
+
+def started(
+    lab: Lab, groups: Sequence[Group], rate: int, cpus: Sequence[int]
+) -> subprocess.Popen[str]:
+    """The process in the client's namespace, asking. Raises LabError when it does not start."""
+    plan = {
+        "server": lab.server.ipv4,
+        "groups": [asdict(group) for group in groups],
+        "rate": rate,
+        "cpus": list(cpus),
+    }
+    argv = (sys.executable, "-m", "xdpkit.bench.flood_clients", json.dumps(plan))
+    process = lab.client.popen(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    if process.stdout is None or process.stdout.readline() != "ready\n":
+        raise LabError("the clients beside the flood did not start")
+    return process
+
+
+def give_addresses(lab: Lab, addresses: Sequence[str]) -> None:
+    """Makes them the client's own, and lets the server's kernel, which serves TCP, reach them."""
+    with IPRoute(netns=lab.client.namespace) as ipr:
+        index = ipr.link_lookup(ifname=lab.client.ifname)[0]
+        for address in addresses:
+            ipr.addr("add", index=index, address=address, prefixlen=32)
+    with IPRoute(netns=lab.server.namespace) as ipr:
+        for address in addresses:
+            ipr.route("add", dst=f"{address}/32", gateway=lab.client.ipv4)
+
+
+def main(plan: str) -> None:
+    """The process: PLAN has ``server``, ``groups``, ``rate`` and ``cpus``."""
+    wanted = json.loads(plan)
+    os.sched_setaffinity(0, wanted["cpus"])
+    groups = [Group(**group) for group in wanted["groups"]]
+    clients = Clients(wanted["server"], groups, wanted["rate"])
+    print("ready", flush=True)
+    clients.run(sys.stdin.fileno())
+    print(json.dumps({name: asdict(counts) for name, counts in clients.counts.items()}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
