@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from required import missing, required
 
 HERE = Path(__file__).parent
 
@@ -22,11 +23,6 @@ hypothesis.settings.register_profile("xdpkit", deadline=None)
 hypothesis.settings.load_profile("xdpkit")
 
 ran_netns = pytest.StashKey[int]()
-
-
-def required() -> bool:
-    """True where nothing may be skipped for want of root, namespaces or a tool."""
-    return os.environ.get("CI") == "true" or os.environ.get("XDPKIT_REQUIRE_NETNS") == "1"
 
 
 def namespaces_missing() -> str:
@@ -88,7 +84,6 @@ def tool() -> Callable[[str], str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         found = shutil.which(name, path=path)
         if found is None:
-            missing = pytest.fail if required() else pytest.skip
             missing(f"{name} is not installed: vagrant/provision.sh test does it")
         return found
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,31 +13,55 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
-from dnsdiff.zones import owners, texts
+from dnsdiff.worlds import World
 
 LABELS = [b"q", b"x", b"*", b"zzz", b"a", b"\0", b"nothing", b"m" * 60, b"A", b"ns", b"w"]
+LABELS += [b"X" * 63, b"\xff", b"_", b".", b"child"]
 
 TYPES = """
-A A A A A AAAA AAAA NS NS SOA MX MX TXT TXT CNAME CNAME DNAME DS DS SRV ANY HTTPS SVCB RRSIG NSEC
-NSEC3 NSEC3PARAM DNSKEY CAA PTR NAPTR TYPE65280 TYPE1000 HINFO URI AFSDB
+A A A A A AAAA AAAA NS NS SOA MX MX TXT TXT TXT CNAME CNAME DNAME DS DS SRV ANY HTTPS SVCB RRSIG
+NSEC NSEC3 NSEC3PARAM DNSKEY CAA PTR NAPTR TYPE65280 TYPE65281 TYPE65300 TYPE1000 HINFO URI AFSDB
+TYPE65535 CDS CSYNC
 """
 
-SIZES = [None, 0, 512, 600, 1000, 1220, 1232, 1452, 4096, 4096, 4096, 4096, 65535]
+FAR = "bigtxt bigtxt65 q.wbigown q.r.wbigown *.wbigown q.wbig q.dnbig q.q.dnbig"
 
-# IN nearly always; HS, ANY and NONE: RFC 6895 section 3.2.
-CLASSES = [1] * 100 + [4, 254, 255]
+# Asked for once in a while: transfers and other meta types, which are no questions for a zone, or
+# none at all (RFC 6895 section 3.1).
+META = [0, 41, 128, 200, 249, 250, 252, 253, 254, 249]
+
+SIZES = [None, None, 0, 512, 512, 600, 1000, 1220, 1220, 1232, 1232, 1452, 1452, 4096, 4096, 65535]
+
+# IN nearly always; CH, HS, ANY and NONE: RFC 6895 section 3.2.
+CLASSES = [1] * 100 + [3, 4, 254, 255]
+
+# What a client may set and a server may copy or not: RD, CD, AD, both, and those of a reply.
+FLAGS = [0, 0, 0x0100, 0x0010, 0x0110, 0x0020, 0x0130, 0x0420, 0x0280, 0x0040, 0x07F0]
+
+# All opcodes but QUERY, in the flags.
+OPCODES = [opcode << 11 for opcode in range(1, 16)]
+
+UNKNOWN_OPTION = dns.edns.GenericOption(65001, b"anything")
+"""Of a code for local use, RFC 6891 section 9."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question; ``size`` is None without EDNS."""
+    """A question to a server of a world; ``size`` is None without EDNS.
 
+    ``flags`` is the second word of the header, opcode and all; ``ednsflags`` does not have DO.
+    """
+
+    world: World
     name: dns.name.Name
     rdtype: int
     size: int | None = 4096
     do: bool = False
     flags: int = 0
     rdclass: int = 1
+    version: int = 0
+    ednsflags: int = 0
+    option: bool = False
 
     def wire(self) -> bytes:
         """The request."""
@@ -44,24 +70,38 @@ class Question:
         question = dns.rrset.RRset(self.name, self.rdclass, self.rdtype)
         query.question.append(question)
         if self.size is not None:
-            query.use_edns(0, 0x8000 if self.do else 0, self.size)
+            query.use_edns(
+                self.version,
+                self.do << 15 | self.ednsflags,
+                self.size,
+                options=[UNKNOWN_OPTION] * self.option,
+            )
         return query.to_wire()
 
+    @property
+    def opcode(self) -> int:
+        """0 is QUERY."""
+        return self.flags >> 11 & 15
+
     def __str__(self) -> str:
-        extras = (
-            [f"class {self.rdclass}"] * (self.rdclass != 1)
-            + ["DO"] * self.do
-            + [f"size {self.size}"]
-        )
+        extras = [f"class {self.rdclass}"] * (self.rdclass != 1)
+        extras += [f"flags {self.flags:04x}"] * bool(self.flags)
+        if self.size is not None:
+            extras += [f"size {self.size}"] + ["DO"] * self.do + ["an option"] * self.option
+            extras += [f"EDNS version {self.version}"] * bool(self.version)
+            extras += [f"EDNS flags {self.ednsflags:04x}"] * bool(self.ednsflags)
         return f"{self.name} {dns.rdatatype.to_text(self.rdtype)} {' '.join(extras)}"
 
 
-def names(chance: random.Random) -> Iterator[dns.name.Name]:
+def names(chance: random.Random, world: World) -> Iterator[dns.name.Name]:
     """Names without end."""
-    known = [name for origin, text in texts().items() for name in owners(text, origin)]
-    origins = [dns.name.from_text(origin) for origin in texts()]
+    kinds: dict[bytes, list[dns.name.Name]] = defaultdict(list)
+    for known in world.names():
+        # A hundred hosts that differ by a number count as one.
+        kinds[known.to_wire().translate(None, b"0123456789")].append(known)
+    names_of_kinds, origins = list(kinds.values()), world.origins
     while True:
-        name = chance.choice(known)
+        name = chance.choice(chance.choice(names_of_kinds))
         for _ in range(chance.choice([0, 0, 0, 1, 1, 1, 2, 4])):
             name = changed(chance, name, origins)
         yield mixed(chance, name)
@@ -108,17 +148,33 @@ def mixed(chance: random.Random, name: dns.name.Name) -> dns.name.Name:
     )
 
 
-def questions(seed: int, count: int) -> Iterator[Question]:
+def corners(world: World) -> Iterator[Question]:
+    """What chance meets too seldom: replies of over 16 KiB with proofs behind the records."""
+    wildcards = [name for name in world.names() if name.labels[:2] == (b"*", b"wbigown")]
+    for wildcard, owner in itertools.product(wildcards, FAR.split()):
+        name = dns.name.from_text(owner, wildcard.parent().parent())
+        for rdtype, do in itertools.product(("TXT", "A", "ANY"), (True, False)):
+            yield Question(world, name, dns.rdatatype.from_text(rdtype), do=do)
+
+
+def questions(world: World, seed: int, count: int) -> Iterator[Question]:
     """The same ones for the same seed."""
     chance = random.Random(seed)
-    some, types = names(chance), TYPES.split()
+    some = names(chance, world)
+    types = [int(dns.rdatatype.from_text(rdtype)) for rdtype in TYPES.split()]
     for _ in range(count):
         size = chance.choice(SIZES)
+        edns = size is not None
+        flags = chance.choice(FLAGS)
         yield Question(
+            world,
             next(some),
-            int(dns.rdatatype.from_text(chance.choice(types))),
+            chance.choice(META if chance.random() < 0.01 else types),
             size,
-            size is not None and chance.random() < 0.6,
-            chance.choice([0, 0, 0x0100, 0x0010, 0x0110, 0x0020]),
-            chance.choice(CLASSES),
+            do=edns and chance.random() < 0.6,
+            flags=flags | (chance.choice(OPCODES) if chance.random() < 0.01 else 0),
+            rdclass=chance.choice(CLASSES),
+            version=chance.choice([1, 2, 255]) if edns and chance.random() < 0.01 else 0,
+            ednsflags=chance.choice([1, 0x4000, 0x7FFF]) if edns and chance.random() < 0.1 else 0,
+            option=edns and chance.random() < 0.1,
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import dns.name
 import dns.rcode
 import dns.rdatatype as t
 
-from dnsdiff.questions import Question
-from dnsdiff.seen import ORIGINS, Seen, last_name
+from dnsdiff.questions import META, Question
+from dnsdiff.seen import CD, Seen, last_name
 
 Rule = Callable[[Question, Seen, Seen], None]
 """Makes theirs what ours is in the one point that it is about, or nothing."""
@@ -27,9 +28,50 @@ def other_classes(question: Question, ours: Seen, theirs: Seen) -> None:
         theirs.__dict__.update(ours.__dict__)
 
 
+def other_opcodes(question: Question, ours: Seen, theirs: Seen) -> None:
+    """We know no opcode but QUERY and give nothing but a header (RFC 8906 section 8.1.4).
+
+    The peers know NOTIFY and UPDATE, which nobody here may send them.
+    """
+    if question.opcode and ours.rcode == dns.rcode.NOTIMP and theirs.rcode != dns.rcode.NOERROR:
+        theirs.__dict__.update(ours.__dict__)
+
+
+def cd_not_copied(question: Question, ours: Seen, theirs: Seen) -> None:
+    """RFC 4035 section 3.1.6: the CD bit is copied. The peers clear it."""
+    theirs.bits |= ours.bits & question.flags & CD
+
+
+def extended_errors(question: Question, ours: Seen, theirs: Seen) -> None:
+    """Which errors have an RFC 8914 option is each one's own choice."""
+    if ours.edns and theirs.edns and without_errors(ours) == without_errors(theirs):
+        theirs.edns = ours.edns
+
+
+def without_errors(seen: Seen) -> list[tuple[int, bytes]]:
+    """The EDNS options less those of RFC 8914, which have code 15."""
+    assert seen.edns
+    data, found = seen.edns[2], []
+    while data:
+        code, length = struct.unpack_from("!2H", data)
+        found += [(code, data[4 : 4 + length])] * (code != 15)
+        data = data[4 + length :]
+    return found
+
+
+def meta_types(question: Question, ours: Seen, theirs: Seen) -> None:
+    """Types that are no data. The peers take some for types that nobody has; we for none of ours.
+
+    That is so but for type 0, reserved for SIG(0) (RFC 2931), which knotd does not implement.
+    """
+    refused = ours.rcode == dns.rcode.REFUSED and not ours.answer | ours.authority
+    if question.rdtype in META and (refused or question.rdtype == 0):
+        theirs.__dict__.update(ours.__dict__)
+
+
 def one_rrset(question: Question, ours: Seen, theirs: Seen) -> None:
     """RFC 8482 section 4.1 leaves open which RRset ANY gets; ours is of the lowest type."""
-    kinds = {record[1] for record in ours.answer} - {t.RRSIG}
+    kinds = {record.rdtype for record in ours.answer} - {t.RRSIG}
     if question.rdtype == t.ANY and theirs.answer and (len(kinds) == 1 or t.DNAME in kinds):
         theirs.__dict__.update(ours.__dict__)
 
@@ -56,13 +98,14 @@ def authority_of_answers(question: Question, ours: Seen, theirs: Seen) -> None:
     extra = {
         record
         for record in theirs.authority - ours.authority
-        if record[0] in ORIGINS and (record[1] == t.NS or record[3].startswith("ns "))
+        if record.name in question.world.origins
+        and (record.rdtype == t.NS or record.text.startswith("ns "))
     }
     if theirs.answer and extra:
-        hosts = {dns.name.from_text(record[3]) for record in extra if record[1] == t.NS}
+        hosts = {dns.name.from_text(record.text) for record in extra if record.rdtype == t.NS}
         theirs.authority = theirs.authority - extra
         theirs.additional = theirs.additional - {
-            r for r in theirs.additional - ours.additional if r[0] in hosts
+            r for r in theirs.additional - ours.additional if r.name in hosts
         }
 
 
@@ -75,8 +118,8 @@ def name_too_long(question: Question, ours: Seen, theirs: Seen) -> None:
 def star_in_question(question: Question, ours: Seen, theirs: Seen) -> None:
     """knotd takes a name that begins with "*" for a wildcard itself, and proves no expansion."""
     missing = ours.authority - theirs.authority
-    met = [question.name, last_name(question, ours), *(record[0] for record in ours.answer)]
-    if any(name.labels[0] == b"*" for name in met) and {r[1] for r in missing} <= set(SIGNED):
+    met = [question.name, last_name(question, ours), *(record.name for record in ours.answer)]
+    if any(name.labels[0] == b"*" for name in met) and {r.rdtype for r in missing} <= set(SIGNED):
         theirs.authority = theirs.authority | missing
 
 
@@ -84,7 +127,7 @@ def empty_wildcard(question: Question, ours: Seen, theirs: Seen) -> None:
     """Of a wildcard that is an empty non-terminal knotd does not prove that it is one (NSEC)."""
     missing = ours.authority - theirs.authority
     behind = [label.lower() for label in last_name(question, ours).labels]
-    if b"entwild" in behind and {record[1] for record in missing} == {t.NSEC, t.RRSIG}:
+    if b"entwild" in behind and {record.rdtype for record in missing} == {t.NSEC, t.RRSIG}:
         theirs.authority = theirs.authority | missing
 
 
@@ -94,22 +137,22 @@ def missing_addresses(question: Question, ours: Seen, theirs: Seen) -> None:
         theirs.additional = {
             r
             for r in theirs.additional
-            if r[1] not in (t.NSEC, t.NSEC3) and not r[3].startswith(("nsec ", "nsec3 "))
+            if r.rdtype not in (t.NSEC, t.NSEC3) and not r.text.startswith(("nsec ", "nsec3 "))
         }
 
 
 def denial_asked_for(question: Question, ours: Seen, theirs: Seen) -> None:
     """Asked for the NSEC of a wildcard, knotd does not put it into the authority section again."""
     if question.rdtype == t.NSEC:
-        twice = {(*record[1:],) for record in ours.answer}
-        theirs.authority = theirs.authority | {r for r in ours.authority if (*r[1:],) in twice}
+        twice = {record.data() for record in ours.answer}
+        theirs.authority = theirs.authority | {r for r in ours.authority if r.data() in twice}
 
 
 def literal_wildcard(question: Question, ours: Seen, theirs: Seen) -> None:
     """Asked for a name that begins with "*", nsd proves the closest encloser too (NSEC3)."""
     extra = theirs.authority - ours.authority
     starred = last_name(question, theirs).labels[0] == b"*"
-    if starred and {record[1] for record in extra} == {t.NSEC3, t.RRSIG}:
+    if starred and {record.rdtype for record in extra} == {t.NSEC3, t.RRSIG}:
         theirs.authority = theirs.authority - extra
 
 
@@ -119,7 +162,7 @@ def glue_of_answers(question: Question, ours: Seen, theirs: Seen) -> None:
     Nor, behind a DNAME, those that a wildcard gives to a host.
     """
     missing = ours.additional - theirs.additional
-    hosts = {record[0].labels[0].lower() for record in missing}
+    hosts = {record.name.labels[0].lower() for record in missing}
     allowed = {b"ns", b"x"} if ours.of("answer", t.DNAME) else {b"ns"}
     if ours.of("answer", t.MX, t.SRV) and hosts <= allowed:
         theirs.additional = theirs.additional | missing
@@ -145,13 +188,65 @@ def wildcard_behind_dname(question: Question, ours: Seen, theirs: Seen) -> None:
 def left_out_encloser(question: Question, ours: Seen, theirs: Seen) -> None:
     """Below a name that opt-out left out, nsd covers the name and not the next closer one."""
     labels = {label.lower() for label in last_name(question, ours).labels}
-    differ = {record[1] for record in ours.authority ^ theirs.authority}
+    differ = {record.rdtype for record in ours.authority ^ theirs.authority}
     if question.do and {b"cutent", b"optout"} <= labels and differ == {t.NSEC3, t.RRSIG}:
         theirs.authority = ours.authority
 
 
+def alias_behind_alias(question: Question, ours: Seen, theirs: Seen) -> None:
+    """Where an alias leads to another one, nsd gives the second's own NSEC; we follow both."""
+    shared = ours.of("answer", t.CNAME) & theirs.of("answer", t.CNAME)
+    if question.rdtype == t.NSEC and shared and theirs.of("answer", t.NSEC):
+        theirs.__dict__.update(ours.__dict__)
+
+
+def nobody_delegates(question: Question, ours: Seen, theirs: Seen) -> None:
+    """A DS at an apex that the zone above, served too, does not know: nsd says NOERROR."""
+    rcodes = ours.rcode, theirs.rcode
+    if question.rdtype == t.DS and rcodes == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR):
+        theirs.rcode, theirs.authority = ours.rcode, ours.authority
+
+
+def later_version(question: Question, ours: Seen, theirs: Seen) -> None:
+    """To a later version of EDNS, nsd gives back all flags of the request and sets AA."""
+    if question.version and ours.rcode == theirs.rcode == dns.rcode.BADVERS:
+        theirs.aa, theirs.tc, theirs.bits = ours.aa, ours.tc, ours.bits
+
+
+def hidden_names(question: Question, ours: Seen, theirs: Seen) -> None:
+    """nsd has one tree of names for all zones: it meets those that a zone above has below an apex.
+
+    lm.test has names, and a wildcard, below x.lm.test, which is a zone of its own.
+    """
+    hidden = last_name(question, ours).is_subdomain(dns.name.from_text("x.lm.test"))
+    if hidden and ours.rcode == dns.rcode.NXDOMAIN and ours.answer == theirs.answer:
+        theirs.rcode, theirs.authority = ours.rcode, ours.authority
+
+
+def highest_label(question: Question, ours: Seen, theirs: Seen) -> None:
+    """knotd does not order names right that are below a label of the highest byte."""
+    label = any(b"\xff" in label for label in last_name(question, ours).labels)
+    if label and ours.rcode == theirs.rcode == dns.rcode.NXDOMAIN:
+        theirs.aa, theirs.authority = ours.aa, ours.authority
+
+
+def hidden_targets(question: Question, ours: Seen, theirs: Seen) -> None:
+    """knotd looks for an alias's target in the alias's zone, even below another zone's apex.
+
+    RFC 1034 section 4.3.2 starts anew with the nearest zone.
+    """
+    if last_name(question, ours).is_subdomain(dns.name.from_text("x.lm.test")):
+        shared = ours.of("answer", t.CNAME) & theirs.of("answer", t.CNAME)
+        if any(not r.name.is_subdomain(dns.name.from_text("x.lm.test")) for r in shared):
+            theirs.__dict__.update(ours.__dict__)
+
+
 RULES: dict[str, list[Rule]] = {
     "knotd": [
+        other_opcodes,
+        cd_not_copied,
+        extended_errors,
+        meta_types,
         other_classes,
         one_rrset,
         one_signature,
@@ -161,8 +256,18 @@ RULES: dict[str, list[Rule]] = {
         empty_wildcard,
         denial_asked_for,
         missing_addresses,
+        highest_label,
+        hidden_targets,
     ],
     "nsd": [
+        other_opcodes,
+        cd_not_copied,
+        alias_behind_alias,
+        later_version,
+        nobody_delegates,
+        hidden_names,
+        extended_errors,
+        meta_types,
         other_classes,
         one_rrset,
         not_followed(t.NSEC3),

@@ -4,74 +4,83 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-import dns.flags
-import dns.message
 import dns.name
 import dns.rdatatype as t
 
 from dnsdiff.questions import Question
-from dnsdiff.zones import texts
+from dnsdiff.records import Reader, Record
 
-Record = tuple[dns.name.Name, int, int, str]
-
-ORIGINS = [dns.name.from_text(zone) for zone in texts()]
+# RFC 1035 section 4.1.1, RFC 4035 section 3.1.6; the opcode is for Question to say.
+QR, AA, TC, RD, RA, Z, AD, CD = 1 << 15, 1 << 10, 1 << 9, 1 << 8, 1 << 7, 1 << 6, 1 << 5, 1 << 4
 
 
 @dataclass
 class Seen:
-    """What a reply says; sections as sets, so that neither order nor repetition counts."""
+    """What a reply says; sections as sets, so that their order does not count."""
 
     size: int
     rcode: int
     aa: bool
     tc: bool
-    ad: bool
-    edns: tuple[int, int] | None
+    bits: int
+    """The opcode, and the flags but AA and TC."""
+    edns: tuple[int, int, bytes] | None
+    """Version, flags and options."""
+    question: bytes
     answer: set[Record] = field(default_factory=set)
     authority: set[Record] = field(default_factory=set)
     additional: set[Record] = field(default_factory=set)
+    twice: set[Record] = field(default_factory=set)
 
     def facts(self) -> tuple[object, ...]:
-        """All but the size."""
-        return tuple(getattr(self, each.name) for each in fields(self) if each.name != "size")
+        """All but the size, and what is there twice."""
+        return tuple(getattr(self, name) for name in FACTS)
 
     def of(self, section: str, *types: int) -> set[Record]:
         """The records of a section that have one of the types."""
-        return {record for record in getattr(self, section) if record[1] in types}
+        return {record for record in getattr(self, section) if record.rdtype in types}
 
 
-def records(section: list[dns.rrset.RRset]) -> set[Record]:
-    return {
-        (rrset.name, int(rrset.rdtype), rrset.ttl, rdata.to_text().lower())
-        for rrset in section
-        for rdata in rrset
-    }
+FACTS = [each.name for each in fields(Seen) if each.name not in ("size", "twice")]
 
 
 def read(reply: bytes) -> Seen:
-    """Parses a reply."""
-    message = dns.message.from_wire(reply)
+    """Reads a reply; raises what Reader does, or AssertionError."""
+    reader = Reader(reply)
+    flags = reader.header[1]
+    question = reader.question()
+    (answer, none), (authority, nor) = reader.section(1), reader.section(2)
+    additional, opts = reader.section(3)
+    assert reader.at == len(reply) and not none and not nor and len(opts) < 2
+    edns, rcode = None, flags & 15
+    for owner, fixed, options in opts:
+        assert owner == b"\0"
+        edns = fixed[5], int.from_bytes(fixed[6:8], "big"), options
+        rcode |= fixed[4] << 4
     return Seen(
         len(reply),
-        int(message.rcode()),
-        bool(message.flags & dns.flags.AA),
-        bool(message.flags & dns.flags.TC),
-        bool(message.flags & dns.flags.AD),
-        (message.edns, message.ednsflags & 0x8000) if message.edns >= 0 else None,
-        records(message.answer),
-        records(message.authority),
-        records(message.additional),
+        rcode,
+        bool(flags & AA),
+        bool(flags & TC),
+        flags & ~(AA | TC | 15),
+        edns,
+        question,
+        answer,
+        authority,
+        additional,
+        reader.twice,
     )
 
 
-def zone_of(name: dns.name.Name) -> dns.name.Name | None:
-    """The zone served that a name is in."""
-    return max((o for o in ORIGINS if name.is_subdomain(o)), key=len, default=None)
+def is_endless(question: Question, seen: Seen) -> bool:
+    """Whether the aliases of an answer lead round."""
+    name = last_name(question, seen)
+    return any(record.name == name for record in seen.of("answer", t.CNAME))
 
 
 def last_name(question: Question, seen: Seen) -> dns.name.Name:
     """Where the aliases of an answer lead."""
-    targets = {owner: text for owner, _, _, text in seen.of("answer", t.CNAME)}
+    targets = {record.name: record.text for record in seen.of("answer", t.CNAME)}
     name, met = question.name, set()
     while name in targets and name not in met:
         met.add(name)

@@ -6,12 +6,24 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from tcp_client import TcpClient
 
 Ask = Callable[[Sequence[bytes]], list[bytes]]
 """Puts requests to a server; gives the reply to each."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A running server."""
+
+    udp: Ask
+    tcp: Ask
+
 
 KNOT = """\
 server:
@@ -72,7 +84,7 @@ def free_port() -> int:
 @contextmanager
 def running(
     name: str, command: list[str], port: int, directory: Path, probe: bytes
-) -> Iterator[Ask]:
+) -> Iterator[Peer]:
     """A server until the end of the block."""
     log = directory / f"{name}.log"
     with log.open("w") as output:
@@ -84,7 +96,10 @@ def running(
             while not answered(sock, probe):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline, f"{name} is silent: {log.read_text()}"
-            yield lambda requests: exchange(sock, requests)
+            yield Peer(
+                lambda requests: exchange(sock, requests),
+                lambda requests: exchange_tcp(("127.0.0.1", port), requests),
+            )
     finally:
         process.terminate()
         process.wait(PATIENCE)
@@ -109,7 +124,7 @@ def exchange(sock: socket.socket, requests: Sequence[bytes]) -> list[bytes]:
     for first in range(0, len(requests), WINDOW):
         window = requests[first : first + WINDOW]
         found: dict[int, bytes] = {}
-        for _ in range(5):
+        for _ in range(20):
             waiting = set(range(len(window))) - set(found)
             for index in waiting:
                 sock.send((first + index & 0xFFFF).to_bytes(2, "big") + window[index][2:])
@@ -121,18 +136,25 @@ def exchange(sock: socket.socket, requests: Sequence[bytes]) -> list[bytes]:
                     found[index] = window[index][:2] + reply[2:]
             if not waiting:
                 break
-        assert len(found) == len(window), "a server does not answer"
+        lost = [request.hex() for n, request in enumerate(window) if n not in found]
+        assert not lost, f"a server does not answer: {lost}"
         replies += [found[index] for index in range(len(window))]
     return replies
 
 
+def exchange_tcp(server: tuple[str, int], requests: Sequence[bytes]) -> list[bytes]:
+    """The same on a connection, one after the other: each reply waits for the ACK of the last."""
+    with TcpClient(server) as client:
+        return [client.ask(request)[0] for request in requests]
+
+
 @contextmanager
 def peers(
-    programs: dict[str, str], zones: Path, names: list[str], probe: bytes
-) -> Iterator[dict[str, Ask]]:
+    programs: dict[str, str], zones: Path, names: Iterable[str], probe: bytes
+) -> Iterator[dict[str, Peer]]:
     """knotd and nsd, by name."""
     with ExitStack() as stack:
-        asks = {}
+        found = {}
         for name, path in programs.items():
             directory = zones.parent / name
             directory.mkdir()
@@ -147,5 +169,5 @@ def peers(
             config = directory / f"{name}.conf"
             config.write_text(text)
             command = [path, *(["-d"] if name == "nsd" else []), "-c", str(config)]
-            asks[name] = stack.enter_context(running(name, command, port, directory, probe))
-        yield asks
+            found[name] = stack.enter_context(running(name, command, port, directory, probe))
+        yield found

@@ -6,13 +6,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from dnsdiff.zones import texts
+from dnsdiff.worlds import USUAL, World
 
 CHECKOUT = Path(__file__).parents[2]
 
 # What dnssec-signzone is told beside the zone: a salt and some iterations, and none.
 OPTIONS = {
-    "plain": None,
     "nsec": (),
     "nsec3": ("-3", "0123abcd", "-H", "5"),
     "optout": ("-3", "-", "-H", "0", "-A"),
@@ -36,11 +35,6 @@ def run(directory: Path, name: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def flavour_of(zone: str) -> str:
-    """What a zone is called after its signing."""
-    return zone.split(".")[-2] if zone != "other.test" else "plain"
-
-
 def sign(directory: Path, zone: str, options: tuple[str, ...]) -> Path:
     """Signs `ZONE.zone` of a directory in its place, children before parents; gives the KSK."""
     key = run(directory, "dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", zone)
@@ -56,14 +50,11 @@ def sign(directory: Path, zone: str, options: tuple[str, ...]) -> Path:
     return directory / f"{key}.key"
 
 
-def write(directory: Path) -> dict[str, Path]:
-    """Writes all zones, the signed ones signed; gives the KSK of each of those."""
-    directory.mkdir()
-    keys = {}
-    # A child first, so that its parent gets the DS.
-    for zone, text in sorted(texts().items(), key=lambda pair: -len(pair[0])):
+def write(directory: Path, world: World = USUAL) -> dict[str, Path]:
+    """Writes a world's zones, the signed ones signed; gives the KSK of each of those."""
+    directory.mkdir(parents=True)
+    for zone, text in world.texts.items():
         (directory / f"{zone}.zone").write_text(text)
-        options = OPTIONS[flavour_of(zone)]
-        if options is not None:
-            keys[zone] = sign(directory, zone, options)
-    return keys
+    # A child first, so that its parent gets the DS.
+    signed = sorted(world.signed, key=lambda zone: -len(zone.rstrip(".")))
+    return {zone: sign(directory, zone, OPTIONS[world.signed[zone]]) for zone in signed}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dns.name
-
 HEAD = """\
 $TTL 300
 @ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60
@@ -190,22 +188,3 @@ backdn CNAME q.dn.nsec3.test.
 out CNAME www.example.org.
 dn DNAME wild.nsec.test.
 """
-
-FLAVOURS = ("plain", "nsec", "nsec3", "optout")
-
-
-def texts() -> dict[str, str]:
-    """Every zone's name and master file, none signed yet."""
-    found = {"other.test": OTHER}
-    for flavour in FLAVOURS:
-        above = f"{flavour}.test"
-        found[above] = HEAD + HOSTS + TYPES + WILDCARDS + CUTS + ALIASES + SIZES
-        found[f"child.{above}"] = CHILD.format(above=above)
-    return found
-
-
-def owners(text: str, origin: str) -> list[dns.name.Name]:
-    """The owner names that a master file says, glue and all."""
-    base = dns.name.from_text(origin)
-    found = {line.split()[0] for line in text.splitlines() if line[0] not in "$ "}
-    return sorted(dns.name.from_text(owner, base) for owner in found)

@@ -33,6 +33,9 @@ DOORS = {"ring": QUEUE, "kernel": 1}
 # How long anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
 
+# And a start with zones of some megabytes: they are compiled first.
+STARTING = 100.0
+
 # What the server tells of itself, and with which secret it makes cookies.
 TOLD = {
     "cookie_secrets": (bytes(range(16)),),
@@ -111,7 +114,7 @@ class Server:
         with self._log.open("w") as log:
             self.process = side.popen(*argv, stdout=log, stderr=log)
         try:
-            eventually(self._ready, "xdpkit run")
+            eventually(self._ready, "xdpkit run", STARTING)
         except BaseException:
             self.kill()
             raise

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from peers import dnsperf
 from serving import Server, eventually
 
 from xdpkit.lab import Lab
@@ -56,3 +59,18 @@ def test_dig_versions_and_opcodes(lab: Lab, server: Server, door: str) -> None:
     assert "status: BADVERS" in later
     other = ask(lab, "dig", lab.server.ipv4, "+opcode=iquery", "www.example")
     assert "status: NOTIMP" in other
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_dnsperf(lab: Lab, server: Server, door: str, family: int, tmp_path: Path) -> None:
+    """Many sockets, many queries under way: none lost, none unexpected, all by the one door."""
+    questions = ["www.example A", "www.example AAAA", "x.wild.example TXT", "nobody.example A"]
+    questions += ["alias.example A", "x.sub.example A", "example SOA", "in.the.example TXT"]
+    (tmp_path / "questions").write_text("\n".join([*questions, ""]))
+    before = server.answers_by(door)
+    address = lab.server.ipv4 if family == 4 else lab.server.ipv6
+    # No more under way than the 256 frames of veth's rings: linux drivers/net/veth.c.
+    options = ("-m", "udp", "-c", "10", "-q", "100", "-n", "2000", "-t", "20", "-e", "-D")
+    numbers = dnsperf(lab.client, tmp_path / "questions", "-s", address, *options)
+    assert numbers == {"sent": 16000, "completed": 16000, "lost": 0}
+    eventually(lambda: server.answers_by(door) == before + 16000, "as many answers")

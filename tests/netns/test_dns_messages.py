@@ -12,6 +12,7 @@ import pytest
 from dns_compliance import cases, check
 from payloads import nothing, option, query
 from serving import QUEUES, Server, eventually
+from tcp_serving import connect
 
 from xdpkit.lab import Lab
 
@@ -69,6 +70,14 @@ def test_rfc_8906(lab: Lab, server: Server, door: str, family: int) -> None:
     if door == "ring":
         before, after = before["2"], after["2"]
     assert after["tx"] - before["tx"] == len(every)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_rfc_8906_over_tcp(lab: Lab, server: Server, family: int) -> None:
+    every = cases("example")
+    with connect(lab, family) as client:
+        for case in every.values():
+            check(case, client.ask(case.request)[0], tcp=True)
 
 
 @pytest.mark.parametrize("family", [4, 6])

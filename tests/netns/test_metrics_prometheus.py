@@ -103,7 +103,7 @@ def test_prometheus_has_what_the_server_counted(lab: Lab, server: Server, promet
     assert value(lab, "sum(xdpkit_ntp_requests_total)") == sum(versions.values())
     fine = server.status()["queues"]["2"]["ntp"]["tx_error"]
     if not fine:
-        pytest.skip("no transmit timestamps before Linux 6.8")
+        pytest.skip("no transmit timestamps before Linux 6.11")
     errors = 'xdpkit_ntp_transmit_error_seconds_bucket{side="queue"%s}'
     total = errors % ',le="+Inf"'
     eventually(lambda: value(lab, total) == sum(fine.values()), "the scrape after completions")

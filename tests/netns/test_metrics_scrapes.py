@@ -115,7 +115,7 @@ def test_the_transmit_errors_add_up(lab: Lab, server: Server) -> None:
         return found if found.of("ntp_transmit_stamps_total", **true_times) >= 2000 else None
 
     if server.status()["queues"]["2"]["ntp"]["tx_timestamps"] == "kick":
-        pytest.skip("no transmit timestamps before Linux 6.8")
+        pytest.skip("no transmit timestamps before Linux 6.11")
     found = eventually(all_told, "the completions of the last batch")
     assert found is not None
     histogram = found.named("ntp_transmit_error_seconds_bucket")

@@ -167,7 +167,7 @@ class Model:
         reply.endless = True
 
     def delegated(self, above: dns.zone.Zone, name: dns.name.Name, reply: Reply) -> None:
-        """DS at the name of a zone served: the zone above tells."""
+        """DS at the name of a zone served: the zone above tells, if that it knows no such name."""
         cut = self.cut(above, name)
         if cut is not None and cut != name:
             reply.aa = bool(reply.answer)
@@ -175,4 +175,11 @@ class Model:
         elif cut == name and above.get_rdataset(name, t.DS):
             reply.answer += records(name, above.get_rdataset(name, t.DS))
         else:
+            source = name
+            while not self.exists(above, source):
+                source = source.parent()
+            if source != name and not above.get_rdataset(source, t.DNAME):
+                star = dns.name.Name((b"*", *source.labels))
+                if not self.exists(above, star):
+                    reply.rcode = dns.rcode.NXDOMAIN
             self.denial(above, reply)

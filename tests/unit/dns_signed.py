@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dnsdiff import signing
+from dnsdiff.worlds import USUAL, World
 
 from xdpkit.cext._answer import answer
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
@@ -16,9 +17,9 @@ from xdpkit.dns.compile import compile_zones, read_zones, zone_files
 class SignedZones:
     """`zones` is the directory, `keys` the KSK file of each signed zone."""
 
-    def __init__(self, directory: Path, max_udp: int = 4096) -> None:
+    def __init__(self, directory: Path, max_udp: int = 4096, world: World = USUAL) -> None:
         self.zones = directory / "zones"
-        self.keys = signing.write(self.zones)
+        self.keys = signing.write(self.zones, world)
         fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
         try:
             size = compile_zones(read_zones(zone_files(self.zones)), fd)
@@ -26,11 +27,11 @@ class SignedZones:
         finally:
             os.close(fd)
 
-    def ask(self, requests: Sequence[bytes]) -> list[bytes]:
+    def ask(self, requests: Sequence[bytes], tcp: bool = False) -> list[bytes]:
         """The reply to each request; a request without one is an error here."""
         found = []
         for request in requests:
-            verdict, reply = answer(self.snapshot, "dns", request)
+            verdict, reply = answer(self.snapshot, "dns", request, tcp=tcp)
             assert reply is not None, verdict
             found.append(reply)
         return found

@@ -11,6 +11,7 @@ import dns.name
 import dns.rdatatype
 import pytest
 from dns_door import HEAD, Door, lines
+from dns_fake_signer import fake_signed
 
 from xdpkit.dns.body import IMAGE, Body, Kind
 from xdpkit.dns.zone import RRset
@@ -137,13 +138,15 @@ def test_parent_and_child_in_one_server(tmp_path: Path) -> None:
     parent += "plain NS ns.plain\nns.plain A 192.0.2.1\n"
     parent += "a.hidden A 192.0.2.3\nto CNAME a.hidden\n"
     child = HEAD + "ns A 192.0.2.2\n"
-    zones = {"z": parent, "sub.z": child, "plain.z": child, "hidden.z": child}
+    zones = {"z": parent, "sub.z": child, "plain.z": child, "hidden.z": child, "lost.z": child}
     door = Door(tmp_path, zones)
     assert lines(door.ask("sub.z", "NS").answer) == ["sub.z. 300 IN NS ns1.sub.z."]
     assert lines(door.ask("ns.sub.z", "A").answer) == ["ns.sub.z. 300 IN A 192.0.2.2"]
     assert door.ask("nothing.sub.z", "A").authority[0].name.to_text() == "sub.z."
     assert door.ask("sub.z", "DS").answer[0].rdtype == dns.rdatatype.DS
-    for name in ("plain.z", "hidden.z", "sub.z"):
+    for name, rcode in (("plain.z", "NOERROR"), ("hidden.z", "NOERROR"), ("lost.z", "NXDOMAIN")):
+        assert dns.rcode.to_text(door.ask(name, "DS").rcode()) == rcode
+    for name in ("plain.z", "hidden.z", "lost.z", "sub.z"):
         reply = door.ask(name, "DS")
         assert reply.flags & dns.flags.AA
         assert [rrset.name.to_text() for rrset in reply.authority] == (
@@ -178,3 +181,12 @@ def test_a_long_chain_ends(tmp_path: Path) -> None:
     door = Door(tmp_path, {"z": HEAD + chain + "c30 A 192.0.2.1\n"})
     assert len(lines(door.ask("c20.z", "A").answer)) == 11
     assert len(lines(door.ask("c0.z", "A").answer)) == 16
+
+
+@pytest.mark.parametrize("nsec3", [False, True])
+def test_any_gets_data_and_no_proof(tmp_path: Path, nsec3: bool) -> None:
+    """Of types above RRSIG's and NSEC's, too: RFC 8482 section 4.1."""
+    text = HEAD + f'a TLSA 3 1 1 {"ab" * 32}\na CAA 0 issue "ca.test"\n'
+    door = Door(tmp_path, {"z": fake_signed(text, "z", nsec3)})
+    [rrset] = door.ask("a.z", "ANY").answer
+    assert rrset.rdtype == dns.rdatatype.TLSA

@@ -101,6 +101,7 @@ deep.in.mixed NS ns1
 b.mixed TXT "b"
 *.wild A 192.0.2.1
 sub.in.wild NS ns1
+deep.*.star NS ns1
 ds.in.signed NS ns1
 ds.in.signed DS 1 8 2 abababababababababababababababababababababababababababababababab
 """
@@ -110,8 +111,8 @@ ds.in.signed DS 1 8 2 ababababababababababababababababababababababababababababab
 def test_every_depth(tmp_path: Path, flavour: str) -> None:
     text = fake_signed(ENTS, "z.example", flavour != "nsec", opt_out=flavour == "optout")
     door = Door(tmp_path, {"z.example": text}, max_udp=4096)
-    known = "ent y.ent x.y.ent cut in.cut deep.in.cut mixed in.mixed deep.in.mixed wild in.wild"
-    for above in [*known.split(), "sub.in.wild", "signed", "in.signed", "ds.in.signed", "*.wild"]:
+    known = "ent y.ent x.y.ent cut in.cut deep.in.cut mixed in.mixed deep.in.mixed wild star signed"
+    for above in [*known.split(), "in.wild", "sub.in.wild", "in.signed", "ds.in.signed", "*.wild"]:
         for front in ("", "q.", "\\000.", "zz.zz."):
             for rdtype in ("A", "TXT", "DS"):
                 name = f"{front}{above}.z.example"

@@ -118,3 +118,45 @@ def test_proofs_are_whole_or_tc(tmp_path: Path, nsec3: bool, signature: int, nam
             assert reply.authority == full.authority and reply.answer == full.answer
         else:
             assert not reply.answer and not reply.authority
+
+
+@pytest.mark.parametrize("nsec3", [False, True])
+@pytest.mark.parametrize("count", [4, 8, 12])
+def test_optional_addresses_go_before_proofs(tmp_path: Path, nsec3: bool, count: int) -> None:
+    """Of a wildcard's records, where the proof stands in front of the addresses."""
+    plain = HEAD + "".join(f"*.w MX 1 h{i:02}\nh{i:02} A 192.0.2.{i}\n" for i in range(count))
+    door = Door(tmp_path, {"z.example": fake_signed(plain, "z.example", nsec3)}, max_udp=4096)
+    full = door.ask("q.w.z.example", "MX", want_dnssec=True, payload=4096)
+    assert {rrset.rdtype for rrset in full.additional} == {t.A, t.RRSIG}
+    # Each owner is a pointer, nobody's name ends in another host's: all that is left out.
+    data = sum(12 + len(rdata.to_wire()) for rrset in full.additional for rdata in rrset)
+    trimmed = full.size - data
+    for payload in around(trimmed, full.size):
+        reply = door.ask("q.w.z.example", "MX", want_dnssec=True, payload=payload)
+        assert reply.size == (
+            full.size if payload >= full.size else trimmed if payload >= trimmed else 12 + 19 + 11
+        )
+        assert bool(reply.flags & dns.flags.TC) == (payload < trimmed)
+        if payload >= trimmed:
+            assert (reply.answer, reply.authority) == (full.answer, full.authority)
+            assert reply.additional == (full.additional if payload >= full.size else [])
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_alias_that_a_dname_makes(tmp_path: Path, more: int) -> None:
+    """It ends the reply, as its target is in no zone."""
+    targets = [f"{'a' * 63}.{'b' * n}.test." for n in range(20, 40)]
+    text = HEAD + "".join(f"dn{n} DNAME {target}\n" for n, target in enumerate(targets, 10))
+    door = Door(tmp_path, {"z.example": text})
+    prefix = f"{'p' * 60}.{'q' * (60 + more)}"
+    met = set()
+    for number, target in enumerate(targets, 10):
+        question = len(prefix) + 1 + len(b"\4dn00\1z\7example\0")
+        dname = 12 + len(target) + 1
+        size = 12 + question + 4 + dname + dname + len(prefix) + 1 + 11
+        reply = door.ask(f"{prefix}.dn{number}.z.example", "A", payload=512)
+        assert bool(reply.flags & dns.flags.TC) == (size > 512)
+        if size <= 512:
+            assert reply.size == size and len(reply.answer) == 2
+        met.add(size - 512)
+    assert {-1, 1} <= met or {-2, 0, 2} <= met

@@ -23,7 +23,8 @@ def run(folder: Path, missing: str, mark: str, body: str, **environment: str) ->
     (folder / "test_it.py").write_text(TEST.format(mark=mark, body=body))
     kept = {k: v for k, v in os.environ.items() if k not in ("CI", "XDPKIT_REQUIRE_NETNS")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
-    command += ["-o", "markers=netns", f"--rootdir={folder}", str(folder)]
+    command += ["-o", "markers=netns", "-o", f"pythonpath={ROOT / 'tests'}"]
+    command += [f"--rootdir={folder}", str(folder)]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env=kept | environment, timeout=60
     )

@@ -133,9 +133,16 @@ def delegated(tree: Tree, name: bytes) -> Image:
             _delegation(body, tree, place.node)
             return body.image(Kind.REFERRAL, authoritative=False)
         _no_signers(body, tree, name)
-        return body.image(Kind.NODATA)
+        return _unsigned(body, tree, name)
 
     return _both(tree, make)
+
+
+def _unsigned(body: Body, tree: Tree, name: bytes) -> bytes:
+    """No DS; of a zone that nobody delegates the zone above may not even know the name."""
+    if tree.place(name).match is Match.MISSING:
+        return body.image(Kind.NXDOMAIN, NXDOMAIN)
+    return body.image(Kind.NODATA)
 
 
 def _no_signers(body: Body, tree: Tree, name: bytes) -> None:
@@ -234,7 +241,7 @@ def _signers(forest: Forest, chain: Chain, step: Step, body: Body) -> bytes:
         return body.image(Kind.NOERROR)
     _no_signers(body, above, step.name)
     _prove_expansions(body, chain)
-    return body.image(Kind.NODATA)
+    return _unsigned(body, above, step.name)
 
 
 def _asks_above(forest: Forest, step: Step) -> bool:
