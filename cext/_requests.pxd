@@ -26,6 +26,9 @@ cdef extern from "blast.h" nogil:
         const uint32_t *query_at
         uint32_t query_count
         uint64_t key
+        bint versioned
+        uint32_t version
+        uint64_t versions
         uint64_t sent
         uint64_t answered
         uint64_t wrong

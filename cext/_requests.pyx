@@ -110,6 +110,23 @@ cdef class Requests:
         """Gives up what has been open for a second at ``now_ns``."""
         blast_expire(self.c, now_ns)
 
+    def watch_versions(self):
+        """From now on a DNS reply is right if all of its records have one TTL, and it need not have
+        an answer: each version of the zone has a TTL of its own, so that none is of two."""
+        if self.c.service != SERVICE_dns:
+            raise ValueError("versions are of DNS zones")
+        self.c.versioned = True
+
+    @property
+    def version(self):
+        """The TTL of the last right reply, 0 before it."""
+        return self.c.version
+
+    @property
+    def versions(self):
+        """How often a reply's TTL was another one than that of the reply before."""
+        return self.c.versions
+
     @property
     def ready(self):
         """How many interleaved clients may ask now."""

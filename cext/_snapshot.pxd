@@ -71,8 +71,10 @@ cdef extern from "qsbr.h" nogil:
 
 
 cdef class ZoneMap:
+    cdef void *start
+    cdef size_t mapped
     cdef void *base
-    cdef size_t size
+    cdef readonly size_t size
 
 
 cdef class Snapshot:

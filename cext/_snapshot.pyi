@@ -11,6 +11,9 @@ from xdpkit.cext._limit import LimitRule
 @disjoint_base
 class ZoneMap:
     def __init__(self, fd: int, size: int) -> None: ...
+    def view(self) -> memoryview: ...
+    @property
+    def size(self) -> int: ...
 
 @disjoint_base
 class Snapshot:

@@ -7,6 +7,8 @@ reader may still see; ``collect`` lets go of those that all readers have passed 
 """
 
 cimport cython
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.errno cimport EINTR, errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -20,40 +22,90 @@ from xdpkit.cext._stats import SERVICES
 cdef extern from "<sys/mman.h>" nogil:
     enum:
         PROT_READ
+        PROT_WRITE
         MAP_PRIVATE
+        MAP_ANONYMOUS
         MADV_HUGEPAGE
     void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
     int munmap(void *address, size_t size)
     int madvise(void *address, size_t size, int advice)
+    int mprotect(void *address, size_t size, int protection)
 
-cdef extern from "zone.h" nogil:
-    int zone_open(const void *base, size_t size)
+cdef extern from "<unistd.h>" nogil:
+    ssize_t pread(int fd, void *buffer, size_t size, long offset)
+
+cdef extern from "zone_check.h" nogil:
+    int zone_check(const void *base, size_t size)
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
 
-cdef class ZoneMap:
-    """A compiled zone arena, mapped read-only from a memfd whose size is ``size`` bytes.
+cdef enum:
+    # A huge page of x86-64 and of arm64 with 4 KiB pages (Linux admin-guide/mm/transhuge).
+    HUGE_PAGE = 2 << 20
 
-    The descriptor may be closed afterwards. Raises OSError when it cannot be mapped, ValueError
-    when what it holds is not an arena of this version.
+
+cdef class ZoneMap:
+    """A compiled zone arena of ``size`` bytes, copied from the start of a file into our own memory.
+
+    A copy, so that nothing which happens to the file can reach an answer, a disk that goes away
+    least of all; and because anonymous memory has huge pages, which random look-ups want. It is
+    read-only, as its buffer is. The descriptor may be closed afterwards. Raises OSError when it
+    cannot be read, ValueError when it holds no arena of this version, or one that is not sound.
     """
 
     def __init__(self, int fd, size_t size):
-        # Private: kernels before 6.7 refuse a shared mapping of a memfd sealed against writing.
-        cdef void *base = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0)
-        if base == <void *>-1:
-            raise OSError(f"mmap of a zone arena of {size} bytes failed")
-        self.base, self.size = base, size
-        # Fewer TLB misses on random look-ups; no effect where shared memory has no huge pages.
-        madvise(base, size, MADV_HUGEPAGE)
-        if zone_open(base, size) != 0:
-            raise ValueError("not a zone arena of this version of xdpkit")
+        cdef ssize_t copied
+        cdef int sound = -1
+        # Room to begin at a huge page.
+        self.mapped = size + HUGE_PAGE
+        self.start = mmap(NULL, self.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                          -1, 0)
+        if self.start == <void *>-1:
+            self.start = NULL
+            raise MemoryError(f"no room for a zone arena of {size} bytes")
+        self.base = <void *>((<size_t>self.start + HUGE_PAGE - 1) & ~<size_t>(HUGE_PAGE - 1))
+        self.size = size
+        if size >= HUGE_PAGE:
+            madvise(self.base, size, MADV_HUGEPAGE)
+        with nogil:
+            copied = copy(fd, <char *>self.base, size)
+            if copied == <ssize_t>size:
+                mprotect(self.base, size, PROT_READ)
+                sound = zone_check(self.base, size)
+        if copied < 0:
+            raise OSError(-copied, f"a zone arena of {size} bytes could not be read")
+        if sound != 0:
+            raise ValueError("not a sound zone arena of this version of xdpkit")
+
+    def view(self):
+        """The arena's bytes, which stay as long as this view of them."""
+        return memoryview(self)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.base, self.size, 1, flags)
 
     def __dealloc__(self):
-        if self.base is not NULL:
-            munmap(self.base, self.size)
+        if self.start is not NULL:
+            munmap(self.start, self.mapped)
+
+
+cdef ssize_t copy(int fd, char *to, size_t size) noexcept nogil:
+    """Bytes that were there to be read, or a negative errno."""
+    cdef size_t done = 0
+    cdef ssize_t n
+
+    while done < size:
+        n = pread(fd, to + done, size - done, done)
+        if n < 0 and errno == EINTR:
+            continue
+        if n < 0:
+            return -errno
+        if n == 0:
+            break
+        done += n
+    return done
 
 
 cdef class Snapshot:

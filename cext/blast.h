@@ -56,11 +56,14 @@ struct blast {
 	const uint8_t *queries;
 	const uint32_t *query_at; /* their offsets, and the end of the last */
 	uint32_t query_count;
-	uint64_t key; /* sequence numbers are sent XOR this */
+	uint64_t key;   /* sequence numbers are sent XOR this */
+	bool versioned; /* DNS: all records of a reply have one TTL, its zone's version */
 
 	/* What became of it. */
 	uint64_t sequence, sent, answered, wrong, duplicate, lost, open, oldest;
-	uint64_t late; /* right replies to requests that were given up: lost, and not answered */
+	uint64_t late;    /* right replies to requests that were given up: lost, and not answered */
+	uint32_t version; /* of the last right reply, 0 before it */
+	uint64_t versions; /* how often that was another one than before */
 	struct blast_times latency;
 	struct snapshot blank; /* frame_parse() wants one: nothing served, nothing reserved */
 	struct blast_slot slot[BLAST_WINDOW];

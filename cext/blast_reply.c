@@ -4,6 +4,7 @@
 
 #include <linux/in.h>
 
+#include "blast_version.h"
 #include "ntp.h"
 
 /* Version 4, mode 4 (server): RFC 5905 figure 8. */
@@ -53,7 +54,7 @@ static bool ntp_is_right(const struct blast *blast, const struct request *rq, ui
 }
 
 /* A whole answer to the very question: response, no error, not cut, the same question bytes. */
-static bool dns_is_right(const struct blast *blast, const struct request *rq, uint64_t sequence)
+static bool dns_is_right(struct blast *blast, const struct request *rq, uint64_t sequence)
 {
 	const uint8_t *query, *p = rq->payload;
 	uint32_t length, at = 12;
@@ -62,9 +63,11 @@ static bool dns_is_right(const struct blast *blast, const struct request *rq, ui
 	while (at < length && query[at])
 		at += 1u + query[at];
 	at += 1 + 4;
-	return rq->length > at && (p[2] & 0x82) == 0x80 && (p[3] & 0x0f) == 0 &&
-	       load_be16(p + 4) == 1 && load_be16(p + 6) >= 1 &&
-	       memcmp(p + 12, query + 12, at - 12) == 0;
+	if (rq->length <= at || (p[2] & 0x82) != 0x80 || (p[3] & 0x0f) != 0 ||
+	    load_be16(p + 4) != 1 || memcmp(p + 12, query + 12, at - 12) != 0)
+		return false;
+	return blast->versioned ? blast_version_follows(blast, p, rq->length, at)
+				: load_be16(p + 6) >= 1;
 }
 
 /* A reply goes to the address and port that its request came from. */
@@ -123,7 +126,7 @@ static bool sequence_of(const struct blast *blast, const struct frame *frame,
 	return *sequence < blast->sequence && receiver_is_right(blast, frame, *sequence);
 }
 
-static bool payload_is_right(const struct blast *blast, const struct request *rq, uint64_t sequence)
+static bool payload_is_right(struct blast *blast, const struct request *rq, uint64_t sequence)
 {
 	switch (blast->service) {
 	case SERVICE_ntp:

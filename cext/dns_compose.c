@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns_compose.h"
 
+#include "dns_rdata.h"
 #include "zone_denial.h"
 
 #define TYPE_CNAME 5 /* RFC 1035 section 3.2.2 */
@@ -74,16 +75,6 @@ static const uint8_t *copy_name(struct composer *c, const uint8_t *from)
 	return from + 2;
 }
 
-/* Names in RDATA that may be compressed, as body.py's COMPRESSED has them. */
-static void names_of_type(uint16_t type, uint32_t *skip, uint32_t *names)
-{
-	static const uint8_t count[] = {[2] = 1, [3] = 1, [4] = 1,  [5] = 1,  [6] = 2, [7] = 1,
-					[8] = 1, [9] = 1, [12] = 1, [14] = 2, [15] = 1};
-
-	*names = type < sizeof count ? count[type] : 0;
-	*skip = type == 15 ? 2 : 0;
-}
-
 /* Copies the records of an image's body from `from` to `to`, pointers moved. */
 static void copy_records(struct composer *c, const struct zone_image *image, uint32_t from,
 			 uint32_t to)
@@ -96,7 +87,7 @@ static void copy_records(struct composer *c, const struct zone_image *image, uin
 		uint32_t skip, names;
 
 		next = fixed + RR_FIXED + load_be16(fixed + 8);
-		names_of_type(load_be16(fixed), &skip, &names);
+		dns_names_of_type(load_be16(fixed), &skip, &names);
 		record = copy(c, fixed, RR_FIXED + skip);
 		while (names--)
 			record = copy_name(c, record);

@@ -25,6 +25,12 @@ hypothesis.settings.load_profile("xdpkit")
 ran_netns = pytest.StashKey[int]()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_cache_on_the_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Compiled zones are kept where the tests' other files are, by every server that they start."""
+    os.environ["CACHE_DIRECTORY"] = str(tmp_path_factory.mktemp("cache"))
+
+
 def namespaces_missing() -> str:
     """Why there can be no network namespace here; empty when there can."""
     if os.geteuid() != 0:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.dns.rrl import RrlConfig
 from xdpkit.ntp.keys import read_keys
 from xdpkit.toml_read import shown
-
-if TYPE_CHECKING:
-    from xdpkit.dns.store import Progress
-
-# To the start of the terminal's line, and clear it.
-_CLEAR = "\r\x1b[K"
 
 _COOKIES = {
     "off": "off",
@@ -68,36 +61,38 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
 def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     import anyio
 
+    from xdpkit.dns.load_progress import LoadProgress
     from xdpkit.dns.store import compile_zones
 
-    try:
-        arena = anyio.run(compile_zones, dns.zones, _show_progress)
-    finally:
-        _on_terminal(_CLEAR)
-    with arena:
-        return {
-            "port": dns.port,
-            "max_udp": {"ipv4": dns.limit(4), "ipv6": dns.limit(6)},
-            "cookies": _cookies(dns),
-            "nsid": dns.nsid.hex(),
-            "chaos": {
-                name: text.decode()
-                for name in ("version", "hostname", "id")
-                if (text := getattr(dns, name))
-            },
-            "tcp": {
-                "connections": dns.tcp_connections if slow_path else 0,
-                "idle_s": dns.tcp_idle,
-                "queries": dns.tcp_queries,
-            },
-            "rrl": _rrl_facts(dns.rrl),
-            "directory": str(dns.zones),
-            "bytes": arena.size,
-            "zones": {
-                name: {"serial": zone.serial, "names": zone.names}
-                for name, zone in sorted(arena.zones.items())
-            },
-        }
+    with LoadProgress(dns.zones) as progress:
+        arena = anyio.run(compile_zones, dns.zones, progress)
+        progress.end(arena.names, arena.size, arena.seconds)
+    cache = dns.cache_directory()
+    return {
+        "port": dns.port,
+        "max_udp": {"ipv4": dns.limit(4), "ipv6": dns.limit(6)},
+        "cookies": _cookies(dns),
+        "nsid": dns.nsid.hex(),
+        "chaos": {
+            name: text.decode()
+            for name in ("version", "hostname", "id")
+            if (text := getattr(dns, name))
+        },
+        "tcp": {
+            "connections": dns.tcp_connections if slow_path else 0,
+            "idle_s": dns.tcp_idle,
+            "queries": dns.tcp_queries,
+        },
+        "rrl": _rrl_facts(dns.rrl),
+        "directory": str(dns.zones),
+        "cache": str(cache) if cache else None,
+        "watch": dns.watch,
+        "bytes": arena.size,
+        "load_s": round(arena.seconds, 3),
+        "zones": {
+            name: {"serial": zone.serial, "names": zone.names} for name, zone in arena.zones.items()
+        },
+    }
 
 
 def _rrl_facts(rrl: RrlConfig | None) -> dict[str, Any] | None:
@@ -111,16 +106,6 @@ def _cookies(dns: DnsConfig) -> str:
     if not dns.cookies:
         return "off"
     return "configured" if dns.cookie_secret else "random"
-
-
-def _show_progress(progress: Progress) -> None:
-    _on_terminal(f"{_CLEAR}{progress.zone}: {progress.records:,} records")
-
-
-def _on_terminal(text: str) -> None:
-    """Write over the last line of standard error; nothing into a pipe or a file."""
-    if sys.stderr.isatty():
-        print(text, end="", file=sys.stderr, flush=True)
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
@@ -140,10 +125,14 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         written.append(f"ntp        port {ntp['port']}, {_sources(ntp)}")
         written.append(f"           {_admission(ntp)}")
     if dns := services.get("dns"):
-        zones = f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes"
+        zones = (
+            f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes,"
+            f" compiled in {dns['load_s']:.1f} s"
+        )
         written.append(f"dns        port {dns['port']}, at most {_bytes(dns['max_udp'])}, {zones}")
         written.append(f"over TCP   {_tcp_line(dns['tcp'])}")
         written += zone_lines(dns["zones"])
+        written.append(f"reloads    {_reloads(dns)}")
         written.append(f"cookies    {_COOKIES[dns['cookies']]}")
         written.append(f"rate limit {_rrl_line(dns['rrl'])}")
         if told := _told(dns):
@@ -193,6 +182,13 @@ def _tcp_line(tcp: Mapping[str, int]) -> str:
         return "nothing is answered"
     queries = f", {tcp['queries']} queries each" if tcp["queries"] else ""
     return f"{tcp['connections']} connections at most, {tcp['idle_s']} s idle{queries}"
+
+
+def _reloads(dns: Mapping[str, Any]) -> str:
+    """When zones are read again, and where they come from at the next start."""
+    when = "when a file changes" if dns["watch"] else "when asked for"
+    kept = f"kept compiled in {dns['cache']}" if dns["cache"] else "compiled at each start"
+    return f"{when}; {kept}"
 
 
 def _bytes(most: Mapping[str, int]) -> str:

@@ -132,7 +132,9 @@ def _verb_reload(options: Namespace) -> int:
     reply = control_client.request(options.interface, "reload", time_limit=_RELOAD_SECONDS)
     if options.json:
         return _print_json(reply)
-    return _print_lines(["reloaded", *check.zone_lines(reply.get("zones", {}))])
+    changed = reply.get("zones_changed", True)
+    done = "reloaded" if changed else "reloaded; the zones are as they were, nothing was compiled"
+    return _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
 
 
 def _verb_query(options: Namespace) -> int:
@@ -151,7 +153,9 @@ def _verb_query(options: Namespace) -> int:
     from xdpkit.dns import query
 
     limit = dns.limit(client.version)
-    found = query.explain(dns.zones, options.name, options.type, options.client, limit)
+    found = query.explain(
+        dns.zones, options.name, options.type, options.client, limit, dns.cache_directory()
+    )
     return _print_json(asdict(found)) if options.json else _print_lines([str(found)])
 
 

@@ -111,6 +111,13 @@ other runs:
                              where they were told so, over TCP; by group under clients
              amplification   bytes out per byte in, of the server's whole interface
              offered_per_s worker_cpu_share
+  --reloads  DNS at --load requests/s while zones change; every reply is judged, and that
+             all of its records are of one version; the compiler shares the server's CPU.
+             With --json:
+             reloads  100 (--rounds) of 10,000 names: reload_s, sent, answered, wrong, lost,
+                      changes (of version, as the generator saw them), p99_9_us
+             many     1,000,000 names: bytes, first_load_s, cached_load_s, resident_bytes,
+                      reload {the same, at a fifth of the rate}
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; 2 CPUs to mean anything
@@ -181,6 +188,8 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     kind.add_argument("--ntp", action="store_true", help=text)
     text = "answers that DNS clients keep beside floods, with rate limits and without"
     kind.add_argument("--floods", action="store_true", help=text)
+    text = "zones that change under load; a million names loaded, kept and reloaded"
+    kind.add_argument("--reloads", action="store_true", help=text)
     add = verb.add_argument
     add("--rounds", metavar="N", type=int, help="rounds (default: 3)")
     add("--seconds", metavar="S", type=float, help="length of a probe (default: 1)")

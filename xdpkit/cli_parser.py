@@ -52,8 +52,10 @@ _RUN = _Verb(
     """\
 Attach the XDP program, open an AF_XDP socket on every chosen queue and answer until
 SIGTERM or Ctrl-C. What was obtained (native or generic mode, zero-copy or copy,
-source of timestamps) is printed at the start. SIGHUP reads the zones again. Nothing
-stays on the interface when the process ends, however it ends.""",
+source of timestamps) is printed at the start. SIGHUP reads the zones again; those that
+change are read by themselves (watch under [dns]). Compiled, they are kept for the next
+start (cache, /var/cache/xdpkit). Nothing stays on the interface when the process ends,
+however it ends.""",
     """\
 needs:
   root, or CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK and
@@ -110,6 +112,7 @@ with --json:
   ntp {source, synchronised, leap, stratum, refid, sources [...], clients (an estimate),
   versions, modes, keys {id: authenticated replies}}; queues.N.ntp {tx_timestamps,
   tx_error_ns {p50: n, ...} (true transmit time less the reply's), tx_error {ns: n}, ...}
+  dns {arena {bytes, names, load_s, source: compiled or cache, loaded_at}, cookies {...}}
 
 exit status:
   0 printed; 1 nothing is served here, or no answer

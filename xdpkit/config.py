@@ -7,6 +7,7 @@ the files and directories that the configuration names.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -65,11 +66,14 @@ class DnsConfig:
     told.
 
     ``tcp_connections`` at once, 0 for none; ``tcp_idle`` seconds without a query end one, and so do
-    ``tcp_queries``, 0 for any number. Without ``cookie_secret`` one is drawn; ``nsid``,
+    ``tcp_queries``, 0 for any number. Compiled zones are kept in ``cache`` unless it is None; with
+    ``watch`` files that change are read again. Without ``cookie_secret`` one is drawn; ``nsid``,
     ``version``, ``hostname`` and ``id`` are off when empty. ``rrl`` limits answers over UDP.
     """
 
     zones: Path
+    cache: Path | None = Path(settings.CACHE)
+    watch: bool = True
     max_udp: int = _LARGEST_UDP
     port: int = 53
     tcp_connections: int = 1000
@@ -84,6 +88,11 @@ class DnsConfig:
     hostname: bytes = b""
     id: bytes = b""
     rrl: RrlConfig | None = None
+
+    def cache_directory(self) -> Path | None:
+        """``cache``, or for the default one what systemd made (systemd.exec(5), CacheDirectory)."""
+        given = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+        return Path(given) if given and self.cache == Path(settings.CACHE) else self.cache
 
     def limit(self, ip_version: int) -> int:
         """The largest answer over UDP and this version of IP, bytes."""
@@ -231,6 +240,8 @@ def _dns(table: Table) -> DnsConfig:
         raise table.error("zones", f"no directory {directory}: make it, or name the right one")
     return DnsConfig(
         zones=directory,
+        cache=settings.cache(table),
+        watch=table.flag("watch", DnsConfig.watch),
         max_udp=table.integer("max_udp", DnsConfig.max_udp, 512, _LARGEST_UDP),
         port=_port(table, DnsConfig.port),
         tcp_connections=table.integer(

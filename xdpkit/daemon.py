@@ -90,7 +90,12 @@ class Server:
             self.source = NtpSource(config.ntp, self._publish_ntp)
             self.admission = Admission(config.path, config.ntp, self.publication)
         if config.dns:
-            self.zones = ZoneStore(config.dns.zones, self.publication)
+            self.zones = ZoneStore(
+                config.dns.zones,
+                self.publication,
+                config.dns.cache_directory(),
+                config.dns.watch,
+            )
             self.limits = ResponseLimits(config.path, config.dns.rrl, self.publication)
             if config.dns.cookies and not config.dns.cookie_secret:
                 self.cookies = CookieSecrets(self.publication)
@@ -364,4 +369,6 @@ class Server:
         )
         if self.config.dns:
             facts["dns"] = report.dns_facts(self.bypass, self.slow_path, self.tcp_path)
+        if self.zones:
+            facts["dns"]["arena"] = self.zones.facts()
         return facts

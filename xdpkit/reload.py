@@ -49,7 +49,10 @@ class Reloader:
 
 def told(facts: dict[str, Any]) -> list[str]:
     """What was read, in words."""
-    counted = {"zones": len(facts["zones"])} if "zones" in facts else {}
+    counted = {}
+    if "zones" in facts:
+        same = "" if facts["zones_changed"] else " as they were"
+        counted = {f"zones{same}": len(facts["zones"])}
     counted |= {
         name: facts[name] for name in ("keys", "allow", "deny", "exempt") if facts.get(name)
     }

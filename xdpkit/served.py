@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -70,8 +71,10 @@ class ServedLab(Closing):
     def _start(self) -> None:
         pinned = ["taskset", "-c", self._cpus] if self._cpus else []
         argv = [sys.executable, "-m", *self._program, str(self.path / "xdpkit.toml")]
+        # Whatever the configuration says of a cache, nothing of a lab stays on the machine.
+        environment = os.environ | {"CACHE_DIRECTORY": str(self.path / "cache")}
         with (self.path / "log").open("w") as log:
-            self._process = self.lab.server.popen(*pinned, *argv, stderr=log)
+            self._process = self.lab.server.popen(*pinned, *argv, stderr=log, env=environment)
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:

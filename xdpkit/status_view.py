@@ -37,7 +37,7 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
     if ntp := document.get("ntp"):
         shown += [Text(_ntp(ntp)), _sources(ntp), Text(_asked(ntp)), _transmit(document)]
     if document["zones"]:
-        shown.append(_zones(document))
+        shown += [Text(f"\n{_arena(document)}"), _zones(document)]
     return shown
 
 
@@ -151,10 +151,22 @@ def _tcp(tcp: Mapping[str, Any]) -> Text:
 
 
 def _zones(document: Mapping[str, Any]) -> Table:
-    table = _table("\nzone", "\nserial", "\nnames", words=0)
+    table = _table("zone", "serial", "names", words=0)
     for name, zone in document["zones"].items():
         table.add_row(Text(name), Text(str(zone["serial"])), _number(zone["names"]))
     return table
+
+
+def _arena(document: Mapping[str, Any]) -> str:
+    """How the zones came into memory; of an older instance nothing is known."""
+    arena = document.get("dns", {}).get("arena")
+    if not arena:
+        return "zones"
+    how = {"cache": "taken from the cache"}.get(arena["source"], arena["source"])
+    return (
+        f"zones: {arena['names']:,} names in {arena['bytes']:,} bytes,"
+        f" {how} in {arena['load_s']:.1f} s at {arena['loaded_at']}"
+    )
 
 
 def _number(count: int) -> Text:

@@ -132,3 +132,12 @@ def tcp() -> dict[str, bytes]:
         "late": b"\0" + b"".join(late) + taken(7, 2) + bytes([0xC0, 255] * 4),
         "many": b"\0" + b"".join(bytes([client, 0]) for client in [*range(8)] * 2),
     }
+
+
+def zone() -> dict[str, bytes]:
+    """Changes of one field each (fuzz_zone.c), by kind, in the header, an entry and the rest."""
+    return {
+        f"at{at}how{how}": struct.pack("<IBB", at, 1, how)
+        for at in (0, 12, 40, 44, 57, 64, 76, 300, 2000, 20000)
+        for how in range(3)
+    }

@@ -28,6 +28,7 @@ MADE = {
     "ntp": seeds.ntp,
     "rrl": seeds.rrl,
     "tcp": seeds.tcp,
+    "zone": seeds.zone,
 }
 
 # Largest input: a frame that fills a chunk, with its knobs.

@@ -160,7 +160,7 @@ def test_an_included_file_has_its_own_lines(
 def test_a_file_that_includes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "part", "$INCLUDE part\n")
-    with pytest.raises(ZoneError, match=r"Too many open files|nested"):
+    with pytest.raises(ZoneError, match="include itself"):
         read_zone(write(tmp_path, "z.example.zone", HEAD + "$INCLUDE part\n"))
 
 

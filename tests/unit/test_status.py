@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from xdpkit import status_view
 from xdpkit.status import Counters, Obtained, document
 from xdpkit.status_view import parts
 
@@ -212,3 +213,10 @@ def test_without_a_source_of_time() -> None:
     made = document(VERDICTS, OBTAINED, Counters({2: []}))
     none = NTP | {"source": None, "synchronised": False, "age_s": None}
     assert "NTP: not synchronised, and replies say so" in shown(made | {"ntp": none})
+
+
+def test_how_the_zones_came_is_shown() -> None:
+    arena = {"bytes": 9216, "names": 1200, "load_s": 0.31, "source": "cache", "loaded_at": "now"}
+    shown = status_view._arena({"dns": {"arena": arena}})
+    assert shown == "zones: 1,200 names in 9,216 bytes, taken from the cache in 0.3 s at now"
+    assert status_view._arena({}) == "zones"

@@ -60,6 +60,11 @@ def main(options: Namespace) -> int:
 
             facts = machine() | floods.measure(options, say)
             floods.show(facts, console)
+        elif options.reloads:
+            from xdpkit.bench import reloads
+
+            facts = machine() | reloads.measure(options, say)
+            reloads.show(facts, console)
         else:
             facts = side_by_side(options, say)
             show(facts, console)

@@ -111,8 +111,8 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
 
     Raises XdpkitError when a frame was not answered: its time would be another thing's.
     """
-    with zones.open_arena(case.arena) as arena:
-        mapped = ZoneMap(arena.fd, arena.size)
+    with case.arena.open("rb") as file:
+        mapped = ZoneMap(file.fileno(), case.arena.stat().st_size)
     dns = {"rrl": RrlRule(rate=case.rate)}
     snapshot = Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10), dns=dns)
     facts = {}

@@ -14,8 +14,8 @@ from pathlib import Path
 import anyio
 
 from xdpkit import config, daemon
-from xdpkit.bench.zones import open_arena
-from xdpkit.cext._snapshot import ZoneMap
+from xdpkit.dns.arena_file import read_arena
+from xdpkit.dns.store import Arena
 from xdpkit.dns.zone_store import ZoneStore
 from xdpkit.publication import Publication
 
@@ -25,13 +25,14 @@ class ArenaStore(ZoneStore):
 
     def __init__(self, path: Path, publication: Publication) -> None:
         super().__init__(path, publication)
-        self._path, self._to = path, publication
+        self._path = path
 
-    async def load(self) -> None:
-        """Maps and publishes the arena."""
-        with open_arena(self._path) as arena:
-            self._to.change(zones=ZoneMap(arena.fd, arena.size))
-            self.infos = arena.zones
+    async def load(self) -> bool:
+        """Reads and publishes the arena."""
+        with self._path.open("rb") as file:
+            arena = read_arena(file.fileno(), self._path.stat().st_size, ())
+        self.publish(Arena(arena, "cache", 0.0))
+        return True
 
 
 class ArenaServer(daemon.Server):

@@ -6,20 +6,16 @@ minute to compile: its arena is kept in a cache, under a name that changes with 
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 
 import anyio
 
-import xdpkit.dns
 from xdpkit.bench.queries import drawn, query, zipf
-from xdpkit.dns.compile import SEALS
-from xdpkit.dns.store import Arena, Progress, compile_zones
+from xdpkit.dns.sources import compiler_key
+from xdpkit.dns.store import Progress, compile_zones
 
 ORIGIN = "bench.example"
 SMALL, LARGE = 10, 1_000_000
@@ -73,14 +69,6 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xdpkit"
 
 
-def compiler_key() -> str:
-    """Changes with the source of the zone compiler."""
-    digest = blake2b(digest_size=8)
-    for path in sorted(Path(xdpkit.dns.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
     """The compiled zone of ``names`` names, from the cache or made now. Raises OSError."""
     directory = cache_directory()
@@ -98,22 +86,9 @@ def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
     progress(f"compiling a zone of {names:,} names, once")
     with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
         (Path(scratch) / f"{ORIGIN}.zone").write_text(zone_text(names))
-        with anyio.run(compile_zones, Path(scratch), tell) as arena:
-            part = path.with_suffix(".part")
-            with part.open("wb") as file, open(arena.fd, "rb", closefd=False) as data:
-                shutil.copyfileobj(data, file, 1 << 20)
-            part.rename(path)
+        arena = anyio.run(compile_zones, Path(scratch), tell)
+    part = path.with_suffix(".part")
+    with arena.map.view() as data:
+        part.write_bytes(data)
+    part.rename(path)
     return path
-
-
-def open_arena(path: Path) -> Arena:
-    """The cached arena in a sealed memfd, as the zone compiler leaves one. Raises OSError."""
-    fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        with path.open("rb") as data, open(fd, "wb", closefd=False) as file:
-            shutil.copyfileobj(data, file, 1 << 20)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
-    except BaseException:
-        os.close(fd)
-        raise
-    return Arena(fd)

@@ -7,8 +7,8 @@ the reasons are read from the same arena (view.py).
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,12 @@ import dns.rrset
 from xdpkit.cext._answer import answer
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.dns.arena import ALIAS, CUT, DNAME
-from xdpkit.dns.compile import compile_zones, read_zones, zone_files
+from xdpkit.dns.arena_file import cache_file
+from xdpkit.dns.compile import compile_zones, read_zones
+from xdpkit.dns.load_progress import LoadProgress
 from xdpkit.dns.proof_text import proof_lines
+from xdpkit.dns.sources import zone_files
+from xdpkit.dns.store import kept_arena
 from xdpkit.dns.view import ImageView, NodeView, View
 from xdpkit.dns.zone import parent, text
 from xdpkit.errors import UsageError, XdpkitError
@@ -163,9 +167,9 @@ def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
 
 
 def explain_arena(
-    fd: int, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
+    zones: ZoneMap, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
 ) -> Explanation:
-    """Explains the answer to a question from the arena in the memfd ``fd``.
+    """Explains the answer to a question from an arena.
 
     Raises UsageError for a name, type or client that is none.
     """
@@ -176,8 +180,7 @@ def explain_arena(
         signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"{name} {rdtype} is no question: {error}") from None
-    size = os.fstat(fd).st_size
-    snapshot = Snapshot({"dns": 53}, zones=ZoneMap(fd, size), dns_max_udp=max_udp)
+    snapshot = Snapshot({"dns": 53}, zones=zones, dns_max_udp=max_udp)
     try:
         verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
     except ValueError as error:
@@ -186,14 +189,13 @@ def explain_arena(
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
     # For its proofs, so with more room than a client may get.
-    roomy = Snapshot({"dns": 53}, zones=ZoneMap(fd, size), dns_max_udp=4096)
+    roomy = Snapshot({"dns": 53}, zones=zones, dns_max_udp=4096)
     _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
-    with mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as data:
-        view = View(data)
-        node, match = _match(view, qname.to_digestable(), qtype)
-        zone = text(view.zone_of(node)) if node else None
-        image = _image(view, node, match, qtype) if node else None
-        chain = _chain(view, qname, message)
+    view = View(zones.view())
+    node, match = _match(view, qname.to_digestable(), qtype)
+    zone = text(view.zone_of(node)) if node else None
+    image = _image(view, node, match, qtype) if node else None
+    chain = _chain(view, qname, message)
     return Explanation(
         name=qname.to_text(omit_final_dot=True),
         type=dns.rdatatype.to_text(qtype),
@@ -217,18 +219,35 @@ def explain_arena(
 
 
 def explain(
-    directory: Path, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
+    directory: Path,
+    name: str,
+    rdtype: str,
+    client: str = "192.0.2.1",
+    max_udp: int = 1232,
+    cache: Path | None = None,
 ) -> Explanation:
-    """Compiles the zones of ``directory`` and explains the answer to a question.
+    """Explains the answer to a question from the zones of ``directory``.
 
-    Raises ZoneError for a zone that is wrong, UsageError for a question that is none.
+    They are compiled, but for those that the daemon keeps in ``cache`` and that may be read. Raises
+    ZoneError for a zone that is wrong, UsageError for a question that is none.
     """
+    kept = kept_arena(cache_file(cache, directory), directory) if cache else None
+    zones = kept.map if kept else _compiled(directory)
+    return explain_arena(zones, name, rdtype, client, max_udp)
+
+
+def _compiled(directory: Path) -> ZoneMap:
     fd = os.memfd_create("xdpkit-query", os.MFD_CLOEXEC)
     try:
-        files = zone_files(directory.absolute())
-        # As the compiler's child does: $INCLUDE is relative to the zones.
-        with contextlib.chdir(directory):
-            compile_zones(read_zones(files), fd)
-        return explain_arena(fd, name, rdtype, client, max_udp)
+        started = time.monotonic()
+        with LoadProgress(directory) as progress:
+            files = zone_files(directory.absolute())
+            # As the compiler's child does: $INCLUDE is relative to the zones.
+            with contextlib.chdir(directory):
+                zones = read_zones(files, progress.report)
+                size = compile_zones(zones, fd, progress.report)
+            names = sum(zone.names for zone in zones)
+            progress.end(names, size, time.monotonic() - started)
+        return ZoneMap(fd, size)
     finally:
         os.close(fd)

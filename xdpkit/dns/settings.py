@@ -1,7 +1,8 @@
-"""Keys of [dns] that are more than a number or a word, as bytes that the C code takes."""
+"""Keys of [dns] that are more than a number or a word: a path, and bytes that the C code takes."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from xdpkit.errors import ConfigError
@@ -14,6 +15,16 @@ _TEXT = 255
 
 # RFC 9018 section 4.4: the key of SipHash-2-4, in hexadecimal digits.
 _SECRET_DIGITS = 32
+
+
+# FHS 3.0 section 5.5: what an application can make again, and would rather not.
+CACHE = "/var/cache/xdpkit"
+
+
+def cache(table: Table) -> Path | None:
+    """The directory of compiled zones, relative to the configuration's; None is off."""
+    named = table.string("cache", CACHE)
+    return table.document.path.parent / named if named else None
 
 
 def text(table: Table, key: str, most: int = _TEXT) -> bytes:

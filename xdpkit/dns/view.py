@@ -57,7 +57,7 @@ class NodeView:
 class View:
     """An arena that is mapped or in memory."""
 
-    def __init__(self, data: mmap.mmap | bytes) -> None:
+    def __init__(self, data: mmap.mmap | memoryview | bytes) -> None:
         """Raises ValueError if the data is no arena of this version, or damaged."""
         self._data = data
         if len(data) < HEADER.size + SLACK:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import dns.exception
 import dns.name
@@ -14,6 +14,8 @@ import dns.rdatatype
 import dns.tokenizer
 import dns.zonefile
 
+from xdpkit.dns.plain_lines import Lines, plain, wire_name, wire_rdata
+from xdpkit.dns.sources import SUFFIX, Reading
 from xdpkit.dns.zone import (
     CNAME,
     DNAME,
@@ -32,8 +34,6 @@ from xdpkit.dns.zone import (
 )
 from xdpkit.errors import ZoneError
 
-SUFFIX = ".zone"
-
 # May stand beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
 BESIDE_CNAME = frozenset({25, RRSIG, NSEC})
 
@@ -48,6 +48,10 @@ TTL_MAX = 0x7FFFFFFF
 
 # An RRset above this cannot be in any message (RFC 1035 section 4.2.2), however short the name.
 RDATA_MAX = 65535 - 12 - 255 - 4 - 11
+
+
+# Files that include one another at most: more is a loop.
+INCLUDES_MAX = 32
 
 
 def zone_name(path: Path) -> bytes:
@@ -66,20 +70,58 @@ def zone_name(path: Path) -> bytes:
 
 
 class _Tokenizer(dns.tokenizer.Tokenizer):
-    """Remembers where the newest line began: dnspython counts on before an error shows."""
+    """Remembers where the newest line began: dnspython counts on before an error shows.
+
+    Where a line begins, the sink may take over what is plain.
+    """
 
     line = 1
+
+    def __init__(self, file: TextIO, path: Path, sink: _Sink) -> None:
+        self.lines, self._sink = Lines(file), sink
+        super().__init__(cast(TextIO, self.lines), str(path))
 
     def get(self, want_leading: bool = False, want_comment: bool = False) -> dns.tokenizer.Token:
         if want_comment:  # only asked for where a line begins
             self.line = self.line_number
+            if self.ungotten_token is None and self.ungotten_char is None:
+                self._take_plain()
         return super().get(want_leading, want_comment)
+
+    def _take_plain(self) -> None:
+        while self._sink.take(self.lines.peek()):
+            self.lines.skip()
+            self.line_number += 1
+            self.line = self.line_number
+        self._sink.taken()
 
 
 class _Reader(dns.zonefile.Reader):
     """dnspython's reader, which knows at each record where the record began."""
 
     start: tuple[str, int] | None = None
+
+    def __init__(self, reading: Reading, *args: Any, **options: Any) -> None:
+        self._reading = reading
+        super().__init__(*args, **options)
+
+    @property
+    def current_file(self) -> Any:
+        """What $INCLUDE opened last and is not read to its end."""
+        return self._included
+
+    @current_file.setter
+    def current_file(self, file: Any) -> None:
+        # Just opened by name: its content is to be remembered with the zone's.
+        path = getattr(file, "name", None)
+        if path is not None:
+            file.close()
+            if len(self.saved_state) > INCLUDES_MAX:
+                raise dns.exception.SyntaxError(  # type: ignore[no-untyped-call]
+                    f"$INCLUDE in $INCLUDE, {INCLUDES_MAX} deep; does a file include itself?"
+                )
+            file = self._reading.open(path)
+        self._included = file
 
     def _rr_line(self) -> None:
         self.start = self._line()
@@ -90,6 +132,11 @@ class _Reader(dns.zonefile.Reader):
         self.start = self._line()
         super()._generate_line()  # type: ignore[no-untyped-call]
         self.start = None
+
+    def stated_ttl(self) -> int | None:
+        """The TTL of $TTL; None without one."""
+        from_soa = getattr(self, "default_ttl_from_soa", False)
+        return self.default_ttl if self.default_ttl_known and not from_soa else None
 
     def place(self) -> tuple[str, int]:
         """File and line of the record at hand, or of the directive."""
@@ -118,6 +165,9 @@ class _Sink:
         self.manager = self
         self.reader: _Reader | None = None
         self._last: tuple[dns.name.Name | None, bytes] = (None, b"")
+        self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
+        self._plain_owner: bytes | None = None
+        """Of the plain line before this one."""
 
     def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
         """The zone's name, and that names stay absolute."""
@@ -132,20 +182,55 @@ class _Sink:
 
     def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
         """Takes a record over; raises ZoneError at its line."""
-        if name is not self._last[0]:
-            self._last = (name, name.to_digestable())
-        owner = self._last[1]
-        rdtype = int(rdata.rdtype)
         try:
             wire = rdata.to_wire() or b""
+        except (ValueError, dns.exception.DNSException) as error:
+            raise self.error(str(error)) from None
+        self._add(self._owner(name), ttl, int(rdata.rdtype), int(rdata.covers()), wire)
+
+    def _owner(self, name: dns.name.Name) -> bytes:
+        if name is not self._last[0]:
+            self._last = (name, name.to_digestable())
+        return self._last[1]
+
+    def take(self, line: str) -> bool:
+        """Takes a whole line over if it is plain. Raises ZoneError."""
+        parts, reader = plain(line), self.reader
+        if parts is None or reader is None or reader.current_origin is None:
+            return False
+        name, stated, rdtype, text = parts
+        if self._origin[0] is not reader.current_origin:
+            self._origin = (reader.current_origin, reader.current_origin.to_wire() or b"")
+        origin = self._origin[1]
+        owner = wire_name(name, origin) if name else self._plain_owner
+        ttl = reader.stated_ttl() if stated is None else int(stated)
+        wire = wire_rdata(rdtype, text, origin)
+        if owner is None or wire is None or ttl is None or ttl > TTL_MAX:
+            return False
+        if name:
+            owner = self._plain_owner = owner.lower()
+        if stated is not None:
+            reader.last_ttl, reader.last_ttl_known = ttl, True
+        self._add(owner, ttl, rdtype, 0, wire)
+        return True
+
+    def taken(self) -> None:
+        """No plain line follows: tells dnspython what a line without an owner is about."""
+        if self._plain_owner is not None and self.reader is not None:
+            self.reader.last_name = dns.name.from_wire(self._plain_owner, 0)[0]
+            self._last = (self.reader.last_name, self._plain_owner)
+            self._plain_owner = None
+
+    def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
+        try:
             self._check(owner, rdtype, ttl)
-            rrset = self._rrset(owner, rdtype, int(rdata.covers()), ttl)
+            rrset = self._rrset(owner, rdtype, covers, ttl)
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
         # RFC 2181 section 5: a record that is there twice is there once.
         if wire not in rrset.rdatas:
             if rdtype in SINGLE and rrset.rdatas:
-                raise self.error(f"a second {dns.rdatatype.to_text(rdata.rdtype)} at {text(owner)}")
+                raise self.error(f"a second {_shown(rdtype)} at {text(owner)}")
             rrset.rdatas.append(wire)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest does no harm.
         rrset.ttl = min(rrset.ttl, ttl)
@@ -154,13 +239,12 @@ class _Sink:
             self.progress(self.count)
 
     def _check(self, owner: bytes, rdtype: int, ttl: int) -> None:
-        shown = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
         if not is_below(owner, self.zone.origin):
             raise ValueError(
                 f"{text(owner)} is not in the zone {text(self.zone.origin)}; move it or $ORIGIN"
             )
         if rdtype in NOT_DATA:
-            raise ValueError(f"{shown} is a type for messages, not for zones")
+            raise ValueError(f"{_shown(rdtype)} is a type for messages, not for zones")
         if ttl > TTL_MAX:
             raise ValueError(f"the TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
         if rdtype == DNAME and owner.startswith(b"\1*"):
@@ -199,6 +283,10 @@ class _Sink:
         return ZoneError(path, reason, line)
 
 
+def _shown(rdtype: int) -> str:
+    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))
+
+
 def _sentence(error: Exception, place: tuple[str, int]) -> str:
     """dnspython's words without the place that it puts in front, in one line."""
     said = " ".join(str(error).split()) or type(error).__name__
@@ -210,20 +298,24 @@ def _sentence(error: Exception, place: tuple[str, int]) -> str:
     return said.partition("caught exception <class ")[2].partition(">: ")[2] or said
 
 
-def read_zone(path: Path, progress: Callable[[int], None] | None = None) -> Zone:
+def read_zone(
+    path: Path, progress: Callable[[int], None] | None = None, reading: Reading | None = None
+) -> Zone:
     """Reads and checks one master file; $INCLUDE is relative to the working directory.
 
-    ``progress`` is called with the records read so far, every 20,000. Raises ZoneError with file
-    and line.
+    ``progress`` is called with the records read so far, every 20,000; ``reading`` remembers what
+    was opened. Raises ZoneError with file and line.
     """
+    reading = reading or Reading()
     zone = Zone(zone_name(path), path)
     sink = _Sink(zone, progress)
     try:
-        with path.open(encoding="utf-8") as file:
+        with reading.open(path, zone=True) as file:
             reader = _Reader(
-                _Tokenizer(file, str(path)),
+                reading,
+                _Tokenizer(file, path, sink),
                 dns.rdataclass.IN,
-                sink,  # type: ignore[arg-type]
+                sink,
                 allow_include=True,
             )
             reader.current_origin = reader.last_name = dns.name.from_wire(zone.origin, 0)[0]

@@ -1,0 +1,235 @@
+"""``bench --reloads``: zones that change under load, and a million names from first load to next.
+
+Every reply is judged: the right question, whole, and all of its records of one version of the zone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from rich.console import Console
+
+from xdpkit.bench import cpu, rows, stand, versions
+from xdpkit.bench.figures import spread
+from xdpkit.bench.table import plain
+from xdpkit.control_client import request
+from xdpkit.dns.store import Progress, load_zones
+from xdpkit.served import ServedLab
+
+RELOADS, NAMES = 100, 10_000
+STARTS, MANY = 5, 1_000_000
+
+# Of the rate of the first part: a reload of many names takes a while, and shares the server's CPU.
+MANY_RATE = 5
+
+SETTLE_SECONDS = 0.5
+
+# Longer than a million names take.
+RELOAD_SECONDS = 900.0
+
+Say = Callable[[str], None]
+Facts = dict[str, Any]
+
+
+def measure(options: Namespace, say: Say) -> Facts:
+    """Both parts; ``failed`` names what was lost, or answered wrongly."""
+    facts = {
+        "reloads": again_and_again(options.rounds or RELOADS, NAMES, options.load, say),
+        "many": many(MANY, options.load // MANY_RATE, say),
+    }
+    return {"mode": facts["reloads"].pop("mode")} | facts | {"failed": failed(facts)}
+
+
+def failed(facts: Facts) -> list[str]:
+    """What makes the run fail."""
+    found = []
+    for name, part in (("reloads", facts["reloads"]), ("many names", facts["many"]["reload"])):
+        found += [f"{name}: {part[what]:,} {what}" for what in ("wrong", "lost") if part[what]]
+        if part["changes"] != part["reloads"]:
+            found.append(
+                f"{name}: the version changed {part['changes']} times in {part['reloads']} reloads"
+            )
+    return found
+
+
+def again_and_again(reloads: int, names: int, rate: int, say: Say) -> Facts:
+    """A zone of ``names`` names changed and read again ``reloads`` times at a rate of requests."""
+    with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
+        site = Site(Path(scratch), names)
+        site.write(1)
+        with site.served() as entry:
+            facts = under_load(entry, site, reloads, rate, say)
+            return {"mode": entry.mode, "names": names} | facts
+
+
+def many(names: int, rate: int, say: Say) -> Facts:
+    """A large zone: loaded at first, from the cache, and again while it is asked for."""
+    with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
+        site = Site(Path(scratch), names)
+        site.write(1)
+
+        def tell(progress: Progress) -> None:
+            say(f"{names:,} names: {progress.share:.0%} compiled")
+
+        first = anyio.run(load_zones, site.zones, site.cache, tell)
+        starts = []
+        for _ in range(STARTS):
+            say(f"{names:,} names: taken from the cache")
+            arena = anyio.run(load_zones, site.zones, site.cache)
+            if arena.origin == "cache":
+                starts.append(arena.seconds)
+            del arena
+        facts: Facts = {
+            "names": first.names,
+            "bytes": first.size,
+            "first_load_s": round(first.seconds, 3),
+            **spread("cached_load_s", starts or [0.0]),
+        }
+        del first
+        with site.served() as entry:
+            assert entry.served is not None  # it is ours
+            status = entry.served.status()
+            facts["source"] = status["dns"]["arena"]["source"]
+            facts["start_load_s"] = status["dns"]["arena"]["load_s"]
+            facts["resident_bytes"] = resident(entry.served.pid)
+            facts["reload"] = under_load(entry, site, 1, rate, say)
+            facts["resident_bytes_after"] = resident(entry.served.pid)
+        return facts
+
+
+class Site:
+    """A zone of many versions, and where it is kept compiled."""
+
+    def __init__(self, scratch: Path, names: int) -> None:
+        self.zones, self.cache = scratch / "zones", scratch / "cache"
+        self.zones.mkdir()
+        self._names = names
+
+    def write(self, version: int) -> None:
+        """Puts a version in the place of the one before."""
+        path = self.zones / f"{versions.ORIGIN}.zone"
+        part = path.with_suffix(".part")
+        part.write_text(versions.zone_text(version, self._names))
+        part.rename(path)
+
+    @contextmanager
+    def served(self) -> Iterator[stand.Entry]:
+        """A server of it on a CPU of its own, where its compiler works too."""
+        dns = f'[dns]\nzones = "{self.zones}"\ncache = "{self.cache}"\nwatch = false\n'
+        row = rows.Row("reloads", "dns", 53, versions.queries(self._names))
+        own = rows.Own(rows.configuration(dns), (row,))
+        with stand.own(own, cpu.split()[1], [row.name]) as [entry]:
+            yield entry
+
+
+def under_load(entry: stand.Entry, site: Site, reloads: int, rate: int, say: Say) -> Facts:
+    """Reads ``reloads`` new versions while requests come at a rate; all of them are judged."""
+    assert entry.served is not None  # it is ours
+    generator, seconds = entry.generator, list[float]()
+    generator.watch_versions()
+    going = True
+
+    def ask() -> None:
+        with cpu.pinned(cpu.split()[0]):
+            generator.run(0.2, rate=rate, window=0)
+            while going:
+                generator.run(0.2, rate=rate, window=0, resume=True)
+            generator.finish(2.0, quiet=1.0)
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(1) as thread:
+        asking = thread.submit(ask)
+        try:
+            for version in range(2, reloads + 2):
+                site.write(version)
+                say(f"{reloads - version + 2} reloads to go at {rate:,} requests/s")
+                seconds.append(reload(entry.served))
+            # So that replies of the last version come too.
+            time.sleep(SETTLE_SECONDS)
+        finally:
+            going = False
+            asking.result()
+    counters = generator.counters()
+    return {
+        "reloads": reloads,
+        "rate_per_s": rate,
+        "seconds": round(time.monotonic() - started, 3),
+        **spread("reload_s", seconds),
+        **{name: counters[name] for name in ("sent", "answered", "wrong", "duplicate", "late")},
+        "lost": counters["lost"],
+        "changes": generator.versions,
+        "p99_9_us": generator.latency_ns(99.9) / 1000,
+        "latency_max_us": generator.latency_ns(100) / 1000,
+    }
+
+
+def reload(served: ServedLab) -> float:
+    """Seconds until the threads answer from the new zones. Raises XdpkitError."""
+    started = time.monotonic()
+    with served.lab.server.entered():
+        request(served.lab.server.ifname, "reload", time_limit=RELOAD_SECONDS)
+    return time.monotonic() - started
+
+
+def resident(pid: int) -> int:
+    """Resident memory of a process, bytes (proc_pid_status(5))."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1]) * 1024
+
+
+# --------------------------------------------------------------------------------------------------
+
+
+def show(facts: Facts, console: Console) -> None:
+    """The facts for a person: a table for each part."""
+    console.print(
+        f"zones, {facts['driver']}, {facts['mode']}; Linux {facts['kernel']}, {facts['cpu']}; "
+        f"generator on CPU {facts['cpus']['generator']}, server and compiler on "
+        f"{facts['cpus']['server']}\n"
+    )
+    heading = f"{facts['reloads']['reloads']} reloads of {facts['reloads']['names']:,} names"
+    console.print(plain([heading, ""], reload_rows(facts["reloads"])))
+    console.print()
+    part = facts["many"]
+    console.print(
+        plain(
+            [f"{part['names']:,} names, {part['bytes']:,} bytes", ""],
+            [
+                ["first load, s", f"{part['first_load_s']:.1f}"],
+                [
+                    "from the cache, s: median (least..most)",
+                    f"{part['cached_load_s']:.2f} ({part['cached_load_s_min']:.2f}"
+                    f"..{part['cached_load_s_max']:.2f})",
+                ],
+                [f"start of a server, from the {part['source']}, s", f"{part['start_load_s']:.2f}"],
+                ["resident, MB: at start", f"{part['resident_bytes'] / 1e6:,.0f}"],
+                ["resident, MB: after a reload", f"{part['resident_bytes_after'] / 1e6:,.0f}"],
+                *reload_rows(part["reload"]),
+            ],
+        )
+    )
+
+
+def reload_rows(part: Facts) -> list[list[str]]:
+    """What became of the requests meanwhile."""
+    return [
+        ["requests/s", f"{part['rate_per_s']:,}"],
+        [
+            "a reload, s: median (least..most)",
+            f"{part['reload_s']:.2f} ({part['reload_s_min']:.2f}..{part['reload_s_max']:.2f})",
+        ],
+        ["sent", f"{part['sent']:,}"],
+        ["answered", f"{part['answered']:,}"],
+        ["wrong or of two versions / lost", f"{part['wrong']:,} / {part['lost']:,}"],
+        ["changes of version seen", f"{part['changes']:,}"],
+        ["latency p99.9 / most, us", f"{part['p99_9_us']:,.0f} / {part['latency_max_us']:,.0f}"],
+    ]
