@@ -19,7 +19,9 @@ from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport (
     SERVICE_ntp, VERDICT_not_sent, VERDICT_redirected, stats_dict, verdict_answers,
 )
-from xdpkit.cext._thread cimport THREAD_RUN, thread_end, thread_order, thread_settle
+from xdpkit.cext._thread cimport (
+    CONFINE_DOOR, THREAD_RUN, thread_end, thread_order, thread_settle,
+)
 from xdpkit.cext._stats import SERVICES
 
 cdef extern from *:
@@ -154,7 +156,7 @@ cdef inline void send_batch(door *d, int fd, int replies) noexcept nogil:
 cdef void *entry(void *argument) noexcept nogil:
     cdef door *d = <door *>argument
 
-    thread_settle(&d.thread)
+    thread_settle(&d.thread, CONFINE_DOOR)
     serve(d)
     thread_end(&d.thread)
     return NULL
@@ -201,7 +203,7 @@ cdef class KernelDoor(Thread):
     def start(self):
         """Starts the thread. Raises OSError."""
         self.c.reader = self.publisher.reader()
-        self._spawn("xdpkit-door", entry, self.c)
+        self._spawn("xdpkit-door", entry, self.c, self.c.reader)
 
     def counters(self):
         """A copy of what the thread counted so far (``stats.h``)."""

@@ -23,7 +23,7 @@ from xdpkit.cext._stats cimport (
     SERVICE_ntp, VERDICT_redirected, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
 )
 from xdpkit.cext._thread cimport (
-    THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
+    CONFINE_RING, THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
 )
 from xdpkit.cext._memory import TRANSMIT_SOURCES
 from xdpkit.cext._xsk cimport (
@@ -232,7 +232,7 @@ cdef void flush(worker *w) noexcept nogil:
 cdef void *entry(void *argument) noexcept nogil:
     cdef worker *w = <worker *>argument
 
-    thread_settle(&w.thread)
+    thread_settle(&w.thread, CONFINE_RING)
     serve(w)
     thread_end(&w.thread)
     return NULL
@@ -272,7 +272,7 @@ cdef class Worker(Thread):
         self.c.reader = self.publisher.reader()
         # Here, not in the thread: it may run for the first time after the first frame has come.
         xsk_refill(self.c.xsk, 0)
-        self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c)
+        self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c, self.c.reader)
 
     def park(self):
         """Asks the thread to end after this turn; returns at once.

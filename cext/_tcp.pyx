@@ -17,7 +17,9 @@ import secrets
 from xdpkit.cext._memory cimport clock_read, memory_batch
 from xdpkit.cext._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
 from xdpkit.cext._stats cimport stats_dict
-from xdpkit.cext._thread cimport THREAD_RUN, thread_end, thread_order, thread_settle
+from xdpkit.cext._thread cimport (
+    CONFINE_TCP, THREAD_RUN, thread_end, thread_order, thread_settle,
+)
 
 cdef extern from *:
     """
@@ -188,7 +190,7 @@ cdef inline void throw_away(tcp_door *d, tcp_connection *c) noexcept nogil:
 cdef void *entry(void *argument) noexcept nogil:
     cdef tcp_door *d = <tcp_door *>argument
 
-    thread_settle(&d.thread)
+    thread_settle(&d.thread, CONFINE_TCP)
     serve(d)
     thread_end(&d.thread)
     return NULL
@@ -255,7 +257,7 @@ cdef class TcpDoor(Thread):
     def start(self):
         """Starts the thread. Raises OSError."""
         self.c.reader = self.publisher.reader()
-        self._spawn("xdpkit-tcp", entry, self.c)
+        self._spawn("xdpkit-tcp", entry, self.c, self.c.reader)
 
     def counters(self):
         """A copy of what the thread counted so far; ``ended`` by reason (``ENDS``)."""

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
-
 from xdpkit.bpf import loader
 from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
@@ -24,7 +22,8 @@ from xdpkit.cext._snapshot import Publisher
 from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
 from xdpkit.cext._xsk import XskSocket
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
-from xdpkit.errors import BindError, NicError, QueueError
+from xdpkit.ending import Ending
+from xdpkit.errors import BindError, NicError, PrivilegeError, QueueError
 from xdpkit.memory import new_memory
 from xdpkit.nic.hwtstamp import HardwareStamps
 from xdpkit.nic.interface import Interface
@@ -34,9 +33,6 @@ from xdpkit.rx_stamps import Attached, attach, inherit
 
 if TYPE_CHECKING:
     from xdpkit.takeover import Heritage
-
-# How long a worker may take to answer what is on its ring before it is given up.
-DRAIN_SECONDS = 1.0
 
 # Heartbeats in a row that a worker misses before the kernel gets its queue.
 MISSED_BEATS = 2
@@ -102,7 +98,7 @@ class Bypass:
     def hire(self, socket: XskSocket, number: int, memory: Memory) -> Worker:
         """A worker, not started, for the socket of a queue."""
         cpus = sorted(os.sched_getaffinity(0))
-        return Worker(
+        worker = Worker(
             socket,
             self.publisher,
             memory,
@@ -111,6 +107,8 @@ class Bypass:
             self.own_clock,
             transmit_source(self.ntp, self.interface.kind, socket.zerocopy),
         )
+        worker.realtime(self.config.realtime)
+        return worker
 
     def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> None:
         """Makes exactly these (tags, address, port) ours; what was served besides ends.
@@ -169,6 +167,18 @@ class Bypass:
                 said.append(f"the worker of queue {queue.number} turns again: AF_XDP answers")
         return said
 
+    def take_from_dead(self) -> list[str]:
+        """Takes queues whose worker is dead off the XSKMAP for good; returns which, by line."""
+        said = []
+        for queue in self.queues:
+            if queue.worker.dead and not queue.detached:
+                self._clear_slot(queue)
+                said.append(
+                    f"the worker of queue {queue.number} made a system call that it may not and is "
+                    "dead (the kernel's log may show it, type=1326): the kernel answers"
+                )
+        return said
+
     def _clear_slot(self, queue: Queue) -> None:
         queue.detached = True
         _bpf.map_delete(self.program.maps["xsks"], struct.pack("=I", queue.number))
@@ -190,11 +200,11 @@ class Bypass:
             queue.socket.close()
         self.attached.leave()
 
-    async def close(self) -> bool:
+    async def close(self, ending: Ending) -> bool:
         """Hands all back to the kernel, lets the workers answer what they hold, and ends them.
 
-        Returns whether all did end within a second. One that did not keeps its socket and memory:
-        the process must end without freeing them.
+        Returns whether all did end in time. One that did not keeps its socket and memory: the
+        process must end without freeing them.
         """
         for queue in self.queues:
             if not queue.detached:
@@ -202,15 +212,13 @@ class Bypass:
         self.attached.detach()
         for queue in self.queues:
             queue.worker.stop()
-        with anyio.move_on_after(DRAIN_SECONDS):
-            while not all(queue.worker.done for queue in self.queues):
-                await anyio.sleep(0.005)
+        ended = await ending.wait(lambda: all(queue.worker.done for queue in self.queues))
         for queue in self.queues:
             if queue.worker.done:
                 queue.worker.join()
                 queue.socket.close()
         self.attached.close()
-        return all(queue.worker.done for queue in self.queues)
+        return ended
 
 
 def possible_cpus() -> int:
@@ -250,6 +258,11 @@ def open_bypass(
         attached = attach(config, interface)
     bypass = Bypass(interface, attached, config, ntp, publisher)
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
+    if config.realtime:
+        bypass.notes.append(
+            f"realtime = {config.realtime}: while a worker is busy nothing else runs on its CPU; "
+            "leave this process, the kernel and others a CPU without a queue"
+        )
     try:
         for number in config.queues:
             socket = heritage.sockets.pop(number, None) if heritage else None
@@ -268,6 +281,11 @@ def open_bypass(
             queue.worker.join()
             queue.socket.close()
         attached.close()
+        if isinstance(error, PermissionError) and config.realtime:
+            raise PrivilegeError(
+                f"realtime = {config.realtime} was refused: grant CAP_SYS_NICE, allow it in this "
+                "control group (cpu.rt_runtime_us), or set realtime = 0"
+            ) from error
         if isinstance(error, OSError):
             raise BindError(
                 f"{interface.name}: a worker could not be started ({error.strerror}): raise the "

@@ -58,6 +58,7 @@ class InterfaceConfig:
     slow_path: bool = True
     poll: str = "wait"
     rx_timestamps: str = "auto"
+    realtime: int = 0
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,17 @@ def _interface(table: Table) -> InterfaceConfig:
         slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
         poll=table.choice("poll", InterfaceConfig.poll, POLLS, ()),
         rx_timestamps=rx_timestamps,
+        realtime=_realtime(table),
     )
+
+
+def _realtime(table: Table) -> int:
+    """The workers' priority under SCHED_FIFO, 1 to 99 of sched(7), or 0: as other programs."""
+    priority = table.integer("realtime", InterfaceConfig.realtime, 0, 99)
+    if priority and table.string("poll", InterfaceConfig.poll) == "busy":
+        reason = 'with poll = "busy" a worker would never leave its CPU to others: choose one'
+        raise table.error("realtime", reason)
+    return priority
 
 
 def _interface_name(table: Table) -> str:

@@ -7,6 +7,7 @@ door, the AF_XDP side, the watch on addresses, the watch on heartbeats, the metr
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import resource
@@ -22,13 +23,15 @@ import anyio
 from anyio.abc import TaskGroup
 from pyroute2 import AsyncIPRoute
 
-from xdpkit import bypass, report, takeover
+from xdpkit import bypass, privileges, report, takeover
+from xdpkit.bpf.link import foreign_program
 from xdpkit.bypass import Bypass
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control import ControlServer
 from xdpkit.dns.cookies import CookieSecrets
 from xdpkit.dns.limits import ResponseLimits
 from xdpkit.dns.zone_store import ZoneStore
+from xdpkit.ending import Ending
 from xdpkit.errors import NicError, XdpkitError
 from xdpkit.handover import Outcome, Predecessor, Wire
 from xdpkit.memory import new_memory
@@ -45,11 +48,9 @@ from xdpkit.reload import Reloader
 from xdpkit.slow_path import SlowPath
 from xdpkit.takeover import Heritage
 from xdpkit.tcp_path import TcpPath
+from xdpkit.vigil import Vigil
 
 log = logging.getLogger("xdpkit")
-
-# Above the second within which every loop turns once (cext/worker.h, WORKER_WAIT_MS).
-HEARTBEAT_SECONDS = 3.0
 
 
 def run(config: Config, takeover: bool = False) -> int:
@@ -59,9 +60,12 @@ def run(config: Config, takeover: bool = False) -> int:
     """
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
     # A socket for every address and service: 1024, the usual soft limit, is soon used up.
+    privileges.check(privileges.needed(config.interface.realtime))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return anyio.run(Server(config, takeover).run)
+    server = Server(config, takeover)
+    atexit.register(server.leave)
+    return anyio.run(server.run)
 
 
 class Server:
@@ -73,6 +77,7 @@ class Server:
         self.outcome = Outcome.KEPT
         self.handing = False
         self.scope: anyio.CancelScope | None = None
+        self.stopping = False
         self.started = time.monotonic()
         self.publication = Publication(initial_parts(config))
         self.zones: ZoneStore | None = None
@@ -85,6 +90,7 @@ class Server:
         self.bypass: Bypass | None = None
         self.source: NtpSource | None = None
         self.admission: Admission | None = None
+        self.ending = Ending()
         self.ended = True
         if config.ntp:
             self.source = NtpSource(config.ntp, self._publish_ntp)
@@ -121,26 +127,35 @@ class Server:
             log.info("stopped: the successor serves %s", self.config.interface.name)
         else:
             log.info("stopped: %s is the kernel's again", self.config.interface.name)
+        return 0
+
+    def leave(self) -> None:
+        """The last thing: a thread that did not end uses its memory, which nothing may free."""
         if not self.ended:
-            # A thread that does not end still uses its memory: nothing may be freed under it.
             log.error("an answering thread did not end: leaving without waiting for it")
             logging.shutdown()
             os._exit(1)
-        return 0
 
     async def _obey(self, received: AsyncIterator[signal.Signals], tasks: TaskGroup) -> None:
         async for number in received:
             if number != signal.SIGHUP:
+                if self.stopping:
+                    self.ending.hurry()
                 self._stop()
-                return
+                continue
             # Before anything is served there is nothing to read again.
-            if self.bypass:
+            if self.bypass and not self.stopping:
                 tasks.start_soon(self.reloader.reload_and_log)
 
     async def _live(self, ipr: AsyncIPRoute) -> None:
         """Opens, serves until cancelled, and closes in the reverse order."""
         interface = await nic.find(ipr, self.config.interface.name)
         bypass.check_queues(self.config.interface, interface)
+        if interface.xdp_program is not None and not self.takeover:
+            # While we may still ask for its name.
+            raise foreign_program(interface)
+        privileges.confine(privileges.needed(self.config.interface.realtime))
+        privileges.lock_memory()
         async with AsyncExitStack() as stack:
             if self.metrics:
                 stack.enter_context(self.metrics)
@@ -180,6 +195,7 @@ class Server:
             self.announce(watch.served())
             if silent:
                 log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
+            privileges.settle()
             await self._serve(watch)
 
     async def _inherit(self, stack: AsyncExitStack) -> tuple[Heritage | None, float]:
@@ -213,10 +229,10 @@ class Server:
         if self.tcp_path:
             self.tcp_path.door.start()
 
-    async def _close_bypass(self) -> bool:
+    async def _close_bypass(self, ending: Ending) -> bool:
         assert self.bypass is not None
         if self.outcome is not Outcome.GIVEN:
-            return await self.bypass.close()
+            return await self.bypass.close(ending)
         self.bypass.leave()
         if self.tcp_path:
             await self.tcp_path.drain()
@@ -249,12 +265,13 @@ class Server:
 
     def _stop(self) -> None:
         notify("STOPPING=1")
+        self.stopping = True
         if self.scope:
             self.scope.cancel()
 
-    async def _end(self, close: Callable[[], Awaitable[bool]]) -> None:
+    async def _end(self, close: Callable[[Ending], Awaitable[bool]]) -> None:
         with anyio.CancelScope(shield=True):
-            self.ended &= await close()
+            self.ended &= await close(self.ending)
 
     async def _serve(self, watch: AddressWatch) -> None:
         async with anyio.create_task_group() as tasks:
@@ -264,7 +281,9 @@ class Server:
             tasks.start_soon(self._apply_changes, watch)
             if self.ntp_port:
                 tasks.start_soon(self.ntp_port.run)
-            tasks.start_soon(self._watch_heartbeats)
+            if self.bypass:
+                doors = {"kernel": self.slow_path, "TCP": self.tcp_path}
+                tasks.start_soon(Vigil(self.bypass, doors, lambda: self.handing).run)
             if self.metrics:
                 tasks.start_soon(self.metrics.serve)
             if self.source:
@@ -331,12 +350,6 @@ class Server:
 
     def _publish_ntp(self, state: dict[str, int]) -> None:
         self.publication.change(ntp=state)
-
-    async def _watch_heartbeats(self) -> None:
-        while self.bypass:
-            await anyio.sleep(HEARTBEAT_SECONDS)
-            for change in () if self.handing else self.bypass.check_heartbeats():
-                log.error("%s", change)
 
     def announce(self, served: list[ServedAddress]) -> None:
         """Says what was obtained: nothing that fell back does so silently."""

@@ -12,17 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-import anyio
-
+from xdpkit.ending import Ending
 from xdpkit.errors import SocketError
 from xdpkit.publication import Publication
 
 # linux/in.h and linux/in6.h: not in Python's socket module.
 IP_FREEBIND = 15
 IPV6_FREEBIND = 78
-
-# How long a door's thread may take for its last batch.
-DRAIN_SECONDS = 1.0
 
 Key = tuple[str, str, int]
 """Address, service, port."""
@@ -81,13 +77,10 @@ class DoorSockets(ABC):
             while self._gone:
                 self._gone.pop().close()
 
-    async def close(self) -> bool:
-        """Ends the thread and closes the sockets; returns whether it did end within a second."""
+    async def close(self, ending: Ending) -> bool:
+        """Ends the thread and closes the sockets; returns whether it did end in time."""
         self._door.stop()
-        with anyio.move_on_after(DRAIN_SECONDS):
-            while not self._door.done:
-                await anyio.sleep(0.005)
-        if not self._door.done:
+        if not await ending.wait(lambda: self._door.done):
             return False
         self._door.join()
         for opened in (*self._sockets.values(), *self._gone):

@@ -10,6 +10,8 @@
         BindError               an AF_XDP socket
         StampError              receive stamps of the NIC's hardware
       BpfError                  bcc is missing, or compiler or verifier refused steer.c
+      PrivilegeError            a capability or a right that the process does not have
+      ThreadError               an answering thread is no more
       SocketError               a kernel socket: of the slow path, of metrics
       ControlError              the control socket: nobody there, two there, not allowed
       LabError                  the network namespaces of demo, tests and benchmarks
@@ -78,6 +80,14 @@ class BpfError(XdpkitError):
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)
         self.log = log
+
+
+class PrivilegeError(XdpkitError):
+    """The process may not do what it needs to."""
+
+
+class ThreadError(XdpkitError):
+    """An answering thread is no more, and nothing takes its place."""
 
 
 class SocketError(XdpkitError):

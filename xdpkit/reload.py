@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from xdpkit.errors import XdpkitError
+from xdpkit.notify import notify, notify_reloading
 
 log = logging.getLogger("xdpkit")
 
@@ -26,6 +27,13 @@ class Reloader:
 
     async def reload(self) -> dict[str, Any]:
         """The facts of all parts. Raises the first XdpkitError, after the last part."""
+        notify_reloading()
+        try:
+            return await self._reload()
+        finally:
+            notify("READY=1")
+
+    async def _reload(self) -> dict[str, Any]:
         facts: dict[str, Any] = {}
         errors = []
         for part in self._parts:

@@ -59,6 +59,7 @@ def document(
     for queue in bypass.queues:
         facts["queues"][str(queue.number)] |= {
             "detached": queue.detached,
+            "dead": queue.worker.dead,
             "thread": queue.worker.tid,
             "loop": without_verdicts(workers[queue.number]),
             "socket": queue.socket.statistics(),

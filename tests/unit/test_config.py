@@ -185,6 +185,8 @@ REFUSED = [
     ),
     (INTERFACE + 'steering = §"ntuple"\n[ntp]', 'not available in this version: write "auto" or'),
     (INTERFACE + 'steering = §"rss"\n[ntp]', "not available in this version"),
+    (INTERFACE + "realtime = §100\n[ntp]", "100 is not within 0..99"),
+    (INTERFACE + 'poll = "busy"\nrealtime = §1\n[ntp]', "never leave its CPU to others"),
     (INTERFACE + 'steering = §"atuo"\n[ntp]', 'unknown value "atuo": did you mean "auto"?'),
     # Sources of NTP time.
     (INTERFACE + "[ntp]\nsource = §[]\n", "an empty array: name at least one"),

@@ -1,0 +1,196 @@
+"""The rights that an instance starts with, what it keeps of them, what it says of those missing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from serving import CONFIG, PATIENCE, XDPKIT, Server, eventually, serving, write_config
+
+from xdpkit.lab import Lab
+from xdpkit.privileges import KEPT, NEEDED, Capability
+
+pytestmark = pytest.mark.netns
+
+NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
+# As the unit has it: root, of whom execve(2) thinks nothing special.
+BARE_ROOT = ("--securebits=+noroot,+noroot_locked",)
+
+# MemoryDenyWriteExecute= of the unit: no memory is written and executed (linux 6.3, PR_SET_MDWE).
+NO_WRITE_EXECUTE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)"
+RUN = f"{NO_WRITE_EXECUTE}; os.execvp(sys.argv[1], sys.argv[1:])"
+
+
+def holding(capabilities: set[Capability], *who: str) -> list[str]:
+    """In front of a command: it gets these, ambient, and can get no more."""
+    names = ",".join(["-all", *(f"+{each.name.lower()}" for each in sorted(capabilities))])
+    sets = [f"--{kind}={names}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
+    return ["setpriv", *who, *sets, sys.executable, "-c", RUN]
+
+
+def mask(capabilities: frozenset[Capability] | set[Capability]) -> int:
+    return sum(1 << each for each in capabilities)
+
+
+def rights(status: Path) -> dict[str, int]:
+    """Capability sets, no_new_privs and seccomp mode of a thread, from its status in /proc."""
+    pairs = (line.split(":", 1) for line in status.read_text().splitlines())
+    facts = {name: value.strip() for name, value in pairs}
+    sets = {name: int(facts[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    return sets | {name: int(facts[name]) for name in ("NoNewPrivs", "Seccomp")}
+
+
+def check_rights(pid: int) -> None:
+    """What is left once an instance serves: of its main thread, and of the others."""
+    threads = {path.name: rights(path / "status") for path in Path(f"/proc/{pid}/task").iterdir()}
+    kept = mask(KEPT)
+    main = {"CapInh": 0, "CapPrm": kept, "CapEff": kept, "CapAmb": 0, "NoNewPrivs": 1, "Seccomp": 0}
+    answering = dict.fromkeys(main, 0) | {"NoNewPrivs": 1, "Seccomp": 2}
+    assert threads.pop(str(pid)) == main
+    assert len(threads) == 3
+    assert all(each == answering for each in threads.values()), threads
+
+
+@contextmanager
+def open_directory(lab: Lab) -> Iterator[Path]:
+    """A directory that any user may read; skips where the checkout is none."""
+    if lab.server.run("setpriv", *NOBODY, XDPKIT, "--version").returncode:
+        pytest.skip("this checkout is not for other users to read")
+    with tempfile.TemporaryDirectory(prefix="xdpkit-test-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+def test_what_root_keeps(lab: Lab, tmp_path: Path) -> None:
+    with serving(lab, tmp_path) as server:
+        pid = server.status()["pid"]
+        check_rights(pid)
+        about = Path(f"/proc/{pid}/status").read_text()
+        [bounding] = [line for line in about.splitlines() if line.startswith("CapBnd:")]
+        assert int(bounding.split()[1], 16) == mask(set(NEEDED))
+        # The zone compiler is a child that needs none of them.
+        assert server.request("reload")["zones"]["example"]
+
+
+def test_what_a_long_lived_process_maps(lab: Lab, tmp_path: Path) -> None:
+    """No compiler; and what it maps is locked."""
+    with serving(lab, tmp_path) as server:
+        pid = server.status()["pid"]
+        maps = Path(f"/proc/{pid}/maps").read_text()
+        assert "libcrypto" in maps
+        assert not any(name in maps for name in ("LLVM", "clang", "libbcc"))
+        unlocked = {what for what, flags in mappings(pid) if "lo" not in flags}
+        # The rings and the kernel's own pages never leave memory, and cannot be locked.
+        assert {what.split(":")[0] for what in unlocked} <= {
+            "socket",
+            "[vvar]",
+            "[vvar_vclock]",
+            "[vdso]",
+            "[vsyscall]",
+        }
+        locked = {what for what, flags in mappings(pid) if "lo" in flags}
+        assert {"/memfd:xdpkit-umem (deleted)", "/memfd:xdpkit-zones (deleted)"} <= locked
+
+
+def mappings(pid: int) -> list[tuple[str, list[str]]]:
+    """What a process maps, and the flags of each mapping: proc_pid_smaps(5)."""
+    found = []
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split(maxsplit=5)
+        if "-" in words[0]:
+            what = words[5] if len(words) > 5 else ""
+        elif words[0] == "VmFlags:":
+            found.append((what, line.split()[1:]))
+    return found
+
+
+@pytest.mark.parametrize("who", [NOBODY, BARE_ROOT], ids=["another user", "root"])
+def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
+    """From start through reload to the end."""
+    with open_directory(lab) as directory:
+        path = write_config(directory, CONFIG)
+        log = directory / "log"
+        with log.open("w") as words:
+            command = [*holding(set(NEEDED), *who), XDPKIT, "run", "-c", str(path)]
+            process = lab.server.popen(*command, stderr=words)
+        try:
+            eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
+            for family in ("192.0.2.1", "2001:db8::1"):
+                dug = lab.client.run("dig", "+short", "+tries=1", f"@{family}", "www.example", "A")
+                assert dug.stdout.strip() == "192.0.2.80", log.read_text()
+            check_rights(process.pid)
+            process.send_signal(signal.SIGHUP)
+            eventually(lambda: "read again: 1 zones" in log.read_text(), "the reload")
+            # An address that comes later wants its sockets, below port 1024.
+            add = "ip addr add 192.0.2.77/24 dev server0"
+            assert lab.server.run(*add.split()).returncode == 0
+            eventually(lambda: "addresses now: " in log.read_text(), "the address")
+            eventually(lambda: "192.0.2.77:53" in lab.server.run("ss", "-lunH").stdout, "sockets")
+            assert lab.server.run(*add.replace("add ", "del ", 1).split()).returncode == 0
+            process.terminate()
+            assert process.wait(PATIENCE) == 0, log.read_text()
+            assert "server0 is the kernel's again" in log.read_text()
+        finally:
+            process.kill()
+            process.wait(PATIENCE)
+    assert lab.server.interface().xdp_program is None
+
+
+@pytest.mark.parametrize("missing", NEEDED, ids=str)
+def test_each_missing_capability(lab: Lab, missing: Capability) -> None:
+    with open_directory(lab) as directory:
+        path = write_config(directory, CONFIG)
+        command = [*holding(set(NEEDED) - {missing}, *NOBODY), XDPKIT, "run", "-c", str(path)]
+        done = lab.server.run("prlimit", "--memlock=65536", *command)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"xdpkit: {missing} (")
+    assert [each for each in NEEDED if str(each) in line] == [missing]
+    assert "is missing: run as root, or grant it" in line
+
+
+def test_unlimited_locked_memory_does_without_its_capability(lab: Lab) -> None:
+    unlimited = ("prlimit", "--memlock=unlimited")
+    if lab.server.run(*unlimited, "true").returncode:
+        pytest.skip("this machine's limit on locked memory cannot be raised")
+    with open_directory(lab) as directory:
+        path = write_config(directory, CONFIG)
+        enough = set(NEEDED) - {Capability.IPC_LOCK}
+        command = [*holding(enough, *NOBODY), XDPKIT, "run", "-c", str(path)]
+        log = directory / "log"
+        with log.open("w") as words:
+            process = lab.server.popen(*unlimited, *command, stderr=words)
+        try:
+            eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE) == 0, log.read_text()
+
+
+def test_realtime(lab: Lab, tmp_path: Path) -> None:
+    """SCHED_FIFO for the workers alone, and it is said."""
+    config = CONFIG.replace("queues", "realtime = 7\nqueues")
+    server = Server(lab.server, write_config(tmp_path, config))
+    try:
+        status = server.status()
+        worker, door = status["queues"]["2"]["thread"], status["kernel"]["thread"]
+        assert scheduling(worker) == ("SCHED_FIFO", "7")
+        assert scheduling(door) == ("SCHED_OTHER", "0")
+        assert "realtime = 7" in server.log()
+    finally:
+        server.kill()
+
+
+def scheduling(thread: int) -> tuple[str, str]:
+    """Policy and priority of a thread, as chrt(1) says them."""
+    done = subprocess.run(
+        ["chrt", "-p", str(thread)], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    policy, priority = (line.split()[-1] for line in done.stdout.splitlines())
+    return policy, priority

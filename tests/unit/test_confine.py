@@ -1,0 +1,63 @@
+"""The system calls of answering threads: each is tried in a thread confined as theirs are."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'cext'}", "-pthread"]
+
+# Every thread's, beside exit(2), after which none lives on.
+ANY = [
+    "brk",
+    "clock_gettime",
+    "futex",
+    "madvise",
+    "mmap",
+    "mprotect",
+    "munmap",
+    "restart_syscall",
+    "rt_sigprocmask",
+]
+# By enum confine.
+KINDS = {
+    "ring": ["poll", "ppoll", "recvfrom", "sendto"],
+    "door": ["epoll_wait", "epoll_pwait", "recvmmsg", "sendmmsg"],
+    "tcp": [
+        *("accept4", "close", "epoll_ctl", "epoll_wait", "epoll_pwait"),
+        *("recvfrom", "sendto", "setsockopt", "shutdown"),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def leaf(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that tries them."""
+    program = tmp_path_factory.mktemp("confine") / "confine_leaf"
+    command = [tool("gcc"), *FLAGS, "-o", str(program), str(ROOT / "tests/unit/confine_leaf.c")]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return program
+
+
+def numbers(gcc: str, names: list[str]) -> set[int]:
+    """This machine's numbers of system calls, as the C library's header has them."""
+    text = "#include <sys/syscall.h>\n" + "".join(
+        f"#ifdef __NR_{n}\n__NR_{n}\n#endif\n" for n in names
+    )
+    command = [gcc, "-E", "-P", "-x", "c", "-"]
+    done = subprocess.run(command, input=text, check=True, capture_output=True, text=True)
+    return {int(word) for word in done.stdout.split()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_these_calls(tool: Callable[[str], str], leaf: Path, kind: str) -> None:
+    done = subprocess.run(
+        [leaf, str(list(KINDS).index(kind))], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert {int(line) for line in done.stdout.split()} == numbers(tool("gcc"), ANY + KINDS[kind])
