@@ -103,7 +103,7 @@ def _verb_run(options: Namespace) -> int:
     loaded = config.load(options.config)
     from xdpkit import daemon
 
-    return daemon.run(loaded, options.takeover)
+    return daemon.run(loaded, options.takeover, options.yes)
 
 
 def _verb_check(options: Namespace) -> int:
@@ -111,6 +111,27 @@ def _verb_check(options: Namespace) -> int:
 
     facts = check.facts(config.load(options.config))
     return _print_json(facts) if options.json else _print_lines(check.lines(facts))
+
+
+def _verb_plan(options: Namespace) -> int:
+    from xdpkit import config
+
+    loaded = config.load(options.config)
+    from xdpkit import plan_view
+
+    facts = plan_view.plan_facts(loaded)
+    return _print_json(facts) if options.json else _print_lines(plan_view.plan_lines(facts))
+
+
+def _verb_restore(options: Namespace) -> int:
+    from xdpkit import plan_view
+
+    facts = plan_view.restore_facts(options.interface)
+    if options.json:
+        _print_json(facts)
+    else:
+        _print_lines(plan_view.restore_lines(facts))
+    return int(plan_view.has_failed(facts))
 
 
 def _verb_status(options: Namespace) -> int:
@@ -181,6 +202,8 @@ def _verb_demo(options: Namespace) -> int:
 _VERBS: dict[str, Callable[[Namespace], int]] = {
     "run": _verb_run,
     "check": _verb_check,
+    "plan": _verb_plan,
+    "restore": _verb_restore,
     "status": _verb_status,
     "reload": _verb_reload,
     "query": _verb_query,

@@ -1,7 +1,7 @@
 """The command line's grammar and its help, which is also the manual.
 
 Only argparse is imported: ``xdpkit --help`` shall be there at once. ``blast`` and ``bench`` are in
-``cli_measure.py``.
+``cli_measure.py``, ``plan`` and ``restore`` in ``cli_nic.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import argparse
 from dataclasses import dataclass
 from typing import NoReturn
 
-from xdpkit import __version__, cli_measure
+from xdpkit import __version__, cli_measure, cli_nic
 from xdpkit.errors import UsageError
 
 DEFAULT_CONFIG = "/etc/xdpkit/xdpkit.toml"
@@ -27,6 +27,7 @@ files:
   {DEFAULT_CONFIG}  configuration, unless -c names another
   @xdpkit/IFACE            control socket: abstract, in the network namespace of
                            the running instance
+  /run/xdpkit/IFACE.journal  what a running instance has changed on the NIC
 
 exit status:
   0  done
@@ -52,10 +53,11 @@ _RUN = _Verb(
     """\
 Attach the XDP program, open an AF_XDP socket on every chosen queue and answer until
 SIGTERM or Ctrl-C. What was obtained (native or generic mode, zero-copy or copy,
-source of timestamps) is printed at the start. SIGHUP reads the zones again; those that
-change are read by themselves (watch under [dns]). Compiled, they are kept for the next
-start (cache, /var/cache/xdpkit). Nothing stays on the interface when the process ends,
-however it ends.""",
+steering, source of timestamps) is printed at the start. SIGHUP reads the zones again;
+those that change are read by themselves (watch under [dns]). Compiled, they are kept
+for the next start (cache, /var/cache/xdpkit). The XDP program goes with the process,
+however it ends. Settings of the NIC that were changed for it (xdpkit plan) are put back
+at the end; after a kill by xdpkit restore or by the next run.""",
     """\
 needs:
   root, or CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK and
@@ -105,7 +107,7 @@ needs:
   no root; the network namespace of the instance (ip netns exec NAME xdpkit status)
 
 with --json:
-  interface, mode, zerocopy, timestamps, pid, uptime_s, zones,
+  interface, mode, zerocopy, steering, timestamps, pid, uptime_s, zones,
   queues {"2": {rx, tx, answered {verdict: n}, dropped {reason: n}}},
   kernel {rx, tx, answered {verdict: n}, dropped {reason: n}},
   steer {"0": {verdict: n}} (counts of the XDP program), verdicts {name: n}
@@ -196,9 +198,13 @@ def parser() -> Parser:
     verbs = root.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
 
     run = _config(_add(verbs, _RUN))
+    text = 'go on with steering = "rss" where an ssh session comes over the interface'
+    run.add_argument("--yes", action="store_true", help=text)
     text = "go on where the instance that serves the interface leaves off, if there is one"
     run.add_argument("--takeover", action="store_true", help=text)
     _json(_config(_add(verbs, _CHECK)))
+    _json(_config(_add(verbs, _Verb(*cli_nic.PLAN))))
+    _json(_interface(_add(verbs, _Verb(*cli_nic.RESTORE)), "interface (default: all)"))
     _json(_interface(_add(verbs, _STATUS)))
     _json(_interface(_add(verbs, _RELOAD)))
     query = _json(_config(_add(verbs, _QUERY)))
@@ -245,7 +251,8 @@ def _json(verb: Parser) -> Parser:
     return verb
 
 
-def _interface(verb: Parser) -> Parser:
-    text = "interface that is served (default: the only one)"
+def _interface(
+    verb: Parser, text: str = "interface that is served (default: the only one)"
+) -> Parser:
     verb.add_argument("interface", metavar="IFACE", nargs="?", help=text)
     return verb

@@ -30,8 +30,7 @@ __all__ = [
     "load",
 ]
 
-STEERING = ("auto", "none")
-STEERING_LATER = ("ntuple", "rss")
+STEERING = ("auto", "ntuple", "rss", "none")
 MODES = ("auto", "zerocopy", "copy", "generic")
 POLLS = ("wait", "busy")
 RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
@@ -57,6 +56,7 @@ class InterfaceConfig:
     addresses: tuple[ServedAddress, ...] = ()
     slow_path: bool = True
     poll: str = "wait"
+    defer_irqs: bool = False
     rx_timestamps: str = "auto"
     realtime: int = 0
 
@@ -194,19 +194,24 @@ def _interface(table: Table) -> InterfaceConfig:
     queues = table.integers("queues", 0, _QUEUES - 1)
     if not queues:
         raise table.error("queues", "name at least one RX queue, for example [2]")
-    mode = table.choice("mode", InterfaceConfig.mode, MODES, ())
-    rx_timestamps = table.choice("rx_timestamps", InterfaceConfig.rx_timestamps, RX_TIMESTAMPS, ())
+    mode = table.choice("mode", InterfaceConfig.mode, MODES)
+    rx_timestamps = table.choice("rx_timestamps", InterfaceConfig.rx_timestamps, RX_TIMESTAMPS)
     if mode == "generic" and rx_timestamps == "hardware":
         reason = 'in mode = "generic" the hardware\'s stamps are not to be had: write "auto"'
         raise table.error("rx_timestamps", reason)
+    poll = table.choice("poll", InterfaceConfig.poll, POLLS)
+    defer_irqs = table.flag("defer_irqs", InterfaceConfig.defer_irqs)
+    if defer_irqs and poll != "busy":
+        raise table.error("defer_irqs", 'interrupts can only be deferred with poll = "busy"')
     return InterfaceConfig(
         name=_interface_name(table),
         queues=queues,
-        steering=table.choice("steering", InterfaceConfig.steering, STEERING, STEERING_LATER),
+        steering=table.choice("steering", InterfaceConfig.steering, STEERING),
         mode=mode,
         addresses=_addresses(table),
         slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
-        poll=table.choice("poll", InterfaceConfig.poll, POLLS, ()),
+        poll=poll,
+        defer_irqs=defer_irqs,
         rx_timestamps=rx_timestamps,
         realtime=_realtime(table),
     )

@@ -39,6 +39,7 @@ from xdpkit.metrics import metrics_server
 from xdpkit.nic import interface as nic
 from xdpkit.nic.address_watch import AddressWatch
 from xdpkit.nic.phc import PhcWatch
+from xdpkit.nic.prepared import PreparedNic, look, refuse_login
 from xdpkit.notify import notify
 from xdpkit.ntp.admission import Admission
 from xdpkit.ntp.shared_port import SharedPort
@@ -53,17 +54,18 @@ from xdpkit.vigil import Vigil
 log = logging.getLogger("xdpkit")
 
 
-def run(config: Config, takeover: bool = False) -> int:
+def run(config: Config, takeover: bool = False, yes: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError.
 
-    With ``takeover`` it goes on where a running instance leaves off, if there is one.
+    With ``takeover`` it goes on where a running instance leaves off, if there is one; with ``yes``
+    also where it moves the traffic of an ssh session.
     """
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
-    # A socket for every address and service: 1024, the usual soft limit, is soon used up.
     privileges.check(privileges.needed(config.interface.realtime))
+    # A socket for every address and service: 1024, the usual soft limit, is soon used up.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    server = Server(config, takeover)
+    server = Server(config, takeover, yes)
     atexit.register(server.leave)
     return anyio.run(server.run)
 
@@ -71,9 +73,10 @@ def run(config: Config, takeover: bool = False) -> int:
 class Server:
     """One instance: what it obtained, and how its parts reach each other."""
 
-    def __init__(self, config: Config, takeover: bool = False) -> None:
+    def __init__(self, config: Config, takeover: bool = False, yes: bool = False) -> None:
         self.config = config
         self.takeover = takeover
+        self.yes = yes
         self.outcome = Outcome.KEPT
         self.handing = False
         self.scope: anyio.CancelScope | None = None
@@ -87,6 +90,7 @@ class Server:
         self.tcp_path: TcpPath | None = None
         self.ntp_port: SharedPort | None = None
         self.changed = anyio.Event()
+        self.nic: PreparedNic | None = None
         self.bypass: Bypass | None = None
         self.source: NtpSource | None = None
         self.admission: Admission | None = None
@@ -171,6 +175,13 @@ class Server:
             heritage, silent = await self._inherit(stack)
             if self.config.interface.slow_path:
                 self._open_slow_path(stack, interface.index, heritage)
+            watch = AddressWatch(ipr, interface, self.config.interface.addresses)
+            stack.callback(watch.close)
+            await watch.read()
+            # Before any socket is bound, and undone after the last is closed.
+            refuse_login(self.config, await look(ipr, interface, watch), self.yes)
+            self.nic = stack.enter_context(PreparedNic(self.config))
+            self.nic.prepare(watch.served(), inherited=heritage is not None)
             self.bypass = bypass.open_bypass(
                 self.config.interface,
                 self.config.ntp,
@@ -180,9 +191,6 @@ class Server:
                 heritage,
             )
             stack.push_async_callback(self._end, self._close_bypass)
-            watch = AddressWatch(ipr, interface, self.config.interface.addresses)
-            stack.callback(watch.close)
-            await watch.read()
             if self.config.ntp and self.slow_path:
                 port = self.config.ntp.port
                 self.ntp_port = SharedPort(port, self.slow_path, watch.served, self.changed_now)
@@ -192,6 +200,7 @@ class Server:
             if heritage:
                 await heritage.switch(self.bypass)
                 heritage.close()
+                self.nic.take_over(watch.served())
             self.announce(watch.served())
             if silent:
                 log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
@@ -234,6 +243,8 @@ class Server:
         if self.outcome is not Outcome.GIVEN:
             return await self.bypass.close(ending)
         self.bypass.leave()
+        if self.nic:
+            self.nic.leave()
         if self.tcp_path:
             await self.tcp_path.drain()
         return True
@@ -314,9 +325,11 @@ class Server:
             ) from error
         if self.bypass:
             self.bypass.serve(addresses, ports)
+        # While a successor reads what it is to follow, nothing changes.
+        problems = self.nic.follow(addresses) if self.nic and not self.handing else []
         if self.slow_path is None:
-            return []
-        problems = await self.slow_path.serve(addresses, kernel_ports, reserved)
+            return problems
+        problems += await self.slow_path.serve(addresses, kernel_ports, reserved)
         if self.tcp_path:
             problems += await self.tcp_path.serve(addresses)
         return problems
@@ -363,7 +376,8 @@ class Server:
         queues = ", ".join(str(queue.number) for queue in got.queues)
         copying = "zero-copy" if got.zerocopy else "copy"
         log.info("%s: XDP %s, AF_XDP %s, queue %s", got.interface.name, got.mode, copying, queues)
-        for note in (*got.notes, *(self.tcp_path.notes() if self.tcp_path else ())):
+        changes = self.nic.notes if self.nic else []
+        for note in (*changes, *got.notes, *(self.tcp_path.notes() if self.tcp_path else ())):
             log.info("%s", note)
         log.info("serving %s at %s", services, ", ".join(map(str, served)) or "no address yet")
         if self.metrics:
@@ -377,11 +391,11 @@ class Server:
         uptime_s = time.monotonic() - self.started
         ntp = self.source.facts() if self.source else None
         keys = self.admission.slots if self.admission else {}
-        facts = report.document(
-            self.bypass, self.slow_path, self.tcp_path, self.left(), zones, uptime_s, ntp, keys
-        )
+        doors = (self.bypass, self.slow_path, self.tcp_path)
+        steering = self.nic.steering if self.nic else "none"
+        facts = report.document(*doors, self.left(), zones, uptime_s, ntp, keys, steering)
         if self.config.dns:
-            facts["dns"] = report.dns_facts(self.bypass, self.slow_path, self.tcp_path)
+            facts["dns"] = report.dns_facts(*doors)
         if self.zones:
             facts["dns"]["arena"] = self.zones.facts()
         return facts

@@ -9,6 +9,8 @@
         AttachError             the XDP program's attachment
         BindError               an AF_XDP socket
         StampError              receive stamps of the NIC's hardware
+        SettingError            a setting of the NIC was not read or changed
+        JournalError            what an earlier run changed on the NIC, and is not undone
       BpfError                  bcc is missing, or compiler or verifier refused steer.c
       PrivilegeError            a capability or a right that the process does not have
       ThreadError               an answering thread is no more
@@ -22,6 +24,7 @@ The text of each is one line: the thing, the reason, the fix. ``cli.main`` print
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -72,6 +75,19 @@ class BindError(NicError):
 
 class StampError(NicError):
     """Receive stamps of the NIC's hardware cannot be had."""
+
+
+class SettingError(NicError):
+    """A setting of an interface could not be read or changed: what was tried, why, what helps."""
+
+    def __init__(self, ifname: str, op: str, number: int = 0, hint: str = "") -> None:
+        self.ifname, self.op, self.errno, self.hint = ifname, op, number, hint
+        reason = f" ({os.strerror(number)})" if number else ""
+        super().__init__(f"{ifname}: {op}{reason}" + (f": {hint}" if hint else ""))
+
+
+class JournalError(NicError):
+    """The journal of changes cannot be written, or tells of what must not be undone here."""
 
 
 class BpfError(XdpkitError):

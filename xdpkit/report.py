@@ -24,11 +24,12 @@ def document(
     uptime_s: float,
     ntp: Mapping[str, Any] | None = None,
     keys: Mapping[int, int] | None = None,
+    steering: str = "none",
 ) -> dict[str, Any]:
     """The instance as it is now; ``left`` are services that the slow path leaves to others.
 
     ``ntp`` are the facts of the source of time (``xdpkit/ntp/source.py``), None when NTP is off;
-    ``keys`` has the counter of each key id.
+    ``keys`` has the counter of each key id; ``steering`` is what was obtained (nic/plan.py).
     """
     workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
     kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
@@ -42,6 +43,7 @@ def document(
             timestamps=timestamps(bypass.timestamps, workers.values()),
             pid=os.getpid(),
             uptime_s=uptime_s,
+            steering=steering,
         ),
         status.Counters(
             workers={queue: worker["verdicts"] for queue, worker in workers.items()},

@@ -35,7 +35,8 @@ class Zone(Protocol):
 class Obtained:
     """What the instance is and got from the machine, which may be less than it asked for.
 
-    ``mode`` is native or generic, ``timestamps`` where receive times come from.
+    ``mode`` is native or generic, ``timestamps`` where receive times come from, ``steering`` how
+    requests get onto the chosen queues.
     """
 
     interface: str
@@ -44,6 +45,7 @@ class Obtained:
     timestamps: str
     pid: int
     uptime_s: float
+    steering: str = "none"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def document(
         "interface": obtained.interface,
         "mode": obtained.mode,
         "zerocopy": obtained.zerocopy,
+        "steering": obtained.steering,
         "timestamps": obtained.timestamps,
         "pid": obtained.pid,
         "uptime_s": round(obtained.uptime_s, 3),

@@ -45,8 +45,9 @@ def _heading(document: Mapping[str, Any]) -> str:
     copy = "zero-copy" if document["zerocopy"] else "copy"
     up = timedelta(seconds=int(document["uptime_s"]))
     return (
-        f"{document['interface']}: {document['mode']} mode, {copy}, timestamps"
-        f" {document['timestamps']}, pid {document['pid']}, up {up}"
+        f"{document['interface']}: {document['mode']} mode, {copy}, steering"
+        f" {document['steering']}, timestamps {document['timestamps']}, pid {document['pid']},"
+        f" up {up}"
     )
 
 

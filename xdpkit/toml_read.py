@@ -136,12 +136,9 @@ class Table:
         self._check(key, value, str)
         return str(value)
 
-    def choice(self, key: str, default: str, valid: Collection[str], later: Collection[str]) -> str:
-        """One of the valid words; those in ``later`` have a meaning, only not in this version."""
+    def choice(self, key: str, default: str, valid: Collection[str]) -> str:
+        """One of the valid words."""
         word = self.string(key, default)
-        if word in later:
-            reason = f"{shown(word)} is not available in this version: write {_either(valid)}"
-            raise self.error(key, reason)
         if word not in valid:
             raise self.error(key, f"unknown value {shown(word)}: {nearest(word, valid)}")
         return word
@@ -197,10 +194,6 @@ class Table:
 
 def _described(value: object) -> str:
     return f"{shown(value)} is {_TYPE_NAMES.get(type(value), 'a date or time')}"
-
-
-def _either(words: Iterable[str]) -> str:
-    return " or ".join(shown(word) for word in words)
 
 
 def _read(path: Path) -> str:

@@ -14,7 +14,7 @@ from xdpkit.ntp.config import NtpConfig
 from xdpkit.ntp.counts import thread_facts, total_facts
 from xdpkit.ntp.source import NtpSource
 
-OBTAINED = status.Obtained("eth1", "native", False, "xdp", 4711, 3723.45678)
+OBTAINED = status.Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
 LOOP = {
     "csum_partial": 1,
     "stamp_xdp": 2,

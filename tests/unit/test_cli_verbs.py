@@ -38,10 +38,11 @@ def test_run_and_demo_hand_on(monkeypatch: pytest.MonkeyPatch, config: str) -> N
     module(
         monkeypatch,
         "xdpkit.daemon",
-        run=lambda loaded, over: loaded.interface.queues[0] + 40 * over,
+        run=lambda loaded, over, yes: loaded.interface.queues[0] + 40 * over + 100 * yes,
     )
     assert cli.main(["run", "-c", config]) == 2
     assert cli.main(["run", "-c", config, "--takeover"]) == 42
+    assert cli.main(["run", "-c", config, "--yes"]) == 102
     module(monkeypatch, "xdpkit.demo", main=lambda json, debug: 10 * json + debug)
     assert cli.main(["demo", "--json", "--debug"]) == 11
 
@@ -168,6 +169,7 @@ STATUS = {
     "interface": "eth1",
     "mode": "native",
     "zerocopy": False,
+    "steering": "none",
     "timestamps": "xdp",
     "pid": 1,
     "uptime_s": 1.5,

@@ -179,12 +179,11 @@ REFUSED = [
     (INTERFACE + 'mode = §"native"\n[ntp]', 'unknown value "native"|valid: auto, zerocopy'),
     (INTERFACE + 'mode = §"zero-copy"\n[ntp]', 'did you mean "zerocopy"?'),
     (INTERFACE + 'rx_timestamps = §"hw"\n[ntp]', 'unknown value "hw"|auto, hardware, xdp, loop'),
+    (INTERFACE + "defer_irqs = §true\n[ntp]", 'only be deferred with poll = "busy"'),
     (
         INTERFACE + 'rx_timestamps = §"hardware"\nmode = "generic"\n[ntp]',
         'in mode = "generic" the hardware\'s stamps are not to be had: write "auto"',
     ),
-    (INTERFACE + 'steering = §"ntuple"\n[ntp]', 'not available in this version: write "auto" or'),
-    (INTERFACE + 'steering = §"rss"\n[ntp]', "not available in this version"),
     (INTERFACE + "realtime = §100\n[ntp]", "100 is not within 0..99"),
     (INTERFACE + 'poll = "busy"\nrealtime = §1\n[ntp]', "never leave its CPU to others"),
     (INTERFACE + 'steering = §"atuo"\n[ntp]', 'unknown value "atuo": did you mean "auto"?'),

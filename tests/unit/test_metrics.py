@@ -67,7 +67,12 @@ def test_all_families_of_one_document(accepted: str) -> None:
     counts = [0] * len(VERDICTS)
     found = read_back(document({2: counts}, {}, counts, ntp_facts(), zones), accepted)
     assert found.of(
-        "interface_info", interface="eth1", mode="native", zerocopy="false", timestamps="xdp"
+        "interface_info",
+        interface="eth1",
+        mode="native",
+        zerocopy="false",
+        steering="ntuple",
+        timestamps="xdp",
     )
     assert len(found.named("build_info")) == 1
     assert found.of("up_seconds") == 3723.457

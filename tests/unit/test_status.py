@@ -39,7 +39,7 @@ VERDICTS = (
     Verdict("udp_checksum", "drop", "UDP checksum is wrong"),
 )
 KINDS = {verdict.name: verdict.kind for verdict in VERDICTS}
-OBTAINED = Obtained("eth1", "native", False, "xdp", 4711, 3723.45678)
+OBTAINED = Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
 
 
 def test_the_document() -> None:
@@ -53,6 +53,7 @@ def test_the_document() -> None:
         "interface": "eth1",
         "mode": "native",
         "zerocopy": False,
+        "steering": "ntuple",
         "timestamps": "xdp",
         "pid": 4711,
         "uptime_s": 3723.457,
@@ -127,7 +128,7 @@ def test_the_tables() -> None:
     )
     text = shown(document(VERDICTS, OBTAINED, counters, {"[red]x": Zone(1, 12)}))
     rows = [line.split() for line in text.splitlines()]
-    assert "eth1: native mode, copy, timestamps xdp, pid 4711, up 1:02:03" in text
+    assert "eth1: native mode, copy, steering ntuple, timestamps xdp, pid 4711, up 1:02:03" in text
     assert ["queue", "taken", "passed", "received", "answered", "dropped", "why"] in rows
     assert ["0", "0", "7"] in rows
     wanted = "2 1,000,006 1 1,000,006 1,000,003 3 ntp_mode 2, udp_checksum 1"

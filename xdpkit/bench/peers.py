@@ -152,7 +152,7 @@ def _of_table(document: Document, name: str) -> Peer:
         raise document.error((name,), f"{name} is a row of xdpkit's: choose another name")
     table.require("service", '"dns"')
     table.require("command", '["server", "--listen", "{address}:{port}"]')
-    service = table.choice("service", "", tuple(PORT), ())
+    service = table.choice("service", "", tuple(PORT))
     command = table.strings("command")
     if not command:
         raise table.error("command", "is empty: name the program and its arguments")

@@ -68,6 +68,7 @@ def _instance(document: Facts) -> Iterator[Metric]:
         "interface": document["interface"],
         "mode": document["mode"],
         "zerocopy": str(document["zerocopy"]).lower(),
+        "steering": document["steering"],
         "timestamps": document["timestamps"],
     }
     yield info("interface", "What was obtained from the machine.", obtained)

@@ -26,6 +26,8 @@ class Interface:
     mac: bytes = b""
     kind: str = ""
     """What sort of virtual interface (veth, bridge, ...); empty for a device."""
+    master: int = 0
+    """Index of the bridge, bond or team that it is a member of, or 0."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,31 @@ def from_link(link: Any) -> Interface:
         xdp_program=program or None,
         mac=bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", "")),
         kind=(info.get_attr("IFLA_INFO_KIND") if info is not None else None) or "",
+        master=link.get_attr("IFLA_MASTER") or 0,
     )
+
+
+async def check_place(ipr: AsyncIPRoute, interface: Interface, has_addresses: bool) -> None:
+    """Raises NicError for a bond or team, and for a member of one, or of a bridge, that has no
+    addresses to serve."""
+    links = [link async for link in await ipr.get_links()]
+    if interface.kind in ("bond", "team"):
+        members = [
+            link.get_attr("IFLA_IFNAME")
+            for link in links
+            if link.get_attr("IFLA_MASTER") == interface.index
+        ]
+        raise NicError(
+            f"{interface.name} is a {interface.kind}: packets are taken where they arrive, at its "
+            f"members, so set [interface] name to {' or '.join(members) or 'one'}, and addresses "
+            f"to those of {interface.name}"
+        )
+    if interface.master and not has_addresses:
+        [master] = [link for link in links if link["index"] == interface.master]
+        raise NicError(
+            f"{interface.name} is a member of {master.get_attr('IFLA_IFNAME')} and has no address "
+            "of its own: write those to serve into [interface] addresses"
+        )
 
 
 async def addresses(ipr: AsyncIPRoute, index: int) -> list[InterfaceAddress]:

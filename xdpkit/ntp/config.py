@@ -82,7 +82,7 @@ def read_ntp(table: Table) -> NtpConfig:
         holdover=table.integer("holdover", NtpConfig.holdover, 1, _LONGEST_HOLDOVER),
         port=table.integer("port", NtpConfig.port, 1, 65535),
         interleaved=_entries(table, "interleaved", NtpConfig.interleaved, low=0),
-        tx_timestamps=table.choice("tx_timestamps", NtpConfig.tx_timestamps, TX_TIMESTAMPS, ()),
+        tx_timestamps=table.choice("tx_timestamps", NtpConfig.tx_timestamps, TX_TIMESTAMPS),
         tx_compensation=table.flag("tx_compensation", NtpConfig.tx_compensation),
         keys=_keys(table),
         allow=allow,
