@@ -113,6 +113,12 @@ def _verb_check(options: Namespace) -> int:
     return _print_json(facts) if options.json else _print_lines(check.lines(facts))
 
 
+def _verb_doctor(options: Namespace) -> int:
+    from xdpkit.nic import doctor
+
+    return doctor.main(options)
+
+
 def _verb_plan(options: Namespace) -> int:
     from xdpkit import config
 
@@ -203,6 +209,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "run": _verb_run,
     "check": _verb_check,
     "plan": _verb_plan,
+    "doctor": _verb_doctor,
     "restore": _verb_restore,
     "status": _verb_status,
     "reload": _verb_reload,

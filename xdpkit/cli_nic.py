@@ -1,4 +1,4 @@
-"""Help of the verbs that tell of a NIC's settings and put them back: ``plan`` and ``restore``."""
+"""Help of the verbs that tell of a NIC and put its settings back: ``plan, doctor, restore``."""
 
 from __future__ import annotations
 
@@ -57,4 +57,34 @@ exit status:
 
 example:
   sudo xdpkit restore eth1""",
+)
+
+DOCTOR = (
+    "doctor",
+    "what NIC, driver and kernel can do, and what to change",
+    """\
+Look at the interface, its driver, the kernel and the machine, and say what stands in the
+way of serving ("in the way"), what makes it slower or less exact than it could be ("could
+be better") and what is good to know, each with its consequence and the line to type.
+Nothing is changed, no module is loaded. Without IFACE: the interface of the configuration,
+or what is served, or in short every interface that looks like a device.""",
+    """\
+needs:
+  no root; what it cannot see without, it names (unknown). The network namespace of
+  the interface: ip netns exec NAME xdpkit doctor
+
+with --json:
+  interfaces [{interface, serves, expected (the mode that a start would get),
+  findings [{id, severity (blocks, costs, note), what, consequence, command, source}],
+  fine [what is as it should be], unknown {name of a fact: reason},
+  facts {link, device, xdp, kernel, privileges, host}}]; in facts, null is what driver or
+  kernel do not have, {"unknown": reason} what could not be read
+
+exit status:
+  0 it can be served (without IFACE: one of them can); 1 it cannot, or is not there;
+  2 configuration
+
+example:
+  xdpkit doctor eth1 -c xdpkit.toml
+  xdpkit doctor eth1 --json | jq -r '.interfaces[].findings[].command'""",
 )

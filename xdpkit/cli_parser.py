@@ -204,6 +204,10 @@ def parser() -> Parser:
     run.add_argument("--takeover", action="store_true", help=text)
     _json(_config(_add(verbs, _CHECK)))
     _json(_config(_add(verbs, _Verb(*cli_nic.PLAN))))
+    doctor = _json(_add(verbs, _Verb(*cli_nic.DOCTOR)))
+    doctor.add_argument("interface", metavar="IFACE", nargs="?", help="interface to look at")
+    text = "configuration that shall be served (default: none, only the interface is looked at)"
+    doctor.add_argument("-c", dest="config", metavar="FILE", help=text)
     _json(_interface(_add(verbs, _Verb(*cli_nic.RESTORE)), "interface (default: all)"))
     _json(_interface(_add(verbs, _STATUS)))
     _json(_interface(_add(verbs, _RELOAD)))

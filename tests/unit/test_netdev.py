@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,67 @@ def test_no_such_interface() -> None:
         pytest.skip("this kernel has no netdev family")
     with pytest.raises(OSError, match="No such device"):
         netdev.offers_rx_timestamp(unused)
+
+
+def answer(*given_: tuple[int, bytes]) -> bytes:
+    body = b"".join(netdev.attribute(kind, value) for kind, value in given_)
+    return struct.pack("=IHHIIBBxx", 20 + len(body), 30, 0, 0, 0, 1, 1) + body
+
+
+class FakeNetlink:
+    """Answers in turn; what was asked is kept in hexadecimal."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers, self.asked = list(answers), list[str]()
+
+    def __call__(self, *_: int) -> FakeNetlink:
+        return self
+
+    def __enter__(self) -> FakeNetlink:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def send(self, data: bytes) -> None:
+        self.asked.append(data.hex())
+
+    def recv(self, _: int) -> bytes:
+        return self.answers.pop(0)
+
+
+def test_golden_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CTRL_CMD_GETFAMILY and NETDEV_CMD_DEV_GET, little endian, and what mlx5 answers."""
+    if sys.byteorder == "big":
+        pytest.skip("the golden bytes are little endian")
+    fake = FakeNetlink(
+        answer((1, struct.pack("=H", 30))),
+        answer(
+            (1, struct.pack("=I", 7)),
+            (3, struct.pack("=Q", 0b1111)),
+            (4, struct.pack("=I", 1)),
+            (5, struct.pack("=Q", 1 | 4 | 1 << 40)),
+            (6, struct.pack("=Q", 2)),
+        ),
+    )
+    monkeypatch.setattr(netdev.socket, "socket", fake)
+    assert netdev.features(7) == netdev.Features(
+        acts=("basic", "redirect", "ndo-xmit", "xsk-zerocopy"),
+        zc_max_segs=1,
+        rx_metadata=("timestamp", "vlan-tag"),
+        xsk=("tx-checksum",),
+    )
+    assert fake.asked == [
+        "20000000100001000000000000000000030100000b0002006e65746465760000",
+        "1c0000001e0001000000000000000000010100000800010007000000",
+    ]
+
+
+def test_a_kernel_that_says_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux 6.3 has no metadata; before, there is no family (NLMSG_ERROR with -ENOENT)."""
+    family = answer((1, struct.pack("=H", 30)))
+    old = answer((1, struct.pack("=I", 7)), (3, struct.pack("=Q", 3)))
+    monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(family, old))
+    assert netdev.features(7) == netdev.Features(("basic", "redirect"))
+    error = struct.pack("=IHHIIi", 36, 2, 0, 0, 0, -2) + bytes(16)
+    monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(error))
+    assert netdev.features(7) is None

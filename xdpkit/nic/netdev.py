@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 # linux/netlink.h and linux/genetlink.h.
 NETLINK_GENERIC = 16
@@ -20,13 +21,49 @@ CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
 
 # linux/netdev.h.
 NETDEV_CMD_DEV_GET = 1
-NETDEV_A_DEV_IFINDEX, NETDEV_A_DEV_XDP_RX_METADATA_FEATURES = 1, 5
+NETDEV_A_DEV_IFINDEX, NETDEV_A_DEV_XDP_FEATURES, NETDEV_A_DEV_XDP_ZC_MAX_SEGS = 1, 3, 4
+NETDEV_A_DEV_XDP_RX_METADATA_FEATURES, NETDEV_A_DEV_XSK_FEATURES = 5, 6
 NETDEV_XDP_RX_METADATA_TIMESTAMP = 1
+# enum netdev_xdp_act, what the driver does natively: bits 0 to 6.
+XDP_ACTS = ("basic", "redirect", "ndo-xmit", "xsk-zerocopy", "hw-offload", "rx-sg", "ndo-xmit-sg")
+# enum netdev_xdp_rx_metadata and netdev_xsk_flags.
+RX_METADATA = ("timestamp", "hash", "vlan-tag")
+XSK_FLAGS = ("tx-timestamp", "tx-checksum", "tx-launch-time-fifo")
 
 # struct nlmsghdr, then struct genlmsghdr: length, type, flags, sequence, port; command, version.
 _MESSAGE = struct.Struct("=IHHIIBBxx")
 # struct nlattr: length with this header, type.
 _ATTRIBUTE = struct.Struct("=HH")
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a driver says of itself, by the names of the kernel's specification.
+
+    Where ``acts`` lacks "basic" there is no native XDP. None is what the kernel is too old to tell.
+    """
+
+    acts: tuple[str, ...]
+    zc_max_segs: int | None = None
+    rx_metadata: tuple[str, ...] | None = None
+    xsk: tuple[str, ...] | None = None
+
+
+def features(ifindex: int) -> Features | None:
+    """What XDP can do on an interface; None where the kernel is too old to tell (before 6.3).
+
+    Raises OSError: ENODEV where there is no such interface.
+    """
+    device = _device(ifindex)
+    if device is None:
+        return None
+    segments = device.get(NETDEV_A_DEV_XDP_ZC_MAX_SEGS)
+    return Features(
+        acts=_names(device.get(NETDEV_A_DEV_XDP_FEATURES), XDP_ACTS) or (),
+        zc_max_segs=struct.unpack("=I", segments)[0] if segments else None,
+        rx_metadata=_names(device.get(NETDEV_A_DEV_XDP_RX_METADATA_FEATURES), RX_METADATA),
+        xsk=_names(device.get(NETDEV_A_DEV_XSK_FEATURES), XSK_FLAGS),
+    )
 
 
 def offers_rx_timestamp(ifindex: int) -> bool | None:
@@ -35,16 +72,28 @@ def offers_rx_timestamp(ifindex: int) -> bool | None:
     None where the kernel is too old to tell (before 6.7). Raises OSError: ENODEV where there is no
     such interface.
     """
+    offered = (_device(ifindex) or {}).get(NETDEV_A_DEV_XDP_RX_METADATA_FEATURES)
+    if offered is None:
+        return None
+    return bool(struct.unpack("=Q", offered)[0] & NETDEV_XDP_RX_METADATA_TIMESTAMP)
+
+
+def _device(ifindex: int) -> dict[int, bytes] | None:
+    """The attributes of NETDEV_CMD_DEV_GET; None where the kernel has no such family."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as netlink:
         family = family_id(netlink, "netdev")
         if family is None:
             return None
         index = attribute(NETDEV_A_DEV_IFINDEX, struct.pack("=I", ifindex))
-        device = _ask(netlink, family, NETDEV_CMD_DEV_GET, index)
-    features = device.get(NETDEV_A_DEV_XDP_RX_METADATA_FEATURES)
-    if features is None:
+        return _ask(netlink, family, NETDEV_CMD_DEV_GET, index)
+
+
+def _names(bits: bytes | None, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The names of the bits that are set, the lowest first; later bits have none here."""
+    if bits is None:
         return None
-    return bool(struct.unpack("=Q", features)[0] & NETDEV_XDP_RX_METADATA_TIMESTAMP)
+    [mask] = struct.unpack("=Q", bits)
+    return tuple(name for bit, name in enumerate(names) if mask >> bit & 1)
 
 
 def family_id(netlink: socket.socket, name: str) -> int | None:
