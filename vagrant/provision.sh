@@ -13,6 +13,7 @@ usage: vagrant/provision.sh               install: apt packages, .venv, the buil
                                          compare with (chrony, knot, nsd), then run: pytest -q tests ARG...
        vagrant/provision.sh bench [ARG...] install what the plots need, unpack the servers to compare with
                                          (chrony, knot, nsd), then run: xdpkit bench ARG...
+       vagrant/provision.sh package      build the Debian package dist/xdpkit_VERSION_ARCH.deb
 
 Run it as yourself, from any directory: it calls sudo where it has to.
 environment:
@@ -33,8 +34,9 @@ system_python=/usr/bin/python3
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind)
+package_packages=(debhelper dh-python dpkg-dev)
 test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool knot-dnsutils shellcheck
-    util-linux libcap2-bin)
+    util-linux libcap2-bin "${package_packages[@]}" debootstrap lintian)
 
 # A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
 # here, and be missing where the demo and the tests run as root.
@@ -351,6 +353,7 @@ main() {
         install bench "${run_packages[@]}" "${bench_packages[@]}"
         run_as_root "$venv/bin/xdpkit" bench "$@"
         ;;
+    package) exec vagrant/debian/package.sh "$@" ;;
     install)
         (($# == 0)) || misused "install takes no argument"
         install '' "${run_packages[@]}"

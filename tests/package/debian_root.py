@@ -1,0 +1,117 @@
+"""A bare Debian in a directory, to install the package into."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Nobody is asked anything; nothing is synced to the disk, which is most of the time that dpkg
+# takes.
+ENVIRONMENT = {
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DPKG_FORCE": "unsafe-io",
+    "LC_ALL": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+    # The only ones of the caller's: others would change what is tried, as PYTHONDONTWRITEBYTECODE.
+    **{name: os.environ[name] for name in ("http_proxy", "no_proxy") if name in os.environ},
+}
+
+# In a mount namespace of its own, so that no mount is left behind; each step replaces the process,
+# so that a signal reaches the program.
+ENTER = """
+mount -t proc proc "$0/proc"
+mount -t sysfs sysfs "$0/sys"
+mount --rbind /dev "$0/dev"
+exec chroot "$0" "$@"
+"""
+
+# What dpkg and apt write down whatever they do.
+RECORDS = ("var/lib/dpkg/", "var/log/", "var/lib/apt/", "var/cache/apt/")
+
+
+class DebianRoot:
+    """This machine's own release as debootstrap makes it: the minimum, and systemd's tools.
+
+    The constructor only starts making it: ``wait`` before anything else.
+    """
+
+    def __init__(self, path: Path, log: Path) -> None:
+        self.path, self.log = path, log
+        release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+        command = ["unshare", "--mount", "debootstrap", "--variant=minbase", "--include=systemd"]
+        with log.open("w") as output:
+            self._making = subprocess.Popen(
+                [*command, release, path],
+                env=ENVIRONMENT,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def wait(self) -> None:
+        """Returns when the system is there."""
+        assert self._making.wait() == 0, self.log.read_text()[-4000:]
+
+    def abandon(self) -> None:
+        """Stops making it, if that still goes on."""
+        if self._making.poll() is None:
+            os.killpg(self._making.pid, signal.SIGKILL)
+            self._making.wait()
+
+    def command(self, *argv: str) -> list[str]:
+        """The command line that runs ``argv`` inside."""
+        environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+        shell = ["unshare", "--mount", "env", "-i", *environment, "sh", "-ec", ENTER]
+        return [*shell, str(self.path), *argv]
+
+    def run(self, *argv: str, status: int = 0) -> str:
+        """Runs a program inside to its end; returns what it said."""
+        done = subprocess.run(
+            self.command(*argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, f"{argv}: {done.returncode}\n{done.stdout[-4000:]}"
+        return done.stdout
+
+    @contextmanager
+    def asked_of_systemd(self) -> Iterator[list[str]]:
+        """Notes what the maintainer scripts ask of systemd, which cannot run here."""
+        program, log = self.path / "usr/local/sbin/systemctl", self.path / "tmp/systemctl.log"
+        program.write_text('#!/bin/sh\necho "$@" >>/tmp/systemctl.log\n')
+        program.chmod(0o755)
+        running = self.path / "run/systemd/system"
+        running.mkdir(parents=True)
+        asked: list[str] = []
+        try:
+            yield asked
+            asked += log.read_text().splitlines()
+        finally:
+            program.unlink()
+            running.rmdir()
+            log.unlink(missing_ok=True)
+
+    def files(self) -> dict[str, tuple[int, ...]]:
+        """Every path but RECORDS: its mode and, of a file, its size and time of change."""
+        found: dict[str, tuple[int, ...]] = {}
+        for directory, folders, files in os.walk(self.path):
+            for name in (*folders, *files):
+                path = Path(directory, name)
+                inside = str(path.relative_to(self.path))
+                if inside.startswith(RECORDS):
+                    continue
+                facts = path.lstat()
+                regular = stat.S_ISREG(facts.st_mode)
+                content = (facts.st_size, facts.st_mtime_ns) if regular else ()
+                found[inside] = (facts.st_mode, *content)
+        return found

@@ -1,0 +1,29 @@
+#!/bin/bash
+# vagrant/provision.sh package: installs what the build needs, and builds the package. Nothing of it is
+# installed, no link is made, and what of xdpkit is built in this checkout is left alone.
+set -euo pipefail
+# shellcheck source=vagrant/provision.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../provision.sh"
+
+package() {
+    local built
+    check_checkout
+    begin
+    check_system
+    apt_install "${run_packages[@]}" "${package_packages[@]}"
+    ask_python
+    make_venv
+    say "package: building (a minute or two, the log is $log)"
+    built=$(vagrant/debian/build.sh "$venv/bin/python" 2>>"$log" </dev/null) || {
+        tail -n 40 "$log" >&2
+        die "the package could not be built (all of it in $log)"
+    }
+    trap - INT
+    exec 9>&-
+    ((EUID != 0)) || give_back
+    say "done: sudo apt-get install $built"
+}
+
+(($# == 0)) || misused "package takes no argument"
+cd "$root"
+package
