@@ -14,12 +14,15 @@ usage: vagrant/provision.sh               install: apt packages, .venv, the buil
        vagrant/provision.sh bench [ARG...] install what the plots need, unpack the servers to compare with
                                          (chrony, knot, nsd), then run: xdpkit bench ARG...
        vagrant/provision.sh package      build the Debian package dist/xdpkit_VERSION_ARCH.deb
+       vagrant/provision.sh test-vm      make a Debian VM with a four-queue NIC by the Vagrantfile, under software
+                                         emulation, install there by this script, and run the demo on that NIC
 
 Run it as yourself, from any directory: it calls sudo where it has to.
 environment:
   APT_PROXY      http proxy for apt, such as http://192.0.2.1:3142
   XDPKIT_PREFIX  xdpkit is linked into its bin/ (default /usr/local)
   PIP_...        pip's own variables (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CERT)
+  XDPKIT_WHEELS  a directory of wheels to install xdpkit and all it needs from, instead of building
 USAGE
 }
 
@@ -37,6 +40,8 @@ bench_packages=(valgrind)
 package_packages=(debhelper dh-python dpkg-dev)
 test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool knot-dnsutils shellcheck
     util-linux libcap2-bin "${package_packages[@]}" debootstrap lintian)
+# The VM's own tools, libvirt among them, go into a tree under .cache: vagrant/make-box.sh.
+vm_packages=(python3 python3-venv mmdebstrap e2fsprogs iproute2 mount util-linux ca-certificates)
 
 # A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
 # here, and be missing where the demo and the tests run as root.
@@ -249,6 +254,10 @@ merged() {
 # build [test|bench]: what tests and benchmarks need stays once it is there.
 build() {
     local extra=${1:-} key had='' requires
+    if [[ -n ${XDPKIT_WHEELS:-} ]]; then
+        install_wheels
+        return
+    fi
     key=$(build_key)
     [[ ! -e $stamp ]] || read -r _ had <"$stamp" || true
     extra=$(merged "$extra" "$had")
@@ -268,6 +277,16 @@ print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], s
         die "xdpkit or bcc cannot be imported in .venv: sudo apt-get install --reinstall python3-bpfcc, rm -r '$venv'," \
             "then run this again"
     printf '%s %s\n' "$key" "$extra" >"$stamp"
+}
+
+install_wheels() {
+    local key
+    key=wheels-$(cat "$XDPKIT_WHEELS"/*.whl | sha256sum | cut -d ' ' -f 1)
+    [[ ! -e $stamp || $(<"$stamp") != "$key" ]] || return 0
+    say "wheels: installing xdpkit from $XDPKIT_WHEELS"
+    # Bytecode is made at the first import: of all modules, under emulation, it takes minutes.
+    pip_install --no-index --find-links "$XDPKIT_WHEELS" --force-reinstall --no-compile xdpkit
+    printf '%s\n' "$key" >"$stamp"
 }
 
 # ------------------------------------------------------------------------------------------ xdpkit on PATH
@@ -292,7 +311,7 @@ link_command() {
 
 # ------------------------------------------------------------------------------------------ the jobs
 
-install() { # install test|bench|'' PACKAGE...
+install() { # install test|bench|vm|'' PACKAGE...
     local extra=$1
     shift
     check_checkout
@@ -300,7 +319,7 @@ install() { # install test|bench|'' PACKAGE...
     check_system
     apt_install "$@"
     ask_python
-    if [[ -n $extra ]]; then
+    if [[ $extra == test || $extra == bench ]]; then
         fetch_peer chrony sbin/chronyd
         fetch_peer knot sbin/knotd
         fetch_peer nsd sbin/nsd
@@ -310,26 +329,30 @@ install() { # install test|bench|'' PACKAGE...
         fetch_peer prometheus bin/prometheus
     fi
     make_venv
-    build "$extra"
-    link_command
+    if [[ $extra != vm ]]; then # its pip is all that the VM's test needs here
+        build "$extra"
+        link_command
+    fi
     trap - INT
     exec 9>&-
     ((EUID != 0)) || give_back
 }
 
-# What root leaves in a user's checkout becomes the user's.
+# What root leaves in a user's checkout becomes the user's, apart from the trees of test-vm, which are whole systems.
 give_back() {
     local heir
     heir=$(id -u):$(id -g)
     ((EUID != 0)) || heir=$(stat -c %u:%g "$root")
-    [[ $heir == 0:* ]] || as_root find "$root" -xdev -user root -exec chown -h "$heir" {} + 2>/dev/null || true
+    [[ $heir == 0:* ]] || as_root find "$root" -xdev -path "$root/.cache/vm" -prune -o -user root -exec chown -h "$heir" {} + 2>/dev/null || true
 }
 
 # Demo, tests and benchmarks make network namespaces.
 run_as_root() {
-    local status=0 keep=()
+    local status=0 keep=() name
     need_root "making network namespaces"
-    [[ -z ${CI:-} ]] || keep=("CI=$CI") # sudo drops it
+    for name in CI APT_PROXY "${!PIP_@}"; do # sudo drops them
+        [[ -z ${!name:-} ]] || keep+=("$name=${!name}")
+    done
     as_root env "${keep[@]}" "PATH=$venv/bin:$PATH" PYTHONNOUSERSITE=1 "$@" || status=$?
     give_back
     return "$status"
@@ -354,6 +377,11 @@ main() {
         run_as_root "$venv/bin/xdpkit" bench "$@"
         ;;
     package) exec vagrant/debian/package.sh "$@" ;;
+    test-vm)
+        (($# == 0)) || misused "test-vm takes no argument"
+        install vm "${vm_packages[@]}"
+        run_as_root "$root/vagrant/test-vm.sh"
+        ;;
     install)
         (($# == 0)) || misused "install takes no argument"
         install '' "${run_packages[@]}"

@@ -200,6 +200,13 @@ def _verb_bench(options: Namespace) -> int:
 
 
 def _verb_demo(options: Namespace) -> int:
+    if options.interface:
+        from xdpkit import demo_interface
+
+        wanted = demo_interface.Wanted(
+            options.interface, options.queue, options.mode, options.requests, options.debug
+        )
+        return demo_interface.main(wanted, json=options.json)
     from xdpkit import demo
 
     return demo.main(json=options.json, debug=options.debug)

@@ -164,16 +164,20 @@ _DEMO = _Verb(
     """\
 Make two network namespaces joined by a four-queue veth pair, serve NTP and DNS on one
 queue, send real packets, and show the answers, the counters and the rates. No interface
-of this machine is touched; the lab is removed at the end.""",
+of this machine is touched; the lab is removed at the end.
+
+With --interface: serve on that interface until --requests NTP and DNS requests have come
+from another machine (vagrant/ask.py sends them), and show who answered on which queue.""",
     """\
 needs:
   root; python3-bpfcc
 
 exit status:
-  0 every answer was right; 1 not so
+  0 every answer was right (with --interface: the counts fit); 1 not so
 
 example:
-  sudo xdpkit demo""",
+  sudo xdpkit demo
+  sudo xdpkit demo --interface eth1 --queue 2""",
 )
 
 
@@ -220,8 +224,19 @@ def parser() -> Parser:
     cli_measure.add_blast(blast)
     bench = _json(_add(verbs, _Verb(*cli_measure.BENCH)))
     cli_measure.add_bench(bench)
-    _json(_add(verbs, _DEMO))
+    _demo(_json(_add(verbs, _DEMO)))
     return root
+
+
+def _demo(verb: Parser) -> None:
+    text = "serve here, and wait for requests from outside, instead of making a lab"
+    verb.add_argument("--interface", metavar="IFACE", help=text)
+    text = "RX queue to take, with --interface (default: %(default)s)"
+    verb.add_argument("--queue", metavar="N", type=int, default=2, help=text)
+    text = "XDP's mode, with --interface (default: %(default)s)"
+    verb.add_argument("--mode", choices=("auto", "copy", "generic"), default="auto", help=text)
+    text = "how many will be sent, with --interface (default: %(default)s)"
+    verb.add_argument("--requests", metavar="N", type=int, default=4000, help=text)
 
 
 def _add(verbs: argparse._SubParsersAction[Parser], verb: _Verb) -> Parser:

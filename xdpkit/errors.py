@@ -96,6 +96,8 @@ class BpfError(XdpkitError):
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)
         self.log = log
+        if log:
+            self.add_note(log)  # the trace of --debug shows it
 
 
 class PrivilegeError(XdpkitError):

@@ -102,6 +102,17 @@ def test_failures_are_one_line(
         assert "Traceback" in err and err.endswith(line + "\n")
 
 
+def test_debug_shows_what_the_verifier_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = BpfError("refused: --debug shows its log", "R3 !read_ok")
+    monkeypatch.setitem(cli._VERBS, "demo", failing(ExceptionGroup("", [error])))
+    assert cli.main(["demo"]) == 1
+    assert capsys.readouterr().err == "xdpkit: refused: --debug shows its log\n"
+    assert cli.main(["demo", "--debug"]) == 1
+    assert "R3 !read_ok" in capsys.readouterr().err
+
+
 def test_debug_reaches_the_verb_from_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
     monkeypatch.setitem(cli._VERBS, "demo", lambda options: seen.append(options.debug) or 0)

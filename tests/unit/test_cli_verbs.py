@@ -45,6 +45,19 @@ def test_run_and_demo_hand_on(monkeypatch: pytest.MonkeyPatch, config: str) -> N
     assert cli.main(["run", "-c", config, "--yes"]) == 102
     module(monkeypatch, "xdpkit.demo", main=lambda json, debug: 10 * json + debug)
     assert cli.main(["demo", "--json", "--debug"]) == 11
+    handed: list[Any] = []
+    module(
+        monkeypatch,
+        "xdpkit.demo_interface",
+        Wanted=lambda *wanted: wanted,
+        main=lambda wanted, json: handed.append((*wanted, json)) or 5,
+    )
+    assert cli.main(["demo", "--interface", "eth1", "--queue", "3", "--mode", "generic"]) == 5
+    assert cli.main(["demo", "--interface", "eth1", "--requests", "9", "--json", "--debug"]) == 5
+    assert handed == [
+        ("eth1", 3, "generic", 4000, False, False),
+        ("eth1", 2, "auto", 9, True, True),
+    ]
 
 
 def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-SCRIPTS = [CHECKOUT / "vagrant/provision.sh", CHECKOUT / ".ci/run"]
+SCRIPTS = [*sorted((CHECKOUT / "vagrant").glob("*.sh")), CHECKOUT / ".ci/run"]
+PROGRAMS = [*SCRIPTS, *sorted((CHECKOUT / "vagrant").glob("*.py"))]
+VAGRANTFILE = CHECKOUT / "vagrant/Vagrantfile"
 
 
 def bash(*arguments: object, **environment: object) -> subprocess.CompletedProcess[str]:
@@ -50,11 +52,31 @@ def test_shellcheck(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_is_bash(script: Path) -> None:
+    assert bash("-n", script).stderr == ""
+
+
+@pytest.mark.parametrize("script", PROGRAMS, ids=lambda path: path.name)
 def test_is_executable(script: Path) -> None:
     assert os.access(script, os.X_OK)
 
 
-@pytest.mark.parametrize("arguments", [["dmeo"], ["install", "more"]], ids=" ".join)
+@pytest.mark.skipif(shutil.which("ruby") is None, reason="ruby is not installed")
+def test_vagrantfile_is_ruby() -> None:
+    done = subprocess.run(["ruby", "-c", VAGRANTFILE], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "Syntax OK\n"), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("vagrant") is None, reason="vagrant is not installed")
+def test_vagrantfile_is_valid(tmp_path: Path) -> None:
+    where = {"VAGRANT_HOME": tmp_path / "home", "VAGRANT_DOTFILE_PATH": tmp_path / "dot"}
+    done = bash("-c", f"cd '{VAGRANTFILE.parent}' && vagrant validate", **where)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["dmeo"], ["install", "more"], ["test-vm", "9"]], ids=" ".join
+)
 def test_misuse_exits_2(checkout: Path, arguments: list[str]) -> None:
     done = bash(checkout / "vagrant/provision.sh", *arguments)
     assert done.returncode == 2
@@ -78,9 +100,35 @@ def test_outside_a_checkout(checkout: Path) -> None:
 
 def test_ci_runs_the_tests(checkout: Path) -> None:
     script = checkout / "vagrant/provision.sh"
+    said = f"{checkout}: test\n"
     script.write_text('#!/bin/bash\necho "$PWD: $*"; exit 7\n')
     done = bash(checkout / ".ci/run")
-    assert (done.returncode, done.stdout) == (7, f"{checkout}: test\n")
+    assert (done.returncode, done.stdout) == (7, said)
+    script.write_text('#!/bin/bash\necho "$PWD: $*"; [[ $1 == test ]] || exit 8\n')
+    done = bash(checkout / ".ci/run")
+    assert (done.returncode, done.stdout) == (8, f"{said}{checkout}: test-vm\n")
+
+
+@pytest.mark.parametrize("arguments", [["x"], ["1", "Auto"], ["1", "auto", "more"]], ids=" ".join)
+def test_misuse_of_the_vms_demo(arguments: list[str]) -> None:
+    done = bash(CHECKOUT / "vagrant/demo.sh", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: vagrant/demo.sh [QUEUE [MODE]]")
+
+
+def test_wheels_are_installed_once(checkout: Path, tmp_path: Path) -> None:
+    """Instead of a build, and again only when they are others."""
+    (tmp_path / "one.whl").write_text("one")
+    calls = """
+        mkdir -p "$venv"
+        pip_install() { echo "pip $*"; }
+        build; build
+        echo two >"$XDPKIT_WHEELS/two.whl"
+        build test
+    """
+    said = call(checkout, calls, XDPKIT_WHEELS=tmp_path)
+    line = f"pip --no-index --find-links {tmp_path} --force-reinstall --no-compile xdpkit\n"
+    assert said.replace(f"wheels: installing xdpkit from {tmp_path}\n", "") == 2 * line
 
 
 def test_link_is_made_once(checkout: Path, tmp_path: Path) -> None:
