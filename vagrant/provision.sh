@@ -156,43 +156,6 @@ apt_install() {
         die "apt-get could not install what is missing (all of it in $log): mend it, then run this again"
 }
 
-# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd and prometheus start daemons: so
-# the servers that tests and benchmarks run are unpacked beside the checkout's other caches. Only the
-# libraries that they name are installed, and not those for a web browser (libjs-).
-fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path below /usr, the rest goes with it
-    local package=$1 program=$2 peers=$root/.cache/peers download deb libraries
-    shift 2
-    ! command -v "${program##*/}" >/dev/null || return 0
-    ! runs "$peers/$package/usr/$program" || return 0
-    apt_update
-    say "peers: unpacking $package into .cache/peers"
-    download=$peers/download
-    rm -rf "$download" "${peers:?}/$package"
-    mkdir -p "$download"
-    (cd "$download" && logged apt-get "${apt_options[@]}" -o APT::Sandbox::User=root download "$package" "$@") ||
-        die "apt-get could not download $package (see $log)"
-    for deb in "$download"/*.deb; do
-        mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep '^lib' | grep -v '^libjs-')
-        apt_install "${libraries[@]}"
-        dpkg-deb -x "$deb" "$peers/$package"
-    done
-    rm -r "$download"
-    runs "$peers/$package/usr/$program" ||
-        die "the unpacked $program misses a library, see: ldd $peers/$package/usr/$program"
-}
-
-# NTPsec's Python modules look for their C library where it is installed, or beside themselves.
-fetch_ntpdig() {
-    local modules=$root/.cache/peers/ntpsec-ntpdig/usr/lib/python3/dist-packages/ntp
-    fetch_peer ntpsec-ntpdig bin/ntpdig python3-ntp
-    [[ ! -d $modules || -e $modules/libntpc.so ]] || ln -srf "$modules"/../../../*/ntp/libntpc.so "$modules"
-}
-
-# An executable that finds all its libraries (a newer release of the system may have dropped one).
-runs() {
-    [[ -x $1 ]] && ! ldd "$1" 2>/dev/null | grep -q 'not found' # a script has none
-}
-
 # ------------------------------------------------------------------------------------------ .venv and build
 
 # Sets python_version and ext_suffix.
@@ -320,6 +283,8 @@ install() { # install test|bench|vm|'' PACKAGE...
     apt_install "$@"
     ask_python
     if [[ $extra == test || $extra == bench ]]; then
+        # shellcheck source=vagrant/peers.sh
+        source "$root/vagrant/peers.sh"
         fetch_peer chrony sbin/chronyd
         fetch_peer knot sbin/knotd
         fetch_peer nsd sbin/nsd

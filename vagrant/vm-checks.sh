@@ -78,6 +78,7 @@ CONFIG
     rsync -a -e "ssh -F $XDPKIT_SSH_CONFIG" --exclude=.git --exclude=.cache/ --exclude=.venv/ --exclude='*.so' /checkout/ default:/vagrant
     rsync -a -e "ssh -F $XDPKIT_SSH_CONFIG" "$XDPKIT_WHEELS/" default:/wheels
     in_vm APT_PROXY="$APT_PROXY" XDPKIT_WHEELS=/wheels /vagrant/vagrant/provision.sh
+    in_vm sudo ethtool -L eth1 combined 4
     step "the demo on queue 2"
     "$here/demo.sh" 2
 }
@@ -116,9 +117,10 @@ checks() {
     step "the demo on queue 1, generic"
     "$here/demo.sh" 1 generic
     nothing_left
-    step "refused: no such queue; a queue not in use"
+    step "refused: no such queue; a queue that sends nothing"
     refused 9 auto "eth1 has no RX queue 9"
-    refused 3 generic "eth1 does not use RX queue 3 now"
+    in_vm sudo ethtool -L eth1 combined 2
+    refused 3 auto "eth1 sends on 2 queues"
     step "provision.sh again has nothing to do"
     in_vm APT_PROXY=http://192.0.2.1:1 XDPKIT_WHEELS=/wheels /vagrant/vagrant/provision.sh
 }

@@ -44,8 +44,8 @@ needs:
   root
 
 files:
-  /run/xdpkit/IFACE.journal  the changes, noted before they are made; in a network
-                             namespace other than that of process 1, IFACE@NUMBER.journal
+  /run/xdpkit/IFACE@NUMBER.journal  the changes, noted before they are made; NUMBER is
+                                    that of the network namespace
 
 with --json:
   {"eth1": {said, changes [{setting, line, result, why}]}}, where result is undone, left

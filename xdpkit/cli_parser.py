@@ -27,7 +27,8 @@ files:
   {DEFAULT_CONFIG}  configuration, unless -c names another
   @xdpkit/IFACE            control socket: abstract, in the network namespace of
                            the running instance
-  /run/xdpkit/IFACE.journal  what a running instance has changed on the NIC
+  /run/xdpkit/IFACE@NUMBER.journal  what an instance has changed on the NIC; NUMBER is
+                           that of the network namespace
 
 exit status:
   0  done

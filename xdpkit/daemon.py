@@ -23,7 +23,7 @@ import anyio
 from anyio.abc import TaskGroup
 from pyroute2 import AsyncIPRoute
 
-from xdpkit import bypass, privileges, report, takeover
+from xdpkit import announce, bypass, privileges, report, takeover
 from xdpkit.bpf.link import foreign_program
 from xdpkit.bypass import Bypass
 from xdpkit.config import Config, ServedAddress
@@ -201,7 +201,9 @@ class Server:
                 await heritage.switch(self.bypass)
                 heritage.close()
                 self.nic.take_over(watch.served())
-            self.announce(watch.served())
+            got = (self.bypass, self.tcp_path, self.nic.notes)
+            for line in announce.lines(self.config, *got, watch.served()):
+                log.info("%s", line)
             if silent:
                 log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
             privileges.settle()
@@ -363,26 +365,6 @@ class Server:
 
     def _publish_ntp(self, state: dict[str, int]) -> None:
         self.publication.change(ntp=state)
-
-    def announce(self, served: list[ServedAddress]) -> None:
-        """Says what was obtained: nothing that fell back does so silently."""
-        got = self.bypass
-        assert got is not None
-        services = ", ".join(f"{name} on UDP {port}" for name, port in self.config.ports().items())
-        if self.tcp_path:
-            services += f", dns on TCP {self.tcp_path.config.port}"
-        elif self.config.dns:
-            log.info("no DNS over TCP (slow_path, tcp_connections): a cut answer stays cut")
-        queues = ", ".join(str(queue.number) for queue in got.queues)
-        copying = "zero-copy" if got.zerocopy else "copy"
-        log.info("%s: XDP %s, AF_XDP %s, queue %s", got.interface.name, got.mode, copying, queues)
-        changes = self.nic.notes if self.nic else []
-        for note in (*changes, *got.notes, *(self.tcp_path.notes() if self.tcp_path else ())):
-            log.info("%s", note)
-        log.info("serving %s at %s", services, ", ".join(map(str, served)) or "no address yet")
-        if self.metrics:
-            log.info("metrics at http://%s/metrics", self.metrics.where)
-        log.info("all other queues and packets stay with the kernel; stop with SIGTERM")
 
     async def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``."""

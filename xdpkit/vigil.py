@@ -2,10 +2,10 @@
 
     what happens                       within    what becomes of it
     a worker is dead                   0.25 s    its queue is the kernel's for good
-    a worker stands still              6 s       its queue is the kernel's until it turns again
+    a worker stands still              9 s       its queue is the kernel's until it turns again
     a door is dead, or the worker of   0.25 s    nobody could answer in its place: the process ends
     a queue with no door beside it               with an error, so that it is started anew
-    a door stands still                6 s       the watchdog is not fed any more: the same, by
+    a door stands still                9 s       the watchdog is not fed any more: the same, by
                                                  force (WatchdogSec= of the unit)
 
 A thread is dead when the kernel ended it for a system call that it may not make (cext/confine.h).

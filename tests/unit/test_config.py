@@ -102,7 +102,14 @@ listen = "[::]:65535"
         holdover=604_800,
         port=1123,
     )
-    assert config.dns == DnsConfig(zones, 512, 65535, 65536, 3600, 1)
+    assert config.dns == DnsConfig(
+        zones=zones,
+        max_udp=512,
+        port=65535,
+        tcp_connections=65536,
+        tcp_idle=3600,
+        tcp_queries=1,
+    )
     assert config.echo == EchoConfig(port=1, spin_ns=10_000_000)
     assert config.metrics == MetricsConfig(SocketAddress(ip_address("::"), 65535))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 from collections.abc import Iterator
 from ipaddress import IPv4Address
@@ -28,8 +29,9 @@ from nic_lab import (
 
 from xdpkit.errors import JournalError, NicError, SettingError
 from xdpkit.nic import ethtool
-from xdpkit.nic.apply import do_all, undo
+from xdpkit.nic.apply import do_all, restore, undo
 from xdpkit.nic.ethtool_rxnfc import Match
+from xdpkit.nic.journal import Owner
 from xdpkit.nic.plan import Wish
 
 
@@ -130,6 +132,32 @@ def test_a_driver_that_makes_something_else_of_it(
     with pytest.raises(SettingError, match=r"combined 6' and did otherwise"):
         do_all(device, journal, planned(device).steps)
     assert driver.state() == before and not journal.pending
+
+
+@pytest.mark.parametrize("room", [0, 10, 300, 420, 500, 900])
+def test_no_room_for_the_journal(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line is written whole or not at all, and without it nothing is changed."""
+    driver = FakeDriver(tmp_path)
+    driver.install(monkeypatch)
+    device, before = driver.device(), driver.state()
+    journal = new_journal(device, tmp_path / "run")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(JournalError, match="nothing was changed, as the journal"):
+            do_all(device, journal, planned(device).steps)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert driver.state() == before
+    entries = do_all(device, journal, planned(device).steps)
+    assert len(entries) > 10
+    monkeypatch.setattr(Owner, "alive", False)
+    # Changes may stand there twice, as it had no room for their undoing: that does no harm.
+    outcomes, _ = restore(device, journal.path)
+    assert {outcome.result for outcome in outcomes} == {"undone"}
+    assert driver.state() == before and not journal.path.exists()
 
 
 @pytest.mark.parametrize("chooses", [False, True])

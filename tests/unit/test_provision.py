@@ -47,7 +47,9 @@ def call(checkout: Path, commands: str, **environment: object) -> str:
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck(script: Path) -> None:
-    done = subprocess.run(["shellcheck", script], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        ["shellcheck", "-x", script], cwd=CHECKOUT, check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout
 
 

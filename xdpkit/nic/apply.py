@@ -88,8 +88,15 @@ def do_all(device: Settings, journal: Journal, steps: Iterable[Step]) -> list[En
 
 
 def undo(device: Settings, journal: Journal, entries: list[Entry]) -> list[Outcome]:
-    """Undoes changes, the last first; those that fail stay in the journal."""
-    return [_undo(device, journal, entry) for entry in reversed(entries)]
+    """Undoes changes, the last first; those that fail stay in the journal.
+
+    So do those of the same setting before: to go back to them needs the later one undone.
+    """
+    outcomes: list[Outcome] = []
+    for entry in reversed(entries):
+        if not any(o.result == "failed" and o.setting == entry.setting for o in outcomes):
+            outcomes.append(_undo(device, journal, entry))
+    return outcomes
 
 
 def _undo(device: Settings, journal: Journal, entry: Entry, ours: bool = False) -> Outcome:

@@ -1,7 +1,8 @@
 """The journal: what was changed on an interface, noted before it was, so that it can be undone.
 
-One file for each interface, ``/run/xdpkit/IFACE.journal``, for root alone; lines of JSON, each on
-the disk before its step is done. The first says whose changes these are, the others what they are:
+One file for each interface, ``/run/xdpkit/IFACE@NUMBER.journal`` (of the network namespace), for
+root alone; lines of JSON, each on the disk before its step is done. The first says whose changes
+these are, the others what they are:
 
     {"version": 1, "interface": "eth1", "ifindex": 3, "address": "02:...", "boot": "...",
      "pid": 4711, "started": 123456}
@@ -14,6 +15,7 @@ A last line that was cut off belongs to a step that was not begun. The file goes
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -150,7 +152,13 @@ class Journal:
     def _append(self, line: dict[str, Any]) -> None:
         if self._fd < 0:
             self._open()
+        elif os.fstat(self._fd).st_size == 0:
+            # There was no room for it.
+            _write(self._fd, self._head())
         _write(self._fd, line)
+
+    def _head(self) -> dict[str, Any]:
+        return {"version": _VERSION, **vars(self.owner)}
 
     def _open(self) -> None:
         """Makes the file, with its first line, or goes on with what is there."""
@@ -160,7 +168,7 @@ class Journal:
         self._fd = os.open(self.path, flags, 0o600)
         self._is_there = True
         if new:
-            _write(self._fd, {"version": _VERSION, **vars(self.owner)})
+            _write(self._fd, self._head())
             directory = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(directory)
@@ -211,35 +219,40 @@ def _entries(lines: list[dict[str, Any]]) -> list[Entry]:
 
 
 def _write(fd: int, line: dict[str, Any]) -> None:
-    os.write(fd, json.dumps(line).encode() + b"\n")
-    os.fsync(fd)
+    """The whole line or, when there is no room for it, nothing."""
+    text = json.dumps(line).encode() + b"\n"
+    before = os.fstat(fd).st_size
+    try:
+        if os.write(fd, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(fd)
+    except OSError:
+        os.ftruncate(fd, before)
+        raise
 
 
 def path_of(ifname: str, directory: Path = STATE) -> Path:
-    """The journal's file: in a network namespace other than that of process 1, with its number."""
-    return directory / f"{ifname}{_namespace()}{SUFFIX}"
+    """The journal's file for an interface of this network namespace."""
+    return directory / f"{ifname}@{_namespace()}{SUFFIX}"
 
 
 def interfaces(directory: Path = STATE) -> list[str]:
     """Names of the interfaces of this network namespace that have a journal."""
-    ending = f"{_namespace()}{SUFFIX}"
+    ending = f"@{_namespace()}{SUFFIX}"
     try:
         names = [path.name.removesuffix(ending) for path in directory.glob(f"*{ending}")]
     except OSError as error:
         raise JournalError(f"{directory}: {error.strerror}: run as root") from error
-    # "@" in what is left: of another namespace, as one's own has no ending.
-    return sorted(name for name in names if ending != SUFFIX or "@" not in name)
+    return sorted(names)
 
 
-def _namespace() -> str:
+def _namespace() -> int:
+    """Interfaces of other network namespaces have the same names, and the same /run."""
     here = Path("/proc/thread-self/ns/net").stat().st_ino
-    with suppress(OSError):
-        if Path("/proc/1/ns/net").stat().st_ino == here:
-            return ""
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         raw = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
         [here] = struct.unpack("=Q", raw)
-    return f"@{here}"
+    return here
 
 
 def boot_id() -> str:

@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 from functools import partial
+from pathlib import Path
 
 from xdpkit.cext._xsk import XskError, XskSocket
 from xdpkit.config import InterfaceConfig
@@ -46,10 +47,25 @@ def bind(
             note = f"the driver of {interface.name} has no zero-copy: copying"
             if note not in notes:
                 notes.append(note)
+    check_transmit_queue(interface.name, queue)
     try:
         return socket()
     except XskError as error:
         raise bind_error(interface, queue, error) from error
+
+
+def check_transmit_queue(name: str, queue: int) -> None:
+    """Raises QueueError where copied replies of an RX queue would not leave.
+
+    They go out on the TX queue of the same number. virtio_net turns RX queues on for XDP, but not
+    their TX queues for others: what is sent there stays in the ring, and no call says so.
+    """
+    used = len(list(Path(f"/sys/class/net/{name}/queues").glob("tx-*")))
+    if 0 < used <= queue:
+        raise QueueError(
+            f"{name} sends on {used} queues, so replies of RX queue {queue} would not leave: "
+            f"'ethtool -L {name} combined N' with more, or choose a queue below {used}"
+        )
 
 
 def raised_memlock() -> tuple[int, int]:
