@@ -24,6 +24,7 @@ from xdpkit.bpf.loader import Program
 from xdpkit.bypass import Bypass
 from xdpkit.cext._snapshot import Publisher, Snapshot
 from xdpkit.config import InterfaceConfig
+from xdpkit.ending import Ending
 from xdpkit.lab import Lab
 from xdpkit.ntp.local import local_state
 from xdpkit.rx_stamps import Attached
@@ -81,7 +82,7 @@ def stand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
         client.connect((lab.server.ipv4, 123))
         yield Stand(lab, publisher, got, client)
         client.close()
-        assert anyio.run(got.close)
+        assert anyio.run(got.close, Ending())
 
 
 def test_the_reply_has_the_nics_time(stand: Stand) -> None:
