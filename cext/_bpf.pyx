@@ -72,6 +72,10 @@ cdef extern from "<linux/bpf.h>" nogil:
         a->info.info_len = size;
         a->info.info = (uintptr_t)info;
     }
+    static inline uint32_t bpf_link_ifindex(const struct bpf_link_info *info)
+    {
+        return info->xdp.ifindex;
+    }
     static inline void bpf_set_run(union bpf_attr *a, int prog, const void *in, uint32_t in_size,
                                    void *out, uint32_t out_size, void *ctx, uint32_t ctx_size,
                                    void *ctx_out)
@@ -90,6 +94,8 @@ cdef extern from "<linux/bpf.h>" nogil:
     """
     union bpf_attr:
         uint32_t prog_id
+    cdef struct bpf_link_info:
+        pass
     cdef struct bpf_prog_info:
         uint32_t id
         char name[16]
@@ -118,6 +124,7 @@ cdef extern from "<linux/bpf.h>" nogil:
     void bpf_set_link_program(bpf_attr *a, int link, int prog)
     void bpf_set_elem(bpf_attr *a, int map, const void *key, void *value, uint64_t flags)
     void bpf_set_info(bpf_attr *a, int fd, void *info, uint32_t size)
+    uint32_t bpf_link_ifindex(const bpf_link_info *info)
     void bpf_set_run(bpf_attr *a, int prog, const void *data, uint32_t size, void *out,
                      uint32_t out_size, void *ctx, uint32_t ctx_size, void *ctx_out)
 
@@ -224,6 +231,21 @@ def link_update(int link_fd, int prog_fd):
     memset(&attr, 0, sizeof(attr))
     bpf_set_link_program(&attr, link_fd, prog_fd)
     _call(BPF_LINK_UPDATE, &attr)
+
+
+def link_attached(int link_fd):
+    """Whether an XDP link is on an interface.
+
+    It is not any more when the interface is gone, or somebody detached it (linux, bpf(2)
+    BPF_LINK_DETACH).
+    """
+    cdef bpf_attr attr
+    cdef bpf_link_info info
+    memset(&info, 0, sizeof(info))
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_info(&attr, link_fd, &info, sizeof(info))
+    _call(BPF_OBJ_GET_INFO_BY_FD, &attr)
+    return bpf_link_ifindex(&info) != 0
 
 
 def prog_name(uint32_t prog_id):

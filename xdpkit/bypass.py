@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xdpkit.bpf import loader
+from xdpkit.bpf.link import attach as attach_again
 from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
 from xdpkit.cext._memory import TX_METADATA_BYTES, Memory
@@ -23,7 +24,7 @@ from xdpkit.cext._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
 from xdpkit.cext._xsk import XskSocket
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
 from xdpkit.ending import Ending
-from xdpkit.errors import BindError, NicError, PrivilegeError, QueueError
+from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
 from xdpkit.memory import new_memory
 from xdpkit.nic.hwtstamp import HardwareStamps
 from xdpkit.nic.interface import Interface
@@ -64,6 +65,8 @@ class Bypass:
     publisher: Publisher
     queues: list[Queue] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
+    off: bool = False
+    """Somebody took the program off the interface, and it could not be put back yet."""
 
     @property
     def program(self) -> loader.Program:
@@ -178,6 +181,25 @@ class Bypass:
                     "dead (the kernel's log may show it, type=1326): the kernel answers"
                 )
         return said
+
+    def reattach(self) -> str | None:
+        """Puts the program back where somebody took it off; returns what there is to say of it.
+
+        Where that fails the kernel has all frames; what is in the way is said once.
+        """
+        if _bpf.link_attached(self.attached.link_fd):
+            return None
+        name = self.interface.name
+        try:
+            # Natively or not at all: as it was.
+            mode = "generic" if self.mode == "generic" else "copy"
+            link_fd, _, _ = attach_again(self.program, self.interface, mode)
+        except AttachError as error:
+            first, self.off = not self.off, True
+            return f"the XDP program was taken off {name}: {error}" if first else None
+        self.attached.detach()
+        self.attached.link_fd, self.off = link_fd, False
+        return f"somebody took the XDP program off {name} (bpftool link detach?): it is on again"
 
     def _clear_slot(self, queue: Queue) -> None:
         queue.detached = True

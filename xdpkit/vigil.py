@@ -7,6 +7,8 @@
     a queue with no door beside it               with an error, so that it is started anew
     a door stands still                9 s       the watchdog is not fed any more: the same, by
                                                  force (WatchdogSec= of the unit)
+    somebody took the XDP program off  0.25 s    it is put back; where there is another in its place
+                                                 the kernel answers until that is gone
 
 A thread is dead when the kernel ended it for a system call that it may not make (cext/confine.h).
 The watchdog says that whatever is asked is answered, by one way or another: a queue that was handed
@@ -93,6 +95,8 @@ class Vigil:
         self._say_unconfined()
         while True:
             self._look_for_dead()
+            if not self._paused():
+                self._look_at_program()
             now = time.monotonic()
             late = {name for name, period in periods.items() if period and now >= due[name]}
             due |= {name: now + (periods[name] or 0) for name in late}
@@ -136,6 +140,10 @@ class Vigil:
                     f"the thread of {name} made a system call that it may not and is dead (the "
                     "kernel's log may show it, type=1326): ending, to be started anew"
                 )
+
+    def _look_at_program(self) -> None:
+        if line := self._bypass.reattach():
+            log.error("%s", line)
 
     def _look_at_beats(self) -> None:
         for change in self._bypass.check_heartbeats():

@@ -1,0 +1,72 @@
+"""What happens to the interface and to the program on it while requests come in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from loading import generator, load_on, send_all, under_way
+from required import missing
+from serving import QUEUE, Server, attached, eventually, ping, run_here, serving
+
+from xdpkit.lab import Lab
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def own(lab: Lab, tmp_path: Path) -> Server:
+    with serving(lab, tmp_path) as server:
+        yield server
+
+
+def detach_link(lab: Lab) -> None:
+    """Takes the program off the server's interface, as any root may."""
+    program = attached(lab.server)
+    links = json.loads(run_here("bpftool", "-j", "link", "show").stdout)
+    [link] = [link["id"] for link in links if link.get("prog_id") == program]
+    done = run_here("bpftool", "link", "detach", "id", str(link))
+    assert done.returncode == 0, done.stderr
+
+
+def answers_again(lab: Lab, server: Server) -> None:
+    """By the ring, without a fault."""
+    with load_on(lab, [QUEUE]) as load:
+        requests = generator(lab, load, QUEUE, "ntp", 4)
+        before = server.answers_by("ring")
+        counters = send_all(requests, 1000)
+        assert counters["answered"] == counters["sent"]
+        assert server.answers_by("ring") > before
+
+
+def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own: Server) -> None:
+    if run_here("which", "bpftool").returncode:
+        missing("no bpftool: vagrant/provision.sh test installs it")
+    lab.server.send_on_queue(QUEUE, 4)
+    with load_on(lab, [QUEUE]) as load:
+        requests = generator(lab, load, QUEUE, "ntp", 4)
+        with under_way(requests, 10_000):
+            for times in (1, 2):
+                eventually(lambda: attached(lab.server), "the program")
+                detach_link(lab)
+                words = "took the XDP program off server0"
+                eventually(lambda n=times, w=words: own.log().count(w) == n, "the log")
+                eventually(lambda: attached(lab.server), "the program")
+        counters = requests.counters()
+    # What came in between the kernel answered.
+    assert counters["answered"] == counters["sent"]
+    answers_again(lab, own)
+
+
+def test_a_link_that_flaps(lab: Lab, own: Server) -> None:
+    for _ in range(3):
+        assert lab.server.run("ip", "link", "set", "server0", "down").returncode == 0
+        assert lab.server.run("ip", "link", "set", "server0", "up").returncode == 0
+    address = f"{lab.server.ipv6}/64"
+    # The kernel takes IPv6 addresses off an interface that goes down.
+    lab.server.run("ip", "addr", "replace", address, "dev", "server0", "nodad")
+    eventually(lambda: lab.server.interface().up, "the link")
+    ping(lab)
+    answers_again(lab, own)
+    assert own.process.poll() is None, own.log()
