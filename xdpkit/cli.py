@@ -103,7 +103,7 @@ def _verb_run(options: Namespace) -> int:
     loaded = config.load(options.config)
     from xdpkit import daemon
 
-    return daemon.run(loaded, options.takeover, options.yes)
+    return daemon.run(loaded, options.takeover, options.yes, options.wait)
 
 
 def _verb_check(options: Namespace) -> int:

@@ -207,6 +207,8 @@ def parser() -> Parser:
     run.add_argument("--yes", action="store_true", help=text)
     text = "go on where the instance that serves the interface leaves off, if there is one"
     run.add_argument("--takeover", action="store_true", help=text)
+    text = "begin once the interface is there and up, however long that takes"
+    run.add_argument("--wait", action="store_true", help=text)
     _json(_config(_add(verbs, _CHECK)))
     _json(_config(_add(verbs, _Verb(*cli_nic.PLAN))))
     doctor = _json(_add(verbs, _Verb(*cli_nic.DOCTOR)))

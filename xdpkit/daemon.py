@@ -54,17 +54,20 @@ from xdpkit.vigil import Vigil
 log = logging.getLogger("xdpkit")
 
 
-def run(config: Config, takeover: bool = False, yes: bool = False) -> int:
+def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError.
 
     With ``takeover`` it goes on where a running instance leaves off, if there is one; with ``yes``
-    also where it moves the traffic of an ssh session.
+    also where it moves the traffic of an ssh session; with ``wait`` it begins once the interface
+    is there and up.
     """
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
     privileges.check(privileges.needed(config.interface.realtime))
     # A socket for every address and service: 1024, the usual soft limit, is soon used up.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if wait:
+        anyio.run(nic.await_up, config.interface.name)
     server = Server(config, takeover, yes)
     atexit.register(server.leave)
     return anyio.run(server.run)

@@ -148,6 +148,10 @@ class Lab(Closing):
         Path(netns.NETNS_RUN_DIR).mkdir(parents=True, exist_ok=True)
         for side in (self.server, self.client):
             netns.create(side.namespace)
+        self.join()
+
+    def join(self) -> None:
+        """Makes the veth pair; for tests, again after it was deleted."""
         with IPRoute(netns=self.server.namespace) as ipr, netns_fd(self.client) as peer:
             shape = {"num_tx_queues": self.queues, "num_rx_queues": self.queues}
             ipr.link(

@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 from loading import generator, load_on, send_all, under_way
 from required import missing
-from serving import QUEUE, Server, attached, eventually, ping, run_here, serving
+from serving import (
+    PATIENCE,
+    QUEUE,
+    XDPKIT,
+    Server,
+    attached,
+    eventually,
+    ping,
+    run_here,
+    serving,
+    write_config,
+)
 
 from xdpkit.lab import Lab
 
@@ -70,3 +81,26 @@ def test_a_link_that_flaps(lab: Lab, own: Server) -> None:
     ping(lab)
     answers_again(lab, own)
     assert own.process.poll() is None, own.log()
+
+
+def test_an_interface_that_is_made_again(tmp_path: Path) -> None:
+    """The process ends; its service manager's next start waits for the interface."""
+    path = write_config(tmp_path)
+    with Lab() as lab:
+        first = Server(lab.server, path, more=("--wait",))
+        assert lab.server.run("ip", "link", "delete", "server0").returncode == 0
+        assert first.process.wait(PATIENCE) == 1
+        assert "server0 is gone" in first.log()
+        (tmp_path / "again").mkdir()
+        log = tmp_path / "again" / "log"
+        with log.open("w") as words:
+            argv = (XDPKIT, "run", "--wait", "-c", str(path))
+            process = lab.server.popen(*argv, stderr=words)
+        eventually(lambda: "server0 is not there: waiting for it" in log.read_text(), "the wait")
+        lab.join()
+        eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
+        dug = lab.client.run("dig", "+short", "+tries=1", "@192.0.2.1", "www.example", "A")
+        assert dug.stdout.strip() == "192.0.2.80"
+        assert log.read_text().count("waiting for it") == 1
+        process.terminate()
+        assert process.wait(PATIENCE) == 0

@@ -38,11 +38,12 @@ def test_run_and_demo_hand_on(monkeypatch: pytest.MonkeyPatch, config: str) -> N
     module(
         monkeypatch,
         "xdpkit.daemon",
-        run=lambda loaded, over, yes: loaded.interface.queues[0] + 40 * over + 100 * yes,
+        run=lambda loaded, over, yes, wait: 40 * over + 100 * yes + 20 * wait + 2,
     )
     assert cli.main(["run", "-c", config]) == 2
     assert cli.main(["run", "-c", config, "--takeover"]) == 42
     assert cli.main(["run", "-c", config, "--yes"]) == 102
+    assert cli.main(["run", "-c", config, "--wait"]) == 22
     module(monkeypatch, "xdpkit.demo", main=lambda json, debug: 10 * json + debug)
     assert cli.main(["demo", "--json", "--debug"]) == 11
     handed: list[Any] = []

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
 from typing import Any
 
+import anyio
 from pyroute2 import AsyncIPRoute
 
 from xdpkit.errors import NicError
+from xdpkit.notify import notify
+
+log = logging.getLogger("xdpkit")
+
+# How soon an interface that is waited for is noticed.
+_LOOK_SECONDS = 0.5
 
 Address = IPv4Address | IPv6Address
 
@@ -49,6 +57,24 @@ async def find(ipr: AsyncIPRoute, name: str) -> Interface:
         )
     (link,) = [link async for link in await ipr.get_links(found[0])]
     return from_link(link)
+
+
+async def await_up(name: str) -> None:
+    """Waits for an interface of this network namespace to be there and up; says so once."""
+    said = False
+    async with AsyncIPRoute() as ipr:
+        while True:
+            try:
+                state = "" if (await find(ipr, name)).up else "down"
+            except NicError:
+                state = "not there"
+            if not state:
+                return
+            if not said:
+                log.warning("%s is %s: waiting for it", name, state)
+                said = True
+            notify("EXTEND_TIMEOUT_USEC=10000000")
+            await anyio.sleep(_LOOK_SECONDS)
 
 
 def from_link(link: Any) -> Interface:
