@@ -8,6 +8,7 @@ counts fit. ``vagrant/ask.py`` is such a sender, and the VM's host runs it.
 from __future__ import annotations
 
 import json as json_text
+import signal
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,8 @@ class ServedInterface(Closing):
 
 def main(wanted: Wanted, json: bool = False) -> int:
     """Serves, waits for the requests, judges; returns the exit status. Raises XdpkitError."""
+    # Or the server would be left serving.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=json, highlight=False)
     if not console.is_terminal:
         console.width = 100
