@@ -169,6 +169,7 @@ def test_what_it_says_is_what_a_start_gets(
         status = server.status()
         got = "generic mode" if status["mode"] == "generic" else "native mode, copying"
         assert got == expected and not status["zerocopy"]
+        assert server.stop() == 0, server.log()
     finally:
         server.kill()
 
@@ -196,7 +197,7 @@ def test_commands_mend(made: Lab, tmp_path: Path) -> None:
         # The peer has a say with veth, and may not be there to be seen.
         run(made, "ip", "link", "set", "large1", "mtu", "3000")
         server = Server(made.server, path, "large0")
-        server.kill()
+        assert server.stop() == 0, server.log()
     finally:
         run(made, "ip", "link", "set", "large0", "up", "mtu", "3600")
         run(made, "ip", "link", "set", "large1", "mtu", "3600")

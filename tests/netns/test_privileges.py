@@ -53,8 +53,9 @@ def check_rights(pid: int) -> None:
     main = {"CapInh": 0, "CapPrm": kept, "CapEff": kept, "CapAmb": 0, "NoNewPrivs": 1, "Seccomp": 0}
     answering = dict.fromkeys(main, 0) | {"NoNewPrivs": 1, "Seccomp": 2}
     assert threads.pop(str(pid)) == main
-    assert len(threads) == 3
-    assert all(each == answering for each in threads.values()), threads
+    assert list(threads.values()).count(answering) == 3, threads
+    # A thread that looks after the zones may be there, too.
+    assert all(each in (answering, main) for each in threads.values()), threads
 
 
 @contextmanager
@@ -94,8 +95,9 @@ def test_what_a_long_lived_process_maps(lab: Lab, tmp_path: Path) -> None:
             "[vdso]",
             "[vsyscall]",
         }
+        # Zones and tables are memory without a name, and so among those that are.
         locked = {what for what, flags in mappings(pid) if "lo" in flags}
-        assert {"/memfd:xdpkit-umem (deleted)", "/memfd:xdpkit-zones (deleted)"} <= locked
+        assert {"/memfd:xdpkit-umem (deleted)", "", "[heap]"} <= locked
 
 
 def mappings(pid: int) -> list[tuple[str, list[str]]]:

@@ -120,7 +120,12 @@ def kept_arena(path: Path, directory: Path) -> Arena | None:
 
 
 async def in_thread(work: Callable[[], T], behind: bool) -> T:
-    """Does blocking work in a thread; ``behind`` leaves the CPU to those who answer."""
+    """Does blocking work ``behind`` those who answer, in a thread; without them, here.
+
+    A thread that is made before the rights of set-up are given up would keep them (privileges.py).
+    """
+    if not behind:
+        return work()
 
     def lowered() -> T:
         thread = threading.get_native_id()
@@ -133,7 +138,7 @@ async def in_thread(work: Callable[[], T], behind: bool) -> T:
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, thread, before)
 
-    return await anyio.to_thread.run_sync(lowered if behind else work)
+    return await anyio.to_thread.run_sync(lowered)
 
 
 async def compile_zones(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def _tidy_up(device: Device, path: Path) -> list[str]:
 
     Raises JournalError where some of it is still there.
     """
+    if path.parent.exists() and not os.access(path.parent, os.R_OK | os.X_OK):
+        return [f"{path.parent} is another user's: what a run of theirs may have left is not seen"]
     outcomes, said = restore(device, path)
     failed = [outcome for outcome in outcomes if outcome.result == "failed"]
     if failed:
