@@ -28,7 +28,8 @@ void ntp_saved_open(struct ntp_saved_table *table, void *memory, uint32_t entrie
 {
 	uint32_t bits = (uint32_t)__builtin_ctz(entries / NTP_SAVED_BUCKET);
 
-	*table = (struct ntp_saved_table){.entries = memory, .shift = 64 - bits};
+	/* Odd like every other: era 0 ends just behind it (ntp_saved_receive()). */
+	*table = (struct ntp_saved_table){.entries = memory, .shift = 64 - bits, .last_receive = 1};
 }
 
 void ntp_saved_prefetch(const struct ntp_saved_table *table, uint64_t receive)

@@ -53,6 +53,14 @@ def memory() -> Memory:
     return Memory(interleaved=64)
 
 
+def test_the_last_milliseconds_of_era_0(memory: Memory) -> None:
+    """2036: the first receive timestamp is just before zero, and odd as all are."""
+    client = Client(memory)
+    client.now = (2**32 - NTP_OF_1970) * SECOND - 1_000_000
+    client.ask(wait=0)
+    assert client.origin & 1 and client.transmit
+
+
 def test_the_third_reply_is_the_first_interleaved_one(memory: Memory) -> None:
     """As chronyd has it: only a client that sends our receive timestamp back is remembered."""
     client = Client(memory)
