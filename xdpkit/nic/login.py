@@ -64,9 +64,8 @@ def _address(text: str) -> Address:
 async def _way_to(ipr: AsyncIPRoute, peer: Address) -> int | None:
     """Index of the interface that packets to the peer leave by."""
     try:
-        async for route in await ipr.route("get", dst=str(peer)):
-            index: int | None = route.get_attr("RTA_OIF")
-            return index
+        [route] = await ipr.route("get", dst=str(peer))
     except NetlinkError:
         return None
-    return None
+    index: int | None = route.get_attr("RTA_OIF")
+    return index
