@@ -1,5 +1,7 @@
 from libc.stdint cimport int8_t, uint8_t, uint32_t, uint64_t
 
+from xdpkit.cext._source_table cimport SourceTable
+
 cdef extern from "limit.h" nogil:
     cdef struct limit_rule:
         int8_t interval
@@ -22,7 +24,6 @@ cdef extern from "limit.h" nogil:
         LIMIT_BURST_MAX
         LIMIT_SHARE_MAX
         LIMIT_WAYS
-        LIMIT_SECRET_WORDS
     size_t limit_table_bytes(uint32_t entries)
     limit_table *limit_table_init(void *memory, uint32_t entries, const uint64_t *secret)
     uint64_t limit_hash(const limit_table *table, const limit_rule *rule, const uint8_t *source,
@@ -34,6 +35,5 @@ cdef extern from "limit.h" nogil:
 cdef int limit_rule_set(limit_rule *c, rule) except -1
 
 
-cdef class LimitTable:
+cdef class LimitTable(SourceTable):
     cdef limit_table *c
-    cdef size_t size

@@ -2,19 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules and tables of the rate limits (``limit.h``), and their rootless door for tests."""
 
-import secrets
 from typing import NamedTuple
 
-cdef extern from "<sys/mman.h>" nogil:
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_PRIVATE
-        MAP_ANONYMOUS
-        MADV_HUGEPAGE
-    void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
-    int munmap(void *address, size_t size)
-    int madvise(void *address, size_t size, int advice)
+from xdpkit.cext._source_table cimport SourceTable, check_bounds
 
 
 class LimitRule(NamedTuple):
@@ -44,15 +34,12 @@ OUTCOMES = ("pass", "leak", "kod", "drop")
 
 cdef int limit_rule_set(limit_rule *c, rule) except -1:
     """Fills a C rule from a LimitRule; raises ValueError for a field out of bounds."""
-    for name, value in zip(rule._fields, rule):
-        low, high = LIMIT_BOUNDS[name]
-        if not low <= value <= high:
-            raise ValueError(f"{name} = {value} is not within {low}..{high}")
+    check_bounds(rule, LIMIT_BOUNDS)
     c.interval, c.burst, c.leak, c.kod, c.ipv4_prefix, c.ipv6_prefix = rule
     return 0
 
 
-cdef class LimitTable:
+cdef class LimitTable(SourceTable):
     """One thread's table for ``entries`` sources (a power of two, 4 at least), 16 bytes each.
 
     ``secret`` is 24 random bytes; what is given is for tests that must repeat.
@@ -60,20 +47,10 @@ cdef class LimitTable:
     """
 
     def __cinit__(self, uint32_t entries=1 << 20, bytes secret=None):
-        cdef void *memory
-        if entries < LIMIT_WAYS or entries & (entries - 1):
-            raise ValueError(f"{entries} entries: a power of two is needed, {LIMIT_WAYS} at least")
-        if secret is None:
-            secret = secrets.token_bytes(LIMIT_SECRET_WORDS * sizeof(uint64_t))
-        if len(secret) != LIMIT_SECRET_WORDS * sizeof(uint64_t):
-            raise ValueError(f"a secret of {len(secret)} bytes")
-        self.size = limit_table_bytes(entries)
-        memory = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if memory is <void *>-1:
-            raise MemoryError()
-        # A check touches one line anywhere in the table: fewer TLB misses.
-        madvise(memory, self.size, MADV_HUGEPAGE)
-        self.c = limit_table_init(memory, entries, <const uint64_t *><const char *>secret)
+        secret = self._open(entries, LIMIT_WAYS, limit_table_bytes(entries), secret)
+        self.c = limit_table_init(
+            self.memory, entries, <const uint64_t *><const char *>secret
+        )
 
     def check(self, rule, bytes source not None, uint64_t now_ns, uint32_t random):
         """Counts a request and returns its outcome's name (OUTCOMES).
@@ -90,7 +67,3 @@ cdef class LimitTable:
         key = limit_hash(self.c, &c, address, 4 if len(source) == 4 else 6)
         limit_prefetch(self.c, key)
         return OUTCOMES[<int>limit_check(self.c, &c, key, now_ns, random)]
-
-    def __dealloc__(self):
-        if self.c is not NULL:
-            munmap(self.c, self.size)

@@ -1,5 +1,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from xdpkit.cext._source_table cimport SourceTable
+
 cdef extern from "rrl.h" nogil:
     cdef struct rrl_rule:
         uint32_t rate
@@ -12,7 +14,6 @@ cdef extern from "rrl.h" nogil:
         RRL_INSTANT_MAX
         RRL_SLIP_MAX
         RRL_WAYS
-        RRL_SECRET_WORDS
     void rrl_rule_set(rrl_rule *rule, uint32_t rate, uint32_t instant, uint32_t slip)
     size_t rrl_table_bytes(uint32_t entries)
     rrl_table *rrl_table_init(void *memory, uint32_t entries, const uint64_t *secret)
@@ -24,6 +25,5 @@ cdef extern from "rrl.h" nogil:
 cdef int rrl_rule_take(rrl_rule *c, rule) except -1
 
 
-cdef class RrlTable:
+cdef class RrlTable(SourceTable):
     cdef rrl_table *c
-    cdef size_t size

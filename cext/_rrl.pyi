@@ -2,6 +2,8 @@ from typing import Final, NamedTuple, Self
 
 from typing_extensions import disjoint_base
 
+from xdpkit.cext._source_table import SourceTable
+
 class RrlRule(NamedTuple):
     rate: int = 50
     instant: int = 125
@@ -10,6 +12,6 @@ class RrlRule(NamedTuple):
 RRL_BOUNDS: Final[dict[str, tuple[int, int]]]
 
 @disjoint_base
-class RrlTable:
+class RrlTable(SourceTable):
     def __new__(cls, entries: int = 1 << 16, secret: bytes | None = None) -> Self: ...
     def passes(self, rule: RrlRule, source: bytes, now_ns: int) -> bool: ...

@@ -2,19 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules and tables of the response rate limits (``rrl.h``), and their rootless door for tests."""
 
-import secrets
 from typing import NamedTuple
 
-cdef extern from "<sys/mman.h>" nogil:
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_PRIVATE
-        MAP_ANONYMOUS
-        MADV_HUGEPAGE
-    void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
-    int munmap(void *address, size_t size)
-    int madvise(void *address, size_t size, int advice)
+from xdpkit.cext._source_table cimport SourceTable, check_bounds
 
 
 class RrlRule(NamedTuple):
@@ -35,15 +25,12 @@ RRL_BOUNDS = {
 
 cdef int rrl_rule_take(rrl_rule *c, rule) except -1:
     """Fills a C rule from a RrlRule; raises ValueError for a field out of bounds."""
-    for name, value in zip(rule._fields, rule):
-        low, high = RRL_BOUNDS[name]
-        if not low <= value <= high:
-            raise ValueError(f"{name} = {value} is not within {low}..{high}")
+    check_bounds(rule, RRL_BOUNDS)
     rrl_rule_set(c, rule.rate, rule.instant, rule.slip)
     return 0
 
 
-cdef class RrlTable:
+cdef class RrlTable(SourceTable):
     """One thread's table for ``entries`` prefixes (a power of two, 4 at least), 16 bytes each.
 
     ``secret`` is 24 random bytes; what is given is for tests that must repeat.
@@ -51,20 +38,10 @@ cdef class RrlTable:
     """
 
     def __cinit__(self, uint32_t entries=1 << 16, bytes secret=None):
-        cdef void *memory
-        if entries < RRL_WAYS or entries & (entries - 1):
-            raise ValueError(f"{entries} entries: a power of two is needed, {RRL_WAYS} at least")
-        if secret is None:
-            secret = secrets.token_bytes(RRL_SECRET_WORDS * sizeof(uint64_t))
-        if len(secret) != RRL_SECRET_WORDS * sizeof(uint64_t):
-            raise ValueError(f"a secret of {len(secret)} bytes")
-        self.size = rrl_table_bytes(entries)
-        memory = mmap(NULL, self.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if memory is <void *>-1:
-            raise MemoryError()
-        # A check touches some lines anywhere in the table: fewer TLB misses.
-        madvise(memory, self.size, MADV_HUGEPAGE)
-        self.c = rrl_table_init(memory, entries, <const uint64_t *><const char *>secret)
+        secret = self._open(entries, RRL_WAYS, rrl_table_bytes(entries), secret)
+        self.c = rrl_table_init(
+            self.memory, entries, <const uint64_t *><const char *>secret
+        )
 
     def passes(self, rule, bytes source not None, uint64_t now_ns):
         """Whether an answer may be sent to ``source``, which is then counted.
@@ -82,7 +59,3 @@ cdef class RrlTable:
             raise ValueError("rate = 0 limits nobody")
         rrl_locate(self.c, <const uint8_t *><const char *>source, version, &place)
         return rrl_pass(self.c, &c, &place, version, now_ns)
-
-    def __dealloc__(self):
-        if self.c is not NULL:
-            munmap(self.c, self.size)

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "hash.h"
 
 /* Tokens of one request: a bucket of 255 of them fits 16 bits. */
 #define TOKEN 256u
@@ -27,9 +27,6 @@
 /* Quarter steps by which a gap after drops is "less than half" of one after answers. */
 #define GAP_HALF 4
 
-/* An odd 64-bit number with evenly spread bits (wyhash's first constant). */
-#define HASH_FACTOR 0xa0761d6478bd642fu
-
 size_t limit_table_bytes(uint32_t entries)
 {
 	return sizeof(struct limit_table) +
@@ -37,7 +34,7 @@ size_t limit_table_bytes(uint32_t entries)
 }
 
 struct limit_table *limit_table_init(void *memory, uint32_t entries,
-				     const uint64_t secret[LIMIT_SECRET_WORDS])
+				     const uint64_t secret[HASH_SECRET_WORDS])
 {
 	struct limit_table *table = memory;
 
@@ -49,36 +46,13 @@ struct limit_table *limit_table_init(void *memory, uint32_t entries,
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static inline uint64_t multiply_fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* The upper `bits` bits of 64; 0 bits, which cannot be shifted to, are none. */
-static inline uint64_t upper_bits(uint32_t bits)
-{
-	return bits ? ~0ull << (64 - bits) : 0;
-}
-
 uint64_t limit_hash(const struct limit_table *table, const struct limit_rule *rule,
 		    const uint8_t *source, uint8_t ip_version)
 {
-	const uint64_t *secret = table->secret;
-	uint32_t bits = rule->ipv6_prefix;
-	uint64_t hash, high, low;
+	struct hash_source words = hash_source_of(source, ip_version);
 
-	if (ip_version == 4) {
-		high = (uint64_t)load_be32(source) << 32 & upper_bits(rule->ipv4_prefix);
-		hash = multiply_fold(high ^ secret[0], secret[2]);
-	} else {
-		high = load_be64(source) & upper_bits(bits < 64 ? bits : 64);
-		low = load_be64(source + 8) & upper_bits(bits > 64 ? bits - 64 : 0);
-		hash = multiply_fold(high ^ secret[1], low ^ secret[2]);
-	}
-	/* Again, or neighbours could fall into neighbouring lines under an unlucky secret. */
-	return multiply_fold(hash ^ secret[2], HASH_FACTOR);
+	return hash_prefix(table->secret, &words,
+			   ip_version == 4 ? rule->ipv4_prefix : rule->ipv6_prefix, 0);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hash.h"
+
 /* What a rule may hold: the bounds of chrony's `ratelimit` directive. */
 #define LIMIT_INTERVAL_MIN (-19)
 #define LIMIT_INTERVAL_MAX 12
@@ -71,11 +73,8 @@ struct limit_line {
 _Static_assert(sizeof(struct limit_entry) == 16, "a million sources in 16 MiB");
 _Static_assert(sizeof(struct limit_line) == 64, "one cache line");
 
-/* Words of the secret that the hash is keyed with: one a family, and one for both. */
-#define LIMIT_SECRET_WORDS 3
-
 struct limit_table {
-	uint64_t secret[LIMIT_SECRET_WORDS];
+	uint64_t secret[HASH_SECRET_WORDS];
 	uint32_t mask; /* lines - 1 */
 	struct limit_line line[];
 };
@@ -89,7 +88,7 @@ size_t limit_table_bytes(uint32_t entries);
  * random, or an attacker could choose addresses that all fall into one line.
  */
 struct limit_table *limit_table_init(void *memory, uint32_t entries,
-				     const uint64_t secret[LIMIT_SECRET_WORDS]);
+				     const uint64_t secret[HASH_SECRET_WORDS]);
 
 /*
  * The hash of a source (network order, 4 or 16 bytes) cut to the rule's prefix: 32 bits of it are

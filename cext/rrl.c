@@ -3,13 +3,10 @@
 
 #include <string.h>
 
-#include "bytes.h"
+#include "hash.h"
 
 #define TICKS_PER_NS     16
 #define TICKS_PER_SECOND (TICKS_PER_NS * 1000000000ull)
-
-/* An odd 64-bit number with evenly spread bits (wyhash's first constant). */
-#define HASH_FACTOR 0xa0761d6478bd642fu
 
 struct prefix {
 	uint8_t bits;
@@ -49,7 +46,7 @@ size_t rrl_table_bytes(uint32_t entries)
 }
 
 struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
-				 const uint64_t secret[RRL_SECRET_WORDS])
+				 const uint64_t secret[HASH_SECRET_WORDS])
 {
 	struct rrl_table *table = memory;
 
@@ -61,57 +58,24 @@ struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static inline uint64_t multiply_fold(uint64_t a, uint64_t b)
+static inline void locate(const struct rrl_table *table, const struct hash_source *source,
+			  const struct prefix *prefix, uint32_t levels, struct rrl_place *place)
 {
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* The upper `bits` bits of 64; 0 bits, which cannot be shifted to, are none. */
-static inline uint64_t upper_bits(uint32_t bits)
-{
-	return bits ? ~0ull << (64 - bits) : 0;
-}
-
-/* Of a prefix, cut from an address's two words; the level keeps apart those that begin alike. */
-static inline uint64_t hash_of(uint64_t high, uint64_t low, uint32_t level, uint64_t secret)
-{
-	return multiply_fold(multiply_fold(high, low) ^ secret ^ level, HASH_FACTOR);
-}
-
-static inline void found(const struct rrl_table *table, struct rrl_place *place, uint32_t level,
-			 uint64_t hash)
-{
-	place->hash[level] = hash;
-	__builtin_prefetch(&table->line[hash & table->mask], 1);
+	for (uint32_t i = 0; i < levels; i++) {
+		place->hash[i] = hash_prefix(table->secret, source, prefix[i].bits, i);
+		__builtin_prefetch(&table->line[place->hash[i] & table->mask], 1);
+	}
 }
 
 void rrl_locate(const struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
 		struct rrl_place *place)
 {
-	const uint64_t *secret = table->secret;
-	uint64_t high, low, cut_high, cut_low;
-	uint32_t bits;
+	struct hash_source words = hash_source_of(source, ip_version);
 
-	if (ip_version == 4) {
-		high = (uint64_t)load_be32(source) << 32;
-		for (uint32_t i = 0; i < RRL_IPV4_LEVELS; i++) {
-			cut_high = high & upper_bits(ipv4_prefix[i].bits);
-			found(table, place, i,
-			      hash_of(cut_high ^ secret[0], secret[2], i, secret[2]));
-		}
-		return;
-	}
-	high = load_be64(source);
-	low = load_be64(source + 8);
-	for (uint32_t i = 0; i < RRL_IPV6_LEVELS; i++) {
-		bits = ipv6_prefix[i].bits;
-		cut_high = high & upper_bits(bits < 64 ? bits : 64);
-		cut_low = low & upper_bits(bits > 64 ? bits - 64 : 0);
-		found(table, place, i,
-		      hash_of(cut_high ^ secret[1], cut_low ^ secret[2], i, secret[2]));
-	}
+	if (ip_version == 4)
+		locate(table, &words, ipv4_prefix, RRL_IPV4_LEVELS, place);
+	else
+		locate(table, &words, ipv6_prefix, RRL_IPV6_LEVELS, place);
 }
 
 /* ---------------------------------------------------------------------------------------------- */

@@ -36,6 +36,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hash.h"
+
 /* Prefixes of an address, narrowest first. */
 #define RRL_IPV4_LEVELS 4
 #define RRL_IPV6_LEVELS 5
@@ -75,11 +77,8 @@ struct rrl_line {
 
 _Static_assert(sizeof(struct rrl_line) == 64, "one cache line");
 
-/* Words of the secret that the hash is keyed with: one a family, and one for both. */
-#define RRL_SECRET_WORDS 3
-
 struct rrl_table {
-	uint64_t secret[RRL_SECRET_WORDS];
+	uint64_t secret[HASH_SECRET_WORDS];
 	uint64_t mask; /* lines - 1 */
 	struct rrl_line line[];
 };
@@ -104,7 +103,7 @@ size_t rrl_table_bytes(uint32_t entries);
  * random, or an attacker could choose addresses that all fall into one line.
  */
 struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
-				 const uint64_t secret[RRL_SECRET_WORDS]);
+				 const uint64_t secret[HASH_SECRET_WORDS]);
 
 /*
  * Finds where the counters of `source` (network order, 4 or 16 bytes) are, and brings their cache

@@ -3,15 +3,14 @@
 
 #include <string.h>
 
+#include "hash.h"
+
 #define TYPE_CNAME 5  /* RFC 1035 section 3.2.2 */
 #define TYPE_DNAME 39 /* RFC 6672 section 2.1 */
 #define TYPE_DS    43 /* RFC 4034 section 5 */
 #define TYPE_RRSIG 46 /* RFC 4034 section 3; NSEC, 47, is section 4 */
 #define TYPE_NSEC  47
 #define TYPE_ANY   255 /* RFC 1035 section 3.2.3 */
-
-/* An odd 64-bit number with evenly spread bits (wyhash's first constant); arena.py has it too. */
-#define HASH_FACTOR 0xa0761d6478bd642fULL
 
 static inline uint64_t load64(const void *p)
 {
@@ -34,20 +33,13 @@ static inline uint64_t lower8(uint64_t w)
 	return w | (((from_a ^ past_z) & ~w & (0x80 * ones)) >> 2);
 }
 
-/* One step of the hash: the 128-bit product's halves folded. arena.py's name_hash() is its twin. */
-static inline uint64_t hash_step(uint64_t hash, uint64_t word)
-{
-	unsigned __int128 product = (unsigned __int128)(hash ^ word) * HASH_FACTOR;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
+/* arena.py's name_hash() is its twin. */
 static uint64_t hash_name(uint64_t seed, const uint8_t *name, uint32_t length)
 {
 	uint64_t hash = seed;
 
 	for (uint32_t i = 0; i < length; i += 8)
-		hash = hash_step(hash, load64(name + i));
+		hash = hash_fold(hash ^ load64(name + i), HASH_FACTOR);
 	return hash;
 }
 
@@ -81,12 +73,12 @@ void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const
 
 	for (uint32_t i = 0; i < words; i++) {
 		name->word[i] = lower8(load64(wire + i * 8));
-		hash = hash_step(hash, name->word[i]);
+		hash = hash_fold(hash ^ name->word[i], HASH_FACTOR);
 	}
 	if (tail) {
 		/* The eight bytes that end with the name, so that nothing behind it is read. */
 		name->word[words] = lower8(load64(wire + length - 8) >> (64 - tail * 8));
-		hash = hash_step(hash, name->word[words++]);
+		hash = hash_fold(hash ^ name->word[words++], HASH_FACTOR);
 	}
 	name->word[words] = 0;
 	name->hash = hash;

@@ -67,7 +67,7 @@ static void check_reply(const uint8_t *p, uint32_t length)
 /* A table in which this source has no answer left. */
 static struct rrl_table *used_up(const struct rrl_rule *rule, const struct request *rq)
 {
-	static const uint64_t secret[RRL_SECRET_WORDS] = {1, 2, 3};
+	static const uint64_t secret[HASH_SECRET_WORDS] = {1, 2, 3};
 	static _Alignas(64) uint8_t memory[sizeof(struct rrl_table) + sizeof(struct rrl_line) * 16];
 	struct rrl_table *table = rrl_table_init(memory, 16 * RRL_WAYS, secret);
 	struct rrl_place place;

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Apart in their first byte, but for short prefixes. */
 	static const uint8_t address[SOURCES][16] = {{1, 2, 3}, {0x41}, {0x81, [15] = 9}, {0xc1}};
-	static const uint64_t secret[LIMIT_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
+	static const uint64_t secret[HASH_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
 	static _Alignas(64) uint8_t memory[sizeof(struct limit_table) +
 					   ENTRIES / LIMIT_WAYS * sizeof(struct limit_line)];
 	uint64_t now = 0, latest = 0, passed[SOURCES] = {0};

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint64_t secret[RRL_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
+	static const uint64_t secret[HASH_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
 	static _Alignas(64) uint8_t
 		memory[sizeof(struct rrl_table) + ENTRIES / RRL_WAYS * sizeof(struct rrl_line)];
 	uint64_t now = 0, forth = 0, passed[2][SOURCES] = {{0}};
