@@ -98,6 +98,8 @@ nothing_left() {
     [[ $names != *@xdpkit/* ]] || fail "the demo left its control socket"
 }
 
+queues() { in_vm /sbin/ethtool -l eth1 | awk '/^Combined/ { now = $2 } END { print now }'; }
+
 refused() { # refused QUEUE MODE WORDS
     local said
     said=$("$here/demo.sh" "$1" "$2" 2>&1) && fail "queue $1, mode $2 was not refused: $said"
@@ -117,10 +119,13 @@ checks() {
     step "the demo on queue 1, generic"
     "$here/demo.sh" 1 generic
     nothing_left
-    step "refused: no such queue; a queue that sends nothing"
+    step "refused: no such queue"
     refused 9 auto "eth1 has no RX queue 9"
+    step "queue 3 while only two are switched on: all are, and two again afterwards"
     in_vm sudo ethtool -L eth1 combined 2
-    refused 3 auto "eth1 sends on 2 queues"
+    "$here/demo.sh" 3 auto
+    nothing_left
+    [[ $(queues) == 2 ]] || fail "the demo left eth1 with $(queues) queues instead of 2"
     step "provision.sh again has nothing to do"
     in_vm APT_PROXY=http://192.0.2.1:1 XDPKIT_WHEELS=/wheels /vagrant/vagrant/provision.sh
 }
