@@ -7,28 +7,12 @@ from libc.string cimport memset
 
 import secrets
 
-cdef extern from *:
-    """
-    #include <stdlib.h>
-    #include <sys/mman.h>
-    #include "memory.h"
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
 
-    /* Touched now: the first packets shall not pay for page faults. Zero, aligned to a page. */
-    static void *memory_map(size_t size)
-    {
-        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED)
-            return NULL;
-        madvise(p, size, MADV_HUGEPAGE);
-        memset(p, 0, size);
-        return p;
-    }
-    """
-    void *aligned_alloc(size_t alignment, size_t size) nogil
-    void *memory_map(size_t size) nogil
-    int munmap(void *address, size_t size) nogil
+cdef extern from "huge_map.h" nogil:
+    void *huge_map(size_t size)
+    void huge_unmap(void *base, size_t size)
 
 # Where the true transmit time of a frame comes from, by enum transmit_source.
 TRANSMIT_SOURCES = ("kick", "completion", "hardware")
@@ -64,9 +48,11 @@ cdef class Memory:
             raise MemoryError()
         if interleaved:
             self.saved_bytes = <size_t>interleaved * 16
-            self.saved = memory_map(self.saved_bytes)
+            self.saved = huge_map(self.saved_bytes)
             if self.saved is NULL:
                 raise MemoryError()
+            # Touched now: the first packets shall not pay for page faults.
+            memset(self.saved, 0, self.saved_bytes)
             ntp_saved_open(&self.c.saved, self.saved, interleaved)
         if limited:
             self.limits = LimitTable(limited)
@@ -104,7 +90,7 @@ cdef class Memory:
 
     def __dealloc__(self):
         if self.saved is not NULL:
-            munmap(self.saved, self.saved_bytes)
+            huge_unmap(self.saved, self.saved_bytes)
         if self.c is not NULL:
             ntp_digest_close(&self.c.digest)
         free(self.c)

@@ -71,8 +71,6 @@ cdef extern from "qsbr.h" nogil:
 
 
 cdef class ZoneMap:
-    cdef void *start
-    cdef size_t mapped
     cdef void *base
     cdef readonly size_t size
 

@@ -22,14 +22,11 @@ from xdpkit.cext._stats import SERVICES
 cdef extern from "<sys/mman.h>" nogil:
     enum:
         PROT_READ
-        PROT_WRITE
-        MAP_PRIVATE
-        MAP_ANONYMOUS
-        MADV_HUGEPAGE
-    void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
-    int munmap(void *address, size_t size)
-    int madvise(void *address, size_t size, int advice)
     int mprotect(void *address, size_t size, int protection)
+
+cdef extern from "huge_map.h" nogil:
+    void *huge_map(size_t size)
+    void huge_unmap(void *base, size_t size)
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t pread(int fd, void *buffer, size_t size, long offset)
@@ -39,11 +36,6 @@ cdef extern from "zone_check.h" nogil:
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
-
-
-cdef enum:
-    # A huge page of x86-64 and of arm64 with 4 KiB pages (Linux admin-guide/mm/transhuge).
-    HUGE_PAGE = 2 << 20
 
 
 cdef class ZoneMap:
@@ -58,17 +50,9 @@ cdef class ZoneMap:
     def __init__(self, int fd, size_t size):
         cdef ssize_t copied
         cdef int sound = -1
-        # Room to begin at a huge page.
-        self.mapped = size + HUGE_PAGE
-        self.start = mmap(NULL, self.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                          -1, 0)
-        if self.start == <void *>-1:
-            self.start = NULL
+        self.base, self.size = huge_map(size), size
+        if self.base is NULL:
             raise MemoryError(f"no room for a zone arena of {size} bytes")
-        self.base = <void *>((<size_t>self.start + HUGE_PAGE - 1) & ~<size_t>(HUGE_PAGE - 1))
-        self.size = size
-        if size >= HUGE_PAGE:
-            madvise(self.base, size, MADV_HUGEPAGE)
         with nogil:
             copied = copy(fd, <char *>self.base, size)
             if copied == <ssize_t>size:
@@ -87,8 +71,8 @@ cdef class ZoneMap:
         PyBuffer_FillInfo(buffer, self, self.base, self.size, 1, flags)
 
     def __dealloc__(self):
-        if self.start is not NULL:
-            munmap(self.start, self.mapped)
+        if self.base is not NULL:
+            huge_unmap(self.base, self.size)
 
 
 cdef ssize_t copy(int fd, char *to, size_t size) noexcept nogil:

@@ -6,16 +6,9 @@ from libc.stdint cimport uint64_t
 
 import secrets
 
-cdef extern from "<sys/mman.h>" nogil:
-    enum:
-        PROT_READ
-        PROT_WRITE
-        MAP_PRIVATE
-        MAP_ANONYMOUS
-        MADV_HUGEPAGE
-    void *mmap(void *address, size_t size, int protection, int flags, int fd, long offset)
-    int munmap(void *address, size_t size)
-    int madvise(void *address, size_t size, int advice)
+cdef extern from "huge_map.h" nogil:
+    void *huge_map(size_t size)
+    void huge_unmap(void *base, size_t size)
 
 cdef extern from "hash.h" nogil:
     enum:
@@ -32,24 +25,20 @@ cdef class SourceTable:
         MemoryError.
         """
         cdef Py_ssize_t wanted = HASH_SECRET_WORDS * sizeof(uint64_t)
-        cdef void *memory
         if entries < ways or entries & (entries - 1):
             raise ValueError(f"{entries} entries: a power of two is needed, {ways} at least")
         if secret is None:
             secret = secrets.token_bytes(wanted)
         if len(secret) != wanted:
             raise ValueError(f"a secret of {len(secret)} bytes")
-        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        if memory is <void *>-1:
+        self.memory, self.size = huge_map(size), size
+        if self.memory is NULL:
             raise MemoryError()
-        self.memory, self.size = memory, size
-        # A check touches a few lines anywhere in the table: fewer TLB misses.
-        madvise(memory, size, MADV_HUGEPAGE)
         return secret
 
     def __dealloc__(self):
         if self.memory is not NULL:
-            munmap(self.memory, self.size)
+            huge_unmap(self.memory, self.size)
 
 
 cdef int check_bounds(rule, dict bounds) except -1:
