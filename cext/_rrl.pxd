@@ -17,9 +17,9 @@ cdef extern from "rrl.h" nogil:
     void rrl_rule_set(rrl_rule *rule, uint32_t rate, uint32_t instant, uint32_t slip)
     size_t rrl_table_bytes(uint32_t entries)
     rrl_table *rrl_table_init(void *memory, uint32_t entries, const uint64_t *secret)
-    void rrl_locate(const rrl_table *table, const uint8_t *source, uint8_t ip_version,
+    void rrl_locate(rrl_table *table, const uint8_t *source, uint8_t ip_version,
                     rrl_place *place)
-    bint rrl_pass(rrl_table *table, const rrl_rule *rule, const rrl_place *place,
+    bint rrl_pass(const rrl_rule *rule, const rrl_place *place,
                   uint8_t ip_version, uint64_t now_ns)
 
 cdef int rrl_rule_take(rrl_rule *c, rule) except -1

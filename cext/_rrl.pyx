@@ -58,4 +58,4 @@ cdef class RrlTable(SourceTable):
         if not c.rate:
             raise ValueError("rate = 0 limits nobody")
         rrl_locate(self.c, <const uint8_t *><const char *>source, version, &place)
-        return rrl_pass(self.c, &c, &place, version, now_ns)
+        return rrl_pass(&c, &place, version, now_ns)

@@ -47,7 +47,7 @@ enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory,
 		q->counted = true;
 		return verdict;
 	}
-	if (rrl_pass(memory->rrl, &snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns))
+	if (rrl_pass(&snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns))
 		return verdict;
 	if (sound)
 		return limited(snap, memory, rq, q);
@@ -58,7 +58,7 @@ enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory,
 enum verdict dns_limit_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
 			   const struct dns_query *q)
 {
-	if (rrl_pass(memory->rrl, &snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns))
+	if (rrl_pass(&snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns))
 		return dns_reply(snap, rq, q);
 	return limited(snap, memory, rq, q);
 }

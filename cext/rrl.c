@@ -2,10 +2,13 @@
 #include "rrl.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "hash.h"
 
-#define TICKS_PER_NS     16
+#define TICKS_PER_NS     64ull
 #define TICKS_PER_SECOND (TICKS_PER_NS * 1000000000ull)
 
 struct prefix {
@@ -19,13 +22,13 @@ static const struct prefix ipv6_prefix[RRL_IPV6_LEVELS] = {
 	{128, 1}, {64, 2}, {56, 3}, {48, 4}, {32, 64}};
 
 /*
- * A time per answer is rounded down: who keeps to the rate is never limited. Of a bucket exactly
- * `instant` times its factor pass at once.
+ * A time per answer is rounded down, to a multiple of RRL_WAYS: who keeps to the rate is never
+ * limited. Of a bucket exactly `instant` times its factor pass at once.
  */
 static void level_set(struct rrl_level *level, const struct prefix *prefix, uint32_t rate,
 		      uint32_t instant)
 {
-	level->step = TICKS_PER_SECOND / ((uint64_t)rate * prefix->factor);
+	level->step = TICKS_PER_SECOND / RRL_WAYS / ((uint64_t)rate * prefix->factor) * RRL_WAYS;
 	level->most = level->step * instant * prefix->factor;
 }
 
@@ -58,16 +61,19 @@ struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static inline void locate(const struct rrl_table *table, const struct hash_source *source,
+static inline void locate(struct rrl_table *table, const struct hash_source *source,
 			  const struct prefix *prefix, uint32_t levels, struct rrl_place *place)
 {
 	for (uint32_t i = 0; i < levels; i++) {
-		place->hash[i] = hash_prefix(table->secret, source, prefix[i].bits, i);
-		__builtin_prefetch(&table->line[place->hash[i] & table->mask], 1);
+		uint64_t hash = hash_prefix(table->secret, source, prefix[i].bits, i);
+
+		place->line[i] = &table->line[hash & table->mask];
+		place->tag[i] = hash >> 32;
+		__builtin_prefetch(place->line[i], 1);
 	}
 }
 
-void rrl_locate(const struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
+void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
 		struct rrl_place *place)
 {
 	struct hash_source words = hash_source_of(source, ip_version);
@@ -80,70 +86,81 @@ void rrl_locate(const struct rrl_table *table, const uint8_t *source, uint8_t ip
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* The entry that a newcomer takes: the one of its line that says least. */
-static struct rrl_entry *soonest(struct rrl_table *table, uint64_t hash)
+/* The ways of a line that have this tag, one bit each. */
+static inline uint32_t ways_tagged(const struct rrl_line *line, uint32_t tag)
 {
-	struct rrl_entry *entry = table->line[hash & table->mask].entry, *best = entry;
+#ifdef __SSE2__
+	_Static_assert(sizeof line->tag == sizeof(__m128i), "one comparison for all tags");
+	__m128i same = _mm_cmpeq_epi32(*(const __m128i *)line->tag, _mm_set1_epi32(tag));
 
-	for (int i = 1; i < RRL_WAYS; i++)
-		best = entry[i].until < best->until ? &entry[i] : best;
-	return best;
-}
+	return _mm_movemask_ps(_mm_castsi128_ps(same));
+#else
+	uint32_t ways = 0;
 
-/*
- * The entry that a prefix has, or NULL, and when it is back at zero: `now` at the earliest. A
- * bucket that another rule, or a clock that went back, left more than full is a full one.
- */
-static inline struct rrl_entry *entry_at(struct rrl_table *table, uint64_t hash, uint64_t now,
-					 uint64_t full, uint64_t *until)
-{
-	struct rrl_entry *entry = table->line[hash & table->mask].entry;
-	uint32_t found = 0;
-
-	*until = now;
-	/* All of them: which one it is cannot be guessed. */
 	for (uint32_t i = 0; i < RRL_WAYS; i++)
-		found |= (uint32_t)(entry[i].tag == hash) << i;
-	if (!found)
-		return NULL;
-	entry += __builtin_ctz(found);
-	if (entry->until > full)
-		entry->until = full;
-	*until = entry->until > now ? entry->until : now;
-	return entry;
+		ways |= (uint32_t)(line->tag[i] == tag) << i;
+	return ways;
+#endif
 }
 
-static inline bool pass(struct rrl_table *table, const struct rrl_level *level,
-			const uint64_t *hash, uint32_t levels, uint64_t now)
+/* The way that says least; times have room for its number, so that nothing branches. */
+static inline uint32_t way_least(const struct rrl_line *line)
 {
-	struct rrl_entry *entry[RRL_IPV6_LEVELS];
-	uint64_t until[RRL_IPV6_LEVELS], full;
+	uint64_t least = line->until[0], other;
+
+	for (uint32_t i = 1; i < RRL_WAYS; i++) {
+		other = line->until[i] + i;
+		least = other < least ? other : least;
+	}
+	return least % RRL_WAYS;
+}
+
+static inline void put(struct rrl_line *line, uint32_t way, uint32_t tag, uint64_t until)
+{
+	line->until[way] = until;
+	line->tag[way] = tag;
+}
+
+static inline bool pass(const struct rrl_level *level, const struct rrl_place *place,
+			uint32_t levels, uint64_t now)
+{
+	uint32_t way[RRL_IPV6_LEVELS], known;
+	uint64_t until[RRL_IPV6_LEVELS], was, full;
+	struct rrl_line *line;
 	bool room = true;
 
 	for (uint32_t i = 0; i < levels; i++) {
+		line = place->line[i];
+		known = ways_tagged(line, place->tag[i]);
+		/* The way it has or, in the bits above, the one to take: neither can be guessed. */
+		way[i] = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
+		was = line->until[way[i]] & -(uint64_t)(known != 0);
 		full = now + level[i].most;
-		entry[i] = entry_at(table, hash[i], now, full, &until[i]);
-		until[i] += level[i].step;
+		/* Another rule, or a clock that went back, may have left it more than full. */
+		if (__builtin_expect(was > full, 0))
+			was = line->until[way[i]] = full;
+		until[i] = (was > now ? was : now) + level[i].step;
 		room &= until[i] <= full;
 	}
 	if (!room)
 		return false;
-	/* Newcomers last: levels that share a line shall not take each other's entry. */
 	for (uint32_t i = 0; i < levels; i++)
-		if (entry[i])
-			entry[i]->until = until[i];
-	for (uint32_t i = 0; i < levels; i++)
-		if (!entry[i])
-			*soonest(table, hash[i]) = (struct rrl_entry){hash[i], until[i]};
+		put(place->line[i], way[i], place->tag[i], until[i]);
+	/* Where levels share a line a newcomer may have taken the way of an earlier one. */
+	for (uint32_t i = 0; i < levels - 1; i++) {
+		line = place->line[i];
+		if (__builtin_expect(line->tag[way[i]] != place->tag[i], 0))
+			put(line, way_least(line), place->tag[i], until[i]);
+	}
 	return true;
 }
 
-bool rrl_pass(struct rrl_table *table, const struct rrl_rule *rule, const struct rrl_place *place,
-	      uint8_t ip_version, uint64_t now_ns)
+bool rrl_pass(const struct rrl_rule *rule, const struct rrl_place *place, uint8_t ip_version,
+	      uint64_t now_ns)
 {
 	uint64_t now = now_ns * TICKS_PER_NS;
 
 	if (ip_version == 4)
-		return pass(table, rule->ipv4, place->hash, RRL_IPV4_LEVELS, now);
-	return pass(table, rule->ipv6, place->hash, RRL_IPV6_LEVELS, now);
+		return pass(rule->ipv4, place, RRL_IPV4_LEVELS, now);
+	return pass(rule->ipv6, place, RRL_IPV6_LEVELS, now);
 }

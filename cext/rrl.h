@@ -22,8 +22,8 @@
  * counter above zero, and few prefixes beside them: 65536 entries hold those of 3 million a second
  * by the default rule. Where there are more, a newcomer takes the entry of its line that will be
  * back at zero soonest, the one that says least. All that this can do is forget: it never limits
- * anybody. Two prefixes share a counter if 64 bits of a keyed hash agree: a newcomer meets one of
- * n strangers' with a probability of about n/2^64.
+ * anybody. Two prefixes share a counter if they have a line in common, and 32 more bits of a keyed
+ * hash: a newcomer meets a stranger's with a probability of at most 4/2^32.
  *
  * Thread rule: a table is one thread's own; a source whose packets reach several threads has its
  * rate in each. A rule is part of the snapshot and never written. Nothing here allocates, reads a
@@ -50,7 +50,10 @@
 
 #define RRL_SLIP_MAX 100
 
-/* Times are in 1/16 ns, so that the shortest are exact enough: 60 bits of ns are 36 years. */
+/*
+ * Times are in 1/64 ns, multiples of four: the last bits are room for the number of a way, and 1/16
+ * ns is exact enough for the shortest. 58 bits of ns are 9 years.
+ */
 struct rrl_level {
 	uint64_t step; /* what an answer is worth */
 	uint64_t most; /* what a bucket is */
@@ -63,16 +66,12 @@ struct rrl_rule {
 	struct rrl_level ipv6[RRL_IPV6_LEVELS];
 };
 
-struct rrl_entry {
-	uint64_t tag;   /* the prefix's hash */
-	uint64_t until; /* when it is back at zero */
-};
-
-/* What a cache line holds. */
+/* Prefixes in a cache line. */
 #define RRL_WAYS 4
 
 struct rrl_line {
-	_Alignas(64) struct rrl_entry entry[RRL_WAYS];
+	_Alignas(64) uint64_t until[RRL_WAYS]; /* when it is back at zero */
+	uint32_t tag[RRL_WAYS]; /* of the prefix's hash, bits that do not choose the line */
 };
 
 _Static_assert(sizeof(struct rrl_line) == 64, "one cache line");
@@ -85,7 +84,8 @@ struct rrl_table {
 
 /* Where a source's counters are, from one pass over a batch to the next. */
 struct rrl_place {
-	uint64_t hash[RRL_IPV6_LEVELS];
+	struct rrl_line *line[RRL_IPV6_LEVELS];
+	uint32_t tag[RRL_IPV6_LEVELS];
 };
 
 /*
@@ -109,14 +109,14 @@ struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
  * Finds where the counters of `source` (network order, 4 or 16 bytes) are, and brings their cache
  * lines, one a level, into the cache.
  */
-void rrl_locate(const struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
+void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
 		struct rrl_place *place);
 
 /*
- * True if an answer may be sent at `now_ns` (CLOCK_MONOTONIC, nanoseconds, below 2^60), which is
+ * True if an answer may be sent at `now_ns` (CLOCK_MONOTONIC, nanoseconds, below 2^58), which is
  * then counted. The rule's rate must not be 0.
  */
-bool rrl_pass(struct rrl_table *table, const struct rrl_rule *rule, const struct rrl_place *place,
-	      uint8_t ip_version, uint64_t now_ns);
+bool rrl_pass(const struct rrl_rule *rule, const struct rrl_place *place, uint8_t ip_version,
+	      uint64_t now_ns);
 
 #endif

@@ -73,8 +73,8 @@ static struct rrl_table *used_up(const struct rrl_rule *rule, const struct reque
 	struct rrl_place place;
 
 	rrl_locate(table, rq->source, rq->ip_version, &place);
-	CHECK(rrl_pass(table, rule, &place, rq->ip_version, 0));
-	CHECK(!rrl_pass(table, rule, &place, rq->ip_version, 0));
+	CHECK(rrl_pass(rule, &place, rq->ip_version, 0));
+	CHECK(!rrl_pass(rule, &place, rq->ip_version, 0));
 	return table;
 }
 
