@@ -2,11 +2,9 @@
 #include "rrl.h"
 
 #include <string.h>
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
 
 #include "hash.h"
+#include "tags.h"
 
 #define TICKS_PER_NS     64ull
 #define TICKS_PER_SECOND (TICKS_PER_NS * 1000000000ull)
@@ -86,23 +84,6 @@ void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_versi
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* The ways of a line that have this tag, one bit each. */
-static inline uint32_t ways_tagged(const struct rrl_line *line, uint32_t tag)
-{
-#ifdef __SSE2__
-	_Static_assert(sizeof line->tag == sizeof(__m128i), "one comparison for all tags");
-	__m128i same = _mm_cmpeq_epi32(*(const __m128i *)line->tag, _mm_set1_epi32(tag));
-
-	return _mm_movemask_ps(_mm_castsi128_ps(same));
-#else
-	uint32_t ways = 0;
-
-	for (uint32_t i = 0; i < RRL_WAYS; i++)
-		ways |= (uint32_t)(line->tag[i] == tag) << i;
-	return ways;
-#endif
-}
-
 /* The way that says least; times have room for its number, so that nothing branches. */
 static inline uint32_t way_least(const struct rrl_line *line)
 {
@@ -131,7 +112,7 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_place *p
 
 	for (uint32_t i = 0; i < levels; i++) {
 		line = place->line[i];
-		known = ways_tagged(line, place->tag[i]);
+		known = tags_equal(line->tag, place->tag[i]);
 		/* The way it has or, in the bits above, the one to take: neither can be guessed. */
 		way[i] = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
 		was = line->until[way[i]] & -(uint64_t)(known != 0);

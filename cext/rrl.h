@@ -66,12 +66,12 @@ struct rrl_rule {
 	struct rrl_level ipv6[RRL_IPV6_LEVELS];
 };
 
-/* Prefixes in a cache line. */
+/* Prefixes in a cache line: TAGS. */
 #define RRL_WAYS 4
 
 struct rrl_line {
 	_Alignas(64) uint64_t until[RRL_WAYS]; /* when it is back at zero */
-	uint32_t tag[RRL_WAYS]; /* of the prefix's hash, bits that do not choose the line */
+	uint32_t tag[RRL_WAYS];                /* of the hash, bits that do not choose the line */
 };
 
 _Static_assert(sizeof(struct rrl_line) == 64, "one cache line");

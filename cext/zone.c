@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "tags.h"
 
 #define TYPE_CNAME 5  /* RFC 1035 section 3.2.2 */
 #define TYPE_DNAME 39 /* RFC 6672 section 2.1 */
@@ -109,9 +110,8 @@ static uint32_t matching_slots(const struct zone_bucket *bucket, uint32_t tag)
 {
 	uint32_t hits = 0;
 
-	/* No early exit: a fixed count of compares beats a branch that is guessed wrong. */
-	for (uint32_t i = 0; i < ZONE_SLOTS; i++)
-		hits |= (uint32_t)(bucket->tag[i] == tag) << i;
+	for (uint32_t i = 0; i < ZONE_SLOTS; i += TAGS)
+		hits |= tags_equal(&bucket->tag[i], tag) << i;
 	return hits;
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tags of a hash table's line: all are compared at once, as which one it is cannot be guessed. */
+#ifndef XDPKIT_TAGS_H
+#define XDPKIT_TAGS_H
+
+#include <stdint.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* What one comparison takes: the four words of an SSE2 register. */
+#define TAGS 4
+
+/* Which of the TAGS tags, 16-byte aligned, are this one: a bit each. */
+static inline uint32_t tags_equal(const uint32_t *tags, uint32_t wanted)
+{
+#ifdef __SSE2__
+	__m128i same = _mm_cmpeq_epi32(*(const __m128i *)tags, _mm_set1_epi32((int)wanted));
+
+	return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(same));
+#else
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < TAGS; i++)
+		found |= (uint32_t)(tags[i] == wanted) << i;
+	return found;
+#endif
+}
+
+#endif
