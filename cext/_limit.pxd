@@ -1,6 +1,6 @@
 from libc.stdint cimport int8_t, uint8_t, uint32_t, uint64_t
 
-from xdpkit.cext._source_table cimport SourceTable
+from xdpkit.cext._source_table cimport SourceTable, hash_key
 
 cdef extern from "limit.h" nogil:
     cdef struct limit_rule:
@@ -23,9 +23,10 @@ cdef extern from "limit.h" nogil:
         LIMIT_INTERVAL_MAX
         LIMIT_BURST_MAX
         LIMIT_SHARE_MAX
+        LIMIT_KEYS
         LIMIT_WAYS
     size_t limit_table_bytes(uint32_t entries)
-    limit_table *limit_table_init(void *memory, uint32_t entries, const uint64_t *secret)
+    limit_table *limit_table_init(void *memory, uint32_t entries, const hash_key *key)
     uint64_t limit_hash(const limit_table *table, const limit_rule *rule, const uint8_t *source,
                         uint8_t ip_version)
     void limit_prefetch(const limit_table *table, uint64_t hash)

@@ -42,14 +42,14 @@ cdef int limit_rule_set(limit_rule *c, rule) except -1:
 cdef class LimitTable(SourceTable):
     """One thread's table for ``entries`` sources (a power of two, 4 at least), 16 bytes each.
 
-    ``secret`` is 24 random bytes; what is given is for tests that must repeat.
+    ``secret`` is 32 random bytes; what is given is for tests that must repeat.
     Raises ValueError for other sizes, MemoryError when there is no room.
     """
 
     def __cinit__(self, uint32_t entries=1 << 20, bytes secret=None):
-        secret = self._open(entries, LIMIT_WAYS, limit_table_bytes(entries), secret)
+        secret = self._open(entries, LIMIT_WAYS, limit_table_bytes(entries), secret, LIMIT_KEYS)
         self.c = limit_table_init(
-            self.memory, entries, <const uint64_t *><const char *>secret
+            self.memory, entries, <const hash_key *><const char *>secret
         )
 
     def check(self, rule, bytes source not None, uint64_t now_ns, uint32_t random):

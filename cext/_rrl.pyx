@@ -33,14 +33,14 @@ cdef int rrl_rule_take(rrl_rule *c, rule) except -1:
 cdef class RrlTable(SourceTable):
     """One thread's table for ``entries`` prefixes (a power of two, 4 at least), 16 bytes each.
 
-    ``secret`` is 24 random bytes; what is given is for tests that must repeat.
+    ``secret`` is 144 random bytes; what is given is for tests that must repeat.
     Raises ValueError for other sizes, MemoryError when there is no room.
     """
 
     def __cinit__(self, uint32_t entries=1 << 16, bytes secret=None):
-        secret = self._open(entries, RRL_WAYS, rrl_table_bytes(entries), secret)
+        secret = self._open(entries, RRL_WAYS, rrl_table_bytes(entries), secret, RRL_KEYS)
         self.c = rrl_table_init(
-            self.memory, entries, <const uint64_t *><const char *>secret
+            self.memory, entries, <const hash_key *><const char *>secret
         )
 
     def passes(self, rule, bytes source not None, uint64_t now_ns):

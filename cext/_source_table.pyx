@@ -2,29 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tables of ``limit.h`` and ``rrl.h`` have in common: their memory, secret and rules."""
 
-from libc.stdint cimport uint64_t
-
 import secrets
 
 cdef extern from "huge_map.h" nogil:
     void *huge_map(size_t size)
     void huge_unmap(void *base, size_t size)
 
-cdef extern from "hash.h" nogil:
-    enum:
-        HASH_SECRET_WORDS
-
 
 cdef class SourceTable:
     """Base of one thread's tables over source addresses; owns the memory."""
 
-    cdef bytes _open(self, uint32_t entries, uint32_t ways, size_t size, bytes secret):
+    cdef bytes _open(self, uint32_t entries, uint32_t ways, size_t size, bytes secret,
+                     uint32_t keys):
         """Maps ``size`` bytes for a power of two of entries, ``ways`` at least.
 
-        Returns the secret, 24 bytes: the one given, or a random one. Raises ValueError,
-        MemoryError.
+        Returns the secret, ``keys`` hash keys of 16 bytes: the one given, or a random one. Raises
+        ValueError, MemoryError.
         """
-        cdef Py_ssize_t wanted = HASH_SECRET_WORDS * sizeof(uint64_t)
+        cdef Py_ssize_t wanted = keys * sizeof(hash_key)
         if entries < ways or entries & (entries - 1):
             raise ValueError(f"{entries} entries: a power of two is needed, {ways} at least")
         if secret is None:

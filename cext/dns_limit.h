@@ -24,14 +24,18 @@ static inline bool dns_limit_on(const struct snapshot *snap, const struct memory
 }
 
 /*
+ * Both apart from the way of what is not limited: inlined there, they would take its registers.
+ *
  * dns_read() with limits: sets `q->counted` for a question that is yet to be looked up, and brings
  * its counters into the cache; judges a reply that was written at once.
  */
-enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			     struct dns_query *q);
+__attribute__((noinline)) enum verdict dns_limit_begin(const struct snapshot *snap,
+						       struct memory *memory, struct request *rq,
+						       struct dns_query *q);
 
 /* dns_reply() for a question with `q->counted`. */
-enum verdict dns_limit_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			   const struct dns_query *q);
+__attribute__((noinline)) enum verdict dns_limit_end(const struct snapshot *snap,
+						     struct memory *memory, struct request *rq,
+						     const struct dns_query *q);
 
 #endif

@@ -19,21 +19,25 @@ static inline uint64_t hash_fold(uint64_t a, uint64_t b)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Words of the secret that a source's hash is keyed with: one a family, and one for both. */
-#define HASH_SECRET_WORDS 3
+/*
+ * The key of one family's prefixes of one length: random, and no other's, so that nobody can tell
+ * which prefixes meet.
+ */
+struct hash_key {
+	uint64_t addend, factor;
+};
 
 /* A source address in host order; IPv4 in the upper 32 bits of `high`. */
 struct hash_source {
 	uint64_t high, low;
-	uint8_t ip_version;
 };
 
 /* `source` is in network order, 4 or 16 bytes. */
 static inline struct hash_source hash_source_of(const uint8_t *source, uint8_t ip_version)
 {
 	if (ip_version == 4)
-		return (struct hash_source){(uint64_t)load_be32(source) << 32, 0, 4};
-	return (struct hash_source){load_be64(source), load_be64(source + 8), 6};
+		return (struct hash_source){(uint64_t)load_be32(source) << 32, 0};
+	return (struct hash_source){load_be64(source), load_be64(source + 8)};
 }
 
 /* The upper `bits` bits of 64; 0 bits, which cannot be shifted to, are none. */
@@ -42,16 +46,27 @@ static inline uint64_t hash_upper_bits(uint32_t bits)
 	return bits ? ~0ull << (64 - bits) : 0;
 }
 
-/* Of the source cut to `bits` bits; `level` keeps apart prefixes that begin alike. */
-static inline uint64_t hash_prefix(const uint64_t secret[HASH_SECRET_WORDS],
-				   const struct hash_source *source, uint32_t bits, uint32_t level)
+/* Of the source cut to `bits` bits. */
+static inline uint64_t hash_prefix(const struct hash_key *key, const struct hash_source *source,
+				   uint32_t bits)
 {
 	uint64_t high = source->high & hash_upper_bits(bits < 64 ? bits : 64);
 	uint64_t low = source->low & hash_upper_bits(bits > 64 ? bits - 64 : 0);
-	uint64_t key = secret[source->ip_version == 6];
 
-	/* Twice, or neighbours could fall into neighbouring lines under an unlucky secret. */
-	return hash_fold(hash_fold(high ^ key, low ^ secret[2]) ^ secret[2] ^ level, HASH_FACTOR);
+	/* Twice, or neighbours could fall into neighbouring lines under an unlucky key. */
+	return hash_fold(hash_fold(high ^ key->addend, low ^ key->factor), HASH_FACTOR);
+}
+
+/* What chooses a line of a table. */
+static inline uint32_t hash_line(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32);
+}
+
+/* What tells the sources of a line apart. */
+static inline uint32_t hash_tag(uint64_t hash)
+{
+	return (uint32_t)hash;
 }
 
 #endif

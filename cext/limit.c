@@ -34,12 +34,12 @@ size_t limit_table_bytes(uint32_t entries)
 }
 
 struct limit_table *limit_table_init(void *memory, uint32_t entries,
-				     const uint64_t secret[HASH_SECRET_WORDS])
+				     const struct hash_key key[LIMIT_KEYS])
 {
 	struct limit_table *table = memory;
 
 	memset(table, 0, limit_table_bytes(entries));
-	memcpy(table->secret, secret, sizeof table->secret);
+	memcpy(table->key, key, sizeof table->key);
 	table->mask = entries / LIMIT_WAYS - 1;
 	return table;
 }
@@ -51,8 +51,9 @@ uint64_t limit_hash(const struct limit_table *table, const struct limit_rule *ru
 {
 	struct hash_source words = hash_source_of(source, ip_version);
 
-	return hash_prefix(table->secret, &words,
-			   ip_version == 4 ? rule->ipv4_prefix : rule->ipv6_prefix, 0);
+	if (ip_version == 4)
+		return hash_prefix(&table->key[0], &words, rule->ipv4_prefix);
+	return hash_prefix(&table->key[1], &words, rule->ipv6_prefix);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -148,8 +149,8 @@ static inline void refill(struct limit_entry *entry, const struct limit_rule *ru
 static inline struct limit_entry *entry_at(struct limit_table *table, const struct limit_rule *rule,
 					   uint64_t hash, uint64_t now)
 {
-	struct limit_line *line = &table->line[(uint32_t)hash & table->mask];
-	uint32_t tag = (uint32_t)(hash >> 32);
+	struct limit_line *line = &table->line[hash_line(hash) & table->mask];
+	uint32_t tag = hash_tag(hash);
 	struct limit_entry *entry;
 	uint32_t found = 0;
 

@@ -73,8 +73,11 @@ struct limit_line {
 _Static_assert(sizeof(struct limit_entry) == 16, "a million sources in 16 MiB");
 _Static_assert(sizeof(struct limit_line) == 64, "one cache line");
 
+/* One a family. */
+#define LIMIT_KEYS 2
+
 struct limit_table {
-	uint64_t secret[HASH_SECRET_WORDS];
+	struct hash_key key[LIMIT_KEYS];
 	uint32_t mask; /* lines - 1 */
 	struct limit_line line[];
 };
@@ -84,11 +87,11 @@ size_t limit_table_bytes(uint32_t entries);
 
 /*
  * Makes an empty table in `memory`: 64-byte aligned, limit_table_bytes(entries) long, the caller's
- * before and after. Touches all of it, so that no check meets a page fault. The secret must be
+ * before and after. Touches all of it, so that no check meets a page fault. The keys must be
  * random, or an attacker could choose addresses that all fall into one line.
  */
 struct limit_table *limit_table_init(void *memory, uint32_t entries,
-				     const uint64_t secret[HASH_SECRET_WORDS]);
+				     const struct hash_key key[LIMIT_KEYS]);
 
 /*
  * The hash of a source (network order, 4 or 16 bytes) cut to the rule's prefix: 32 bits of it are
@@ -102,7 +105,7 @@ uint64_t limit_hash(const struct limit_table *table, const struct limit_rule *ru
 /* Brings the one cache line of a check into the cache. */
 static inline void limit_prefetch(const struct limit_table *table, uint64_t hash)
 {
-	__builtin_prefetch(&table->line[(uint32_t)hash & table->mask], 1);
+	__builtin_prefetch(&table->line[hash_line(hash) & table->mask], 1);
 }
 
 /*

@@ -27,7 +27,8 @@ static void level_set(struct rrl_level *level, const struct prefix *prefix, uint
 		      uint32_t instant)
 {
 	level->step = TICKS_PER_SECOND / RRL_WAYS / ((uint64_t)rate * prefix->factor) * RRL_WAYS;
-	level->most = level->step * instant * prefix->factor;
+	/* However many a time's last bits are. */
+	level->most = level->step * instant * prefix->factor + RRL_WAYS - 1;
 }
 
 void rrl_rule_set(struct rrl_rule *rule, uint32_t rate, uint32_t instant, uint32_t slip)
@@ -47,26 +48,33 @@ size_t rrl_table_bytes(uint32_t entries)
 }
 
 struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
-				 const uint64_t secret[HASH_SECRET_WORDS])
+				 const struct hash_key key[RRL_KEYS])
 {
 	struct rrl_table *table = memory;
 
 	memset(table, 0, rrl_table_bytes(entries));
-	memcpy(table->secret, secret, sizeof table->secret);
-	table->mask = entries / RRL_WAYS - 1;
+	for (uint32_t line = 0; line < entries / RRL_WAYS; line++)
+		for (uint32_t way = 0; way < RRL_WAYS; way++)
+			table->line[line].until[way] = way;
+	memcpy(table->key, key, sizeof table->key);
+	table->mask = (uint64_t)(entries / RRL_WAYS - 1) * sizeof(struct rrl_line);
 	return table;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
 static inline void locate(struct rrl_table *table, const struct hash_source *source,
-			  const struct prefix *prefix, uint32_t levels, struct rrl_place *place)
+			  const struct hash_key *key, const struct prefix *prefix, uint32_t levels,
+			  struct rrl_place *place)
 {
-	for (uint32_t i = 0; i < levels; i++) {
-		uint64_t hash = hash_prefix(table->secret, source, prefix[i].bits, i);
+	uint8_t *lines = (uint8_t *)table->line;
+	uint64_t mask = table->mask;
 
-		place->line[i] = &table->line[hash & table->mask];
-		place->tag[i] = hash >> 32;
+	for (uint32_t i = 0; i < levels; i++) {
+		uint64_t hash = hash_prefix(&key[i], source, prefix[i].bits);
+
+		place->line[i] = (struct rrl_line *)(lines + (hash_line(hash) & mask));
+		place->tag[i] = hash_tag(hash);
 		__builtin_prefetch(place->line[i], 1);
 	}
 }
@@ -77,61 +85,73 @@ void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_versi
 	struct hash_source words = hash_source_of(source, ip_version);
 
 	if (ip_version == 4)
-		locate(table, &words, ipv4_prefix, RRL_IPV4_LEVELS, place);
+		locate(table, &words, table->key, ipv4_prefix, RRL_IPV4_LEVELS, place);
 	else
-		locate(table, &words, ipv6_prefix, RRL_IPV6_LEVELS, place);
+		locate(table, &words, table->key + RRL_IPV4_LEVELS, ipv6_prefix, RRL_IPV6_LEVELS,
+		       place);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* The way that says least; times have room for its number, so that nothing branches. */
+/* The way that says least. Every time has its way in its last bits, so nothing branches. */
 static inline uint32_t way_least(const struct rrl_line *line)
 {
-	uint64_t least = line->until[0], other;
+	uint64_t least = line->until[0];
 
-	for (uint32_t i = 1; i < RRL_WAYS; i++) {
-		other = line->until[i] + i;
-		least = other < least ? other : least;
-	}
+	for (uint32_t i = 1; i < RRL_WAYS; i++)
+		least = line->until[i] < least ? line->until[i] : least;
 	return least % RRL_WAYS;
 }
 
-static inline void put(struct rrl_line *line, uint32_t way, uint32_t tag, uint64_t until)
+static inline void put(struct rrl_line *line, uint32_t tag, uint64_t until)
 {
+	uint32_t way = until % RRL_WAYS;
+
 	line->until[way] = until;
 	line->tag[way] = tag;
+}
+
+/* Buckets that another rule, or a clock that went back, left more than full are full ones. */
+static inline void cap(const struct rrl_level *level, const struct rrl_place *place,
+		       const uint64_t *until, uint32_t levels, uint64_t now)
+{
+	for (uint32_t i = 0; i < levels; i++) {
+		uint32_t way = until[i] % RRL_WAYS;
+		uint64_t full = now + level[i].most - (RRL_WAYS - 1) + way;
+
+		if (place->line[i]->until[way] > full)
+			place->line[i]->until[way] = full;
+	}
 }
 
 static inline bool pass(const struct rrl_level *level, const struct rrl_place *place,
 			uint32_t levels, uint64_t now)
 {
-	uint32_t way[RRL_IPV6_LEVELS], known;
-	uint64_t until[RRL_IPV6_LEVELS], was, full;
+	uint64_t until[RRL_IPV6_LEVELS], was;
 	struct rrl_line *line;
+	uint32_t known, way;
 	bool room = true;
 
 	for (uint32_t i = 0; i < levels; i++) {
 		line = place->line[i];
 		known = tags_equal(line->tag, place->tag[i]);
 		/* The way it has or, in the bits above, the one to take: neither can be guessed. */
-		way[i] = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
-		was = line->until[way[i]] & -(uint64_t)(known != 0);
-		full = now + level[i].most;
-		/* Another rule, or a clock that went back, may have left it more than full. */
-		if (__builtin_expect(was > full, 0))
-			was = line->until[way[i]] = full;
-		until[i] = (was > now ? was : now) + level[i].step;
-		room &= until[i] <= full;
+		way = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
+		was = line->until[way] & -(uint64_t)(known != 0);
+		until[i] = ((was > now ? was : now) + level[i].step) | way;
+		room &= until[i] <= now + level[i].most;
 	}
-	if (!room)
+	if (!room) {
+		cap(level, place, until, levels, now);
 		return false;
+	}
 	for (uint32_t i = 0; i < levels; i++)
-		put(place->line[i], way[i], place->tag[i], until[i]);
+		put(place->line[i], place->tag[i], until[i]);
 	/* Where levels share a line a newcomer may have taken the way of an earlier one. */
 	for (uint32_t i = 0; i < levels - 1; i++) {
 		line = place->line[i];
-		if (__builtin_expect(line->tag[way[i]] != place->tag[i], 0))
-			put(line, way_least(line), place->tag[i], until[i]);
+		if (__builtin_expect(line->tag[until[i] % RRL_WAYS] != place->tag[i], 0))
+			put(line, place->tag[i], until[i] / RRL_WAYS * RRL_WAYS + way_least(line));
 	}
 	return true;
 }

@@ -51,8 +51,8 @@
 #define RRL_SLIP_MAX 100
 
 /*
- * Times are in 1/64 ns, multiples of four: the last bits are room for the number of a way, and 1/16
- * ns is exact enough for the shortest. 58 bits of ns are 9 years.
+ * Times are in 1/64 ns, multiples of four but for the way that a time is in: 1/16 ns is exact
+ * enough for the shortest. 58 bits of ns are 9 years.
  */
 struct rrl_level {
 	uint64_t step; /* what an answer is worth */
@@ -70,15 +70,18 @@ struct rrl_rule {
 #define RRL_WAYS 4
 
 struct rrl_line {
-	_Alignas(64) uint64_t until[RRL_WAYS]; /* when it is back at zero */
+	_Alignas(64) uint64_t until[RRL_WAYS]; /* when it is back at zero; last bits: way */
 	uint32_t tag[RRL_WAYS];                /* of the hash, bits that do not choose the line */
 };
 
 _Static_assert(sizeof(struct rrl_line) == 64, "one cache line");
 
+/* One a level, IPv4's first. */
+#define RRL_KEYS (RRL_IPV4_LEVELS + RRL_IPV6_LEVELS)
+
 struct rrl_table {
-	uint64_t secret[HASH_SECRET_WORDS];
-	uint64_t mask; /* lines - 1 */
+	struct hash_key key[RRL_KEYS];
+	uint64_t mask; /* of a line's offset, bytes */
 	struct rrl_line line[];
 };
 
@@ -99,11 +102,11 @@ size_t rrl_table_bytes(uint32_t entries);
 
 /*
  * Makes an empty table in `memory`: 64-byte aligned, rrl_table_bytes(entries) long, the caller's
- * before and after. Touches all of it, so that no check meets a page fault. The secret must be
+ * before and after. Touches all of it, so that no check meets a page fault. The keys must be
  * random, or an attacker could choose addresses that all fall into one line.
  */
 struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
-				 const uint64_t secret[HASH_SECRET_WORDS]);
+				 const struct hash_key key[RRL_KEYS]);
 
 /*
  * Finds where the counters of `source` (network order, 4 or 16 bytes) are, and brings their cache

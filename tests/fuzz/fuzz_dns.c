@@ -67,11 +67,14 @@ static void check_reply(const uint8_t *p, uint32_t length)
 /* A table in which this source has no answer left. */
 static struct rrl_table *used_up(const struct rrl_rule *rule, const struct request *rq)
 {
-	static const uint64_t secret[HASH_SECRET_WORDS] = {1, 2, 3};
+	struct hash_key key[RRL_KEYS];
 	static _Alignas(64) uint8_t memory[sizeof(struct rrl_table) + sizeof(struct rrl_line) * 16];
-	struct rrl_table *table = rrl_table_init(memory, 16 * RRL_WAYS, secret);
+	struct rrl_table *table;
 	struct rrl_place place;
 
+	for (uint32_t i = 0; i < RRL_KEYS; i++)
+		key[i] = (struct hash_key){i, HASH_FACTOR * (2 * i + 1)};
+	table = rrl_table_init(memory, 16 * RRL_WAYS, key);
 	rrl_locate(table, rq->source, rq->ip_version, &place);
 	CHECK(rrl_pass(rule, &place, rq->ip_version, 0));
 	CHECK(!rrl_pass(rule, &place, rq->ip_version, 0));

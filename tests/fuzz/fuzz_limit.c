@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Apart in their first byte, but for short prefixes. */
 	static const uint8_t address[SOURCES][16] = {{1, 2, 3}, {0x41}, {0x81, [15] = 9}, {0xc1}};
-	static const uint64_t secret[HASH_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
+	static const struct hash_key key[LIMIT_KEYS] = {{0x0123456789abcdef, HASH_FACTOR},
+							{3, ~HASH_FACTOR}};
 	static _Alignas(64) uint8_t memory[sizeof(struct limit_table) +
 					   ENTRIES / LIMIT_WAYS * sizeof(struct limit_line)];
 	uint64_t now = 0, latest = 0, passed[SOURCES] = {0};
@@ -46,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 6)
 		return 0;
 	CHECK(sizeof memory == limit_table_bytes(ENTRIES));
-	table = limit_table_init(memory, ENTRIES, secret);
+	table = limit_table_init(memory, ENTRIES, key);
 	rule = rule_of(data);
 	for (size_t i = 6; i + 1 < size; i += 2) {
 		uint32_t source = data[i] & 3, move = data[i] >> 2,

@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint64_t secret[HASH_SECRET_WORDS] = {0x0123456789abcdef, 3, ~0ull};
+	struct hash_key key[RRL_KEYS];
 	static _Alignas(64) uint8_t
 		memory[sizeof(struct rrl_table) + ENTRIES / RRL_WAYS * sizeof(struct rrl_line)];
 	uint64_t now = 0, forth = 0, passed[2][SOURCES] = {{0}};
@@ -75,7 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 4)
 		return 0;
 	CHECK(sizeof memory == rrl_table_bytes(ENTRIES));
-	table = rrl_table_init(memory, ENTRIES, secret);
+	for (uint32_t i = 0; i < RRL_KEYS; i++)
+		key[i] = (struct hash_key){i, HASH_FACTOR * (2 * i + 1)};
+	table = rrl_table_init(memory, ENTRIES, key);
 	rate = 1 + load_be16(data) % RRL_RATE_MAX;
 	instant = 1 + load_be16(data + 2) % RRL_INSTANT_MAX;
 	rrl_rule_set(&rule, rate, instant, 1);

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xdpkit.cext._limit import LIMIT_BOUNDS, OUTCOMES, LimitRule, LimitTable
 
-SECRET = bytes(range(1, 25))
+SECRET = bytes(range(1, 33))
 HOST = bytes([192, 0, 2, 1])
 SECOND = 1_000_000_000
 
@@ -171,7 +171,7 @@ def test_the_secret_moves_sources_to_other_buckets() -> None:
         return tuple(table.check(rule, source, SECOND + 9, 1) == "drop" for source in sources)
 
     draw = random.Random(1)
-    assert len({kept(draw.randbytes(24)) for _ in range(20)}) > 1
+    assert len({kept(draw.randbytes(32)) for _ in range(20)}) > 1
 
 
 def test_a_rule_may_change_while_sources_are_known() -> None:

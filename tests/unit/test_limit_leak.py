@@ -9,7 +9,7 @@ import pytest
 
 from xdpkit.cext._limit import LimitRule, LimitTable
 
-SECRET = bytes(range(1, 25))
+SECRET = bytes(range(1, 33))
 HOST = bytes([192, 0, 2, 1])
 SECOND = 1_000_000_000
 DRAWS = 20000
