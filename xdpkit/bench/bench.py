@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import platform
 import sys
@@ -23,6 +24,8 @@ WIDTH = 120
 FULL = Plan()
 QUICK = Plan(rounds=1, seconds=0.3, steps=3)
 QUICK_NAMES = ("echo", "echo-dns", "xdpkit-ntp", "xdpkit-dns-10")
+# What is measured instead of servers side by side, by the option and the module of that name.
+PARTS = ("offwire", "spin", "ntp", "floods", "reloads")
 PAIRS = (
     ("xdpkit-dns-10", "knotd-xdp"),
     ("xdpkit-dns-10", "knotd"),
@@ -40,34 +43,7 @@ def main(options: Namespace) -> int:
         plots.check(console)
         options.directory.mkdir(parents=True, exist_ok=True)
     with progress(console) as say:
-        if options.offwire:
-            from xdpkit.bench import offwire
-
-            facts = machine() | offwire.measure(options, say)
-            offwire.show(facts, console)
-        elif options.spin:
-            from xdpkit.bench import spin
-
-            facts = machine() | spin.measure(options, say)
-            spin.show(facts, console)
-        elif options.ntp:
-            from xdpkit.bench import ntp
-
-            facts = machine() | ntp.measure(options, say)
-            ntp.show(facts, console)
-        elif options.floods:
-            from xdpkit.bench import floods
-
-            facts = machine() | floods.measure(options, say)
-            floods.show(facts, console)
-        elif options.reloads:
-            from xdpkit.bench import reloads
-
-            facts = machine() | reloads.measure(options, say)
-            reloads.show(facts, console)
-        else:
-            facts = side_by_side(options, say)
-            show(facts, console)
+        facts = measured(options, console, say)
     if options.json:
         print(json.dumps(facts, indent=2))
     if options.directory:
@@ -75,6 +51,20 @@ def main(options: Namespace) -> int:
     for line in facts.get("failed", []):
         print(f"xdpkit: {line}", file=sys.stderr)
     return 1 if facts.get("failed") else 0
+
+
+def measured(options: Namespace, console: Console, say: Say) -> dict[str, Any]:
+    """The facts that the options ask for, shown on the console."""
+    for name in PARTS:
+        if getattr(options, name):
+            # Only now: a part may need what another does without.
+            part = importlib.import_module(f"xdpkit.bench.{name}")
+            facts: dict[str, Any] = machine() | part.measure(options, say)
+            part.show(facts, console)
+            return facts
+    facts = side_by_side(options, say)
+    show(facts, console)
+    return facts
 
 
 def check_numbers(options: Namespace) -> None:
