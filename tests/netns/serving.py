@@ -221,6 +221,8 @@ def ping(lab: Lab) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def run_here(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def run_here(*argv: str, timeout: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs a program outside the lab's namespaces."""
-    return subprocess.run(argv, text=True, capture_output=True, timeout=60, check=False, **options)
+    return subprocess.run(
+        argv, text=True, capture_output=True, timeout=timeout, check=False, **options
+    )

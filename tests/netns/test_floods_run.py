@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
-from serving import XDPKIT
+from benching import bench
 
 from xdpkit.bench import floods
 
 
 def test_all_floods(tmp_path: Path) -> None:
-    options = ("--rounds", "1", "--seconds", "0.5", "--json", "-o", str(tmp_path))
-    command = [XDPKIT, "bench", "--floods", *options]
-    done = subprocess.run(command, text=True, capture_output=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert json.loads((tmp_path / "bench.json").read_text()) == found
-    assert (found["failed"], found["mode"], found["driver"]) == ([], "native, copy", "veth")
+    found = bench(tmp_path, "--floods", "--rounds", "1", "--seconds", "0.5")
 
     rows = {(row["flood"], row["limits"]): row for row in found["floods"]}
     assert len(rows) == len(floods.LIMITS) * len(floods.floods())

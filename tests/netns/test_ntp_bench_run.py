@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
-from serving import XDPKIT
+from benching import bench
 
 from xdpkit.bench import ntp_error, ntp_rates
 
 
 def test_all_parts(tmp_path: Path) -> None:
-    options = ("--rounds", "1", "--seconds", "0.1", "--json", "-o", str(tmp_path))
-    command = [XDPKIT, "bench", "--ntp", *options]
-    # Eight servers are started one after the other.
-    done = subprocess.run(command, text=True, capture_output=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert json.loads((tmp_path / "bench.json").read_text()) == found
-    assert (found["failed"], found["mode"], found["driver"]) == ([], "native, copy", "veth")
+    found = bench(tmp_path, "--ntp", "--rounds", "1", "--seconds", "0.1")
 
     interleaved = found["interleaved"]
     assert interleaved["answers_per_s"] > 0
