@@ -18,7 +18,7 @@ from xdpkit import control_client
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.dns.compile import compile_zones, read_zones, zone_files
 from xdpkit.errors import ControlError
-from xdpkit.lab import Lab, Side
+from xdpkit.lab import SERVER_IPV4, Lab, Side
 from xdpkit.nic.interface import Interface
 from xdpkit.ntp.local import local_state
 
@@ -58,6 +58,9 @@ queues = [2]
 {DNS}
 [echo]
 """
+
+# The address of www.example in ZONE.
+WWW = "192.0.2.80"
 
 ZONE = (
     """$ORIGIN example.
@@ -99,20 +102,66 @@ def write_config(directory: Path, config: str = CONFIG, zone: str = ZONE) -> Pat
     return path
 
 
-class Server:
-    """A running instance; ``stop`` ends it politely. It was ready when this was made.
+class Started:
+    """``xdpkit run`` in a namespace, ready or not yet.
 
-    ``more`` are further arguments of ``xdpkit run``.
+    ``before`` stands in front of the command, ``more`` are further arguments.
     """
 
     def __init__(
-        self, side: Side, path: Path, ifname: str = IFNAME, more: Sequence[str] = ()
+        self, side: Side, path: Path, before: Sequence[str] = (), more: Sequence[str] = ()
     ) -> None:
-        self.side, self.path, self.ifname = side, path, ifname
+        self.path = path
         self._log = path.with_suffix("".join((*more, ".log")).replace("--", "."))
-        argv = (XDPKIT, "run", "-c", str(path), *more)
+        argv = (*before, XDPKIT, "run", "-c", str(path), *more)
         with self._log.open("w") as log:
             self.process = side.popen(*argv, stdout=log, stderr=log)
+
+    def log(self) -> str:
+        """What the process wrote."""
+        return self._log.read_text()
+
+    def says(self, words: str) -> None:
+        """Waits for these words in the log."""
+        eventually(lambda: words in self.log(), words)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+@contextmanager
+def starting(side: Side, path: Path, before: Sequence[str] = ()) -> Iterator[Started]:
+    """An instance as it starts; killed at the end of the block if the test did not end it."""
+    started = Started(side, path, before)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+class Server(Started):
+    """A running instance; ``stop`` ends it politely. It was ready when this was made."""
+
+    def __init__(
+        self,
+        side: Side,
+        path: Path,
+        ifname: str = IFNAME,
+        before: Sequence[str] = (),
+        more: Sequence[str] = (),
+    ) -> None:
+        super().__init__(side, path, before, more)
+        self.side, self.ifname = side, ifname
         try:
             eventually(self._ready, "xdpkit run", STARTING)
         except BaseException:
@@ -126,10 +175,6 @@ class Server:
         except ControlError:
             return False
         return True
-
-    def log(self) -> str:
-        """What the process wrote."""
-        return self._log.read_text()
 
     def request(self, verb: str) -> dict[str, Any]:
         """Asks over the control socket."""
@@ -152,19 +197,6 @@ class Server:
         given: int = counts["tx"]
         return given
 
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
-        self.signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
-
-    def kill(self) -> None:
-        """SIGKILL, if it still runs."""
-        self.process.kill()
-        self.process.wait(PATIENCE)
-
     def resident_pages(self) -> int:
         """The process's resident memory."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -173,9 +205,15 @@ class Server:
 
 
 @contextmanager
-def serving(lab: Lab, directory: Path, config: str = CONFIG, zone: str = ZONE) -> Iterator[Server]:
+def serving(
+    lab: Lab,
+    directory: Path,
+    config: str = CONFIG,
+    zone: str = ZONE,
+    before: Sequence[str] = (),
+) -> Iterator[Server]:
     """An instance for the length of a block; it must still be running at the end, and end well."""
-    server = Server(lab.server, write_config(directory, config, zone))
+    server = Server(lab.server, write_config(directory, config, zone), before=before)
     try:
         yield server
         if server.process.poll() is None:
@@ -212,6 +250,18 @@ def attached(side: Side, ifname: str = IFNAME) -> int | None:
         xdp = link.get_attr("IFLA_XDP")
         found: int | None = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp else None
         return found
+
+
+def reload(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``xdpkit reload`` as an operator types it."""
+    return lab.server.run(XDPKIT, "reload", *arguments)
+
+
+def looked_up(side: Side, name: str = "www.example", address: str = SERVER_IPV4) -> list[str]:
+    """The IPv4 addresses of a name, as dig is told them at the first try."""
+    done = side.run("dig", "+short", "+tries=1", "+time=10", f"@{address}", name, "A")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.split()
 
 
 def ping(lab: Lab) -> None:

@@ -6,35 +6,27 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 from payloads import ntp, query
-from serving import CONFIG, PATIENCE, XDPKIT, ZONE, Server, eventually, serving, write_config
+from serving import (
+    CONFIG,
+    PATIENCE,
+    WWW,
+    ZONE,
+    Server,
+    eventually,
+    looked_up,
+    serving,
+    starting,
+    write_config,
+)
 from wire import Wire
 
 from xdpkit.lab import Lab
 
 pytestmark = pytest.mark.netns
-
-
-@contextmanager
-def starting(lab: Lab, directory: Path, path: Path, *before: str) -> Iterator[Popen[str]]:
-    """``xdpkit run`` as it starts, its words in "log"; killed if the test did not end it."""
-    with (directory / "log").open("w") as log:
-        process = lab.server.popen(*before, XDPKIT, "run", "-c", str(path), stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(PATIENCE)
-
-
-def says(directory: Path, words: str) -> None:
-    """Waits for the server's words."""
-    eventually(lambda: words in (directory / "log").read_text(), words)
 
 
 @pytest.fixture
@@ -54,8 +46,7 @@ def test_a_reload_without_descriptors_keeps_the_old_zones(own: Server, lab: Lab)
     own.signal(signal.SIGHUP)
     eventually(lambda: "the old stays in use" in own.log(), "the refusal")
     resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-    dug = lab.client.run("dig", "+short", "+tries=1", "@192.0.2.1", "www.example", "A")
-    assert dug.stdout.strip()
+    assert looked_up(lab.client) == [WWW]
     assert own.request("reload")["zones"]["example"]["names"]
 
 
@@ -67,26 +58,24 @@ def many_names(directory: Path) -> Path:
 
 def test_sighup_while_starting(lab: Lab, tmp_path: Path) -> None:
     """The documented way to reload must not end a server that is still reading its zones."""
-    with starting(lab, tmp_path, many_names(tmp_path)) as process:
+    with starting(lab.server, many_names(tmp_path)) as started:
         # Its handler is there once SigCgt has the bit (proc(5)); before, Python has not begun.
-        about = Path(f"/proc/{process.pid}/status")
+        about = Path(f"/proc/{started.process.pid}/status")
 
         def handled() -> bool:
             [line] = [line for line in about.read_text().splitlines() if line.startswith("SigCgt:")]
             return bool(int(line.split()[1], 16) >> signal.SIGHUP - 1 & 1)
 
         eventually(handled, "the handler")
-        process.send_signal(signal.SIGHUP)
-        says(tmp_path, "stop with SIGTERM")
-        process.terminate()
-        assert process.wait(PATIENCE) == 0
+        started.signal(signal.SIGHUP)
+        started.says("stop with SIGTERM")
+        assert started.stop() == 0
 
 
 def test_sigterm_while_starting_leaves_nothing(lab: Lab, tmp_path: Path) -> None:
-    with starting(lab, tmp_path, many_names(tmp_path)) as process:
+    with starting(lab.server, many_names(tmp_path)) as started:
         time.sleep(0.4)
-        process.terminate()
-        process.wait(PATIENCE)
+        started.stop()
     assert lab.server.interface().xdp_program is None
 
 
@@ -105,20 +94,19 @@ def test_a_paused_process_gets_its_queue_back(own: Server, lab: Lab) -> None:
 
 @pytest.mark.parametrize("name", ["/nonexistent/notify", "@xdpkit-nobody"])
 def test_a_stale_notify_socket(lab: Lab, tmp_path: Path, name: str) -> None:
-    path = write_config(tmp_path)
-    with starting(lab, tmp_path, path, "env", f"NOTIFY_SOCKET={name}") as process:
-        says(tmp_path, "stop with SIGTERM")
-        process.terminate()
-        assert process.wait(PATIENCE) == 0
+    before = ("env", f"NOTIFY_SOCKET={name}")
+    with starting(lab.server, write_config(tmp_path), before) as started:
+        started.says("stop with SIGTERM")
+        assert started.stop() == 0
 
 
 def test_the_interface_goes_away(tmp_path: Path) -> None:
     """Nothing can be served on it any more: the server says so and ends, for systemd to see."""
-    with Lab() as lab, starting(lab, tmp_path, write_config(tmp_path)) as process:
-        says(tmp_path, "stop with SIGTERM")
+    with Lab() as lab, starting(lab.server, write_config(tmp_path)) as started:
+        started.says("stop with SIGTERM")
         assert lab.server.run("ip", "link", "delete", "server0").returncode == 0
-        assert process.wait(PATIENCE) == 1
-        says(tmp_path, "server0 is gone")
+        assert started.process.wait(PATIENCE) == 1
+        assert "server0 is gone" in started.log()
 
 
 @pytest.mark.parametrize("queue", [1, 2])
@@ -134,5 +122,4 @@ def test_our_own_address_forged_on_the_wire(
     assert server.verdicts()["ntp_answered"] == before
     wire.use_queue(2)
     for address in (lab.server.ipv4, lab.server.ipv6):
-        dug = lab.server.run("dig", "+short", "+tries=1", f"@{address}", "www.example", "A")
-        assert dug.stdout.strip()
+        assert looked_up(lab.server, address=address) == [WWW]

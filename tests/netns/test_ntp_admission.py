@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from loading import generator, load_on, under_way
 from ntp_macs import KEYS, Key, key_file, sound_mac
 from ntp_requests import Request
 from peers import measured_offset
-from serving import DOORS, QUEUES, XDPKIT, Server, attached, serving, write_config
+from serving import DOORS, QUEUES, XDPKIT, Server, attached, reload, serving, write_config
 
 from xdpkit.lab import Lab
 
@@ -55,10 +54,6 @@ def silence(lab: Lab, server: Server, door: str, family: int, verdict: str, coun
             pass
         asker.assert_quiet()
     assert server.verdicts()[verdict] == before + count
-
-
-def reload(lab: Lab) -> subprocess.CompletedProcess[str]:
-    return lab.server.run(XDPKIT, "reload")
 
 
 class TestAccess:

@@ -11,7 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from serving import CONFIG, PATIENCE, XDPKIT, Server, eventually, serving, write_config
+from serving import (
+    CONFIG,
+    PATIENCE,
+    WWW,
+    XDPKIT,
+    Server,
+    eventually,
+    looked_up,
+    serving,
+    starting,
+    write_config,
+)
 
 from xdpkit.lab import Lab
 from xdpkit.privileges import KEPT, NEEDED, Capability
@@ -117,30 +128,21 @@ def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
     """From start through reload to the end."""
     with open_directory(lab) as directory:
         path = write_config(directory, CONFIG)
-        log = directory / "log"
-        with log.open("w") as words:
-            command = [*holding(set(NEEDED), *who), XDPKIT, "run", "-c", str(path)]
-            process = lab.server.popen(*command, stderr=words)
-        try:
-            eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
-            for family in ("192.0.2.1", "2001:db8::1"):
-                dug = lab.client.run("dig", "+short", "+tries=1", f"@{family}", "www.example", "A")
-                assert dug.stdout.strip() == "192.0.2.80", log.read_text()
-            check_rights(process.pid)
-            process.send_signal(signal.SIGHUP)
-            eventually(lambda: "read again: 1 zones" in log.read_text(), "the reload")
+        with starting(lab.server, path, holding(set(NEEDED), *who)) as server:
+            server.says("stop with SIGTERM")
+            for address in (lab.server.ipv4, lab.server.ipv6):
+                assert looked_up(lab.client, address=address) == [WWW]
+            check_rights(server.process.pid)
+            server.signal(signal.SIGHUP)
+            server.says("read again: 1 zones")
             # An address that comes later wants its sockets, below port 1024.
             add = "ip addr add 192.0.2.77/24 dev server0"
             assert lab.server.run(*add.split()).returncode == 0
-            eventually(lambda: "addresses now: " in log.read_text(), "the address")
+            server.says("addresses now: ")
             eventually(lambda: "192.0.2.77:53" in lab.server.run("ss", "-lunH").stdout, "sockets")
             assert lab.server.run(*add.replace("add ", "del ", 1).split()).returncode == 0
-            process.terminate()
-            assert process.wait(PATIENCE) == 0, log.read_text()
-            assert "server0 is the kernel's again" in log.read_text()
-        finally:
-            process.kill()
-            process.wait(PATIENCE)
+            assert server.stop() == 0, server.log()
+            assert "server0 is the kernel's again" in server.log()
     assert lab.server.interface().xdp_program is None
 
 
@@ -162,17 +164,11 @@ def test_unlimited_locked_memory_does_without_its_capability(lab: Lab) -> None:
     if lab.server.run(*unlimited, "true").returncode:
         pytest.skip("this machine's limit on locked memory cannot be raised")
     with open_directory(lab) as directory:
+        enough = holding(set(NEEDED) - {Capability.IPC_LOCK}, *NOBODY)
         path = write_config(directory, CONFIG)
-        enough = set(NEEDED) - {Capability.IPC_LOCK}
-        command = [*holding(enough, *NOBODY), XDPKIT, "run", "-c", str(path)]
-        log = directory / "log"
-        with log.open("w") as words:
-            process = lab.server.popen(*unlimited, *command, stderr=words)
-        try:
-            eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
-        finally:
-            process.terminate()
-            assert process.wait(PATIENCE) == 0, log.read_text()
+        with starting(lab.server, path, (*unlimited, *enough)) as server:
+            server.says("stop with SIGTERM")
+            assert server.stop() == 0, server.log()
 
 
 def test_realtime(lab: Lab, tmp_path: Path) -> None:

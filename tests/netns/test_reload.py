@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from loading import generator, load_on, under_way
-from serving import QUEUES, XDPKIT, ZONE, Server, attached, eventually, write_config
+from serving import (
+    QUEUES,
+    XDPKIT,
+    ZONE,
+    Server,
+    attached,
+    eventually,
+    looked_up,
+    reload,
+    write_config,
+)
 
 from xdpkit.lab import Lab
 
@@ -16,11 +25,6 @@ pytestmark = pytest.mark.netns
 
 # Leaves the CPUs some room for the reloads.
 RATE = 20_000
-
-
-def reload(lab: Lab) -> subprocess.CompletedProcess[str]:
-    """``xdpkit reload`` as an operator types it."""
-    return lab.server.run(XDPKIT, "reload")
 
 
 def write_zone(directory: Path, text: str, serial: int) -> None:
@@ -37,9 +41,7 @@ def ask(lab: Lab, name: str) -> dict[int, list[str]]:
     said = {}
     for queue in (1, 2):
         lab.client.send_on_queue(queue, QUEUES)
-        done = lab.client.run("dig", "+tries=1", "+time=10", "+short", "@192.0.2.1", name)
-        assert done.returncode == 0
-        said[queue] = done.stdout.split()
+        said[queue] = looked_up(lab.client, name)
     return said
 
 

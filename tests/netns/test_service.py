@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from intruder import frozen, needs_x86
-from serving import PATIENCE, XDPKIT, Server, eventually, write_config
+from serving import PATIENCE, WWW, Server, eventually, looked_up, write_config
 
 from xdpkit.lab import Lab
 
@@ -50,22 +50,12 @@ class Manager:
         self._socket.close()
 
 
-class Managed(Server):
-    """An instance that a service manager watches, every 600 ms."""
-
-    def __init__(self, lab: Lab, directory: Path, manager: Path) -> None:
-        self.side, self.ifname = lab.server, "server0"
-        self._log = directory / "log"
-        told = (f"NOTIFY_SOCKET={manager}", "WATCHDOG_USEC=600000")
-        command = ("env", *told, XDPKIT, "run", "-c", str(write_config(directory)))
-        with self._log.open("w") as log:
-            self.process = lab.server.popen(*command, stderr=log)
-
-
 @contextmanager
-def managed(lab: Lab, directory: Path) -> Iterator[tuple[Managed, Manager]]:
+def managed(lab: Lab, directory: Path) -> Iterator[tuple[Server, Manager]]:
+    """An instance that a service manager watches, every 600 ms."""
     manager = Manager(directory / "notify")
-    server = Managed(lab, directory, directory / "notify")
+    told = ("env", f"NOTIFY_SOCKET={directory / 'notify'}", "WATCHDOG_USEC=600000")
+    server = Server(lab.server, write_config(directory), before=told)
     try:
         manager.hears("READY=1")
         yield server, manager
@@ -78,7 +68,7 @@ def test_a_life(lab: Lab, tmp_path: Path) -> None:
     with managed(lab, tmp_path) as (server, manager):
         manager.hears("WATCHDOG=1")
         manager.hears("WATCHDOG=1")
-        assert lab.client.run("dig", "+short", "@192.0.2.1", "www.example").stdout.strip()
+        assert looked_up(lab.client) == [WWW]
         told = manager.hears("STATUS=")
         each = ", ".join(rf"{name} \d+" for name in ("queue 2", "the kernel door", "the TCP door"))
         while not re.fullmatch(rf"STATUS=\d+ answers a second \({each}\)", told):

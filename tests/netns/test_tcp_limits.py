@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from serving import CONFIG, PATIENCE, XDPKIT, ZONE, Server, eventually, serving, write_config
+from serving import CONFIG, ZONE, Server, eventually, serving, write_config
 from tcp_client import framed, numbered
 from tcp_serving import HUGE, WHOLE, WWW, connect, limited, listening, tcp
 
@@ -115,15 +115,9 @@ def test_no_descriptor_left(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_too_few_descriptors_are_said_at_the_start(lab: Lab, tmp_path: Path) -> None:
-    path = write_config(tmp_path)
-    command = ("prlimit", "--nofile=1500:1500", XDPKIT, "run", "-c", str(path))
-    with (tmp_path / "log").open("w") as log:
-        process = lab.server.popen(*command, stderr=log)
-    eventually(lambda: "stop with SIGTERM" in (tmp_path / "log").read_text(), "the server")
-    process.terminate()
-    assert process.wait(PATIENCE) == 0
-    [line] = [line for line in (tmp_path / "log").read_text().splitlines() if "1500" in line]
-    assert "tcp_connections = 1000" in line and "LimitNOFILE" in line
+    with serving(lab, tmp_path, before=("prlimit", "--nofile=1500:1500")) as server:
+        [line] = [line for line in server.log().splitlines() if "1500" in line]
+        assert "tcp_connections = 1000" in line and "LimitNOFILE" in line
 
 
 def test_the_end_of_the_server(lab: Lab, tmp_path: Path) -> None:

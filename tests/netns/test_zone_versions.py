@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from loading import WINDOW, load_on, under_way
-from serving import QUEUE, QUEUES, XDPKIT, Server, eventually, interface_of, write_config
+from serving import QUEUE, QUEUES, Server, eventually, interface_of, reload, write_config
 
 from xdpkit.bench import versions
 from xdpkit.bench.load import Load, request_header
@@ -61,8 +61,7 @@ def test_no_answer_of_two_versions(tmp_path: Path, queue: int) -> None:
                 with under_way(requests, RATE):
                     for version in range(2, RELOADS + 2):
                         write(version)
-                        done = lab.server.run(XDPKIT, "reload", "--json")
-                        reply = json.loads(done.stdout)
+                        reply = json.loads(reload(lab, "--json").stdout)
                         assert reply["zones"] == {
                             versions.ORIGIN: {"serial": version, "names": NAMES + 7}
                         }
