@@ -11,26 +11,21 @@ import json as json_text
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pyroute2 import IPRoute
 from rich.console import Console
 
 from xdpkit.cext._stats import VERDICTS
-from xdpkit.closing import Closing
 from xdpkit.control_client import request
 from xdpkit.demo_zone import CONFIGURATION, ZONE
 from xdpkit.errors import ControlError, NicError
 from xdpkit.nic.interface import Interface, from_link
+from xdpkit.served import Served
 from xdpkit.status_view import parts
 
-# A virtual machine without hardware support takes half a minute to run bcc, minutes on a busy host.
-READY_SECONDS = 600.0
-STOP_SECONDS = 30.0
 # How long no request may come before those that are missing count as lost.
 QUIET_SECONDS = 60.0
 POLL_SECONDS = 0.2
@@ -55,68 +50,39 @@ class Wanted:
         return text.replace("queues = [2]", f'queues = [{self.queue}]\nmode = "{self.mode}"')
 
 
-class ServedInterface(Closing):
-    """``xdpkit run`` on an interface of this network namespace, ready to answer; a context manager.
+class ServedInterface(Served):
+    """A server on an interface of this network namespace.
 
     Raises NicError with the server's last words when it does not come up.
     """
 
+    # A virtual machine without hardware support takes half a minute to run bcc, minutes on a busy
+    # host.
+    ready_seconds = 600.0
+    stop_seconds = 30.0
+
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._directory = tempfile.TemporaryDirectory(prefix="xdpkit-demo-")
-        directory = Path(self._directory.name)
-        (directory / "zones").mkdir()
-        (directory / "zones/example.zone").write_text(ZONE)
-        (directory / "xdpkit.toml").write_text(wanted.configuration())
-        self._log = directory / "log"
-        argv = [sys.executable, "-m", "xdpkit", "run", "-c", str(directory / "xdpkit.toml")]
-        argv += ["--debug"] if wanted.debug else []
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
-        try:
-            self._await_ready()
-        except BaseException:
-            self.close()
-            raise
+        debug = ["--debug"] if wanted.debug else []
+        program = ("xdpkit", "run", *debug, "-c")
+        super().__init__(wanted.configuration(), {"zones/example.zone": ZONE}, program)
 
-    def _await_ready(self) -> None:
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                self.status()
-                return
-            except ControlError:
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    words = self.log()[-1:] or ["the server did not come up"]
-                    if self._wanted.debug:
-                        print(*self.log(), sep="\n", file=sys.stderr)
-                    raise NicError(words[0].removeprefix("xdpkit: ")) from None
-            time.sleep(POLL_SECONDS)
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, text=True, **options)
+
+    def _not_up(self) -> NicError:
+        words = self.log().splitlines()
+        if self._wanted.debug:
+            print(*words, sep="\n", file=sys.stderr)
+        last = words[-1] if words else "the server did not come up"
+        return NicError(last.removeprefix("xdpkit: "))
 
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""
         document = request(self._wanted.interface, "status")
-        if document["pid"] != self._process.pid:
+        if document["pid"] != self.pid:
             raise ControlError(f"{self._wanted.interface} is served by process {document['pid']}")
         return document
-
-    def log(self) -> list[str]:
-        """The lines that the server has said so far."""
-        return self._log.read_text().splitlines()
-
-    def stop(self) -> int:
-        """Ends the server by SIGTERM; returns its exit status."""
-        self._process.terminate()
-        try:
-            return self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-
-    def close(self) -> None:
-        """Ends the server and removes its files."""
-        self.stop()
-        self._directory.cleanup()
 
 
 def main(wanted: Wanted, json: bool = False) -> int:
@@ -127,7 +93,7 @@ def main(wanted: Wanted, json: bool = False) -> int:
     if not console.is_terminal:
         console.width = 100
     with ServedInterface(wanted) as served:
-        for line in served.log():
+        for line in served.log().splitlines():
             console.print(line)
         # The sender waits for this line.
         console.print(f"ready: waiting for {wanted.requests} requests on {wanted.interface}")

@@ -1,4 +1,4 @@
-"""A server running in the lab: ``xdpkit run`` in the server's namespace, ready to answer."""
+"""A server of our own making: ``xdpkit run`` with files of its own, ready to answer."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from xdpkit.closing import Closing
 from xdpkit.control_client import request
-from xdpkit.errors import ControlError, LabError
+from xdpkit.errors import ControlError, LabError, XdpkitError
 from xdpkit.lab import Lab
 
-# Zones are compiled and bcc is run before the control socket answers: a second, with reserve.
-READY_SECONDS = 60.0
-STOP_SECONDS = 10.0
+# How often it is asked whether a server is ready.
+POLL_SECONDS = 0.02
 
 
-class ServedLab(Closing):
-    """The lab with one server in it; ``configuration`` is the text of its file, beside ``files``.
+class Served(Closing):
+    """A server with files of its own, ready to answer in a ``with``; a subclass says where.
 
-    ``program`` is what Python runs as a module: its name and the arguments before the file's path.
-    A context manager. Raises LabError when the server does not come up, with its last words.
+    ``configuration`` is the text of its file, beside ``files``. ``program`` is what Python runs as
+    a module: its name and the arguments before the file's path.
     """
+
+    # Zones are compiled and bcc is run before the control socket answers: a second, with reserve.
+    ready_seconds = 60.0
+    stop_seconds = 10.0
 
     def __init__(
         self,
         configuration: str,
         files: dict[str, str] | None = None,
-        queues: int = 4,
-        cpus: str | None = None,
         program: Sequence[str] = ("xdpkit", "run", "-c"),
     ) -> None:
-        self.lab = Lab(queues)
-        self._configuration = configuration
-        self._files = files or {}
-        self._cpus = cpus
+        self._files = {**(files or {}), "xdpkit.toml": configuration}
         self._program = program
-        self._directory = tempfile.TemporaryDirectory(prefix="xdpkit-lab-")
+        self._directory = tempfile.TemporaryDirectory(prefix="xdpkit-served-")
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -57,11 +56,10 @@ class ServedLab(Closing):
 
     def __enter__(self) -> Self:
         try:
-            for name, text in {**self._files, "xdpkit.toml": self._configuration}.items():
+            for name, text in self._files.items():
                 target = self.path / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text)
-            self.lab.__enter__()
             self._start()
         except BaseException:
             self.close()
@@ -69,27 +67,32 @@ class ServedLab(Closing):
         return self
 
     def _start(self) -> None:
-        pinned = ["taskset", "-c", self._cpus] if self._cpus else []
         argv = [sys.executable, "-m", *self._program, str(self.path / "xdpkit.toml")]
-        # Whatever the configuration says of a cache, nothing of a lab stays on the machine.
+        # Whatever the configuration says of a cache, nothing of this server stays on the machine.
         environment = os.environ | {"CACHE_DIRECTORY": str(self.path / "cache")}
         with (self.path / "log").open("w") as log:
-            self._process = self.lab.server.popen(*pinned, *argv, stderr=log, env=environment)
-        deadline = time.monotonic() + READY_SECONDS
+            self._process = self._popen(argv, stderr=log, env=environment)
+        deadline = time.monotonic() + self.ready_seconds
         while True:
             try:
                 self.status()
                 return
             except ControlError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    words = self.log().strip() or "nothing"
-                    raise LabError(f"the server did not come up; it said: {words}") from None
-            time.sleep(0.02)
+                    raise self._not_up() from None
+            time.sleep(POLL_SECONDS)
 
+    @abstractmethod
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
+        """Starts a program where the server is to be."""
+
+    @abstractmethod
+    def _not_up(self) -> XdpkitError:
+        """What to raise for a server that ended, or was not ready in time."""
+
+    @abstractmethod
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""
-        with self.lab.server.entered():
-            return request(self.lab.server.ifname, "status")
 
     def log(self) -> str:
         """What the server has said so far."""
@@ -102,13 +105,47 @@ class ServedLab(Closing):
             return 0
         process.terminate()
         try:
-            return process.wait(STOP_SECONDS)
+            return process.wait(self.stop_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()
 
     def close(self) -> None:
-        """Ends the server, the lab and the files."""
+        """Ends the server and removes its files."""
         self.stop()
-        self.lab.close()
         self._directory.cleanup()
+
+
+class ServedLab(Served):
+    """The lab with one server in it. Raises LabError when it does not come up, with its words."""
+
+    def __init__(
+        self,
+        configuration: str,
+        files: dict[str, str] | None = None,
+        queues: int = 4,
+        cpus: str | None = None,
+        program: Sequence[str] = ("xdpkit", "run", "-c"),
+    ) -> None:
+        super().__init__(configuration, files, program)
+        self.lab = Lab(queues)
+        self._cpus = cpus
+
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
+        self.lab.__enter__()
+        pinned = ["taskset", "-c", self._cpus] if self._cpus else []
+        return self.lab.server.popen(*pinned, *argv, **options)
+
+    def _not_up(self) -> LabError:
+        words = self.log().strip() or "nothing"
+        return LabError(f"the server did not come up; it said: {words}")
+
+    def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``. Raises ControlError."""
+        with self.lab.server.entered():
+            return request(self.lab.server.ifname, "status")
+
+    def close(self) -> None:
+        """Ends the server, removes its files, and the lab."""
+        super().close()
+        self.lab.close()

@@ -69,6 +69,20 @@ def test_counts_fit(lab: Lab, mode: str) -> None:
     assert attached(lab.server) is None
 
 
+def test_nothing_stays_on_the_machine(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compiled zone is kept where it goes with the demo."""
+    monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with demo(lab, "--json") as process:
+        await_ready(process)
+        assert list(tmp_path.glob("xdpkit-*/cache/*"))
+        process.terminate()
+        process.communicate(timeout=ENDS_SECONDS)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lost_requests_fail_it(lab: Lab) -> None:
     """In a process of its own, where waiting for the missing ones is made short."""
     code = (
