@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
 from xdpkit.ending import Ending
 from xdpkit.errors import SocketError
@@ -24,6 +25,15 @@ Key = tuple[str, str, int]
 """Address, service, port."""
 
 
+class Kind(NamedTuple):
+    """What a door's sockets are, and the setting that does without them."""
+
+    protocol: str
+    """UDP or TCP."""
+    type: socket.SocketKind
+    remedy: str
+
+
 class Door(Protocol):
     """What the two doors have in common for the owner of their sockets."""
 
@@ -35,13 +45,14 @@ class Door(Protocol):
 
 
 class DoorSockets(ABC):
-    """A door with its sockets, following what is served; a subclass opens them."""
+    """A door with its sockets, following what is served; a subclass makes them."""
 
-    def __init__(self, publication: Publication, door: Door) -> None:
+    def __init__(self, publication: Publication, door: Door, kind: Kind) -> None:
         self._publication = publication
         self._door = door
+        self._kind = kind
         self.inherited: dict[Key, socket.socket] = {}
-        """Sockets of a predecessor, for ``_open`` to take instead of new ones."""
+        """Sockets of a predecessor, taken instead of new ones."""
         self._sockets: dict[Key, socket.socket] = {}
         self._gone: list[socket.socket] = []
 
@@ -51,8 +62,20 @@ class DoorSockets(ABC):
         return self._sockets
 
     @abstractmethod
+    def _make(self, address: str, service: str, port: int) -> socket.socket:
+        """A new socket. Raises SocketError."""
+
+    @abstractmethod
+    def _add(self, sock: socket.socket, service: str) -> None:
+        """Has the door answer on a socket from now on. Raises OSError."""
+
     def _open(self, key: Key) -> socket.socket:
-        """A socket that the door answers on from now on. Raises SocketError."""
+        """A socket that the door answers on, a predecessor's or a new one. Raises SocketError."""
+        address, service, port = key
+        sock = self.inherited.pop(key, None) or self._make(address, service, port)
+        with opening(self._kind, address, port, sock):
+            self._add(sock, service)
+        return sock
 
     def _open_missing(self, wanted: Iterable[Key]) -> list[str]:
         """Opens what is not open yet; returns a line for each that could not be."""
@@ -89,6 +112,24 @@ class DoorSockets(ABC):
         return True
 
 
+@contextmanager
+def opening(
+    kind: Kind, address: str, port: int, sock: socket.socket | None = None
+) -> Iterator[socket.socket]:
+    """A socket, a new one if none is given, to be set up in the block; closed if that fails.
+
+    Raises SocketError for an OSError.
+    """
+    try:
+        if sock is None:
+            sock = socket.socket(family(address), kind.type)
+        yield sock
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise _open_error(kind, address, port, error) from error
+
+
 def bind(sock: socket.socket, address: str, port: int, ifindex: int) -> None:
     """Binds to one address, whether the host has it already or not. Raises OSError.
 
@@ -108,16 +149,14 @@ def family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def bind_error(protocol: str, address: str, port: int, error: OSError, remedy: str) -> SocketError:
-    """What the errno of a socket call means for the person at the terminal.
-
-    ``protocol`` is UDP or TCP; ``remedy`` the setting that does without the socket.
-    """
+def _open_error(kind: Kind, address: str, port: int, error: OSError) -> SocketError:
+    """What the errno of a socket call means for the person at the terminal."""
+    protocol = kind.protocol
     place = f"{protocol} [{address}]:{port}" if ":" in address else f"{protocol} {address}:{port}"
     if error.errno == errno.EADDRINUSE:
         return SocketError(
             f"{place} is taken by another program ('ss -l{protocol[0].lower()}np sport = :{port}' "
-            f"shows it): stop it, or set {remedy}"
+            f"shows it): stop it, or set {kind.remedy}"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
         return SocketError(f"{place}: no permission: run as root, or with CAP_NET_BIND_SERVICE")

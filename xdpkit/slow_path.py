@@ -11,7 +11,7 @@ from xdpkit import port_watch, socket_filter
 from xdpkit.cext._door import KernelDoor
 from xdpkit.cext._memory import Memory
 from xdpkit.config import ServedAddress
-from xdpkit.door_sockets import DoorSockets, Key, bind, bind_error, family
+from xdpkit.door_sockets import DoorSockets, Kind, bind, opening
 from xdpkit.nic.interface import Address
 from xdpkit.publication import Publication
 
@@ -25,8 +25,7 @@ PMTUDISC_PROBE = 3
 # A burst of some 5,000 requests while the thread is off its CPU (the kernel counts 800 bytes each).
 RECEIVE_BUFFER = 4 << 20
 
-# What does without these sockets.
-REMEDY = "slow_path = false"
+UDP = Kind("UDP", socket.SOCK_DGRAM, "slow_path = false")
 
 
 class SlowPath(DoorSockets):
@@ -35,7 +34,7 @@ class SlowPath(DoorSockets):
     def __init__(self, publication: Publication, memory: Memory, ifindex: int) -> None:
         self.door = KernelDoor(publication.publisher, memory)
         self._ifindex = ifindex
-        super().__init__(publication, self.door)
+        super().__init__(publication, self.door, UDP)
 
     async def serve(
         self,
@@ -67,17 +66,11 @@ class SlowPath(DoorSockets):
         ours = {os.fstat(opened.fileno()).st_ino for opened in sockets}
         return port_watch.is_held(port, ours, {served.address for served in addresses})
 
-    def _open(self, key: Key) -> socket.socket:
-        address, service, port = key
-        opened = self.inherited.pop(key, None)
-        if opened is None:
-            opened = open_socket(address, service, port, self._ifindex)
-        try:
-            self.door.add(opened, service)
-        except OSError as error:
-            opened.close()
-            raise bind_error("UDP", address, port, error, REMEDY) from error
-        return opened
+    def _make(self, address: str, service: str, port: int) -> socket.socket:
+        return open_socket(address, service, port, self._ifindex)
+
+    def _add(self, sock: socket.socket, service: str) -> None:
+        self.door.add(sock, service)
 
 
 def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.socket:
@@ -85,11 +78,7 @@ def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.s
 
     ``ifindex`` is the scope of a link-local address. Raises SocketError.
     """
-    try:
-        sock = socket.socket(family(address), socket.SOCK_DGRAM)
-    except OSError as error:
-        raise bind_error("UDP", address, port, error, REMEDY) from error
-    try:
+    with opening(UDP, address, port) as sock:
         sock.setblocking(False)
         if service == "ntp":
             # A chronyd's client sockets may have our port (acquisitionport 123). For other services
@@ -103,9 +92,6 @@ def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.s
         else:
             sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
         bind(sock, address, port, ifindex)
-    except OSError as error:
-        sock.close()
-        raise bind_error("UDP", address, port, error, REMEDY) from error
     return sock
 
 

@@ -12,7 +12,7 @@ import anyio
 from xdpkit.cext._memory import Memory
 from xdpkit.cext._tcp import TcpDoor
 from xdpkit.config import DnsConfig, ServedAddress
-from xdpkit.door_sockets import DoorSockets, Key, bind, bind_error, family
+from xdpkit.door_sockets import DoorSockets, Kind, bind, opening
 from xdpkit.publication import Publication
 
 # linux/tcp.h: not in Python's socket module.
@@ -26,8 +26,7 @@ RECEIVE_BUFFER = 1 << 15
 # Descriptors that are not connections: zones, queues, and two for each of some hundred addresses.
 OTHER_DESCRIPTORS = 1000
 
-# What does without these sockets.
-REMEDY = "tcp_connections = 0"
+TCP = Kind("TCP", socket.SOCK_STREAM, "tcp_connections = 0")
 
 
 class TcpPath(DoorSockets):
@@ -43,7 +42,7 @@ class TcpPath(DoorSockets):
             queries=config.tcp_queries,
         )
         self._ifindex = ifindex
-        super().__init__(publication, self.door)
+        super().__init__(publication, self.door, TCP)
 
     async def serve(self, addresses: Iterable[ServedAddress]) -> list[str]:
         """Listens at exactly these; returns a line for each that could not be opened.
@@ -86,17 +85,11 @@ class TcpPath(DoorSockets):
             "loop": {name: count for name, count in counters.items() if name not in elsewhere},
         }
 
-    def _open(self, key: Key) -> socket.socket:
-        address, _, port = key
-        opened = self.inherited.pop(key, None)
-        if opened is None:
-            opened = open_listener(address, port, self._ifindex, self.config.tcp_idle)
-        try:
-            self.door.add(opened)
-        except OSError as error:
-            opened.close()
-            raise bind_error("TCP", address, port, error, REMEDY) from error
-        return opened
+    def _make(self, address: str, service: str, port: int) -> socket.socket:
+        return open_listener(address, port, self._ifindex, self.config.tcp_idle)
+
+    def _add(self, sock: socket.socket, service: str) -> None:
+        self.door.add(sock)
 
 
 def open_listener(address: str, port: int, ifindex: int, idle_s: int) -> socket.socket:
@@ -105,11 +98,7 @@ def open_listener(address: str, port: int, ifindex: int, idle_s: int) -> socket.
     Connections inherit what is set here. ``idle_s`` is how long the kernel keeps what a client does
     not take; ``ifindex`` the scope of a link-local address. Raises SocketError.
     """
-    try:
-        sock = socket.socket(family(address), socket.SOCK_STREAM)
-    except OSError as error:
-        raise bind_error("TCP", address, port, error, REMEDY) from error
-    try:
+    with opening(TCP, address, port) as sock:
         sock.setblocking(False)
         # Connections of an instance before may still be in TIME_WAIT.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -120,7 +109,4 @@ def open_listener(address: str, port: int, ifindex: int, idle_s: int) -> socket.
         sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, idle_s * 1000)
         bind(sock, address, port, ifindex)
         sock.listen(socket.SOMAXCONN)
-    except OSError as error:
-        sock.close()
-        raise bind_error("TCP", address, port, error, REMEDY) from error
     return sock
