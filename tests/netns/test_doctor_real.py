@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rights import NO_CAPABILITIES, NOBODY, need_readable_checkout
 from serving import CONFIG, IFNAME, PATIENCE, XDPKIT, Server, interface_of, serving, write_config
 
 from xdpkit.bpf import loader
@@ -24,8 +25,6 @@ from xdpkit.lab import Lab
 
 pytestmark = pytest.mark.netns
 
-NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 # linux/if_tun.h.
 TUNSETIFF = 0x400454CA
@@ -274,9 +273,8 @@ def test_port_taken(made: Lab) -> None:
 
 
 def test_another_user(made: Lab) -> None:
-    if made.server.run(*NOBODY, XDPKIT, "--version").returncode:
-        pytest.skip("this checkout is not for other users to read")
-    [report] = doctor(made, IFNAME, before=NOBODY)
+    need_readable_checkout(made.server)
+    [report] = doctor(made, IFNAME, before=("setpriv", *NOBODY))
     assert report["serves"]
     assert "CAP_NET_ADMIN" in finding(report, "capabilities-missing")["what"]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from payloads import query
+from rights import NO_CAPABILITIES
 from serving import (
     CONFIG,
     IFNAME,
@@ -100,8 +101,7 @@ def test_plan_changes_nothing(
 
 def test_plan_as_json_and_without_capabilities(lab: Lab, tmp_path: Path) -> None:
     path = str(write_config(tmp_path, TAGGED))
-    drop = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
-    done = lab.server.run(*drop, XDPKIT, "plan", "--json", "-c", path)
+    done = lab.server.run(*NO_CAPABILITIES, XDPKIT, "plan", "--json", "-c", path)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert (facts["interface"], facts["driver"], facts["steering"]) == ("server0", "veth", "none")

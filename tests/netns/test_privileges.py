@@ -5,12 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rights import NOBODY, open_directory
 from serving import (
     CONFIG,
     PATIENCE,
@@ -29,7 +27,6 @@ from xdpkit.privileges import KEPT, NEEDED, Capability
 
 pytestmark = pytest.mark.netns
 
-NOBODY = ("--reuid=65534", "--regid=65534", "--clear-groups")
 # As the unit has it: root, of whom execve(2) thinks nothing special.
 BARE_ROOT = ("--securebits=+noroot,+noroot_locked",)
 
@@ -67,16 +64,6 @@ def check_rights(pid: int) -> None:
     assert list(threads.values()).count(answering) == 3, threads
     # A thread that looks after the zones may be there, too.
     assert all(each in (answering, main) for each in threads.values()), threads
-
-
-@contextmanager
-def open_directory(lab: Lab) -> Iterator[Path]:
-    """A directory that any user may read; skips where the checkout is none."""
-    if lab.server.run("setpriv", *NOBODY, XDPKIT, "--version").returncode:
-        pytest.skip("this checkout is not for other users to read")
-    with tempfile.TemporaryDirectory(prefix="xdpkit-test-") as directory:
-        Path(directory).chmod(0o755)
-        yield Path(directory)
 
 
 def test_what_root_keeps(lab: Lab, tmp_path: Path) -> None:
@@ -126,7 +113,7 @@ def mappings(pid: int) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("who", [NOBODY, BARE_ROOT], ids=["another user", "root"])
 def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
     """From start through reload to the end."""
-    with open_directory(lab) as directory:
+    with open_directory(lab.server) as directory:
         path = write_config(directory, CONFIG)
         with starting(lab.server, path, holding(set(NEEDED), *who)) as server:
             server.says("stop with SIGTERM")
@@ -148,7 +135,7 @@ def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("missing", NEEDED, ids=str)
 def test_each_missing_capability(lab: Lab, missing: Capability) -> None:
-    with open_directory(lab) as directory:
+    with open_directory(lab.server) as directory:
         path = write_config(directory, CONFIG)
         command = [*holding(set(NEEDED) - {missing}, *NOBODY), XDPKIT, "run", "-c", str(path)]
         done = lab.server.run("prlimit", "--memlock=65536", *command)
@@ -163,7 +150,7 @@ def test_unlimited_locked_memory_does_without_its_capability(lab: Lab) -> None:
     unlimited = ("prlimit", "--memlock=unlimited")
     if lab.server.run(*unlimited, "true").returncode:
         pytest.skip("this machine's limit on locked memory cannot be raised")
-    with open_directory(lab) as directory:
+    with open_directory(lab.server) as directory:
         enough = holding(set(NEEDED) - {Capability.IPC_LOCK}, *NOBODY)
         path = write_config(directory, CONFIG)
         with starting(lab.server, path, (*unlimited, *enough)) as server:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rights import NO_CAPABILITIES, NOBODY, open_directory
 from serving import (
     CONFIG,
     IFNAME,
@@ -59,19 +59,14 @@ def test_good_start(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_no_capabilities(lab: Lab, tmp_path: Path) -> None:
-    drop = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
-    line = refused(lab, tmp_path, before=drop)
+    line = refused(lab, tmp_path, before=NO_CAPABILITIES)
     assert "run as root" in line
     assert "CAP_BPF" in line
 
 
 def test_another_user(lab: Lab) -> None:
-    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-    if lab.server.run(*nobody, XDPKIT, "--version").returncode:
-        pytest.skip("this checkout is not for other users to read")
-    with tempfile.TemporaryDirectory(prefix="xdpkit-test-") as directory:
-        Path(directory).chmod(0o755)
-        line = refused(lab, Path(directory), before=nobody)
+    with open_directory(lab.server) as directory:
+        line = refused(lab, directory, before=("setpriv", *NOBODY))
     assert "run as root" in line
 
 
