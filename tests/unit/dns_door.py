@@ -17,6 +17,14 @@ from xdpkit.dns.compile import compile_zones, read_zones, zone_files
 HEAD = "$TTL 300\n@ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60\n@ NS ns1\n"
 """How each test zone begins, unless the test is about that."""
 
+SIZES = (
+    HEAD
+    + "ns1 A 192.0.2.1\n*.wild A 192.0.2.2\n"
+    + "".join(f'size{n} TXT "{"x" * 200}" "{"x" * (n - 200)}"\n' for n in (250, 300, 450))
+    + "".join(f'big TXT "{i:03d}{"y" * 197}"\n' for i in range(5))
+)
+"""A zone with answers of these sizes, and one of 1,000 bytes."""
+
 
 class Door:
     """A server that is asked without a network."""

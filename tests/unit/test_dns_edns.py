@@ -11,20 +11,13 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from dns_door import HEAD, Door
+from dns_door import HEAD, SIZES, Door
 from dns_wire import NAME, OPT, SOA, TSIG, extended_error, header, message, opt, option
-
-ZONE = (
-    HEAD
-    + "ns1 A 192.0.2.1\n*.wild A 192.0.2.2\n"
-    + "".join(f'size{n} TXT "{"x" * 200}" "{"x" * (n - 200)}"\n' for n in (250, 300, 450))
-)
 
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    big = "".join(f'big TXT "{i:03d}{"y" * 197}"\n' for i in range(5))
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONE + big})
+    return Door(tmp_path_factory.mktemp("zones"), {"z.example": SIZES})
 
 
 @pytest.mark.parametrize("bit", [0x0400, 0x0200, 0x0100, 0x0080, 0x0040, 0x0020, 0x0010])

@@ -8,22 +8,15 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from dns_door import HEAD, Door
+from dns_door import SIZES, Door
 from dns_wire import NAME, OPT, SOA, TSIG, header, message, opt, option
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ZONE = (
-    HEAD
-    + "ns1 A 192.0.2.1\n*.wild A 192.0.2.2\n"
-    + "".join(f'size{n} TXT "{"x" * 200}" "{"x" * (n - 200)}"\n' for n in (250, 300, 450))
-)
-
 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    big = "".join(f'big TXT "{i:03d}{"y" * 197}"\n' for i in range(5))
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONE + big})
+    return Door(tmp_path_factory.mktemp("zones"), {"z.example": SIZES})
 
 
 @pytest.mark.parametrize("length", range(12))
@@ -158,7 +151,7 @@ requests = st.one_of(
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> Door:
     """With all that may be told turned on, as long as it may be."""
     told = {"nsid": b"n" * 128, "version": b"v" * 255, "cookie_secrets": (b"s" * 16,)}
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONE}, **told)
+    return Door(tmp_path_factory.mktemp("zones"), {"z.example": SIZES}, **told)
 
 
 @settings(max_examples=600, deadline=None)

@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
+from control_lab import heard
 from hypothesis import given
 from hypothesis import strategies as st
 from metrics_document import document, ntp_facts
@@ -77,15 +78,6 @@ def speaking(server: MetricsServer, receive: int | None = None) -> Iterator[sock
         connection.settimeout(10)
         connection.connect((str(host), server.where.port))
         yield connection
-
-
-def heard(connection: socket.socket) -> bytes:
-    """Everything up to the end that the server makes of the connection."""
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while part := connection.recv(1 << 16):
-            received += part
-    return received
 
 
 def reply_to(server: MetricsServer, request: bytes) -> bytes:
