@@ -97,6 +97,28 @@ def test_a_zone_that_is_wrong(tmp_path: Path) -> None:
         explain(tmp_path, "x.z", "A")
 
 
+@pytest.mark.parametrize(
+    "name, rdtype, nsec3, match",
+    [
+        ("alias", "NSEC", False, "exact"),
+        ("alias", "RRSIG", False, "exact"),
+        ("alias", "RRSIG", True, "exact"),
+        ("alias", "NSEC", True, "cname"),
+        ("alias", "A", False, "cname"),
+        ("alias", "TXT", False, "cname"),
+        ("far", "A", False, "cname"),
+    ],
+)
+def test_what_stands_beside_an_alias(
+    tmp_path: Path, name: str, rdtype: str, nsec3: bool, match: str
+) -> None:
+    """What the alias owns itself is answered without following it."""
+    (tmp_path / "z.example.zone").write_text(fake_signed(ZONE, "z.example", nsec3))
+    found = explain(tmp_path, f"{name}.z.example", rdtype)
+    assert found.match == match
+    assert ("CNAME" in {line.split()[3] for line in found.answer}) == (match == "cname")
+
+
 def test_where_aliases_lead(zones: Path) -> None:
     assert explain(zones, "twice.z.example", "A").chain == (
         "alias.z.example in z.example",

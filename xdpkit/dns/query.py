@@ -88,14 +88,21 @@ class Explanation:
         return "\n".join(lines)
 
 
-def _match(view: View, name: bytes, rdtype: int) -> tuple[NodeView | None, str]:
-    """The node that decides and how it was found; the same steps as dns.c's find_image()."""
+def _match(
+    view: View, name: bytes, rdtype: int, answer: list[dns.rrset.RRset]
+) -> tuple[NodeView | None, str]:
+    """The node that decides and how it was found; the same steps as zone.c's zone_place().
+
+    ``answer`` tells an alias that was followed from one whose own records were asked for.
+    """
     node = view.find(name)
     if node is not None:
         if node.flags & CUT:
             return node, "exact" if rdtype == dns.rdatatype.DS else "referral"
         if node.flags & ALIAS and rdtype not in (dns.rdatatype.CNAME, dns.rdatatype.ANY):
-            return node, "cname"
+            # RRSIG and NSEC may stand beside a CNAME (RFC 4034 sections 3 and 4).
+            own = bool(answer) and answer[0].rdtype == rdtype
+            return node, "exact" if own else "cname"
         if not node.images:
             return node, "empty non-terminal"
         return node, "exact"
@@ -192,7 +199,7 @@ def explain_arena(
     roomy = Snapshot({"dns": 53}, zones=zones, dns_max_udp=4096)
     _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
     view = View(zones.view())
-    node, match = _match(view, qname.to_digestable(), qtype)
+    node, match = _match(view, qname.to_digestable(), qtype, message.answer)
     zone = text(view.zone_of(node)) if node else None
     image = _image(view, node, match, qtype) if node else None
     chain = _chain(view, qname, message)
