@@ -190,6 +190,14 @@ def test_one_zone_in_two_files(tmp_path: Path) -> None:
         read_zones(zone_files(tmp_path))
 
 
+def test_records_that_no_message_holds(tmp_path: Path) -> None:
+    """Read no further than that is known: the time goes with the square of their number."""
+    hosts = "".join(f"x A 10.0.{n >> 8}.{n & 255}\n" for n in range(6000))
+    path = write(tmp_path, "z.example.zone", HEAD + hosts + "x A nonsense\n")
+    with pytest.raises(ZoneError, match=r":4: more records of one name and type than"):
+        read_zone(path)
+
+
 def test_a_chain_whose_reply_no_message_holds(tmp_path: Path) -> None:
     big = "".join(f'x TXT "{i:04}{"y" * 246}"\n' for i in range(247))
     chain = "".join(

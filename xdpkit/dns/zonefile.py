@@ -49,6 +49,10 @@ TTL_MAX = 0x7FFFFFFF
 # An RRset above this cannot be in any message (RFC 1035 section 4.2.2), however short the name.
 RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 
+# In front of each RDATA: a pointer to the owner, type, class, TTL and length.
+RECORD_FIXED = 12
+
+TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds"
 
 # Files that include one another at most: more is a loop.
 INCLUDES_MAX = 32
@@ -232,6 +236,9 @@ class _Sink:
             if rdtype in SINGLE and rrset.rdatas:
                 raise self.error(f"a second {_shown(rdtype)} at {text(owner)}")
             rrset.rdatas.append(wire)
+            # Now, for each record is compared with all before it.
+            if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
+                raise rrset.error(TOO_MANY)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest does no harm.
         rrset.ttl = min(rrset.ttl, ttl)
         self.count += 1
@@ -337,10 +344,8 @@ def read_zone(
     if NS not in apex:
         raise apex[SOA].error(f"no NS record for {text(zone.origin)} itself")
     for rrset in (rrset for rrsets in zone.nodes.values() for rrset in rrsets):
-        if sum(map(len, rrset.rdatas)) + 12 * len(rrset.rdatas) > RDATA_MAX:
-            raise rrset.error(
-                "more records of one name and type than a DNS message of 64 KiB holds"
-            )
+        if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
+            raise rrset.error(TOO_MANY)
     _check_dnames(zone)
     zone.names = len(zone.nodes)
     return zone
