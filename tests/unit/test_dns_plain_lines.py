@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xdpkit.dns import zonefile
+from xdpkit.dns import records
 from xdpkit.dns.zone import Zone
 from xdpkit.dns.zonefile import read_zone
 from xdpkit.errors import ZoneError
@@ -85,7 +85,7 @@ def test_the_same_without_them(
     path.write_text(first + HEAD + "\n".join(written), newline="")
     ours = meaning(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zonefile, "plain", lambda _: None)
+        patch.setattr(records, "plain", lambda _: None)
         assert meaning(path) == ours
 
 
@@ -106,7 +106,7 @@ def test_the_same_without_them(
     ],
 )
 def test_what_is_plain(line: str, taken: bool) -> None:
-    assert (zonefile.plain(line) is not None) == taken
+    assert (records.plain(line) is not None) == taken
 
 
 def test_errors_name_the_line_of_a_plain_record(tmp_path: Path) -> None:

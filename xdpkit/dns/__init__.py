@@ -1,7 +1,9 @@
 """DNS: from master files to the arena that ``cext/dns.c`` answers from.
 
     sources.py    files as they were read, and whether they still are  -> Source
-    zonefile.py   one master file, read by dnspython and checked     -> Zone (zone.py)
+    zonefile.py   one master file, read and checked                  -> Zone (zone.py)
+    records.py    its records one by one, and which are refused
+    master_file.py  dnspython's reader, and where each record began
     plain_lines.py  the lines that most of a large one is made of
     chain.py      the NSEC or NSEC3 records of a signed one          -> Chain
     denial.py     which of them prove what                           -> Proof
