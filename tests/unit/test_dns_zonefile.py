@@ -190,6 +190,14 @@ def test_one_zone_in_two_files(tmp_path: Path) -> None:
         read_zones(zone_files(tmp_path))
 
 
+def test_the_same_record_in_capitals_is_there_once(tmp_path: Path) -> None:
+    """Of names; text is another one."""
+    lines = "x NS a\nx NS A\nc CNAME www\nc CNAME WWW\nt TXT a\nt TXT A\np PTR a.\np PTR A.\n"
+    zone = read_zone(write(tmp_path, "z.example.zone", HEAD + lines))
+    counts = {owner[1:2]: len(rrsets[0].rdatas) for owner, rrsets in zone.nodes.items()}
+    assert [counts[owner] for owner in (b"x", b"c", b"t", b"p")] == [1, 1, 2, 1]
+
+
 def test_records_that_no_message_holds(tmp_path: Path) -> None:
     """Read no further than that is known: the time goes with the square of their number."""
     hosts = "".join(f"x A 10.0.{n >> 8}.{n & 255}\n" for n in range(6000))

@@ -34,6 +34,9 @@ BESIDE_CNAME = frozenset({25, RRSIG, NSEC})
 # One record each: RFC 1035 section 3.3.13, RFC 2181 section 10.1, RFC 6672 section 2.4.
 SINGLE = frozenset({SOA, CNAME, DNAME})
 
+# RDATA that is a name and no more: the same in capitals (RFC 1034 section 3.1). 12 is PTR.
+NAMES = frozenset({NS, CNAME, 12, DNAME})
+
 # Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
 NOT_DATA = frozenset({0, OPT, *range(128, 256)})
 
@@ -123,7 +126,7 @@ class Sink:
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
         # RFC 2181 section 5: a record that is there twice is there once.
-        if wire not in rrset.rdatas:
+        if not _has(rrset, wire):
             if rdtype in SINGLE and rrset.rdatas:
                 raise self.error(f"a second {_shown(rdtype)} at {text(owner)}")
             rrset.rdatas.append(wire)
@@ -179,6 +182,12 @@ class Sink:
         """A ZoneError here and now."""
         path, line = self.place()
         return ZoneError(path, reason, line)
+
+
+def _has(rrset: RRset, wire: bytes) -> bool:
+    if rrset.rdtype in NAMES:
+        return wire.lower() in map(bytes.lower, rrset.rdatas)
+    return wire in rrset.rdatas
 
 
 def _shown(rdtype: int) -> str:
