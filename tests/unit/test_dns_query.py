@@ -55,6 +55,7 @@ def zones(tmp_path: Path) -> Path:
         ("sub.z.example", "DS", "exact", "sub.z.example", "dns_nodata"),
         ("x.ent.z.example", "A", "missing", "ent.z.example", "dns_nxdomain"),
         ("other.test", "A", "out of zone", None, "dns_refused"),
+        ("www.z.example", "AXFR", "no data", None, "dns_refused"),
         ("long.z.example", "TXT", "exact", "long.z.example", "dns_truncated"),
     ],
 )

@@ -45,7 +45,8 @@ class Explanation:
     node: str | None
     """The name in the zone whose records or absence decided."""
     match: str
-    """exact, cname, dname, wildcard, empty non-terminal, referral, missing or out of zone."""
+    """exact, cname, dname, wildcard, empty non-terminal, referral, missing, out of zone, or no data
+    for a type that no zone has, such as AXFR."""
     chain: tuple[str, ...]
     """The names that aliases lead to, each with its zone."""
     proof: tuple[str, ...]
@@ -200,6 +201,9 @@ def explain_arena(
     _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
     view = View(zones.view())
     node, match = _match(view, qname.to_digestable(), qtype, message.answer)
+    if node and verdict == "dns_refused":
+        # By its type, before any name is looked up.
+        node, match = None, "no data"
     zone = text(view.zone_of(node)) if node else None
     image = _image(view, node, match, qtype) if node else None
     chain = _chain(view, qname, message)
