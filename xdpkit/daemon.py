@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, closing
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -176,6 +177,12 @@ class Server:
                 # Before anybody can ask: no answer without a state.
                 await self.source.start()
             heritage, silent = await self._inherit(stack)
+            if heritage:
+                # The program on it is ours from now on.
+                interface = replace(interface, xdp_program=None)
+            elif self.takeover:
+                # The instance that was there is gone, and its program with it.
+                interface = await nic.find(ipr, interface.name)
             if self.config.interface.slow_path:
                 self._open_slow_path(stack, interface.index, heritage)
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)

@@ -13,7 +13,6 @@ from typing import Any
 import anyio
 
 from xdpkit.bypass import Bypass, Queue
-from xdpkit.cext import _bpf
 from xdpkit.cext._memory import TX_METADATA_BYTES
 from xdpkit.cext._stats import CHUNK, META_BYTES
 from xdpkit.cext._xsk import FRAMES
@@ -194,7 +193,7 @@ class Predecessor:
     def _keep(self, parked: Sequence[Queue]) -> Outcome:
         """Puts our own program back, and our loops to work."""
         log.warning("the successor went away: this instance serves on")
-        _bpf.link_update(self.bypass.attached.link_fd, self.bypass.program.fd)
+        self.bypass.attached.update()
         for queue in parked:
             if queue.worker.done:
                 queue.worker.join()

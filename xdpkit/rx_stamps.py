@@ -14,11 +14,13 @@ makes up for, frame by frame (cext/worker.h, clock_arrival).
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from xdpkit.bpf import link, loader
+from xdpkit.cext import _bpf
 from xdpkit.config import InterfaceConfig
 from xdpkit.errors import AttachError, StampError
 from xdpkit.nic import netdev
@@ -40,6 +42,17 @@ class Attached:
     hardware: HardwareStamps | None = None
     bound: bool = False
     notes: list[str] = field(default_factory=list)
+
+    def update(self) -> None:
+        """Puts the program into its link, which another process's was in. Raises OSError.
+
+        A link that somebody has detached takes none: that is ``Bypass.reattach``'s to mend.
+        """
+        try:
+            _bpf.link_update(self.link_fd, self.program.fd)
+        except OSError as error:
+            if error.errno != errno.ENOLINK:
+                raise
 
     def detach(self) -> None:
         """Takes the program off; frames are the kernel's from then on."""

@@ -30,7 +30,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit.bypass import Bypass
-from xdpkit.cext import _bpf
 from xdpkit.cext._xsk import XskError, XskSocket
 from xdpkit.closing import Closing
 from xdpkit.control_client import connect, peer
@@ -82,7 +81,7 @@ class Heritage(Closing):
         """
         if self.stamps_before:
             bypass.attached.hardware = HardwareStamps(self.ifname, self.stamps_before)
-        _bpf.link_update(bypass.attached.link_fd, bypass.program.fd)
+        bypass.attached.update()
         inherited = [queue for queue in bypass.queues if queue.inherited]
         await self.wire.send({"ready": [queue.number for queue in inherited]})
         answer = await self.wire.receive(ANSWER_SECONDS)

@@ -105,15 +105,21 @@ def write_config(directory: Path, config: str = CONFIG, zone: str = ZONE) -> Pat
 class Started:
     """``xdpkit run`` in a namespace, ready or not yet.
 
-    ``before`` stands in front of the command, ``more`` are further arguments.
+    ``before`` stands in front of the command, ``more`` are further arguments, ``program`` is what
+    runs instead of ``xdpkit run``.
     """
 
     def __init__(
-        self, side: Side, path: Path, before: Sequence[str] = (), more: Sequence[str] = ()
+        self,
+        side: Side,
+        path: Path,
+        before: Sequence[str] = (),
+        more: Sequence[str] = (),
+        program: Sequence[str] = (XDPKIT, "run"),
     ) -> None:
         self.path = path
         self._log = path.with_suffix("".join((*more, ".log")).replace("--", "."))
-        argv = (*before, XDPKIT, "run", "-c", str(path), *more)
+        argv = (*before, *program, "-c", str(path), *more)
         with self._log.open("w") as log:
             self.process = side.popen(*argv, stdout=log, stderr=log)
 
@@ -159,8 +165,9 @@ class Server(Started):
         ifname: str = IFNAME,
         before: Sequence[str] = (),
         more: Sequence[str] = (),
+        program: Sequence[str] = (XDPKIT, "run"),
     ) -> None:
-        super().__init__(side, path, before, more)
+        super().__init__(side, path, before, more, program)
         self.side, self.ifname = side, ifname
         try:
             eventually(self._ready, "xdpkit run", STARTING)

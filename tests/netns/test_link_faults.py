@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from loading import generator, load_on, send_all, under_way
-from required import missing
+from programs import detach_link
 from serving import (
     PATIENCE,
     QUEUE,
@@ -18,7 +17,6 @@ from serving import (
     eventually,
     looked_up,
     ping,
-    run_here,
     serving,
     write_config,
 )
@@ -34,15 +32,6 @@ def own(lab: Lab, tmp_path: Path) -> Server:
         yield server
 
 
-def detach_link(lab: Lab) -> None:
-    """Takes the program off the server's interface, as any root may."""
-    program = attached(lab.server)
-    links = json.loads(run_here("bpftool", "-j", "link", "show").stdout)
-    [link] = [link["id"] for link in links if link.get("prog_id") == program]
-    done = run_here("bpftool", "link", "detach", "id", str(link))
-    assert done.returncode == 0, done.stderr
-
-
 def answers_again(lab: Lab, server: Server) -> None:
     """By the ring, without a fault."""
     with load_on(lab, [QUEUE]) as load:
@@ -54,8 +43,6 @@ def answers_again(lab: Lab, server: Server) -> None:
 
 
 def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own: Server) -> None:
-    if run_here("which", "bpftool").returncode:
-        missing("no bpftool: vagrant/provision.sh test installs it")
     lab.server.send_on_queue(QUEUE, 4)
     with load_on(lab, [QUEUE]) as load:
         requests = generator(lab, load, QUEUE, "ntp", 4)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
-from loading import generator, load_on, under_way
+from both_doors import loaded
 from payloads import query
+from programs import detach_link
 from serving import (
     CONFIG,
     PATIENCE,
@@ -33,8 +35,6 @@ from xdpkit.lab import Lab
 
 pytestmark = pytest.mark.netns
 
-RATE = 100_000
-
 KEPT = "the successor went away: this instance serves on"
 
 
@@ -50,65 +50,14 @@ def successor(server: Server, config: Path | None = None) -> Iterator[Server]:
         heir.kill()
 
 
-@contextmanager
-def kernel_door_asked(lab: Lab) -> Iterator[Callable[[], int]]:
-    """NTP requests on a queue that the kernel has, one after the other; counts the answers."""
-    lab.client.send_on_queue(1, QUEUES)
-    answered, stop = 0, False
-
-    def work() -> None:
-        nonlocal answered
-        while not stop:
-            token = answered.to_bytes(8)
-            sock.send(b"\x23" + bytes(39) + token)
-            # Raises TimeoutError for an answer that is lost.
-            assert sock.recv(4096)[24:32] == token
-            answered += 1
-
-    with lab.client.entered():
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(PATIENCE / 2)
-    sock.connect((lab.server.ipv4, 123))
-    with sock, ThreadPoolExecutor(1) as thread:
-        working = thread.submit(work)
-        try:
-            yield lambda: answered
-        finally:
-            stop = True
-            working.result()
-
-
-@contextmanager
-def loaded(lab: Lab, rate: int = RATE) -> Iterator[Callable[[], None]]:
-    """Asks both doors for the length of the block: nothing may be lost.
-
-    What it gives waits until each has answered some more.
-    """
-    with load_on(lab, [QUEUE]) as load, kernel_door_asked(lab) as answered:
-        requests = generator(lab, load, QUEUE, "ntp", 4)
-
-        def more() -> None:
-            ring, kernel = requests.counters()["answered"], answered()
-            eventually(lambda: requests.counters()["answered"] > ring + 1000, "the ring's door")
-            eventually(lambda: answered() > kernel + 10, "the kernel's door")
-
-        with under_way(requests, rate):
-            more()
-            yield more
-            more()
-        counters = requests.counters()
-    assert counters["answered"] == counters["sent"]
-    assert [counters[fault] for fault in ("wrong", "lost", "duplicate")] == [0, 0, 0]
-
-
 def test_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
-    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab) as more:
+    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab) as asked:
         program = attached(lab.server)
         with lab.client.entered():
             client = TcpClient((lab.server.ipv4, 53))
         with client:
             heir = heirs.enter_context(successor(server))
-            more()
+            asked.more()
             # A client that was connected is still answered, by the predecessor.
             client.send(query("www.example", "A"))
             assert client.receive()
@@ -123,7 +72,7 @@ def test_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
         third = write_config(tmp_path / "third")
         heirs.enter_context(successor(heir, third))
         assert heir.process.wait(PATIENCE) == 0, heir.log()
-        more()
+        asked.more()
     assert attached(lab.server) is None
 
 
@@ -141,24 +90,60 @@ def test_a_successor_that_goes_away(
             assert await wire.receive(PATIENCE) == {"parked": True}
         wire.close()
 
-    with serving(lab, tmp_path) as server, loaded(lab) as more:
+    with serving(lab, tmp_path) as server, loaded(lab) as asked:
         for times in (1, 2):
             with lab.server.entered():
                 connection = control_client.connect(server.ifname)
             anyio.run(ask)
             eventually(lambda n=times: server.log().count(KEPT) == n, "the log")
-            more()
+            asked.more()
 
 
 def test_a_queue_that_the_successor_does_not_want(lab: Lab, tmp_path: Path) -> None:
     other = write_config(tmp_path / "other", CONFIG.replace("[2]", "[0, 3]"))
     # The kernel answers there then: slower, and on the queue that the requests came from.
     lab.server.send_on_queue(QUEUE, QUEUES)
-    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab, 20_000) as more:
+    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab, 20_000) as asked:
         heir = heirs.enter_context(successor(server, other))
         assert server.process.wait(PATIENCE) == 0, server.log()
-        more()
+        asked.more()
         assert set(heir.status()["queues"]) == {"0", "3"}
+
+
+def test_a_program_that_is_taken_off_the_successor(lab: Lab, tmp_path: Path) -> None:
+    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab) as asked:
+        heir = heirs.enter_context(successor(server))
+        assert server.process.wait(PATIENCE) == 0, server.log()
+        asked.more()
+        asked.thrown += 1
+        detach_link(lab)
+        words = "took the XDP program off server0"
+        eventually(lambda: words in heir.log(), "the log")
+        assert attached(lab.server)
+        asked.more()
+        assert heir.log().count("took the XDP program off") == 1
+
+
+def test_a_link_that_was_detached_while_it_is_given_away(lab: Lab, tmp_path: Path) -> None:
+    """Before anybody has noticed: whoever serves in the end puts the program back."""
+
+    async def ask() -> None:
+        wire = Wire(connection)
+        await wire.send({"verb": "takeover"})
+        assert await wire.receive(PATIENCE)
+        # The watch on the program rests now.
+        asked.thrown += 1
+        await anyio.to_thread.run_sync(detach_link, lab)
+        wire.close()
+
+    with serving(lab, tmp_path) as server, loaded(lab) as asked:
+        with lab.server.entered():
+            connection = control_client.connect(server.ifname)
+        anyio.run(ask)
+        eventually(lambda: "took the XDP program off server0" in server.log(), "the log")
+        assert server.log().count(KEPT) == 1
+        assert attached(lab.server)
+        asked.more()
 
 
 def test_nobody_to_take_over_from(lab: Lab, tmp_path: Path) -> None:
@@ -202,3 +187,26 @@ def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
             assert server.stop() == 0, server.log()
         finally:
             server.kill()
+
+
+def test_a_real_restart(lab: Lab, tmp_path: Path) -> None:
+    """Its program was there when the successor looked first, and is not in the way."""
+    other = (sys.executable, str(Path(__file__).with_name("other_layout.py")))
+    server = Server(lab.server, write_config(tmp_path), program=other)
+    try:
+        program = attached(lab.server)
+        assert program is not None
+        with successor(server) as heir:
+            assert server.process.wait(PATIENCE) == 0, server.log()
+            assert "stopped: server0 is the kernel's again" in server.log()
+            assert "not taken over but restarted: its frames are laid out as" in heir.log()
+            assert heir.log().count("nothing was answered for") == 1
+            assert attached(lab.server) not in (None, program)
+            with loaded(lab) as asked:
+                asked.thrown += 1
+                detach_link(lab)
+                eventually(lambda: "took the XDP program off" in heir.log(), "the log")
+                asked.more()
+    finally:
+        server.kill()
+    assert attached(lab.server) is None

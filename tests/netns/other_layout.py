@@ -1,0 +1,11 @@
+"""``python other_layout.py -c FILE``: ``xdpkit run -c FILE`` of a version with other frames."""
+
+from __future__ import annotations
+
+import sys
+
+from xdpkit import cli, handover
+
+if __name__ == "__main__":
+    handover.LAYOUT[0] += 1
+    sys.exit(cli.main(["run", *sys.argv[1:]]))
