@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import if_indextoname
 from typing import TYPE_CHECKING
 
 from xdpkit.bpf import loader
@@ -187,7 +188,7 @@ class Bypass:
 
         Where that fails the kernel has all frames; what is in the way is said once.
         """
-        if _bpf.link_attached(self.attached.link_fd):
+        if _bpf.link_attached(self.attached.link_fd) or self._is_gone():
             return None
         name = self.interface.name
         try:
@@ -196,10 +197,22 @@ class Bypass:
             link_fd, _, _ = attach_again(self.program, self.interface, mode)
         except AttachError as error:
             first, self.off = not self.off, True
-            return f"the XDP program was taken off {name}: {error}" if first else None
+            who = "the kernel answers" if self.config.slow_path else "nobody answers"
+            said = f"somebody took the XDP program off {name}, and {who}: {error}"
+            return said if first else None
         self.attached.detach()
-        self.attached.link_fd, self.off = link_fd, False
+        self.attached.link_fd, was_off, self.off = link_fd, self.off, False
+        if was_off:
+            return f"the XDP program is on {name} again: AF_XDP answers"
         return f"somebody took the XDP program off {name} (bpftool link detach?): it is on again"
+
+    def _is_gone(self) -> bool:
+        """Whether there is no such interface here any more, which ``AddressWatch`` says."""
+        try:
+            if_indextoname(self.interface.index)
+        except OSError:
+            return True
+        return False
 
     def _clear_slot(self, queue: Queue) -> None:
         queue.detached = True

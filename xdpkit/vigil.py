@@ -8,7 +8,8 @@
     a door stands still                9 s       the watchdog is not fed any more: the same, by
                                                  force (WatchdogSec= of the unit)
     somebody took the XDP program off  0.25 s    it is put back; where there is another in its place
-                                                 the kernel answers until that is gone
+                                                 the kernel answers until that is gone, or without
+                                                 slow path nobody: the watchdog is not fed
 
 A thread is dead when the kernel ended it for a system call that it may not make (cext/confine.h).
 The watchdog says that whatever is asked is answered, by one way or another: a queue that was handed
@@ -113,7 +114,7 @@ class Vigil:
         if any(beat.missed >= MISSED_BEATS for beat in self._beats.values()):
             return False
         return all(
-            bool(self._doors) if queue.detached else queue.missed < MISSED_BEATS
+            bool(self._doors) if queue.detached or self._bypass.off else queue.missed < MISSED_BEATS
             for queue in self._bypass.queues
         )
 

@@ -22,14 +22,15 @@ AGAIN_SECONDS = 1.0
 class KernelDoor:
     """Asks for the time on a queue that the kernel has, one request after the other."""
 
-    def __init__(self, lab: Lab) -> None:
-        lab.client.send_on_queue(1, QUEUES)
+    def __init__(self, lab: Lab, family: int, queues: int) -> None:
+        lab.client.send_on_queue(1, queues)
         self.answered = 0
         self.stop = False
         with lab.client.entered():
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            kind = socket.AF_INET if family == 4 else socket.AF_INET6
+            self._socket = socket.socket(kind, socket.SOCK_DGRAM)
         self._socket.settimeout(AGAIN_SECONDS)
-        self._socket.connect((lab.server.ipv4, 123))
+        self._socket.connect((lab.server.ipv4 if family == 4 else lab.server.ipv6, 123))
 
     def run(self) -> int:
         """Until told to stop; returns how often it had to ask again."""
@@ -68,10 +69,14 @@ class Asked:
 
 
 @contextmanager
-def loaded(lab: Lab, rate: int = RATE, family: int = 4) -> Iterator[Asked]:
-    """Asks both doors for the length of the block: nothing may be lost but what was thrown away."""
+def loaded(lab: Lab, rate: int = RATE, family: int = 4, queues: int = QUEUES) -> Iterator[Asked]:
+    """Asks both doors for the length of the block: nothing may be lost but what was thrown away.
+
+    ``queues`` are in use at the client's end.
+    """
     with load_on(lab, [QUEUE]) as load, ThreadPoolExecutor(1) as thread:
-        requests, kernel = generator(lab, load, QUEUE, "ntp", family), KernelDoor(lab)
+        requests = generator(lab, load, QUEUE, "ntp", family)
+        kernel = KernelDoor(lab, family, queues)
         asked = Asked(requests, kernel)
         working = thread.submit(kernel.run)
         try:

@@ -16,7 +16,6 @@ from serving import (
     attached,
     eventually,
     looked_up,
-    ping,
     serving,
     write_config,
 )
@@ -57,19 +56,6 @@ def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own: Server) -> None
     # What came in between the kernel answered.
     assert counters["answered"] == counters["sent"]
     answers_again(lab, own)
-
-
-def test_a_link_that_flaps(lab: Lab, own: Server) -> None:
-    for _ in range(3):
-        assert lab.server.run("ip", "link", "set", "server0", "down").returncode == 0
-        assert lab.server.run("ip", "link", "set", "server0", "up").returncode == 0
-    address = f"{lab.server.ipv6}/64"
-    # The kernel takes IPv6 addresses off an interface that goes down.
-    lab.server.run("ip", "addr", "replace", address, "dev", "server0", "nodad")
-    eventually(lambda: lab.server.interface().up, "the link")
-    ping(lab)
-    answers_again(lab, own)
-    assert own.process.poll() is None, own.log()
 
 
 def test_an_interface_that_is_made_again(tmp_path: Path) -> None:

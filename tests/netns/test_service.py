@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from intruder import frozen, needs_x86
-from serving import PATIENCE, WWW, Server, eventually, looked_up, write_config
+from programs import detach_link, foreign_program
+from serving import CONFIG, PATIENCE, WWW, Server, eventually, looked_up, write_config
 
 from xdpkit.lab import Lab
 
@@ -51,11 +52,11 @@ class Manager:
 
 
 @contextmanager
-def managed(lab: Lab, directory: Path) -> Iterator[tuple[Server, Manager]]:
+def managed(lab: Lab, directory: Path, config: str = CONFIG) -> Iterator[tuple[Server, Manager]]:
     """An instance that a service manager watches, every 600 ms."""
     manager = Manager(directory / "notify")
     told = ("env", f"NOTIFY_SOCKET={directory / 'notify'}", "WATCHDOG_USEC=600000")
-    server = Server(lab.server, write_config(directory), before=told)
+    server = Server(lab.server, write_config(directory, config), before=told)
     try:
         manager.hears("READY=1")
         yield server, manager
@@ -114,4 +115,28 @@ def test_the_watchdog_bites_for_a_door_alone(lab: Lab, tmp_path: Path) -> None:
             manager.hears("STATUS=")
             manager.hears("STATUS=")
             assert "WATCHDOG=1" not in manager.told
+        manager.hears("WATCHDOG=1")
+
+
+@pytest.mark.parametrize("door", ["true", "false"])
+def test_the_watchdog_bites_where_a_foreign_program_leaves_nobody(
+    lab: Lab, tmp_path: Path, door: str
+) -> None:
+    config = CONFIG.replace("queues", f"slow_path = {door}\nqueues")
+    with foreign_program(lab) as foreign, managed(lab, tmp_path, config) as (server, manager):
+        detach_link(lab)
+        while not foreign.attach("xdpdrv"):
+            detach_link(lab)
+        who = "the kernel" if door == "true" else "nobody"
+        eventually(lambda: f"off server0, and {who} answers" in server.log(), "the log")
+        manager.read()
+        manager.told.clear()
+
+        def told_two_rounds() -> bool:
+            manager.read()
+            return sum(text.startswith("STATUS=") for text in manager.told) >= 2
+
+        eventually(told_two_rounds, "what is told otherwise")
+        assert ("WATCHDOG=1" in manager.told) == (door == "true")
+        foreign.detach()
         manager.hears("WATCHDOG=1")

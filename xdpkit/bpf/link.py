@@ -53,7 +53,7 @@ def _attach_generic(program: Program, interface: Interface) -> int:
 def _refused(interface: Interface, error: OSError) -> AttachError:
     if error.errno in (errno.EBUSY, errno.EEXIST):
         return AttachError(
-            f"an XDP program came onto {interface.name} while we were starting: "
+            f"another XDP program has come onto {interface.name}: "
             f"see 'ip link show dev {interface.name}'"
         )
     if error.errno in (errno.EPERM, errno.EACCES):

@@ -1,10 +1,12 @@
-"""Follows the addresses of an interface: what to answer on, and what no request may come from."""
+"""Follows an interface: what to answer on, what no request may come from, and whether it is up."""
 
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 from pyroute2 import AsyncIPRoute
@@ -12,7 +14,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from xdpkit.config import ServedAddress
 from xdpkit.errors import NicError
-from xdpkit.nic.interface import Address, Interface, InterfaceAddress, addresses
+from xdpkit.nic.interface import Address, Interface, InterfaceAddress, addresses, from_link
+
+log = logging.getLogger("xdpkit")
 
 # linux/rtnetlink.h: multicast groups of changes of addresses and links.
 RTMGRP_IPV4_IFADDR = 0x10
@@ -23,7 +27,8 @@ RTMGRP_LINK = 1
 class AddressWatch:
     """The addresses as they are now; ``changes`` yields whenever they have become others.
 
-    A notification is only a bell: the addresses are read afresh, so that a lost one does no harm.
+    A notification is only a bell: all is read afresh, so that a lost one does no harm. A link that
+    goes down or comes up is told in the log, and nothing else becomes of it.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class AddressWatch:
         )
         self._bell.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
         self._now: list[InterfaceAddress] = []
+        self._up = True
 
     async def read(self) -> bool:
         """Reads the addresses; returns whether they have changed. To be called first."""
@@ -65,8 +71,8 @@ class AddressWatch:
             await anyio.wait_readable(self._bell)
             self._drain()
             try:
-                async for _ in await self._ipr.get_links(self._interface.index):
-                    pass
+                async for link in await self._ipr.get_links(self._interface.index):
+                    self._look_at(link)
                 changed = await self.read()
             except NetlinkError as error:
                 raise NicError(
@@ -74,6 +80,13 @@ class AddressWatch:
                 ) from error
             if changed:
                 yield
+
+    def _look_at(self, link: Any) -> None:
+        up = from_link(link).up and link.get_attr("IFLA_CARRIER") != 0
+        if up != self._up:
+            what = "up again" if up else "down: nothing can be asked over it"
+            log.warning("%s is %s", self._interface.name, what)
+        self._up = up
 
     def _drain(self) -> None:
         while True:
