@@ -27,7 +27,8 @@ from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
 from xdpkit.ending import Ending
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
 from xdpkit.memory import new_memory
-from xdpkit.nic.hwtstamp import HardwareStamps
+from xdpkit.nic.apply import Changes
+from xdpkit.nic.hardware_stamps import HardwareStamps
 from xdpkit.nic.interface import Interface
 from xdpkit.nic.xsk_setup import bind
 from xdpkit.ntp.transmit import transmit_source
@@ -275,12 +276,14 @@ def open_bypass(
     ntp: NtpConfig | None,
     interface: Interface,
     publisher: Publisher,
+    changes: Changes,
     dns: DnsConfig | None = None,
     heritage: Heritage | None = None,
 ) -> Bypass:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
-    What ``heritage`` has is taken instead, and starts with its ``switch``. Raises BpfError,
+    What is changed on the NIC goes into ``changes``, which undoes it in the end. What ``heritage``
+    has is taken instead, and starts with its ``switch``. Raises BpfError,
     AttachError, StampError, QueueError or BindError; whatever was done before is undone.
     """
     check_queues(config, interface)
@@ -290,7 +293,7 @@ def open_bypass(
         link_fd, bound = heritage.take_link(), heritage.facts["bound"]
         attached = inherit(config, interface, link_fd, bound, heritage.facts["mode"])
     else:
-        attached = attach(config, interface)
+        attached = attach(config, interface, changes)
     bypass = Bypass(interface, attached, config, ntp, publisher)
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     if config.realtime:

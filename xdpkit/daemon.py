@@ -197,6 +197,7 @@ class Server:
                 self.config.ntp,
                 interface,
                 self.publication.publisher,
+                self.nic.changes,
                 self.config.dns,
                 heritage,
             )
@@ -208,7 +209,7 @@ class Server:
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
             if heritage:
-                await heritage.switch(self.bypass)
+                await heritage.switch(self.bypass, self.nic.changes)
                 heritage.close()
                 self.nic.take_over(watch.served())
             got = (self.bypass, self.tcp_path, self.nic.notes)

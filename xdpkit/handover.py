@@ -152,14 +152,12 @@ class Predecessor:
         return Outcome.GIVEN
 
     def _facts(self) -> dict[str, Any]:
-        hardware = self.bypass.hardware
-        before = hardware.before if hardware else None
         return {
             "layout": LAYOUT,
             "ifindex": self.bypass.interface.index,
             "mode": self.bypass.mode,
             "bound": self.bypass.attached.bound,
-            "stamps_before": [before.flags, before.tx_type, before.rx_filter] if before else None,
+            "hardware_stamps": self.bypass.hardware is not None,
             "queues": [
                 {
                     "number": queue.number,

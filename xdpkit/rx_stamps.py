@@ -24,7 +24,8 @@ from xdpkit.cext import _bpf
 from xdpkit.config import InterfaceConfig
 from xdpkit.errors import AttachError, StampError
 from xdpkit.nic import netdev
-from xdpkit.nic.hwtstamp import HardwareStamps
+from xdpkit.nic.apply import Changes
+from xdpkit.nic.hardware_stamps import HardwareStamps
 from xdpkit.nic.interface import Interface
 
 
@@ -66,15 +67,17 @@ class Attached:
         self.close()
 
     def close(self) -> None:
-        """Takes it off, forgets it, and leaves the NIC's stamps as they were; once."""
+        """Takes it off and forgets it; the NIC's stamps end with its other changes."""
         self.detach()
         self.program.close()
         if self.hardware:
             self.hardware.close()
 
 
-def attach(config: InterfaceConfig, interface: Interface) -> Attached:
+def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> Attached:
     """Loads and attaches the best program for ``rx_timestamps``; whatever fails is undone.
+
+    What is changed on the NIC for it goes into ``changes``.
 
     Raises BpfError, AttachError, and StampError where "hardware" cannot be had.
     """
@@ -85,7 +88,7 @@ def attach(config: InterfaceConfig, interface: Interface) -> Attached:
     if must or (config.rx_timestamps == "auto" and config.mode != "generic"):
         offered = _offered(interface)
         try:
-            return _attach_bound(interface, offered, must)
+            return _attach_bound(interface, changes, offered, must)
         except (StampError, AttachError) as error:
             if must:
                 raise StampError(
@@ -119,7 +122,9 @@ def inherit(
     return Attached(program, link_fd, mode, bound=bound)
 
 
-def _attach_bound(interface: Interface, offered: bool | None, must: bool) -> Attached:
+def _attach_bound(
+    interface: Interface, changes: Changes, offered: bool | None, must: bool
+) -> Attached:
     """With a program that asks for the NIC's stamps; these are turned on, or ``must`` be."""
     if offered is False:
         raise StampError(f"the driver of {interface.name} gives XDP no stamps of its hardware")
@@ -128,7 +133,8 @@ def _attach_bound(interface: Interface, offered: bool | None, must: bool) -> Att
         undo.callback(program.close)
         hardware, notes = None, []
         try:
-            hardware = undo.enter_context(HardwareStamps(interface.name))
+            hardware = HardwareStamps(changes)
+            undo.callback(hardware.give_up)
             notes.append(hardware.said())
         except StampError as error:
             if must:

@@ -36,7 +36,8 @@ from xdpkit.control_client import connect, peer
 from xdpkit.door_sockets import Key
 from xdpkit.errors import ControlError
 from xdpkit.handover import LAYOUT, Wire
-from xdpkit.nic.hwtstamp import HardwareStamps, Setting
+from xdpkit.nic.apply import Changes
+from xdpkit.nic.hardware_stamps import HardwareStamps
 
 log = logging.getLogger("xdpkit")
 
@@ -64,23 +65,17 @@ class Heritage(Closing):
     def cookie_secrets(self) -> tuple[bytes, ...]:
         return tuple(bytes.fromhex(secret) for secret in self.facts["cookies"])
 
-    @property
-    def stamps_before(self) -> Setting | None:
-        """The setting of hardware stamps to go back to in the end; None where there are none."""
-        before = self.facts["stamps_before"]
-        return Setting(*before) if before else None
-
     def take_link(self) -> int:
         fd, self.link_fd = self.link_fd, -1
         return fd
 
-    async def switch(self, bypass: Bypass) -> None:
+    async def switch(self, bypass: Bypass, changes: Changes) -> None:
         """The program first, then the loops; all else must be ready to answer.
 
         Raises ControlError where the predecessor's loops do not park: it answers on then.
         """
-        if self.stamps_before:
-            bypass.attached.hardware = HardwareStamps(self.ifname, self.stamps_before)
+        if self.facts["hardware_stamps"]:
+            bypass.attached.hardware = HardwareStamps(changes, inherited=True)
         bypass.attached.update()
         inherited = [queue for queue in bypass.queues if queue.inherited]
         await self.wire.send({"ready": [queue.number for queue in inherited]})

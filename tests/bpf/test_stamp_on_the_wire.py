@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import anyio
 import pytest
@@ -26,6 +27,9 @@ from xdpkit.cext._snapshot import Publisher, Snapshot
 from xdpkit.config import InterfaceConfig
 from xdpkit.ending import Ending
 from xdpkit.lab import Lab
+from xdpkit.nic.apply import Changes
+from xdpkit.nic.device import Device
+from xdpkit.nic.journal import Journal, Owner
 from xdpkit.ntp.local import local_state
 from xdpkit.rx_stamps import Attached
 
@@ -62,7 +66,7 @@ class Stand:
 
 
 @pytest.fixture
-def stand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
     publisher = Publisher(snapshot())
     config = InterfaceConfig("server0", (QUEUE,))
     with Lab(QUEUES) as lab:
@@ -73,7 +77,9 @@ def stand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
             assert link_fd is not None
             attached = Attached(program, link_fd, "native")
             monkeypatch.setattr(bypass, "attach", lambda *_: attached)
-            got = bypass.open_bypass(config, None, interface, publisher)
+            device = Device(interface.name)
+            changes = Changes(device, Journal(tmp_path / "j", Owner.me("", device.identity())))
+            got = bypass.open_bypass(config, None, interface, publisher, changes)
         got.serve([ServedAddress(ip_address(lab.server.ipv4))], {"ntp": 123})
         lab.client.send_on_queue(QUEUE, QUEUES)
         with lab.client.entered():

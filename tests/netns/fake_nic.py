@@ -1,24 +1,33 @@
-"""``python -m fake_nic FILE``: ``xdpkit run -c FILE`` on an interface that seems to have a clock.
+"""``python -m fake_nic ...``: ``xdpkit ...`` on interfaces that seem to stamp in hardware.
 
-The clock is CLOCK_MONOTONIC_RAW, which drifts against CLOCK_TAI as a NIC's does. Every map that is
-published goes to standard error, and so does the end of the stamps.
+The setting of the stamps lies in the file FAKE_STAMPS, or "stamps" beside the configuration. The
+clock is CLOCK_MONOTONIC_RAW, which drifts against CLOCK_TAI as a NIC's does. Every map that is
+published goes to standard error.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from xdpkit import cli, rx_stamps
-from xdpkit.nic.hwtstamp import HardwareStamps
+from xdpkit import cli
+from xdpkit.nic import ethtool, hardware_stamps, hwtstamp
+from xdpkit.nic.hwtstamp import Setting
 from xdpkit.nic.phc_fit import Reading
 from xdpkit.publication import Publication
+
+FILE = Path(os.environ.get("FAKE_STAMPS") or Path(sys.argv[-1]).with_name("stamps"))
 
 
 class FakePhc:
     path = "/dev/ptp-fake"
+
+    def __init__(self, _: int) -> None:
+        pass
 
     def read(self) -> Reading:
         before = time.clock_gettime_ns(time.CLOCK_TAI)
@@ -26,16 +35,18 @@ class FakePhc:
         after = time.clock_gettime_ns(time.CLOCK_TAI)
         return Reading(phc, (before + after) // 2, after - before)
 
-
-class FakeStamps(HardwareStamps):
-    def __init__(self, ifname: str) -> None:
-        self.ifname, self.phc = ifname, FakePhc()  # type: ignore[assignment]
-
-    def said(self) -> str:
-        return f"fake stamps of {self.ifname}"
-
     def close(self) -> None:
-        print("fake stamps closed", file=sys.stderr, flush=True)
+        pass
+
+
+def read(_: str) -> Setting:
+    text = FILE.read_text() if FILE.exists() else "0 0 0"
+    return Setting(*map(int, text.split()))
+
+
+def write(_: str, setting: Setting) -> Setting:
+    FILE.write_text(f"{setting.flags} {setting.tx_type} {setting.rx_filter}")
+    return setting
 
 
 class ToldPublication(Publication):
@@ -48,6 +59,8 @@ class ToldPublication(Publication):
 if __name__ == "__main__":
     from xdpkit import daemon
 
-    rx_stamps.HardwareStamps = FakeStamps  # type: ignore[misc]
+    hardware_stamps.Phc = FakePhc  # type: ignore[assignment, misc]
+    hwtstamp.read, hwtstamp.write = read, write
+    ethtool.phc_index = lambda _: 0
     daemon.Publication = ToldPublication  # type: ignore[misc]
-    sys.exit(cli.main(["run", "-c", sys.argv[1]]))
+    sys.exit(cli.main(sys.argv[1:]))

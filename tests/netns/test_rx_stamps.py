@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,16 @@ from pathlib import Path
 import pytest
 from payloads import ntp
 from pyroute2 import IPRoute
-from serving import CONFIG, PATIENCE, XDPKIT, attached, eventually, serving, write_config
+from serving import (
+    CONFIG,
+    PATIENCE,
+    XDPKIT,
+    Server,
+    attached,
+    eventually,
+    serving,
+    write_config,
+)
 from wire import Wire
 
 from xdpkit import rx_stamps
@@ -26,8 +36,11 @@ from xdpkit.config import InterfaceConfig
 from xdpkit.errors import StampError
 from xdpkit.lab import Lab
 from xdpkit.nic import netdev
-from xdpkit.nic.hwtstamp import HardwareStamps
+from xdpkit.nic.apply import Changes
+from xdpkit.nic.device import Device
+from xdpkit.nic.hardware_stamps import HardwareStamps
 from xdpkit.nic.interface import from_link
+from xdpkit.nic.journal import Journal, Owner
 from xdpkit.nic.phc_fit import PhcMap
 from xdpkit.rx_stamps import Attached
 from xdpkit.served import ServedLab
@@ -118,7 +131,10 @@ def attach(lab: Lab, ifname: str = "server0", **keys: str) -> Attached:
     with IPRoute(netns=lab.server.namespace) as ipr:
         [link] = ipr.get_links(ipr.link_lookup(ifname=ifname)[0])
     with lab.server.entered():
-        return rx_stamps.attach(InterfaceConfig(ifname, (0,), **keys), from_link(link))
+        device = Device(ifname)
+        journal = Journal(Path("/nowhere"), Owner.me(ifname, device.identity()))
+        config = InterfaceConfig(ifname, (0,), **keys)
+        return rx_stamps.attach(config, from_link(link), Changes(device, journal))
 
 
 def test_a_bound_program_is_for_native_mode_on_its_interface(lab: Lab) -> None:
@@ -192,11 +208,14 @@ def test_demanded_of_a_bridge(
 class FakeStamps(HardwareStamps):
     """Stamps of a NIC that has them, for an interface that has not."""
 
-    def __init__(self, ifname: str) -> None:
-        self.ifname, self.closed = ifname, 0
+    def __init__(self, changes: Changes) -> None:
+        self.ifname, self.closed, self.given_up = changes.device.name, 0, 0
 
     def said(self) -> str:
         return f"receive times are those of {self.ifname}'s hardware"
+
+    def give_up(self) -> None:
+        self.given_up += 1
 
     def close(self) -> None:
         self.closed += 1
@@ -221,8 +240,8 @@ def test_stamps_are_turned_off_when_the_program_does_not_attach(
 ) -> None:
     made: list[FakeStamps] = []
 
-    def make(ifname: str) -> FakeStamps:
-        made.append(FakeStamps(ifname))
+    def make(changes: Changes) -> FakeStamps:
+        made.append(FakeStamps(changes))
         return made[-1]
 
     monkeypatch.setattr(rx_stamps, "HardwareStamps", make)
@@ -230,7 +249,7 @@ def test_stamps_are_turned_off_when_the_program_does_not_attach(
     with pytest.raises(StampError, match="has no native XDP"):
         attach(lab, rx_timestamps="hardware")
     [stamps] = made
-    assert stamps.closed == 1
+    assert stamps.given_up == 1
     assert attached(lab.server) is None
 
 
@@ -245,11 +264,53 @@ def test_the_server_follows_the_nics_clock(monkeypatch: pytest.MonkeyPatch) -> N
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
     config = '[interface]\nname = "server0"\nqueues = [2]\nrx_timestamps = "hardware"\n[ntp]\n'
-    with ServedLab(config, program=("fake_nic",)) as served:
+    with ServedLab(config, program=("fake_nic", "run", "-c")) as served:
         assert served.status()["timestamps"] == "hardware"
-        assert "fake stamps of server0" in served.log()
+        on, off_again = (f"hwstamp_ctl -i server0 -t 0 -r {number}" for number in (1, 0))
+        assert f"done for it: {on} (undone at the end: {off_again})" in served.log()
+        assert (served.path / "stamps").read_text() == "0 0 1"
         eventually(lambda: served.log().count("fake map") > 1, "two maps of the clock")
         last = re.findall(r"^fake map (\{.*\})$", served.log(), re.MULTILINE)[-1]
         assert min(off(PhcMap(**json.loads(last))) for _ in range(10)) < 10**6
         assert served.stop() == 0
-        assert "fake stamps closed" in served.log()
+        assert (served.path / "stamps").read_text() == "0 0 0"
+
+
+def test_the_stamps_are_turned_off_after_a_kill(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ``restore`` and by the next start; and a successor leaves them on until it ends."""
+    here = str(Path(__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("FAKE_STAMPS", str(tmp_path / "stamps"))
+    path, fake = write_config(tmp_path), (sys.executable, "-m", "fake_nic")
+
+    def stamps() -> str:
+        return (tmp_path / "stamps").read_text()
+
+    def start(*more: str) -> Server:
+        return Server(lab.server, path, more=more, program=(*fake, "run"))
+
+    off_again = "undone: hwstamp_ctl -i server0 -t 0 -r 0"
+    start().kill()
+    assert stamps() == "0 0 1"
+    assert off_again in lab.server.run(*fake, "restore", "server0").stdout
+    assert stamps() == "0 0 0"
+    start().kill()
+    second = start()
+    try:
+        assert f"left by a run that crashed, {off_again}" in second.log()
+        assert stamps() == "0 0 1"
+        heir = start("--takeover")
+        try:
+            assert second.process.wait(PATIENCE) == 0, second.log()
+            eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor")
+            assert heir.status()["timestamps"] == "hardware"
+            assert stamps() == "0 0 1"
+            assert heir.stop() == 0, heir.log()
+        finally:
+            heir.kill()
+    finally:
+        second.kill()
+    assert stamps() == "0 0 0"
+    assert lab.server.run(*fake, "restore").stdout == "nothing to undo\n"

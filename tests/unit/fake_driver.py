@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from xdpkit.nic import device, ethtool
+from xdpkit.nic import device, ethtool, hwtstamp
 
 IFNAME = "eth1"
 IFINDEX = 7
@@ -49,6 +49,11 @@ NIC: dict[str, Any] = {
     "rules": {},
     "rule_places": 32,
     "chooses": False,
+    # SIOCSHWTSTAMP: flags, tx_type, rx_filter; and the filters that it has, with what it makes of
+    # them.
+    "stamps": [0, 1, 0],
+    "filters": {"1": 1},
+    "phc": 3,
     "napi": {"napi_defer_hard_irqs": 0, "gro_flush_timeout": 0},
 }
 
@@ -119,18 +124,38 @@ class FakeDriver:
         return copy.deepcopy({**self.nic, "napi": numbers, "rules": shown, "configured": None})
 
     def ioctl(self, number: int, ifname: str, structure: bytes) -> bytes:
-        assert (number, ifname) == (ethtool.SIOCETHTOOL, IFNAME)
+        assert ifname == IFNAME
+        if number in (hwtstamp.SIOCGHWTSTAMP, hwtstamp.SIOCSHWTSTAMP):
+            return self._stamps(number, structure)
+        assert number == ethtool.SIOCETHTOOL
         [command] = struct.unpack_from("=I", structure)
         if command not in self._commands:
             raise fail(errno.EOPNOTSUPP)
-        if command in (0x3D, 0x3B, 0x47, 0x31, 0x32):
-            self.written.append(command)
-            if len(self.written) == self.deaf_at:
-                return structure
+        if command in (0x3D, 0x3B, 0x47, 0x31, 0x32) and self._is_deaf(command):
+            return structure
         answer = self._commands[command](self, structure)
         self._save()
         assert len(answer) == len(structure)
         return answer
+
+    def _is_deaf(self, command: int) -> bool:
+        self.written.append(command)
+        return len(self.written) == self.deaf_at
+
+    def _stamps(self, number: int, structure: bytes) -> bytes:
+        if number == hwtstamp.SIOCSHWTSTAMP:
+            flags, tx_type, rx_filter = struct.unpack("=iii", structure)
+            if self._is_deaf(number):
+                return structure
+            if rx_filter and str(rx_filter) not in self.nic["filters"]:
+                raise fail(errno.ERANGE)
+            self.nic["stamps"] = [flags, tx_type, self.nic["filters"].get(str(rx_filter), 0)]
+            self._save()
+        return struct.pack("=iii", *self.nic["stamps"])
+
+    def _ts_info(self, structure: bytes) -> bytes:
+        assert structure == struct.pack("=IIi32x", 0x41, 0, -1)
+        return struct.pack("=IIi32x", 0x41, 0x5F, self.nic["phc"])
 
     def _save(self) -> None:
         if self.file:
@@ -295,6 +320,7 @@ class FakeDriver:
         0x1B: _strings,
         0x3A: _gfeatures,
         0x3B: _sfeatures,
+        0x41: _ts_info,
         0x3C: _gchannels,
         0x3D: _schannels,
         0x46: _grssh,

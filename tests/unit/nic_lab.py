@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from fake_driver import IFNAME, NIC, NTUPLE, FakeDriver
 from xdpkit.address import parse_address
 from xdpkit.errors import SettingError
 from xdpkit.nic import journal as journals
+from xdpkit.nic import setting
 from xdpkit.nic.apply import do_all
 from xdpkit.nic.device import Device
 from xdpkit.nic.ethtool_rxnfc import Match
+from xdpkit.nic.hwtstamp import FILTER_ALL
 from xdpkit.nic.journal import Journal, Owner
-from xdpkit.nic.plan import Plan, Wish, plan, wanted_rules
+from xdpkit.nic.plan import Plan, Step, Wish, plan, wanted_rules
 from xdpkit.nic.setting import Value
 
 SERVED = tuple(map(parse_address, ("192.0.2.1@100", "2001:db8::1")))
@@ -52,6 +55,18 @@ def used_nic() -> dict[str, Any]:
 
 
 NICS: dict[str, Callable[[], dict[str, Any]]] = {"new": lambda: NIC, "used": used_nic}
+
+
+class FakePhc:
+    """Stands for /dev/ptpN, of which this machine has none."""
+
+    def __init__(self, index: int) -> None:
+        if index == 9:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self.path = f"/dev/ptp{index}"
+
+    def close(self) -> None:
+        pass
 
 
 class Tripping(Device):
@@ -85,7 +100,10 @@ def new_journal(device: Device, directory: Path) -> Journal:
 
 
 def planned(device: Device, wish: Wish = WISH) -> Plan:
-    return plan(device.facts(), wish)
+    """And the hardware's stamps, which are turned on after all that a plan has."""
+    made = plan(device.facts(), wish)
+    stamps = device.get(setting.STAMPS) | {"rx_filter": FILTER_ALL}
+    return replace(made, steps=(*made.steps, Step(setting.STAMPS, stamps, "receive times")))
 
 
 def count_of_changes(directory: Path, nic: dict[str, Any], patch: pytest.MonkeyPatch) -> int:

@@ -3,65 +3,49 @@
 from __future__ import annotations
 
 import errno
-import os
-import struct
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from fake_driver import NIC, FakeDriver, fail
+from nic_lab import FakePhc, in_memory, new_journal
 
 from xdpkit.errors import StampError
-from xdpkit.nic import ethtool, hwtstamp
-from xdpkit.nic.hwtstamp import FILTER_ALL, FILTER_NONE, FILTER_NTP_ALL, HardwareStamps, Setting
+from xdpkit.nic import ethtool, hardware_stamps, hwtstamp
+from xdpkit.nic.apply import Changes, restore
+from xdpkit.nic.hardware_stamps import HardwareStamps
+from xdpkit.nic.hwtstamp import FILTER_ALL, FILTER_NONE, FILTER_NTP_ALL, Setting
+from xdpkit.nic.journal import Owner
 
 PTP_V2_EVENT = 12
 
 
-class FakePhc:
-    """Stands for /dev/ptpN, of which this machine has none."""
-
-    def __init__(self, index: int) -> None:
-        if index == 9:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        self.path = f"/dev/ptp{index}"
-        self.closed = False
-
-    def close(self) -> None:
-        self.closed = True
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with in_memory() as made:
+        yield made
 
 
-@dataclass
-class Nic:
-    """A driver that knows the two ioctls; ``can`` are the filters that it takes, and what it makes
-    of them."""
-
-    setting: tuple[int, int, int] = (0, 1, FILTER_NONE)
-    can: dict[int, int] = field(default_factory=lambda: {FILTER_ALL: FILTER_ALL})
-    phc: int = 3
-    errno: int = 0
-    written: list[tuple[int, int, int]] = field(default_factory=list)
-
-    def ioctl(self, number: int, ifname: str, structure: bytes) -> bytes:
-        assert ifname == "eth1"
-        if number == ethtool.SIOCETHTOOL:
-            assert structure == struct.pack("=IIi32x", 0x41, 0, -1)
-            return struct.pack("=IIi32x", 0x41, 0x5F, self.phc)
-        if self.errno:
-            raise OSError(self.errno, os.strerror(self.errno))
-        flags, tx_type, rx_filter = struct.unpack("=iii", structure)
-        if number == hwtstamp.SIOCSHWTSTAMP:
-            self.written.append((flags, tx_type, rx_filter))
-            if rx_filter and rx_filter not in self.can:
-                raise OSError(errno.ERANGE, os.strerror(errno.ERANGE))
-            self.setting = (flags, tx_type, self.can.get(rx_filter, rx_filter))
-        return struct.pack("=iii", *self.setting)
+Make = Callable[..., tuple[FakeDriver, Changes]]
 
 
 @pytest.fixture
-def nic(monkeypatch: pytest.MonkeyPatch) -> Nic:
-    nic = Nic()
-    monkeypatch.setattr(ethtool, "interface_ioctl", nic.ioctl)
-    monkeypatch.setattr(hwtstamp, "Phc", FakePhc)
-    return nic
+def made(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes a driver of a NIC, and what its changes go through."""
+    monkeypatch.setattr(hardware_stamps, "Phc", FakePhc)
+
+    def make(**facts: Any) -> tuple[FakeDriver, Changes]:
+        driver = FakeDriver(directory / "sys", NIC | facts)
+        driver.install(monkeypatch)
+        device = driver.device()
+        return driver, Changes(device, new_journal(device, directory / "run"))
+
+    return make
+
+
+def written(driver: FakeDriver) -> int:
+    return driver.written.count(hwtstamp.SIOCSHWTSTAMP)
 
 
 def test_golden_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,86 +64,134 @@ def test_golden_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_on_and_back(nic: Nic) -> None:
-    stamps = HardwareStamps("eth1")
-    assert nic.setting == (0, 1, FILTER_ALL)
+def test_on_and_back(made: Make) -> None:
+    driver, changes = made()
+    stamps = HardwareStamps(changes)
+    assert driver.nic["stamps"] == [0, 1, FILTER_ALL]
     assert stamps.phc.path == "/dev/ptp3"
     assert "hwstamp_ctl -i eth1 -t 1 -r 1 (undone at the end: hwstamp_ctl -i eth1 -t 1 -r 0)" in (
         stamps.said()
     )
-    stamps.close()
-    assert nic.setting == (0, 1, FILTER_NONE)
-    stamps.close()
-    assert len(nic.written) == 2
+    [entry] = changes.journal.pending
+    assert entry.setting == "stamps" and changes.journal.path.exists()
+    stamps.give_up()
+    assert driver.nic["stamps"] == [0, 1, FILTER_NONE]
+    stamps.give_up()
+    assert written(driver) == 2 and not changes.journal.pending
 
 
-def test_ntps_filter_where_all_is_too_much(nic: Nic) -> None:
-    nic.can = {FILTER_NTP_ALL: FILTER_NTP_ALL}
-    with HardwareStamps("eth1"):
-        assert nic.setting == (0, 1, FILTER_NTP_ALL)
-    assert nic.setting == (0, 1, FILTER_NONE)
+@pytest.mark.parametrize("makes", [FILTER_NTP_ALL, FILTER_ALL])
+def test_ntps_filter_where_all_is_too_much(
+    made: Make, makes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a driver that stamps more than it was asked to; after a crash that is known for ours."""
+    driver, changes = made(filters={str(FILTER_NTP_ALL): makes})
+    HardwareStamps(changes)
+    assert driver.nic["stamps"] == [0, 1, makes]
+    monkeypatch.setattr(Owner, "alive", False)
+    [outcome], _ = restore(changes.device, changes.journal.path)
+    assert str(outcome) == "hwstamp_ctl -i eth1 -t 1 -r 0"
+    assert driver.nic["stamps"] == [0, 1, FILTER_NONE]
 
 
 @pytest.mark.parametrize("on", hwtstamp.STAMPS_NTP)
-def test_what_is_on_already_is_not_touched(nic: Nic, on: int) -> None:
-    nic.setting = (0, 0, on)
-    with HardwareStamps("eth1") as stamps:
-        assert "hwstamp_ctl" not in stamps.said()
-    assert nic.written == []
+def test_what_is_on_already_is_not_touched(made: Make, on: int) -> None:
+    driver, changes = made(stamps=[0, 0, on])
+    stamps = HardwareStamps(changes)
+    assert "hwstamp_ctl" not in stamps.said()
+    stamps.give_up()
+    assert written(driver) == 0
 
 
-def test_what_somebody_set_since_stays(nic: Nic) -> None:
-    with HardwareStamps("eth1"):
-        nic.setting = (0, 2, FILTER_ALL)
-    assert nic.setting == (0, 2, FILTER_ALL)
+def test_inherited_is_not_touched(made: Make) -> None:
+    driver, changes = made()
+    HardwareStamps(changes, inherited=True).give_up()
+    assert written(driver) == 0
 
 
-def test_another_programs_filter_is_left_alone(nic: Nic) -> None:
-    nic.setting = (0, 1, PTP_V2_EVENT)
+def test_what_somebody_set_since_stays(made: Make, caplog: pytest.LogCaptureFixture) -> None:
+    driver, changes = made()
+    stamps = HardwareStamps(changes)
+    driver.nic["stamps"] = [0, 2, FILTER_ALL]
+    stamps.give_up()
+    assert driver.nic["stamps"] == [0, 2, FILTER_ALL]
+    assert "stamps left as it is: somebody has since done 'hwstamp_ctl -i eth1 -t 2" in caplog.text
+
+
+def test_another_programs_filter_is_left_alone(made: Make) -> None:
+    driver, changes = made(stamps=[0, 1, PTP_V2_EVENT])
     with pytest.raises(StampError, match=r"rx_filter 12.*hwstamp_ctl -i eth1 -t 1 -r 1"):
-        HardwareStamps("eth1")
-    assert nic.written == []
+        HardwareStamps(changes)
+    assert written(driver) == 0
 
 
-@pytest.mark.parametrize("can", [{}, {FILTER_ALL: PTP_V2_EVENT}, {FILTER_ALL: FILTER_NONE}])
-def test_a_nic_that_stamps_ptp_only(nic: Nic, can: dict[int, int]) -> None:
-    nic.can = can
+@pytest.mark.parametrize("makes", [None, PTP_V2_EVENT, FILTER_NONE])
+def test_a_nic_that_stamps_ptp_only(made: Make, makes: int | None) -> None:
+    driver, changes = made(filters={} if makes is None else {str(FILTER_ALL): makes})
     with pytest.raises(StampError, match="stamps PTP packets only"):
-        HardwareStamps("eth1")
-    assert nic.setting == (0, 1, FILTER_NONE)
+        HardwareStamps(changes)
+    assert driver.nic["stamps"] == [0, 1, FILTER_NONE]
+    assert not changes.journal.pending
 
 
-def test_not_allowed(nic: Nic) -> None:
-    nic.errno = errno.EPERM
-    with pytest.raises(StampError, match="SIOCGHWTSTAMP: Operation not permitted"):
-        HardwareStamps("eth1")
+@pytest.mark.parametrize(
+    "number, words",
+    [
+        (hwtstamp.SIOCGHWTSTAMP, "SIOCGHWTSTAMP: Operation not permitted"),
+        (hwtstamp.SIOCSHWTSTAMP, r"cannot be turned on \(eth1: 'hwstamp_ctl.*not permitted"),
+    ],
+)
+def test_not_allowed(made: Make, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
+    driver, changes = made()
+
+    def refuse(asked: int, ifname: str, structure: bytes) -> bytes:
+        if asked == number:
+            raise fail(errno.EPERM)
+        return driver.ioctl(asked, ifname, structure)
+
+    monkeypatch.setattr(ethtool, "interface_ioctl", refuse)
+    with pytest.raises(StampError, match=words):
+        HardwareStamps(changes)
+    assert not changes.journal.pending
 
 
-def test_a_nic_without_clock(nic: Nic) -> None:
-    nic.phc = -1
-    with pytest.raises(StampError, match="no hardware clock"):
-        HardwareStamps("eth1")
-    nic.phc = 9
-    with pytest.raises(StampError, match=r"/dev/ptp9, cannot be read \(No such file"):
-        HardwareStamps("eth1")
-    assert nic.written == []
+def test_no_journal_no_stamps(made: Make, directory: Path) -> None:
+    (directory / "run").write_text("a file in the place of the directory")
+    driver, changes = made()
+    with pytest.raises(StampError, match="left off: eth1: nothing was changed, as the journal"):
+        HardwareStamps(changes)
+    assert written(driver) == 0
 
 
-def test_an_interface_that_went_away(nic: Nic, caplog: pytest.LogCaptureFixture) -> None:
-    stamps = HardwareStamps("eth1")
-    nic.errno = errno.ENODEV
-    stamps.close()
-    assert caplog.text == ""
+@pytest.mark.parametrize(
+    "phc, words",
+    [(-1, "no hardware clock"), (9, r"/dev/ptp9, cannot be read \(No such file")],
+)
+def test_a_nic_without_clock(made: Make, phc: int, words: str) -> None:
+    driver, changes = made(phc=phc)
+    with pytest.raises(StampError, match=words):
+        HardwareStamps(changes)
+    assert written(driver) == 0
 
 
-def test_what_cannot_be_put_back_is_said(nic: Nic, caplog: pytest.LogCaptureFixture) -> None:
-    stamps = HardwareStamps("eth1")
-    nic.errno = errno.EIO
-    stamps.close()
-    assert "hwstamp_ctl -i eth1 -t 1 -r 0 does it" in caplog.text
+def test_what_cannot_be_put_back_is_said(
+    made: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver, changes = made()
+    stamps = HardwareStamps(changes)
+
+    def broken(*_: object) -> bytes:
+        raise fail(errno.EIO)
+
+    monkeypatch.setattr(ethtool, "interface_ioctl", broken)
+    stamps.give_up()
+    assert "'hwstamp_ctl -i eth1 -t 1 -r 0' does it" in caplog.text
+    driver.install(monkeypatch)
+    changes.undo("stamps")
+    assert driver.nic["stamps"] == [0, 1, FILTER_NONE]
 
 
 def test_this_machines_own_loopback_has_none() -> None:
-    with pytest.raises(StampError, match="the driver of lo has no stamps of its hardware"):
-        HardwareStamps("lo")
+    with pytest.raises(OSError, match="not supported"):
+        hwtstamp.read("lo")
     assert ethtool.phc_index("lo") == -1

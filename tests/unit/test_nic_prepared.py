@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from fake_driver import IFNAME, NIC, NTUPLE, FakeDriver, fail
-from nic_lab import in_memory, rule
+from nic_lab import FakePhc, in_memory, rule
 
 from xdpkit.address import parse_address
 from xdpkit.config import Config, EchoConfig, InterfaceConfig, ServedAddress
 from xdpkit.errors import JournalError, NicError, SettingError
-from xdpkit.nic import device, journal, login, prepared
+from xdpkit.nic import device, hardware_stamps, journal, login, prepared
 from xdpkit.nic.ethtool_rxnfc import Match
+from xdpkit.nic.hardware_stamps import HardwareStamps
 from xdpkit.nic.prepared import PreparedNic, refuse_login
 
 A, B, C = map(parse_address, ("192.0.2.1", "192.0.2.2", "2001:db8::1"))
@@ -206,6 +207,36 @@ def test_a_successor(directory: Path, monkeypatch: pytest.MonkeyPatch, heir: Con
     second.close()
     assert driver.state() == before
     assert list(directory.glob("*.journal")) == list(directory.glob("*.new")) == []
+
+
+def test_the_hardwares_stamps(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are turned off with all else, whoever serves in the end, and by the next start."""
+    driver = a_driver(directory, monkeypatch)
+    monkeypatch.setattr(hardware_stamps, "Phc", FakePhc)
+    before = driver.state()
+    first = prepared_nic(config(), [A], directory)
+    HardwareStamps(first.changes).close()
+    assert driver.nic["stamps"] == [0, 1, 1]
+    second = PreparedNic(config("none"), directory)
+    second.prepare([A], inherited=True)
+    # One that goes away again turns off what is not its own as little as it turns it on.
+    HardwareStamps(second.changes, inherited=True).give_up()
+    assert driver.nic["stamps"] == [0, 1, 1]
+    first.leave()
+    second.take_over([A])
+    assert driver.nic["stamps"] == [0, 1, 1]
+    second.close()
+    assert driver.state() == before
+    # Killed.
+    third = prepared_nic(config(), [A], directory)
+    HardwareStamps(third.changes).close()
+    monkeypatch.setattr(journal.Owner, "alive", False)
+    with prepared_nic(config(), [A], directory) as nic:
+        line = "left by a run that crashed, undone: hwstamp_ctl -i eth1 -t 1 -r 0"
+        assert line in nic.notes
+        assert driver.nic["stamps"] == [0, 1, 0]
+    assert driver.state() == before
+    assert list(directory.glob("*.journal")) == []
 
 
 def test_a_successor_of_one_that_changed_nothing(

@@ -90,7 +90,7 @@ def test_what_cannot_be_undone_stays_in_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver, device, path = changed(tmp_path, monkeypatch)
-    outcomes, _ = restore(Tripping(driver.sysfs, 3, False, fail), path)
+    outcomes, _ = restore(Tripping(driver.sysfs, 4, False, fail), path)
     [failed] = [outcome for outcome in outcomes if outcome.result == "failed"]
     assert "'ethtool -K eth1 rx-vlan-hw-parse on' does it" in str(failed)
     assert driver.nic["features"] != NIC["features"]

@@ -52,6 +52,23 @@ class Outcome:
         return f"{self.setting} was not undone ({self.why}): '{self.line}' does it"
 
 
+@dataclass(frozen=True)
+class Changes:
+    """The changes of an interface that go with a journal."""
+
+    device: Settings
+    journal: Journal
+
+    def do(self, step: Step) -> bool:
+        """``do``, here."""
+        return do(self.device, self.journal, step)
+
+    def undo(self, name: str) -> None:
+        """Undoes what was changed of one setting, and says what could not be."""
+        entries = [entry for entry in self.journal.pending if entry.setting == name]
+        report(self.device, undo(self.device, self.journal, entries))
+
+
 def do(device: Settings, journal: Journal, step: Step) -> bool:
     """Does one step, unless it is so already; returns whether it did.
 

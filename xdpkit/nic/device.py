@@ -11,7 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from xdpkit.errors import SettingError
-from xdpkit.nic import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc, setting
+from xdpkit.nic import (
+    ethtool,
+    ethtool_features,
+    ethtool_rss,
+    ethtool_rxnfc,
+    hwtstamp,
+    setting,
+)
 from xdpkit.nic.ethtool import Channels, if_supported
 from xdpkit.nic.ethtool_rxnfc import Match, RuleTable
 from xdpkit.nic.facts import Facts
@@ -43,6 +50,7 @@ class Device:
             setting.RSS: (self._rss, self._set_rss),
             "rule": (self._rule, self._set_rule),
             "feature": (self._feature, self._set_feature),
+            setting.STAMPS: (self._stamps, self._set_stamps),
         }
 
     def identity(self) -> dict[str, Value]:
@@ -83,9 +91,7 @@ class Device:
                 self._settings[kind][1](which, value)
             else:
                 (self._files / name).write_text(f"{value}\n")
-        # What a driver makes of "default" is its own affair, and so is where it puts a rule.
-        wanted = value | {"location": None} if kind == "rule" and value else value
-        if value != setting.DEFAULT and not setting.same(self.get(name), wanted):
+        if not _took(kind, value, self.get(name)):
             tried = setting.line(self.name, name, value)
             raise SettingError(self.name, f"the driver took '{tried}' and did otherwise")
 
@@ -175,8 +181,28 @@ class Device:
     def _set_feature(self, name: str, value: Value) -> None:
         ethtool_features.set_feature(self.name, name, value)
 
+    def _stamps(self, _: str) -> Value:
+        return asdict(hwtstamp.read(self.name))
+
+    def _set_stamps(self, _: str, value: Value) -> None:
+        hwtstamp.write(self.name, hwtstamp.Setting(**value))
+
     def _number(self, name: str) -> int | None:
         try:
             return int((self._files / name).read_text())
         except FileNotFoundError:
             return None
+
+
+def _took(kind: str, wanted: Value, got: Value) -> bool:
+    """Whether the driver did what was asked, where that is not its own affair.
+
+    What it makes of "default" is, and where it puts a rule, and which packets it stamps besides.
+    """
+    if wanted == setting.DEFAULT:
+        return True
+    if kind == "rule" and wanted:
+        return setting.same(got, wanted | {"location": None})
+    if kind == setting.STAMPS and hwtstamp.Setting(**wanted).stamps_ntp:
+        return hwtstamp.Setting(**got).stamps_ntp
+    return setting.same(got, wanted)

@@ -14,7 +14,7 @@ from xdpkit.config import Config, ServedAddress
 from xdpkit.errors import JournalError, NicError, SettingError, XdpkitError
 from xdpkit.nic import journal, setting
 from xdpkit.nic.address_watch import AddressWatch
-from xdpkit.nic.apply import Outcome, do, do_all, report, restore, undo
+from xdpkit.nic.apply import Changes, Outcome, do, do_all, report, restore, undo
 from xdpkit.nic.device import Device
 from xdpkit.nic.ethtool_rxnfc import Match
 from xdpkit.nic.interface import Interface, check_place
@@ -39,6 +39,11 @@ class PreparedNic(Closing):
         self.notes: list[str] = []
         path = journal.path_of(self.device.name, directory)
         self.journal = Journal(path, Owner.me(self.device.name, self.device.identity()))
+
+    @property
+    def changes(self) -> Changes:
+        """For what is changed besides; ``close`` undoes that too."""
+        return Changes(self.device, self.journal)
 
     def prepare(self, served: list[ServedAddress], inherited: bool = False) -> None:
         """Undoes what a run that crashed has left, then does the plan for these addresses.
@@ -155,7 +160,12 @@ def _steering_of(changes: Sequence[Entry]) -> str:
 
 
 def _is_over(entry: Entry, wanted: dict[str, Value]) -> bool:
-    """Whether a change of the predecessor's is none of ours: not wanted, or a rule to elsewhere."""
+    """Whether a change of the predecessor's is none of ours: not wanted, or a rule to elsewhere.
+
+    The hardware's stamps go with the program, which is bound to them.
+    """
+    if entry.setting == setting.STAMPS:
+        return False
     if entry.setting not in wanted:
         return True
     is_rule = setting.split(entry.setting)[0] == "rule" and entry.new is not None

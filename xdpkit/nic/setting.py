@@ -8,6 +8,8 @@
     rule MATCH         None, or {"queue": 2, "location": 1}    ethtool -N
                        with None where the driver chooses
     feature NAME       true, false                             ethtool -K
+    stamps             {"flags": 0, "tx_type": 0,              hwstamp_ctl
+                       "rx_filter": 1}
     napi_defer_hard_irqs, gro_flush_timeout                    echo N > /sys/class/net/...
                        a number
 
@@ -20,6 +22,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from xdpkit.nic import hwtstamp
 from xdpkit.nic.ethtool_rss import weighted
 from xdpkit.nic.ethtool_rxnfc import Match
 
@@ -27,6 +30,7 @@ Value = Any
 
 CHANNELS = "channels"
 RSS = "rss"
+STAMPS = "stamps"
 DEFAULT = "default"
 NAPI = ("napi_defer_hard_irqs", "gro_flush_timeout")
 
@@ -68,6 +72,8 @@ def line(ifname: str, setting: str, value: Value, before: Value = None) -> str:
         return _rule_line(name, Match.parse(which), value, before)
     if kind == "feature":
         return f"ethtool -K {name} {which} {'on' if value else 'off'}"
+    if kind == STAMPS:
+        return hwtstamp.Setting(**value).command(name)
     return f"echo {value} > /sys/class/net/{name}/{setting}"
 
 
