@@ -41,7 +41,6 @@ cdef extern from "xsk.h" nogil:
 cdef class XskSocket:
     cdef xsk *c
     cdef readonly int umem_fd
-    cdef readonly int ifindex
     cdef readonly int queue
     cdef readonly bint zerocopy
     cdef readonly bint huge_pages

@@ -21,7 +21,6 @@ class XskSocket:
         cls,
         fd: int,
         umem_fd: int,
-        ifindex: int,
         queue: int,
         tx_metadata: int = 0,
         huge_pages: bool = False,
@@ -29,8 +28,6 @@ class XskSocket:
     def resume(self) -> None: ...
     @property
     def umem_fd(self) -> int: ...
-    @property
-    def ifindex(self) -> int: ...
     @property
     def queue(self) -> int: ...
     @property

@@ -99,7 +99,7 @@ cdef class XskSocket:
                  unsigned tx_metadata=0):
         cdef int budget = 64
         cdef int send_buffer = SEND_BUFFER
-        self.ifindex, self.queue = ifindex, queue
+        self.queue = queue
         try:
             self.c.fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0)
             if self.c.fd < 0:
@@ -123,8 +123,7 @@ cdef class XskSocket:
             raise
 
     @classmethod
-    def adopt(cls, int fd, int umem_fd, int ifindex, int queue, unsigned tx_metadata=0,
-              bint huge_pages=False):
+    def adopt(cls, int fd, int umem_fd, int queue, unsigned tx_metadata=0, bint huge_pages=False):
         """A bound socket of another process, which has its descriptors too.
 
         ``fd`` and ``umem_fd`` are owned here from now on, also where this fails. Until the other's
@@ -134,7 +133,7 @@ cdef class XskSocket:
         """
         cdef XskSocket self = XskSocket.__new__(XskSocket)
         self.c.fd, self.umem_fd = fd, umem_fd
-        self.ifindex, self.queue = ifindex, queue
+        self.queue = queue
         self.tx_metadata, self.huge_pages = tx_metadata, huge_pages
         try:
             self.c.umem = xsk_map_umem(umem_fd, <size_t>XSK_FRAMES * XDPKIT_CHUNK)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import if_indextoname
 from typing import TYPE_CHECKING
 
 from xdpkit.bpf import loader
-from xdpkit.bpf.link import attach as attach_again
 from xdpkit.cext import _bpf
 from xdpkit.cext._loop import Worker
 from xdpkit.cext._memory import TX_METADATA_BYTES, Memory
@@ -26,6 +25,7 @@ from xdpkit.cext._xsk import XskSocket
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
 from xdpkit.ending import Ending
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
+from xdpkit.heartbeat import Beat
 from xdpkit.memory import new_memory
 from xdpkit.nic.apply import Changes
 from xdpkit.nic.hardware_stamps import HardwareStamps
@@ -37,9 +37,6 @@ from xdpkit.rx_stamps import Attached, attach, inherit
 if TYPE_CHECKING:
     from xdpkit.takeover import Heritage
 
-# Heartbeats in a row that a worker misses before the kernel gets its queue.
-MISSED_BEATS = 2
-
 
 @dataclass
 class Queue:
@@ -48,8 +45,7 @@ class Queue:
     number: int
     socket: XskSocket
     worker: Worker
-    last_heartbeat: int = -1
-    missed: int = 0
+    beat: Beat = field(default_factory=Beat)
     detached: bool = True
     """Not in the XSKMAP: the kernel has the queue's frames."""
     inherited: bool = False
@@ -156,18 +152,15 @@ class Bypass:
     def check_heartbeats(self) -> list[str]:
         """Takes a queue whose worker stands still off the XSKMAP: the kernel answers there then.
 
-        After two misses: when the whole process was paused, this may run before the worker does.
         To be called less often than a worker's wait of one second; returns what changed, by line.
         """
         said = []
         for queue in self.queues:
-            beat = queue.worker.counters()["heartbeat"]
-            queue.missed = queue.missed + 1 if beat == queue.last_heartbeat else 0
-            queue.last_heartbeat = beat
-            if queue.missed >= MISSED_BEATS and not queue.detached:
+            queue.beat.look(queue.worker.counters()["heartbeat"])
+            if queue.beat.stands_still and not queue.detached:
                 self._clear_slot(queue)
                 said.append(f"the worker of queue {queue.number} stands still: the kernel answers")
-            elif not queue.missed and queue.detached:
+            elif queue.beat.turns and queue.detached:
                 self._fill_slot(queue)
                 said.append(f"the worker of queue {queue.number} turns again: AF_XDP answers")
         return said
@@ -193,16 +186,13 @@ class Bypass:
             return None
         name = self.interface.name
         try:
-            # Natively or not at all: as it was.
-            mode = "generic" if self.mode == "generic" else "copy"
-            link_fd, _, _ = attach_again(self.program, self.interface, mode)
+            self.attached.attach_again(self.interface)
         except AttachError as error:
             first, self.off = not self.off, True
             who = "the kernel answers" if self.config.slow_path else "nobody answers"
             said = f"somebody took the XDP program off {name}, and {who}: {error}"
             return said if first else None
-        self.attached.detach()
-        self.attached.link_fd, was_off, self.off = link_fd, self.off, False
+        was_off, self.off = self.off, False
         if was_off:
             return f"the XDP program is on {name} again: AF_XDP answers"
         return f"somebody took the XDP program off {name} (bpftool link detach?): it is on again"
@@ -229,11 +219,7 @@ class Bypass:
 
         A queue that the other did not want is drained before.
         """
-        for queue in self.queues:
-            queue.worker.stop()
-        for queue in self.queues:
-            queue.worker.join()
-            queue.socket.close()
+        end_workers(self.queues)
         self.attached.leave()
 
     async def close(self, ending: Ending) -> bool:
@@ -249,12 +235,18 @@ class Bypass:
         for queue in self.queues:
             queue.worker.stop()
         ended = await ending.wait(lambda: all(queue.worker.done for queue in self.queues))
-        for queue in self.queues:
-            if queue.worker.done:
-                queue.worker.join()
-                queue.socket.close()
+        end_workers([queue for queue in self.queues if queue.worker.done])
         self.attached.close()
         return ended
+
+
+def end_workers(queues: Sequence[Queue]) -> None:
+    """Lets workers answer what they hold, waits for their end, and closes their sockets."""
+    for queue in queues:
+        queue.worker.stop()
+    for queue in queues:
+        queue.worker.join()
+        queue.socket.close()
 
 
 def possible_cpus() -> int:
@@ -283,10 +275,10 @@ def open_bypass(
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
     What is changed on the NIC goes into ``changes``, which undoes it in the end. What ``heritage``
-    has is taken instead, and starts with its ``switch``. Raises BpfError,
-    AttachError, StampError, QueueError or BindError; whatever was done before is undone.
+    has is taken instead, and starts with its ``switch``. To be called after ``check_queues``.
+    Raises BpfError, AttachError, StampError, QueueError or BindError; whatever was done before is
+    undone.
     """
-    check_queues(config, interface)
     if not interface.up:
         raise NicError(f"{interface.name} is down: ip link set dev {interface.name} up")
     if heritage:
@@ -314,10 +306,7 @@ def open_bypass(
                 worker.start()
             bypass._fill_slot(queue)
     except BaseException as error:
-        for queue in bypass.queues:
-            queue.worker.stop()
-            queue.worker.join()
-            queue.socket.close()
+        end_workers(bypass.queues)
         attached.close()
         if isinstance(error, PermissionError) and config.realtime:
             raise PrivilegeError(

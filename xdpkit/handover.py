@@ -154,7 +154,6 @@ class Predecessor:
     def _facts(self) -> dict[str, Any]:
         return {
             "layout": LAYOUT,
-            "ifindex": self.bypass.interface.index,
             "mode": self.bypass.mode,
             "bound": self.bypass.attached.bound,
             "hardware_stamps": self.bypass.hardware is not None,

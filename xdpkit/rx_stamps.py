@@ -55,6 +55,16 @@ class Attached:
             if error.errno != errno.ENOLINK:
                 raise
 
+    def attach_again(self, interface: Interface) -> None:
+        """Attaches by a link of its own where somebody detached the one that was.
+
+        Natively or not at all where it was so. Raises AttachError.
+        """
+        mode = "generic" if self.mode == "generic" else "copy"
+        link_fd, _, _ = link.attach(self.program, interface, mode)
+        self.detach()
+        self.link_fd = link_fd
+
     def detach(self) -> None:
         """Takes the program off; frames are the kernel's from then on."""
         if self.link_fd >= 0:
@@ -88,7 +98,7 @@ def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> A
     if must or (config.rx_timestamps == "auto" and config.mode != "generic"):
         offered = _offered(interface)
         try:
-            return _attach_bound(interface, changes, offered, must)
+            return _attach_bound(config, interface, changes, offered)
         except (StampError, AttachError) as error:
             if must:
                 raise StampError(
@@ -97,8 +107,7 @@ def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> A
             # What the driver never said it had was worth a try, and is not worth a word.
             if offered:
                 notes.append(_instead(error))
-    macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
-    program = loader.load("steer", *macros)
+    program = _load(config, interface, bound=False)
     try:
         link_fd, mode, note = link.attach(program, interface, config.mode)
     except BaseException:
@@ -114,22 +123,25 @@ def inherit(
 
     The link gets it later. ``link_fd`` is owned by what is returned. Raises BpfError, StampError.
     """
+    return Attached(_load(config, interface, bound), link_fd, mode, bound=bound)
+
+
+def _load(config: InterfaceConfig, interface: Interface, bound: bool) -> loader.Program:
+    """The program that asks for the NIC's stamps, or the plain one."""
     if bound:
-        program = loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
-    else:
-        macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
-        program = loader.load("steer", *macros)
-    return Attached(program, link_fd, mode, bound=bound)
+        return loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
+    macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
+    return loader.load("steer", *macros)
 
 
 def _attach_bound(
-    interface: Interface, changes: Changes, offered: bool | None, must: bool
+    config: InterfaceConfig, interface: Interface, changes: Changes, offered: bool | None
 ) -> Attached:
-    """With a program that asks for the NIC's stamps; these are turned on, or ``must`` be."""
+    """With a program that asks for the NIC's stamps; these are turned on, or must be."""
     if offered is False:
         raise StampError(f"the driver of {interface.name} gives XDP no stamps of its hardware")
     with ExitStack() as undo:
-        program = loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
+        program = _load(config, interface, bound=True)
         undo.callback(program.close)
         hardware, notes = None, []
         try:
@@ -137,7 +149,7 @@ def _attach_bound(
             undo.callback(hardware.give_up)
             notes.append(hardware.said())
         except StampError as error:
-            if must:
+            if config.rx_timestamps == "hardware":
                 raise
             if offered:
                 notes.append(_instead(error))

@@ -155,7 +155,6 @@ def _heritage(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> Heritage:
                 heritage.sockets[queue["number"]] = XskSocket.adopt(
                     xsk_fd,
                     umem_fd,
-                    facts["ifindex"],
                     queue["number"],
                     queue["tx_metadata"],
                     queue["huge_pages"],

@@ -22,14 +22,14 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from xdpkit.bypass import MISSED_BEATS, Bypass
+from xdpkit.bypass import Bypass
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.errors import ThreadError
+from xdpkit.heartbeat import MISSED_BEATS, Beat
 from xdpkit.notify import notify, watchdog_seconds
 from xdpkit.slow_path import SlowPath
 from xdpkit.tcp_path import TcpPath
@@ -58,14 +58,6 @@ class Thread(Protocol):
     @property
     def unconfined(self) -> int: ...
     def counters(self) -> Counters | dict[str, Any]: ...
-
-
-@dataclass
-class Beat:
-    """How a door's heartbeat was when it was last looked at."""
-
-    last: int = -1
-    missed: int = 0
 
 
 class Vigil:
@@ -111,10 +103,10 @@ class Vigil:
 
     def all_answered(self) -> bool:
         """Whether somebody answers on every queue."""
-        if any(beat.missed >= MISSED_BEATS for beat in self._beats.values()):
+        if any(beat.stands_still for beat in self._beats.values()):
             return False
         return all(
-            bool(self._doors) if queue.detached or self._bypass.off else queue.missed < MISSED_BEATS
+            bool(self._doors) if queue.detached or self._bypass.off else not queue.beat.stands_still
             for queue in self._bypass.queues
         )
 
@@ -150,9 +142,8 @@ class Vigil:
         for change in self._bypass.check_heartbeats():
             log.error("%s", change)
         for name, door in self._doors.items():
-            beat, now = self._beats[name], door.counters()["heartbeat"]
-            beat.missed = beat.missed + 1 if now == beat.last else 0
-            beat.last = now
+            beat = self._beats[name]
+            beat.look(door.counters()["heartbeat"])
             if beat.missed == MISSED_BEATS:
                 log.error("the thread of %s stands still: the watchdog is told no more", name)
 

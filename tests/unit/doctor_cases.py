@@ -50,7 +50,7 @@ CASES = tuple(
             "blocks",
             {"privileges__unattainable": ("CAP_BPF", "CAP_IPC_LOCK")},
             "docker run --network host --cap-add NET_ADMIN --cap-add NET_RAW "
-            "--cap-add NET_BIND_SERVICE --cap-add BPF --cap-add PERFMON --cap-add IPC_LOCK IMAGE",
+            "--cap-add BPF --cap-add PERFMON --cap-add NET_BIND_SERVICE --cap-add IPC_LOCK IMAGE",
         ),
         (
             *("capabilities-missing", "note", {"privileges__missing": ("CAP_BPF",)}),

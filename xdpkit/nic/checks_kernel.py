@@ -8,11 +8,10 @@ from xdpkit.nic.fact import Unknown, known
 from xdpkit.nic.finding import Check, Finding, Wanted, called
 from xdpkit.nic.probe import Facts
 from xdpkit.nic.quirks import NEWER_KERNEL
+from xdpkit.privileges import NEEDED
 
 # bpf_ktime_get_tai_ns, which stamps packets in ebpf/steer.c.
 OLDEST_KERNEL = (6, 1)
-
-_NEEDED = "NET_ADMIN NET_RAW NET_BIND_SERVICE BPF PERFMON IPC_LOCK"
 
 
 def _kernel(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
@@ -94,7 +93,7 @@ def _compiler(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
 def _capabilities(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
     never = known(facts.privileges.unattainable) or ()
     if lost := [name for name in never if name != "CAP_IPC_LOCK"]:
-        add = " ".join(f"--cap-add {name}" for name in _NEEDED.split())
+        add = " ".join(f"--cap-add {capability.name}" for capability in NEEDED)
         yield Finding(
             "capabilities-unattainable",
             "blocks",

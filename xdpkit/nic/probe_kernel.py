@@ -12,16 +12,7 @@ from pathlib import Path
 
 from xdpkit.bpf import btf
 from xdpkit.nic.fact import Fact, Unknown, look, number, text
-
-# linux/capability.h: what ``xdpkit run`` uses.
-CAPABILITIES = {
-    "CAP_NET_BIND_SERVICE": 10,
-    "CAP_NET_ADMIN": 12,
-    "CAP_NET_RAW": 13,
-    "CAP_IPC_LOCK": 14,
-    "CAP_PERFMON": 38,
-    "CAP_BPF": 39,
-}
+from xdpkit.privileges import NEEDED
 
 # A cold start of libbcc maps LLVM from the disk.
 _BCC_SECONDS = 30
@@ -57,7 +48,7 @@ class Privileges:
 
     root: bool
     missing: Fact[tuple[str, ...]]
-    """Of CAPABILITIES, what this process does not have."""
+    """Of ``privileges.NEEDED``, what this process does not have."""
     unattainable: Fact[tuple[str, ...]]
     """What not even root gets here (the bounding set)."""
     cpus: tuple[int, ...]
@@ -146,4 +137,4 @@ def _has_headers() -> bool:
 def _without(which: str) -> tuple[str, ...]:
     lines = dict(line.split(":\t", 1) for line in text("/proc/self/status").splitlines())
     held = int(lines[which], 16)
-    return tuple(name for name, bit in CAPABILITIES.items() if not held >> bit & 1)
+    return tuple(str(capability) for capability in NEEDED if not held >> capability & 1)
