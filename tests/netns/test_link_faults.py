@@ -20,7 +20,14 @@ from serving import (
     write_config,
 )
 
+from xdpkit.bypass import Bypass
+from xdpkit.cext._snapshot import Publisher, Snapshot
+from xdpkit.config import InterfaceConfig
 from xdpkit.lab import Lab
+from xdpkit.nic.apply import Changes
+from xdpkit.nic.device import Device
+from xdpkit.nic.journal import Journal, Owner
+from xdpkit.rx_stamps import attach
 
 pytestmark = pytest.mark.netns
 
@@ -56,6 +63,23 @@ def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own: Server) -> None
     # What came in between the kernel answered.
     assert counters["answered"] == counters["sent"]
     answers_again(lab, own)
+
+
+def test_nobody_took_the_program_off_an_interface_that_is_gone(tmp_path: Path) -> None:
+    config = InterfaceConfig("server0", (QUEUE,), rx_timestamps="xdp")
+    with Lab() as lab, lab.server.entered():
+        interface, device = lab.server.interface(), Device("server0")
+        journal = Journal(tmp_path / "journal", Owner.me("server0", device.identity()))
+        held = attach(config, interface, Changes(device, journal))
+        try:
+            bypass = Bypass(interface, held, config, None, Publisher(Snapshot({"ntp": 123})))
+            detach_link(lab)
+            assert "it is on again" in (bypass.reattach() or "")
+            assert bypass.reattach() is None
+            assert lab.server.run("ip", "link", "delete", "server0").returncode == 0
+            assert bypass.reattach() is None
+        finally:
+            held.close()
 
 
 def test_an_interface_that_is_made_again(tmp_path: Path) -> None:
