@@ -20,6 +20,7 @@ from serving import (
     PATIENCE,
     QUEUE,
     QUEUES,
+    STARTING,
     Server,
     attached,
     eventually,
@@ -43,7 +44,7 @@ def successor(server: Server, config: Path | None = None) -> Iterator[Server]:
     """``xdpkit run --takeover`` beside a running instance, until the end of the block."""
     heir = Server(server.side, config or server.path, more=("--takeover",))
     try:
-        eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor")
+        eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor", STARTING)
         yield heir
         assert heir.stop() == 0, heir.log()
     finally:
@@ -51,7 +52,9 @@ def successor(server: Server, config: Path | None = None) -> Iterator[Server]:
 
 
 def test_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
-    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab) as asked:
+    # The start of a successor may take longer than a connection may be idle.
+    config = CONFIG.replace("[echo]", "tcp_idle = 600\n[echo]")
+    with ExitStack() as heirs, serving(lab, tmp_path, config) as server, loaded(lab) as asked:
         program = attached(lab.server)
         with lab.client.entered():
             client = TcpClient((lab.server.ipv4, 53))
