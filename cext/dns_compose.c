@@ -15,7 +15,7 @@
 #define CHAIN_MAX 16
 
 /*
- * No DNAME is followed from here on: the pointers of an image reach less than as far again
+ * No name is looked up from here on: the pointers of an image reach less than as far again
  * (body.py's POINTER_END), so that behind a chain they still have 14 bits.
  */
 #define CHAIN_END 0x2000
@@ -262,7 +262,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		/* Met again, it would only lead round, or on to ever longer names. */
 		while (again < steps && seen[again] != node)
 			again++;
-		if (again < steps || steps == CHAIN_MAX || c->at >= CHAIN_END)
+		if (again < steps || steps == CHAIN_MAX)
 			break;
 		seen[steps] = node;
 
@@ -284,7 +284,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			return truncated(snap, rq, q, image, BITS2_QR | AA);
 		put_cname(c, dname, prefix, target);
 		/* That is what was asked for, or the one RRset of RFC 8482 section 4.1. */
-		if (q->type == TYPE_CNAME || q->type == TYPE_ANY)
+		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= CHAIN_END)
 			break;
 		zone_name_set(&name, arena, c->p + c->name_at, c->length,
 			      label_count(c->p + c->name_at));

@@ -5,6 +5,7 @@ knotd and nsd are asked for such replies by test_dns_differential.py (dnsdiff's 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import dns.flags
@@ -109,3 +110,24 @@ def proofs_at(reply: bytes) -> int:
     message.use_edns(-1)
     found = message.to_wire(max_size=65535)
     return len(found)
+
+
+def test_an_answer_behind_a_long_chain(tmp_path: Path) -> None:
+    """Nothing is looked up where the last DNAME moved the pointers of a large answer too far."""
+
+    def owner(number: int) -> str:
+        """253 bytes of wire format."""
+        return f"{number:02}{'l' * 61}.{'m' * 63}.{'n' * 63}.{'o' * 52}.z.test."
+
+    links = ["a", *(owner(number) for number in range(1, 17))]
+    text = "".join(f"{one} DNAME {next}\n" for one, next in pairwise(links))
+    for number in range(250):
+        # The second name points at the first, up to POINTER_END and beyond.
+        text += f"x.{links[-1]} MX 1 g.{number:03}.org.\nx.{links[-1]} MX 2 h.{number:03}.org.\n"
+    door = Door(tmp_path, {"z.test": HEAD + text})
+    request = dns.message.make_query("x.a.z.test", "MX", use_edns=False)
+    _, reply = door.send(request.to_wire(), tcp=True)
+    assert reply is not None
+    answer = dns.message.from_wire(reply).answer
+    assert {rrset.rdtype for rrset in answer} == {t.DNAME, t.CNAME}
+    assert str(answer[-1][0].target).startswith("x.16")
