@@ -230,8 +230,8 @@ class Server:
             return None, heritage or 0.0
         stack.callback(heritage.close)
         self.control.adopt(heritage.listener)
-        if self.cookies:
-            self.cookies.inherit(heritage.cookie_secrets)
+        if self.cookies and heritage.facts["cookies"]:
+            self.cookies.inherit(heritage.facts["cookies"])
         return heritage, 0.0
 
     def _open_slow_path(
@@ -271,9 +271,8 @@ class Server:
             wire.close()
             return
         self.handing = True
-        secrets = self.cookies.secrets if self.cookies else ()
         predecessor = Predecessor(
-            self.bypass, self.slow_path, self.tcp_path, self.control.listener, secrets
+            self.bypass, self.slow_path, self.tcp_path, self.control.listener, self.cookies
         )
         self.outcome = await predecessor.give(wire)
         if self.outcome is Outcome.RESTART:

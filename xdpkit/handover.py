@@ -16,6 +16,7 @@ from xdpkit.bypass import Bypass, Queue
 from xdpkit.cext._memory import TX_METADATA_BYTES
 from xdpkit.cext._stats import CHUNK, META_BYTES
 from xdpkit.cext._xsk import FRAMES
+from xdpkit.dns.cookies import CookieSecrets
 from xdpkit.errors import ControlError
 from xdpkit.slow_path import SlowPath
 from xdpkit.stream import send_all
@@ -23,8 +24,11 @@ from xdpkit.tcp_path import TcpPath
 
 log = logging.getLogger("xdpkit")
 
-# What lies in frames that are on their way when the loops change: both must read it alike.
-LAYOUT = [FRAMES, CHUNK, META_BYTES, TX_METADATA_BYTES]
+# Of the facts below: another one with each change of them.
+_VERSION = 2
+
+# Both must read alike what is handed over, and what lies in frames that are on their way meanwhile.
+LAYOUT = [_VERSION, FRAMES, CHUNK, META_BYTES, TX_METADATA_BYTES]
 
 # SCM_MAX_FD of linux/net/scm.h is 253: descriptors in one message.
 _PER_MESSAGE = 250
@@ -123,10 +127,10 @@ class Predecessor:
         slow_path: SlowPath | None,
         tcp_path: TcpPath | None,
         listener: socket.socket,
-        cookie_secrets: Sequence[bytes],
+        cookies: CookieSecrets | None,
     ) -> None:
         self.bypass, self.slow_path, self.tcp_path = bypass, slow_path, tcp_path
-        self.listener, self.cookie_secrets = listener, cookie_secrets
+        self.listener, self.cookies = listener, cookies
 
     async def give(self, wire: Wire) -> Outcome:
         """From the successor's request to the end of one of us as the server."""
@@ -167,7 +171,7 @@ class Predecessor:
             ],
             "udp": list(self.slow_path.sockets) if self.slow_path else [],
             "tcp": list(self.tcp_path.sockets) if self.tcp_path else [],
-            "cookies": [secret.hex() for secret in self.cookie_secrets],
+            "cookies": self.cookies.bequest() if self.cookies else None,
         }
 
     def _descriptors(self) -> list[int]:

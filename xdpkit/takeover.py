@@ -61,10 +61,6 @@ class Heritage(Closing):
     udp: dict[Key, socket.socket] = field(default_factory=dict)
     tcp: dict[Key, socket.socket] = field(default_factory=dict)
 
-    @property
-    def cookie_secrets(self) -> tuple[bytes, ...]:
-        return tuple(bytes.fromhex(secret) for secret in self.facts["cookies"])
-
     def take_link(self) -> int:
         fd, self.link_fd = self.link_fd, -1
         return fd
@@ -142,11 +138,11 @@ async def ask(ifname: str) -> Heritage | float | None:
 
 
 def _heritage(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> Heritage:
-    """Sorts the descriptors. Raises XskError, or ValueError for another layout."""
+    """Sorts the descriptors. Raises XskError, or ValueError for another version's."""
     descriptors = wire.take_descriptors()
     try:
         if facts["layout"] != LAYOUT:
-            raise ValueError(f"its frames are laid out as {facts['layout']}, ours as {LAYOUT}")
+            raise ValueError(f"it hands over by layout {facts['layout']}, this version by {LAYOUT}")
         listener = socket.socket(fileno=descriptors.pop(0))
         heritage = Heritage(ifname, wire, facts, listener, descriptors.pop(0))
         try:

@@ -1,4 +1,4 @@
-"""``python other_layout.py -c FILE``: ``xdpkit run -c FILE`` of a version with other frames."""
+"""``python other_layout.py -c FILE``: ``xdpkit run -c FILE`` of another version."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
         try:
             serving_old.result(PATIENCE)
             eventually(lambda: "nothing was answered for" in server.log(), "the gap")
-            assert "not taken over but restarted: its frames are laid out as" in server.log()
+            assert "not taken over but restarted: it hands over by layout" in server.log()
             assert server.stop() == 0, server.log()
         finally:
             server.kill()
@@ -202,7 +202,7 @@ def test_a_real_restart(lab: Lab, tmp_path: Path) -> None:
         with successor(server) as heir:
             assert server.process.wait(PATIENCE) == 0, server.log()
             assert "stopped: server0 is the kernel's again" in server.log()
-            assert "not taken over but restarted: its frames are laid out as" in heir.log()
+            assert "not taken over but restarted: it hands over by layout" in heir.log()
             assert heir.log().count("nothing was answered for") == 1
             assert attached(lab.server) not in (None, program)
             with loaded(lab) as asked:

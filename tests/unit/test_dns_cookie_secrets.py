@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import anyio
 import pytest
 from dns_door import HEAD, Door
@@ -68,6 +71,31 @@ def test_it_rolls_by_itself(publication: Publication, monkeypatch: pytest.Monkey
                 tasks.cancel_scope.cancel()
 
     anyio.run(live)
+
+
+def test_a_successor_goes_on_and_rolls_when_it_was_due(publication: Publication) -> None:
+    """Or a secret would live as long as instances follow each other within a day."""
+    predecessor, successor = CookieSecrets(publication), CookieSecrets(publication)
+    bequest = json.loads(json.dumps(predecessor.bequest()))
+    successor.inherit(bequest)
+    first = cookie(publication, CLIENT)
+
+    async def live() -> None:
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(successor.run)
+                await anyio.sleep(0.1)
+                assert successor.secrets == predecessor.secrets
+                tasks.cancel_scope.cancel()
+            successor.inherit(bequest | {"until": time.monotonic()})
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(successor.run)
+                while successor.secrets == predecessor.secrets:
+                    await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+
+    anyio.run(live)
+    assert accepted(publication, first) and cookie(publication, CLIENT) != first
 
 
 def test_a_secret_is_not_shown() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
 
 import anyio
 
@@ -31,19 +34,24 @@ class CookieSecrets:
         """The one that makes cookies first."""
         return self._secrets
 
-    def inherit(self, theirs: tuple[bytes, ...]) -> None:
+    def bequest(self) -> dict[str, Any]:
+        """What a successor goes on with; JSON. The time is CLOCK_MONOTONIC's, this machine's."""
+        return {"secrets": [secret.hex() for secret in self._secrets], "until": self._until}
+
+    def inherit(self, bequest: Mapping[str, Any]) -> None:
         """Goes on with another instance's secrets, which its clients have cookies of."""
-        if theirs:
-            self._secrets = theirs
-            self._publication.change(cookie_secrets=theirs)
+        self._secrets = tuple(bytes.fromhex(secret) for secret in bequest["secrets"])
+        self._until = float(bequest["until"])
+        self._publication.change(cookie_secrets=self._secrets)
 
     def roll(self) -> None:
         """Draws a new secret and publishes it with the one before."""
         self._secrets = (secrets.token_bytes(SECRET_BYTES), *self._secrets[:1])
+        self._until = time.monotonic() + ROLL_SECONDS
         self._publication.change(cookie_secrets=self._secrets)
 
     async def run(self) -> None:
         """Rolls once a day, until cancelled."""
         while True:
-            await anyio.sleep(ROLL_SECONDS)
+            await anyio.sleep(max(0.0, self._until - time.monotonic()))
             self.roll()
