@@ -5,7 +5,8 @@
  *
  * Malformed messages get FORMERR (RFC 1035 section 4.1.1, RFC 6891 section 7, RFC 8906 section 8);
  * what has no whole header, or is itself a response, gets nothing. Work is bounded for any message:
- * one pass over it, three hashes of a cookie and at most 127 probes of the table.
+ * one pass over it, three hashes of a cookie, and a probe of the table for each label of a name, at
+ * most 127, of at most 17 names where DNAMEs are followed.
  */
 #ifndef XDPKIT_DNS_H
 #define XDPKIT_DNS_H

@@ -2,14 +2,10 @@
 #include "dns_compose.h"
 
 #include "dns_rdata.h"
+#include "dns_wire.h"
 #include "zone_denial.h"
 
-#define TYPE_CNAME 5 /* RFC 1035 section 3.2.2 */
-
 #define AA 0x04 /* in byte 2 of the header, RFC 1035 section 4.1.1 */
-
-#define POINTER     0xc000 /* RFC 1035 section 4.1.4 */
-#define POINTER_MAX 0x3fff
 
 /* DNAMEs followed at most; forest.py's CHAIN_MAX. */
 #define CHAIN_MAX 16

@@ -34,12 +34,21 @@
 #define CLASS_RESERVED 0 /* RFC 6895 section 3.2; here of a request without a question */
 #define CLASS_IN       1
 #define CLASS_CH       3
+#define TYPE_CNAME     5 /* RFC 1035 section 3.2.2 */
 #define TYPE_TXT       16
+#define TYPE_DNAME     39 /* RFC 6672 section 2.1 */
 #define TYPE_OPT       41
-#define TYPE_ANY       255
+#define TYPE_DS        43 /* RFC 4034 section 5 */
+#define TYPE_RRSIG     46 /* RFC 4034 section 3; NSEC, 47, is section 4 */
+#define TYPE_NSEC      47
+#define TYPE_ANY       255 /* RFC 1035 section 3.2.3 */
 /* Types 128 to 255 are questions about the server or meta records, RFC 6895 section 3.1. */
 #define TYPE_META_FIRST 128
 #define TYPE_META_LAST  255
+
+/* A pointer of a compressed name, and the last offset that it can have: RFC 1035 section 4.1.4. */
+#define POINTER     0xc000
+#define POINTER_MAX 0x3fff
 
 #define EDNS_DO 0x8000 /* RFC 3225 section 3, RFC 6891 section 6.1.4 */
 

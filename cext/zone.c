@@ -3,15 +3,9 @@
 
 #include <string.h>
 
+#include "dns_wire.h"
 #include "hash.h"
 #include "tags.h"
-
-#define TYPE_CNAME 5  /* RFC 1035 section 3.2.2 */
-#define TYPE_DNAME 39 /* RFC 6672 section 2.1 */
-#define TYPE_DS    43 /* RFC 4034 section 5 */
-#define TYPE_RRSIG 46 /* RFC 4034 section 3; NSEC, 47, is section 4 */
-#define TYPE_NSEC  47
-#define TYPE_ANY   255 /* RFC 1035 section 3.2.3 */
 
 static inline uint64_t load64(const void *p)
 {

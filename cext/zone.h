@@ -27,8 +27,7 @@
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
 #define ZONE_VERSION 2
 #define ZONE_UNIT    8
-/* zone.c and dns.c copy in 16-byte steps: bytes behind the last image that may be read, not used.
- */
+/* dns.c copies in 16-byte steps: bytes behind the last image that may be read, not used. */
 #define ZONE_SLACK 64
 
 #define ZONE_NAME_MAX 255 /* bytes of a wire name with its root label, RFC 1035 section 3.1 */

@@ -9,10 +9,6 @@
 #include "zone.h"
 #include "zone_check_image.h"
 
-#define TYPE_DNAME 39 /* RFC 6672 section 2.1 */
-
-#define POINTER 0xc000 /* RFC 1035 section 4.1.4 */
-
 /* chain.py's ITERATIONS_MAX: the work that a question may call for. */
 #define ITERATIONS_MAX 50
 

@@ -5,9 +5,6 @@
 #include "dns_rdata.h"
 #include "dns_wire.h"
 
-#define POINTER     0xc000 /* RFC 1035 section 4.1.4 */
-#define POINTER_MAX 0x3fff
-
 /* A body that is walked: records, the fixups that were met, pointers that lead where they may. */
 struct walk {
 	const uint8_t *body;
