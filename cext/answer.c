@@ -64,23 +64,25 @@ static enum verdict ntp_begin(const struct snapshot *snap, struct memory *memory
 	return ntp_reply(snap, memory, rq, query, departure);
 }
 
-/* Apart from dns_read(), and each a last call: without limits they cost next to nothing. */
 static inline enum verdict dns_begin(const struct snapshot *snap, struct memory *memory,
 				     struct request *rq, struct dns_query *query)
 {
+	enum verdict verdict;
+
 	if (!snap->zones)
 		return VERDICT_bad_frame;
 	query->counted = false;
+	verdict = dns_read(snap, memory, rq, query);
 	if (dns_limit_on(snap, memory, rq))
-		return dns_limit_begin(snap, memory, rq, query);
-	return dns_read(snap, memory, rq, query);
+		verdict = dns_limit_begin(snap, memory, rq, query, verdict);
+	return verdict;
 }
 
 static inline enum verdict dns_end(const struct snapshot *snap, struct memory *memory,
 				   struct request *rq, const struct dns_query *query)
 {
-	if (query->counted)
-		return dns_limit_end(snap, memory, rq, query);
+	if (query->counted && !dns_limit_passes(snap, memory, rq, query))
+		return dns_limited(snap, memory, rq, query);
 	return dns_reply(snap, rq, query);
 }
 

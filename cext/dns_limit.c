@@ -3,11 +3,9 @@
 
 #include "dns_message.h"
 #include "dns_wire.h"
-#include "snapshot.h"
 
-/* What is sent in place of an answer over the limit. */
-static enum verdict limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			    const struct dns_query *q)
+enum verdict dns_limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			 const struct dns_query *q)
 {
 	struct dns_query bare;
 
@@ -30,10 +28,9 @@ static enum verdict limited(const struct snapshot *snap, struct memory *memory, 
 }
 
 enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			     struct dns_query *q)
+			     struct dns_query *q, enum verdict verdict)
 {
 	const struct access_list *others = snap->dns.rrl_others;
-	enum verdict verdict = dns_read(snap, memory, rq, q);
 	/* Of the others there is no question in `q`. */
 	bool sound = verdict != VERDICT_dns_formerr && verdict != VERDICT_dns_notimp;
 
@@ -47,18 +44,10 @@ enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory,
 		q->counted = true;
 		return verdict;
 	}
-	if (rrl_pass(&snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns))
+	if (dns_limit_passes(snap, memory, rq, q))
 		return verdict;
 	if (sound)
-		return limited(snap, memory, rq, q);
+		return dns_limited(snap, memory, rq, q);
 	memory->dns.rrl_limited++;
 	return VERDICT_dns_rrl_drop;
-}
-
-enum verdict dns_limit_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			   const struct dns_query *q)
-{
-	if (rrl_pass(&snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns))
-		return dns_reply(snap, rq, q);
-	return limited(snap, memory, rq, q);
 }

@@ -14,6 +14,8 @@
 
 #include "dns.h"
 #include "memory.h"
+#include "rrl.h"
+#include "snapshot.h"
 #include "stats.h"
 
 /* Whether this request's answer may have to be counted. */
@@ -24,18 +26,21 @@ static inline bool dns_limit_on(const struct snapshot *snap, const struct memory
 }
 
 /*
- * Both apart from the way of what is not limited: inlined there, they would take its registers.
- *
- * dns_read() with limits: sets `q->counted` for a question that is yet to be looked up, and brings
- * its counters into the cache; judges a reply that was written at once.
+ * What becomes of what dns_read() said: sets `q->counted` for a question that is yet to be looked
+ * up, and brings its counters into the cache; judges a reply that was written at once.
  */
-__attribute__((noinline)) enum verdict dns_limit_begin(const struct snapshot *snap,
-						       struct memory *memory, struct request *rq,
-						       struct dns_query *q);
+enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			     struct dns_query *q, enum verdict verdict);
 
-/* dns_reply() for a question with `q->counted`. */
-__attribute__((noinline)) enum verdict dns_limit_end(const struct snapshot *snap,
-						     struct memory *memory, struct request *rq,
-						     const struct dns_query *q);
+/* Whether a question with `q->counted` may be answered; counts the answer. */
+static inline bool dns_limit_passes(const struct snapshot *snap, struct memory *memory,
+				    const struct request *rq, const struct dns_query *q)
+{
+	return rrl_pass(&snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns);
+}
+
+/* What is sent in place of an answer over the limit. */
+enum verdict dns_limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			 const struct dns_query *q);
 
 #endif

@@ -117,9 +117,10 @@ void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_versi
 
 /*
  * True if an answer may be sent at `now_ns` (CLOCK_MONOTONIC, nanoseconds, below 2^58), which is
- * then counted. The rule's rate must not be 0.
+ * then counted. The rule's rate must not be 0. Never inlined: it would take the registers of the
+ * way of all that is not limited.
  */
-bool rrl_pass(const struct rrl_rule *rule, const struct rrl_place *place, uint8_t ip_version,
-	      uint64_t now_ns);
+__attribute__((noinline)) bool rrl_pass(const struct rrl_rule *rule, const struct rrl_place *place,
+					uint8_t ip_version, uint64_t now_ns);
 
 #endif

@@ -90,10 +90,12 @@ static enum verdict limited(const struct snapshot *snap, struct memory *memory, 
 
 	memory->rrl = used_up(&snap->dns.rrl, rq);
 	query->counted = false;
-	verdict = dns_limit_begin(snap, memory, rq, query);
-	if (verdict == VERDICT_redirected)
-		verdict = query->counted ? dns_limit_end(snap, memory, rq, query)
-					 : dns_reply(snap, rq, query);
+	verdict = dns_limit_begin(snap, memory, rq, query, dns_read(snap, memory, rq, query));
+	if (verdict == VERDICT_redirected && query->counted &&
+	    !dns_limit_passes(snap, memory, rq, query))
+		verdict = dns_limited(snap, memory, rq, query);
+	else if (verdict == VERDICT_redirected)
+		verdict = dns_reply(snap, rq, query);
 	switch (verdict) {
 	case VERDICT_dns_short:
 	case VERDICT_dns_response:
