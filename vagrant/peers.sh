@@ -5,6 +5,15 @@
 # Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd and prometheus start daemons: so
 # the servers that tests and benchmarks run are unpacked beside the checkout's other caches. Only the
 # libraries that they name are installed, and not those for a web browser (libjs-).
+fetch_peers() { # fetch_peers test|bench
+    fetch_peer chrony sbin/chronyd
+    fetch_peer knot sbin/knotd
+    fetch_peer nsd sbin/nsd
+    [[ $1 == test ]] || return 0
+    fetch_ntpdig
+    fetch_peer prometheus bin/prometheus
+}
+
 fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path below /usr, the rest goes with it
     local package=$1 program=$2 peers=$root/.cache/peers download deb libraries
     shift 2

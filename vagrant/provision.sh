@@ -274,33 +274,34 @@ link_command() {
 
 # ------------------------------------------------------------------------------------------ the jobs
 
-install() { # install test|bench|vm|'' PACKAGE...
-    local extra=$1
-    shift
+prepare() { # prepare PACKAGE...: what every job begins with
     check_checkout
     begin
     check_system
     apt_install "$@"
     ask_python
-    if [[ $extra == test || $extra == bench ]]; then
-        # shellcheck source=vagrant/peers.sh
-        source "$root/vagrant/peers.sh"
-        fetch_peer chrony sbin/chronyd
-        fetch_peer knot sbin/knotd
-        fetch_peer nsd sbin/nsd
-    fi
-    if [[ $extra == test ]]; then
-        fetch_ntpdig
-        fetch_peer prometheus bin/prometheus
-    fi
     make_venv
-    if [[ $extra != vm ]]; then # its pip is all that the VM's test needs here
-        build "$extra"
-        link_command
-    fi
+}
+
+# All is installed, or built: the next run may begin.
+finish() {
     trap - INT
     exec 9>&-
     ((EUID != 0)) || give_back
+}
+
+install() { # install test|bench|'' PACKAGE...
+    local extra=$1
+    shift
+    prepare "$@"
+    if [[ -n $extra ]]; then
+        # shellcheck source=vagrant/peers.sh
+        source "$root/vagrant/peers.sh"
+        fetch_peers "$extra"
+    fi
+    build "$extra"
+    link_command
+    finish
 }
 
 # What root leaves in a user's checkout becomes the user's, apart from the trees of test-vm, which are whole systems.
@@ -344,7 +345,8 @@ main() {
     package) exec vagrant/debian/package.sh "$@" ;;
     test-vm)
         (($# == 0)) || misused "test-vm takes no argument"
-        install vm "${vm_packages[@]}"
+        prepare "${vm_packages[@]}" # of .venv, its pip is all that is needed here
+        finish
         run_as_root "$root/vagrant/test-vm.sh"
         ;;
     install)

@@ -7,20 +7,13 @@ set -euo pipefail
 
 package() {
     local built
-    check_checkout
-    begin
-    check_system
-    apt_install "${run_packages[@]}" "${package_packages[@]}"
-    ask_python
-    make_venv
+    prepare "${run_packages[@]}" "${package_packages[@]}"
     say "package: building (a minute or two, the log is $log)"
     built=$(vagrant/debian/build.sh "$venv/bin/python" 2>>"$log" </dev/null) || {
         tail -n 40 "$log" >&2
         die "the package could not be built (all of it in $log)"
     }
-    trap - INT
-    exec 9>&-
-    ((EUID != 0)) || give_back
+    finish
     say "done: sudo apt-get install $built"
 }
 
