@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,14 +13,13 @@ import dns.message
 import dns.rcode
 import pytest
 from payloads import nothing, option, query
+from peers import peer
 from serving import PATIENCE, QUEUES, TOLD, Server, eventually, write_config
 
 from xdpkit.lab import Lab, Side
 
 pytestmark = pytest.mark.netns
 
-# vagrant/provision.sh unpacks it there: installed, it would start a service.
-UNPACKED = Path(__file__).parents[2] / ".cache/peers/knot/usr/sbin/knotd"
 PORT = 5353
 
 CONFIGURATION = """
@@ -46,10 +44,7 @@ zone:
 
 @pytest.fixture(scope="module")
 def knotd() -> str:
-    found = shutil.which("knotd") or (str(UNPACKED) if UNPACKED.exists() else None)
-    if found is None:
-        pytest.skip("no knotd: vagrant/provision.sh unpacks it")
-    return found
+    return peer("knot", "sbin/knotd")
 
 
 @contextmanager

@@ -5,12 +5,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import struct
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from xdpkit.lab import Lab
 
 pytestmark = pytest.mark.netns
 
+Tool = Callable[[str], str]
 
 # linux/if_tun.h.
 TUNSETIFF = 0x400454CA
@@ -44,8 +44,9 @@ MADE = {
 
 
 @pytest.fixture(scope="module")
-def made(lab: Lab) -> Iterator[Lab]:
+def made(lab: Lab, tool: Tool) -> Iterator[Lab]:
     """The lab with MADE; this process is at the other end of the tap."""
+    tool("ethtool")
     lines = [*MADE.values(), *(f"ip link set {name}1 up" for name in ("large", "single", "narrow"))]
     for number, name in enumerate(MADE):
         lines += [f"ip link set {name} up", f"ip address add 198.51.100.{number + 1}/32 dev {name}"]
@@ -99,7 +100,7 @@ ip -details link | sed 's/_timer *[0-9.]*//g'; ip address | grep -v valid_lft; i
 cat /proc/sys/net/ipv4/conf/*/* 2>&1
 cut -d' ' -f1-3 /proc/modules
 bpftool net
-sysctl -a 2>/dev/null | grep -E '^(vm|kernel\.(perf|unpriv))' | grep -v -E 'random|stat'
+grep -s . /proc/sys/vm/* /proc/sys/kernel/perf* /proc/sys/kernel/unpriv*
 cat /proc/irq/*/smp_affinity
 """
 
@@ -109,10 +110,9 @@ def state(lab: Lab) -> Counter[str]:
     return Counter(run(lab, "sh", "-c", STATE).replace(" tentative", "").splitlines())
 
 
-@pytest.mark.skipif(not shutil.which("ethtool"), reason="no ethtool")
-@pytest.mark.skipif(not shutil.which("bpftool"), reason="no bpftool")
 @pytest.mark.parametrize("before", [(), NO_CAPABILITIES], ids=["root", "none"])
-def test_nothing_is_changed(made: Lab, before: tuple[str, ...]) -> None:
+def test_nothing_is_changed(made: Lab, tool: Tool, before: tuple[str, ...]) -> None:
+    tool("bpftool")
     was = state(made)
     assert was.total() > 1000
     doctor(made, before=before)
@@ -121,14 +121,11 @@ def test_nothing_is_changed(made: Lab, before: tuple[str, ...]) -> None:
     assert (now - was, was - now) == (Counter(), Counter())
 
 
-def test_system_calls_are_those_of_reading(made: Lab) -> None:
+def test_system_calls_are_those_of_reading(made: Lab, tool: Tool) -> None:
     """No bpf(2) that loads or attaches, no file opened for writing, no module, no namespace."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("no strace")
     with tempfile.NamedTemporaryFile("r", prefix="xdpkit-test-") as log:
         calls = "trace=ioctl,bpf,openat,init_module,finit_module,setsockopt,mount,unshare"
-        traced = (strace, "-f", "-qq", "-e", calls, "-o", log.name)
+        traced = (tool("strace"), "-f", "-qq", "-e", calls, "-o", log.name)
         doctor(made, IFNAME, before=traced)
         lines = log.read().splitlines()
     assert len(lines) > 100
@@ -228,14 +225,12 @@ def test_foreign_program(made: Lab) -> None:
     assert report["serves"]
 
 
-def test_program_that_nobody_holds(made: Lab, tmp_path: Path) -> None:
+def test_program_that_nobody_holds(made: Lab, tool: Tool, tmp_path: Path) -> None:
     """Attached by netlink, it stays; the line that it gives takes it away."""
-    clang = shutil.which("clang")
-    if clang is None:
-        pytest.skip("no clang")
     source, built = tmp_path / "pass.c", tmp_path / "pass.o"
     source.write_text('__attribute__((section("xdp"))) int pass_all(void *c) { return 2; }\n')
-    subprocess.run([clang, "-O2", "-target", "bpf", "-c", source, "-o", built], check=True)
+    command = [tool("clang"), "-O2", "-target", "bpf", "-c", source, "-o", built]
+    subprocess.run(command, check=True)
     run(made, "ip", "link", "set", "dev", IFNAME, "xdpgeneric", "obj", str(built), "sec", "xdp")
     [report] = doctor(made, IFNAME)
     found = finding(report, "foreign-program")

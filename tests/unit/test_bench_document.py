@@ -132,7 +132,6 @@ def test_other_tables() -> None:
 
 
 def test_plots_are_png_and_svg(results: dict[str, Result], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     facts = bench.document(results, Plan(), {})
     made = plots.draw(facts, tmp_path)
     assert {path.suffix for path in made} == {".png", ".svg"}

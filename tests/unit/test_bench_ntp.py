@@ -155,7 +155,6 @@ def test_a_load_that_got_no_reply_is_told_without_figures(facts: dict[str, Any])
 
 
 def test_plots_are_png_and_svg(facts: dict[str, Any], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     made = plots.draw(facts, tmp_path)
     assert {path.name for path in made} == {
         f"{name}.{suffix}" for name in ("transmit-error", "ntp-rates") for suffix in plots.FORMATS

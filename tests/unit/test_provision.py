@@ -63,13 +63,13 @@ def test_is_executable(script: Path) -> None:
     assert os.access(script, os.X_OK)
 
 
-@pytest.mark.skipif(shutil.which("ruby") is None, reason="ruby is not installed")
+@pytest.mark.skipif(shutil.which("ruby") is None, reason="no ruby: test-vm has it")
 def test_vagrantfile_is_ruby() -> None:
     done = subprocess.run(["ruby", "-c", VAGRANTFILE], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "Syntax OK\n"), done.stderr
 
 
-@pytest.mark.skipif(shutil.which("vagrant") is None, reason="vagrant is not installed")
+@pytest.mark.skipif(shutil.which("vagrant") is None, reason="no vagrant: test-vm has it")
 def test_vagrantfile_is_valid(tmp_path: Path) -> None:
     where = {"VAGRANT_HOME": tmp_path / "home", "VAGRANT_DOTFILE_PATH": tmp_path / "dot"}
     done = bash("-c", f"cd '{VAGRANTFILE.parent}' && vagrant validate", **where)
