@@ -26,10 +26,6 @@ from xdpkit.toml_read import Document, Table
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEBIAN = CHECKOUT / "vagrant/debian"
 SAMPLE = (DEBIAN / "xdpkit.toml").read_text()
-SCRIPTS = [
-    DEBIAN / name
-    for name in ("build.sh", "package.sh", "launcher.sh", "xdpkit.prerm", "xdpkit.postrm")
-]
 
 
 def load_generator() -> Any:
@@ -211,15 +207,6 @@ def test_libraries_have_their_licence_named() -> None:
     modules = {"dnspython": "dns"}
     for name in bundled():
         assert modules.get(name, name.replace("-", "_")) in stanzas
-
-
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_shellcheck(script: Path) -> None:
-    done = subprocess.run(
-        ["shellcheck", "-x", script], cwd=CHECKOUT, check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout
 
 
 def test_package_takes_no_argument() -> None:

@@ -44,15 +44,6 @@ def call(checkout: Path, commands: str, **environment: object) -> str:
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_shellcheck(script: Path) -> None:
-    done = subprocess.run(
-        ["shellcheck", "-x", script], cwd=CHECKOUT, check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_is_bash(script: Path) -> None:
     assert bash("-n", script).stderr == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +20,7 @@ Tool = Callable[[str], str]
 MAX_LINES = 400
 SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".sh"}
 MADE = {"tests/fuzz/dns_arena.h"}
+FOLDERS = ["cext", "ebpf", "tests", "vagrant", "xdpkit"]
 
 
 def sources(*patterns: str) -> list[Path]:
@@ -72,6 +74,19 @@ def test_codespell(tool: Tool) -> None:
     clean(tool("codespell"))
 
 
+def shell_scripts() -> list[Path]:
+    """Files whose first line names a shell, whatever their own names."""
+    everything = sources("*", ".ci/*", *(f"{folder}/**/*" for folder in FOLDERS))
+    texts = [path for path in everything if path.is_file() and path.suffix != ".so"]
+    return [path for path in texts if re.match(rb"#!\S+/(ba|da)?sh\b", path.read_bytes())]
+
+
+def test_shellcheck(tool: Tool) -> None:
+    scripts = shell_scripts()
+    assert {"run", "provision.sh", "xdpkit.prerm"} <= {path.name for path in scripts}
+    clean(tool("shellcheck"), "-x", *scripts)
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_c_without_warnings(tool: Tool, compiler: str) -> None:
     clean(tool(compiler), *C_FLAGS, "-fsyntax-only", *C_FILES)
@@ -100,8 +115,7 @@ def test_stubs_are_the_built_modules(tool: Tool) -> None:
 
 
 def test_files_can_be_read_in_one_go() -> None:
-    folders = ["cext", "ebpf", "tests", "vagrant", "xdpkit"]
-    everything = sources("*.py", *(f"{folder}/**/*" for folder in folders))
+    everything = sources("*.py", *(f"{folder}/**/*" for folder in FOLDERS))
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text().splitlines())
         for path in everything
