@@ -24,7 +24,7 @@ from dns_signed import SignedZones
 from dnsdiff import servers, signing
 from dnsdiff.compare import difference, narrow_difference, squeezed, used
 from dnsdiff.questions import Question, corners, questions
-from dnsdiff.rules import RULES
+from dnsdiff.rules import ONE_RELEASE, RULES
 from dnsdiff.seen import read
 from dnsdiff.worlds import BELOW_ROOT, USUAL
 from required import missing
@@ -104,4 +104,4 @@ def compared(stand: Stand, block: list[Question]) -> list[str]:
 @pytest.mark.skipif(COUNT < MANY, reason=f"fewer than {MANY} questions")
 def test_every_rule_is_needed() -> None:
     rules = {(peer, rule.__name__) for peer, found in RULES.items() for rule in found}
-    assert rules == used, "a rule that explains nothing"
+    assert rules - used <= ONE_RELEASE, "a rule that explains nothing"
