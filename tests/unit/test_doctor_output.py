@@ -66,7 +66,8 @@ def text(facts: list[Facts], terminal: bool = False) -> str:
     return written.getvalue()
 
 
-def test_text_is_colourless_in_a_pipe() -> None:
+def test_text_is_colourless_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
     bad = but(GOOD, xdp__programs=(FOREIGN,), kernel__jit=Unknown("why"))
     lines = text([bad]).splitlines()
     assert [line.rstrip() for line in lines[:4]] == [
