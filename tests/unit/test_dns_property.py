@@ -90,7 +90,8 @@ def once(section: list[Record]) -> list[Record]:
 
 
 def mixed_case(name: str, seed: int) -> str:
-    return "".join(random.Random(seed).choice((c.lower(), c.upper())) for c in name)
+    chance = random.Random(seed)
+    return "".join(chance.choice((c.lower(), c.upper())) for c in name)
 
 
 def check(door: Door, model: Model, name: str, rdtype: str) -> str:
