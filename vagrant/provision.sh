@@ -44,8 +44,9 @@ test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf
 vm_packages=(python3 python3-venv mmdebstrap e2fsprogs iproute2 mount util-linux ca-certificates)
 
 # A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
-# here, and be missing where the demo and the tests run as root.
-unset PYTHONPATH PYTHONHOME
+# here, and be missing where the demo and the tests run as root. Without bytecode each start of xdpkit would
+# compile its modules again.
+unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE=1 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH=$PATH:/usr/sbin:/sbin # chronyd, ethtool, bpftool for those who have no sbin on PATH
 
