@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from package_making import Making, making
 from required import missing, required
 
 HERE = Path(__file__).parent
@@ -50,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = namespaces_missing() if needing else ""
     for item in needing if reason else ():
         item.add_marker(pytest.mark.skip(reason=reason))
+    # Last: what they wait for is made beside the tests of units.
+    items.sort(key=lambda item: item.get_closest_marker("package") is not None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -94,3 +97,10 @@ def tool() -> Callable[[str], str]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session")
+def package_making(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Making]:
+    """The Debian package and a bare Debian, which this starts to make."""
+    with making(tmp_path_factory.mktemp("package")) as under_way:
+        yield under_way

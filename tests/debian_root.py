@@ -35,35 +35,51 @@ exec chroot "$0" "$@"
 RECORDS = ("var/lib/dpkg/", "var/log/", "var/lib/apt/", "var/cache/apt/")
 
 
-class DebianRoot:
-    """This machine's own release as debootstrap makes it: the minimum, and systemd's tools.
+class Started:
+    """A program that goes on beside others; ``wait`` for it, or ``abandon`` it."""
 
-    The constructor only starts making it: ``wait`` before anything else.
-    """
-
-    def __init__(self, path: Path, log: Path) -> None:
-        self.path, self.log = path, log
-        release = platform.freedesktop_os_release()["VERSION_CODENAME"]
-        command = ["unshare", "--mount", "debootstrap", "--variant=minbase", "--include=systemd"]
+    def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
+        self._log = log
         with log.open("w") as output:
-            self._making = subprocess.Popen(
-                [*command, release, path],
-                env=ENVIRONMENT,
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
 
-    def wait(self) -> None:
-        """Returns when the system is there."""
-        assert self._making.wait() == 0, self.log.read_text()[-4000:]
+    def wait(self) -> str:
+        """What it said, when it has ended well."""
+        status, said = self._process.wait(), self._log.read_text()
+        assert status == 0, said[-8000:]
+        return said
 
     def abandon(self) -> None:
-        """Stops making it, if that still goes on."""
-        if self._making.poll() is None:
-            os.killpg(self._making.pid, signal.SIGKILL)
-            self._making.wait()
+        """Stops it, if it still goes on."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+class DebianRoot:
+    """This machine's own release as debootstrap makes it: the minimum, and these packages.
+
+    The constructor only starts making it: ``wait`` before anything else.
+    """
+
+    def __init__(self, path: Path, log: Path, packages: list[str]) -> None:
+        self.path = path
+        release = platform.freedesktop_os_release()["VERSION_CODENAME"]
+        command = ["unshare", "--mount", "debootstrap", "--variant=minbase"]
+        command += [f"--include={','.join(packages)}", release, str(path)]
+        self._making = Started(command, log, ENVIRONMENT)
+        self.abandon = self._making.abandon
+
+    def wait(self) -> None:
+        """Returns when the system is there."""
+        self._making.wait()
 
     def command(self, *argv: str) -> list[str]:
         """The command line that runs ``argv`` inside."""

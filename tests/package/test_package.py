@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import faulthandler
 import json
-import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import dns.message
 import dns.query
 import pytest
 from debian_root import DebianRoot
+from package_making import CHECKOUT, Making
 
 from xdpkit import __version__
 from xdpkit.control_client import request
 from xdpkit.errors import ControlError
 from xdpkit.lab import Lab
 
-# The first of these tests waits for the build and for the bare Debian: a minute or two, and more on
-# a machine that has other work.
+# The first of these tests waits for the build and for the bare Debian, if the tests of units have
+# not given them time enough: a minute or two, and more on a machine that has other work.
 pytestmark = [pytest.mark.netns, pytest.mark.package, pytest.mark.timeout(900)]
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 SAMPLE = "etc/xdpkit/xdpkit.toml"
 QUEUE = 2
 PATIENCE = 30.0
@@ -39,41 +37,25 @@ Files = dict[str, tuple[int, ...]]
 
 
 @pytest.fixture(scope="module")
-def making(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRoot]:
-    """A bare Debian that is being made, beside the build; not in /tmp, which may be nodev."""
-    tool("debootstrap")
-    # Waiting for the build is no hang: pytest-timeout's limit above still holds.
-    faulthandler.cancel_dump_traceback_later()
-    with tempfile.TemporaryDirectory(prefix="xdpkit-debian-", dir="/var/tmp") as directory:
-        debian = DebianRoot(Path(directory, "root"), tmp_path_factory.mktemp("log") / "debootstrap")
-        try:
-            yield debian
-        finally:
-            debian.abandon()
-
-
-@pytest.fixture(scope="module")
-def package(tool: Tool, making: DebianRoot, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def package(tool: Tool, package_making: Making) -> Path:
     """The package, built from this checkout."""
     tool("dpkg-buildpackage")
-    work = tmp_path_factory.mktemp("build") / "work"
-    command = [CHECKOUT / "vagrant/debian/build.sh", sys.executable, work]
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    shutil.rmtree(work, ignore_errors=True)
-    assert done.returncode == 0, done.stderr[-8000:]
-    return Path(done.stdout.strip())
+    # Waiting for the build is no hang: pytest-timeout's limit above still holds.
+    faulthandler.cancel_dump_traceback_later()
+    return package_making.package()
 
 
 @pytest.fixture(scope="module")
-def debian(making: DebianRoot, package: Path) -> DebianRoot:
+def debian(tool: Tool, package_making: Making, package: Path) -> DebianRoot:
     """The bare Debian with what the package depends on, and not the package."""
-    making.wait()
-    making.run("apt-get", "update", "-q")
+    tool("debootstrap")
+    debian = package_making.debian
+    debian.wait()
+    debian.run("apt-get", "update", "-q")
     install = ("apt-get", "satisfy", "-q", "-y", "--no-install-recommends")
-    making.run(*install, field(package, "Depends"))
-    shutil.copy(package, making.path / "tmp/xdpkit.deb")
-    return making
+    debian.run(*install, field(package, "Depends"))
+    shutil.copy(package, debian.path / "tmp/xdpkit.deb")
+    return debian
 
 
 @pytest.fixture(scope="module")
