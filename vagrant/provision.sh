@@ -16,6 +16,7 @@ usage: vagrant/provision.sh               install: apt packages, .venv, the buil
        vagrant/provision.sh package      build the Debian package dist/xdpkit_VERSION_ARCH.deb
        vagrant/provision.sh test-vm      make a Debian VM with a four-queue NIC by the Vagrantfile, under software
                                          emulation, install there by this script, and run the demo on that NIC
+       vagrant/in-root.sh RELEASE JOB... as root: one of these jobs in a bare Debian, such as trixie, in a directory
 
 Run it as yourself, from any directory: it calls sudo where it has to.
 environment:
@@ -305,12 +306,14 @@ install() { # install test|bench|'' PACKAGE...
     finish
 }
 
-# What root leaves in a user's checkout becomes the user's, apart from the trees of test-vm, which are whole systems.
+# What root leaves in a user's checkout becomes the user's, apart from the trees of test-vm and in-root.sh, which are
+# whole systems.
 give_back() {
     local heir
     heir=$(id -u):$(id -g)
     ((EUID != 0)) || heir=$(stat -c %u:%g "$root")
-    [[ $heir == 0:* ]] || as_root find "$root" -xdev -path "$root/.cache/vm" -prune -o -user root -exec chown -h "$heir" {} + 2>/dev/null || true
+    [[ $heir == 0:* ]] || as_root find "$root" -xdev \( -path "$root/.cache/vm" -o -path "$root/.cache/roots" \) -prune \
+        -o -user root -exec chown -h "$heir" {} + 2>/dev/null || true
 }
 
 # Demo, tests and benchmarks make network namespaces.

@@ -1,4 +1,7 @@
-"""The Debian package: built, put into a bare Debian, run there, and removed without a trace."""
+"""The Debian package: built, put into a bare Debian, run there, and removed without a trace.
+
+Of this machine's release; of another, such as 13: vagrant/in-root.sh trixie test -m package
+"""
 
 from __future__ import annotations
 

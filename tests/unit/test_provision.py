@@ -106,6 +106,13 @@ def test_misuse_of_the_vms_demo(arguments: list[str]) -> None:
     assert done.stderr.startswith("usage: vagrant/demo.sh [QUEUE [MODE]]")
 
 
+@pytest.mark.parametrize("arguments", [[], ["trixie"], ["../trixie", "test"]], ids=" ".join)
+def test_misuse_of_the_root(arguments: list[str]) -> None:
+    done = bash(CHECKOUT / "vagrant/in-root.sh", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: vagrant/in-root.sh RELEASE JOB")
+
+
 def test_wheels_are_installed_once(checkout: Path, tmp_path: Path) -> None:
     """Instead of a build, and again only when they are others."""
     (tmp_path / "one.whl").write_text("one")
