@@ -11,7 +11,13 @@ fetch_peers() { # fetch_peers test|bench
     fetch_peer nsd sbin/nsd
     [[ $1 == test ]] || return 0
     fetch_ntpdig
-    fetch_peer prometheus bin/prometheus
+    # Debian 13 has promtool in a package of its own.
+    # shellcheck source=/dev/null
+    if [[ $(. /etc/os-release && printf '%s' "${VERSION_ID:-}") == 12 ]]; then
+        fetch_peer prometheus bin/prometheus
+    else
+        fetch_peer prometheus bin/prometheus promtool
+    fi
 }
 
 fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path below /usr, the rest goes with it
