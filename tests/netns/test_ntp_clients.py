@@ -59,6 +59,7 @@ def test_ntpdig(lab: Lab, address: str) -> None:
     assert abs(answer.pop("offset")) < 1
     assert 0 <= answer.pop("precision") < 20
     del answer["time"]
+    answer.pop("delay", None)  # of Debian 13's
     named = {"host": address, "ip": address}
     assert answer == named | {"stratum": 10, "leap": "no-leap", "adjusted": False}
 
