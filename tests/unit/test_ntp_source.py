@@ -13,6 +13,7 @@ from time_server import Fault, TimeServer, put, right, silent
 
 from xdpkit.cext._clock import adjtimex
 from xdpkit.cext._snapshot import Snapshot
+from xdpkit.ntp import source as ntp_source
 from xdpkit.ntp.config import NtpConfig
 from xdpkit.ntp.kernel import is_disciplined
 from xdpkit.ntp.source import NtpSource
@@ -67,6 +68,12 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "xdpkit")
 
 
+@pytest.fixture
+def polled_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that are not about how often that is."""
+    monkeypatch.setattr(ntp_source, "POLL_SECONDS", 0.25)
+
+
 def test_local_alone_is_published_once(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         config = NtpConfig(stratum=1, refid="LOCL")
@@ -107,6 +114,7 @@ def test_the_kernel_is_asked_every_second() -> None:
     anyio.run(main)
 
 
+@pytest.mark.usefixtures("polled_often")
 def test_a_daemon_comes_goes_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
     """Unsynchronised, synchronised, holdover, unsynchronised, synchronised: a line for each change.
 
@@ -160,6 +168,7 @@ def test_a_daemon_comes_goes_and_comes_back(caplog: pytest.LogCaptureFixture) ->
     anyio.run(main)
 
 
+@pytest.mark.usefixtures("polled_often")
 def test_the_first_that_is_synchronised(caplog: pytest.LogCaptureFixture) -> None:
     """In the order of the configuration, whatever answers first, and back to the better one."""
 
@@ -193,6 +202,7 @@ def test_the_first_that_is_synchronised(caplog: pytest.LogCaptureFixture) -> Non
     anyio.run(main)
 
 
+@pytest.mark.usefixtures("polled_often")
 @pytest.mark.parametrize("fault", [silent, put(24, *bytes(8))], ids=["dead", "wrong origin"])
 def test_nothing_is_logged_twice(caplog: pytest.LogCaptureFixture, fault: Fault) -> None:
     async def main() -> None:
