@@ -97,6 +97,9 @@ def test_ci_runs_the_tests(checkout: Path) -> None:
     script.write_text('#!/bin/bash\necho "$PWD: $*"; exit 7\n')
     done = bash(checkout / ".ci/run")
     assert (done.returncode, done.stdout) == (7, said)
+    script.write_text('#!/bin/bash\necho "$PWD: $*"; [[ $1 == test ]] || exit 8\n')
+    done = bash(checkout / ".ci/run")
+    assert (done.returncode, done.stdout) == (8, f"{said}{checkout}: test-vm\n")
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["1", "Auto"], ["1", "auto", "more"]], ids=" ".join)
