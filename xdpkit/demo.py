@@ -7,6 +7,7 @@ Each step makes facts; the facts are printed as they come, and all of them at th
 from __future__ import annotations
 
 import json as json_text
+import shutil
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -21,12 +22,16 @@ from xdpkit.bench.rows import Row
 from xdpkit.bench.speed import measure
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.demo_zone import ADDRESS, CONFIGURATION, NAME, ZONE
+from xdpkit.errors import LabError
 from xdpkit.ntp import client as ntp_client
 from xdpkit.served import ServedLab
 from xdpkit.status_view import parts
 
 QUEUES = 4
 CHOSEN = 2
+
+# What the lab's client asks with, and Debian's packages of it.
+CLIENTS = {"dig": "bind9-dnsutils", "ping": "iputils-ping"}
 
 # A first bar for the loop beside its own bare echo: NTP, and DNS from a zone of ten names.
 BARS = {"ntp": 0.9, "dns": 0.85}
@@ -54,6 +59,12 @@ class Demo:
 
 def main(json: bool = False, debug: bool = False) -> int:
     """Runs the demo; returns the exit status. Raises XdpkitError when the lab cannot be made."""
+    if missing := [name for name in CLIENTS if not shutil.which(name)]:
+        packages = " ".join(CLIENTS[name] for name in missing)
+        raise LabError(
+            f"the demo asks with {' and '.join(missing)}, not installed here: apt-get install "
+            f"{packages}"
+        )
     console = Console(stderr=json, highlight=False)
     if not console.is_terminal:
         console.width = 100

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``xdpkit demo --interface`` holds to be right counts."""
+"""What ``xdpkit demo`` needs, and what ``--interface`` holds to be right counts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from xdpkit import demo
 from xdpkit.config import load
 from xdpkit.demo_interface import Wanted, counts, judged
+from xdpkit.errors import LabError
 
 WANTED = Wanted("eth1", 1, "generic", 100)
 
@@ -70,3 +72,11 @@ def test_what_is_served(tmp_path: Any) -> None:
     interface = loaded.interface
     assert (interface.name, interface.queues, interface.mode) == ("eth1", (1,), "generic")
     assert loaded.ports() == {"ntp": 123, "dns": 53, "echo": 7}
+
+
+def test_clients_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(
+        LabError, match=r"dig and ping.*apt-get install bind9-dnsutils iputils-ping"
+    ):
+        demo.main()
