@@ -37,6 +37,8 @@ RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
 
 # linux/if.h IFNAMSIZ, less the closing zero.
 _LONGEST_NAME = 15
+# The most that x86-64 kernels are built for: CONFIG_NR_CPUS with MAXSMP.
+_CPUS = 8192
 # ebpf/steer.h STEER_QUEUES.
 _QUEUES = 256
 # Each has a page of input, and one of sixteen room for an answer: 10 KiB each, 640 MiB in all.
@@ -57,6 +59,7 @@ class InterfaceConfig:
     slow_path: bool = True
     poll: str = "wait"
     defer_irqs: bool = False
+    irq_cpus: tuple[int, ...] = ()
     rx_timestamps: str = "auto"
     realtime: int = 0
 
@@ -212,6 +215,7 @@ def _interface(table: Table) -> InterfaceConfig:
         slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
         poll=poll,
         defer_irqs=defer_irqs,
+        irq_cpus=table.integers("irq_cpus", 0, _CPUS - 1),
         rx_timestamps=rx_timestamps,
         realtime=_realtime(table),
     )

@@ -11,9 +11,9 @@ from xdpkit.nic.ethtool_rxnfc import Flow, Rule, RuleTable
 from xdpkit.nic.fact import Unknown
 from xdpkit.nic.finding import Wanted
 from xdpkit.nic.hwtstamp import Setting
+from xdpkit.nic.interrupts import Interrupt
 from xdpkit.nic.netdev import Features
 from xdpkit.nic.probe_host import Clock, Node, Process
-from xdpkit.nic.probe_link import Interrupt
 from xdpkit.nic.probe_xdp import Program
 from xdpkit.nic.quirks import NEWER_KERNEL
 

@@ -57,6 +57,8 @@ NIC: dict[str, Any] = {
     "filters": {"1": 1},
     "phc": 3,
     "napi": {"napi_defer_hard_irqs": 0, "gro_flush_timeout": 0},
+    # Of queue 0 on, by number, the CPUs that may serve it.
+    "interrupts": {"40": "0-3", "41": "0-3", "42": "0-3", "43": "0-3", "44": "0-3", "45": "2"},
 }
 
 
@@ -102,11 +104,25 @@ class FakeDriver:
         # The changing command, by number from 1, that is taken and not done.
         self.deaf_at = 0
         self._files = sysfs / IFNAME
+        self.proc = sysfs / "proc"
         if not self._files.exists():
             self._files.mkdir(parents=True)
             for name, number in self.nic["napi"].items():
                 (self._files / name).write_text(f"{number}\n")
+            self._make_interrupts()
         self._save()
+
+    def _make_interrupts(self) -> None:
+        """As files of /sys and /proc."""
+        lines = ["            CPU0"]
+        for queue, (number, cpus) in enumerate(self.nic["interrupts"].items()):
+            (self._files / "device" / "msi_irqs").mkdir(parents=True, exist_ok=True)
+            (self._files / "device" / "msi_irqs" / number).touch()
+            (self.proc / "irq" / number).mkdir(parents=True)
+            (self.proc / "irq" / number / "smp_affinity_list").write_text(f"{cpus}\n")
+            lines.append(f" {number}:  0  PCI-MSIX  1-edge  {IFNAME}-TxRx-{queue}")
+        self.proc.mkdir(exist_ok=True)
+        (self.proc / "interrupts").write_text("\n".join(lines))
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
         """Puts it into the place of the kernel."""
@@ -115,15 +131,19 @@ class FakeDriver:
         patch.setattr(device.socket, "if_nametoindex", lambda name: IFINDEX)
 
     def device(self) -> device.Device:
-        return device.Device(IFNAME, self.sysfs)
+        return device.Device(IFNAME, self.sysfs, self.proc)
 
     def state(self) -> dict[str, Any]:
         """All that can be changed, as ethtool shows it: where the driver chooses the locations of
         rules, these are nobody's."""
-        numbers = {path.name: int(path.read_text()) for path in self._files.iterdir()}
+        numbers = {name: int((self._files / name).read_text()) for name in self.nic["napi"]}
+        irqs = {
+            path.parent.name: path.read_text() for path in self.proc.glob("irq/*/smp_affinity_list")
+        }
         rules = self.nic["rules"]
         shown = sorted(rules.values()) if self.nic["chooses"] else rules
-        return copy.deepcopy({**self.nic, "napi": numbers, "rules": shown, "configured": None})
+        shown = {"napi": numbers, "interrupts": irqs, "rules": shown, "configured": None}
+        return copy.deepcopy(self.nic | shown)
 
     def ioctl(self, number: int, ifname: str, structure: bytes) -> bytes:
         assert ifname == IFNAME

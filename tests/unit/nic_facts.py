@@ -12,11 +12,12 @@ from xdpkit.nic.ethtool_rss import RXH_IP_DST, RXH_IP_SRC, Rss
 from xdpkit.nic.ethtool_rxnfc import RuleTable
 from xdpkit.nic.hwtstamp import Setting
 from xdpkit.nic.interface import Interface
+from xdpkit.nic.interrupts import Interrupt
 from xdpkit.nic.netdev import Features
 from xdpkit.nic.probe import Facts
 from xdpkit.nic.probe_host import Clock, Host, Listener, Node, Process
 from xdpkit.nic.probe_kernel import Kernel, Privileges
-from xdpkit.nic.probe_link import Device, Interrupt, Link
+from xdpkit.nic.probe_link import Device, Link
 from xdpkit.nic.probe_xdp import Program, Xdp
 
 OFF, ON, FIXED = Feature(False, True), Feature(True, True), Feature(True, False)

@@ -28,7 +28,7 @@ from xdpkit.nic.plan import Plan, Step, Wish, plan, wanted_rules
 from xdpkit.nic.setting import Value
 
 SERVED = tuple(map(parse_address, ("192.0.2.1@100", "2001:db8::1")))
-WISH = Wish((5,), "auto", SERVED, (53, 123), defer_irqs=True)
+WISH = Wish((5,), "auto", SERVED, (53, 123), defer_irqs=True, irq_cpus=(1,))
 
 
 @contextmanager
@@ -72,8 +72,8 @@ class FakePhc:
 class Tripping(Device):
     """Calls ``trip`` before or after the change of a number, from 1."""
 
-    def __init__(self, sysfs: Path, at: int, after: bool, trip: Callable[[], None]) -> None:
-        super().__init__(IFNAME, sysfs)
+    def __init__(self, driver: FakeDriver, at: int, after: bool, trip: Callable[[], None]) -> None:
+        super().__init__(IFNAME, driver.sysfs, driver.proc)
         self.at, self.after, self.trip, self.count = at, after, trip, 0
 
     def set(self, name: str, value: Value) -> None:
@@ -110,7 +110,7 @@ def count_of_changes(directory: Path, nic: dict[str, Any], patch: pytest.MonkeyP
     driver = FakeDriver(directory / "count", nic)
     with patch.context() as inner:
         driver.install(inner)
-        device = Tripping(driver.sysfs, 0, False, fail)
+        device = Tripping(driver, 0, False, fail)
         do_all(device, new_journal(device, directory / "run"), planned(device).steps)
         count = device.count
         for path in (directory / "run").iterdir():

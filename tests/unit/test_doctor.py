@@ -21,9 +21,9 @@ from xdpkit.nic.ethtool_features import Feature
 from xdpkit.nic.ethtool_rss import RXH_L4_B_0_1, Rss
 from xdpkit.nic.fact import Unknown
 from xdpkit.nic.finding import SEVERITIES, Finding, Wanted
+from xdpkit.nic.interrupts import Interrupt
 from xdpkit.nic.netdev import Features
 from xdpkit.nic.probe_host import Clock, Process
-from xdpkit.nic.probe_link import Interrupt
 from xdpkit.nic.probe_xdp import Program
 
 

@@ -70,7 +70,7 @@ def test_an_error_at_any_step_leaves_all_as_it_was(
         driver = FakeDriver(tmp_path / str(at), NICS[nic]())
         driver.install(monkeypatch)
         before = driver.state()
-        device = Tripping(driver.sysfs, at, after, fail)
+        device = Tripping(driver, at, after, fail)
         journal = new_journal(device, tmp_path / "run")
         with pytest.raises(SettingError, match=r"eth1: the driver's mood \(Input/output error"):
             do_all(device, journal, planned(device).steps)
@@ -211,6 +211,7 @@ wishes = st.builds(
     st.sampled_from([SERVED, SERVED[:1], ()]),
     st.sampled_from([(53,), (53, 123)]),
     st.booleans(),
+    st.sampled_from([(), (1,), (2, 3)]),
 )
 
 
@@ -227,7 +228,7 @@ def test_any_nic_is_left_as_it_was_found(
     driver = FakeDriver(tmp_path, nic)
     driver.install(monkeypatch)
     before = driver.state()
-    device = Tripping(driver.sysfs, at, False, fail)
+    device = Tripping(driver, at, False, fail)
     journal = new_journal(device, tmp_path / "run")
     try:
         made = planned(device, wish)

@@ -37,8 +37,10 @@ def wish(
     served: tuple[str, ...] = ("192.0.2.1",),
     ports: tuple[int, ...] = (53,),
     defer_irqs: bool = False,
+    irq_cpus: tuple[int, ...] = (),
 ) -> Wish:
-    return Wish(queues, steering, tuple(map(parse_address, served)), ports, defer_irqs)
+    addresses = tuple(map(parse_address, served))
+    return Wish(queues, steering, addresses, ports, defer_irqs, irq_cpus)
 
 
 def lines(facts: Facts, wanted: Wish) -> list[str]:
@@ -51,7 +53,8 @@ def with_(facts: Facts, **changes: object) -> Facts:
 
 
 def test_the_order() -> None:
-    wanted = wish((5,), served=("192.0.2.1@100", "2001:db8::1"), ports=(53, 123), defer_irqs=True)
+    served = ("192.0.2.1@100", "2001:db8::1")
+    wanted = wish((5,), served=served, ports=(53, 123), defer_irqs=True, irq_cpus=(3,))
     stale = RuleTable(64, False, {9: Rule(Match(ip_address("192.0.2.1"), 53).flow(), 1)})
     assert lines(with_(NIC, rules=stale), wanted) == [
         "ethtool -X eth1 default",
@@ -65,6 +68,7 @@ def test_the_order() -> None:
         "ethtool -N eth1 flow-type udp6 dst-ip 2001:db8::1 dst-port 123 action 5",
         "ethtool -K eth1 rx-lro off",
         "ethtool -K eth1 rx-vlan-hw-parse off",
+        "echo 3 > /proc/irq/NUMBER/smp_affinity_list",
         "echo 2 > /sys/class/net/eth1/napi_defer_hard_irqs",
         "echo 200000 > /sys/class/net/eth1/gro_flush_timeout",
     ]
@@ -76,6 +80,12 @@ def test_rss_leaves_all_but_our_queues_out() -> None:
         "ethtool -X eth1 weight 0 0 1 0",
         "ethtool -K eth1 rx-lro off",
     ]
+
+
+def test_interrupts_go_to_the_cpus_in_turn() -> None:
+    steps = plan(NIC, wish((0, 2, 3), irq_cpus=(6, 4))).steps
+    found = [(step.setting, step.value["cpus"]) for step in steps if "interrupt" in step.setting]
+    assert found == [("interrupt 0", "6"), ("interrupt 2", "4"), ("interrupt 3", "6")]
 
 
 def test_none_moves_nothing() -> None:

@@ -48,7 +48,7 @@ def test_a_kill_at_any_step_can_be_restored(
         before = driver.state()
 
         def change(driver: FakeDriver = driver, at: int = at, place: Path = place) -> None:
-            device = Tripping(driver.sysfs, at, after, die)
+            device = Tripping(driver, at, after, die)
             do_all(device, new_journal(device, place / "run"), planned(device).steps)
 
         assert in_a_child(change) == signal.SIGKILL
@@ -57,7 +57,7 @@ def test_a_kill_at_any_step_can_be_restored(
             cut_last_line(path, at)
         for again in range(min(at - 1, 2)):
             driver = kept_driver(place, NICS[nic](), monkeypatch)
-            device = Tripping(driver.sysfs, 1 + again % 2, again % 3 == 0, die)
+            device = Tripping(driver, 1 + again % 2, again % 3 == 0, die)
             in_a_child(lambda device=device, path=path: restore(device, path))  # type: ignore[misc]
         driver = kept_driver(place, NICS[nic](), monkeypatch)
         outcomes, said = restore(driver.device(), path)
@@ -90,7 +90,7 @@ def test_what_cannot_be_undone_stays_in_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver, device, path = changed(tmp_path, monkeypatch)
-    outcomes, _ = restore(Tripping(driver.sysfs, 4, False, fail), path)
+    outcomes, _ = restore(Tripping(driver, 5, False, fail), path)
     [failed] = [outcome for outcome in outcomes if outcome.result == "failed"]
     assert "'ethtool -K eth1 rx-vlan-hw-parse on' does it" in str(failed)
     assert driver.nic["features"] != NIC["features"]

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdpkit.errors import NicError
-from xdpkit.nic import ethtool, hwtstamp, probe, probe_host, probe_kernel, probe_link
+from xdpkit.nic import ethtool, hwtstamp, interrupts, probe, probe_host, probe_kernel, probe_link
 from xdpkit.nic.fact import Unknown, cpu_list, known, look, plain, unknowns
 from xdpkit.nic.interface import Interface
+from xdpkit.nic.interrupts import Interrupt
 from xdpkit.nic.probe_host import Node
-from xdpkit.nic.probe_link import Interrupt
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -198,12 +198,12 @@ def test_numa_node_and_interrupts(tmp_path: Path) -> None:
     root = tree(tmp_path, NIC)
     for name in ("eth1", "eth2"):
         assert probe_link.numa_node(root / "net" / name) == 1
-        assert probe_link.interrupts(root / "net" / name, root / "proc") == (
+        assert interrupts.interrupts(root / "net" / name, root / "proc") == (
             Interrupt(30, "eth1-TxRx-3", 3, (2,)),
             Interrupt(31, "eth1-async", None, (0, 1, 2, 3)),
         )
     assert probe_link.numa_node(root / "net/veth0") is None
-    assert probe_link.interrupts(root / "net/veth0", root / "proc") == ()
+    assert interrupts.interrupts(root / "net/veth0", root / "proc") == ()
     (root / "devices/pci/1.0/numa_node").write_text("-1\n")
     assert probe_link.numa_node(root / "net/eth1") is None
 
@@ -223,7 +223,7 @@ def test_numa_node_and_interrupts(tmp_path: Path) -> None:
     ],
 )
 def test_names_of_interrupts(name: str, queue: int | None) -> None:
-    found = probe_link._QUEUE_OF.search(name)
+    found = interrupts._QUEUE_OF.search(name)
     assert (int(found[1]) if found else None) == queue
 
 

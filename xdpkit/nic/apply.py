@@ -23,6 +23,9 @@ from xdpkit.nic.setting import Value
 
 log = logging.getLogger("xdpkit")
 
+# What is not there any more needs no undoing.
+_GONE = {errno.ENODEV: "the interface", errno.ENOENT: "the queue's interrupt"}
+
 
 class Settings(Protocol):
     """What is needed of an interface: ``device.Device``."""
@@ -130,9 +133,10 @@ def _undo(device: Settings, journal: Journal, entry: Entry, ours: bool = False) 
             since = setting.line(device.name, entry.setting, now, entry.old)
             outcome = Outcome(entry.setting, line, "left", f"somebody has since done '{since}'")
     except SettingError as error:
-        if error.errno != errno.ENODEV:
+        if error.errno not in _GONE:
             return Outcome(entry.setting, line, "failed", str(error))
-        outcome = Outcome(entry.setting, line, "left", "the interface is gone, and that with it")
+        why = f"{_GONE[error.errno]} is gone, and that with it"
+        outcome = Outcome(entry.setting, line, "left", why)
     journal.undone(entry)
     return outcome
 

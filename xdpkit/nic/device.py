@@ -17,10 +17,12 @@ from xdpkit.nic import (
     ethtool_rss,
     ethtool_rxnfc,
     hwtstamp,
+    interrupts,
     setting,
 )
 from xdpkit.nic.ethtool import Channels, if_supported
 from xdpkit.nic.ethtool_rxnfc import Match, RuleTable
+from xdpkit.nic.fact import text
 from xdpkit.nic.facts import Facts
 from xdpkit.nic.setting import Value
 
@@ -33,6 +35,7 @@ RELEASE_SECONDS = 0.5
 
 _HINTS = {
     errno.EPERM: "run as root, or with CAP_NET_ADMIN",
+    errno.EACCES: "its file is root's: run as root",
     errno.EOPNOTSUPP: "the driver does not have that",
     errno.EBUSY: "something uses the queues (RDMA, another AF_XDP program): stop it first",
     errno.ENODEV: "the interface is gone",
@@ -42,14 +45,15 @@ _HINTS = {
 class Device:
     """An interface in the calling thread's network namespace. What fails is a SettingError."""
 
-    def __init__(self, name: str, sysfs: Path = SYSFS) -> None:
+    def __init__(self, name: str, sysfs: Path = SYSFS, proc: Path = interrupts.PROC) -> None:
         self.name = name
-        self._files = sysfs / name
+        self._files, self._proc = sysfs / name, proc
         self._settings: dict[str, tuple[Callable[[str], Value], Callable[[str, Value], None]]] = {
             setting.CHANNELS: (self._channels, self._set_channels),
             setting.RSS: (self._rss, self._set_rss),
             "rule": (self._rule, self._set_rule),
             "feature": (self._feature, self._set_feature),
+            setting.INTERRUPT: (self._interrupt, self._set_interrupt),
             setting.STAMPS: (self._stamps, self._set_stamps),
         }
 
@@ -102,6 +106,8 @@ class Device:
             if kind == setting.RSS and isinstance(value, dict):
                 slots = len(ethtool_rss.read(self.name).table)
                 return self._named(ethtool_rss.weighted(value["weights"], slots))
+            if kind == setting.INTERRUPT and value["irq"] is None:
+                return value | {"irq": self._interrupt(which)["irq"]}
             if kind == "rule" and value is not None and value["location"] is None:
                 return value | {"location": self._free_location(which)}
         return value
@@ -180,6 +186,19 @@ class Device:
 
     def _set_feature(self, name: str, value: Value) -> None:
         ethtool_features.set_feature(self.name, name, value)
+
+    def _interrupt(self, queue: str) -> Value:
+        socket.if_nametoindex(self.name)  # Raises OSError where it is gone.
+        for each in interrupts.interrupts(self._files, self._proc):
+            if each.queue == int(queue):
+                cpus = text(interrupts.wanted_cpus(each.number, self._proc))
+                return {"cpus": cpus, "irq": each.number}
+        what = f"no interrupt of queue {queue} is to be found"
+        raise SettingError(self.name, what, errno.ENOENT, "leave [interface] irq_cpus out")
+
+    def _set_interrupt(self, queue: str, value: Value) -> None:
+        irq = self._interrupt(queue)["irq"]
+        interrupts.wanted_cpus(irq, self._proc).write_text(f"{value['cpus']}\n")
 
     def _stamps(self, _: str) -> Value:
         return asdict(hwtstamp.read(self.name))

@@ -15,14 +15,15 @@ table; rules added while an AF_XDP socket is bound may not take (i40e), so all o
                them, the slow path the rest
     auto       ntuple where the driver has it, else none
 
-Not changed: interrupts' CPUs (irqbalance and drivers do that well, and a wrong one is hard to see)
-and what coalesces interrupts.
+Not changed: what coalesces interrupts; nor their CPUs unless ``irq_cpus`` names some, as irqbalance
+and drivers do that well, and a wrong one is hard to see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from xdpkit.address import ServedAddress
@@ -62,6 +63,7 @@ class Wish:
     served: tuple[ServedAddress, ...]
     ports: tuple[int, ...]
     defer_irqs: bool = False
+    irq_cpus: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, config: Config, served: list[ServedAddress], steering: str = "") -> Wish:
@@ -73,6 +75,7 @@ class Wish:
             served=tuple(served),
             ports=tuple(config.ports().values()),
             defer_irqs=interface.defer_irqs,
+            irq_cpus=interface.irq_cpus,
         )
 
 
@@ -130,6 +133,9 @@ def steps(facts: Facts, wish: Wish, steering: str, channels: Value, count: int) 
     for name, why in {**MERGING, **(UNTAGGING if _is_tagged(wish) else {})}.items():
         if name in facts.features and facts.features[name].changeable:
             yield Step(setting.feature(name), False, why)
+    for queue, cpu in zip(wish.queues, cycle(wish.irq_cpus)):
+        why = f"irq_cpus has queue {queue} interrupt CPU {cpu}"
+        yield Step(setting.interrupt(queue), {"cpus": str(cpu), "irq": None}, why)
     for name, number in DEFERRAL.items() if wish.defer_irqs else ():
         if name in facts.napi:
             yield Step(name, number, "interrupts stay off while we poll")

@@ -6,7 +6,6 @@ the kernel would try to load a module of that name (net/core/dev_ioctl.c, dev_lo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +18,14 @@ from xdpkit.nic import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc, hw
 from xdpkit.nic.ethtool_features import Feature
 from xdpkit.nic.ethtool_rss import UDP_V4_FLOW, UDP_V6_FLOW, Rss
 from xdpkit.nic.ethtool_rxnfc import RuleTable
-from xdpkit.nic.fact import Fact, Unknown, cpu_list, known, look, number, text
+from xdpkit.nic.fact import Fact, Unknown, known, look, number
 from xdpkit.nic.interface import Interface, from_link
+from xdpkit.nic.interrupts import Interrupt, devices, interrupts
 
 # linux/if.h.
 IFF_LOOPBACK = 0x8
 
 _SYSFS = Path("/sys/class/net")
-
-# How drivers name the interrupt of an RX queue: eth0-TxRx-3, ena...-Tx-Rx-3@..., eth0-rx-3,
-# virtio2-input.3, mlx5_comp3@pci:..., gve-ntfy-blk3@...
-_QUEUE_OF = re.compile(r"(?:-Tx-?Rx-|-rx-|-input\.|comp|ntfy-blk)(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,16 +44,6 @@ class Link:
     tunnels: tuple[str, ...] = ()
     """GRE tunnels of this network namespace."""
     addresses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Interrupt:
-    """An interrupt of the device: its name, the RX queue in that, and the CPUs that serve it."""
-
-    number: int
-    name: str
-    queue: int | None
-    cpus: Fact[tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -190,32 +176,8 @@ def sysfs(interface: Interface, root: Path = _SYSFS) -> Path | Unknown:
 
 def numa_node(path: Path) -> int | None:
     """The node of the device or, as virtio has none of its own, of the one above it."""
-    for each in _devices(path):
+    for each in devices(path):
         if (each / "numa_node").exists():
             node = number(each / "numa_node")
             return None if node < 0 else node
     return None
-
-
-def interrupts(path: Path, proc: Path = Path("/proc")) -> tuple[Interrupt, ...]:
-    """Those of the device; none for a virtual one."""
-    numbers = {
-        int(each.name) for each in _devices(path) for each in (each / "msi_irqs").glob("[0-9]*")
-    }
-    found = []
-    for line in text(proc / "interrupts").splitlines()[1:] if numbers else ():
-        irq, _, rest = line.strip().partition(":")
-        if irq.isdigit() and int(irq) in numbers:
-            name = rest.split()[-1]
-            queue = _QUEUE_OF.search(name)
-            files = proc / "irq" / irq
-            cpus = look(lambda path: cpu_list(text(path)), files / "effective_affinity_list")
-            if isinstance(cpus, Unknown):
-                cpus = look(lambda path: cpu_list(text(path)), files / "smp_affinity_list")
-            found.append(Interrupt(int(irq), name, int(queue[1]) if queue else None, cpus))
-    return tuple(found)
-
-
-def _devices(path: Path) -> tuple[Path, ...]:
-    device = path / "device"
-    return (device.resolve(), device.resolve().parent) if device.exists() else ()

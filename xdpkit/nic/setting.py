@@ -10,6 +10,8 @@
     feature NAME       true, false                             ethtool -K
     stamps             {"flags": 0, "tx_type": 0,              hwstamp_ctl
                        "rx_filter": 1}
+    interrupt QUEUE    {"cpus": "3", "irq": 45}                echo 3 > /proc/irq/45/...
+                       with None where it is yet to be found
     napi_defer_hard_irqs, gro_flush_timeout                    echo N > /sys/class/net/...
                        a number
 
@@ -29,6 +31,7 @@ from xdpkit.nic.ethtool_rxnfc import Match
 Value = Any
 
 CHANNELS = "channels"
+INTERRUPT = "interrupt"
 RSS = "rss"
 STAMPS = "stamps"
 DEFAULT = "default"
@@ -45,6 +48,11 @@ def feature(name: str) -> str:
     return f"feature {name}"
 
 
+def interrupt(queue: int) -> str:
+    """The setting of the CPUs that a queue's interrupt goes to."""
+    return f"{INTERRUPT} {queue}"
+
+
 def split(setting: str) -> tuple[str, str]:
     """A setting's kind, and which of that kind."""
     kind, _, which = setting.partition(" ")
@@ -52,10 +60,12 @@ def split(setting: str) -> tuple[str, str]:
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are equal, as far as a location is known."""
+    """Whether two values are equal, as far as a location is known, and whichever the interrupt."""
     if isinstance(one, dict) and isinstance(other, dict) and {"location"} <= one.keys():
         places = {one["location"], other.get("location")} - {None}
         return len(places) < 2 and one["queue"] == other.get("queue")
+    if isinstance(one, dict) and isinstance(other, dict) and {"irq"} <= one.keys():
+        return bool(one["cpus"] == other.get("cpus"))
     return bool(one == other)
 
 
@@ -70,6 +80,9 @@ def line(ifname: str, setting: str, value: Value, before: Value = None) -> str:
         return _rss_line(name, value)
     if kind == "rule":
         return _rule_line(name, Match.parse(which), value, before)
+    if kind == INTERRUPT:
+        irq = "NUMBER" if value["irq"] is None else value["irq"]
+        return f"echo {value['cpus']} > /proc/irq/{irq}/smp_affinity_list"
     if kind == "feature":
         return f"ethtool -K {name} {which} {'on' if value else 'off'}"
     if kind == STAMPS:
