@@ -28,12 +28,16 @@ _Static_assert(DNS_COOKIE_BYTES == HASHED_BYTES + 8, "RFC 9018 section 4");
 static uint64_t cookie_hash(const uint64_t secret[2], const uint8_t *cookie,
 			    const struct request *rq)
 {
-	uint32_t address = rq->ip_version == 4 ? 4 : 16;
-	uint8_t input[HASHED_BYTES + 16];
+	uint64_t words[HASHED_BYTES / 8 + 2];
+	uint32_t address;
 
-	memcpy(input, cookie, HASHED_BYTES);
-	memcpy(input + HASHED_BYTES, rq->source, address);
-	return siphash24(secret, input, HASHED_BYTES + address);
+	memcpy(words, cookie, HASHED_BYTES);
+	if (rq->ip_version == 4) {
+		memcpy(&address, rq->source, sizeof address);
+		return siphash24(secret, words, 2, address | (HASHED_BYTES + 4ull) << 56);
+	}
+	memcpy(words + 2, rq->source, 16);
+	return siphash24(secret, words, 4, (HASHED_BYTES + 16ull) << 56);
 }
 
 static void cookie_make(const struct dns_settings *dns, uint32_t now_s, const struct request *rq,

@@ -13,17 +13,19 @@ enum verdict dns_limited(const struct snapshot *snap, struct memory *memory, str
 	/* A slip of 0 is never above anything. */
 	if ((uint64_t)random_next(memory) * snap->dns.rrl.slip >> 32 || !snap->dns.rrl.slip)
 		return VERDICT_dns_rrl_drop;
-	bare = *q;
 	/* It may be longer than all the rest. */
-	if (q->nsid)
+	if (q->nsid) {
+		bare = *q;
 		bare.opt_bytes -= OPTION_HEADER + snap->dns.nsid_length;
-	bare.nsid = false;
+		bare.nsid = false;
+		q = &bare;
+	}
 	if (q->has_cookie) {
 		memory->dns.rrl_badcookie++;
-		return dns_badcookie(snap, rq, &bare);
+		return dns_badcookie(snap, rq, q);
 	}
 	memory->dns.rrl_slipped++;
-	return dns_question_only(snap, rq, &bare, BITS2_QR | BITS2_TC, RCODE_NOERROR, 0,
+	return dns_question_only(snap, rq, q, BITS2_QR | BITS2_TC, RCODE_NOERROR, 0,
 				 VERDICT_dns_rrl_slip);
 }
 

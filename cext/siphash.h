@@ -6,9 +6,7 @@
 #ifndef XDPKIT_SIPHASH_H
 #define XDPKIT_SIPHASH_H
 
-#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #define SIPHASH_KEY_BYTES 16
 
@@ -40,8 +38,13 @@ static inline void siphash_word(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-/* The key as two little-endian words, as memcpy of its 16 bytes makes them (bytes.h). */
-static inline uint64_t siphash24(const uint64_t key[2], const void *data, size_t length)
+/*
+ * The hash of `count` whole words and `last`: the 0 to 7 bytes behind them, and in its uppermost
+ * byte the length of all. Words, the key's two as well, are little-endian, as memcpy makes them
+ * (bytes.h).
+ */
+static inline uint64_t siphash24(const uint64_t key[2], const uint64_t *words, uint32_t count,
+				 uint64_t last)
 {
 	/* "somepseudorandomlygeneratedbytes", section 2.1 of the paper. */
 	uint64_t v[4] = {
@@ -50,16 +53,10 @@ static inline uint64_t siphash24(const uint64_t key[2], const void *data, size_t
 		key[0] ^ 0x6c7967656e657261ull,
 		key[1] ^ 0x7465646279746573ull,
 	};
-	const uint8_t *p = data;
-	uint64_t word, last = 0;
-	size_t left = length;
 
-	for (; left >= 8; p += 8, left -= 8) {
-		memcpy(&word, p, 8);
-		siphash_word(v, word);
-	}
-	memcpy(&last, p, left);
-	siphash_word(v, last | (uint64_t)length << 56);
+	for (uint32_t i = 0; i < count; i++)
+		siphash_word(v, words[i]);
+	siphash_word(v, last);
 	v[2] ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		siphash_round(v);
