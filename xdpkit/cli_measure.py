@@ -67,6 +67,7 @@ rows:
   echo, echo-dns          the bare loop: replies of NTP's and of the DNS rows' size
   echo-spin               the loop slowed by 5 us an answer, so that it can be overloaded
   xdpkit-ntp              xdpkit-dns-10: a zone of 10 names
+  xdpkit-dns-rrl          the same with [dns.rrl], which none of 250 clients reaches
   xdpkit-dns-1m           1,000,000 names, asked for uniformly; -zipf: by popularity
   knotd-xdp knotd nsd chronyd   where they are on PATH or in .cache/peers/NAME of the
                           checkout (vagrant/provision.sh bench puts them there)

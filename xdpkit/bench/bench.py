@@ -156,6 +156,8 @@ def chosen(options: Namespace, known: list[peers.Peer]) -> list[str]:
 def own_servers(wanted: list[str], say: Say) -> list[rows.Own]:
     """The servers of ours that answer the wanted rows; a million names are compiled if need be."""
     servers = [rows.small()]
+    if "xdpkit-dns-rrl" in wanted:
+        servers.append(rows.limited())
     if "echo-spin" in wanted:
         servers.append(rows.slowed())
     if any(name in wanted for name in rows.LARGE_NAMES):

@@ -24,10 +24,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
-import dns.message
 from pyroute2 import IPRoute
 
 from xdpkit.bench import zones
+from xdpkit.bench.queries import cookie_of, with_cookie
 from xdpkit.errors import LabError
 from xdpkit.lab import Lab
 
@@ -36,7 +36,6 @@ TCP_TIMEOUT = 2.0
 # As many retries over TCP are under way at once.
 TCP_THREADS = 8
 
-COOKIE = 10
 TC, RCODE, BADCOOKIE = 0x02, 0x0F, 23
 
 
@@ -126,7 +125,7 @@ class Clients:
         self._send(client, client.number, question)
 
     def _send(self, client: Client, number: int, question: bytes) -> None:
-        client.sock.send(with_cookie(number, question, client.cookie))
+        client.sock.send(with_cookie(number.to_bytes(2) + question[2:], client.cookie))
 
     def _read(self, client: Client, tcp: ThreadPoolExecutor) -> None:
         reply = client.sock.recv(4096)
@@ -163,20 +162,6 @@ class Clients:
         with self._lock:
             client.counts.by_tcp += right
             client.counts.wrong += not right
-
-
-def with_cookie(number: int, question: bytes, cookie: bytes | None) -> bytes:
-    """A query of ``queries.query`` with its id, and with a cookie in its OPT."""
-    request = number.to_bytes(2) + question[2:]
-    if cookie is None:
-        return request
-    return request[:-2] + struct.pack("!HHH", 4 + len(cookie), COOKIE, len(cookie)) + cookie
-
-
-def cookie_of(reply: bytes) -> bytes | None:
-    """The whole cookie that a reply carries."""
-    options = dns.message.from_wire(reply).options
-    return next((bytes(each.to_wire()) for each in options if each.otype == COOKIE), None)
 
 
 def is_right(reply: bytes, question: bytes) -> bool:

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from typing import Any
 
 from rich.console import Console
 
-from xdpkit.bench import cpu, frames, zones
+from xdpkit.bench import counted, cpu, frames, queries, zones
 from xdpkit.bench.table import plain
+from xdpkit.cext._answer import answer
 from xdpkit.cext._memory import Memory
 from xdpkit.cext._offwire import OffWire
 from xdpkit.cext._rrl import RRL_BOUNDS, RrlRule
@@ -31,6 +33,7 @@ from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.dns.compile import compile_zones, read_zones
 from xdpkit.errors import XdpkitError
+from xdpkit.lab import CLIENT_IPV4
 from xdpkit.ntp.local import local_state
 
 BATCHES = (1, 4, 16, 64)
@@ -84,21 +87,29 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
     large = zones.large_arena(say)
     say("making frames")
     ntp = frames.ntp_payloads()
+    few = frames.dns_payloads(zones.SMALL)
     return (
         Case("echo", frames.frames("echo", frames.echo_payloads()), small),
         Case("ntp-ipv4", frames.frames("ntp", ntp), small),
         Case("ntp-ipv6", frames.frames("ntp", ntp, 6), small),
-        Case("dns-10", frames.frames("dns", frames.dns_payloads(zones.SMALL)), small),
+        Case("dns-10", frames.frames("dns", few), small),
         # All within the limit, from sources of their own; and one source's, nearly all over it.
         Case(
             "dns-10-rrl",
-            frames.frames("dns", frames.dns_payloads(zones.SMALL), 4, frames.random_sources()),
+            frames.frames("dns", few, 4, frames.random_sources()),
             small,
             rate=RRL_BOUNDS["rate"][1],
         ),
         Case(
             "dns-10-rrl-slip",
-            frames.frames("dns", frames.dns_payloads(zones.SMALL)),
+            frames.frames("dns", few),
+            small,
+            rate=RrlRule().rate,
+        ),
+        # A cookie of ours is above the limits.
+        Case(
+            "dns-10-cookie",
+            frames.frames("dns", with_cookies(small, few)),
             small,
             rate=RrlRule().rate,
         ),
@@ -111,11 +122,8 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
 
     Raises XdpkitError when a frame was not answered: its time would be another thing's.
     """
-    with case.arena.open("rb") as file:
-        mapped = ZoneMap(file.fileno(), case.arena.stat().st_size)
-    dns = {"rrl": RrlRule(rate=case.rate)}
-    snapshot = Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10), dns=dns)
     facts = {}
+    snapshot = snapshot_of(case.arena, case.rate)
     with cpu.pinned(cpu.split()[1]):
         offwire = OffWire(snapshot, case.frames, Memory(answers=1 << 16))
         offwire.run(ANSWERS)
@@ -131,6 +139,23 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     if unanswered:
         raise XdpkitError(f"{case.name}: not all frames were answered: {unanswered}")
     return facts
+
+
+def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
+    """Serves an arena, with cookies, and response rate limits of this rate."""
+    with arena.open("rb") as file:
+        mapped = ZoneMap(file.fileno(), arena.stat().st_size)
+    dns = counted.dns_settings(rate)
+    return Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10), dns=dns)
+
+
+def with_cookies(arena: Path, payloads: Sequence[bytes]) -> list[bytes]:
+    """The queries with the cookie that the lab's client has been given."""
+    first = queries.with_cookie(payloads[0], bytes(range(8)))
+    source = (CLIENT_IPV4, frames.FIRST_PORT)
+    _, reply = answer(snapshot_of(arena), "dns", first, source, rx_ns=time.time_ns())
+    assert reply is not None
+    return [queries.with_cookie(payload, queries.cookie_of(reply)) for payload in payloads]
 
 
 def instructions(valgrind: str, case: Case, scratch: Path) -> float:

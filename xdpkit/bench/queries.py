@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dns.exception
+import dns.message
 import dns.name
 import dns.rdatatype
 
@@ -25,6 +26,8 @@ HEADER = struct.pack("!6H", 0, 0, 1, 0, 0, 1)
 # RFC 6891 section 6.1.2: root name, type OPT, 1232 bytes of UDP, no extended code, no option.
 OPT = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
 CLASS_IN = 1
+# RFC 7873 section 4: its option code.
+COOKIE = 10
 
 # Sent in turn, so a few names are drawn often enough that no processor learns their order.
 AT_LEAST = 1 << 16
@@ -36,6 +39,20 @@ NOT_ASKED = frozenset({RRSIG, 47, 50})
 def query(name: bytes, rdtype: int) -> bytes:
     """The message that asks for a wire-format name and a type number."""
     return HEADER + name + struct.pack("!HH", rdtype, CLASS_IN) + OPT
+
+
+def with_cookie(request: bytes, cookie: bytes | None) -> bytes:
+    """The same query with this cookie in its OPT."""
+    if cookie is None:
+        return request
+    option = struct.pack("!HH", COOKIE, len(cookie)) + cookie
+    return request[:-2] + struct.pack("!H", len(option)) + option
+
+
+def cookie_of(reply: bytes) -> bytes | None:
+    """The whole cookie that a reply carries."""
+    options = dns.message.from_wire(reply).options
+    return next((bytes(each.to_wire()) for each in options if each.otype == COOKIE), None)
 
 
 def drawn(queries: list[bytes], least: int = AT_LEAST, seed: int = 0) -> list[bytes]:

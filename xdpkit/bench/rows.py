@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from xdpkit.bench import zones
+from xdpkit.cext._rrl import RRL_BOUNDS
 from xdpkit.config import InterfaceConfig
 
 ECHO_PORT = 7
@@ -14,6 +15,8 @@ ECHO_PORT = 7
 NTP_BYTES = 48
 # Slows the loop enough that one generator can offer it twice what it can answer.
 SPIN_NS = 5000
+# As many as the lab's subnet has room for.
+CLIENTS = 250
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ OWN_NAMES = (
     "echo-spin",
     "xdpkit-ntp",
     "xdpkit-dns-10",
+    "xdpkit-dns-rrl",
     "xdpkit-dns-1m",
     "xdpkit-dns-1m-zipf",
 )
@@ -93,6 +97,13 @@ def small() -> Own:
         ),
         {f"zones/{zones.ORIGIN}.zone": zones.zone_text(zones.SMALL)},
     )
+
+
+def limited() -> Own:
+    """DNS with few names and response rate limits, which none of the clients reaches."""
+    config = f'[dns]\nzones = "zones"\n[dns.rrl]\nrate = {RRL_BOUNDS["rate"][1]}\n'
+    row = replace(row_of("xdpkit-dns-rrl", "dns", 53), addresses=CLIENTS)
+    return Own(configuration(config), (row,), small().files)
 
 
 def slowed(spin_ns: int = SPIN_NS, poll: str | None = None, queues: Sequence[int] = (0,)) -> Own:
