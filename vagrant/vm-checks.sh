@@ -119,6 +119,9 @@ checks() {
     step "the demo on queue 1, generic"
     "$here/demo.sh" 1 generic
     nothing_left
+    step "the interrupt of queue 3 on another CPU, and back"
+    in_vm sudo /vagrant/vagrant/vm-irq.sh
+    nothing_left
     step "refused: no such queue"
     refused 9 auto "eth1 has no RX queue 9"
     step "queue 3 while only two are switched on: all are, and two again afterwards"
