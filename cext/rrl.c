@@ -27,7 +27,7 @@ static void level_set(struct rrl_level *level, const struct prefix *prefix, uint
 		      uint32_t instant)
 {
 	level->step = TICKS_PER_SECOND / RRL_WAYS / ((uint64_t)rate * prefix->factor) * RRL_WAYS;
-	/* However many a time's last bits are. */
+	/* With room for the way in a time's last bits. */
 	level->most = level->step * instant * prefix->factor + RRL_WAYS - 1;
 }
 
