@@ -24,7 +24,7 @@ from xdpkit.nic.setting import Value
 log = logging.getLogger("xdpkit")
 
 # What is not there any more needs no undoing.
-_GONE = {errno.ENODEV: "the interface", errno.ENOENT: "the queue's interrupt"}
+_GONE = {errno.ENODEV: "the interface", errno.ENXIO: "the queue's interrupt"}
 
 
 class Settings(Protocol):

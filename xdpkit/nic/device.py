@@ -194,7 +194,7 @@ class Device:
                 cpus = text(interrupts.wanted_cpus(each.number, self._proc))
                 return {"cpus": cpus, "irq": each.number}
         what = f"no interrupt of queue {queue} is to be found"
-        raise SettingError(self.name, what, errno.ENOENT, "leave [interface] irq_cpus out")
+        raise SettingError(self.name, what, errno.ENXIO, "leave [interface] irq_cpus out")
 
     def _set_interrupt(self, queue: str, value: Value) -> None:
         irq = self._interrupt(queue)["irq"]
