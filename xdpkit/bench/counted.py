@@ -11,7 +11,6 @@ from __future__ import annotations
 import marshal
 import sys
 from pathlib import Path
-from typing import Any
 
 from xdpkit.cext._memory import Memory
 from xdpkit.cext._offwire import OffWire
@@ -19,19 +18,21 @@ from xdpkit.cext._rrl import RrlRule
 from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.ntp.local import local_state
 
+# Those of the frames too.
+PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 
-def dns_settings(rate: int) -> dict[str, Any]:
-    """Cookies, and response rate limits of this rate; 0: none."""
-    return {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
+
+def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
+    """Serves an arena, with cookies, and response rate limits of this rate; 0: none."""
+    with arena.open("rb") as file:
+        mapped = ZoneMap(file.fileno(), arena.stat().st_size)
+    dns = {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
+    return Snapshot(PORTS, zones=mapped, ntp=local_state(10), dns=dns)
 
 
 def main(frames: str, arena: str, answers: str, rate: str) -> None:
     """Runs batches of 64."""
-    path = Path(arena)
-    with path.open("rb") as file:
-        zones = ZoneMap(file.fileno(), path.stat().st_size)
-    ports = {"ntp": 123, "dns": 53, "echo": 7}
-    snapshot = Snapshot(ports, zones=zones, ntp=local_state(10), dns=dns_settings(int(rate)))
+    snapshot = snapshot_of(Path(arena), int(rate))
     memory = Memory(answers=1 << 16)
     OffWire(snapshot, marshal.loads(Path(frames).read_bytes()), memory).run(int(answers))
 

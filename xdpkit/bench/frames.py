@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from xdpkit.bench import zones
+from xdpkit.bench.counted import PORTS
 from xdpkit.bench.load import UDP, request_header
 from xdpkit.lab import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6
 from xdpkit.ntp.client import CLIENT, HEADER
 
 MACS = (bytes.fromhex("020000000002"), bytes.fromhex("020000000001"))
-PORTS = {"echo": 7, "ntp": 123, "dns": 53}
 FIRST_PORT = 61000
 # Different marks, ports and payloads: no frame is like the one before.
 DISTINCT = 4096

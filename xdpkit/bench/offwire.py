@@ -23,18 +23,17 @@ from typing import Any
 
 from rich.console import Console
 
-from xdpkit.bench import counted, cpu, frames, queries, zones
+from xdpkit.bench import cpu, frames, queries, zones
+from xdpkit.bench.counted import snapshot_of
 from xdpkit.bench.table import plain
 from xdpkit.cext._answer import answer
 from xdpkit.cext._memory import Memory
 from xdpkit.cext._offwire import OffWire
 from xdpkit.cext._rrl import RRL_BOUNDS, RrlRule
-from xdpkit.cext._snapshot import Snapshot, ZoneMap
 from xdpkit.cext._stats import VERDICTS
 from xdpkit.dns.compile import compile_zones, read_zones
 from xdpkit.errors import XdpkitError
 from xdpkit.lab import CLIENT_IPV4
-from xdpkit.ntp.local import local_state
 
 BATCHES = (1, 4, 16, 64)
 ROUNDS = 7
@@ -139,14 +138,6 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     if unanswered:
         raise XdpkitError(f"{case.name}: not all frames were answered: {unanswered}")
     return facts
-
-
-def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
-    """Serves an arena, with cookies, and response rate limits of this rate."""
-    with arena.open("rb") as file:
-        mapped = ZoneMap(file.fileno(), arena.stat().st_size)
-    dns = counted.dns_settings(rate)
-    return Snapshot(frames.PORTS, zones=mapped, ntp=local_state(10), dns=dns)
 
 
 def with_cookies(arena: Path, payloads: Sequence[bytes]) -> list[bytes]:
