@@ -6,6 +6,8 @@
 #include "hash.h"
 #include "tags.h"
 
+_Static_assert(RRL_WAYS == TAGS, "one comparison for all of a line");
+
 #define TICKS_PER_NS     64ull
 #define TICKS_PER_SECOND (TICKS_PER_NS * 1000000000ull)
 
