@@ -2,6 +2,6 @@
 
 import sys
 
-from xdpkit.cli import main
+from xdpkit.cli.main import main
 
 sys.exit(main())

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "access.h"
-#include "bytes.h"
+#include "admit/access.h"
+#include "base/bytes.h"
 #include "fuzz.h"
 
 typedef unsigned __int128 uint128;

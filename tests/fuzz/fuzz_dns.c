@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "dns.h"
+#include "base/bytes.h"
+#include "dns/dns.h"
 #include "dns_arena.h"
-#include "dns_limit.h"
+#include "dns/rrl.h"
 
 #define CHECK(condition)          \
 	do {                      \

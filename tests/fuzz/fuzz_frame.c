@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
-#include "bytes.h"
-#include "dns.h"
+#include "service/answer.h"
+#include "base/bytes.h"
+#include "dns/dns.h"
 #include "dns_arena.h"
-#include "frame.h"
+#include "frame/frame.h"
 #include "fuzz.h"
-#include "ntp.h"
-#include "snapshot.h"
-#include "stats.h"
+#include "ntp/ntp.h"
+#include "runtime/snapshot.h"
+#include "runtime/stats.h"
 
 #define MAX_FRAME 1792
 

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <openssl/evp.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "fuzz.h"
-#include "ntp_keys.h"
+#include "ntp/keys.h"
 
 #define KNOB_BYTES 3
 #define KEY_ID     7

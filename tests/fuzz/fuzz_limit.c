@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "limit.h"
+#include "admit/ratelimit.h"
 
 #define SOURCES 4
 #define ENTRIES (2 * LIMIT_WAYS)

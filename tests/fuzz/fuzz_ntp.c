@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
-#include "bytes.h"
+#include "service/answer.h"
+#include "base/bytes.h"
 #include "fuzz.h"
-#include "snapshot.h"
+#include "runtime/snapshot.h"
 
 #define KNOB_BYTES 17
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "fuzz.h"
-#include "rrl.h"
+#include "admit/rrl.h"
 
 #define SOURCES 4
 #define ENTRIES 4096
@@ -22,7 +22,7 @@ struct level {
 	uint32_t factor;
 };
 
-/* As rrl.h has them. */
+/* As admit/rrl.h has them. */
 static const struct level ipv4[RRL_IPV4_LEVELS] = {{32, 1}, {24, 32}, {20, 256}, {18, 768}};
 static const struct level ipv6[RRL_IPV6_LEVELS] = {{128, 1}, {64, 2}, {56, 3}, {48, 4}, {32, 64}};
 

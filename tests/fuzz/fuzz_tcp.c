@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of DNS over TCP (tcp.c, tcp_table.c): several clients whose bytes come in chunks
+ * libFuzzer target of DNS over TCP (slowpath/tcp.c, slowpath/tcp_table.c): several clients whose bytes come in chunks
  * of any size and whose kernels take answers in pieces of any size, who are displaced, idle, gone.
  * Each gets exactly the answers that its messages get one by one, in order, cut off where it ended.
  *
@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
+#include "base/bytes.h"
 #include "dns_arena.h"
 #include "fuzz.h"
-#include "tcp.h"
+#include "slowpath/tcp.h"
 
 #define CLIENTS 8
 #define IDLE_NS 1000u

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bytes.h"
-#include "dns.h"
+#include "base/bytes.h"
+#include "dns/dns.h"
 #include "dns_arena.h"
-#include "memory.h"
-#include "zone_check.h"
+#include "runtime/thread_state.h"
+#include "zone/check.h"
 
 #define ROOM 65535
 

@@ -16,7 +16,7 @@ import dns.message
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 from dns_fake_signer import fake_signed
 
-from xdpkit.dns.compile import compile_zones, read_zones, zone_files
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 
 HERE = Path(__file__).parent
 

@@ -7,7 +7,7 @@ import struct
 
 from packets import Packet
 
-from xdpkit.access import build, parse_prefix
+from xdpkit.config.prefixes import build, parse_prefix
 
 # A header of version 4, mode 3, and a transmit timestamp that is none.
 NTP = bytes([0x23]) + bytes(39) + bytes(range(1, 9))

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xdpkit import __version__, cli_parser
+from xdpkit import __version__
+from xdpkit.cli import parser as cli_parser
 
 SAMPLE = Path(__file__).with_name("xdpkit.toml")
 

@@ -12,11 +12,11 @@ import marshal
 import sys
 from pathlib import Path
 
-from xdpkit.cext._memory import Memory
-from xdpkit.cext._offwire import OffWire
-from xdpkit.cext._rrl import RrlRule
-from xdpkit.cext._snapshot import Snapshot, ZoneMap
-from xdpkit.ntp.local import local_state
+from xdpkit._core._thread_state import Memory
+from xdpkit._core._offwire import OffWire
+from xdpkit._core._rrl import RrlRule
+from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit.services.ntp.local import local_state
 
 # Those of the frames too.
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}

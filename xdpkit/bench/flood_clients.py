@@ -27,9 +27,9 @@ from dataclasses import asdict, dataclass, field
 from pyroute2 import IPRoute
 
 from xdpkit.bench import zones
-from xdpkit.bench.queries import cookie_of, with_cookie
+from xdpkit.loadgen.queries import cookie_of, with_cookie
 from xdpkit.errors import LabError
-from xdpkit.lab import Lab
+from xdpkit.lab.namespaces import Lab
 
 TIMEOUT = 1.0
 TCP_TIMEOUT = 2.0

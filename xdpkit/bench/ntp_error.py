@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from xdpkit.bench import cpu, probe, stand
-from xdpkit.bench.figures import percentile, since, spreads
+from xdpkit.bench import cpu, probe, testbed as stand
+from xdpkit.loadgen.figures import percentile, since, spreads
 from xdpkit.bench.ntp_rates import WINDOW, Case, own
-from xdpkit.control_client import request
+from xdpkit.control.client import request
 
 # By name: requests a second (0: as fast as it goes), and open requests at most. Bounded, so that a
 # generator that was off its processor does not make other batches for one case than for another.
@@ -72,7 +72,7 @@ def stood(compensation: str) -> Any:
     seen is the interpreter's lock, not two threads on one processor."""
     case = Case(compensation, f"tx_compensation = {'true' if compensation == 'on' else 'false'}")
     generator_cpu, server_cpu = cpu.split()
-    program = ("xdpkit.bench.littered", str(generator_cpu))
+    program = ("xdpkit.bench.gc_stress", str(generator_cpu))
     return stand.own(own(case, program), server_cpu, [case.name], stamps=True)
 
 

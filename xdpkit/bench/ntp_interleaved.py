@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xdpkit.bench import cpu, probe, stand
-from xdpkit.bench.blast import interleaved_facts
-from xdpkit.bench.figures import ratio
+from xdpkit.bench import cpu, probe, testbed as stand
+from xdpkit.loadgen.run import interleaved_facts
+from xdpkit.loadgen.figures import ratio
 from xdpkit.bench.ntp_rates import WINDOW, Case, own
 
 RATE = 200_000

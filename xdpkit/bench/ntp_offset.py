@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xdpkit.bench import cpu, stand
+from xdpkit.bench import cpu, testbed as stand
 from xdpkit.bench.ntp_rates import PLAIN, own
-from xdpkit.closing import Closing
-from xdpkit.ntp.client import CLIENT, HEADER, UNIX_EPOCH, NtpReplyError, Sample, ask
+from xdpkit.runtime.closing import Closing
+from xdpkit.services.ntp.client import CLIENT, HEADER, UNIX_EPOCH, NtpReplyError, Sample, ask
 
 EXCHANGES = 20
 # Between two exchanges, seconds: nothing is warm from the one before.

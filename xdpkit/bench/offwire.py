@@ -23,17 +23,18 @@ from typing import Any
 
 from rich.console import Console
 
-from xdpkit.bench import cpu, frames, queries, zones
+from xdpkit.bench import cpu, frames, zones
+from xdpkit.loadgen import queries
 from xdpkit.bench.counted import snapshot_of
 from xdpkit.bench.table import plain
-from xdpkit.cext._answer import answer
-from xdpkit.cext._memory import Memory
-from xdpkit.cext._offwire import OffWire
-from xdpkit.cext._rrl import RRL_BOUNDS, RrlRule
-from xdpkit.cext._stats import VERDICTS
-from xdpkit.dns.compile import compile_zones, read_zones
+from xdpkit._core._answer import answer
+from xdpkit._core._thread_state import Memory
+from xdpkit._core._offwire import OffWire
+from xdpkit._core._rrl import RRL_BOUNDS, RrlRule
+from xdpkit._core._stats import VERDICTS
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 from xdpkit.errors import XdpkitError
-from xdpkit.lab import CLIENT_IPV4
+from xdpkit.lab.namespaces import CLIENT_IPV4
 
 BATCHES = (1, 4, 16, 64)
 ROUNDS = 7
@@ -41,7 +42,7 @@ ROUNDS = 7
 ANSWERS = 1 << 18
 # Instructions repeat exactly; valgrind is fifty times slower.
 COUNTED = 1 << 14
-# cext/_loop.pyx: what runs between the receipt of a batch and its kick.
+# cext/bindings/_loop.pyx: what runs between the receipt of a batch and its kick.
 FUNCTIONS = ("answer_batch", "stamp_batch")
 SYMBOL = "__pyx_f_6xdpkit_4cext_5_loop_{}"
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from xdpkit.bench import zones
 from xdpkit.bench.rows import OWN_NAMES
 from xdpkit.errors import LabError
-from xdpkit.lab import Lab
-from xdpkit.ntp.client import HEADER as NTP_HEADER
-from xdpkit.toml_read import Document
+from xdpkit.lab.checkout import checkout
+from xdpkit.lab.namespaces import Lab
+from xdpkit.services.ntp.client import HEADER as NTP_HEADER
+from xdpkit.config.toml_document import Document
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 5.0
@@ -133,9 +134,9 @@ def version(path: str) -> str:
 
 def find(program: str) -> list[str]:
     """Where a program is: one path or none."""
-    checkout = Path(__file__).resolve().parents[2]
+    root = checkout()
     on_path = shutil.which(program)
-    unpacked = sorted(checkout.glob(f".cache/peers/*/usr/sbin/{program}"))
+    unpacked = sorted(root.glob(f".cache/peers/*/usr/sbin/{program}")) if root else []
     return [on_path or str(unpacked[0])] if on_path or unpacked else []
 
 

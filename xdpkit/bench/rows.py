@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from xdpkit.bench import zones
-from xdpkit.cext._rrl import RRL_BOUNDS
+from xdpkit._core._rrl import RRL_BOUNDS
 from xdpkit.config import InterfaceConfig
 
 ECHO_PORT = 7

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import anyio
 
-from xdpkit import config, daemon
-from xdpkit.dns.arena_file import read_arena
-from xdpkit.dns.store import Arena
-from xdpkit.dns.zone_store import ZoneStore
-from xdpkit.publication import Publication
+from xdpkit import config
+from xdpkit.instance import server as daemon
+from xdpkit.services.dns.compiler.arena_file import read_arena
+from xdpkit.services.dns.serving.store import Arena
+from xdpkit.services.dns.serving.zone_store import ZoneStore
+from xdpkit.runtime.publisher import Publication
 
 
 class ArenaStore(ZoneStore):

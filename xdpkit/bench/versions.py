@@ -6,7 +6,7 @@ replies have an answer, an authority section, an additional one, or two of them.
 
 from __future__ import annotations
 
-from xdpkit.bench.queries import query
+from xdpkit.loadgen.queries import query
 
 ORIGIN = "versions.example"
 _WIRE = b"\x08versions\x07example\x00"

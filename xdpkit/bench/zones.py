@@ -13,9 +13,10 @@ from pathlib import Path
 
 import anyio
 
-from xdpkit.bench.queries import drawn, query, zipf
-from xdpkit.dns.sources import compiler_key
-from xdpkit.dns.store import Progress, compile_zones
+from xdpkit.lab.checkout import checkout
+from xdpkit.loadgen.queries import drawn, query, zipf
+from xdpkit.services.dns.compiler.sources import compiler_key
+from xdpkit.services.dns.serving.store import Progress, compile_zones
 
 ORIGIN = "bench.example"
 SMALL, LARGE = 10, 1_000_000
@@ -63,9 +64,8 @@ def reply_bytes() -> int:
 
 def cache_directory() -> Path:
     """.cache of the checkout that this is, or the user's cache (XDG base directories)."""
-    checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "pyproject.toml").exists():
-        return checkout / ".cache" / "bench"
+    if root := checkout():
+        return root / ".cache" / "bench"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xdpkit"
 
 

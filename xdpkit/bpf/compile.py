@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.bpf import btf, kfunc
-from xdpkit.cext import _bpf
-from xdpkit.cext._stats import RX_TIMESTAMP_CALL
+from xdpkit._core import _bpf
+from xdpkit._core._stats import RX_TIMESTAMP_CALL
 
 EBPF = Path(__file__).resolve().parent.parent / "ebpf"
 UAPI = Path("/usr/include")

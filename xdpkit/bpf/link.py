@@ -6,9 +6,9 @@ import errno
 import os
 
 from xdpkit.bpf.loader import Program
-from xdpkit.cext import _bpf
+from xdpkit._core import _bpf
 from xdpkit.errors import AttachError
-from xdpkit.nic.interface import Interface
+from xdpkit.nic.os.interface import Interface
 
 
 def attach(program: Program, interface: Interface, mode: str) -> tuple[int, str, str | None]:

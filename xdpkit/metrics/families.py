@@ -15,9 +15,9 @@ from prometheus_client.core import Metric
 from xdpkit import __version__
 from xdpkit.metrics.family import THREAD, Facts, Rows, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
-from xdpkit.status import Verdict
+from xdpkit.status.document import Verdict
 
-# Counters of struct stats (cext/stats.h) by their key in the document.
+# Counters of struct stats (cext/runtime/stats.h) by their key in the document.
 _LOOP = {
     "batches": ("loop_batches", "Receive batches that were not empty."),
     "kicks": ("loop_kicks", "System calls that made the kernel transmit."),
@@ -41,7 +41,7 @@ _SOCKET = {
 
 
 def families(document: Facts, verdicts: Sequence[Verdict]) -> list[Metric]:
-    """Every family of one document; ``verdicts`` is ``xdpkit.cext._stats.VERDICTS``."""
+    """Every family of one document; ``verdicts`` is ``xdpkit._core._stats.VERDICTS``."""
     threads = _threads(document)
     return [
         *_instance(document),

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import HistogramMetricFamily, Metric
 
-from xdpkit.cext._memory import TRANSMIT_SOURCES
+from xdpkit._core._thread_state import TRANSMIT_SOURCES
 from xdpkit.metrics.family import THREAD, Facts, Threads, counter, gauge, info
-from xdpkit.ntp.counts import MODES
+from xdpkit.services.ntp.counts import MODES
 
 # Bits of the version in a packet's first byte: RFC 5905 figure 8.
 _VERSIONS = range(8)
@@ -17,7 +17,7 @@ _VERSIONS = range(8)
 _STATES = ("synchronised", "holdover", "unsynchronised")
 
 # Upper bounds, inclusive: powers of four up to 4 ms each way. They are edges of the fine histogram
-# (cext/ntp_counts.h), so that no count is on the wrong side of one: a fine bucket above zero ends
+# (cext/ntp/counts.h), so that no count is on the wrong side of one: a fine bucket above zero ends
 # one nanosecond below a power of two, one below zero at the power itself.
 BOUNDS_NS = (*(-(4**k) for k in range(11, 2, -1)), 0, *(4**k - 1 for k in range(3, 12)))
 

@@ -21,13 +21,13 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from xdpkit.address import SocketAddress
-from xdpkit.cext._stats import VERDICTS
-from xdpkit.closing import Closing
-from xdpkit.control import Handler
+from xdpkit.config.address import SocketAddress
+from xdpkit._core._stats import VERDICTS
+from xdpkit.runtime.closing import Closing
+from xdpkit.control.server import Handler
 from xdpkit.errors import SocketError, XdpkitError
 from xdpkit.metrics.families import families
-from xdpkit.stream import accept, send_all
+from xdpkit.runtime.stream import accept, send_all
 
 PATH = "/metrics"
 _OPENMETRICS = "application/openmetrics-text"

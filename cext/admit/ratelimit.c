@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "admit/ratelimit.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/hash.h"
+
+/* Tokens of one request: a bucket of 255 of them fits 16 bits. */
+#define TOKEN 256u
+
+/*
+ * 2^27/10^9 ticks a nanosecond, times 2^64. Rounded up: a span of one interval is then always worth
+ * a whole token, so that who asks once an interval is never over the limit.
+ */
+#define TICKS_PER_NS 2475880078570760550u
+
+/* log2 of the ticks of a quarter of 2^-10 s, the unit in which gaps are measured. */
+#define GAP_SHIFT (27 - 10 - 2)
+
+/*
+ * Below 2^-10 s all gaps are alike: requests of one batch have one time. The longest gap, all 63
+ * bits of ticks, is 183.
+ */
+#define GAP_UNKNOWN 255u
+
+/* Quarter steps by which a gap after drops is "less than half" of one after answers. */
+#define GAP_HALF 4
+
+size_t limit_table_bytes(uint32_t entries)
+{
+	return sizeof(struct limit_table) +
+	       (size_t)entries / LIMIT_WAYS * sizeof(struct limit_line);
+}
+
+struct limit_table *limit_table_init(void *memory, uint32_t entries,
+				     const struct hash_key key[LIMIT_KEYS])
+{
+	struct limit_table *table = memory;
+
+	memset(table, 0, limit_table_bytes(entries));
+	memcpy(table->key, key, sizeof table->key);
+	table->mask = entries / LIMIT_WAYS - 1;
+	return table;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+uint64_t limit_hash(const struct limit_table *table, const struct limit_rule *rule,
+		    const uint8_t *source, uint8_t ip_version)
+{
+	struct hash_source words = hash_source_of(source, ip_version);
+
+	if (ip_version == 4)
+		return hash_prefix(&table->key[0], &words, rule->ipv4_prefix);
+	return hash_prefix(&table->key[1], &words, rule->ipv6_prefix);
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static inline uint64_t ticks(uint64_t ns)
+{
+	return (uint64_t)((unsigned __int128)ns * TICKS_PER_NS >> 64);
+}
+
+/* log2 of the ticks that are worth 1/256 of a request. */
+static inline uint32_t unit_shift(const struct limit_rule *rule)
+{
+	return (uint32_t)(rule->interval - LIMIT_INTERVAL_MIN);
+}
+
+static inline uint32_t tokens_max(const struct limit_rule *rule)
+{
+	return rule->burst * TOKEN;
+}
+
+/* When the entry will say no more than an empty one does. */
+static inline uint64_t full_at(const struct limit_entry *entry, const struct limit_rule *rule)
+{
+	uint32_t most = tokens_max(rule);
+	uint64_t missing = entry->tokens < most ? most - entry->tokens : 0;
+
+	return entry->tag ? entry->last + (missing << unit_shift(rule)) : 0;
+}
+
+static struct limit_entry *fullest(struct limit_line *line, const struct limit_rule *rule)
+{
+	struct limit_entry *best = &line->entry[0];
+	uint64_t best_at = full_at(best, rule), at;
+
+	for (int i = 1; i < LIMIT_WAYS; i++) {
+		at = full_at(&line->entry[i], rule);
+		if (at < best_at) {
+			best = &line->entry[i];
+			best_at = at;
+		}
+	}
+	return best;
+}
+
+/* The log2 of a gap between requests, in quarter steps. */
+static inline uint8_t gap_measure(uint64_t gap)
+{
+	uint32_t top;
+
+	gap >>= GAP_SHIFT;
+	if (gap < 4)
+		return 0;
+	top = 63 - (uint32_t)__builtin_clzll(gap);
+	/* The two bits under the highest one: between powers of two a straight line will do. */
+	return (uint8_t)((top - 2) * 4 + (gap >> (top - 2) & 3));
+}
+
+/* A moving average: an eighth of the way, one step at least. */
+static inline uint8_t gap_towards(uint8_t average, uint8_t gap)
+{
+	int way = gap - average;
+
+	/* The shift rounds down: 7 more make it round up. */
+	return (uint8_t)(average + ((way + (way > 0 ? 7 : 0)) >> 3));
+}
+
+static inline void gap_update(struct limit_entry *entry, uint8_t gap)
+{
+	uint8_t *average = &entry->gap[entry->dropped];
+
+	/* The one after drops begins where the other is: a single gap says little. */
+	if (*average == GAP_UNKNOWN)
+		*average = entry->gap[0] == GAP_UNKNOWN ? gap : entry->gap[0];
+	*average = gap_towards(*average, gap);
+}
+
+/* Fills the bucket up to now; a clock that went back changes nothing. */
+static inline void refill(struct limit_entry *entry, const struct limit_rule *rule, uint64_t now)
+{
+	uint32_t shift = unit_shift(rule), most = tokens_max(rule);
+	uint64_t last = entry->last, tokens;
+
+	if (now < last)
+		return;
+	gap_update(entry, gap_measure(now - last));
+	/* Each time is cut to units for itself: over many requests no part of a unit is lost. */
+	tokens = entry->tokens + ((now >> shift) - (last >> shift));
+	entry->tokens = (uint16_t)(tokens < most ? tokens : most);
+	entry->last = now;
+}
+
+/* The source's entry with its tokens of this moment. */
+static inline struct limit_entry *entry_at(struct limit_table *table, const struct limit_rule *rule,
+					   uint64_t hash, uint64_t now)
+{
+	struct limit_line *line = &table->line[hash_line(hash) & table->mask];
+	uint32_t tag = hash_tag(hash);
+	struct limit_entry *entry;
+	uint32_t found = 0;
+
+	tag = tag ? tag : 1;
+	/* All of them: which one it is cannot be guessed. */
+	for (uint32_t i = 0; i < LIMIT_WAYS; i++)
+		found |= (uint32_t)(line->entry[i].tag == tag) << i;
+	if (found) {
+		entry = &line->entry[__builtin_ctz(found)];
+		refill(entry, rule, now);
+		return entry;
+	}
+	entry = fullest(line, rule);
+	*entry = (struct limit_entry){.last = now,
+				      .tag = tag,
+				      .tokens = (uint16_t)tokens_max(rule),
+				      .gap = {GAP_UNKNOWN, GAP_UNKNOWN}};
+	return entry;
+}
+
+static inline bool asks_more_when_dropped(const struct limit_entry *entry)
+{
+	return entry->gap[0] != GAP_UNKNOWN && entry->gap[1] + GAP_HALF < entry->gap[0];
+}
+
+/* True for 1/2^share of the random numbers. */
+static inline bool chance(uint32_t random, uint8_t share)
+{
+	return !(random & ((1u << share) - 1));
+}
+
+enum limit_outcome limit_check(struct limit_table *table, const struct limit_rule *rule,
+			       uint64_t hash, uint64_t now_ns, uint32_t random)
+{
+	struct limit_entry *entry = entry_at(table, rule, hash, ticks(now_ns));
+
+	entry->dropped = false;
+	if (entry->tokens >= TOKEN) {
+		entry->tokens -= TOKEN;
+		return LIMIT_PASS;
+	}
+	if (rule->leak && chance(random, rule->leak) != asks_more_when_dropped(entry)) {
+		entry->tokens = 0;
+		return LIMIT_LEAK;
+	}
+	entry->dropped = true;
+	/* Bits that the leak has not used. */
+	if (rule->kod && chance(random >> 16, rule->kod))
+		return LIMIT_KOD;
+	return LIMIT_DROP;
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns/edns.h"
+
+#include "base/bytes.h"
+#include "dns/cookie.h"
+#include "dns/wire.h"
+#include "runtime/snapshot.h"
+
+/* A reply without records, with each option at its largest, goes over UDP whatever the limit. */
+_Static_assert(HEADER_SIZE + ZONE_NAME_MAX + 4 + OPT_SIZE + OPTION_HEADER + DNS_COOKIE_BYTES +
+			       OPTION_HEADER + DNS_NSID_MAX + OPTION_HEADER + EDE_BYTES <=
+		       DNS_UDP_MIN,
+	       "dns/message.c, dns/reply.c: question and OPT");
+
+bool dns_options_fit(const uint8_t *rdata, uint32_t length)
+{
+	while (length) {
+		uint32_t size;
+
+		if (length < OPTION_HEADER)
+			return false;
+		size = OPTION_HEADER + load_be16(rdata + 2);
+		if (size > length)
+			return false;
+		rdata += size;
+		length -= size;
+	}
+	return true;
+}
+
+/*
+ * Client subnets are not looked at as long as no answer depends on them, but a malformed one is to
+ * be refused: RFC 7871 section 6. Family 0 with a prefix of 0 bits is what BIND's clients send for
+ * "do not pass my subnet on".
+ */
+static bool subnet_sound(const uint8_t *data, uint32_t length)
+{
+	static const uint8_t most[] = {0, 32, 128};
+	uint32_t family, prefix, bytes;
+
+	if (length < 4)
+		return false;
+	family = load_be16(data);
+	prefix = data[2];
+	bytes = (prefix + 7) / 8;
+	if (family >= sizeof most || prefix > most[family] || length != 4 + bytes)
+		return false;
+	return prefix % 8 == 0 || !(uint8_t)(data[3 + bytes] << prefix % 8);
+}
+
+/* What is unknown is ignored, RFC 6891 section 6.1.2. */
+static int read_option(const struct snapshot *snap, struct memory *memory, const struct request *rq,
+		       uint32_t code, const uint8_t *data, uint32_t length, struct dns_query *q)
+{
+	switch (code) {
+	case OPTION_NSID:
+		q->nsid = snap->dns.nsid_length != 0;
+		return 0;
+	case OPTION_SUBNET:
+		return subnet_sound(data, length) ? 0 : -1;
+	case OPTION_COOKIE:
+		/* The first counts, RFC 7873 section 5.2. */
+		if (!snap->dns.cookie_secrets || q->has_cookie)
+			return 0;
+		return dns_cookie_read(snap, memory, rq, data, length, q);
+	default:
+		return 0;
+	}
+}
+
+int dns_options_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
+		     struct dns_query *q)
+{
+	const uint8_t *rdata = rq->payload + q->options, *end = rdata + q->options_length;
+	int error = 0;
+
+	while (rdata < end && !error) {
+		uint32_t size = load_be16(rdata + 2);
+
+		error = read_option(snap, memory, rq, load_be16(rdata), rdata + OPTION_HEADER, size,
+				    q);
+		rdata += OPTION_HEADER + size;
+	}
+	if (q->has_cookie)
+		q->opt_bytes += OPTION_HEADER + DNS_COOKIE_BYTES;
+	if (q->nsid)
+		q->opt_bytes += OPTION_HEADER + snap->dns.nsid_length;
+	return error;
+}
+
+static uint8_t *put_option(uint8_t *p, uint16_t code, const uint8_t *data, uint32_t length)
+{
+	store_be16(p, code);
+	store_be16(p + 2, (uint16_t)length);
+	memcpy(p + OPTION_HEADER, data, length);
+	return p + OPTION_HEADER + length;
+}
+
+/* Apart, so that an OPT without options, which most are, costs no more than its 11 bytes. */
+static __attribute__((noinline)) uint32_t put_options(const struct snapshot *snap,
+						      struct request *rq, const struct dns_query *q,
+						      uint32_t at, uint16_t ede)
+{
+	uint8_t *options = rq->payload + at, *p = options, error[EDE_BYTES];
+
+	if (q->has_cookie)
+		p = put_option(p, OPTION_COOKIE, q->cookie, DNS_COOKIE_BYTES);
+	if (q->nsid)
+		p = put_option(p, OPTION_NSID, snap->dns.nsid, snap->dns.nsid_length);
+	if (ede) {
+		store_be16(error, ede);
+		p = put_option(p, OPTION_EDE, error, EDE_BYTES);
+	}
+	store_be16(options - 2, (uint16_t)(p - options)); /* RDLENGTH */
+	return at + (uint32_t)(p - options);
+}
+
+uint32_t dns_opt_put(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
+		     uint32_t at, uint16_t rcode, uint16_t ede)
+{
+	uint8_t *p = rq->payload + at;
+
+	p[0] = 0;
+	store_be16(p + 1, TYPE_OPT);
+	store_be16(p + 3, snap->dns.max_udp[rq->ip_version == 6]);
+	p[5] = (uint8_t)(rcode >> RCODE_BITS);
+	p[6] = 0;
+	store_be16(p + 7, q->edns_flags);
+	store_be16(p + 9, 0);
+	if (q->opt_bytes == OPT_SIZE && !ede)
+		return at + OPT_SIZE;
+	return put_options(snap, rq, q, at + OPT_SIZE, ede);
+}

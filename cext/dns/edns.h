@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The OPT record (RFC 6891): read from a request, written at the end of a reply. */
+#ifndef XDPKIT_DNS_EDNS_H
+#define XDPKIT_DNS_EDNS_H
+
+#include "dns/dns.h"
+#include "dns/wire.h"
+
+/*
+ * Where a reply may end at most, its OPT aside; never before the end of the question: dns/edns.c
+ * has what both take at most.
+ */
+static inline uint32_t dns_limit(const struct snapshot *snap, const struct request *rq,
+				 const struct dns_query *q)
+{
+	uint32_t limit = DNS_UDP_MIN, most = snap->dns.max_udp[rq->ip_version == 6];
+
+	if (q->edns_size > limit && most > limit)
+		limit = q->edns_size < most ? q->edns_size : most;
+	/* The OPT has a size for UDP alone, RFC 6891 section 6.1.2. */
+	if (rq->tcp)
+		limit = DNS_TCP_MAX;
+	return (limit < rq->room ? limit : rq->room) - q->opt_bytes;
+}
+
+/* True if the options fill the RDATA exactly, RFC 6891 section 6.1.2. */
+bool dns_options_fit(const uint8_t *rdata, uint32_t length);
+
+/*
+ * Takes over the options of the OPT, which fit. Returns 0, or -1 for one that is malformed: those
+ * in front of it are taken over none the less.
+ */
+int dns_options_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
+		     struct dns_query *q);
+
+/*
+ * Writes the reply's OPT at offset `at`: `q->opt_bytes`, and 6 more for an extended error (`ede`
+ * is not 0). `rcode` is the whole one. Returns the offset behind it.
+ */
+uint32_t dns_opt_put(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
+		     uint32_t at, uint16_t rcode, uint16_t ede);
+
+#endif

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which DNS messages are looked up, and what the others get. */
+#include "base/bytes.h"
+#include "dns/dns.h"
+#include "dns/edns.h"
+#include "dns/message.h"
+#include "dns/wire.h"
+#include "runtime/snapshot.h"
+
+/*
+ * The question: one uncompressed name, type and class. A pointer has nothing to point at yet
+ * (RFC 1035 section 4.1.4 allows prior names only); 0x40 and 0x80 are no labels, RFC 6891
+ * section 5.
+ */
+static int read_question(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
+			 struct dns_query *q)
+{
+	uint32_t end = length < HEADER_SIZE + ZONE_NAME_MAX ? length : HEADER_SIZE + ZONE_NAME_MAX;
+	uint32_t at = HEADER_SIZE, labels = 0, label;
+
+	for (;; labels++) {
+		if (at >= end)
+			return -1;
+		label = p[at];
+		at += label + 1;
+		if (!label)
+			break;
+		if (label > 63)
+			return -1;
+	}
+	if (length - at < 4)
+		return -1;
+	q->type = load_be16(p + at);
+	q->class = load_be16(p + at + 2);
+	q->end = at + 4;
+	zone_name_set(&q->name, arena, p + HEADER_SIZE, at - HEADER_SIZE, labels);
+	return 0;
+}
+
+/* The offset behind the owner name at `at`, or 0: cut short, or a label type nobody knows. */
+static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
+{
+	while (at < length) {
+		uint32_t label = p[at];
+
+		if (label >= 0xc0)
+			return at + 2;
+		if (label > 63)
+			return 0;
+		at += label + 1;
+		if (!label)
+			return at;
+	}
+	return 0;
+}
+
+/* Takes an OPT over: `at` is its type's offset, RDATA of `rdlength` bytes is behind RDLENGTH. */
+static int read_opt(const uint8_t *p, uint32_t at, uint32_t rdlength, bool root_owner,
+		    struct dns_query *q)
+{
+	const uint8_t *fixed = p + at;
+
+	/* One OPT only, and the root owns it: RFC 6891 sections 6.1.1 and 6.1.2. */
+	if (!root_owner || q->edns)
+		return -1;
+	q->edns_version = fixed[5];
+	/* What another version has for RDATA is not ours to judge: BADVERS comes first. */
+	if (rdlength && !q->edns_version) {
+		if (!dns_options_fit(fixed + RR_FIXED, rdlength))
+			return -1;
+		q->options = (uint16_t)(at + RR_FIXED);
+		q->options_length = (uint16_t)rdlength;
+	}
+	q->edns = true;
+	q->opt_bytes = OPT_SIZE;
+	q->edns_size = load_be16(fixed + 2);
+	q->edns_flags = load_be16(fixed + 6) & EDNS_DO;
+	return 0;
+}
+
+/* The additional section, to the last byte of the message. Each record is 11 bytes or more. */
+static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *q)
+{
+	uint32_t count = load_be16(p + 10), at = q->end;
+
+	while (count--) {
+		uint32_t fixed = skip_owner(p, length, at), rdlength;
+
+		if (!fixed || fixed > length || length - fixed < RR_FIXED)
+			return -1;
+		rdlength = load_be16(p + fixed + 8);
+		if (length - fixed - RR_FIXED < rdlength)
+			return -1;
+		if (load_be16(p + fixed) == TYPE_OPT &&
+		    read_opt(p, fixed, rdlength, fixed == at + 1, q))
+			return -1;
+		at = fixed + RR_FIXED + rdlength;
+	}
+	return at == length ? 0 : -1;
+}
+
+/*
+ * One question (RFC 9619), or none: RFC 7873 section 5.4. No answer and no authority: nothing else
+ * makes sense in a QUERY.
+ */
+static int read_sections(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
+			 struct dns_query *q)
+{
+	uint64_t counts = load_be64(p + 4) >> 16;
+
+	if (counts == 0x000100000000ULL) {
+		if (read_question(p, length, arena, q))
+			return -1;
+	} else {
+		if (counts)
+			return -1;
+		q->end = HEADER_SIZE;
+		q->class = CLASS_RESERVED;
+	}
+	return read_additional(p, length, q);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/* A request without a question asks for a cookie, RFC 7873 section 5.4, or is malformed. */
+static enum verdict no_question(const struct snapshot *snap, struct request *rq,
+				const struct dns_query *q)
+{
+	if (!q->has_cookie)
+		return dns_formerr(snap, rq, q);
+	if (q->cookie_bad)
+		return dns_badcookie(snap, rq, q);
+	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_NOERROR, 0, VERDICT_dns_cookie);
+}
+
+/* Questions we never answer: transfers, TKEY and the like; OPT is no question at all. */
+static bool type_refused(uint16_t type)
+{
+	return (type >= TYPE_META_FIRST && type <= TYPE_META_LAST && type != TYPE_ANY) ||
+	       type == TYPE_OPT;
+}
+
+/* What no zone answers: no question, another class, a type that is no data. */
+static enum verdict other_question(const struct snapshot *snap, struct request *rq,
+				   const struct dns_query *q)
+{
+	if (q->end == HEADER_SIZE)
+		return no_question(snap, rq, q);
+	if (q->class == CLASS_CH)
+		return dns_chaos(snap, rq, q);
+	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED, EDE_NOT_SUPPORTED,
+				 VERDICT_dns_refused);
+}
+
+enum verdict dns_read(const struct snapshot *snap, struct memory *memory, struct request *rq,
+		      struct dns_query *q)
+{
+	const uint8_t *p = rq->payload;
+	int error;
+
+	if (rq->length < HEADER_SIZE)
+		return VERDICT_dns_short;
+	/* Without records a reply is longer than its request may be: dns/edns.c. */
+	if (rq->room < DNS_UDP_MIN)
+		return VERDICT_bad_frame;
+	if (p[2] & BITS2_QR)
+		return VERDICT_dns_response;
+	if (p[2] & BITS2_OPCODE)
+		return dns_notimp(rq);
+
+	q->edns_size = q->opt_bytes = q->edns_flags = q->options = q->options_length = 0;
+	q->edns_version = 0;
+	q->edns = q->nsid = false;
+	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
+	error = read_sections(p, rq->length, snap->zones, q);
+	if (q->options_length)
+		error |= dns_options_read(snap, memory, rq, q);
+	if (error)
+		return dns_formerr(snap, rq, q);
+	if (q->edns_version)
+		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_BADVERS, 0,
+					 VERDICT_dns_badvers);
+	if (q->class != CLASS_IN || type_refused(q->type))
+		return other_question(snap, rq, q);
+	zone_prefetch_bucket(snap->zones, &q->name);
+	return VERDICT_redirected;
+}

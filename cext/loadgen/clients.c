@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "loadgen/clients.h"
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "ntp/ntp.h"
+
+static struct blast_client *client_of(struct blast_clients *clients, uint64_t sequence)
+{
+	return &clients->client[clients->asked[sequence % BLAST_WINDOW]];
+}
+
+void blast_clients_open(struct blast_clients *clients, uint32_t count)
+{
+	clients->count = clients->end = count;
+	for (uint32_t i = 0; i < count; i++)
+		clients->ready[i] = (uint16_t)i;
+}
+
+void blast_clients_ask(struct blast_clients *clients, uint64_t sequence, uint64_t mark,
+		       uint8_t *payload)
+{
+	struct blast_client *client;
+
+	clients->asked[sequence % BLAST_WINDOW] = clients->ready[clients->next++ % BLAST_WINDOW];
+	client = client_of(clients, sequence);
+	if (!client->receive)
+		return;
+	store_be64(payload + offsetof(struct ntp_header, origin), client->receive);
+	store_be64(payload + offsetof(struct ntp_header, receive), ~mark);
+}
+
+void blast_clients_back(struct blast_clients *clients, uint64_t sequence)
+{
+	clients->ready[clients->end++ % BLAST_WINDOW] = clients->asked[sequence % BLAST_WINDOW];
+}
+
+/* A difference of two timestamps in nanoseconds; beyond a second it is that. */
+static uint64_t elapsed_ns(uint64_t from, uint64_t to)
+{
+	return to - from <= UINT32_MAX ? (to - from) * 1000000000u >> 32 : 1000000000u;
+}
+
+/* The departure of the client's last reply, as the server tells it now. */
+static bool departure_is_right(struct blast_clients *clients, const struct blast_client *client,
+			       uint64_t departure)
+{
+	/* Signed differences: eras wrap in 2036. */
+	if (!client->receive || (int64_t)(departure - client->receive) < 0 ||
+	    (int64_t)(client->arrived - departure) < 0)
+		return false;
+	if (client->transmit) {
+		clients->same += departure == client->transmit;
+		clients->later += (int64_t)(departure - client->transmit) > 0;
+		clients->earlier += (int64_t)(departure - client->transmit) < 0;
+	}
+	blast_times_add(&clients->underway, elapsed_ns(departure, client->arrived));
+	return true;
+}
+
+bool blast_clients_reply(struct blast_clients *clients, uint64_t sequence, uint64_t mark,
+			 const uint8_t *payload, uint64_t arrived_ns)
+{
+	uint64_t origin = load_be64(payload + offsetof(struct ntp_header, origin));
+	uint64_t receive = load_be64(payload + offsetof(struct ntp_header, receive));
+	uint64_t transmit = load_be64(payload + offsetof(struct ntp_header, transmit));
+	struct blast_client *client = client_of(clients, sequence);
+
+	if (blast_clients_follows(origin, mark)) {
+		if (!departure_is_right(clients, client, transmit))
+			return false;
+		clients->interleaved++;
+		transmit = 0;
+	} else {
+		clients->basic++;
+	}
+	*client = (struct blast_client){receive, transmit, ntp_time(arrived_ns)};
+	return true;
+}

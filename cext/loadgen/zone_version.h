@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which version of a zone a DNS reply was made from, where each version has a TTL of its own on all
+ * of its records: a reply of two TTLs mixes two versions.
+ */
+#ifndef XDPKIT_BLAST_VERSION_H
+#define XDPKIT_BLAST_VERSION_H
+
+#include "loadgen/loadgen.h"
+#include "dns/wire.h"
+
+/* The offset behind a name; a compression pointer ends it. `length` or more if it does not end. */
+static inline uint32_t blast_name_end(const uint8_t *p, uint32_t length, uint32_t at)
+{
+	while (at < length && p[at] && p[at] < 0xc0)
+		at += p[at] + 1u;
+	return at < length ? at + (p[at] ? 2 : 1) : length;
+}
+
+/* The TTL of all records from `at` on but the OPT; 0 if there are two, or anything is not whole. */
+static inline uint32_t blast_version_of(const uint8_t *p, uint32_t length, uint32_t at)
+{
+	uint32_t count = load_be16(p + 6) + load_be16(p + 8) + load_be16(p + 10), version = 0;
+
+	while (count--) {
+		uint32_t ttl;
+
+		at = blast_name_end(p, length, at);
+		if (at + RR_FIXED > length)
+			return 0;
+		ttl = load_be32(p + at + 4);
+		if (load_be16(p + at) != TYPE_OPT) {
+			if (version && ttl != version)
+				return 0;
+			version = ttl;
+		}
+		at += RR_FIXED + load_be16(p + at + 8);
+	}
+	return at == length ? version : 0;
+}
+
+/* Whether a reply is of one version; the change from the last one's is counted. */
+static inline bool blast_version_follows(struct blast *blast, const uint8_t *p, uint32_t length,
+					 uint32_t at)
+{
+	uint32_t version = blast_version_of(p, length, at);
+
+	blast->versions += version && blast->version && version != blast->version;
+	blast->version = version ? version : blast->version;
+	return version;
+}
+
+#endif

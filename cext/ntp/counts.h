@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one thread counts of NTP beside the verdicts (runtime/stats.h): written by it alone with plain
+ * stores, read by the control plane at any time, never reset.
+ */
+#ifndef XDPKIT_NTP_COUNTS_H
+#define XDPKIT_NTP_COUNTS_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* Keys with a counter of their own; what is beyond shares the last. */
+#define NTP_KEY_SLOTS 256
+
+/*
+ * A sketch of the set of clients (HyperLogLog, Flajolet et al. 2007): 4096 registers of the longest
+ * run of zero bits, an estimate within 1.6 %, whatever the number. Sketches of several threads that
+ * share a seed merge by the larger of each register.
+ */
+#define NTP_CLIENTS_BITS 12
+#define NTP_CLIENTS      (1 << NTP_CLIENTS_BITS)
+
+/*
+ * Histogram of signed nanoseconds: exact below 16, then 16 steps to each power of two (6 % wide),
+ * up to 2^24 ns (17 ms) and beyond in the last; the buckets of negative values mirror those.
+ */
+#define NTP_ERROR_STEPS_BITS 4
+#define NTP_ERROR_TOP_BITS   24
+#define NTP_ERROR_SIDE    ((NTP_ERROR_TOP_BITS - NTP_ERROR_STEPS_BITS + 1) << NTP_ERROR_STEPS_BITS)
+#define NTP_ERROR_BUCKETS (2 * NTP_ERROR_SIDE)
+
+struct ntp_counts {
+	uint64_t version[8]; /* requests of 48 bytes and more, by what their first byte says */
+	uint64_t mode[8];    /* of those with a version that is served */
+	uint64_t key[NTP_KEY_SLOTS]; /* authenticated replies, by the key's slot */
+	uint64_t leaked;             /* over the limit, and answered all the same */
+	uint64_t steps;              /* times that UTC was set: saved timestamps dropped */
+	uint64_t tx_true;            /* transmit times that the kernel or the NIC told afterwards */
+	uint64_t tx_missing;         /* asked for, and not told */
+	uint64_t tx_disbelieved;     /* told, and further than a second from the time of the kick */
+	uint64_t tx_error[NTP_ERROR_BUCKETS]; /* true transmit time less the one in the reply */
+	uint8_t clients[NTP_CLIENTS];
+};
+
+static inline uint32_t ntp_error_bucket(int64_t ns)
+{
+	uint64_t size = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+	uint32_t index = (uint32_t)size, top;
+
+	if (size >= 1u << NTP_ERROR_TOP_BITS) {
+		index = NTP_ERROR_SIDE - 1;
+	} else if (size >= 1u << NTP_ERROR_STEPS_BITS) {
+		top = 63 - (uint32_t)__builtin_clzll(size) - NTP_ERROR_STEPS_BITS;
+		index = (top << NTP_ERROR_STEPS_BITS) + (uint32_t)(size >> top);
+	}
+	return ns < 0 ? NTP_ERROR_SIDE - 1 - index : NTP_ERROR_SIDE + index;
+}
+
+/* Adds a client by its address, 4 or 16 bytes; the seed is the same in all threads. */
+static inline void ntp_clients_add(uint8_t *clients, const uint8_t *source, uint8_t ip_version,
+				   uint64_t seed)
+{
+	uint64_t high = 0, low = 0, hash;
+	uint32_t index;
+	uint8_t rank;
+
+	if (ip_version == 4) {
+		memcpy(&low, source, 4);
+	} else {
+		memcpy(&high, source, 8);
+		memcpy(&low, source + 8, 8);
+	}
+	/* Two rounds of multiply and fold (the constants of MurmurHash3's 64-bit finaliser). */
+	hash = (low ^ seed) * 0xff51afd7ed558ccdull;
+	hash = (hash ^ hash >> 32 ^ high) * 0xc4ceb9fe1a85ec53ull;
+	hash ^= hash >> 29;
+	hash *= 0xff51afd7ed558ccdull;
+	hash ^= hash >> 32;
+	index = (uint32_t)(hash >> (64 - NTP_CLIENTS_BITS));
+	rank = (uint8_t)(__builtin_clzll(hash << NTP_CLIENTS_BITS | 1) + 1);
+	if (clients[index] < rank)
+		clients[index] = rank;
+}
+
+#endif

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ntp/ntp.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "frame/checksum.h"
+#include "runtime/snapshot.h"
+#include "runtime/stats.h"
+
+/* Lowest poll a reply carries: chrony's floor for requests below it (2^-19 s). */
+#define NTP_POLL_MIN (-19)
+
+/* "RATE", the kiss code of a reply to who asks too often: RFC 5905 figure 13. */
+#define NTP_KOD_RATE 0x52415445u
+
+/* Fills the 0xF323 field behind the header; root delay and dispersion in units of 2^-28 s. */
+static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *now, uint64_t rx_ns,
+			   uint8_t *field)
+{
+	uint32_t delay = (uint32_t)now->first, dispersion = (uint32_t)(now->second >> 32);
+
+	/* Short format has 16 fraction bits, this field 28: 12 more, only 4 bits for seconds. */
+	delay = delay >> 20 ? UINT32_MAX : delay << 12;
+	dispersion = dispersion >> 20 ? UINT32_MAX : dispersion << 12;
+	store_be16(field, NTP_FIELD_MONO_ROOT);
+	store_be16(field + 2, NTP_FIELD_MONO_ROOT_BYTES);
+	store_be32(field + 4, NTP_FIELD_MONO_ROOT_MAGIC);
+	store_be32(field + 8, delay);
+	store_be32(field + 12, dispersion);
+	store_be64(field + 16, ntp_time(rx_ns + (uint64_t)now->utc_to_mono_ns));
+	store_be32(field + 24, snap->ntp.mono_epoch);
+}
+
+/*
+ * The timestamps. An interleaved reply answers to the client's receive timestamp with the time at
+ * which the reply before it really left; a basic one to its transmit timestamp, and gets its own
+ * transmit time in ntp_finish().
+ */
+static void fill_timestamps(struct memory *memory, uint64_t receive, uint64_t transmit, uint8_t *p)
+{
+	uint64_t reference = memory->now.reference;
+	uint64_t origin;
+
+	/* A clock that is its own reference was last set at the latest whole second. */
+	reference = reference ? reference : receive & ~0xffffffffull;
+	memcpy(&origin,
+	       p + (transmit ? offsetof(struct ntp_header, receive)
+			     : offsetof(struct ntp_header, transmit)),
+	       sizeof origin);
+	store_be64(p + offsetof(struct ntp_header, reference), reference);
+	memcpy(p + offsetof(struct ntp_header, origin), &origin, sizeof origin);
+	store_be64(p + offsetof(struct ntp_header, receive), receive);
+	store_be64(p + offsetof(struct ntp_header, transmit), transmit);
+}
+
+/* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) is an unsynchronised server's. */
+static void fill_state(const struct memory *memory, const struct ntp_query *query, int8_t poll,
+		       bool kod, uint8_t *p)
+{
+	uint64_t first = memory->now.first, second = memory->now.second;
+
+	if (kod) {
+		first = (first & 0x0000ffffffffffff) | 3ull << 62;
+		second = (second & ~0xffffffffull) | NTP_KOD_RATE;
+	}
+	/* Whole words: the checksum's wide loads would stall on a row of narrow stores. */
+	store_be64(p, first | (uint64_t)(query->version << 3 | query->mode) << 56 |
+			      (uint64_t)(uint8_t)poll << 40);
+	store_be64(p + 8, second);
+}
+
+/* Key id, and zeros where ntp_finish() puts the digest. */
+static void fill_mac(struct memory *memory, const struct ntp_query *query, struct request *rq,
+		     struct departure *departure)
+{
+	const struct ntp_key *key = query->key;
+	uint32_t slot = key->slot < NTP_KEY_SLOTS ? key->slot : NTP_KEY_SLOTS - 1;
+	uint8_t *mac = rq->payload + rq->length;
+	uint32_t bytes = ntp_digest_bytes(key->algorithm, query->version);
+
+	departure->mac_at = (uint16_t)rq->length;
+	departure->version = query->version;
+	store_be32(mac, key->id);
+	memset(mac + 4, 0, bytes);
+	rq->length += 4 + bytes;
+	memory->counts.key[slot]++;
+	memory->transmit.keyed++;
+}
+
+static bool digest_is_right(struct memory *memory, const struct request *rq,
+			    const struct ntp_query *query)
+{
+	const uint8_t *mac = rq->payload + query->mac_at;
+
+	return ntp_digest_check(&memory->digest, query->key, query->version, rq->payload,
+				query->mac_at, mac + 4, rq->length - query->mac_at - 4);
+}
+
+/* Limits first, as chrony: a flood with a key id costs no digests. */
+static enum verdict admit(const struct snapshot *snap, struct memory *memory,
+			  const struct request *rq, const struct ntp_query *query)
+{
+	enum limit_outcome outcome = LIMIT_PASS;
+
+	if (memory->limit)
+		outcome = limit_check(memory->limit, &snap->ntp_limit, query->client,
+				      memory->mono_ns, random_next(memory));
+	if (outcome == LIMIT_DROP)
+		return VERDICT_ntp_limited;
+	if (query->key && !digest_is_right(memory, rq, query))
+		return VERDICT_ntp_digest;
+	memory->counts.leaked += outcome == LIMIT_LEAK;
+	return outcome == LIMIT_KOD ? VERDICT_ntp_kod : VERDICT_ntp_answered;
+}
+
+enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struct request *rq,
+		       const struct ntp_query *query, struct departure *departure)
+{
+	uint64_t receive = ntp_time(rq->rx_ns) | NTP_LOW_BIT, transmit = 0;
+	enum verdict verdict = VERDICT_ntp_answered;
+	int8_t poll, poll_min = NTP_POLL_MIN;
+	uint8_t *p = rq->payload;
+	bool follows;
+
+	if (query->pending) {
+		verdict = admit(snap, memory, rq, query);
+		if (!verdict_answers(verdict))
+			return verdict;
+	}
+	if (memory->saved.entries)
+		receive = ntp_saved_receive(&memory->saved, receive);
+	follows = query->follows && verdict == VERDICT_ntp_answered;
+	if (follows)
+		transmit = ntp_saved_take(&memory->saved,
+					  load_be64(p + offsetof(struct ntp_header, origin)));
+	if (memory->limit)
+		poll_min = snap->ntp_limit.interval;
+	poll = (int8_t)p[2];
+	fill_state(memory, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod, p);
+	fill_timestamps(memory, receive, transmit, p);
+	rq->length = NTP_HEADER_BYTES;
+	if (query->mono_root) {
+		fill_mono_root(snap, &memory->now, rq->rx_ns, p + NTP_HEADER_BYTES);
+		rq->length += NTP_FIELD_MONO_ROOT_BYTES;
+	}
+	departure->key = query->key;
+	if (query->key)
+		fill_mac(memory, query, rq, departure);
+	departure->stamp = transmit == 0;
+	departure->save = follows;
+	return transmit ? VERDICT_ntp_interleaved : verdict;
+}
+
+uint64_t ntp_finish(struct memory *memory, const struct departure *departure, uint64_t transmit)
+{
+	uint8_t *payload = departure->payload, *digest;
+	uint64_t receive = load_be64(payload + offsetof(struct ntp_header, receive));
+	uint64_t value = 0, sum;
+
+	transmit &= ~NTP_LOW_BIT;
+	/* Signed difference: eras wrap in 2036. A clock stepped back between the reads ends here.
+	 */
+	if ((int64_t)(transmit - receive) < 0)
+		transmit = receive + NTP_LOW_BIT;
+	if (departure->stamp) {
+		value = __builtin_bswap64(transmit);
+		memcpy(payload + offsetof(struct ntp_header, transmit), &value, sizeof value);
+	}
+	if (departure->save)
+		ntp_saved_put(&memory->saved, receive, transmit);
+	sum = checksum_word(0, value);
+	if (departure->key) {
+		/* Where libcrypto fails the digest stays zero, and the client drops the reply. */
+		digest = payload + departure->mac_at + 4;
+		sum = checksum_add(sum, digest,
+				   ntp_digest_make(&memory->digest, departure->key,
+						   departure->version, payload, departure->mac_at,
+						   digest));
+	}
+	return sum;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Which NTP requests are answered: RFC 5905, RFC 7822, and chrony's behaviour where they differ. */
+#include "base/bytes.h"
+#include "ntp/ntp.h"
+#include "runtime/snapshot.h"
+
+/* RFC 5905 figure 10. */
+enum ntp_mode { MODE_RESERVED, MODE_ACTIVE, MODE_PASSIVE, MODE_CLIENT, MODE_SERVER };
+
+#define NTP_PORT 123
+
+/*
+ * Key id and digest: 16 bytes (MD5, AES-CMAC) to 20 (SHA-1, longer ones cut) in version 4, RFC 7822
+ * section 3; up to a whole SHA-512 before, as chrony has it.
+ */
+#define NTP_MAC_MIN    (4 + NTP_CMAC_BYTES)
+#define NTP_MAC_MAX_V4 (4 + NTP_DIGEST_MAX_V4)
+#define NTP_MAC_MAX    (4 + NTP_DIGEST_MAX)
+
+/* Header, 1024 bytes of extension fields and the longest MAC: what chrony accepts. */
+#define NTP_MAX_BYTES (NTP_HEADER_BYTES + 1024 + NTP_MAC_MAX)
+
+/* Shortest extension field, and shortest as the last one without a MAC: RFC 7822 section 3. */
+#define NTP_FIELD_MIN      16
+#define NTP_FIELD_LAST_MIN 28
+
+/* NTS: RFC 8915 section 7.5 (Unique Identifier, Cookie, Cookie Placeholder, Authenticator). */
+#define NTP_FIELD_NTS_UNIQUE        0x0104
+#define NTP_FIELD_NTS_COOKIE        0x0204
+#define NTP_FIELD_NTS_PLACEHOLDER   0x0304
+#define NTP_FIELD_NTS_AUTHENTICATOR 0x0404
+
+static bool field_is_nts(uint16_t type)
+{
+	return type == NTP_FIELD_NTS_UNIQUE || type == NTP_FIELD_NTS_COOKIE ||
+	       type == NTP_FIELD_NTS_PLACEHOLDER || type == NTP_FIELD_NTS_AUTHENTICATOR;
+}
+
+/* Whether the last `left` bytes are a MAC; version 4 tells it from a field by its length. */
+static bool is_mac(uint32_t left, uint8_t version)
+{
+	return left >= NTP_MAC_MIN && left <= (version < 4 ? NTP_MAC_MAX : NTP_MAC_MAX_V4);
+}
+
+/* Key id 0 is a crypto-NAK's (RFC 5905 section 7.3) and nobody's key. */
+static enum verdict find_key(const struct snapshot *snap, const struct request *rq, uint32_t at,
+			     struct ntp_query *query)
+{
+	query->mac_at = (uint16_t)at;
+	if (snap->ntp_keys)
+		query->key = ntp_keys_find(snap->ntp_keys, load_be32(rq->payload + at));
+	query->pending = true;
+	return query->key ? VERDICT_redirected : VERDICT_ntp_key;
+}
+
+/*
+ * Walks what follows the header as RFC 7822 and chrony do: extension fields (version 4 only), then
+ * perhaps a MAC. Unknown fields are skipped; NTS fields too when a MAC ends the message.
+ */
+static enum verdict walk_fields(const struct snapshot *snap, const struct request *rq,
+				struct ntp_query *query)
+{
+	uint32_t at = NTP_HEADER_BYTES, left, length;
+	const uint8_t *field;
+	bool nts = false;
+	uint16_t type;
+
+	for (; (left = rq->length - at) > 0; at += length) {
+		if (is_mac(left, query->version))
+			return find_key(snap, rq, at, query);
+		field = rq->payload + at;
+		if (query->version < 4 || left < NTP_FIELD_LAST_MIN)
+			return VERDICT_ntp_extension;
+		type = load_be16(field);
+		length = load_be16(field + 2);
+		if (length < NTP_FIELD_MIN || length % 4 || length > left)
+			return VERDICT_ntp_extension;
+		nts |= field_is_nts(type);
+		query->mono_root |= type == NTP_FIELD_MONO_ROOT &&
+				    length == NTP_FIELD_MONO_ROOT_BYTES &&
+				    load_be32(field + 4) == NTP_FIELD_MONO_ROOT_MAGIC;
+	}
+	return nts ? VERDICT_ntp_nts : VERDICT_redirected;
+}
+
+/* The reply's mode for the request's, or the reason for silence in *verdict. */
+static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mode,
+			  enum verdict *verdict)
+{
+	if (version < 1 || version > 4)
+		*verdict = VERDICT_ntp_version;
+	else if (mode == MODE_CLIENT)
+		return MODE_SERVER;
+	else if (mode == MODE_ACTIVE)
+		return MODE_PASSIVE;
+	else if (mode != MODE_RESERVED || version != 1)
+		*verdict = VERDICT_ntp_mode;
+	else if (rq->source_port == NTP_PORT)
+		/* RFC 1059 had no modes: a client is known by its port, a peer has 123. */
+		*verdict = VERDICT_ntp_port;
+	return MODE_SERVER;
+}
+
+/*
+ * RFC 9769 section 2: a client that follows the interleaved mode sends our last receive timestamp
+ * as its origin, told by its lowest bit, and receive and transmit timestamps that differ.
+ */
+static bool request_follows(const uint8_t *p)
+{
+	uint64_t origin = load_be64(p + offsetof(struct ntp_header, origin));
+
+	return origin & NTP_LOW_BIT && load_be64(p + offsetof(struct ntp_header, receive)) !=
+					       load_be64(p + offsetof(struct ntp_header, transmit));
+}
+
+enum verdict ntp_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
+		      struct ntp_query *query)
+{
+	enum verdict verdict = VERDICT_redirected;
+	const uint8_t *p = rq->payload;
+	uint8_t mode;
+
+	if (rq->length < NTP_HEADER_BYTES || rq->length % 4 || rq->length > NTP_MAX_BYTES)
+		return VERDICT_ntp_length;
+	*query = (struct ntp_query){.version = p[0] >> 3 & 7};
+	mode = p[0] & 7;
+	query->mode = reply_mode(rq, query->version, mode, &verdict);
+	memory->counts.version[query->version]++;
+	if (verdict != VERDICT_redirected)
+		return verdict;
+	memory->counts.mode[mode]++;
+	if (snap->ntp_access && !access_allowed(snap->ntp_access, rq->source, rq->ip_version))
+		return VERDICT_ntp_denied;
+	ntp_clients_add(memory->counts.clients, rq->source, rq->ip_version, memory->seed);
+	if (memory->limit) {
+		query->pending = true;
+		query->client =
+			limit_hash(memory->limit, &snap->ntp_limit, rq->source, rq->ip_version);
+		limit_prefetch(memory->limit, query->client);
+	}
+	if (query->version == 4 && memory->saved.entries && request_follows(p)) {
+		query->pending = query->follows = true;
+		ntp_saved_prefetch(&memory->saved,
+				   load_be64(p + offsetof(struct ntp_header, origin)));
+	}
+	if (rq->length == NTP_HEADER_BYTES)
+		return VERDICT_redirected;
+	return walk_fields(snap, rq, query);
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/thread_state.h"
+
+#include "runtime/snapshot.h"
+
+/* NTP short format: units of a second (RFC 5905 section 6, figure 3). */
+#define SHORT_SECOND 65536
+
+#define LEAP_UNSYNCHRONISED    3  /* RFC 5905 figure 9 */
+#define STRATUM_UNSYNCHRONISED 16 /* RFC 5905 figure 11: sent as 0 */
+
+/* What an unsynchronised server says of its distance to the root: chrony's second. */
+static const struct ntp_state unsynchronised = {
+	.leap = LEAP_UNSYNCHRONISED,
+	.stratum = STRATUM_UNSYNCHRONISED,
+	.root_delay = SHORT_SECOND,
+	.root_dispersion = SHORT_SECOND,
+};
+
+/*
+ * The dispersion since it was right, grown by the clock's tolerance (RFC 5905 section 7.1, PHI) and
+ * rounded up.
+ */
+static uint32_t dispersion(const struct ntp_state *ntp, int64_t mono_ns)
+{
+	uint64_t age_ns =
+		mono_ns > ntp->updated_ns ? (uint64_t)mono_ns - (uint64_t)ntp->updated_ns : 0;
+	/* Milliseconds times ppm are 1e-9 s. */
+	uint64_t grown =
+		(age_ns / 1000000 * ntp->drift_ppm * SHORT_SECOND + 999999999) / 1000000000;
+
+	grown += ntp->root_dispersion;
+	return grown < UINT32_MAX ? (uint32_t)grown : UINT32_MAX;
+}
+
+static void ntp_now(struct ntp_now *now, const struct ntp_state *ntp,
+		    const struct batch_clock *clock)
+{
+	int64_t mono_ns = (int64_t)clock->mono_ns;
+	const struct ntp_state *say = ntp;
+	uint8_t leap;
+
+	if (ntp->expires_ns && mono_ns >= ntp->expires_ns)
+		say = &unsynchronised;
+	leap = say->leap;
+	/* The second that was announced is over; the source will say so a little later. */
+	if (say->leap_ends_ns && clock->utc_ns >= say->leap_ends_ns)
+		leap = 0;
+	now->first = (uint64_t)leap << 62 |
+		     (uint64_t)(say->stratum < STRATUM_UNSYNCHRONISED ? say->stratum : 0) << 48 |
+		     (uint64_t)(uint8_t)ntp->precision << 32 | say->root_delay;
+	now->second = (uint64_t)dispersion(say, mono_ns) << 32 | say->refid;
+	now->reference = say->reference;
+	now->utc_to_mono_ns = clock->utc_to_mono_ns;
+}
+
+void memory_batch(struct memory *memory, const struct snapshot *snap,
+		  const struct batch_clock *clock)
+{
+	memory->mono_ns = clock->mono_ns;
+	ntp_now(&memory->now, &snap->ntp, clock);
+	memory->now_s = (uint32_t)(clock->utc_ns / CLOCK_SECOND_NS);
+	if (!clock->stepped || !memory->saved.entries)
+		return;
+	memory->counts.steps++;
+	ntp_saved_forget(&memory->saved, memory->random);
+	random_next(memory);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one answering thread remembers from request to request. No other thread touches it; the
+ * control plane reads the counts. Tables have their full size from the start.
+ */
+#ifndef XDPKIT_MEMORY_H
+#define XDPKIT_MEMORY_H
+
+#include <stdint.h>
+
+#include "runtime/clock.h"
+#include "dns/counts.h"
+#include "admit/ratelimit.h"
+#include "ntp/counts.h"
+#include "ntp/keys.h"
+#include "ntp/interleaved.h"
+#include "admit/rrl.h"
+#include "ntp/transmit.h"
+
+struct snapshot;
+
+/*
+ * The server's variables (RFC 5905 section 9.1) as the replies of one batch carry them, host order.
+ */
+struct ntp_now {
+	uint64_t first;     /* bytes 0 to 7 without version, mode and poll */
+	uint64_t second;    /* bytes 8 to 15: root dispersion, reference id */
+	uint64_t reference; /* 0: the latest whole second */
+	int64_t utc_to_mono_ns;
+};
+
+struct memory {
+	struct ntp_now now;
+	uint64_t mono_ns; /* of this batch */
+	uint64_t random;  /* state of random_next(), never 0 */
+	uint64_t seed;    /* of the clients' sketch, the same in all threads */
+	uint32_t now_s;   /* UTC at the batch's start, seconds since 1970 modulo 2^32 */
+	struct dns_counts dns;
+	struct ntp_saved_table saved;
+	struct limit_table *limit; /* NULL: no limits; owned by the thread's owner */
+	struct rrl_table *rrl;     /* the same of DNS answers */
+	struct ntp_digest digest;
+	struct transmit transmit;
+	struct ntp_counts counts;
+};
+
+/* Before the first reply of a batch. */
+void memory_batch(struct memory *memory, const struct snapshot *snap,
+		  const struct batch_clock *clock);
+
+/* xorshift64 (Marsaglia 2003): for choices that need no secret. */
+static inline uint32_t random_next(struct memory *memory)
+{
+	uint64_t x = memory->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	memory->random = x;
+	return (uint32_t)(x >> 32);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request in, one reply out, in the same bytes. The three doors (AF_XDP loop, kernel sockets,
+ * the bytes -> bytes call) fill a struct request and call answer(); nothing else decides a reply,
+ * so that equal arguments give equal payloads whichever way the request came.
+ */
+#ifndef XDPKIT_ANSWER_H
+#define XDPKIT_ANSWER_H
+
+#include "dns/dns.h"
+#include "runtime/thread_state.h"
+#include "ntp/ntp.h"
+#include "service/request.h"
+
+/* What a request's reading left for its reply, by service. */
+union query {
+	struct dns_query dns;
+	struct ntp_query ntp;
+};
+
+/*
+ * Answers `rq` from `snap`. An ANSWER verdict means that the reply is in place and `rq->length` is
+ * its length; a DROP verdict that there is none. A reply of SERVICE_ntp is whole only when
+ * transmit_batch() has completed it from `departure`, which the door does as late as it can.
+ */
+enum verdict answer(const struct snapshot *snap, struct memory *memory, struct request *rq,
+		    struct departure *departure);
+
+/*
+ * The same in three steps, for a door that has many requests at hand: begin every one, prefetch for
+ * those that are pending, end them. answer_begin() returns VERDICT_redirected for a request that is
+ * pending, else what answer() would.
+ */
+enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			  union query *query, struct departure *departure);
+void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
+enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
+			const union query *query, struct departure *departure);
+
+#endif

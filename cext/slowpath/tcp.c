@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "slowpath/tcp.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+static uint8_t *input_of(const struct tcp *tcp, const struct tcp_connection *c)
+{
+	return tcp->table.input[tcp_index(&tcp->table, c)];
+}
+
+uint8_t *tcp_input(struct tcp *tcp, struct tcp_connection *c, uint32_t *room)
+{
+	uint8_t *input = input_of(tcp, c);
+
+	c->held -= c->at;
+	memmove(input, input + c->at, c->held);
+	c->at = 0;
+	*room = TCP_INPUT - c->held;
+	return input + c->held;
+}
+
+void tcp_received(struct tcp_connection *c, uint32_t length)
+{
+	c->held += (uint16_t)length;
+}
+
+/* The length of the query at hand; 0: it is not whole yet, or never will be. */
+static uint32_t query_length(struct tcp_connection *c, const uint8_t *input)
+{
+	uint32_t held = c->held - c->at, length;
+
+	if (held < TCP_PREFIX)
+		return 0;
+	length = load_be16(input + c->at);
+	if (length == 0 || length > TCP_QUERY_MAX) {
+		c->end = TCP_END_framing;
+		return 0;
+	}
+	return held - TCP_PREFIX < length ? 0 : length;
+}
+
+static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct snapshot *snap,
+		       const uint8_t *query, uint32_t length)
+{
+	uint8_t *prefix = tcp->output + tcp->filled;
+	struct request rq = {
+		.payload = prefix + TCP_PREFIX,
+		.length = length,
+		.room = TCP_REPLY_MAX - TCP_PREFIX,
+		.source = c->source,
+		.source_port = c->port,
+		.ip_version = c->ip_version,
+		.service = SERVICE_dns,
+		.tcp = true,
+		.rx_ns = tcp->clock.utc_ns,
+	};
+	struct departure departure; /* NTP's alone */
+	enum verdict verdict;
+
+	memcpy(rq.payload, query, length);
+	verdict = answer(snap, tcp->memory, &rq, &departure);
+	tcp->queries++;
+	tcp->stats.verdict[verdict]++;
+	if (!verdict_answers(verdict)) {
+		c->end = TCP_END_message;
+		return;
+	}
+	store_be16(prefix, (uint16_t)rq.length);
+	tcp->filled += TCP_PREFIX + rq.length;
+	if (++c->queries == tcp->table.limits.queries)
+		c->end = TCP_END_queries;
+}
+
+enum tcp_step tcp_answer(struct tcp *tcp, struct tcp_connection *c, const struct snapshot *snap)
+{
+	const uint8_t *input = input_of(tcp, c);
+	uint32_t length;
+
+	while (!c->end && (length = query_length(c, input))) {
+		if (TCP_OUTPUT - tcp->filled < TCP_REPLY_MAX)
+			return TCP_FULL;
+		answer_one(tcp, c, snap, input + c->at + TCP_PREFIX, length);
+		c->at += (uint16_t)(TCP_PREFIX + length);
+		tcp_touch(&tcp->table, c, tcp->clock.mono_ns);
+	}
+	return c->end ? TCP_LEAVES : TCP_WAITS;
+}
+
+struct tcp_bytes tcp_output(const struct tcp *tcp, const struct tcp_connection *c)
+{
+	const struct tcp_unsent *unsent = &tcp->table.unsent[c->unsent];
+
+	if (!c->unsent)
+		return (struct tcp_bytes){tcp->output, tcp->filled};
+	return (struct tcp_bytes){unsent->bytes + unsent->from, unsent->to - unsent->from};
+}
+
+bool tcp_sent(struct tcp *tcp, struct tcp_connection *c, uint32_t length)
+{
+	struct tcp_unsent *unsent = &tcp->table.unsent[c->unsent];
+	uint32_t left = tcp_output(tcp, c).length - length;
+
+	if (!c->unsent) {
+		if (left)
+			tcp_keep(&tcp->table, c, tcp->output + length, left);
+		tcp->filled = 0;
+	} else if (left) {
+		unsent->from += length;
+	} else {
+		tcp_taken(&tcp->table, c);
+		tcp_touch(&tcp->table, c, tcp->clock.mono_ns);
+	}
+	return !left;
+}

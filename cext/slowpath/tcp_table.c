@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "slowpath/tcp_table.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+/* Doubly linked lists through an array of links; `head` is the entry that stands for the ends. */
+
+static void list_remove(struct tcp_link *links, uint32_t i)
+{
+	links[links[i].previous].next = links[i].next;
+	links[links[i].next].previous = links[i].previous;
+}
+
+static void list_append(struct tcp_link *links, uint32_t head, uint32_t i)
+{
+	links[i] = (struct tcp_link){.previous = links[head].previous, .next = head};
+	links[links[i].previous].next = i;
+	links[head].previous = i;
+}
+
+/* `count` entries from 1 up, all in the list at count + 1; the one at 0 is empty. */
+static void list_open(struct tcp_link *links, uint32_t count)
+{
+	links[0] = (struct tcp_link){0, 0};
+	links[count + 1] = (struct tcp_link){count + 1, count + 1};
+	for (uint32_t i = 1; i <= count; i++)
+		list_append(links, count + 1, i);
+}
+
+/* The first of the list at `head`, moved to the end of the list at `to`; 0 if there is none. */
+static uint32_t list_take(struct tcp_link *links, uint32_t head, uint32_t to)
+{
+	uint32_t i = links[head].next;
+
+	if (i == head)
+		return 0;
+	list_remove(links, i);
+	list_append(links, to, i);
+	return i;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+/* Half full at most, and never quite: a search ends. */
+static uint32_t source_bits(const struct tcp_limits *limits)
+{
+	return 33u - (uint32_t)__builtin_clz(limits->connections | 1);
+}
+
+/* Offsets of the arrays in the table's memory, and its size. */
+struct layout {
+	size_t input, connection, order, source, unsent, unsent_order, size;
+};
+
+/* Each array begins on a cache line. */
+static size_t lay_out(struct layout *layout, size_t count, size_t bytes)
+{
+	size_t at = layout->size;
+
+	layout->size += (count * bytes + 63) & ~(size_t)63;
+	return at;
+}
+
+/* Entry 0 is none, and lists have one more for their free entries. */
+static struct layout layout_of(const struct tcp_limits *limits)
+{
+	size_t connections = limits->connections + 1ul, unsent = limits->unsent + 1ul;
+	struct layout l = {0};
+
+	l.input = lay_out(&l, connections, TCP_INPUT);
+	l.connection = lay_out(&l, connections, sizeof(struct tcp_connection));
+	l.order = lay_out(&l, connections + 1, sizeof(struct tcp_link));
+	l.source = lay_out(&l, 1ul << source_bits(limits), sizeof(struct tcp_source));
+	l.unsent = lay_out(&l, unsent, sizeof(struct tcp_unsent));
+	l.unsent_order = lay_out(&l, unsent + 1, sizeof(struct tcp_link));
+	return l;
+}
+
+size_t tcp_table_bytes(const struct tcp_limits *limits)
+{
+	return layout_of(limits).size;
+}
+
+void tcp_table_open(struct tcp_table *table, const struct tcp_limits *limits, void *memory,
+		    const uint64_t seed[2])
+{
+	struct layout l = layout_of(limits);
+	uint8_t *base = memory;
+
+	*table = (struct tcp_table){
+		.limits = *limits,
+		.source_bits = source_bits(limits),
+		.seed = {seed[0], seed[1]},
+		.connection = (struct tcp_connection *)(base + l.connection),
+		.order = (struct tcp_link *)(base + l.order),
+		.unsent = (struct tcp_unsent *)(base + l.unsent),
+		.unsent_order = (struct tcp_link *)(base + l.unsent_order),
+		.source = (struct tcp_source *)(base + l.source),
+		.input = (uint8_t (*)[TCP_INPUT])(base + l.input),
+	};
+	list_open(table->order, limits->connections);
+	list_open(table->unsent_order, limits->unsent);
+	for (uint32_t i = 0; i <= limits->connections; i++)
+		table->connection[i].fd = -1;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+/* What is counted as one source. */
+static uint64_t source_prefix(const uint8_t *source, uint8_t ip_version)
+{
+	return ip_version == 4 ? load_be32(source) : load_be64(source);
+}
+
+/* Both factors are secret: nobody can make sources fall on one place. */
+static uint32_t source_slot(const struct tcp_table *table, uint64_t prefix, uint8_t ip_version)
+{
+	unsigned __int128 product =
+		(unsigned __int128)(prefix ^ ip_version ^ table->seed[0]) * (table->seed[1] | 1);
+
+	return (uint32_t)(((uint64_t)product ^ (uint64_t)(product >> 64)) >>
+			  (64 - table->source_bits));
+}
+
+/* The entry of a source, or the empty one where it would go. */
+static struct tcp_source *source_find(const struct tcp_table *table, const uint8_t *source,
+				      uint8_t ip_version)
+{
+	uint64_t prefix = source_prefix(source, ip_version);
+	uint32_t slot = source_slot(table, prefix, ip_version);
+	struct tcp_source *found = &table->source[slot];
+
+	while (found->connections && (found->prefix != prefix || found->ip_version != ip_version)) {
+		slot = (slot + 1) & ((1u << table->source_bits) - 1);
+		found = &table->source[slot];
+	}
+	return found;
+}
+
+/* Those behind an entry that is empty now move up, where a search from their own slot needs it. */
+static void source_close_gap(struct tcp_table *table, uint32_t gap)
+{
+	uint32_t mask = (1u << table->source_bits) - 1, at = gap;
+
+	for (;;) {
+		struct tcp_source *next;
+		uint32_t slot;
+
+		at = (at + 1) & mask;
+		next = &table->source[at];
+		if (!next->connections)
+			return;
+		slot = source_slot(table, next->prefix, next->ip_version);
+		if (((at - slot) & mask) < ((at - gap) & mask))
+			continue;
+		table->source[gap] = *next;
+		next->connections = 0;
+		gap = at;
+	}
+}
+
+bool tcp_share_taken(const struct tcp_table *table, const uint8_t *source, uint8_t ip_version)
+{
+	return source_find(table, source, ip_version)->connections >= table->limits.per_source;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+struct tcp_connection *tcp_admit(struct tcp_table *table, int fd, const uint8_t *source,
+				 uint8_t ip_version, uint16_t port, uint64_t now_ns)
+{
+	uint32_t i = list_take(table->order, table->limits.connections + 1, 0);
+	struct tcp_connection *c = &table->connection[i];
+	struct tcp_source *from;
+
+	if (!i)
+		return NULL;
+	*c = (struct tcp_connection){
+		.active_ns = now_ns, .fd = fd, .port = port, .ip_version = ip_version};
+	memcpy(c->source, source, ip_version == 4 ? 4 : 16);
+	from = source_find(table, source, ip_version);
+	from->prefix = source_prefix(source, ip_version);
+	from->ip_version = ip_version;
+	from->connections++;
+	table->used++;
+	return c;
+}
+
+void tcp_touch(struct tcp_table *table, struct tcp_connection *c, uint64_t now_ns)
+{
+	uint32_t i = tcp_index(table, c);
+
+	c->active_ns = now_ns;
+	list_remove(table->order, i);
+	list_append(table->order, 0, i);
+}
+
+struct tcp_connection *tcp_idlest(const struct tcp_table *table)
+{
+	uint32_t i = table->order[0].next;
+
+	return i ? &table->connection[i] : NULL;
+}
+
+int tcp_release(struct tcp_table *table, struct tcp_connection *c)
+{
+	struct tcp_source *from = source_find(table, c->source, c->ip_version);
+	uint32_t i = tcp_index(table, c);
+	int fd = c->fd;
+
+	if (c->unsent)
+		tcp_taken(table, c);
+	if (!--from->connections)
+		source_close_gap(table, (uint32_t)(from - table->source));
+	list_remove(table->order, i);
+	list_append(table->order, table->limits.connections + 1, i);
+	c->fd = -1;
+	table->used--;
+	return fd;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+struct tcp_connection *tcp_in_the_way(const struct tcp_table *table)
+{
+	uint32_t free_ones = table->limits.unsent + 1, oldest = table->unsent_order[0].next;
+
+	if (table->unsent_order[free_ones].next != free_ones)
+		return NULL;
+	return &table->connection[table->unsent[oldest].connection];
+}
+
+void tcp_keep(struct tcp_table *table, struct tcp_connection *c, const uint8_t *bytes,
+	      uint32_t length)
+{
+	uint32_t i = list_take(table->unsent_order, table->limits.unsent + 1, 0);
+	struct tcp_unsent *unsent = &table->unsent[i];
+
+	unsent->from = 0;
+	unsent->to = length;
+	unsent->connection = tcp_index(table, c);
+	memcpy(unsent->bytes, bytes, length);
+	c->unsent = i;
+}
+
+void tcp_taken(struct tcp_table *table, struct tcp_connection *c)
+{
+	list_remove(table->unsent_order, c->unsent);
+	list_append(table->unsent_order, table->limits.unsent + 1, c->unsent);
+	c->unsent = 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one AF_XDP loop owns while it runs. Written by its thread alone; the control plane reads
+ * `stats`.
+ */
+#ifndef XDPKIT_WORKER_H
+#define XDPKIT_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/answer.h"
+#include "runtime/clock.h"
+#include "frame/frame.h"
+#include "runtime/thread_state.h"
+#include "runtime/phc.h"
+#include "runtime/qsbr.h"
+#include "runtime/stats.h"
+#include "runtime/thread.h"
+#include "xdp/xsk.h"
+
+/* Frames a turn takes at most: af_xdp.rst's and Knot's order of magnitude; one kick's budget. */
+#define WORKER_BATCH 64
+
+/*
+ * Frames a pass goes over: enough to keep every line fill buffer of a core busy (10 to 16 on x86),
+ * few enough that what a pass leaves for the next stays in the first-level cache.
+ */
+#define WORKER_GROUP 16
+
+/* A blocked worker wakes this often: its heartbeat, and what bounds a publisher's wait. */
+#define WORKER_WAIT_MS 1000
+
+/* How soon frames that the kernel left on the TX ring are kicked again. */
+#define WORKER_FLUSH_MS 1
+
+/* A receive stamp older than this, or from the future, is not believed. */
+#define WORKER_STAMP_MAX_NS 1000000000ull
+
+struct worker {
+	struct stats stats;
+	struct xsk *xsk;
+	struct qsbr *qsbr;
+	struct qsbr_reader *reader;
+	struct memory *memory;
+	struct batch_clock clock;
+	struct request request[WORKER_GROUP];
+	struct frame frame[WORKER_GROUP];
+	union query query[WORKER_GROUP];
+	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
+	bool busy;       /* never sleeps: spins, and lets the socket poll the device */
+	bool asks;       /* for the transmit times of NTP replies */
+	bool own_clock;  /* frames carry no receive stamp: the batch's clock is their time */
+	uint8_t place;   /* frames of this batch that are on the TX ring */
+	uint8_t waiting; /* NTP replies among them that wait for a transmit time */
+	struct departure departure[WORKER_BATCH]; /* by place on the RX ring */
+	struct departure *leaving[WORKER_BATCH];  /* those replies */
+	struct thread thread;
+};
+
+/*
+ * Receive time of a frame in UTC: the NIC's stamp in front of it; the XDP program's, which bounds
+ * what is believed of the other; or the batch's clock.
+ */
+static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc,
+				     const uint8_t *frame)
+{
+	struct steer_meta meta;
+	uint64_t tai_ns;
+
+	memcpy(&meta, frame - sizeof meta, sizeof meta);
+	/* The differences are unsigned: a stamp from the future is far too old as well. */
+	if (w->own_clock || !w->clock.trust_stamps ||
+	    w->clock.tai_ns - meta.rx_tai_ns > WORKER_STAMP_MAX_NS) {
+		w->stats.stamp_clock++;
+		return w->clock.utc_ns;
+	}
+	tai_ns = phc_to_tai(phc, meta.rx_hw_ns);
+	if (tai_ns && meta.rx_tai_ns - tai_ns <= WORKER_STAMP_MAX_NS) {
+		w->stats.stamp_hw++;
+	} else {
+		w->stats.stamp_xdp++;
+		tai_ns = meta.rx_tai_ns;
+	}
+	return tai_ns - (uint64_t)(w->clock.tai_offset_s * 1000000000);
+}
+
+#endif

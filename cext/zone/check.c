@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zone/check.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "dns/wire.h"
+#include "zone/zone.h"
+#include "zone/check_image.h"
+
+/* chain.py's ITERATIONS_MAX: the work that a question may call for. */
+#define ITERATIONS_MAX 50
+
+/* Bytes from what lies at an offset to the end of the contents. */
+static uint64_t room_at(const struct zone_extent *check, uint32_t offset)
+{
+	return check->end - (uint64_t)offset * ZONE_UNIT;
+}
+
+static const struct zone_entry *entry_at(const struct zone_extent *check, uint32_t offset)
+{
+	uint64_t at = (uint64_t)offset * ZONE_UNIT;
+	uint64_t entries = (uint64_t)check->arena->zones * ZONE_UNIT;
+
+	if (at < entries || at >= check->first || (at - entries) % sizeof(struct zone_entry))
+		return NULL;
+	return zone_at(check->arena, offset);
+}
+
+static const uint8_t *name_of(const struct zone_node *node)
+{
+	return (const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
+}
+
+/* The bytes of an uncompressed name of at most `room`; 0 if it does not end there. */
+static uint32_t name_length(const uint8_t *name, uint64_t room)
+{
+	uint32_t at = 0;
+
+	while (at < room && at < ZONE_NAME_MAX && name[at] < 64) {
+		if (!name[at])
+			return at + 1;
+		at += name[at] + 1u;
+	}
+	return 0;
+}
+
+/* Whether a node's name is, or is below, another's: both are sound. */
+static bool is_below(const struct zone_node *node, const struct zone_node *above)
+{
+	const uint8_t *name = name_of(node);
+	uint32_t rest = node->name_length;
+
+	while (rest > above->name_length) {
+		rest -= name[0] + 1u;
+		name += name[0] + 1u;
+	}
+	return rest == above->name_length && memcmp(name, name_of(above), rest) == 0;
+}
+
+/* A node with its name and its list of types in the arena; what they lead to is another matter. */
+static const struct zone_node *node_at(const struct zone_extent *check, uint32_t offset)
+{
+	const struct zone_node *node = zone_check_within(check, offset, sizeof *node);
+	uint64_t size;
+
+	if (!node)
+		return NULL;
+	size = sizeof *node + node->type_count * sizeof(struct zone_type);
+	if (!zone_check_within(check, offset, size + (node->name_length + 7u) / 8 * 8) ||
+	    !node->name_length)
+		return NULL;
+	return name_length(name_of(node), node->name_length) == node->name_length ? node : NULL;
+}
+
+/* A node that the table has too, and so one that is checked in full. */
+static const struct zone_node *listed_at(const struct zone_extent *check, uint32_t offset)
+{
+	const struct zone_node *node = node_at(check, offset);
+	struct zone_name name;
+	uint32_t labels = 0;
+
+	if (!node)
+		return NULL;
+	for (const uint8_t *label = name_of(node); *label; label += *label + 1)
+		labels++;
+	/* A word at a time from its place in the name: bytes in front of it are the node's. */
+	zone_name_set(&name, check->arena, name_of(node), node->name_length, labels);
+	return zone_find(check->arena, &name) == node ? node : NULL;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/* The first record is a DNAME of the question's encloser, its target uncompressed. */
+static bool is_dname(const struct zone_image *image)
+{
+	const uint8_t *record = (const uint8_t *)(image + 1);
+	uint32_t length;
+
+	if (image->length < 2 + RR_FIXED || load_be16(record) != (POINTER | HEADER_SIZE))
+		return false;
+	length = load_be16(record + 2 + 8);
+	return load_be16(record + 2) == TYPE_DNAME && length &&
+	       name_length(record + 2 + RR_FIXED, length) == length;
+}
+
+/* An image for a question without DO, and what it is with it. */
+static bool both_are_sound(const struct zone_extent *check, uint32_t offset, bool dname)
+{
+	const struct zone_image *image = zone_check_image(check, offset);
+	const uint32_t *known;
+
+	if (!image || (dname && !is_dname(image)))
+		return false;
+	if (!image->secure)
+		return true;
+	image = zone_check_image(check, image->secure);
+	if (!image || (dname && !is_dname(image)))
+		return false;
+	if (!image->secure)
+		return true;
+	known = zone_check_within(check, image->secure, sizeof *known);
+	return known &&
+	       zone_check_within(check, image->secure, (1 + (uint64_t)known[0]) * sizeof *known);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+static bool part_is_sound(const struct zone_extent *check, uint32_t offset)
+{
+	const struct zone_part *part = zone_check_within(check, offset, sizeof *part);
+	uint64_t room, at, size;
+	const uint8_t *bytes;
+
+	if (!part || !part->records)
+		return false;
+	room = room_at(check, offset) - sizeof *part;
+	bytes = (const uint8_t *)(part + 1);
+	at = (uint64_t)part->key + part->labels;
+	size = part->labels;
+	for (uint32_t n = part->records; n; n--) {
+		uint32_t record;
+
+		if (at + RR_FIXED > room)
+			return false;
+		record = RR_FIXED + load_be16(bytes + at + 8);
+		at += record;
+		size += 2 + record;
+	}
+	/* What dns/compose.c makes room for is what it writes. */
+	return at <= room && size == part->size;
+}
+
+static bool chain_is_sound(const struct zone_extent *check, const struct zone_entry *zone)
+{
+	const struct zone_hashing *hashing;
+	const struct zone_hashed *hashed;
+	const uint32_t *first;
+	uint64_t size = zone->hashing ? sizeof *hashed : sizeof *first;
+
+	if (!zone->chain)
+		return true;
+	if (!zone->links || !zone_check_within(check, zone->chain, zone->links * size))
+		return false;
+	if (zone->hashing) {
+		hashing = zone_check_within(check, zone->hashing, sizeof *hashing);
+		if (!hashing || hashing->iterations > ITERATIONS_MAX ||
+		    !zone_check_within(check, zone->hashing,
+				       sizeof *hashing + hashing->salt_length))
+			return false;
+	}
+	hashed = zone_at(check->arena, zone->chain);
+	first = zone_at(check->arena, zone->chain);
+	for (uint32_t i = 0; i < zone->links; i++)
+		if (!part_is_sound(check, zone->hashing ? hashed[i].part : first[i]))
+			return false;
+	return true;
+}
+
+static bool denial_is_sound(const struct zone_extent *check, const struct zone_node *node,
+			    uint32_t offset)
+{
+	const struct zone_denial *denial;
+	const struct zone_node *above;
+
+	if (offset < sizeof *denial / ZONE_UNIT)
+		return false;
+	denial = zone_check_within(check, offset - sizeof *denial / ZONE_UNIT, sizeof *denial);
+	if (!denial || (denial->match && !part_is_sound(check, denial->match)) ||
+	    (denial->cover && !part_is_sound(check, denial->cover)))
+		return false;
+	if (!(node->flags & ZONE_NODE_UNPROVEN))
+		return true;
+	above = listed_at(check, denial->provable);
+	return above && above->zone == node->zone && is_below(node, above);
+}
+
+/* The wildcard under a node stands in for names there, with proofs of the same zone. */
+static bool wildcard_is_sound(const struct zone_extent *check, const struct zone_node *node)
+{
+	const struct zone_node *wildcard = listed_at(check, node->wildcard);
+
+	return wildcard && wildcard->zone == node->zone &&
+	       wildcard->name_length == node->name_length + 2 &&
+	       memcmp(name_of(wildcard), "\1*", 2) == 0 && is_below(wildcard, node);
+}
+
+/* What is below a DNAME is made from its first record; a cut there would have a referral. */
+static bool redirects_soundly(const struct zone_extent *check, const struct zone_node *node)
+{
+	const struct zone_image *image = zone_image(check->arena, node, TYPE_DNAME);
+	uint64_t at = (uint64_t)((const char *)image - (const char *)check->arena);
+
+	return !(node->flags & ZONE_NODE_CUT) &&
+	       both_are_sound(check, (uint32_t)(at / ZONE_UNIT), true);
+}
+
+static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
+{
+	/* It is one: the first look at the table said so. */
+	const struct zone_node *node = zone_at(check->arena, offset), *apex;
+	const struct zone_type *types = (const struct zone_type *)(node + 1);
+	const struct zone_entry *zone = entry_at(check, node->zone);
+
+	if (!zone)
+		return false;
+	apex = zone_at(check->arena, zone->apex);
+	/* A name that exists gets no denial of it: there would be no encloser to prove that with.
+	 */
+	if (!is_below(node, apex) || node->fallback == zone->nxdomain)
+		return false;
+	for (uint32_t i = 0; i < node->type_count; i++)
+		if (types[i].image == zone->nxdomain || !both_are_sound(check, types[i].image, 0))
+			return false;
+	/* The zone's own was looked at with its entry. */
+	if (node->fallback != zone->nodata && !both_are_sound(check, node->fallback, false))
+		return false;
+	if (node->flags & ZONE_NODE_DNAME && !redirects_soundly(check, node))
+		return false;
+	return (!node->wildcard || wildcard_is_sound(check, node)) &&
+	       (!zone->chain || denial_is_sound(check, node, offset));
+}
+
+/* Nodes of a bucket lie anywhere: brought into the cache while the ones before are looked at. */
+static void prefetch_nodes(const struct zone_extent *check, const struct zone_bucket *bucket)
+{
+	for (uint32_t slot = 0; slot < ZONE_SLOTS; slot++) {
+		uint64_t at = (uint64_t)bucket->node[slot] * ZONE_UNIT;
+		const char *node = (const char *)check->arena + at;
+
+		if (at + 2 * 64 > check->end)
+			continue;
+		__builtin_prefetch(node);
+		__builtin_prefetch(node + 64);
+	}
+}
+
+static bool table_is_sound(const struct zone_extent *check,
+			   bool (*sound)(const struct zone_extent *, uint32_t))
+{
+	const struct zone_bucket *table = zone_at(check->arena, check->arena->table);
+	uint32_t buckets = check->arena->buckets;
+
+	for (uint32_t i = 0; i < buckets; i++) {
+		if (i + 1 < buckets)
+			prefetch_nodes(check, &table[i + 1]);
+		for (uint32_t slot = 0; slot < ZONE_SLOTS; slot++)
+			if (table[i].tag[slot] && !sound(check, table[i].node[slot]))
+				return false;
+	}
+	return true;
+}
+
+static bool is_node(const struct zone_extent *check, uint32_t offset)
+{
+	return node_at(check, offset);
+}
+
+/* A probe for a missing name ends at a bucket with room. */
+static bool has_room(const struct zone_arena *arena)
+{
+	const struct zone_bucket *table = zone_at(arena, arena->table);
+
+	for (uint32_t i = 0; i < arena->buckets; i++)
+		if (!table[i].tag[ZONE_SLOTS - 1])
+			return true;
+	return false;
+}
+
+int zone_check(const void *base, size_t size)
+{
+	struct zone_extent check = {.arena = base};
+	const struct zone_entry *entries;
+
+	if (zone_open(base, size) != 0 || !has_room(base))
+		return -1;
+	entries = zone_at(check.arena, check.arena->zones);
+	check.first = (uint64_t)check.arena->zones * ZONE_UNIT +
+		      check.arena->zone_count * sizeof *entries;
+	check.end = (uint64_t)check.arena->table * ZONE_UNIT;
+	/* First what look-ups read: the rest is found by look-ups. */
+	if (!table_is_sound(&check, is_node))
+		return -1;
+	for (uint32_t i = 0; i < check.arena->zone_count; i++)
+		if (!listed_at(&check, entries[i].apex) ||
+		    !both_are_sound(&check, entries[i].nodata, false) ||
+		    !both_are_sound(&check, entries[i].nxdomain, false) ||
+		    !chain_is_sound(&check, &entries[i]))
+			return -1;
+	return table_is_sound(&check, node_is_sound) ? 0 : -1;
+}

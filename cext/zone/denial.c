@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zone/denial.h"
+
+#include <string.h>
+
+#include "base/sha1.h"
+
+/* A key is a name with each byte escaped at the worst, chain.py's canonical_key(). */
+#define KEY_MAX (2 * ZONE_NAME_MAX)
+
+static const struct zone_denial *denial_of(const struct zone_node *node)
+{
+	return (const struct zone_denial *)node - 1;
+}
+
+static void add(const struct zone_arena *arena, struct zone_proof *proof, uint32_t offset)
+{
+	const struct zone_part *part = zone_at(arena, offset);
+
+	if (!offset)
+		return;
+	for (uint32_t i = 0; i < proof->count; i++)
+		if (proof->part[i] == part)
+			return;
+	proof->part[proof->count++] = part;
+	proof->size += part->size;
+}
+
+/* The closest encloser that can be proved: opt-out may have left out the one that there is. */
+static const struct zone_node *provable(const struct zone_arena *arena,
+					const struct zone_node *node)
+{
+	if (node->flags & ZONE_NODE_UNPROVEN)
+		return zone_at(arena, denial_of(node)->provable);
+	return node;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/* RFC 4034 section 6.1 as one string: labels from the right, a zero behind each. */
+static uint32_t canonical_key(const struct zone_name *name, uint32_t below, uint8_t *key)
+{
+	const uint8_t *bytes = (const uint8_t *)name->word;
+	uint8_t labels[ZONE_NAME_MAX / 2 + 1];
+	uint32_t count = 0, length = 0;
+
+	for (uint32_t at = 0; at < below; at += bytes[at] + 1u)
+		labels[count++] = (uint8_t)at;
+	while (count--) {
+		const uint8_t *label = bytes + labels[count];
+
+		for (uint32_t i = 1; i <= label[0]; i++) {
+			key[length] = 1;
+			length += label[i] < 2;
+			key[length++] = (uint8_t)(label[i] + (label[i] < 2));
+		}
+		key[length++] = 0;
+	}
+	return length;
+}
+
+static bool key_is_above(const struct zone_part *part, const uint8_t *key, uint32_t length)
+{
+	uint32_t shorter = part->key < length ? part->key : length;
+	int order = memcmp(part + 1, key, shorter);
+
+	return order ? order > 0 : part->key > length;
+}
+
+/* The part of the last name that is not above this one; the zone's own name is below them all. */
+static uint32_t cover_name(const struct zone_arena *arena, const struct zone_entry *zone,
+			   const struct zone_name *name)
+{
+	const struct zone_node *apex = zone_at(arena, zone->apex);
+	const uint32_t *first = zone_at(arena, zone->chain);
+	uint32_t count = zone->links, length;
+	uint8_t key[KEY_MAX];
+
+	length = canonical_key(name, name->length - apex->name_length, key);
+	while (count > 1) {
+		uint32_t half = count / 2;
+
+		if (!key_is_above(zone_at(arena, first[half]), key, length))
+			first += half;
+		count -= half;
+	}
+	return *first;
+}
+
+/* RFC 5155 section 5. */
+static void hash_name(const struct zone_hashing *hashing, const uint8_t *name, uint32_t length,
+		      uint8_t *hash)
+{
+	uint8_t input[SHA1_INPUT_MAX];
+
+	memcpy(input, name, length);
+	memcpy(input + length, hashing + 1, hashing->salt_length);
+	sha1(input, length + hashing->salt_length, hash);
+	memcpy(input + SHA1_SIZE, hashing + 1, hashing->salt_length);
+	for (uint32_t i = 0; i < hashing->iterations; i++) {
+		memcpy(input, hash, SHA1_SIZE);
+		sha1(input, SHA1_SIZE + hashing->salt_length, hash);
+	}
+}
+
+/* The part of the last hash that is not above that of the next closer name; a ring. */
+static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_entry *zone,
+			   const struct zone_name *name, uint32_t below)
+{
+	const struct zone_hashed *chain = zone_at(arena, zone->chain), *first = chain;
+	const uint8_t *bytes = (const uint8_t *)name->word;
+	uint32_t count = zone->links, next = 0;
+	uint8_t hash[SHA1_SIZE];
+
+	while (next + bytes[next] + 1u < below)
+		next += bytes[next] + 1u;
+	hash_name(zone_at(arena, zone->hashing), bytes + next, name->length - next, hash);
+	while (count > 1) {
+		uint32_t half = count / 2;
+
+		if (memcmp(first[half].hash, hash, SHA1_SIZE) <= 0)
+			first += half;
+		count -= half;
+	}
+	if (memcmp(first->hash, hash, SHA1_SIZE) > 0)
+		first = chain + zone->links - 1;
+	return first->part;
+}
+
+/* The name, or the one with a label more than its encloser, does not exist. */
+static void add_cover(const struct zone_arena *arena, const struct zone_node *encloser,
+		      const struct zone_name *name, struct zone_proof *proof)
+{
+	const struct zone_entry *zone = zone_at(arena, encloser->zone);
+	uint32_t part;
+
+	if (zone->hashing)
+		part = cover_hash(arena, zone, name, name->length - encloser->name_length);
+	else
+		part = cover_name(arena, zone, name);
+	add(arena, proof, part);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+void zone_prove_nodata(const struct zone_arena *arena, const struct zone_node *node,
+		       struct zone_proof *proof)
+{
+	add(arena, proof, denial_of(node)->match);
+	if (node->flags & (ZONE_NODE_CUT | ZONE_NODE_UNPROVEN))
+		add(arena, proof, denial_of(node)->cover);
+}
+
+void zone_prove_missing(const struct zone_arena *arena, const struct zone_node *encloser,
+			const struct zone_name *name, struct zone_proof *proof)
+{
+	const struct zone_entry *zone = zone_at(arena, encloser->zone);
+
+	encloser = provable(arena, encloser);
+	add_cover(arena, encloser, name, proof);
+	if (zone->hashing)
+		add(arena, proof, denial_of(encloser)->match);
+	add(arena, proof, denial_of(encloser)->cover);
+}
+
+void zone_prove_wildcard(const struct zone_arena *arena, const struct zone_node *encloser,
+			 const struct zone_name *name, bool nodata, const struct zone_image *secure,
+			 struct zone_proof *proof)
+{
+	const struct zone_entry *zone = zone_at(arena, encloser->zone);
+	const uint32_t *known = zone_at(arena, secure->secure);
+	const struct zone_node *wildcard = zone_at(arena, encloser->wildcard);
+
+	add_cover(arena, provable(arena, encloser), name, proof);
+	if (nodata) {
+		zone_prove_nodata(arena, wildcard, proof);
+		if (zone->hashing)
+			add(arena, proof, denial_of(provable(arena, encloser))->match);
+		return;
+	}
+	for (uint32_t i = 1; secure->secure && i <= known[0]; i++) {
+		if (zone_at(arena, known[i]) == proof->part[0]) {
+			proof->count = 0;
+			proof->size = 0;
+		}
+	}
+}

@@ -1,0 +1,35 @@
+"""RFC 8906 through the bytes door, with nothing told and with all that may be told."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from dns_compliance import Case, cases, check
+from dns_door import HEAD, Door
+from dns_fake_signer import fake_signed
+
+from xdpkit._core._answer import answer
+
+ZONE = HEAD + "".join(f'large TXT "{i:03d}{"y" * 197}"\n' for i in range(8))
+TOLD = {"told": {"nsid": b"ns1", "cookie_secrets": (bytes(16),)}, "silent": {}}
+CASES = cases("z.example")
+
+
+ZONES = {"plain": ZONE, "signed": fake_signed(ZONE, "z.example")}
+
+
+@pytest.fixture(scope="module", params=itertools.product(TOLD, ZONES), ids="-".join)
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Door:
+    which, zone = request.param
+    told: dict[str, Any] = TOLD[which]
+    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONES[zone]}, **told)
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_rfc_8906(door: Door, case: Case, tcp: bool) -> None:
+    _, reply = answer(door.snapshot, "dns", case.request, memory=door.memory, tcp=tcp)
+    assert reply is not None
+    check(case, reply, tcp)

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * cext/runtime/clock.h under clocks that this program sets: a step of UTC, a leap second, a new TAI offset,
+ * and a thread that is put off its CPU between two reads.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/clock.h"
+#include "leaf.h"
+
+#define SECOND CLOCK_SECOND_NS
+
+static int64_t mono = 1000 * SECOND, utc = 1795000000 * SECOND, tai_offset;
+static int reads, pause_at, pauses;
+
+/* In front of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int64_t now;
+
+	if (++reads >= pause_at && pauses > 0) {
+		pauses--;
+		mono += 5000000;
+		utc += 5000000;
+	}
+	mono += 20;
+	utc += 20;
+	now = clock == CLOCK_MONOTONIC ? mono : utc;
+	now += clock == CLOCK_TAI ? tai_offset * SECOND : 0;
+	t->tv_sec = now / SECOND;
+	t->tv_nsec = now % SECOND;
+	return 0;
+}
+
+static struct batch_clock clock_now;
+
+static void read_after(int64_t ns)
+{
+	mono += ns;
+	utc += ns;
+	clock_read(&clock_now);
+}
+
+int main(void)
+{
+	/* The first read has nothing to compare with. */
+	read_after(0);
+	CHECK(!clock_now.stepped);
+	read_after(0);
+	CHECK(!clock_now.stepped && clock_now.trust_stamps && clock_now.tai_offset_s == 0);
+	/* An hour without a packet is no step. */
+	read_after(3600 * SECOND);
+	CHECK(!clock_now.stepped && clock_now.trust_stamps);
+
+	utc += 2 * CLOCK_STEP_NS;
+	read_after(SECOND);
+	CHECK(clock_now.stepped);
+	read_after(SECOND);
+	CHECK(!clock_now.stepped);
+	utc -= 10 * SECOND;
+	read_after(0);
+	CHECK(clock_now.stepped);
+
+	/* Slewing: both clocks alike, and what rounding leaves is below a step. */
+	utc += CLOCK_STEP_NS / 2;
+	read_after(SECOND);
+	CHECK(!clock_now.stepped);
+
+	/* chronyd's first sync: UTC stays, stamps of before and after do not compare, once. */
+	tai_offset = 37;
+	read_after(SECOND);
+	CHECK(!clock_now.stepped && !clock_now.trust_stamps && clock_now.tai_offset_s == 37);
+	read_after(SECOND);
+	CHECK(!clock_now.stepped && clock_now.trust_stamps);
+
+	/* A leap second is inserted: UTC goes back, TAI does not. */
+	utc -= SECOND;
+	tai_offset = 38;
+	read_after(SECOND);
+	CHECK(clock_now.stepped && !clock_now.trust_stamps && clock_now.tai_offset_s == 38);
+	read_after(SECOND);
+	CHECK(!clock_now.stepped && clock_now.trust_stamps);
+
+	/* Put off the CPU between the reads, for longer than a step: read again, and no step. */
+	pause_at = reads + 3;
+	pauses = 1;
+	read_after(SECOND);
+	CHECK(!clock_now.stepped && pauses == 0);
+	puts("right");
+	return 0;
+}

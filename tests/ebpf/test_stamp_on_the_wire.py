@@ -1,0 +1,123 @@
+"""A stamp of the NIC from the XDP program through the loop into an NTP reply.
+
+The program is the one that asks the driver, with a number in the place of the question: no device
+here has a clock.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import anyio
+import pytest
+from steer_program import STAMP, load_stamped
+
+from xdpkit.dataplane import dataplane as bypass
+from xdpkit.config.address import ServedAddress
+from xdpkit.bpf import link
+from xdpkit.bpf.loader import Program
+from xdpkit.dataplane.dataplane import Bypass
+from xdpkit._core._snapshot import Publisher, Snapshot
+from xdpkit.config import InterfaceConfig
+from xdpkit.runtime.deadline import Ending
+from xdpkit.lab.namespaces import Lab
+from xdpkit.nic.setup.apply import Changes
+from xdpkit.nic.setup.device import Device
+from xdpkit.nic.setup.journal import Journal, Owner
+from xdpkit.services.ntp.local import local_state
+from xdpkit.dataplane.attach import Attached
+
+pytestmark = pytest.mark.netns
+
+QUEUE, QUEUES = 2, 4
+
+# RFC 5905 figure 4: seconds from 1900 to 1970.
+ERA = 2208988800
+
+
+def snapshot(phc: dict[str, int] | None = None) -> Snapshot:
+    return Snapshot({"ntp": 123}, ntp=local_state(10), phc=phc)
+
+
+@dataclass
+class Stand:
+    """A loop that answers on a queue of the lab, and a client of it."""
+
+    lab: Lab
+    publisher: Publisher
+    got: Bypass
+    client: socket.socket
+
+    def receive_time(self) -> int:
+        """UTC in nanoseconds of a reply's receive timestamp."""
+        self.client.send(b"\x23" + bytes(47))
+        seconds, fraction = struct.unpack_from("!II", self.client.recv(100), 32)
+        return int((seconds - ERA) * 10**9 + (fraction * 10**9 >> 32))
+
+    def counters(self) -> tuple[int, int, int]:
+        found = self.got.queues[0].worker.counters()
+        return found["stamp_hw"], found["stamp_xdp"], found["stamp_clock"]
+
+
+@pytest.fixture
+def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    publisher = Publisher(snapshot())
+    config = InterfaceConfig("server0", (QUEUE,))
+    with Lab(QUEUES) as lab:
+        program = Program("steer", *load_stamped())
+        interface = lab.server.interface()
+        with lab.server.entered():
+            link_fd = link.attach_native(program, interface)
+            assert link_fd is not None
+            attached = Attached(program, link_fd, "native")
+            monkeypatch.setattr(bypass, "attach", lambda *_: attached)
+            device = Device(interface.name)
+            changes = Changes(device, Journal(tmp_path / "j", Owner.me("", device.identity())))
+            got = bypass.open_bypass(config, None, interface, publisher, changes)
+        got.serve([ServedAddress(ip_address(lab.server.ipv4))], {"ntp": 123})
+        lab.client.send_on_queue(QUEUE, QUEUES)
+        with lab.client.entered():
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.settimeout(20)
+        client.connect((lab.server.ipv4, 123))
+        yield Stand(lab, publisher, got, client)
+        client.close()
+        assert anyio.run(got.close, Ending())
+
+
+def test_the_reply_has_the_nics_time(stand: Stand) -> None:
+    while True:
+        tai, utc = (time.clock_gettime_ns(c) for c in (time.CLOCK_TAI, time.CLOCK_REALTIME))
+        stand.publisher.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - 10**6, "rate": 0}))
+        received = stand.receive_time()
+        if time.clock_gettime_ns(time.CLOCK_TAI) - tai < 900_000_000:
+            break
+    # The two clocks above are read apart, and the fraction of a second is cut at 2^-32.
+    offset = round((tai - utc) / 10**9) * 10**9
+    assert abs(received - (tai - 10**6 - offset)) <= 1
+    hardware, xdp, clock = stand.counters()
+    assert hardware >= 1
+    assert (xdp, clock) == (0, 0)
+
+
+def test_without_a_map_it_has_the_xdp_programs(stand: Stand) -> None:
+    stand.receive_time()
+    before = time.time_ns()
+    received = stand.receive_time()
+    assert before - 1000 <= received <= time.time_ns()
+    assert stand.counters() == (0, 2, 0)
+
+
+def test_a_map_that_is_wrong_is_not_believed(stand: Stand) -> None:
+    for wrong in (2 * 10**9, -(10**9)):
+        tai = time.clock_gettime_ns(time.CLOCK_TAI)
+        stand.publisher.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - wrong, "rate": 0}))
+        before = time.time_ns()
+        assert before - 1000 <= stand.receive_time() <= time.time_ns()
+    assert stand.counters() == (0, 2, 0)

@@ -1,0 +1,76 @@
+"""Documents as ``xdpkit.instance.report`` makes them, of counts that a test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from xdpkit.status import document as status
+from xdpkit._core._answer import answer
+from xdpkit._core._thread_state import Memory
+from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._stats import VERDICTS
+from xdpkit.config.ntp import NtpConfig
+from xdpkit.services.ntp.counts import thread_facts, total_facts
+from xdpkit.services.ntp.source import NtpSource
+
+OBTAINED = status.Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
+LOOP = {
+    "csum_partial": 1,
+    "stamp_xdp": 2,
+    "stamp_kernel": 3,
+    "stamp_clock": 4,
+    "batches": 5,
+    "kicks": 6,
+    "waits": 7,
+    "heartbeat": 8,
+}
+SOCKET = {
+    "rx_dropped": 1,
+    "rx_invalid_descs": 2,
+    "tx_invalid_descs": 3,
+    "rx_ring_full": 4,
+    "rx_fill_ring_empty_descs": 5,
+    "tx_ring_empty_descs": 6,
+}
+
+
+class Zone(NamedTuple):
+    serial: int
+    names: int
+
+
+def asked(memory: Memory) -> Memory:
+    """Seven requests of four versions and two modes, from three clients."""
+    for first in (0x1B, 0x23, 0x23, 0x13, 0x0B, 0x21, 0x08):
+        source = (f"192.0.2.{first % 3 + 1}", 4000)
+        answer(Snapshot({"ntp": 123}), "ntp", bytes([first]) + bytes(47), source, memory=memory)
+    return memory
+
+
+def document(
+    workers: Mapping[int, Sequence[int]],
+    steer: Mapping[int, Sequence[int]],
+    kernel: Sequence[int] | None = None,
+    ntp: Mapping[str, Any] | None = None,
+    zones: Mapping[str, Zone] | None = None,
+) -> dict[str, Any]:
+    """As ``xdpkit.instance.report`` makes it, of counts by verdict; ``kernel`` None is without slow path."""
+    counters = status.Counters(workers, steer, kernel or ())
+    made = status.document(VERDICTS, OBTAINED, counters, zones)
+    for facts in made["queues"].values():
+        facts |= {"detached": False, "thread": 1, "loop": LOOP, "socket": SOCKET}
+    if kernel is not None:
+        made["kernel"] |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"]}
+    if ntp is not None:
+        memory = asked(Memory())
+        for facts in [*made["queues"].values(), *([made["kernel"]] if kernel is not None else [])]:
+            facts["ntp"] = thread_facts(memory.counters())
+        made["ntp"] = {**ntp, **total_facts([memory.counters()], {7: 0, 4_294_967_295: 300})}
+    return made
+
+
+def ntp_facts() -> dict[str, Any]:
+    source = NtpSource(NtpConfig(stratum=3, refid="192.0.2.7"), lambda fields: None)
+    source._choose()
+    return source.facts()

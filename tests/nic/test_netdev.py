@@ -1,0 +1,120 @@
+"""The netdev family: its messages, and what this kernel answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xdpkit.nic.os import netdev
+
+
+@given(st.lists(st.tuples(st.integers(0, netdev.NLA_TYPE_MASK), st.binary(max_size=40))))
+def test_attributes_there_and_back(given_: list[tuple[int, bytes]]) -> None:
+    data = b"".join(netdev.attribute(kind, value) for kind, value in given_)
+    assert len(data) % 4 == 0
+    assert list(netdev.attributes(data)) == given_
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_end(data: bytes) -> None:
+    for _, value in netdev.attributes(data):
+        assert len(value) <= len(data)
+
+
+def test_golden_attribute() -> None:
+    """CTRL_ATTR_FAMILY_NAME "netdev", as libmnl writes it."""
+    wanted = struct.pack("=HH", 11, 2) + b"netdev\0\0"
+    assert netdev.attribute(netdev.CTRL_ATTR_FAMILY_NAME, b"netdev\0") == wanted
+
+
+def test_families() -> None:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netdev.NETLINK_GENERIC) as netlink:
+        netlink.bind((0, 0))
+        assert netdev.family_id(netlink, "nlctrl") == netdev.GENL_ID_CTRL
+        assert netdev.family_id(netlink, "no-such-family") is None
+
+
+def test_loopback_stamps_nothing() -> None:
+    """Since 6.7 the kernel says no; before it cannot say."""
+    version = tuple(int(part) for part in os.uname().release.split(".")[:2])
+    index = socket.if_nametoindex("lo")
+    assert netdev.offers_rx_timestamp(index) in ((False,) if version >= (6, 7) else (False, None))
+
+
+def test_no_such_interface() -> None:
+    unused = max(int(path.read_text()) for path in Path("/sys/class/net").glob("*/ifindex")) + 1000
+    if netdev.offers_rx_timestamp(socket.if_nametoindex("lo")) is None:
+        pytest.skip("this kernel has no netdev family")
+    with pytest.raises(OSError, match="No such device"):
+        netdev.offers_rx_timestamp(unused)
+
+
+def answer(*given_: tuple[int, bytes]) -> bytes:
+    body = b"".join(netdev.attribute(kind, value) for kind, value in given_)
+    return struct.pack("=IHHIIBBxx", 20 + len(body), 30, 0, 0, 0, 1, 1) + body
+
+
+class FakeNetlink:
+    """Answers in turn; what was asked is kept in hexadecimal."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers, self.asked = list(answers), list[str]()
+
+    def __call__(self, *_: int) -> FakeNetlink:
+        return self
+
+    def __enter__(self) -> FakeNetlink:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def send(self, data: bytes) -> None:
+        self.asked.append(data.hex())
+
+    def recv(self, _: int) -> bytes:
+        return self.answers.pop(0)
+
+
+def test_golden_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CTRL_CMD_GETFAMILY and NETDEV_CMD_DEV_GET, little endian, and what mlx5 answers."""
+    if sys.byteorder == "big":
+        pytest.skip("the golden bytes are little endian")
+    fake = FakeNetlink(
+        answer((1, struct.pack("=H", 30))),
+        answer(
+            (1, struct.pack("=I", 7)),
+            (3, struct.pack("=Q", 0b1111)),
+            (4, struct.pack("=I", 1)),
+            (5, struct.pack("=Q", 1 | 4 | 1 << 40)),
+            (6, struct.pack("=Q", 2)),
+        ),
+    )
+    monkeypatch.setattr(netdev.socket, "socket", fake)
+    assert netdev.features(7) == netdev.Features(
+        acts=("basic", "redirect", "ndo-xmit", "xsk-zerocopy"),
+        zc_max_segs=1,
+        rx_metadata=("timestamp", "vlan-tag"),
+        xsk=("tx-checksum",),
+    )
+    assert fake.asked == [
+        "20000000100001000000000000000000030100000b0002006e65746465760000",
+        "1c0000001e0001000000000000000000010100000800010007000000",
+    ]
+
+
+def test_a_kernel_that_says_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux 6.3 has no metadata; before, there is no family (NLMSG_ERROR with -ENOENT)."""
+    family = answer((1, struct.pack("=H", 30)))
+    old = answer((1, struct.pack("=I", 7)), (3, struct.pack("=Q", 3)))
+    monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(family, old))
+    assert netdev.features(7) == netdev.Features(("basic", "redirect"))
+    error = struct.pack("=IHHIIi", 36, 2, 0, 0, 0, -2) + bytes(16)
+    monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(error))
+    assert netdev.features(7) is None

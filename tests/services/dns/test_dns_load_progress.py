@@ -1,0 +1,83 @@
+"""The bar of a load: on a terminal, and nowhere else; and what is asked of systemd meanwhile."""
+
+from __future__ import annotations
+
+import os
+import pty
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xdpkit.services.dns.serving import zone_store
+from xdpkit.services.dns.serving.load_progress import LoadProgress, told
+from xdpkit.services.dns.serving.store import Progress
+
+LOAD = """
+import sys, time
+from pathlib import Path
+from xdpkit.dns.load_progress import LoadProgress
+from xdpkit.dns.store import Progress
+with LoadProgress(Path("zones")) as progress:
+    for part in range(1, 9):
+        progress(Progress("big", part * 20000, False, part / 10))
+        time.sleep(0.1)
+    progress.end(160000, 1000, 2.0)
+"""
+
+
+def test_a_bar_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen([sys.executable, "-c", LOAD], stderr=theirs, env=environment) as child:
+        os.close(theirs)
+        shown = b""
+        while part := read(ours):
+            shown += part
+    os.close(ours)
+    assert child.returncode == 0
+    assert b"zones in zones" in shown and b"records/s" in shown and b"%" in shown
+    assert b"160,000 names compiled in 2.0 s (80,000 names/s), 1,000 bytes" in shown
+
+
+def read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 1 << 16)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_nothing_in_a_pipe() -> None:
+    done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize(
+    "origin, seconds, words",
+    [
+        ("cache", 0.25, "1,000 names taken from the cache in 0.2 s, 9 bytes"),
+        ("compiled", 0.25, "1,000 names compiled in 0.2 s, 9 bytes"),
+        ("compiled", 2.0, "1,000 names compiled in 2.0 s (500 names/s), 9 bytes"),
+    ],
+)
+def test_what_is_told(origin: str, seconds: float, words: str) -> None:
+    assert told(1000, 9, seconds, origin) == words
+
+
+def test_systemd_is_asked_for_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setattr(zone_store, "LONG_SECONDS", 0.0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        with LoadProgress(tmp_path) as bar:
+            zone_store._Announcer(tmp_path, bar)(Progress("z", 20000, False, 0.1))
+        assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=60000000"
+        # A reload has no such limit.
+        zone_store._Announcer(tmp_path, None)(Progress("z", 20000, False, 0.1))
+        manager.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)

@@ -1,0 +1,188 @@
+"""The compiler as a child process, the sealed arena it hands back, and arenas that are refused."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import anyio
+import dns.message
+import pytest
+from dns_door import HEAD
+
+from xdpkit._core._answer import answer
+from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit.services.dns.compiler.arena import HEADER, name_hash
+from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
+from xdpkit.services.dns.query.view import View
+from xdpkit.errors import XdpkitError, ZoneError
+
+COUNT = 20_000
+
+
+def run(directory: Path, progress: list[Progress] | None = None) -> Arena:
+    async def main() -> Arena:
+        return await compile_zones(directory, None if progress is None else progress.append)
+
+    return anyio.run(main)
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("large")
+    hosts = "".join(f"h{i} A 10.0.{i >> 8}.{i & 255}\n" for i in range(COUNT))
+    (directory / "large.example.zone").write_text(HEAD + hosts)
+    (directory / "Small.Example.zone").write_text(HEAD + "ns1 A 192.0.2.1\n")
+    return directory
+
+
+def test_a_large_zone(large: Path) -> None:
+    before, progress = open_files(), list[Progress]()
+    arena = run(large, progress)
+    assert {name: (zone.serial, zone.names) for name, zone in arena.zones.items()} == {
+        "large.example": (2026112201, COUNT + 1),
+        "small.example": (2026112201, 2),
+    }
+    assert (arena.names, arena.origin, arena.unkept) == (COUNT + 3, "compiled", "")
+    first, last = progress[0], progress[-1]
+    assert (first.zone, first.records, first.done) == ("large.example", COUNT, False)
+    assert (last.zone, last.records, last.done, last.share) == ("large.example", COUNT + 1, True, 1)
+    assert sorted(progress, key=lambda report: report.share) == progress
+    # Beyond name and RDATA: node, image, type, fixed part of the record, table.
+    assert arena.size / COUNT < 100 + 22
+    snapshot = Snapshot({"dns": 53}, zones=arena.map)
+    assert open_files() == before
+    for i in range(0, COUNT, 7):
+        request = dns.message.make_query(f"H{i}.large.example", "A").to_wire()
+        verdict, reply = answer(snapshot, "dns", request)
+        assert verdict == "dns_noerror" and reply is not None
+        assert reply[-6:] == bytes((0, 4, 10, 0, i >> 8, i & 255))
+        request = dns.message.make_query(f"g{i}.large.example", "A").to_wire()
+        assert answer(snapshot, "dns", request)[0] == "dns_nxdomain"
+
+
+def test_nobody_can_change_an_arena(large: Path) -> None:
+    with run(large).map.view() as data:
+        assert data.readonly
+        with pytest.raises(TypeError):
+            data[0] = 1
+
+
+@pytest.mark.parametrize("text, place", [(HEAD + "x A 1.2.3\n", ":4: "), ("", ":1: ")])
+def test_the_childs_error_comes_through(tmp_path: Path, text: str, place: str) -> None:
+    path = tmp_path / "z.zone"
+    path.write_text(text)
+    before = open_files()
+    with pytest.raises(ZoneError) as caught:
+        run(tmp_path)
+    assert str(caught.value).startswith(f"{path}{place}") and caught.value.exit_code == 2
+    assert open_files() == before
+
+
+def test_directories_without_zones(tmp_path: Path) -> None:
+    with pytest.raises(ZoneError, match=str(tmp_path)):
+        run(tmp_path)
+    with pytest.raises(ZoneError, match="No such file"):
+        run(tmp_path / "nothing")
+
+
+def test_includes_are_relative_to_the_zones(tmp_path: Path) -> None:
+    (tmp_path / "z.zone").write_text(HEAD + "$INCLUDE part\n")
+    (tmp_path / "part").write_text("x A 192.0.2.1\n")
+    arena = run(tmp_path)
+    assert arena.zones["z"].names == 2
+    assert [(Path(source.path).name, source.zone) for source in arena.sources] == [
+        ("z.zone", True),
+        ("part", False),
+    ]
+
+
+def test_a_child_that_dies(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = open_files()
+    for program, words in (("/bin/false", "status 1"), ("/bin/true", "status 0")):
+        monkeypatch.setattr(sys, "executable", program)
+        with pytest.raises(XdpkitError, match=words):
+            run(large)
+    assert open_files() == before
+
+
+def compilers() -> list[int]:
+    """Our children, dead ones too, that are zone compilers. Other tests' children are not ours."""
+    children = Path("/proc/thread-self/children").read_text().split()
+    texts = {int(pid): Path("/proc", pid, "cmdline").read_bytes() for pid in children}
+    # A dead child that nobody waited for has no command line any more.
+    return [pid for pid, text in texts.items() if not text or b"xdpkit.services.dns.compiler.compile" in text]
+
+
+def test_cancelling_kills_the_child(large: Path) -> None:
+    async def main() -> None:
+        with anyio.move_on_after(0.2) as scope:
+            await compile_zones(large)
+        assert scope.cancelled_caught
+
+    before, children = open_files(), compilers()
+    anyio.run(main)
+    assert open_files() == before
+    assert compilers() == children
+
+
+# -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    directory = tmp_path_factory.mktemp("zones")
+    (directory / "z.zone").write_text(HEAD + "x A 192.0.2.1\n")
+    return bytes(run(directory).map.view())
+
+
+@pytest.mark.parametrize(
+    "at, value",
+    [
+        (0, b"y"),  # magic
+        (8, b"\1"),  # version
+        (16, b"\1"),  # size
+        (12, b"\xff\xff\xff\xff"),  # more nodes than the table holds
+        (40, b"\1\0\0\0"),  # table not aligned
+        (40, b"\xff\xff\xff\xff"),  # table behind the end
+        (44, b"\0\0\0\0"),  # no bucket
+        (44, b"\xff\xff\xff\xff"),  # buckets behind the end
+        (48, b"\0\0\0\0"),  # zones in the header
+        (52, b"\0\0\0\0"),  # no zone
+        (52, b"\xff\xff\xff\xff"),  # zones behind the table
+        (57, b"\xff"),  # least labels above most
+    ],
+)
+def test_c_refuses_wrong_geometry(arena: bytes, at: int, value: bytes) -> None:
+    fd = os.memfd_create("test", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, arena)
+        ZoneMap(fd, len(arena))
+        os.pwrite(fd, value, at)
+        with pytest.raises(ValueError, match="not a sound zone arena"):
+            ZoneMap(fd, len(arena))
+    finally:
+        os.close(fd)
+
+
+def test_the_seed_differs_from_arena_to_arena_and_both_sides_hash_alike(large: Path) -> None:
+    one, two = run(large).map.view(), run(large).map.view()
+    assert one[32:40] != two[32:40]
+    view = View(one)
+    assert view.seed == HEADER.unpack_from(one)[5]
+    for i in range(0, COUNT, 501):
+        name = b"".join(bytes([len(p)]) + p for p in (b"h%d" % i, b"large", b"example", b""))
+        node = view.find(name)
+        assert node is not None and view.zone_of(node) == b"\5large\7example\0"
+    assert view.find(b"\1h\5large\7example\0") is None
+
+
+def test_hash_is_of_every_byte() -> None:
+    assert name_hash(b"\0", 1) != name_hash(b"\0", 2)
+    names = {name_hash(b"x" * n + b"y" + b"x" * (40 - n), 7) for n in range(41)}
+    assert len(names) == 41

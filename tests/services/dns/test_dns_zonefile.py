@@ -1,0 +1,268 @@
+"""Master files that cannot be served: each is refused with its file and line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import dns.dnssec
+import pytest
+from dns_door import HEAD, Door, lines
+from dns_fake_signer import fake_signed
+
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.errors import ZoneError
+
+# After the three lines of HEAD; (what follows, line of the error, words in it).
+BAD = {
+    "no type": ("x\n", 4, "incomplete"),
+    "unknown type": ("ok A 192.0.2.1\nx NOSUCHTYPE 1\n", 5, "NOSUCHTYPE"),
+    "bad address": ("\n; comment\nx A 192.0.2\n", 6, "malformed"),
+    "bad address at the end": ("x AAAA 192.0.2.1", 4, ""),
+    "open quote": ('x TXT "open\ny A 192.0.2.1\n', 4, "quoted"),
+    "open parenthesis": ("x TXT ( a\nb\n", 4, ""),
+    "junk": ("x MX ( 10\n a b )\n", 4, ""),
+    "label of 64": (f"{'a' * 64} A 192.0.2.1\n", 4, "63"),
+    "name of 256": (f"{'a.' * 124}a A 192.0.2.1\n", 4, "255"),
+    "TTL": ("x 4294967296 A 192.0.2.1\n", 4, "TTL"),
+    "TTL with the sign bit": ("x 2147483648 A 192.0.2.1\n", 4, "2181"),
+    "class": ("x CH A 192.0.2.1\n", 4, "class"),
+    "$TTL": ("$TTL\n", 4, "$TTL"),
+    "$ORIGIN": ("$ORIGIN\n", 4, ""),
+    "$FOO": ("$FOO bar\n", 4, "$FOO"),
+    "$INCLUDE of nothing": ("$INCLUDE nothing\n", 4, "nothing"),
+    "$GENERATE": ("$GENERATE 1-x a$ A 192.0.2.$\n", 4, ""),
+    "second SOA": ("@ SOA ns1 hostmaster 2 7200 3600 1209600 60\n", 4, "second SOA"),
+    "SOA below": ("sub SOA ns1 hostmaster 2 7200 3600 1209600 60\n", 4, "SOA below"),
+    "CNAME then data": ("x CNAME y\nx A 192.0.2.1\n", 5, "CNAME and other data"),
+    "data then CNAME": ("x A 192.0.2.1\nx CNAME y\n", 5, "CNAME and other data"),
+    "CNAME at the apex": ("@ CNAME y\n", 4, "CNAME and other data"),
+    "two CNAMEs": ("x CNAME y\nx CNAME z\n", 5, "second CNAME"),
+    "out of zone": ("x.other.test. A 192.0.2.1\n", 4, "not in the zone"),
+    "out of zone by $ORIGIN": ("$ORIGIN other.test.\nx A 192.0.2.1\n", 5, "not in the zone"),
+    "above the zone": ("example. A 192.0.2.1\n", 4, "not in the zone"),
+    "wildcard DNAME": ("*.x DNAME other.test.\n", 4, "above"),
+    "two DNAMEs": ("x DNAME y\nx DNAME z\n", 5, "second DNAME"),
+    "DNAME and CNAME": ("x DNAME y\nx CNAME z\n", 5, "CNAME and other data"),
+    "DNAME and delegation": ("x DNAME y\nx NS ns1\n", 5, "a delegation"),
+    "below a DNAME": ("x DNAME y\nz A 192.0.2.1\na.b.x A 192.0.2.1\n", 6, "below the DNAME of x"),
+    "below the apex's DNAME": ("@ DNAME y.test.\nz A 192.0.2.1\n", 5, "below the DNAME"),
+    "DS at the apex": (f"@ DS 1 8 2 {'ab' * 32}\n", 4, "zone above"),
+    "wildcard NS": ("*.x NS ns1\n", 4, "delegated"),
+    "OPT": ("x TYPE41 \\# 0\n", 4, "messages"),
+    "ANY": ("x TYPE255 \\# 0\n", 4, "messages"),
+    "too many": ("".join(f'x TXT "{i:04}{"y" * 250}"\n' for i in range(250)), 4, "64 KiB"),
+}
+
+
+# What a signer left out or got wrong: (what is replaced, with what, words in the error).
+BROKEN_SIGNED = {
+    "no RRSIG": (r"^x\.z\S+ \d+ RRSIG A .*\n", "", "no RRSIG"),
+    "no NSEC": (r"^x\.z\S+ \d+ (NSEC|RRSIG NSEC) .*\n", "", "does not lead"),
+    "NSEC elsewhere": (r"(^x\.z\S+ \d+ NSEC) \S+", r"\1 q.z.example.", "does not lead"),
+    "no chain": (r"^\S+ \d+ (NSEC|RRSIG NSEC) .*\n", "", "neither NSEC nor NSEC3PARAM"),
+}
+BROKEN_HASHED = {
+    "iterations": (r"(NSEC3(?:PARAM)? 1 [01]) 1 ab", r"\1 51 ab", "51 NSEC3 iterations"),
+    "other parameters": (r"(NSEC3PARAM 1 0) 1 ab", r"\1 2 ab", "no NSEC3 record"),
+    "unsigned NSEC3": (r"^\S+ \d+ RRSIG NSEC3 .*\n", "", "no RRSIG for the NSEC3"),
+    "NSEC3 gone": (r"^(\w{32})\.z\S+ \d+ NSEC3 .*\n", "", "does not lead"),
+    "unknown algorithm": (r"NSEC3PARAM 1", "NSEC3PARAM 2", "neither NSEC nor NSEC3PARAM"),
+}
+SIGNED = HEAD + "x A 192.0.2.1\nsub NS ns.sub\nsub DS 1 8 2 " + "ab" * 32 + "\ny.ent A 192.0.2.1\n"
+
+
+def write(directory: Path, name: str, text: str | bytes) -> Path:
+    path = directory / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    text, line, words = BAD[case]
+    path = write(tmp_path, "z.example.zone", HEAD + text)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZoneError) as caught:
+        read_zone(path)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value) and str(caught.value).count(str(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "nsec3, case", [(False, c) for c in BROKEN_SIGNED] + [(True, c) for c in BROKEN_HASHED]
+)
+def test_signed_zones_that_are_not_whole(tmp_path: Path, nsec3: bool, case: str) -> None:
+    pattern, new, words = (BROKEN_HASHED if nsec3 else BROKEN_SIGNED)[case]
+    text = fake_signed(SIGNED, "z.example", nsec3)
+    count = 1 if case == "NSEC3 gone" else 0
+    broken = re.sub(pattern, new, text, count=count, flags=re.MULTILINE)
+    assert broken != text
+    path = write(tmp_path, "z.example.zone", text)
+    with (tmp_path / "out").open("w+b") as out:
+        compile_zones(read_zones([path]), out.fileno())
+    write(tmp_path, "z.example.zone", broken)
+    with (tmp_path / "out").open("w+b") as out, pytest.raises(ZoneError, match=words) as caught:
+        compile_zones(read_zones([path]), out.fileno())
+    place = str(caught.value).removeprefix(f"{path}:").split(":")[0]
+    assert 1 <= int(place) <= broken.count("\n") and "z" in broken.splitlines()[int(place) - 1]
+
+
+@pytest.mark.parametrize("iterations, taken", [(0, True), (50, True), (51, False), (2500, False)])
+def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
+    text = fake_signed(HEAD, "z.example", nsec3=True)
+    hashed = dns.dnssec.nsec3_hash("z.example", "ab", iterations, 1).lower()
+    old = dns.dnssec.nsec3_hash("z.example", "ab", 1, 1).lower()
+    text = text.replace("1 0 1 ab", f"1 0 {iterations} ab").replace(old, hashed)
+    path = write(tmp_path, "z.example.zone", text)
+    with (tmp_path / "out").open("w+b") as out:
+        if taken:
+            compile_zones(read_zones([path]), out.fileno())
+        else:
+            with pytest.raises(ZoneError, match=f":\\d+: {iterations} NSEC3 iterations"):
+                compile_zones(read_zones([path]), out.fileno())
+
+
+@pytest.mark.parametrize(
+    "text, line, words",
+    [
+        ("", 1, "no SOA"),
+        ("$TTL 60\nx A 192.0.2.1\n", 1, "no SOA"),
+        ("$TTL 60\n\n@ SOA a b 1 2 3 4 5\n", 3, "no NS"),
+        ("@ A 192.0.2.1\n", 1, "TTL"),
+        (b"$TTL 60\n\n\xff\xfe A 192.0.2.1\n", 1, "utf-8"),
+    ],
+)
+def test_what_a_zone_must_have(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:
+    path = write(tmp_path, "z.example.zone", text)
+    with pytest.raises(ZoneError) as caught:
+        read_zone(path)
+    assert str(caught.value).startswith(f"{path}:{line}: ") and words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a..b.zone", f"{'a' * 64}.zone", "*.example.zone", "a\\999.zone"])
+def test_names_that_are_no_zones(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ZoneError, match="name"):
+        read_zone(write(tmp_path, name, HEAD))
+
+
+def test_an_included_file_has_its_own_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "part", "fine A 192.0.2.1\n\nwrong A 192.0.2\n")
+    with pytest.raises(ZoneError, match=r"^part:3: "):
+        read_zone(write(tmp_path, "z.example.zone", HEAD + "$INCLUDE part\n"))
+
+
+def test_a_file_that_includes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "part", "$INCLUDE part\n")
+    with pytest.raises(ZoneError, match="include itself"):
+        read_zone(write(tmp_path, "z.example.zone", HEAD + "$INCLUDE part\n"))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ZoneError, match="cannot be read"):
+        read_zone(tmp_path / "z.example.zone")
+    (tmp_path / "d.example.zone").mkdir()
+    with pytest.raises(ZoneError, match="cannot be read"):
+        read_zone(tmp_path / "d.example.zone")
+    with pytest.raises(ZoneError, match="cannot be read"):
+        zone_files(tmp_path / "nothing")
+
+
+def test_which_files_are_zones(tmp_path: Path) -> None:
+    for name in ("geo.json", ".hidden.zone", "z.zone.swp", "readme"):
+        write(tmp_path, name, "")
+    with pytest.raises(ZoneError, match="no zone"):
+        zone_files(tmp_path)
+    found = [write(tmp_path, name, HEAD) for name in ("..zone", "a.zone", "b.zone")]
+    assert zone_files(tmp_path) == found
+
+
+def test_one_zone_in_two_files(tmp_path: Path) -> None:
+    write(tmp_path, "z.zone", HEAD)
+    write(tmp_path, "Z.zone", HEAD)
+    with pytest.raises(ZoneError, match="same zone"):
+        read_zones(zone_files(tmp_path))
+
+
+def test_the_same_record_in_capitals_is_there_once(tmp_path: Path) -> None:
+    """Of names; text is another one."""
+    lines = "x NS a\nx NS A\nc CNAME www\nc CNAME WWW\nt TXT a\nt TXT A\np PTR a.\np PTR A.\n"
+    zone = read_zone(write(tmp_path, "z.example.zone", HEAD + lines))
+    counts = {owner[1:2]: len(rrsets[0].rdatas) for owner, rrsets in zone.nodes.items()}
+    assert [counts[owner] for owner in (b"x", b"c", b"t", b"p")] == [1, 1, 2, 1]
+
+
+def test_records_that_no_message_holds(tmp_path: Path) -> None:
+    """Read no further than that is known: the time goes with the square of their number."""
+    hosts = "".join(f"x A 10.0.{n >> 8}.{n & 255}\n" for n in range(6000))
+    path = write(tmp_path, "z.example.zone", HEAD + hosts + "x A nonsense\n")
+    with pytest.raises(ZoneError, match=r":4: more records of one name and type than"):
+        read_zone(path)
+
+
+def test_a_chain_whose_reply_no_message_holds(tmp_path: Path) -> None:
+    big = "".join(f'x TXT "{i:04}{"y" * 246}"\n' for i in range(247))
+    chain = "".join(
+        f"c{i} CNAME {'l' * 60}{i + 1}\n{'l' * 60}{i + 1} CNAME c{i + 1}\n" for i in range(7)
+    )
+    write(tmp_path, "z.example.zone", HEAD + chain + "c7 CNAME x\n" + big)
+    with (tmp_path / "out").open("w+b") as out, pytest.raises(ZoneError, match="DNS message"):
+        compile_zones(read_zones(zone_files(tmp_path)), out.fileno())
+
+
+# -------------------------------------------------------------------------------------------------
+
+
+def test_what_master_files_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "part", "inc A 192.0.2.9\n")
+    text = (
+        HEAD
+        + """
+$GENERATE 1-3 gen$ A 192.0.2.$
+$INCLUDE part
+$INCLUDE part sub.z.example.
+$ORIGIN deep.z.example.
+@ 1h IN TXT ( "two"
+    "strings" ) ; comment
+IN IN TYPE65280 \\# 2 abcd
+\\068ot\\.ted A 192.0.2.1
+u\u00fc A 192.0.2.2
+twice A 192.0.2.3
+twice A 192.0.2.3
+low 60 A 192.0.2.5
+low 30 A 192.0.2.4
+svc HTTPS 1 . alpn=h2
+caa CAA 0 issue "ca.test"
+alias CNAME twice
+alias RRSIG A 8 3 300 20300101000000 20200101000000 1 z.example. AAAA
+signed 40 RRSIG A 8 3 40 20300101000000 20200101000000 1 z.example. AAAA
+signed 50 RRSIG MX 8 3 50 20300101000000 20200101000000 1 z.example. AAAA
+"""
+    )
+    door = Door(tmp_path, {"z.example": text})
+
+    def answers(name: str, rdtype: str) -> list[str]:
+        found = lines(door.ask(f"{name}z.example", rdtype).answer)
+        return [line.split(" ", 1)[1] for line in found]
+
+    assert answers("gen3.", "A") == ["300 IN A 192.0.2.3"]
+    assert answers("inc.", "A") == answers("inc.sub.", "A") == ["300 IN A 192.0.2.9"]
+    assert answers("deep.", "TXT") == ['3600 IN TXT "two" "strings"']
+    assert answers("in.deep.", "TYPE65280") == ["300 IN TYPE65280 \\# 2 abcd"]
+    assert answers("dot\\.ted.deep.", "A") == ["300 IN A 192.0.2.1"]
+    assert answers("xn--u-eha.deep.", "A") == ["300 IN A 192.0.2.2"]
+    assert answers("twice.deep.", "A") == ["300 IN A 192.0.2.3"]
+    assert answers("low.deep.", "A") == ["30 IN A 192.0.2.5", "30 IN A 192.0.2.4"]
+    assert answers("svc.deep.", "HTTPS") == ['300 IN HTTPS 1 . alpn="h2"']
+    assert answers("alias.deep.", "RRSIG")[0].startswith("300 IN RRSIG A 8")
+    assert [line[:13] for line in answers("signed.deep.", "RRSIG")] == [
+        "40 IN RRSIG A",
+        "50 IN RRSIG M",
+    ]

@@ -1,0 +1,223 @@
+"""The status document over generated counters, and its tables."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from xdpkit.status import view as status_view
+from xdpkit.status.document import Counters, Obtained, document
+from xdpkit.status.view import parts
+
+
+class Verdict(NamedTuple):
+    name: str
+    kind: str
+    text: str
+
+
+@dataclass
+class Zone:
+    serial: int
+    names: int
+
+
+VERDICTS = (
+    Verdict("redirected", "take", "request for us"),
+    Verdict("not_ip", "pass", "neither IPv4 nor IPv6"),
+    Verdict("not_udp", "pass", "another transport"),
+    Verdict("ntp_answered", "answer", "NTP: time given"),
+    Verdict("dns_refused", "answer", "DNS: REFUSED"),
+    Verdict("ntp_mode", "drop", "not the mode of a request"),
+    Verdict("udp_checksum", "drop", "UDP checksum is wrong"),
+)
+KINDS = {verdict.name: verdict.kind for verdict in VERDICTS}
+OBTAINED = Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
+
+
+def test_the_document() -> None:
+    counters = Counters(
+        workers={2: [0, 0, 0, 10, 3, 0, 1]},
+        steer={2: [14, 1, 0], 0: [0, 7, 2, 0, 0, 0, 0, 0, 0]},
+        kernel=[0, 0, 0, 5, 0, 2, 0],
+    )
+    made = document(VERDICTS, OBTAINED, counters, {"example.com": Zone(2024010101, 12)})
+    assert made == {
+        "interface": "eth1",
+        "mode": "native",
+        "zerocopy": False,
+        "steering": "ntuple",
+        "timestamps": "xdp",
+        "pid": 4711,
+        "uptime_s": 3723.457,
+        "queues": {
+            "2": {
+                "rx": 14,
+                "tx": 13,
+                "answered": {"ntp_answered": 10, "dns_refused": 3},
+                "dropped": {"udp_checksum": 1},
+            }
+        },
+        "kernel": {"rx": 7, "tx": 5, "answered": {"ntp_answered": 5}, "dropped": {"ntp_mode": 2}},
+        "steer": {"0": {"not_ip": 7, "not_udp": 2}, "2": {"redirected": 14, "not_ip": 1}},
+        "verdicts": {
+            "redirected": 14,
+            "not_ip": 8,
+            "not_udp": 2,
+            "ntp_answered": 15,
+            "dns_refused": 3,
+            "ntp_mode": 2,
+            "udp_checksum": 1,
+        },
+        "zones": {"example.com": {"serial": 2024010101, "names": 12}},
+    }
+    assert json.loads(json.dumps(made)) == made
+
+
+def test_nothing_counted_yet() -> None:
+    made = document(VERDICTS, OBTAINED, Counters(workers={10: [0] * 7, 9: []}))
+    assert list(made["queues"]) == ["9", "10"]
+    nothing = {"rx": 0, "tx": 0, "answered": {}, "dropped": {}}
+    assert made["queues"]["9"] == made["kernel"] == nothing
+    assert made["verdicts"] == dict.fromkeys(KINDS, 0)
+    assert made["zones"] == {}
+
+
+COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=len(VERDICTS) + 3)
+BY_QUEUE = st.dictionaries(st.integers(0, 255), COUNTS, max_size=4)
+
+
+@given(BY_QUEUE, BY_QUEUE, COUNTS)
+def test_every_packet_is_accounted_for(
+    workers: Mapping[int, Sequence[int]], steer: Mapping[int, Sequence[int]], kernel: Sequence[int]
+) -> None:
+    made = document(VERDICTS, OBTAINED, Counters(workers, steer, kernel))
+    arrays = [*workers.values(), *steer.values(), kernel]
+    assert sum(made["verdicts"].values()) == sum(sum(a[: len(VERDICTS)]) for a in arrays)
+    sides = [*made["queues"].values(), made["kernel"]]
+    for side in sides:
+        assert side["rx"] == side["tx"] + sum(side["dropped"].values())
+        assert side["tx"] == sum(side["answered"].values())
+        assert all(KINDS[name] == "answer" and n > 0 for name, n in side["answered"].items())
+        assert all(KINDS[name] == "drop" and n > 0 for name, n in side["dropped"].items())
+    assert set(made["queues"]) == {str(queue) for queue in workers}
+    assert set(made["steer"]) == {str(queue) for queue in steer}
+    assert shown(made)
+
+
+def shown(made: dict[str, object]) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    for part in parts(made, VERDICTS):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_tables() -> None:
+    counters = Counters(
+        workers={2: [0, 0, 0, 1_000_000, 3, 2, 1]},
+        steer={2: [1_000_006, 1], 0: [0, 7]},
+        kernel=[0, 0, 0, 5],
+    )
+    text = shown(document(VERDICTS, OBTAINED, counters, {"[red]x": Zone(1, 12)}))
+    rows = [line.split() for line in text.splitlines()]
+    assert "eth1: native mode, copy, steering ntuple, timestamps xdp, pid 4711, up 1:02:03" in text
+    assert ["queue", "taken", "passed", "received", "answered", "dropped", "why"] in rows
+    assert ["0", "0", "7"] in rows
+    wanted = "2 1,000,006 1 1,000,006 1,000,003 3 ntp_mode 2, udp_checksum 1"
+    assert wanted.split() in rows
+    assert ["kernel", "5", "5", "0"] in rows
+    assert ["ntp_answered", "1,000,005", "NTP:", "time", "given"] in rows
+    assert "not_udp" not in text
+    assert ["[red]x", "1", "12"] in rows
+
+
+def test_the_line_of_tcp() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    assert "tcp" not in shown(made)
+    counts = {"open": 3, "connections": 1000, "accepted": 4567, "queries": 12345}
+    made["kernel"]["tcp"] = counts | {"ended": {"client": 4000, "idle": 564}}
+    line = "tcp: 3 of 1,000 connections open, 4,567 accepted, 12,345 queries; ended: client 4,000,"
+    assert line in shown(made) and "idle 564" in shown(made)
+    made["kernel"]["tcp"] = counts | {"ended": {}}
+    assert "ended: none" in shown(made)
+
+
+def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    made["verdicts"] = {"unheard_of": 3}
+    assert ["unheard_of", "3"] in [line.split() for line in shown(made).splitlines()]
+
+
+NTP = {
+    "clients": 1234,
+    "versions": {"3": 10, "4": 2000},
+    "modes": {},
+    "keys": {"7": 5, "8": 0},
+    "source": "127.0.0.1:11123",
+    "synchronised": True,
+    "leap": 1,
+    "stratum": 2,
+    "refid": "192.0.2.7",
+    "root_delay_s": 0.012345,
+    "root_dispersion_s": 0.000789,
+    "age_s": 0.25,
+    "sources": [
+        {
+            "name": "127.0.0.1:11123",
+            "state": "holdover",
+            "polls": 1234,
+            "answers": 1230,
+            "ignored": {"late": 1, "refused": 3},
+        },
+        {"name": "local", "state": "synchronised", "polls": 0, "answers": 0, "ignored": {}},
+    ],
+}
+
+
+def test_the_source_of_time() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    text = shown(made)
+    assert "NTP" not in text
+    text = shown(made | {"ntp": NTP})
+    wanted = (
+        "NTP: time from 127.0.0.1:11123, 0.2 s ago: stratum 2, refid 192.0.2.7, leap 1,"
+        " delay 0.012345 s, dispersion 0.000789 s"
+    )
+    assert " ".join(wanted.split()) in " ".join(text.split())
+    rows = [line.split() for line in text.splitlines()]
+    wanted = "127.0.0.1:11123 1,234 1,230 late 1, refused 3 holdover"
+    assert wanted.split() in rows
+    assert ["local", "0", "0", "synchronised"] in rows
+    assert "clients about 1,234; versions v3 10, v4 2,000; keys id 7 5" in " ".join(text.split())
+
+
+def test_transmit_times() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []})) | {"ntp": NTP}
+    quantiles = {"p1": -100, "p10": -50, "p50": 0, "p90": 900, "p99": 1500}
+    facts = {"tx_timestamps": "completion", "tx_true": 5000, "tx_error_ns": quantiles}
+    made["queues"]["2"]["ntp"] = facts
+    made["kernel"]["ntp"] = facts | {"tx_timestamps": "kick", "tx_true": 0, "tx_error_ns": {}}
+    rows = [line.split() for line in shown(made).splitlines()]
+    assert ["2", "5,000", "-100", "-50", "0", "900", "1,500", "completion"] in rows
+    assert ["kernel", "0", "kick"] in rows
+
+
+def test_without_a_source_of_time() -> None:
+    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+    none = NTP | {"source": None, "synchronised": False, "age_s": None}
+    assert "NTP: not synchronised, and replies say so" in shown(made | {"ntp": none})
+
+
+def test_how_the_zones_came_is_shown() -> None:
+    arena = {"bytes": 9216, "names": 1200, "load_s": 0.31, "source": "cache", "loaded_at": "now"}
+    shown = status_view._arena({"dns": {"arena": arena}})
+    assert shown == "zones: 1,200 names in 9,216 bytes, taken from the cache in 0.3 s at now"
+    assert status_view._arena({}) == "zones"

@@ -1,0 +1,88 @@
+"""Zones as text on one side, the bytes door on the other: what the DNS tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dns.message
+import dns.name
+
+from xdpkit._core._answer import answer
+from xdpkit._core._thread_state import Memory
+from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+
+HEAD = "$TTL 300\n@ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60\n@ NS ns1\n"
+"""How each test zone begins, unless the test is about that."""
+
+SIZES = (
+    HEAD
+    + "ns1 A 192.0.2.1\n*.wild A 192.0.2.2\n"
+    + "".join(f'size{n} TXT "{"x" * 200}" "{"x" * (n - 200)}"\n' for n in (250, 300, 450))
+    + "".join(f'big TXT "{i:03d}{"y" * 197}"\n' for i in range(5))
+)
+"""A zone with answers of these sizes, and one of 1,000 bytes."""
+
+
+class Door:
+    """A server that is asked without a network."""
+
+    def __init__(
+        self, directory: Path, zones: dict[str, str], max_udp: int = 1232, **dns: Any
+    ) -> None:
+        directory.mkdir(exist_ok=True)
+        for name, text in zones.items():
+            (directory / f"{name}.zone").write_text(text)
+        fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
+        try:
+            self.size = compile_zones(read_zones(zone_files(directory)), fd)
+            self.arena = os.pread(fd, self.size, 0)
+            self._zones = ZoneMap(fd, self.size)
+        finally:
+            os.close(fd)
+        self.memory = Memory()
+        self.set(dns_max_udp=max_udp, dns=dns)
+
+    def set(self, **settings: Any) -> None:
+        """A new snapshot, of the same zones."""
+        self.snapshot = Snapshot({"dns": 53}, zones=self._zones, **settings)
+
+    def send(
+        self,
+        request: bytes,
+        source: str = "192.0.2.1",
+        now_s: int = 0,
+        mono_ns: int = 0,
+        tcp: bool = False,
+    ) -> tuple[str, bytes | None]:
+        """The verdict and the reply to any bytes; ``now_s`` is seconds of UTC since 1970."""
+        return answer(
+            self.snapshot,
+            "dns",
+            request,
+            (source, 40000),
+            rx_ns=now_s * 1_000_000_000,
+            mono_ns=mono_ns,
+            memory=self.memory,
+            tcp=tcp,
+        )
+
+    def ask(self, name: str | dns.name.Name, rdtype: str, **edns: int) -> dns.message.Message:
+        """The parsed reply to a sound question; `verdict` and `size` are set on it.
+
+        With EDNS, unless `use_edns` is -1.
+        """
+        request = dns.message.make_query(name, rdtype, **{"use_edns": 0, "payload": 1232, **edns})
+        verdict, reply = self.send(request.to_wire())
+        assert reply is not None
+        message = dns.message.from_wire(reply)
+        assert message.id == request.id
+        message.verdict, message.size = verdict, len(reply)  # type: ignore[attr-defined]
+        return message
+
+
+def lines(section: list) -> list[str]:
+    """A section's records as text, one each, in order."""
+    return [line for rrset in section for line in rrset.to_text().splitlines()]

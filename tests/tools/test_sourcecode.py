@@ -1,0 +1,125 @@
+"""The source itself: formatted, typed, free of warnings, of a size that can be read."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VENV_BIN = Path(sys.executable).parent
+Tool = Callable[[str], str]
+
+# Longest hand-written file; good ones have 80 to 250 lines.
+MAX_LINES = 400
+SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".sh"}
+MADE = {"tests/fuzz/dns_arena.h"}
+FOLDERS = ["cext", "ebpf", "tests", "vagrant", "xdpkit"]
+
+
+def sources(*patterns: str) -> list[Path]:
+    """Hand-written files: neither Cython's output nor what a program of ours wrote."""
+    found = {path for pattern in patterns for path in ROOT.glob(pattern)}
+    return sorted(
+        path
+        for path in found
+        if not (path.parent.name == "cext" and path.name.startswith("_") and path.suffix == ".c")
+        and str(path.relative_to(ROOT)) not in MADE
+    )
+
+
+C_FILES = sources("cext/*.c", "tests/fuzz/*.c", "tests/unit/*.c")
+BPF_FILES = sources("ebpf/*.c")
+HEADERS = sources("cext/*.h", "ebpf/*.h", "ebpf/include/**/*.h", "tests/*/*.h")
+C_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Icext", "-Iebpf"]
+CYTHON = sources("cext/*.pyx", "cext/*.pxd")
+
+
+def clean(*command: str | Path) -> None:
+    """Runs a checker over the checkout; what it says is the failure's text."""
+    environment = os.environ | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
+
+
+def test_ruff_check(tool: Tool) -> None:
+    clean(tool("ruff"), "check", "--no-cache", ".")
+
+
+def test_ruff_format(tool: Tool) -> None:
+    clean(tool("ruff"), "format", "--no-cache", "--check", ".")
+
+
+def test_mypy(tool: Tool) -> None:
+    clean(tool("mypy"), "--strict", "xdpkit")
+
+
+def test_cython_lint(tool: Tool) -> None:
+    clean(tool("cython-lint"), *CYTHON)
+
+
+def test_clang_format(tool: Tool) -> None:
+    clean(tool("clang-format"), "--dry-run", "-Werror", *C_FILES, *BPF_FILES, *HEADERS)
+
+
+def test_codespell(tool: Tool) -> None:
+    clean(tool("codespell"))
+
+
+def shell_scripts() -> list[Path]:
+    """Files whose first line names a shell, whatever their own names."""
+    everything = sources("*", ".ci/*", *(f"{folder}/**/*" for folder in FOLDERS))
+    texts = [path for path in everything if path.is_file() and path.suffix != ".so"]
+    return [path for path in texts if re.match(rb"#!\S+/(ba|da)?sh\b", path.read_bytes())]
+
+
+def test_shellcheck(tool: Tool) -> None:
+    scripts = shell_scripts()
+    assert {"run", "provision.sh", "xdpkit.prerm"} <= {path.name for path in scripts}
+    clean(tool("shellcheck"), "-x", *scripts)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_c_without_warnings(tool: Tool, compiler: str) -> None:
+    clean(tool(compiler), *C_FLAGS, "-fsyntax-only", *C_FILES)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("header", sources("cext/*.h"), ids=lambda path: path.name)
+def test_each_header_stands_alone(tool: Tool, compiler: str, header: Path) -> None:
+    # _GNU_SOURCE as in the modules, where Python.h defines it.
+    flags = ["-D_GNU_SOURCE", *C_FLAGS, "-fsyntax-only"]
+    clean(tool(compiler), *flags, "-include", header, "-xc", os.devnull)
+
+
+@pytest.mark.parametrize("form", ["STEER_PLAIN", "STEER_RX_TIMESTAMP", "STEER_NO_METADATA"])
+def test_the_xdp_program_compiles_with_clang(tool: Tool, tmp_path: Path, form: str) -> None:
+    """With libbpf's headers, as beside bcc's; catch.c is for bcc alone."""
+    asm = sysconfig.get_config_var("MULTIARCH")
+    flags = ["-target", "bpf", "-O2", "-g", "-Wall", "-Wextra", "-Werror", f"-I/usr/include/{asm}"]
+    clean(tool("clang"), *flags, f"-D{form}", "-c", "ebpf/steer.c", "-o", tmp_path / "steer.o")
+
+
+def test_stubs_are_the_built_modules(tool: Tool) -> None:
+    modules = [f"xdpkit._core.{path.stem}" for path in sources("cext/*.pyx")]
+    # "Missing" from a stub are Cython's own helpers and the modules' imports.
+    clean(tool("stubtest"), "--ignore-missing-stub", *modules)
+
+
+def test_files_can_be_read_in_one_go() -> None:
+    everything = sources("*.py", *(f"{folder}/**/*" for folder in FOLDERS))
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in everything
+        if path.is_file() and path.suffix in SUFFIXES
+    }
+    assert len(lengths) > 50
+    assert {path: lines for path, lines in lengths.items() if lines > MAX_LINES} == {}

@@ -1,0 +1,67 @@
+"""``python -m fake_nic ...``: ``xdpkit ...`` on interfaces that seem to stamp in hardware.
+
+The setting of the stamps lies in the file FAKE_STAMPS, or "stamps" beside the configuration. The
+clock is CLOCK_MONOTONIC_RAW, which drifts against CLOCK_TAI as a NIC's does. Every map that is
+published goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from xdpkit.cli import main as cli
+from xdpkit.nic.os import ethtool, hwtstamp
+from xdpkit.nic.setup import hardware_stamps
+from xdpkit.nic.os.hwtstamp import Setting
+from xdpkit.nic.os.phc_fit import Reading
+from xdpkit.runtime.publisher import Publication
+
+FILE = Path(os.environ.get("FAKE_STAMPS") or Path(sys.argv[-1]).with_name("stamps"))
+
+
+class FakePhc:
+    path = "/dev/ptp-fake"
+
+    def __init__(self, _: int) -> None:
+        pass
+
+    def read(self) -> Reading:
+        before = time.clock_gettime_ns(time.CLOCK_TAI)
+        phc = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+        after = time.clock_gettime_ns(time.CLOCK_TAI)
+        return Reading(phc, (before + after) // 2, after - before)
+
+    def close(self) -> None:
+        pass
+
+
+def read(_: str) -> Setting:
+    text = FILE.read_text() if FILE.exists() else "0 0 0"
+    return Setting(*map(int, text.split()))
+
+
+def write(_: str, setting: Setting) -> Setting:
+    FILE.write_text(f"{setting.flags} {setting.tx_type} {setting.rx_filter}")
+    return setting
+
+
+class ToldPublication(Publication):
+    def change(self, **parts: Any) -> None:
+        super().change(**parts)
+        if "phc" in parts:
+            print("fake map", json.dumps(parts["phc"]), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    from xdpkit.instance import server as daemon
+
+    hardware_stamps.Phc = FakePhc  # type: ignore[assignment, misc]
+    hwtstamp.read, hwtstamp.write = read, write
+    ethtool.phc_index = lambda _: 0
+    daemon.Publication = ToldPublication  # type: ignore[misc]
+    sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,122 @@
+"""Other people's programs: where the tests find them and how they run them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from required import missing
+from serving import PATIENCE, eventually
+
+from xdpkit.lab.namespaces import Side
+
+# vagrant/provision.sh unpacks them there: installed, chronyd would start a service.
+PEERS = Path(__file__).parents[2] / ".cache/peers"
+
+
+def peer(package: str, program: str) -> str:
+    """The path of somebody's program; without it CI fails and others skip."""
+    unpacked = PEERS / package / "usr" / program
+    found = shutil.which(unpacked.name) or (str(unpacked) if unpacked.exists() else None)
+    if found is None:
+        missing(f"no {unpacked.name}: vagrant/provision.sh test unpacks it")
+    return found
+
+
+def ntpdig_command(*arguments: str) -> list[str]:
+    """NTPsec's SNTP client, with its Python modules if it is not installed."""
+    modules = PEERS / "ntpsec-ntpdig/usr/lib/python3/dist-packages"
+    program = peer("ntpsec-ntpdig", "bin/ntpdig")
+    return ["env", f"PYTHONPATH={modules}", "PYTHONDONTWRITEBYTECODE=1", program, *arguments]
+
+
+def dnsperf(side: Side, questions: Path, *options: str) -> dict[str, int]:
+    """One run of DNS-OARC's load generator: queries sent, completed and lost.
+
+    Raises AssertionError for a reply that it did not expect: another id, a cut answer, the end of
+    a connection.
+    """
+    found = shutil.which("dnsperf")
+    if found is None:
+        missing("no dnsperf: vagrant/provision.sh test installs it")
+    done = side.run(found, "-d", str(questions), *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stdout + done.stderr, done.stdout + done.stderr
+    return {
+        name: int(number)
+        for name, number in re.findall(r"Queries (sent|completed|lost): +([0-9]+)", done.stdout)
+    }
+
+
+def chronyd_command(directory: Path, *directives: str, options: tuple[str, ...] = ()) -> list[str]:
+    """chronyd in the foreground, hands off the clock, without any file but a PID file of ours."""
+    own = (f"pidfile {directory}/chronyd.pid", "cmdport 0", "bindcmdaddress /")
+    return [peer("chrony", "sbin/chronyd"), "-x", "-u", "root", *options, *own, *directives]
+
+
+def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 20) -> float | None:
+    """One ``chronyd -Q``: the offset it measured, in seconds, or None when it heard nothing."""
+    options = ("-Q", "-t", str(limit))
+    done = side.run(*chronyd_command(directory, *directives, options=options))
+    found = re.search(r"System clock wrong by (-?[0-9.]+) seconds", done.stderr)
+    assert (done.returncode == 0) == (found is not None), done.stderr
+    return float(found[1]) if found else None
+
+
+# systemd-timesyncd with files and directories of its own, and without the right to set a clock.
+TIMESYNCD = Path("/lib/systemd/systemd-timesyncd")
+CONFINED = """
+set -e
+for directory in /etc/systemd /run/systemd /var/lib/systemd; do
+    mount -t tmpfs tmpfs $directory
+done
+mkdir -m 777 /run/systemd/timesync /var/lib/systemd/timesync
+printf '[Time]\\nNTP=%s\\n' "$1" >/etc/systemd/timesyncd.conf
+export SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --inh-caps=-all \\
+    --bounding-set=-all "$0"
+"""
+
+
+@contextmanager
+def timesyncd(side: Side, directory: Path, address: str) -> Iterator[Path]:
+    """systemd-timesyncd with one server, for the length of a block; its log's path.
+
+    It takes an answer for right or wrong and then tries to slew the clock, which it cannot: no
+    capability is left to it, in a mount namespace that is its own.
+    """
+    log = directory / "timesyncd.log"
+    command = ("unshare", "--mount", "sh", "-c", CONFINED, str(TIMESYNCD), address)
+    with log.open("w") as output:
+        process = side.popen(*command, stdout=output, stderr=output)
+    try:
+        yield log
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@contextmanager
+def chronyd_server(
+    side: Side, directory: Path, *directives: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A chronyd that serves its clock, at stratum 8 on port 123 if nothing else is said."""
+    directives = directives or ("local stratum 8", "port 123")
+    command = chronyd_command(directory, "allow", *directives, options=("-d",))
+    log = directory / "chronyd.log"
+    with log.open("w") as output:
+        process = side.popen(*command, stdout=output, stderr=output)
+    try:
+        # Its line comes after the sockets are bound.
+        eventually(
+            lambda: process.poll() is not None or "Disabled control" in log.read_text(), "chronyd"
+        )
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)

@@ -1,0 +1,69 @@
+"""What somebody else does to the XDP program on the server's interface."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from required import missing
+from serving import IFNAME, attached, run_here
+
+from xdpkit.bpf import loader
+from xdpkit.lab.namespaces import Lab
+
+
+def want_bpftool() -> None:
+    """Fails or skips without it, as ``required`` has it."""
+    if run_here("which", "bpftool").returncode:
+        missing("no bpftool: vagrant/provision.sh test installs it")
+
+
+@dataclass
+class Foreign:
+    """Somebody's program, loaded; it lets everything pass."""
+
+    lab: Lab
+    id: int
+
+    def attach(self, *how: str) -> bool:
+        """Puts it onto the server's interface, by netlink; returns whether the kernel did."""
+        mode, *more = how
+        argv = ("bpftool", "net", "attach", mode, "id", str(self.id), "dev", IFNAME, *more)
+        return self.lab.server.run(*argv).returncode == 0
+
+    def detach(self) -> None:
+        done = self.lab.server.run("bpftool", "net", "detach", "xdpdrv", "dev", IFNAME)
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def foreign_program(lab: Lab) -> Iterator[Foreign]:
+    """A program to be attached during a block."""
+    want_bpftool()
+    # Without ports to catch it passes all.
+    program = loader.load("catch")
+    try:
+        about = Path(f"/proc/self/fdinfo/{program.fd}").read_text()
+        [number] = re.findall(r"^prog_id:\s+(\d+)$", about, re.MULTILINE)
+        foreign = Foreign(lab, int(number))
+        try:
+            yield foreign
+        finally:
+            if attached(lab.server) == foreign.id:
+                foreign.detach()
+    finally:
+        program.close()
+
+
+def detach_link(lab: Lab) -> None:
+    """Takes the program off the server's interface, as any root may."""
+    want_bpftool()
+    program = attached(lab.server)
+    links = json.loads(run_here("bpftool", "-j", "link", "show").stdout)
+    [link] = [link["id"] for link in links if link.get("prog_id") == program]
+    done = run_here("bpftool", "link", "detach", "id", str(link))
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,285 @@
+"""``xdpkit run`` in the lab's server namespace, and what a test asks of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pyroute2 import IPRoute
+
+from xdpkit.control import client as control_client
+from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+from xdpkit.errors import ControlError
+from xdpkit.lab.namespaces import SERVER_IPV4, Lab, Side
+from xdpkit.nic.os.interface import Interface
+from xdpkit.services.ntp.local import local_state
+
+XDPKIT = str(Path(sys.executable).with_name("xdpkit"))
+IFNAME = "server0"
+QUEUE = 2
+QUEUES = 4
+
+# The ways to an answer on the network, and a queue whose requests take each.
+DOORS = {"ring": QUEUE, "kernel": 1}
+
+# How long anything may take on a machine that is busy with other things.
+PATIENCE = 20.0
+
+# And a start with zones of some megabytes: they are compiled first.
+STARTING = 100.0
+
+# What the server tells of itself, and with which secret it makes cookies.
+TOLD = {
+    "cookie_secrets": (bytes(range(16)),),
+    "nsid": b"lab",
+    "version": b"xdpkit in the lab",
+}
+DNS = f"""
+[dns]
+zones = "zones"
+cookie_secret = "{bytes(range(16)).hex()}"
+nsid = "lab"
+version = "xdpkit in the lab"
+"""
+
+CONFIG = f"""
+[interface]
+name = "server0"
+queues = [2]
+[ntp]
+{DNS}
+[echo]
+"""
+
+# The address of www.example in ZONE.
+WWW = "192.0.2.80"
+
+ZONE = (
+    """$ORIGIN example.
+$TTL 300
+@ SOA ns hostmaster 1 7200 3600 1209600 60
+@ NS ns
+ns A 192.0.2.1
+www A 192.0.2.80
+ AAAA 2001:db8::80
+*.wild TXT "any name"
+alias CNAME www
+deep.in.the A 192.0.2.81
+sub NS ns.sub
+ns.sub A 192.0.2.53
+"""
+    + f"longer DNAME {'.'.join(['l' * 60] * 3)}\n"
+    + "\n".join(f'large TXT "{number:02}{"x" * 200}"' for number in range(12))
+    + "\n"
+)
+
+T = TypeVar("T")
+
+
+def eventually(ask: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Asks until the answer is true, or fails."""
+    deadline = time.monotonic() + patience
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
+        time.sleep(0.01)
+    return answer
+
+
+def write_config(directory: Path, config: str = CONFIG, zone: str = ZONE) -> Path:
+    """A configuration file and its zone "example"; returns the file's path."""
+    (directory / "zones").mkdir(parents=True, exist_ok=True)
+    (directory / "zones" / "example.zone").write_text(zone)
+    path = directory / "xdpkit.toml"
+    path.write_text(config)
+    return path
+
+
+class Started:
+    """``xdpkit run`` in a namespace, ready or not yet.
+
+    ``before`` stands in front of the command, ``more`` are further arguments, ``program`` is what
+    runs instead of ``xdpkit run``.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        path: Path,
+        before: Sequence[str] = (),
+        more: Sequence[str] = (),
+        program: Sequence[str] = (XDPKIT, "run"),
+    ) -> None:
+        self.path = path
+        self._log = path.with_suffix("".join((*more, ".log")).replace("--", "."))
+        argv = (*before, *program, "-c", str(path), *more)
+        with self._log.open("w") as log:
+            self.process = side.popen(*argv, stdout=log, stderr=log)
+
+    def log(self) -> str:
+        """What the process wrote."""
+        return self._log.read_text()
+
+    def says(self, words: str) -> None:
+        """Waits for these words in the log."""
+        eventually(lambda: words in self.log(), words)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+@contextmanager
+def starting(side: Side, path: Path, before: Sequence[str] = ()) -> Iterator[Started]:
+    """An instance as it starts; killed at the end of the block if the test did not end it."""
+    started = Started(side, path, before)
+    try:
+        yield started
+    finally:
+        started.kill()
+
+
+class Server(Started):
+    """A running instance; ``stop`` ends it politely. It was ready when this was made."""
+
+    def __init__(
+        self,
+        side: Side,
+        path: Path,
+        ifname: str = IFNAME,
+        before: Sequence[str] = (),
+        more: Sequence[str] = (),
+        program: Sequence[str] = (XDPKIT, "run"),
+    ) -> None:
+        super().__init__(side, path, before, more, program)
+        self.side, self.ifname = side, ifname
+        try:
+            eventually(self._ready, "xdpkit run", STARTING)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, f"xdpkit run ended: {self.log()}"
+        try:
+            self.status()
+        except ControlError:
+            return False
+        return True
+
+    def request(self, verb: str) -> dict[str, Any]:
+        """Asks over the control socket."""
+        with self.side.entered():
+            return control_client.request(self.ifname, verb, time_limit=PATIENCE)
+
+    def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``."""
+        return self.request("status")
+
+    def verdicts(self) -> dict[str, int]:
+        """Every verdict's count, of all queues and doors together."""
+        counts: dict[str, int] = self.status()["verdicts"]
+        return counts
+
+    def answers_by(self, door: str) -> int:
+        """Answers that one of DOORS has given."""
+        status = self.status()
+        counts = status["queues"][str(QUEUE)] if door == "ring" else status["kernel"]
+        given: int = counts["tx"]
+        return given
+
+    def resident_pages(self) -> int:
+        """The process's resident memory."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        [line] = [line for line in text.splitlines() if line.startswith("VmRSS:")]
+        return int(line.split()[1]) * 1024 // os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def serving(
+    lab: Lab,
+    directory: Path,
+    config: str = CONFIG,
+    zone: str = ZONE,
+    before: Sequence[str] = (),
+) -> Iterator[Server]:
+    """An instance for the length of a block; it must still be running at the end, and end well."""
+    server = Server(lab.server, write_config(directory, config, zone), before=before)
+    try:
+        yield server
+        if server.process.poll() is None:
+            assert server.stop() == 0, server.log()
+    finally:
+        server.kill()
+
+
+def bytes_door(directory: Path, precision: int) -> Snapshot:
+    """What the instance of this directory answers from, for ``xdpkit._core._answer``."""
+    fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
+    try:
+        size = compile_zones(read_zones(zone_files(directory / "zones")), fd)
+        zones = ZoneMap(fd, size)
+    finally:
+        os.close(fd)
+    state = local_state(10) | {"precision": precision}
+    return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state, dns=TOLD)
+
+
+def interface_of(side: Side) -> tuple[Interface, bytes]:
+    """The facts about a side's interface, and its MAC address."""
+    with IPRoute(netns=side.namespace) as ipr:
+        index = ipr.link_lookup(ifname=side.ifname)[0]
+        [link] = ipr.get_links(index)
+        mac = bytes.fromhex(link.get_attr("IFLA_ADDRESS").replace(":", ""))
+    return Interface(side.ifname, index, QUEUES, True, None), mac
+
+
+def attached(side: Side, ifname: str = IFNAME) -> int | None:
+    """The id of the XDP program on an interface."""
+    with IPRoute(netns=side.namespace) as ipr:
+        [link] = ipr.get_links(ipr.link_lookup(ifname=ifname)[0])
+        xdp = link.get_attr("IFLA_XDP")
+        found: int | None = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp else None
+        return found
+
+
+def reload(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``xdpkit reload`` as an operator types it."""
+    return lab.server.run(XDPKIT, "reload", *arguments)
+
+
+def looked_up(side: Side, name: str = "www.example", address: str = SERVER_IPV4) -> list[str]:
+    """The IPv4 addresses of a name, as dig is told them at the first try."""
+    done = side.run("dig", "+short", "+tries=1", "+time=10", f"@{address}", name, "A")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.split()
+
+
+def ping(lab: Lab) -> None:
+    """The server's kernel answers, both families."""
+    for address in (lab.server.ipv4, lab.server.ipv6):
+        done = lab.client.run("ping", "-n", "-c", "1", "-W", "5", address)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_here(*argv: str, timeout: float = 60, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a program outside the lab's namespaces."""
+    return subprocess.run(
+        argv, text=True, capture_output=True, timeout=timeout, check=False, **options
+    )

@@ -1,0 +1,110 @@
+"""Plain and signed zones through the ring, the kernel door and TCP: what the bytes door says.
+
+The bytes door's answers are held against knotd's and nsd's by tests/unit/test_dns_differential.py,
+whose questions these are. One in ten has bytes changed or is cut, so that most is refused.
+
+environment:
+  XDPKIT_DIFF_QUERIES  how many questions each way (default 4000, some seconds)
+  XDPKIT_DIFF_SEED     others (default 1)
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+from dns_asking import MOST_OPEN, tcp_replies, udp_asker
+from dnsdiff import signing
+from dnsdiff.questions import questions
+from dnsdiff.worlds import USUAL
+from required import missing
+from serving import DOORS, QUEUES, Server, bytes_door, eventually
+from tcp_serving import connect
+
+from xdpkit._core._answer import answer
+from xdpkit.lab.namespaces import Lab
+
+pytestmark = pytest.mark.netns
+
+COUNT = int(os.environ.get("XDPKIT_DIFF_QUERIES", "4000"))
+SEED = int(os.environ.get("XDPKIT_DIFF_SEED", "1"))
+CHUNK = 1000
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if signing.program("dnssec-signzone") is None:
+        missing("no dnssec-signzone: vagrant/provision.sh test installs it")
+    directory = tmp_path_factory.mktemp("server")
+    signing.write(directory / "zones")
+    return directory
+
+
+@lru_cache
+def corpus() -> list[bytes]:
+    """The questions as messages, some of them spoilt."""
+    chance = random.Random(SEED)
+    return [
+        spoilt(chance, question.wire()) if chance.random() < 0.1 else question.wire()
+        for question in questions(USUAL, SEED, COUNT)
+    ]
+
+
+def spoilt(chance: random.Random, message: bytes) -> bytes:
+    """Bytes behind the id changed, or the end cut off."""
+    data = bytearray(message)
+    for _ in range(chance.randrange(1, 4)):
+        data[chance.randrange(2, len(data))] = chance.randrange(256)
+    return bytes(data[: chance.choice((len(data), len(data), chance.randrange(2, len(data))))])
+
+
+@lru_cache
+def expected(directory: Path, client: str, tcp: bool) -> list[bytes | None]:
+    """What the bytes door says to all of them."""
+    snapshot = bytes_door(directory, 0)
+    return [
+        answer(snapshot, "dns", message, source=(client, 40000), tcp=tcp)[1] for message in corpus()
+    ]
+
+
+def chunks() -> Iterator[slice]:
+    for first in range(0, COUNT, CHUNK):
+        yield slice(first, first + CHUNK)
+
+
+def compare(messages: list[bytes], replies: list[bytes | None], wanted: list[bytes | None]) -> None:
+    for message, reply, want in zip(messages, replies, wanted, strict=True):
+        assert reply == want, message.hex()
+
+
+@pytest.mark.timeout(200 + COUNT / 200)
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("door", DOORS)
+def test_udp(lab: Lab, server: Server, directory: Path, door: str, family: int) -> None:
+    lab.client.send_on_queue(DOORS[door], QUEUES)
+    want = expected(directory, lab.client.ipv4 if family == 4 else lab.client.ipv6, False)
+    before = server.answers_by(door)
+    with udp_asker(lab, family) as asker:
+        for chunk in chunks():
+            compare(corpus()[chunk], asker.replies(corpus()[chunk]), want[chunk])
+    sentinels = sum(-(-len(corpus()[chunk]) // MOST_OPEN) for chunk in chunks())
+    answered = COUNT - want.count(None) + sentinels
+    eventually(lambda: server.answers_by(door) == before + answered, f"{door}'s counters")
+    assert 0 < want.count(None) < COUNT / 10
+
+
+@pytest.mark.timeout(200 + COUNT / 200)
+@pytest.mark.parametrize("family", [4, 6])
+def test_tcp(lab: Lab, server: Server, directory: Path, family: int) -> None:
+    """All but those that get no reply, which would end the connection."""
+    want = expected(directory, lab.client.ipv4 if family == 4 else lab.client.ipv6, True)
+    for chunk in chunks():
+        pairs = [pair for pair in zip(corpus()[chunk], want[chunk], strict=True) if pair[1]]
+        messages = [message for message, _ in pairs]
+        with connect(lab, family) as client:
+            compare(messages, list(tcp_replies(client, messages)), [reply for _, reply in pairs])
+    assert max(len(reply or b"") for reply in want) > 1 << 14, "no pointer reaches further"

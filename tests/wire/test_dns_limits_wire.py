@@ -1,0 +1,127 @@
+"""Response rate limits through the ring and the kernel door, and how real clients come through."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import pytest
+from payloads import query
+from serving import DOORS, QUEUES, WWW, Server, reload, serving, write_config
+
+from xdpkit.lab.namespaces import Lab
+
+pytestmark = pytest.mark.netns
+
+CONFIG = """
+[interface]
+name = "server0"
+queues = [2]
+[dns]
+zones = "zones"
+"""
+
+# A burst of five, and so slow a rate that what a test takes hardly counts.
+LIMIT = "[dns.rrl]\nrate = 1\ninstant = 5\n"
+
+
+def flood(lab: Lab, door: str, family: int = 4, count: int = 100) -> Counter[str]:
+    """Sends so many queries, each behind the reply to the one before: whole, TC, or none."""
+    lab.client.send_on_queue(DOORS[door], QUEUES)
+    address = lab.server.ipv4 if family == 4 else lab.server.ipv6
+    with lab.client.entered():
+        sock = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    found: Counter[str] = Counter()
+    with sock:
+        sock.settimeout(20)
+        sock.connect((address, 53))
+        for _ in range(count):
+            sock.send(query("www.example"))
+            reply = dns.message.from_wire(sock.recv(4096))
+            cut = reply.flags & dns.flags.TC
+            assert bool(cut) != bool(reply.answer)
+            found["cut" if cut else "whole"] += 1
+    return found
+
+
+def dig(lab: Lab, *words: str, tool: str = "dig") -> str:
+    done = lab.client.run(tool, "+time=10", f"@{lab.server.ipv4}", "www.example", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def counts(server: Server) -> dict[str, int]:
+    found: dict[str, int] = server.status()["dns"]["rrl"]
+    return found
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("door", DOORS)
+def test_over_the_limit_is_cut(lab: Lab, tmp_path: Path, door: str, family: int) -> None:
+    with serving(lab, tmp_path, CONFIG + LIMIT) as server:
+        begin = time.monotonic()
+        found = flood(lab, door, family)
+        most = 5 + time.monotonic() - begin + 1
+        assert 5 <= found["whole"] <= most
+        verdicts = server.verdicts()
+        assert verdicts["dns_rrl_slip"] == found["cut"]
+        assert verdicts["dns_noerror"] == found["whole"]
+        assert counts(server) == {"limited": found["cut"], "slipped": found["cut"], "badcookie": 0}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_real_clients_come_through(lab: Lab, tmp_path: Path, door: str) -> None:
+    with serving(lab, tmp_path, CONFIG + LIMIT) as server:
+        flood(lab, door)
+        cut = dig(lab, "+nocookie", "+ignore")
+        assert WWW not in cut and " tc " in cut.replace(";", " ")
+        retried = dig(lab, "+nocookie")
+        assert WWW in retried and "retrying in TCP mode" in retried and "(TCP)" in retried
+        assert WWW in dig(lab, tool="kdig")
+
+        flood(lab, door)
+        told = dig(lab, "+cookie")
+        assert WWW in told and "BADCOOKIE, retrying" in told and "(UDP)" in told
+        found = counts(server)
+        assert found["badcookie"] >= 1
+        assert found["limited"] == found["slipped"] + found["badcookie"]
+
+
+def test_without_slip_there_is_silence(lab: Lab, tmp_path: Path) -> None:
+    with serving(lab, tmp_path, CONFIG + LIMIT + "slip = 0\n") as server:
+        lab.client.send_on_queue(DOORS["ring"], QUEUES)
+        with lab.client.entered():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with sock:
+            sock.connect((lab.server.ipv4, 53))
+            for _ in range(50):
+                sock.send(query("www.example"))
+            while (found := server.verdicts())["dns_rrl_drop"] + found["dns_noerror"] < 50:
+                pass
+        assert found["dns_rrl_drop"] >= 40
+        assert server.status()["queues"]["2"]["dropped"] == {"dns_rrl_drop": found["dns_rrl_drop"]}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_reload_brings_exempts_and_ends_it(lab: Lab, tmp_path: Path, door: str) -> None:
+    with serving(lab, tmp_path, CONFIG) as server:
+        assert flood(lab, door)["cut"] == 0
+        write_config(tmp_path, CONFIG + LIMIT)
+        assert reload(lab).returncode == 0
+        assert flood(lab, door)["cut"] > 0
+        write_config(tmp_path, CONFIG + LIMIT + 'exempt = ["192.0.2.2"]\n')
+        assert reload(lab).returncode == 0
+        assert flood(lab, door)["cut"] == 0
+        assert flood(lab, door, family=6)["cut"] > 0
+        write_config(tmp_path, CONFIG + LIMIT + 'exempt = ["192.0.2.2/24"]\n')
+        done = reload(lab)
+        assert done.returncode == 2 and f"{tmp_path}/xdpkit.toml:10:" in done.stderr
+        assert flood(lab, door)["cut"] == 0
+        write_config(tmp_path, CONFIG)
+        assert reload(lab).returncode == 0
+        assert flood(lab, door, family=6)["cut"] == 0
+        assert server.process.poll() is None

@@ -1,0 +1,209 @@
+"""Scrapes of a live server: what ``status`` says, under load and beside clients that mean ill."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from asking import Asker
+from loading import all_answered, generator, load_on, send_all, under_way
+from metrics_samples import Labels, Samples
+from ntp_macs import KEYS, key_file
+from ntp_requests import Request as NtpRequest
+from serving import DOORS, IFNAME, PATIENCE, QUEUES, XDPKIT, Server, eventually, write_config
+
+from xdpkit._core._stats import VERDICTS
+from xdpkit.lab.namespaces import Lab
+from xdpkit.metrics.families import families
+from xdpkit.metrics.server import encode
+
+pytestmark = pytest.mark.netns
+
+CONFIG = """
+[interface]
+name = "server0"
+queues = [2]
+[ntp]
+keys = "keys"
+[dns]
+zones = "zones"
+[echo]
+[metrics]
+"""
+WHERE = ("127.0.0.1", 9153)
+ACCEPTED = ("text/plain", "application/openmetrics-text")
+Counters = dict[tuple[str, Labels], float]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("server")
+    (place / "keys").write_text(key_file(KEYS))
+    (place / "keys").chmod(0o600)
+    return place
+
+
+def scrape(lab: Lab, accepted: str = ACCEPTED[1]) -> Samples:
+    """One scrape, from within the server's namespace."""
+    request = Request(f"http://{WHERE[0]}:{WHERE[1]}/metrics", headers={"Accept": accepted})
+    with lab.server.entered(), urlopen(request, timeout=PATIENCE) as reply:
+        return Samples(reply.read().decode(), reply.headers["Content-Type"])
+
+
+def counters(samples: Samples) -> Counters:
+    return {key: samples[key] for key in samples.counters}
+
+
+def from_status(server: Server) -> Counters:
+    """The same families, of the document that the control socket gives."""
+    text, kind = encode(families(server.status(), VERDICTS), ACCEPTED[1])
+    return counters(Samples(text.decode(), kind))
+
+
+def answered(samples: Samples, side: str, queue: str = "") -> float:
+    labels = {"side": side, "queue": queue, "verdict": "ntp_answered", "kind": "answer"}
+    return samples.of("verdicts_total", **labels)
+
+
+@pytest.mark.parametrize("accepted", ACCEPTED)
+def test_a_scrape_is_what_status_says(lab: Lab, server: Server, accepted: str) -> None:
+    first = scrape(lab, accepted)
+    for door, queue in DOORS.items():
+        lab.client.send_on_queue(queue, QUEUES)
+        with Asker(lab.client, lab.server.ipv4) as asker:
+            plain = b"\x23" + bytes(46) + b"\x01"
+            keyed = b"\x1b" + bytes(46) + b"\x02"
+            payloads = [plain] * 30 + [keyed + KEYS[0].mac(keyed)] * 5
+            replies = asker.answers([NtpRequest(payload, door) for payload in payloads])
+            assert all(replies)
+    before = from_status(server)
+    found = scrape(lab, accepted)
+    after = from_status(server)
+    # Loops turn, and neighbours are asked for, also when nobody asks for the time.
+    assert counters(found).keys() == before.keys() == after.keys()
+    for key, value in counters(found).items():
+        assert before[key] <= value <= after[key], key
+    still = [key for key in before if before[key] == after[key]]
+    assert len(still) > 0.9 * len(before)
+    for side, queue in (("queue", "2"), ("kernel", "")):
+        # Some requests are the asker's own, to know where a batch ends.
+        assert answered(found, side, queue) - answered(first, side, queue) >= 35
+    key = str(KEYS[0].id)
+    name = "ntp_authenticated_total"
+    assert found.of(name, key=key) - first.of(name, key=key) == 10
+    assert found.of("ntp_synchronised") == 1
+    assert found.of("ntp_clients") >= 1
+    assert found.of("zone_serial", zone="example") == 1
+    facts = server.status()
+    assert found.of("queue_detached", queue="2") == facts["queues"]["2"]["detached"] == 0
+    source = facts["queues"]["2"]["ntp"]["tx_timestamps"]
+    assert found.of("ntp_transmit_source", side="queue", queue="2", source=source) == 1
+
+
+def test_the_transmit_errors_add_up(lab: Lab, server: Server) -> None:
+    with load_on(lab, [2]) as load:
+        assert send_all(generator(lab, load, 2, "ntp", 4), 2000) == all_answered(2000)
+    true_times = {"side": "queue", "queue": "2", "outcome": "true"}
+
+    def all_told() -> Samples | None:
+        found = scrape(lab)
+        return found if found.of("ntp_transmit_stamps_total", **true_times) >= 2000 else None
+
+    if server.status()["queues"]["2"]["ntp"]["tx_timestamps"] == "kick":
+        pytest.skip("no transmit timestamps before Linux 6.11")
+    found = eventually(all_told, "the completions of the last batch")
+    assert found is not None
+    histogram = found.named("ntp_transmit_error_seconds_bucket")
+    counts = {
+        dict(labels)["le"]: count
+        for labels, count in histogram.items()
+        if ("side", "queue") in labels
+    }
+    assert counts["+Inf"] == found.of("ntp_transmit_stamps_total", **true_times)
+    assert sorted(counts.values()) == [counts[le] for le in sorted(counts, key=float)]
+    fine = server.status()["queues"]["2"]["ntp"]["tx_error"]
+    assert counts["+Inf"] == sum(fine.values())
+    assert counts["0.0"] == sum(count for ns, count in fine.items() if int(ns) <= 0)
+
+
+def test_scrapes_under_load_lose_nothing(lab: Lab, server: Server) -> None:
+    before = scrape(lab)
+    with load_on(lab, [2]) as load, ExitStack() as stack:
+        requests = generator(lab, load, 2, "ntp", 4)
+        with lab.server.entered():
+            # Never a word of these: they hold what connections there are.
+            for _ in range(100):
+                silent = stack.enter_context(socket.create_connection(WHERE, PATIENCE))
+                silent.send(b"GET /metrics")
+        with under_way(requests, rate=20_000):
+            latest = counters(before)
+            for turn in range(60):
+                found = counters(scrape(lab, ACCEPTED[turn % 2]))
+                assert all(found[key] >= value for key, value in latest.items())
+                latest = found
+        made = requests.counters()
+    assert {name: made[name] for name in ("wrong", "duplicate", "lost", "open")} == {
+        "wrong": 0,
+        "duplicate": 0,
+        "lost": 0,
+        "open": 0,
+    }
+    sent = made["sent"]
+    assert made["answered"] == sent > 0
+    after = scrape(lab)
+    assert answered(after, "queue", "2") - answered(before, "queue", "2") == sent
+    requested = {"version": "4"}
+    name = "ntp_requests_total"
+    assert after.of(name, **requested) - before.of(name, **requested) == sent
+
+
+def test_it_says_where(server: Server) -> None:
+    assert "xdpkit: metrics at http://127.0.0.1:9153/metrics\n" in server.log()
+
+
+def test_nobody_else_can_ask(lab: Lab, server: Server) -> None:
+    """The default is this machine alone."""
+    assert server.process.poll() is None
+    with lab.client.entered(), pytest.raises(ConnectionRefusedError):
+        socket.create_connection((lab.server.ipv4, WHERE[1]), PATIENCE)
+
+
+def test_a_port_that_is_taken_ends_the_start(lab: Lab, tmp_path: Path) -> None:
+    config = CONFIG.replace('keys = "keys"', "") + 'listen = "[::]:9154"\n'
+    path = write_config(tmp_path, config)
+    with lab.server.entered():
+        taken = socket.create_server(("127.0.0.1", 9154))
+    with taken:
+        # Under another name: this interface is served by the module's instance.
+        path.write_text(
+            config.replace(f'"{IFNAME}"', '"lo"').replace("queues = [2]", "queues = [0]")
+        )
+        done = lab.server.run(XDPKIT, "run", "-c", str(path), timeout=PATIENCE)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "xdpkit: [metrics] listen: TCP [::]:9154: taken by another program ('ss -ltnp sport ="
+        " :9154' shows it): stop it, or write another port\n"
+    )
+
+
+def test_an_end_in_the_middle_of_scrapes(tmp_path: Path) -> None:
+    """Open connections do not hold up the end, nor the next start at the same port."""
+    with Lab() as own:
+        for _ in range(2):
+            server = Server(own.server, write_config(tmp_path, CONFIG.replace('keys = "keys"', "")))
+            try:
+                with own.server.entered():
+                    half = socket.create_connection(WHERE, PATIENCE)
+                with half:
+                    half.send(b"GET /metrics HTTP/1.1\r\n")
+                    assert scrape(own).of("up_seconds") > 0
+                    server.signal(signal.SIGTERM)
+                    assert server.process.wait(PATIENCE) == 0, server.log()
+            finally:
+                server.kill()
+            assert not re.search("Traceback|error", server.log())

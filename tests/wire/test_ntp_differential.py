@@ -1,0 +1,177 @@
+"""Our NTP server beside Debian's chronyd: the same requests, the same decision, the same bytes.
+
+Every request of a seeded corpus (tests/ntp_requests.py) goes to chronyd and to us, over IPv4 and
+IPv6, through the ring and through the kernel door, to servers without keys and with them. chronyd
+must answer what we answer and be silent where we are, and a reply's bytes must be chronyd's, except
+for those in DELIBERATE. Interleaved exchanges are not in here: no origin timestamp is one that a
+server gave.
+
+environment:
+  XDPKIT_DIFF_REQUESTS  how many requests each way (default 6000, some seconds; try 100000)
+  XDPKIT_DIFF_SEED      another corpus (default 20261122)
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+
+import pytest
+from ntp_macs import KEYS, Key, sound_mac
+from ntp_pair import OURS, THEIRS, Pair, paired
+from ntp_requests import HEADER, MONO_ROOT, NTP_PORT, Request, requests
+from payloads import NTP_MATRIX
+from serving import eventually
+
+from xdpkit.lab.namespaces import Lab
+
+pytestmark = pytest.mark.netns
+
+REQUESTS = int(os.environ.get("XDPKIT_DIFF_REQUESTS", "6000"))
+SEED = int(os.environ.get("XDPKIT_DIFF_SEED", "20261122"))
+
+# Requests that go to one server and then to the other.
+CHUNK = 1000
+
+# Where a reply's bytes may differ from chronyd's, and why. All others are the same.
+DELIBERATE = {
+    "reference timestamp": (
+        slice(16, 24),
+        "time: our own clock was set at the latest whole second, chronyd's up to a minute ago",
+    ),
+    "receive timestamp": (slice(32, 40), "time"),
+    "transmit timestamp": (slice(40, 48), "time"),
+    "monotonic receive timestamp": (
+        slice(64, 72),
+        "time: ours is CLOCK_MONOTONIC, chronyd's is UTC less the steps since its start",
+    ),
+    "monotonic epoch": (slice(72, 76), "chosen at random by every instance of either"),
+}
+# Two more are made comparable instead: the precision, which each measures for itself (chronyd is
+# told ours), and a MAC's digest, which covers the times (both are checked with the key).
+
+# What the corpus must meet on our side.
+VERDICTS = {"ntp_answered", "ntp_length", "ntp_version", "ntp_mode", "ntp_port"}
+VERDICTS |= {"ntp_extension", "ntp_key", "ntp_nts"}
+
+# Seconds from 1900 to 1970: RFC 5905 figure 4.
+NTP_OF_1970 = 2_208_988_800
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(), KEYS],
+    ids=lambda keys: "keys" if keys else "no-keys",
+)
+def pair(
+    request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    with paired(lab, tmp_path_factory.mktemp("pair"), request.param) as pair:
+        yield pair
+
+
+@lru_cache
+def corpus() -> list[Request]:
+    """The named requests, from any port and from 123, then the made ones."""
+    named = [
+        Request(payload, f"{name}, port {port}", port)
+        for port in (0, NTP_PORT)
+        for name, payload in NTP_MATRIX.items()
+    ]
+    return named + list(requests(SEED, REQUESTS))
+
+
+def fields_end(reply: bytes) -> int:
+    """Where a reply's MAC starts, if it has one: the only field that a reply may have is 0xF323."""
+    mono_root = reply[HEADER : HEADER + 4] == struct.pack("!HH", MONO_ROOT, 28)
+    return HEADER + 28 if mono_root and len(reply) >= HEADER + 28 else HEADER
+
+
+def timeless(reply: bytes, keys: tuple[Key, ...]) -> tuple[bytes, int, bool]:
+    """What must be equal: the bytes that do not depend on time, the length, a MAC that is right."""
+    end = fields_end(reply)
+    data = bytearray(reply[: end + 4])
+    for part, _ in DELIBERATE.values():
+        if part.stop <= end:
+            data[part] = bytes(part.stop - part.start)
+    return bytes(data), len(reply), len(reply) == end or sound_mac(keys, reply, end)
+
+
+def wrong_times(reply: bytes, earliest: float, latest: float) -> str:
+    """What is wrong with the times of an answer of ours, if anything."""
+    reference, receive, transmit = struct.unpack_from("!Q8xQQ", reply, 16)
+    if not receive & 1 or transmit & 1:
+        return "the lowest bits do not tell the receive from the transmit timestamp"
+    if not reference <= receive < transmit:
+        return "timestamps out of order"
+    # Not to the microsecond: what shows is a wrong era, epoch or leap second table.
+    seconds = receive / 2**32 - NTP_OF_1970
+    return "" if earliest - 1 < seconds < latest + 1 else f"received at {seconds}"
+
+
+class Comparison:
+    """What was the same and what was not, one way."""
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        self.keys = keys
+        self.answered = 0
+        self.differences: list[str] = []
+        self.epochs: set[bytes] = set()
+
+    def add(self, request: Request, ours: bytes | None, theirs: bytes | None, wrong: str) -> None:
+        """One request's two answers, and what is wrong with ours by itself."""
+        self.answered += theirs is not None
+        if ours is None or theirs is None:
+            wrong = "" if ours is theirs else "one is silent"
+        elif timeless(ours, self.keys) != timeless(theirs, self.keys):
+            wrong = "other bytes"
+        if ours and fields_end(ours) > HEADER:
+            self.epochs.add(ours[DELIBERATE["monotonic epoch"][0]])
+        if wrong:
+            said = [data.hex() if data else "silence" for data in (ours, theirs)]
+            self.differences.append(
+                f"{request.kind}, from port {request.source_port or 'any'}: {wrong}\n"
+                f"  request: {request.payload.hex()}\n"
+                f"  ours:    {said[0]}\n"
+                f"  chronyd: {said[1]}"
+            )
+
+
+@pytest.mark.timeout(60 + REQUESTS / 200)
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("door", OURS)
+def test_same_answers(pair: Pair, door: str, family: int) -> None:
+    seen = Comparison(pair.keys)
+    before = pair.server.answers_by(door)
+    with pair.asker(door, family) as ours, pair.asker(THEIRS, family) as theirs:
+        for start in range(0, len(corpus()), CHUNK):
+            chunk = corpus()[start : start + CHUNK]
+            earliest = time.time()
+            answers = ours.answers(chunk)
+            latest = time.time()
+            for request, mine, other in zip(chunk, answers, theirs.answers(chunk), strict=True):
+                seen.add(request, mine, other, wrong_times(mine, earliest, latest) if mine else "")
+        ours.assert_quiet()
+        theirs.assert_quiet()
+    few = "\n".join(seen.differences[:20])
+    assert not seen.differences, f"{len(seen.differences)} differ, the first are:\n{few}"
+    assert len(seen.epochs) == 1
+    share = seen.answered / len(corpus())
+    assert 0.3 < share < 0.5
+    # All of them by that door, and the sentinels besides.
+    eventually(lambda: pair.server.answers_by(door) - before > seen.answered, f"{door}'s counters")
+
+
+def test_every_reason_for_silence(pair: Pair) -> None:
+    """What both agree on above is every rule that our server has."""
+    before = pair.server.verdicts()
+    with pair.asker("kernel") as ours:
+        ours.answers(corpus())
+
+    def met() -> set[str]:
+        return {name for name, n in pair.server.verdicts().items() if n > before.get(name, 0)}
+
+    eventually(lambda: met() >= VERDICTS, f"{VERDICTS}")

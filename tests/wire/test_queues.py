@@ -1,0 +1,82 @@
+"""A burst on each of the four queues: every packet answered once, and counted where it came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from loading import all_answered, generator, load_on, send_all
+from serving import QUEUE, QUEUES, Server, eventually
+
+from xdpkit.loadgen.setup import Load
+from xdpkit.lab.namespaces import Lab
+
+pytestmark = pytest.mark.netns
+
+BURST = 3000
+SERVICES = ("echo", "ntp", "dns")
+
+
+@pytest.fixture(scope="module")
+def load(lab: Lab, server: Server) -> Iterator[Load]:
+    with load_on(lab, list(range(QUEUES))) as load:
+        yield load
+
+
+@pytest.mark.parametrize("queue", range(QUEUES))
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("family", [4, 6])
+def test_burst(lab: Lab, server: Server, load: Load, queue: int, service: str, family: int) -> None:
+    # Replies of the kernel come back on the queue that the generator's socket has.
+    lab.server.send_on_queue(queue, QUEUES)
+    before = server.status()
+    requests = generator(lab, load, queue, service, family)
+    assert send_all(requests, BURST) == all_answered(BURST)
+    verdict = {"echo": "echo_answered", "ntp": "ntp_answered"}.get(service, "dns_noerror")
+    # The kernel door counts a reply when it is on its way, so the last ones may still be missing.
+    eventually(lambda: server.verdicts()[verdict] >= before["verdicts"][verdict] + BURST, "counts")
+    after = server.status()
+
+    def added(*path: str) -> int:
+        return number_at(after, *path) - number_at(before, *path)
+
+    ring = queue == QUEUE
+    for number in range(QUEUES):
+        here = BURST if number == queue else 0
+        assert added("steer", str(number), "redirected") == (here if ring else 0)
+        assert added("steer", str(number), "other_queue") == (0 if ring else here)
+    for end in ("rx", "tx"):
+        assert added("queues", str(QUEUE), end) == (BURST if ring else 0)
+        assert added("kernel", end) == (0 if ring else BURST)
+    assert after["queues"][str(QUEUE)]["dropped"] == after["kernel"]["dropped"] == {}
+    assert added("verdicts", verdict) == BURST
+
+
+def number_at(document: dict[str, Any], *path: str) -> int:
+    """A counter of the status document; a verdict that never occurred is not in it."""
+    for key in path[:-1]:
+        document = document[key]
+    number: int = document.get(path[-1], 0)
+    return number
+
+
+def test_nothing_was_lost_on_the_rings(server: Server) -> None:
+    queue = server.status()["queues"][str(QUEUE)]
+    # The kernel found the TX ring empty: that is the end of every kick.
+    del queue["socket"]["tx_ring_empty_descs"]
+    assert queue["socket"] == dict.fromkeys(queue["socket"], 0)
+    assert queue["loop"]["tx_pending"] == 0
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_all_queues_at_once_stay_apart(lab: Lab, server: Server, load: Load, family: int) -> None:
+    """Requests of one service through both doors in turn: neither touches the other's replies."""
+    ring = generator(lab, load, QUEUE, "dns", family)
+    lab.server.send_on_queue(0, QUEUES)
+    kernel = generator(lab, load, 0, "dns", family)
+    for count in range(500, 3001, 500):
+        ring.run(5.0, count=count, window=64)
+        kernel.run(5.0, count=count, window=64)
+    assert send_all(ring, 3000) == all_answered(3000)
+    assert send_all(kernel, 3000) == all_answered(3000)

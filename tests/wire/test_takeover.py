@@ -1,0 +1,215 @@
+"""An instance hands over to its successor under load: nothing is lost, whoever goes away."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from both_doors import loaded
+from payloads import query
+from programs import detach_link
+from serving import (
+    CONFIG,
+    PATIENCE,
+    QUEUE,
+    QUEUES,
+    STARTING,
+    Server,
+    attached,
+    eventually,
+    serving,
+    write_config,
+)
+from tcp_client import TcpClient
+
+from xdpkit.control import client as control_client
+from xdpkit.control.server import ControlServer
+from xdpkit.instance.handover.predecessor import LAYOUT, Wire
+from xdpkit.lab.namespaces import Lab
+
+pytestmark = pytest.mark.netns
+
+KEPT = "the successor went away: this instance serves on"
+
+
+@contextmanager
+def successor(server: Server, config: Path | None = None) -> Iterator[Server]:
+    """``xdpkit run --takeover`` beside a running instance, until the end of the block."""
+    heir = Server(server.side, config or server.path, more=("--takeover",))
+    try:
+        eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor", STARTING)
+        yield heir
+        assert heir.stop() == 0, heir.log()
+    finally:
+        heir.kill()
+
+
+def test_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
+    # The start of a successor may take longer than a connection may be idle.
+    config = CONFIG.replace("[echo]", "tcp_idle = 600\n[echo]")
+    with ExitStack() as heirs, serving(lab, tmp_path, config) as server, loaded(lab) as asked:
+        program = attached(lab.server)
+        with lab.client.entered():
+            client = TcpClient((lab.server.ipv4, 53))
+        with client:
+            heir = heirs.enter_context(successor(server))
+            asked.more()
+            # A client that was connected is still answered, by the predecessor.
+            client.send(query("www.example", "A"))
+            assert client.receive()
+        assert server.process.wait(PATIENCE) == 0
+        assert "stopped: the successor serves server0" in server.log()
+        assert attached(lab.server) not in (None, program)
+        assert heir.status()["queues"][str(QUEUE)]["rx"] > 0
+        with lab.client.entered(), TcpClient((lab.server.ipv4, 53)) as other:
+            other.send(query("www.example", "A"))
+            assert other.receive()
+        # And once more: what was taken over can be handed over.
+        third = write_config(tmp_path / "third")
+        heirs.enter_context(successor(heir, third))
+        assert heir.process.wait(PATIENCE) == 0, heir.log()
+        asked.more()
+    assert attached(lab.server) is None
+
+
+@pytest.mark.parametrize("words", [[], [{"ready": [QUEUE]}]])
+def test_a_successor_that_goes_away(
+    lab: Lab, tmp_path: Path, words: list[dict[str, list[int]]]
+) -> None:
+    async def ask() -> None:
+        wire = Wire(connection)
+        await wire.send({"verb": "takeover"})
+        facts = await wire.receive(PATIENCE)
+        assert facts is not None and facts["layout"] == LAYOUT
+        for word in words:
+            await wire.send(word)
+            assert await wire.receive(PATIENCE) == {"parked": True}
+        wire.close()
+
+    with serving(lab, tmp_path) as server, loaded(lab) as asked:
+        for times in (1, 2):
+            with lab.server.entered():
+                connection = control_client.connect(server.ifname)
+            anyio.run(ask)
+            eventually(lambda n=times: server.log().count(KEPT) == n, "the log")
+            asked.more()
+
+
+def test_a_queue_that_the_successor_does_not_want(lab: Lab, tmp_path: Path) -> None:
+    other = write_config(tmp_path / "other", CONFIG.replace("[2]", "[0, 3]"))
+    # The kernel answers there then: slower, and on the queue that the requests came from.
+    lab.server.send_on_queue(QUEUE, QUEUES)
+    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab, 20_000) as asked:
+        heir = heirs.enter_context(successor(server, other))
+        assert server.process.wait(PATIENCE) == 0, server.log()
+        asked.more()
+        assert set(heir.status()["queues"]) == {"0", "3"}
+
+
+def test_a_program_that_is_taken_off_the_successor(lab: Lab, tmp_path: Path) -> None:
+    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab) as asked:
+        heir = heirs.enter_context(successor(server))
+        assert server.process.wait(PATIENCE) == 0, server.log()
+        asked.more()
+        asked.thrown += 1
+        detach_link(lab)
+        words = "took the XDP program off server0"
+        eventually(lambda: words in heir.log(), "the log")
+        assert attached(lab.server)
+        asked.more()
+        assert heir.log().count("took the XDP program off") == 1
+
+
+def test_a_link_that_was_detached_while_it_is_given_away(lab: Lab, tmp_path: Path) -> None:
+    """Before anybody has noticed: whoever serves in the end puts the program back."""
+
+    async def ask() -> None:
+        wire = Wire(connection)
+        await wire.send({"verb": "takeover"})
+        assert await wire.receive(PATIENCE)
+        # The watch on the program rests now.
+        asked.thrown += 1
+        await anyio.to_thread.run_sync(detach_link, lab)
+        wire.close()
+
+    with serving(lab, tmp_path) as server, loaded(lab) as asked:
+        with lab.server.entered():
+            connection = control_client.connect(server.ifname)
+        anyio.run(ask)
+        eventually(lambda: "took the XDP program off server0" in server.log(), "the log")
+        assert server.log().count(KEPT) == 1
+        assert attached(lab.server)
+        asked.more()
+
+
+def test_nobody_to_take_over_from(lab: Lab, tmp_path: Path) -> None:
+    server = Server(lab.server, write_config(tmp_path), more=("--takeover",))
+    try:
+        assert attached(lab.server) is not None
+        assert server.stop() == 0, server.log()
+    finally:
+        server.kill()
+    assert attached(lab.server) is None
+
+
+def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
+    """An instance of another version stops first; the gap is said."""
+
+    async def old_instance() -> None:
+        async def give(connection: socket.socket) -> None:
+            wire = Wire(connection)
+            await wire.send({"layout": [0], "queues": [], "udp": [], "tcp": []})
+            assert await wire.receive(PATIENCE) == {"restart": True}
+            old.close()
+            wire.close()
+            scope.cancel()
+
+        with lab.server.entered():
+            old = ControlServer("server0", {}, {"takeover": give})
+            old.bind()
+        with anyio.CancelScope() as scope:
+            ready.set()
+            await old.serve()
+
+    ready = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        serving_old = thread.submit(anyio.run, old_instance)
+        assert ready.wait(PATIENCE)
+        server = Server(lab.server, write_config(tmp_path), more=("--takeover",))
+        try:
+            serving_old.result(PATIENCE)
+            eventually(lambda: "nothing was answered for" in server.log(), "the gap")
+            assert "not taken over but restarted: it hands over by layout" in server.log()
+            assert server.stop() == 0, server.log()
+        finally:
+            server.kill()
+
+
+def test_a_real_restart(lab: Lab, tmp_path: Path) -> None:
+    """Its program was there when the successor looked first, and is not in the way."""
+    other = (sys.executable, str(Path(__file__).with_name("other_layout.py")))
+    server = Server(lab.server, write_config(tmp_path), program=other)
+    try:
+        program = attached(lab.server)
+        assert program is not None
+        with successor(server) as heir:
+            assert server.process.wait(PATIENCE) == 0, server.log()
+            assert "stopped: server0 is the kernel's again" in server.log()
+            assert "not taken over but restarted: it hands over by layout" in heir.log()
+            assert heir.log().count("nothing was answered for") == 1
+            assert attached(lab.server) not in (None, program)
+            with loaded(lab) as asked:
+                asked.thrown += 1
+                detach_link(lab)
+                eventually(lambda: "took the XDP program off" in heir.log(), "the log")
+                asked.more()
+    finally:
+        server.kill()
+    assert attached(lab.server) is None

@@ -1,0 +1,1 @@
+"""The extension modules: the C library of ``cext/`` as Python sees it."""

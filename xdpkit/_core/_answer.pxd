@@ -1,0 +1,40 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from xdpkit._core._thread_state cimport departure, memory
+from xdpkit._core._snapshot cimport snapshot
+from xdpkit._core._stats cimport verdict
+
+cdef extern from "service/answer.h" nogil:
+    cdef struct request:
+        uint8_t *payload
+        uint32_t length
+        uint32_t room
+        const uint8_t *source
+        uint16_t source_port
+        uint8_t ip_version
+        uint8_t service
+        bint tcp
+        uint64_t rx_ns
+    cdef union query:
+        pass
+    verdict answer_c "answer" (const snapshot *snap, memory *m, request *rq, departure *d)
+    verdict answer_begin(const snapshot *snap, memory *m, request *rq, query *q, departure *d)
+    void answer_prefetch(const snapshot *snap, const request *rq, query *q)
+    verdict answer_end(const snapshot *snap, memory *m, request *rq, const query *q, departure *d)
+
+cdef extern from "ntp/ntp.h" nogil:
+    uint64_t ntp_time(uint64_t ns)
+    uint64_t ntp_finish(memory *m, const departure *d, uint64_t transmit)
+
+cdef extern from "frame/frame.h" nogil:
+    cdef struct frame:
+        uint8_t *data
+        uint8_t *ip
+        uint8_t *udp
+        bint csum_partial
+    enum:
+        FRAME_UDP_BYTES
+    verdict frame_parse(const snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
+                        frame *f, request *rq)
+    uint32_t frame_turn(frame *f, const request *rq)
+    void frame_checksum_added(uint8_t *udp, uint64_t added)

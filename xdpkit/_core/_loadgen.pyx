@@ -1,0 +1,195 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The AF_XDP load generator: sends requests from one queue and judges every reply (``loadgen/loadgen.h``).
+
+With a window, requests in flight are bounded, so that a run goes as fast as the server answers and
+loses nothing on the way; with a rate it is an open loop. Interleaved clients bound it too: each has
+one request open.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from xdpkit._core._thread_state cimport batch_clock, clock_ns, clock_read
+from xdpkit._core._requests cimport (
+    BLAST_WINDOW, Requests, blast, blast_clients_ready, blast_expire, blast_reply, blast_request,
+)
+from xdpkit._core._stats cimport XDPKIT_HEADROOM
+from xdpkit._core._xsk cimport (
+    ring_desc, ring_peek, ring_publish, ring_release, ring_untaken, xdp_desc, xsk,
+    xsk_chunk, xsk_completed, xsk_kick, xsk_reap, xsk_refill,
+)
+
+cdef extern from *:
+    """
+    #include <poll.h>
+    #include "runtime/clock.h"
+    #include "steer.h"
+
+    /* When the XDP program saw a frame, in UTC, from the stamp in front of it. */
+    static uint64_t blast_arrived(const uint8_t *frame, const struct batch_clock *clock)
+    {
+        struct steer_meta meta;
+
+        memcpy(&meta, frame - sizeof meta, sizeof meta);
+        return meta.rx_tai_ns - (uint64_t)(clock->tai_offset_s * CLOCK_SECOND_NS);
+    }
+    static void blast_wait(int fd, int ms)
+    {
+        struct pollfd p = {fd, POLLIN, 0};
+
+        poll(&p, 1, ms);
+    }
+    """
+    uint64_t blast_arrived(const uint8_t *frame, const batch_clock *clock) nogil
+    void blast_wait(int fd, int ms) nogil
+    enum:
+        CLOCK_MONOTONIC
+
+cdef enum:
+    BATCH = 64
+    # Frames kept for sending, half of XSK_FRAMES; the rest receives.
+    SEND_FRAMES = 2048
+    # How often requests are looked through for those to give up, nanoseconds.
+    EXPIRE_NS = 10_000_000
+    # Requests a second above which the next one is due before a sleep of 1 ms would end.
+    SPIN_RATE = 1000
+
+
+cdef struct limits:
+    uint64_t end_ns
+    uint64_t quiet_ns
+    uint64_t count
+    uint64_t rate
+    uint64_t window
+
+
+cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
+               uint64_t paced) noexcept nogil:
+    """Sends and receives until time is up, or the count is sent and nothing is open or comes."""
+    cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef uint64_t heard_ns = now, expired_ns = now
+    cdef uint32_t received, sent
+    cdef batch_clock clock
+
+    memset(&clock, 0, sizeof(clock))
+    # Before the first kick: a reply that finds the fill ring empty is dropped.
+    xsk_refill(x, SEND_FRAMES)
+    while True:
+        xsk_reap(x, xsk_completed(x))
+        received = receive_batch(b, x, now, &clock)
+        sent = send_batch(b, x, allowed(b, l, now, started_ns, paced), now)
+        if ring_untaken(&x.tx):
+            xsk_kick(x)
+        xsk_refill(x, SEND_FRAMES)
+        now = clock_ns(CLOCK_MONOTONIC)
+        if received or sent:
+            heard_ns = now
+        if now >= l.end_ns:
+            return
+        if b.sent >= l.count and (b.open == 0 or now - heard_ns >= l.quiet_ns):
+            return
+        if now - expired_ns >= EXPIRE_NS:
+            blast_expire(b, now)
+            expired_ns = now
+        if received == 0 and sent == 0:
+            # Between two requests of a rate it spins: sleeping until a reply comes would let the
+            # server's pace decide when the next one leaves.
+            if l.rate < SPIN_RATE or b.sent >= l.count:
+                blast_wait(x.fd, 1)
+            now = clock_ns(CLOCK_MONOTONIC)
+
+
+cdef inline uint64_t allowed(const blast *b, const limits *l, uint64_t now, uint64_t started_ns,
+                             uint64_t paced) noexcept nogil:
+    """How many requests may leave now: within the count, the window, the rate and a batch."""
+    cdef uint64_t n = l.count - b.sent if l.count > b.sent else 0
+    cdef uint64_t due
+
+    if l.window:
+        n = min(n, l.window - b.open if l.window > b.open else 0)
+    if b.clients.count:
+        n = min(n, <uint64_t>blast_clients_ready(&b.clients))
+    if l.rate:
+        due = paced + <uint64_t>((now - started_ns) * 1e-9 * l.rate)
+        n = min(n, due - b.sent if due > b.sent else 0)
+    return min(n, <uint64_t>BATCH)
+
+
+cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now,
+                                   batch_clock *clock) noexcept nogil:
+    cdef uint32_t i, n = ring_peek(&x.rx, BATCH)
+    cdef uint64_t arrived_ns = 0
+    cdef xdp_desc *d
+
+    if n == 0:
+        return 0
+    if b.clients.count:
+        clock_read(clock)
+    for i in range(n):
+        d = ring_desc(&x.rx, x.rx.at + i)
+        if b.clients.count:
+            arrived_ns = blast_arrived(x.umem + d.addr, clock)
+        blast_reply(b, x.umem + d.addr, d.len, now, arrived_ns)
+        x.free[x.free_count] = xsk_chunk(d.addr)
+        x.free_count += 1
+    x.rx.at += n
+    ring_release(&x.rx)
+    return n
+
+
+cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) noexcept nogil:
+    cdef uint32_t _, n = <uint32_t>min(most, <uint64_t>x.free_count)
+    cdef xdp_desc *d
+
+    for _ in range(n):
+        d = ring_desc(&x.tx, x.tx.at)
+        x.tx.at += 1
+        x.free_count -= 1
+        d.addr = x.free[x.free_count] + XDPKIT_HEADROOM
+        d.options = 0
+        d.len = blast_request(b, x.umem + d.addr, now)
+    if n:
+        ring_publish(&x.tx)
+    return n
+
+
+cdef class Generator(Requests):
+    """Sends requests from a socket and judges what comes back; ``Requests`` has the arguments.
+
+    The socket's queue must be in a ``catch`` program's XSKMAP, which must leave stamps for
+    interleaved clients. Not for two threads.
+    """
+
+    def __init__(self, XskSocket socket not None, *args, **kwargs):
+        Requests.__init__(self, *args, **kwargs)
+        self.socket = socket
+
+    def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024,
+            double quiet=3600, bint resume=False):
+        """Works for ``seconds``, or until ``count`` requests in all are sent and answered or lost.
+
+        ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is
+        open, 0 for no bound but the clients' number. With ``count``, what is open is waited for
+        until nothing has come for ``quiet`` seconds. To be called again to go on; with ``resume``
+        the rate is kept since the last call without it. Other Python threads run meanwhile.
+        """
+        cdef limits l
+        cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
+        if not rate and not window and not self.c.clients.count:
+            raise ValueError("neither a rate nor a window: nothing would bound what is sent")
+        l.end_ns = now + <uint64_t>(seconds * 1e9)
+        l.quiet_ns = <uint64_t>(quiet * 1e9)
+        l.count = count if count else <uint64_t>-1
+        l.rate = rate
+        l.window = min(window, <uint64_t>BLAST_WINDOW)
+        if not resume:
+            self.paced_ns, self.paced = now, self.c.sent
+        with nogil:
+            turn(self.c, self.socket.c, &l, self.paced_ns, self.paced)
+
+    def finish(self, double seconds=1.0, double quiet=3600):
+        """Waits for what is still open, at most ``seconds`` or until nothing has come for ``quiet``
+        seconds, and counts the rest as lost."""
+        self.run(seconds, count=self.c.sent or 1, rate=1, quiet=quiet)
+        blast_expire(self.c, <uint64_t>-1)

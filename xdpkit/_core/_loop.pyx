@@ -1,0 +1,294 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The data path: ``serve`` is a queue's AF_XDP loop, ``Worker`` the thread it runs on.
+
+    rx ring -> frame_parse -> answer (ntp/reply.c, dns/reply.c, echo) -> frame_turn -> tx ring -> kick
+
+A raw thread: it never takes the GIL, so nothing in the control plane can hold up a reply.
+"""
+
+cimport cython
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from xdpkit._core._answer cimport (
+    answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
+)
+from xdpkit._core._thread_state cimport (
+    TRANSMIT_KICK, clock_read, departure, memory_batch, transmit_ask, transmit_batch,
+    transmit_completed, transmit_skip,
+)
+from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit._core._stats cimport (
+    SERVICE_ntp, VERDICT_redirected, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
+)
+from xdpkit._core._thread cimport (
+    CONFINE_RING, THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
+)
+from xdpkit._core._thread_state import TRANSMIT_SOURCES
+from xdpkit._core._xsk cimport (
+    XSK_TX_METADATA, ring_address, ring_desc, ring_peek, ring_publish, ring_release, ring_untaken,
+    xdp_desc, xsk_chunk, xsk_completed, xsk_kick, xsk_prefetch, xsk_reap, xsk_refill,
+)
+
+cdef extern from *:
+    """
+    #include <poll.h>
+    #include <stdlib.h>
+    #include "xdp/worker.h"
+
+    static void worker_wait(int xsk_fd, int wake_fd, int ms)
+    {
+        struct pollfd fds[2] = {{xsk_fd, POLLIN, 0}, {wake_fd, POLLIN, 0}};
+
+        poll(fds, 2, ms);
+    }
+    static void worker_poll_device(int xsk_fd)
+    {
+        recvfrom(xsk_fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+    }
+    """
+    void worker_wait(int xsk_fd, int wake_fd, int ms) nogil
+    void worker_poll_device(int xsk_fd) nogil
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+
+
+cdef void serve(worker *w) noexcept nogil:
+    """Answers what arrives on one queue until told to stop and nothing is left on the ring, or
+    told to park. At the start of a turn every frame is on a ring: none is free, none at hand."""
+    cdef const snapshot *snap = qsbr_online(w.qsbr, w.reader)
+    cdef uint32_t n
+
+    while thread_order(&w.thread) != THREAD_PARK:
+        w.stats.heartbeat += 1
+        n = ring_peek(&w.xsk.rx, WORKER_BATCH)
+        if n == 0:
+            if thread_order(&w.thread) == THREAD_STOP:
+                flush(w)
+                break
+            wait(w, snap)
+            snap = qsbr_online(w.qsbr, w.reader)
+            continue
+        snap = qsbr_pass(w.qsbr, w.reader)
+        clock_read(&w.clock)
+        answer_batch(w, snap, n)
+        stamp_batch(w)
+        ring_publish(&w.xsk.tx)
+        w.stats.kicks += xsk_kick(w.xsk)
+        w.stats.batches += 1
+        reap(w, snap)
+        xsk_refill(w.xsk, 0)
+    qsbr_offline(w.reader)
+
+
+cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
+    """Turns ``n`` received frames into replies on the TX ring, unpublished, or into free ones."""
+    cdef uint32_t done = 0, group
+
+    memory_batch(w.memory, snap, &w.clock)
+    prefetch_group(w, w.xsk.rx.at, n)
+    while done < n:
+        group = min(n - done, <uint32_t>WORKER_GROUP)
+        answer_group(w, snap, w.xsk.rx.at + done, &w.departure[done], group)
+        done += group
+    w.xsk.rx.at += n
+    ring_release(&w.xsk.rx)
+
+
+cdef inline void prefetch_group(worker *w, uint32_t at, uint32_t n) noexcept nogil:
+    cdef uint32_t i
+
+    for i in range(n):
+        xsk_prefetch(w.xsk, ring_desc(&w.xsk.rx, at + i).addr)
+
+
+cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, departure *leaving,
+                              uint32_t n) noexcept nogil:
+    """The ``n`` frames at RX ring index ``at`` on, in passes: each finds in the cache what the last
+    one asked for, and reads widely only what has had time to leave the store buffer."""
+    cdef bint pending = False
+    cdef xdp_desc *d
+    cdef uint32_t i
+
+    for i in range(n):
+        d = ring_desc(&w.xsk.rx, at + i)
+        w.outcome[i] = receive(w, snap, d, i, &leaving[i])
+        pending |= w.outcome[i] == VERDICT_redirected
+    if pending:
+        for i in range(n):
+            if w.outcome[i] == VERDICT_redirected:
+                answer_prefetch(snap, &w.request[i], &w.query[i])
+        for i in range(n):
+            if w.outcome[i] == VERDICT_redirected:
+                w.outcome[i] = answer_end(
+                    snap, w.memory, &w.request[i], &w.query[i], &leaving[i]
+                )
+    for i in range(n):
+        d = ring_desc(&w.xsk.rx, at + i)
+        w.stats.verdict[w.outcome[i]] += 1
+        if verdict_answers(w.outcome[i]):
+            send(w, d.addr, &w.frame[i], &w.request[i], &leaving[i])
+        else:
+            w.xsk.free[w.xsk.free_count] = xsk_chunk(d.addr)
+            w.xsk.free_count += 1
+
+
+cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i,
+                            departure *leaving) noexcept nogil:
+    """Parses a frame and begins its answer; VERDICT_redirected: ``answer_end`` must finish it."""
+    cdef uint8_t *data = w.xsk.umem + d.addr
+    cdef request *rq = &w.request[i]
+    cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &w.frame[i], rq)
+
+    if v != VERDICT_redirected:
+        return v
+    if rq.service == SERVICE_ntp:
+        rq.rx_ns = clock_arrival(w, &snap.phc, data)
+    w.stats.csum_partial += w.frame[i].csum_partial
+    return answer_begin(snap, w.memory, rq, &w.query[i], leaving)
+
+
+cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
+                      departure *leaving) noexcept nogil:
+    """Turns an answered frame around and puts it on the TX ring."""
+    cdef xdp_desc *d = ring_desc(&w.xsk.tx, w.xsk.tx.at)
+    cdef bint stamped = rq.service == SERVICE_ntp
+
+    w.xsk.tx.at += 1
+    d.addr = address
+    d.len = frame_turn(f, rq)
+    d.options = 0
+    leaving.note = NULL
+    if w.asks:
+        if stamped:
+            d.options = XSK_TX_METADATA
+            leaving.note = transmit_ask(f.data, rq.payload)
+        else:
+            transmit_skip(f.data)
+    if stamped:
+        leaving.payload, leaving.udp, leaving.place = rq.payload, f.udp, w.place
+        w.leaving[w.waiting] = leaving
+        w.waiting += 1
+    w.place += 1
+
+
+cdef void stamp_batch(worker *w) noexcept nogil:
+    """Completes the NTP replies of the batch with their transmit time; the kick is next."""
+    if w.waiting:
+        transmit_batch(w.memory, w.leaving, w.waiting)
+    w.waiting = w.place = 0
+
+
+cdef inline void reap(worker *w, const snapshot *snap) noexcept nogil:
+    """Takes back the frames that have left, and learns when they did."""
+    cdef uint32_t n = xsk_completed(w.xsk), i
+
+    if w.asks:
+        for i in range(n):
+            transmit_completed(
+                w.memory,
+                w.xsk.umem + ring_address(&w.xsk.completion, w.xsk.completion.at + i)[0],
+                &snap.phc,
+                w.clock.tai_offset_s,
+            )
+    xsk_reap(w.xsk, n)
+
+
+cdef inline uint32_t room(uint64_t address) noexcept nogil:
+    """Bytes from an address to the end of its chunk."""
+    return XDPKIT_CHUNK - <uint32_t>(address & (XDPKIT_CHUNK - 1))
+
+
+cdef void wait(worker *w, const snapshot *snap) noexcept nogil:
+    """Sleeps until there is work; kicks again soon where the kernel left frames on the TX ring."""
+    cdef bint pending = ring_untaken(&w.xsk.tx) > 0
+
+    if pending:
+        w.stats.kicks += xsk_kick(w.xsk)
+        pending = ring_untaken(&w.xsk.tx) > 0
+    reap(w, snap)
+    xsk_refill(w.xsk, 0)
+    if w.busy:
+        # Empty-handed: runs the device's receive side in this thread where busy polling is on.
+        worker_poll_device(w.xsk.fd)
+        return
+    # Offline before blocking: a publisher must not wait for a thread that sleeps.
+    qsbr_offline(w.reader)
+    w.stats.waits += 1
+    worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_FLUSH_MS if pending else WORKER_WAIT_MS)
+
+
+cdef void flush(worker *w) noexcept nogil:
+    """The last kicks before the thread ends; a device that takes nothing for 100 ms is given up."""
+    cdef int _
+
+    for _ in range(100):
+        if ring_untaken(&w.xsk.tx) == 0:
+            break
+        w.stats.kicks += xsk_kick(w.xsk)
+        worker_wait(-1, -1, WORKER_FLUSH_MS)
+
+
+cdef void *entry(void *argument) noexcept nogil:
+    cdef worker *w = <worker *>argument
+
+    thread_settle(&w.thread, CONFINE_RING)
+    serve(w)
+    thread_end(&w.thread)
+    return NULL
+
+
+@cython.no_gc_clear
+cdef class Worker(Thread):
+    """The thread that serves one queue: started once, stopped once.
+
+    Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``;
+    ``memory`` is this thread's alone. ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin
+    instead of sleep; ``own_clock`` takes receive times from its own clock, as it must where the XDP
+    program stamps no frames; ``transmit`` says where the true transmit times of its replies come
+    from (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
+    """
+
+    def __cinit__(self, XskSocket socket not None, Publisher publisher not None,
+                  Memory memory not None, int cpu=-1, bint busy=False, bint own_clock=False,
+                  str transmit="kick"):
+        self.socket, self.publisher, self.memory = socket, publisher, memory
+        self.c = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(worker))
+        self.c.xsk = socket.c
+        self.c.qsbr = publisher.c
+        self.c.memory = memory.c
+        # A kernel without TX metadata tells no transmit times.
+        memory.c.transmit.source = TRANSMIT_SOURCES.index(transmit) if socket.tx_metadata else 0
+        self.c.asks = memory.c.transmit.source != TRANSMIT_KICK
+        self.c.busy = busy
+        self.c.own_clock = own_clock
+        self._prepare(&self.c.thread, cpu)
+
+    def start(self):
+        """Starts the thread, with every frame given to the kernel. Raises OSError."""
+        self.c.reader = self.publisher.reader()
+        # Here, not in the thread: it may run for the first time after the first frame has come.
+        xsk_refill(self.c.xsk, 0)
+        self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c, self.c.reader)
+
+    def park(self):
+        """Asks the thread to end after this turn; returns at once.
+
+        Received frames stay on the rings for a worker that takes the socket over, in this process
+        or, by ``XskSocket.adopt``, in another.
+        """
+        thread_ask(self.t, THREAD_PARK)
+
+    def counters(self):
+        """A copy of what the thread counted so far (``runtime/stats.h``), and its TX ring's level."""
+        counters = stats_dict(&self.c.stats)
+        # The rings are gone with the socket.
+        counters["tx_pending"] = ring_untaken(&self.c.xsk.tx) if self.c.xsk.fd >= 0 else 0
+        return counters
+
+    def __dealloc__(self):
+        self._finish()
+        free(self.c)

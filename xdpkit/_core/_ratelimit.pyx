@@ -1,0 +1,69 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""Rules and tables of the rate limits (``admit/ratelimit.h``), and their rootless door for tests."""
+
+from typing import NamedTuple
+
+from xdpkit._core._source_table cimport SourceTable, check_bounds
+
+
+class LimitRule(NamedTuple):
+    """struct limit_rule; the defaults are those of chrony's ``ratelimit``, for single addresses."""
+
+    interval: int = 3
+    burst: int = 8
+    leak: int = 2
+    kod: int = 0
+    ipv4_prefix: int = 32
+    ipv6_prefix: int = 64
+
+
+# Lowest and highest value of each field.
+LIMIT_BOUNDS = {
+    "interval": (LIMIT_INTERVAL_MIN, LIMIT_INTERVAL_MAX),
+    "burst": (1, LIMIT_BURST_MAX),
+    "leak": (0, LIMIT_SHARE_MAX),
+    "kod": (0, LIMIT_SHARE_MAX),
+    "ipv4_prefix": (1, 32),
+    "ipv6_prefix": (1, 128),
+}
+
+# Names of enum limit_outcome.
+OUTCOMES = ("pass", "leak", "kod", "drop")
+
+
+cdef int limit_rule_set(limit_rule *c, rule) except -1:
+    """Fills a C rule from a LimitRule; raises ValueError for a field out of bounds."""
+    check_bounds(rule, LIMIT_BOUNDS)
+    c.interval, c.burst, c.leak, c.kod, c.ipv4_prefix, c.ipv6_prefix = rule
+    return 0
+
+
+cdef class LimitTable(SourceTable):
+    """One thread's table for ``entries`` sources (a power of two, 4 at least), 16 bytes each.
+
+    ``secret`` is 32 random bytes; what is given is for tests that must repeat.
+    Raises ValueError for other sizes, MemoryError when there is no room.
+    """
+
+    def __cinit__(self, uint32_t entries=1 << 20, bytes secret=None):
+        secret = self._open(entries, LIMIT_WAYS, limit_table_bytes(entries), secret, LIMIT_KEYS)
+        self.c = limit_table_init(
+            self.memory, entries, <const hash_key *><const char *>secret
+        )
+
+    def check(self, rule, bytes source not None, uint64_t now_ns, uint32_t random):
+        """Counts a request and returns its outcome's name (OUTCOMES).
+
+        ``source`` is an address in network order, 4 or 16 bytes; ``now_ns`` monotonic nanoseconds;
+        ``random`` 32 random bits. Raises ValueError for another length, or a rule out of bounds.
+        """
+        cdef limit_rule c
+        cdef const uint8_t *address = <const uint8_t *><const char *>source
+        cdef uint64_t key
+        if len(source) not in (4, 16):
+            raise ValueError(f"an address of {len(source)} bytes")
+        limit_rule_set(&c, rule)
+        key = limit_hash(self.c, &c, address, 4 if len(source) == 4 else 6)
+        limit_prefetch(self.c, key)
+        return OUTCOMES[<int>limit_check(self.c, &c, key, now_ns, random)]

@@ -1,0 +1,197 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The load generator's requests and its judgement of replies (``loadgen/loadgen.h``), as Python owns them.
+
+``_blast`` sends and receives them; without a socket, a request is a frame as bytes and so is what
+came back for it.
+"""
+
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import array
+import secrets
+
+from xdpkit._core._stats cimport SERVICE_dns, SERVICE_echo, SERVICE_ntp, XDPKIT_MAX_FRAME
+from xdpkit._core._stats import SERVICES
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    """
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+
+# By enum blast_judgement.
+JUDGEMENTS = ("right", "wrong", "duplicate", "late", "stray")
+
+# RFC 5905 figure 8: the header, and the transmit timestamp that ends it.
+cdef enum:
+    NTP_BYTES = 48
+    NTP_TRANSMIT = 40
+
+
+cdef class Requests:
+    """Requests of one service, each with a mark of its own, and which of them are open.
+
+    ``header`` is Ethernet, tags, IP and UDP header of a request as bytes, lengths and checksums
+    left 0, with the IP header at offset ``ip_at``; source addresses run over ``addresses`` from the
+    header's on, source ports over ``ports`` from ``first_port`` on. ``queries`` are payloads of at
+    most 512 bytes, sent in turn: DNS messages with id 0, or NTP requests (with a MAC, say) whose
+    transmit timestamps count up by one; ``echo_bytes`` is an echo's payload. ``clients`` is the
+    number of clients of NTP's interleaved mode, at most 65536, 0 for plain requests. With
+    ``shared``, replies to other ports are another generator's, and ignored.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.c = <blast *>aligned_alloc(64, (sizeof(blast) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(blast))
+
+    def __init__(self, str service not None, bytes header not None, int ip_at, int first_port,
+                 int ports=1, queries=(), int echo_bytes=48, uint32_t addresses=1,
+                 bint shared=False, uint32_t clients=0):
+        self.c.service = SERVICES[service]
+        self.c.header_bytes, self.c.ip_at = len(header), ip_at
+        memcpy(self.c.header, <const char *>header, len(header))
+        self.c.ip_version = header[ip_at] >> 4
+        if ports < 1 or addresses < 1:
+            raise ValueError("at least one source port and one source address")
+        self.c.first_port, self.c.ports, self.c.addresses = first_port, ports, addresses
+        self.c.shared = shared
+        self.c.key = secrets.randbits(64)
+        if self.c.service == SERVICE_echo and not 8 <= echo_bytes <= BLAST_PAYLOAD:
+            raise ValueError(f"an echo of {echo_bytes} bytes: 8 to {BLAST_PAYLOAD} will do")
+        self.c.echo_bytes = echo_bytes
+        if clients > BLAST_WINDOW or clients and (self.c.service != SERVICE_ntp or queries):
+            raise ValueError(f"clients are for plain NTP requests, at most {BLAST_WINDOW}")
+        blast_clients_open(&self.c.clients, clients)
+        self._take_queries(queries)
+
+    def _take_queries(self, queries):
+        cdef const unsigned int[:] offsets
+        if self.c.service == SERVICE_dns and not queries:
+            raise ValueError("dns needs queries")
+        if self.c.service == SERVICE_echo and queries:
+            raise ValueError("queries are for dns and ntp")
+        if max((len(query) for query in queries), default=0) > BLAST_PAYLOAD:
+            raise ValueError(f"a request of more than {BLAST_PAYLOAD} bytes")
+        if self.c.service == SERVICE_ntp:
+            check_marks(queries)
+        at = [0]
+        for query in queries:
+            at.append(at[-1] + len(query))
+        self.queries, self.query_at = b"".join(queries), array.array("I", at)
+        offsets = self.query_at
+        self.c.queries = <const uint8_t *><const char *>self.queries
+        self.c.query_at = &offsets[0]
+        self.c.query_count = len(queries)
+
+    def request(self, uint64_t now_ns):
+        """The next request as a frame, sent at ``now_ns`` of any clock (not 0).
+
+        Raises ValueError when every interleaved client waits for its reply.
+        """
+        cdef uint8_t frame[XDPKIT_MAX_FRAME]
+        if self.c.clients.count and not self.ready:
+            raise ValueError("no client may ask now")
+        return frame[:blast_request(self.c, frame, now_ns)]
+
+    def reply(self, bytes frame not None, uint64_t now_ns, uint64_t arrived_ns=0):
+        """Judges a frame that came back at ``now_ns`` of that clock and ``arrived_ns`` of UTC, and
+        counts it; returns one of ``JUDGEMENTS``."""
+        cdef uint8_t copy[XDPKIT_MAX_FRAME]
+        if len(frame) > XDPKIT_MAX_FRAME:
+            raise ValueError(f"a frame of {len(frame)} bytes, {XDPKIT_MAX_FRAME} fit")
+        memcpy(copy, <const char *>frame, len(frame))
+        return JUDGEMENTS[blast_reply(self.c, copy, len(frame), now_ns, arrived_ns)]
+
+    def expire(self, uint64_t now_ns):
+        """Gives up what has been open for a second at ``now_ns``."""
+        blast_expire(self.c, now_ns)
+
+    def watch_versions(self):
+        """From now on a DNS reply is right if all of its records have one TTL, and it need not have
+        an answer: each version of the zone has a TTL of its own, so that none is of two."""
+        if self.c.service != SERVICE_dns:
+            raise ValueError("versions are of DNS zones")
+        self.c.versioned = True
+
+    @property
+    def version(self):
+        """The TTL of the last right reply, 0 before it."""
+        return self.c.version
+
+    @property
+    def versions(self):
+        """How often a reply's TTL was another one than that of the reply before."""
+        return self.c.versions
+
+    @property
+    def ready(self):
+        """How many interleaved clients may ask now."""
+        return blast_clients_ready(&self.c.clients)
+
+    def clear(self):
+        """Sets the counters and histograms to zero; what is open stays open."""
+        cdef blast_clients *clients = &self.c.clients
+        self.c.sent = self.c.answered = self.c.wrong = self.c.duplicate = 0
+        self.c.lost = self.c.late = 0
+        clients.basic = clients.interleaved = clients.same = clients.later = clients.earlier = 0
+        memset(&self.c.latency, 0, sizeof(blast_times))
+        memset(&clients.underway, 0, sizeof(blast_times))
+
+    def counters(self):
+        """Requests and replies so far: sent, answered, wrong, duplicate, lost, late, open.
+
+        ``late`` are right replies to requests that had been given up, which count as lost.
+        """
+        return {
+            "sent": self.c.sent,
+            "answered": self.c.answered,
+            "wrong": self.c.wrong,
+            "duplicate": self.c.duplicate,
+            "lost": self.c.lost,
+            "late": self.c.late,
+            "open": self.c.open,
+        }
+
+    def interleaved(self):
+        """Right replies by mode, and how departures that were told compare.
+
+        ``same``, ``later`` and ``earlier``: of basic replies whose departure the next one told,
+        where that lies to the transmit timestamp that they carried themselves.
+        """
+        cdef const blast_clients *clients = &self.c.clients
+        return {
+            "clients": clients.count,
+            "basic": clients.basic,
+            "interleaved": clients.interleaved,
+            "same": clients.same,
+            "later": clients.later,
+            "earlier": clients.earlier,
+        }
+
+    def latency_ns(self, double percentile):
+        """The latency in nanoseconds that ``percentile`` (0 to 100) of the answers did not exceed,
+        at most 1.6 % too high; 0 without answers."""
+        return blast_times_percentile(&self.c.latency, percentile)
+
+    def underway_ns(self, double percentile):
+        """The same of the time from a reply's departure, as the server told it, to its arrival."""
+        return blast_times_percentile(&self.c.clients.underway, percentile)
+
+    def __dealloc__(self):
+        free(self.c)
+
+
+cdef object check_marks(queries):
+    """Raises ValueError unless each is an NTP request whose transmit timestamp names it."""
+    first = None
+    for number, query in enumerate(queries):
+        if len(query) < NTP_BYTES:
+            raise ValueError(f"an NTP request of {len(query)} bytes")
+        mark = int.from_bytes(query[NTP_TRANSMIT:NTP_BYTES], "big")
+        first = mark if first is None else first
+        if mark != (first + number) % 2**64:
+            raise ValueError("the transmit timestamps of NTP requests must count up by one")

@@ -1,0 +1,95 @@
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from xdpkit._core._access cimport AccessList, access_list
+from xdpkit._core._keys cimport Keys, ntp_keys
+from xdpkit._core._ratelimit cimport limit_rule
+from xdpkit._core._rrl cimport rrl_rule
+
+cdef extern from "runtime/snapshot.h" nogil:
+    cdef struct zone_arena:
+        pass
+    cdef struct ntp_state:
+        uint8_t leap
+        uint8_t stratum
+        int8_t precision
+        uint8_t drift_ppm
+        uint32_t root_delay
+        uint32_t root_dispersion
+        uint32_t refid
+        uint64_t reference
+        int64_t updated_ns
+        int64_t expires_ns
+        uint64_t leap_ends_ns
+        uint32_t mono_epoch
+    cdef struct phc_map:
+        uint64_t phc_ns
+        uint64_t tai_ns
+        int64_t rate
+    cdef struct dns_settings:
+        uint16_t max_udp[0]
+        uint8_t cookie_secrets
+        uint8_t nsid_length
+        uint8_t text_length[0]
+        uint64_t cookie_secret[0][2]
+        uint8_t nsid[0]
+        uint8_t text[0][255]
+        rrl_rule rrl
+        const access_list *rrl_others
+    cdef struct snapshot:
+        const zone_arena *zones
+        uint16_t port[0]
+        uint32_t echo_spin_ns
+        ntp_state ntp
+        const ntp_keys *ntp_keys
+        const access_list *ntp_access
+        limit_rule ntp_limit
+        phc_map phc
+        dns_settings dns
+    enum:
+        DNS_COOKIE_SECRETS
+        DNS_NSID_MAX
+        DNS_TEXT_COUNT
+        DNS_TEXT_MAX
+        PHC_RATE_MAX
+        SNAPSHOT_RESERVED_MAX
+    void snapshot_reserve(snapshot *s, const uint8_t *address, uint8_t ip_version)
+
+cdef extern from "runtime/qsbr.h" nogil:
+    cdef struct qsbr_reader:
+        uint64_t seen
+    cdef struct qsbr:
+        const snapshot *current
+        uint64_t generation
+        qsbr_reader reader[0]
+    enum:
+        QSBR_READERS
+    void qsbr_offline(qsbr_reader *reader)
+    const snapshot *qsbr_online(qsbr *q, qsbr_reader *reader)
+    const snapshot *qsbr_pass(qsbr *q, qsbr_reader *reader)
+    uint64_t qsbr_publish(qsbr *q, const snapshot *s)
+    bint qsbr_passed(const qsbr *q, uint64_t generation)
+
+
+cdef class ZoneMap:
+    cdef void *base
+    cdef readonly size_t size
+
+
+cdef class Snapshot:
+    cdef snapshot *c
+    cdef readonly ZoneMap zones
+    cdef readonly Keys keys
+    cdef readonly AccessList access
+    cdef AccessList rrl_others
+    cdef _set_dns(self, dict dns, int max_udp)
+    cdef _set_ntp(self, dict ntp)
+    cdef _set_phc(self, dict phc)
+    cdef _reserve(self, address)
+
+
+cdef class Publisher:
+    cdef qsbr *c
+    cdef readonly Snapshot current
+    cdef list retired
+    cdef int readers
+    cdef qsbr_reader *reader(self) except NULL

@@ -1,0 +1,45 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""What the tables of ``admit/ratelimit.h`` and ``admit/rrl.h`` have in common: their memory, secret and rules."""
+
+import secrets
+
+cdef extern from "base/huge_map.h" nogil:
+    void *huge_map(size_t size)
+    void huge_unmap(void *base, size_t size)
+
+
+cdef class SourceTable:
+    """Base of one thread's tables over source addresses; owns the memory."""
+
+    cdef bytes _open(self, uint32_t entries, uint32_t ways, size_t size, bytes secret,
+                     uint32_t keys):
+        """Maps ``size`` bytes for a power of two of entries, ``ways`` at least.
+
+        Returns the secret, ``keys`` hash keys of 16 bytes: the one given, or a random one. Raises
+        ValueError, MemoryError.
+        """
+        cdef Py_ssize_t wanted = keys * sizeof(hash_key)
+        if entries < ways or entries & (entries - 1):
+            raise ValueError(f"{entries} entries: a power of two is needed, {ways} at least")
+        if secret is None:
+            secret = secrets.token_bytes(wanted)
+        if len(secret) != wanted:
+            raise ValueError(f"a secret of {len(secret)} bytes")
+        self.memory, self.size = huge_map(size), size
+        if self.memory is NULL:
+            raise MemoryError()
+        return secret
+
+    def __dealloc__(self):
+        if self.memory is not NULL:
+            huge_unmap(self.memory, self.size)
+
+
+cdef int check_bounds(rule, dict bounds) except -1:
+    """Raises ValueError for a field of a NamedTuple that is not within its lowest and highest."""
+    for name, value in zip(rule._fields, rule):
+        low, high = bounds[name]
+        if not low <= value <= high:
+            raise ValueError(f"{name} = {value} is not within {low}..{high}")
+    return 0

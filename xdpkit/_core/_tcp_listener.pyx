@@ -1,0 +1,282 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The TCP door's loop and the thread it runs on (``slowpath/tcp_listener.h``).
+
+    epoll -> accept                                    how connections begin and end: slowpath/tcp_listener.c
+          -> receive -> tcp_answer -> send             what is said: slowpath/tcp.c
+"""
+
+cimport cython
+from libc.errno cimport errno
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import os
+import secrets
+
+from xdpkit._core._thread_state cimport clock_read, memory_batch
+from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit._core._stats cimport stats_dict
+from xdpkit._core._thread cimport (
+    CONFINE_TCP, THREAD_RUN, thread_end, thread_order, thread_settle,
+)
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    #include "slowpath/tcp_listener.h"
+
+    static const char *const tcp_end_names[] = {
+        "",
+    #define TCP_END_NAME(name, text) #name,
+        TCP_ENDS(TCP_END_NAME)
+    };
+    static const char *const tcp_end_texts[] = {
+        "",
+    #define TCP_END_TEXT(name, text) text,
+        TCP_ENDS(TCP_END_TEXT)
+    };
+
+    /* All of it present now: nothing that a client does shall need memory. Zero. */
+    static void *tcp_map(size_t size)
+    {
+        void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+        return p == MAP_FAILED ? NULL : p;
+    }
+    """
+    const char *tcp_end_names[]
+    const char *tcp_end_texts[]
+    void *tcp_map(size_t size) nogil
+    int munmap(void *address, size_t size) nogil
+    int epoll_create1(int flags) nogil
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+    ssize_t recv(int fd, void *buffer, size_t length, int flags) nogil
+    ssize_t send(int fd, const void *buffer, size_t length, int flags) nogil
+    int shutdown(int fd, int how) nogil
+    enum:
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+        EPOLLIN
+        EPOLLOUT
+        MSG_NOSIGNAL
+        MSG_TRUNC
+        SHUT_WR
+
+# Why a connection ended, as counted under "ended", and what it means.
+ENDS = {tcp_end_names[i].decode(): tcp_end_texts[i].decode() for i in range(1, TCP_END_COUNT)}
+
+# The longest query that is taken, bytes.
+QUERY_MAX = TCP_QUERY_MAX
+
+# What a client who is not to be heard any more may still send, thrown away a turn.
+cdef enum:
+    THROWN_AWAY = 1 << 16
+
+
+cdef void serve(tcp_door *d) noexcept nogil:
+    """Serves connections until told to stop."""
+    cdef const snapshot *snap = qsbr_online(d.qsbr, d.reader)
+    cdef int n, i
+
+    while thread_order(&d.thread) == THREAD_RUN:
+        d.tcp.stats.heartbeat += 1
+        # Passed before epoll is asked: a listening socket removed after that stays open until the
+        # next turn. What the blocking wait found is asked for again, online.
+        snap = qsbr_pass(d.qsbr, d.reader)
+        n = tcp_door_wait(d, 0)
+        if n == 0:
+            qsbr_offline(d.reader)
+            d.tcp.stats.waits += 1
+            tcp_door_wait(d, tcp_door_sleep_ms(d))
+            snap = qsbr_online(d.qsbr, d.reader)
+        clock_read(&d.tcp.clock)
+        memory_batch(d.tcp.memory, snap, &d.tcp.clock)
+        for i in range(n):
+            turn(d, snap, d.event[i].data.u64)
+        # After what has come was read: it may have waited for this thread.
+        tcp_door_tick(d)
+    tcp_door_end_all(d)
+    qsbr_offline(d.reader)
+
+
+cdef inline void turn(tcp_door *d, const snapshot *snap, uint64_t tag) noexcept nogil:
+    """Serves once what is ready."""
+    cdef tcp_connection *c = tcp_door_connection(d, tag)
+
+    if tag == TCP_DOOR_LISTENERS:
+        tcp_door_accept(d)
+    if c is NULL:
+        return
+    if c.unsent:
+        if deliver(d, c):
+            tcp_door_watch_for(d, c, EPOLLIN)
+            converse(d, c, snap)
+    elif c.leaving:
+        throw_away(d, c)
+    elif receive(d, c):
+        converse(d, c, snap)
+
+
+cdef inline void converse(tcp_door *d, tcp_connection *c, const snapshot *snap) noexcept nogil:
+    """Answers what has come, until that is all, or the client does not take the answers."""
+    cdef tcp_step step = TCP_FULL
+
+    while step == TCP_FULL:
+        step = tcp_answer(&d.tcp, c, snap)
+        if not deliver(d, c):
+            return
+    if step == TCP_LEAVES:
+        # Not closed yet: with input unread that would be a reset, and could undo our answers.
+        c.leaving = True
+        shutdown(c.fd, SHUT_WR)
+
+
+cdef inline bint receive(tcp_door *d, tcp_connection *c) noexcept nogil:
+    """Reads what has come; returns whether there is something new."""
+    cdef uint32_t room = 0
+    cdef uint8_t *at = tcp_input(&d.tcp, c, &room)
+    cdef ssize_t n = recv(c.fd, at, room, 0)
+
+    if n > 0:
+        d.tcp.stats.batches += 1
+        tcp_received(c, <uint32_t>n)
+    elif n == 0:
+        tcp_door_end(d, c, TCP_END_client)
+    elif not tcp_door_later():
+        tcp_door_end(d, c, TCP_END_error)
+    return n > 0
+
+
+cdef inline bint deliver(tcp_door *d, tcp_connection *c) noexcept nogil:
+    """Sends what is to be sent; returns whether all of it went and the connection is open."""
+    cdef tcp_bytes out = tcp_output(&d.tcp, c)
+    cdef bint before = c.unsent != 0
+    cdef tcp_connection *other
+    cdef ssize_t n
+
+    if out.length == 0:
+        return True
+    d.tcp.stats.kicks += 1
+    n = send(c.fd, out.at, out.length, MSG_NOSIGNAL)
+    if n < 0:
+        if not tcp_door_later():
+            d.tcp.filled = 0
+            tcp_door_end(d, c, TCP_END_error)
+            return False
+        n = 0
+    if <uint32_t>n < out.length and not before:
+        other = tcp_in_the_way(&d.tcp.table)
+        if other is not NULL:
+            tcp_door_end(d, other, TCP_END_displaced)
+    if tcp_sent(&d.tcp, c, <uint32_t>n):
+        return True
+    if not before:
+        tcp_door_watch_for(d, c, EPOLLOUT)
+    return False
+
+
+cdef inline void throw_away(tcp_door *d, tcp_connection *c) noexcept nogil:
+    """Reads what nobody wants; the client's end, or a failure, is the connection's."""
+    cdef ssize_t n = recv(c.fd, NULL, THROWN_AWAY, MSG_TRUNC)
+
+    if n == 0 or (n < 0 and not tcp_door_later()):
+        tcp_door_end(d, c, <tcp_end>c.end)
+
+
+cdef void *entry(void *argument) noexcept nogil:
+    cdef tcp_door *d = <tcp_door *>argument
+
+    thread_settle(&d.thread, CONFINE_TCP)
+    serve(d)
+    thread_end(&d.thread)
+    return NULL
+
+
+@cython.no_gc_clear
+cdef class TcpDoor(Thread):
+    """The thread that answers DNS over TCP. Listening sockets come and go while it runs.
+
+    ``add`` takes listening, non-blocking TCP sockets (``xdpkit.slowpath.tcp`` makes them) and keeps
+    them open; ``remove`` hands one back, to be closed by the caller once every reader has passed.
+    ``memory`` is this thread's alone. ``connections`` is how many there may be at once, from 1 up,
+    an eighth of them from one source; ``idle_ns`` how long one may be without a query; ``queries``
+    how many one may ask, 0 for any number. Raises MemoryError, OSError.
+    """
+
+    def __cinit__(self, Publisher publisher not None, Memory memory not None, *,
+                  uint32_t connections, uint64_t idle_ns, uint32_t queries=0):
+        cdef tcp_limits limits
+        cdef uint64_t seed[2]
+        self.publisher, self.memory = publisher, memory
+        self.sockets = {}
+        self.c = <tcp_door *>aligned_alloc(64, (sizeof(tcp_door) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(tcp_door))
+        self.c.epoll_fd = self.c.listen_fd = -1
+        limits.connections = connections
+        limits.per_source = max(connections // 8, 1)
+        # Few clients are too slow for the kernel's buffers; more of them displace the slowest.
+        limits.unsent = max(connections // 16, 1)
+        limits.queries, limits.idle_ns = queries, idle_ns
+        seed[0], seed[1] = secrets.randbits(64), secrets.randbits(64)
+        self.tables_size = tcp_table_bytes(&limits)
+        self.tables = tcp_map(self.tables_size)
+        if self.tables is NULL:
+            raise MemoryError()
+        tcp_table_open(&self.c.tcp.table, &limits, self.tables, seed)
+        self.c.qsbr = publisher.c
+        self.c.tcp.memory = memory.c
+        self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        self.c.listen_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.c.epoll_fd < 0 or self.c.listen_fd < 0:
+            raise OSError("no descriptor left for epoll")
+        self._prepare(&self.c.thread, -1)
+        tcp_door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, EPOLLIN,
+                       TCP_DOOR_WAKE)
+        # The thread's first turn begins to listen.
+        tcp_door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.listen_fd, 0, TCP_DOOR_LISTENERS)
+
+    def add(self, sock):
+        """Accepts from one more socket from now on."""
+        cdef int fd = sock.fileno()
+        if tcp_door_watch(self.c.listen_fd, EPOLL_CTL_ADD, fd, EPOLLIN, fd) != 0:
+            raise OSError(errno, os.strerror(errno))
+        self.sockets[fd] = sock
+
+    def remove(self, sock):
+        """Stops accepting from a socket; its connections stay, and it may be in use this turn."""
+        cdef int fd = sock.fileno()
+        tcp_door_watch(self.c.listen_fd, EPOLL_CTL_DEL, fd, 0, 0)
+        del self.sockets[fd]
+
+    def start(self):
+        """Starts the thread. Raises OSError."""
+        self.c.reader = self.publisher.reader()
+        self._spawn("xdpkit-tcp", entry, self.c, self.c.reader)
+
+    def counters(self):
+        """A copy of what the thread counted so far; ``ended`` by reason (``ENDS``)."""
+        cdef tcp *t = &self.c.tcp
+        return stats_dict(&t.stats) | {
+            "open": t.table.used,
+            "accepted": t.accepted,
+            "queries": t.queries,
+            "pauses": self.c.pauses,
+            "ended": {name: t.ended[i] for i, name in enumerate(ENDS, 1)},
+        }
+
+    def __dealloc__(self):
+        if self.c is NULL:
+            return
+        self._finish()
+        for fd in (self.c.epoll_fd, self.c.listen_fd):
+            if fd >= 0:
+                os.close(fd)
+        if self.tables is not NULL:
+            munmap(self.tables, self.tables_size)
+        free(self.c)

@@ -1,0 +1,36 @@
+from xdpkit._core._snapshot cimport qsbr_reader
+
+cdef extern from "runtime/thread.h" nogil:
+    enum confine:
+        CONFINE_RING
+        CONFINE_DOOR
+        CONFINE_TCP
+    cdef struct thread:
+        int cpu
+        int priority
+        int tid
+        char name[16]
+        int wake_fd
+        int unconfined
+    int thread_spawn(thread *t, void *(*entry)(void *) noexcept nogil, void *argument)
+    void thread_settle(thread *t, confine kind)
+    enum:
+        THREAD_RUN
+        THREAD_STOP
+        THREAD_PARK
+    int thread_order(const thread *t)
+    void thread_end(thread *t)
+    void thread_ask(thread *t, int order)
+    int thread_done(const thread *t)
+    int thread_gone(const thread *t)
+
+
+cdef class Thread:
+    cdef thread *t
+    cdef qsbr_reader *seen
+    cdef bint running
+    cdef bint killed
+    cdef object _prepare(self, thread *t, int cpu)
+    cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
+                       qsbr_reader *seen)
+    cdef void _finish(self)

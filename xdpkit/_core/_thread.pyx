@@ -1,0 +1,106 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""A raw thread as Python holds it: start, stop, join (``runtime/thread.h``)."""
+
+from libc.string cimport memset, strncpy
+
+import os
+
+from xdpkit._core._snapshot cimport qsbr_offline
+
+cdef extern from *:
+    """
+    #include <sys/eventfd.h>
+    #include "runtime/thread.h"
+    static int thread_join(struct thread *t) { return pthread_join(t->id, NULL); }
+    """
+    int thread_join(thread *t) nogil
+    int eventfd(unsigned value, int flags) nogil
+    int EFD_CLOEXEC
+
+
+cdef class Thread:
+    """Base of the answering threads.
+
+    A subclass calls ``_prepare`` with where its C struct keeps the thread, ``_spawn`` to start it
+    and, before it frees that struct, ``_finish``.
+    """
+
+    cdef object _prepare(self, thread *t, int cpu):
+        memset(t, 0, sizeof(thread))
+        t.cpu = cpu
+        t.unconfined = -1
+        t.wake_fd = eventfd(0, EFD_CLOEXEC)
+        if t.wake_fd < 0:
+            raise OSError("no descriptor left for a thread's wake-up")
+        self.t = t
+
+    cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
+                       qsbr_reader *seen):
+        cdef int error
+        self.seen = seen
+        encoded = name.encode()
+        strncpy(self.t.name, <const char *>encoded, 15)
+        error = thread_spawn(self.t, entry, argument)
+        if error:
+            raise OSError(error, os.strerror(error))
+        self.running = True
+
+    def stop(self):
+        """Asks the thread to finish what it has at hand and end; returns at once."""
+        thread_ask(self.t, THREAD_STOP)
+
+    def realtime(self, int priority):
+        """Has the thread run before all others once it is started: SCHED_FIFO, 1 to 99; 0: not so.
+
+        The start then takes CAP_SYS_NICE, or RLIMIT_RTPRIO (sched(7)).
+        """
+        self.t.priority = priority
+
+    @property
+    def dead(self):
+        """True once the kernel ended the thread, which called what it may not (``runtime/sandbox.h``).
+
+        What it held is then nobody's: snapshots pass it, and its owner may free its memory.
+        """
+        if self.running and thread_gone(self.t):
+            self.running = False
+            self.killed = not thread_done(self.t)
+            if self.killed:
+                qsbr_offline(self.seen)
+        return self.killed
+
+    @property
+    def done(self):
+        """True where the thread is not at its loop: before its start, after its end, or dead."""
+        return not self.running or bool(thread_done(self.t)) or self.dead
+
+    @property
+    def unconfined(self):
+        """0 once the thread has no system calls but those of its loop; the errno if it kept all;
+        -1 before it runs."""
+        return self.t.unconfined
+
+    @property
+    def tid(self):
+        """The thread's id, as in /proc/PID/task; 0 before it runs."""
+        return self.t.tid
+
+    def join(self):
+        """Waits for the thread's end; after that its sockets may be closed."""
+        if self.running:
+            with nogil:
+                thread_join(self.t)
+            self.running = False
+
+    cdef void _finish(self):
+        if self.t is NULL:
+            return
+        if self.running:
+            thread_ask(self.t, THREAD_STOP)
+            with nogil:
+                thread_join(self.t)
+            self.running = False
+        if self.t.wake_fd >= 0:
+            os.close(self.t.wake_fd)
+            self.t.wake_fd = -1

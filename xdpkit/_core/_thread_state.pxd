@@ -1,0 +1,91 @@
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from xdpkit._core._ratelimit cimport LimitTable, limit_table
+from xdpkit._core._rrl cimport RrlTable, rrl_table
+from xdpkit._core._snapshot cimport phc_map, snapshot
+
+cdef extern from "runtime/thread_state.h" nogil:
+    cdef struct batch_clock:
+        uint64_t utc_ns
+        uint64_t tai_ns
+        uint64_t mono_ns
+        int64_t utc_to_mono_ns
+        int64_t tai_offset_s
+        bint trust_stamps
+        bint stepped
+    cdef struct transmit_fit:
+        double base_ns
+        double slope_ns
+    cdef struct transmit:
+        uint8_t source
+        bint compensate
+        transmit_fit fit
+    cdef struct ntp_saved_table:
+        pass
+    cdef struct ntp_digest:
+        pass
+    cdef struct ntp_counts:
+        uint64_t version[0]
+        uint64_t mode[0]
+        uint64_t key[0]
+        uint64_t leaked
+        uint64_t steps
+        uint64_t tx_true
+        uint64_t tx_missing
+        uint64_t tx_disbelieved
+        uint64_t tx_error[0]
+        uint8_t clients[0]
+    cdef struct dns_counts:
+        uint64_t cookie_valid
+        uint64_t cookie_client
+        uint64_t cookie_bad
+        uint64_t cookie_malformed
+        uint64_t rrl_limited
+        uint64_t rrl_slipped
+        uint64_t rrl_badcookie
+    cdef struct memory:
+        uint64_t random
+        uint64_t seed
+        dns_counts dns
+        ntp_saved_table saved
+        limit_table *limit
+        rrl_table *rrl
+        ntp_digest digest
+        transmit transmit
+        ntp_counts counts
+    cdef struct transmit_note:
+        pass
+    cdef struct departure:
+        uint8_t *payload
+        uint8_t *udp
+        transmit_note *note
+        uint8_t place
+    enum:
+        TRANSMIT_KICK
+        TRANSMIT_COMPLETION
+        TRANSMIT_HARDWARE
+        TRANSMIT_METADATA_BYTES
+        NTP_CLIENTS
+        NTP_ERROR_BUCKETS
+        NTP_ERROR_SIDE
+        NTP_KEY_SLOTS
+    uint64_t clock_ns(int clock)
+    void clock_read(batch_clock *clock)
+    void memory_batch(memory *m, const snapshot *snap, const batch_clock *clock)
+    void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
+    int ntp_digest_open(ntp_digest *digest)
+    void ntp_digest_close(ntp_digest *digest)
+    uint32_t ntp_error_bucket(int64_t ns)
+    void transmit_batch(memory *m, departure *const *leaving, uint32_t n)
+    transmit_note *transmit_ask(uint8_t *data, const uint8_t *payload)
+    void transmit_skip(uint8_t *data)
+    void transmit_completed(memory *m, const uint8_t *data, const phc_map *phc,
+                            int64_t tai_offset_s)
+
+
+cdef class Memory:
+    cdef memory *c
+    cdef void *saved
+    cdef size_t saved_bytes
+    cdef LimitTable limits
+    cdef RrlTable answers

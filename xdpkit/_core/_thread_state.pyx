@@ -1,0 +1,109 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""What one answering thread remembers, as Python owns it (``runtime/thread_state.h``): its tables and counts."""
+
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import secrets
+
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
+
+cdef extern from "base/huge_map.h" nogil:
+    void *huge_map(size_t size)
+    void huge_unmap(void *base, size_t size)
+
+# Where the true transmit time of a frame comes from, by enum transmit_source.
+TRANSMIT_SOURCES = ("kick", "completion", "hardware")
+
+# Bytes before a packet that the kernel's TX metadata takes.
+TX_METADATA_BYTES = TRANSMIT_METADATA_BYTES
+
+# Of one process: sketches of its threads merge.
+_CLIENTS_SEED = secrets.randbits(64)
+
+
+cdef class Memory:
+    """The memory of one answering thread; it must outlive the thread.
+
+    ``interleaved`` is the number of transmit times to keep for the interleaved mode, ``limited``
+    that of the sources whose rate is watched, ``answers`` that of the prefixes whose DNS answers
+    are: powers of two from 4 up, 16 bytes each; 0 turns any of them off. ``compensate`` predicts
+    the transmit error. Raises MemoryError, ValueError.
+    """
+
+    def __cinit__(self, uint32_t interleaved=0, uint32_t limited=0, bint compensate=False,
+                  uint32_t answers=0):
+        if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
+            raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
+        self.c = <memory *>aligned_alloc(64, (sizeof(memory) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(memory))
+        self.c.random = secrets.randbits(64) | 1
+        self.c.seed = _CLIENTS_SEED
+        self.c.transmit.compensate = compensate
+        if ntp_digest_open(&self.c.digest) != 0:
+            raise MemoryError()
+        if interleaved:
+            self.saved_bytes = <size_t>interleaved * 16
+            self.saved = huge_map(self.saved_bytes)
+            if self.saved is NULL:
+                raise MemoryError()
+            # Touched now: the first packets shall not pay for page faults.
+            memset(self.saved, 0, self.saved_bytes)
+            ntp_saved_open(&self.c.saved, self.saved, interleaved)
+        if limited:
+            self.limits = LimitTable(limited)
+            self.c.limit = self.limits.c
+        if answers:
+            self.answers = RrlTable(answers)
+            self.c.rrl = self.answers.c
+
+    def counters(self):
+        """A copy of what was counted (``ntp/counts.h``); ``clients`` are the sketch's registers."""
+        cdef ntp_counts *n = &self.c.counts
+        return {
+            "version": [n.version[i] for i in range(8)],
+            "mode": [n.mode[i] for i in range(8)],
+            "key": [n.key[i] for i in range(NTP_KEY_SLOTS)],
+            "leaked": n.leaked,
+            "steps": n.steps,
+            "tx_true": n.tx_true,
+            "tx_missing": n.tx_missing,
+            "tx_disbelieved": n.tx_disbelieved,
+            "tx_error": {
+                error_floor(i): n.tx_error[i] for i in range(NTP_ERROR_BUCKETS) if n.tx_error[i]
+            },
+            "clients": bytes(n.clients[:NTP_CLIENTS]),
+            "transmit": {
+                "source": TRANSMIT_SOURCES[self.c.transmit.source],
+                "base_ns": self.c.transmit.fit.base_ns,
+                "slope_ns": self.c.transmit.fit.slope_ns,
+            },
+        }
+
+    def dns_counters(self):
+        """A copy of what was counted of DNS (``dns/counts.h``)."""
+        return self.c.dns
+
+    def __dealloc__(self):
+        if self.saved is not NULL:
+            huge_unmap(self.saved, self.saved_bytes)
+        if self.c is not NULL:
+            ntp_digest_close(&self.c.digest)
+        free(self.c)
+
+
+def error_bucket(int64_t ns):
+    """The index of the transmit error histogram's bucket that ``ns`` falls in."""
+    return ntp_error_bucket(ns)
+
+
+cdef int64_t error_floor(uint32_t index):
+    """The value of a bucket that is nearest to zero, nanoseconds: the inverse of the above."""
+    cdef bint negative = index < <uint32_t>NTP_ERROR_SIDE
+    cdef uint32_t at = NTP_ERROR_SIDE - 1 - index if negative else index - NTP_ERROR_SIDE
+    cdef int64_t size = at if at < 32 else <int64_t>(16 + at % 16) << (at // 16 - 1)
+    return -size if negative else size

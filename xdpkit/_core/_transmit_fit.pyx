@@ -1,0 +1,38 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The prediction of transmit times by itself (``ntp/transmit_fit.h``), on departures made up."""
+
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memset
+
+cdef extern from "ntp/transmit_fit.h" nogil:
+    cdef struct transmit_fit:
+        double base_ns
+        double slope_ns
+    void transmit_fit_begin(transmit_fit *fit, uint64_t now_ns)
+    uint64_t transmit_fit_delay(const transmit_fit *fit, uint8_t place)
+    void transmit_fit_note(transmit_fit *fit, int64_t error_ns, uint8_t place)
+
+
+cdef class Prediction:
+    """Predicts when the frames of batches leave and learns when they did, as the loop does."""
+
+    cdef transmit_fit fit
+    cdef uint64_t now_ns
+
+    def __cinit__(self):
+        memset(&self.fit, 0, sizeof(transmit_fit))
+
+    def batch(self, uint64_t pause_ns, delays):
+        """A batch so long after the one before, whose frames, by place, really leave ``delays``
+        nanoseconds after its clock read; returns by how much later than predicted each left."""
+        cdef uint8_t place
+        self.now_ns += pause_ns
+        transmit_fit_begin(&self.fit, self.now_ns)
+        errors = [
+            delay - <int64_t>transmit_fit_delay(&self.fit, place)
+            for place, delay in enumerate(delays)
+        ]
+        for place, error in enumerate(errors):
+            transmit_fit_note(&self.fit, error, place)
+        return errors

@@ -1,0 +1,218 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel door's loop and the thread it runs on (``slowpath/udp_listener.h``).
+
+    epoll -> recvmmsg -> answer (as the AF_XDP loop calls it) -> sendmmsg
+"""
+
+cimport cython
+from libc.errno cimport errno
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+import os
+
+from xdpkit._core._answer cimport answer_c
+from xdpkit._core._loop cimport WORKER_WAIT_MS
+from xdpkit._core._thread_state cimport clock_read, departure, memory_batch, transmit_batch
+from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit._core._stats cimport (
+    SERVICE_ntp, VERDICT_not_sent, VERDICT_redirected, stats_dict, verdict_answers,
+)
+from xdpkit._core._thread cimport (
+    CONFINE_DOOR, THREAD_RUN, thread_end, thread_order, thread_settle,
+)
+from xdpkit._core._stats import SERVICES
+
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include "slowpath/udp_listener.h"
+
+    static int door_watch(int epoll_fd, int op, int fd, uint64_t tag)
+    {
+        struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+
+        return epoll_ctl(epoll_fd, op, fd, &event);
+    }
+    /* The next ready socket's tag; 0 after `ms` without one, or when woken to stop. */
+    static uint64_t door_next(struct door *d, int ms)
+    {
+        struct epoll_event event;
+
+        return epoll_wait(d->epoll_fd, &event, 1, ms) == 1 ? event.data.u64 : 0;
+    }
+    static int door_receive(struct door *d, int fd)
+    {
+        int n = recvmmsg(fd, d->message, DOOR_BATCH, MSG_DONTWAIT, NULL);
+
+        return n > 0 ? n : 0;
+    }
+    static int door_send(struct door *d, int fd, int from, int n)
+    {
+        return sendmmsg(fd, d->message + from, (unsigned)n, MSG_DONTWAIT);
+    }
+    """
+    int door_watch(int epoll_fd, int op, int fd, uint64_t tag) nogil
+    uint64_t door_next(door *d, int ms) nogil
+    int door_receive(door *d, int fd) nogil
+    int door_send(door *d, int fd, int first, int n) nogil
+    int epoll_create1(int flags) nogil
+    void *aligned_alloc(size_t alignment, size_t size) nogil
+    enum:
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+
+
+cdef void serve(door *d) noexcept nogil:
+    """Answers what the kernel hands to our sockets until told to stop."""
+    cdef const snapshot *snap = qsbr_online(d.qsbr, d.reader)
+    cdef uint64_t tag
+    cdef int n
+
+    door_rearm(d, 0, DOOR_BATCH)
+    while thread_order(&d.thread) == THREAD_RUN:
+        d.stats.heartbeat += 1
+        # Passed before epoll is asked: a socket removed after that stays open until the next turn.
+        # What the blocking wait found is asked for again, online (epoll is level-triggered).
+        snap = qsbr_pass(d.qsbr, d.reader)
+        tag = door_next(d, 0)
+        if tag == 0:
+            qsbr_offline(d.reader)
+            d.stats.waits += 1
+            door_next(d, WORKER_WAIT_MS)
+            snap = qsbr_online(d.qsbr, d.reader)
+            continue
+        n = door_receive(d, door_tag_fd(tag))
+        if n == 0:
+            continue
+        d.stats.batches += 1
+        answer_batch(d, snap, tag, n)
+        door_rearm(d, 0, n)
+    qsbr_offline(d.reader)
+
+
+cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n) noexcept nogil:
+    """Answers ``n`` datagrams of one socket, then sends the replies, moved up to be adjacent."""
+    cdef departure *leaving
+    cdef request *rq
+    cdef verdict v
+    cdef int i, replies = 0
+
+    clock_read(&d.clock)
+    memory_batch(d.memory, snap, &d.clock)
+    for i in range(n):
+        rq = &d.request[i]
+        leaving = d.leaving[replies] = &d.departure[i]
+        v = door_request(d, i, tag)
+        if v == VERDICT_redirected:
+            if rq.service == SERVICE_ntp:
+                arrival(d, rq, d.clock.utc_ns)
+            v = answer_c(snap, d.memory, rq, leaving)
+        if not verdict_answers(v):
+            d.stats.verdict[v] += 1
+        else:
+            d.vector[i].iov_len = rq.length
+            d.outcome[replies] = v
+            # The kernel chooses interface and source address by the socket it is bound to.
+            d.message[i].msg_hdr.msg_control = NULL
+            d.message[i].msg_hdr.msg_controllen = 0
+            d.message[replies].msg_hdr = d.message[i].msg_hdr
+            leaving.payload, leaving.udp, leaving.note = rq.payload, NULL, NULL
+            replies += 1
+    if replies == 0:
+        return
+    # One socket, one service.
+    if d.request[0].service == SERVICE_ntp:
+        transmit_batch(d.memory, d.leaving, replies)
+    send_batch(d, door_tag_fd(tag), replies)
+
+
+cdef inline void arrival(door *d, request *rq, uint64_t now) noexcept nogil:
+    """The kernel's receive stamp; our clock if there is none, or if the clock was set back."""
+    if 0 < rq.rx_ns <= now:
+        d.stats.stamp_kernel += 1
+    else:
+        rq.rx_ns = now
+        d.stats.stamp_clock += 1
+
+
+cdef inline void send_batch(door *d, int fd, int replies) noexcept nogil:
+    """Sends; a reply that the kernel refuses (no route, no buffer) is counted and left behind."""
+    cdef int at = 0, sent, i
+
+    while at < replies:
+        d.stats.kicks += 1
+        sent = door_send(d, fd, at, replies - at)
+        for i in range(at, at + sent):
+            d.stats.verdict[d.outcome[i]] += 1
+        if sent <= 0:
+            d.stats.verdict[VERDICT_not_sent] += 1
+            sent = 1
+        at += sent
+
+
+cdef void *entry(void *argument) noexcept nogil:
+    cdef door *d = <door *>argument
+
+    thread_settle(&d.thread, CONFINE_DOOR)
+    serve(d)
+    thread_end(&d.thread)
+    return NULL
+
+
+@cython.no_gc_clear
+cdef class KernelDoor(Thread):
+    """The thread that answers on kernel sockets. Sockets come and go while it runs.
+
+    ``add`` takes bound, non-blocking UDP sockets (``xdpkit.slowpath.udp`` makes them) and keeps them
+    open; ``remove`` hands one back, to be closed by the caller once every reader has passed.
+    ``memory`` is this thread's alone.
+    """
+
+    def __cinit__(self, Publisher publisher not None, Memory memory not None):
+        self.publisher, self.memory = publisher, memory
+        self.sockets = {}
+        self.c = <door *>aligned_alloc(64, (sizeof(door) + 63) & ~<size_t>63)
+        if self.c is NULL:
+            raise MemoryError()
+        memset(self.c, 0, sizeof(door))
+        self.c.qsbr = publisher.c
+        self.c.memory = memory.c
+        self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.c.epoll_fd < 0:
+            raise OSError("no descriptor left for epoll")
+        self._prepare(&self.c.thread, -1)
+        # Tag 0 is no socket's: SERVICE_NONE on port 0.
+        door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, 0)
+
+    def add(self, sock, str service not None):
+        """Answers on one more socket from now on."""
+        cdef int fd = sock.fileno()
+        if door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd, door_tag(fd, SERVICES[service])) != 0:
+            raise OSError(errno, os.strerror(errno))
+        self.sockets[fd] = sock
+
+    def remove(self, sock):
+        """Stops answering on a socket; the thread may still be in its last batch."""
+        cdef int fd = sock.fileno()
+        door_watch(self.c.epoll_fd, EPOLL_CTL_DEL, fd, 0)
+        del self.sockets[fd]
+
+    def start(self):
+        """Starts the thread. Raises OSError."""
+        self.c.reader = self.publisher.reader()
+        self._spawn("xdpkit-door", entry, self.c, self.c.reader)
+
+    def counters(self):
+        """A copy of what the thread counted so far (``runtime/stats.h``)."""
+        return stats_dict(&self.c.stats)
+
+    def __dealloc__(self):
+        if self.c is NULL:
+            return
+        self._finish()
+        if self.c.epoll_fd >= 0:
+            os.close(self.c.epoll_fd)
+        free(self.c)

@@ -1,0 +1,214 @@
+"""``xdpkit bench``: our servers and others, side by side in the lab."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import platform
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from xdpkit import __version__
+from xdpkit.bench import cpu, peers, plots, rows, testbed as stand, table, zones
+from xdpkit.bench.rounds import Plan, Result, Say, measure, versus
+from xdpkit.errors import LabError, UsageError
+
+# What the table takes: a narrower terminal breaks its lines, which is better than cut figures.
+WIDTH = 120
+FULL = Plan()
+QUICK = Plan(rounds=1, seconds=0.3, steps=3)
+QUICK_NAMES = ("echo", "echo-dns", "xdpkit-ntp", "xdpkit-dns-10")
+# What is measured instead of servers side by side, by the option and the module of that name.
+PARTS = ("offwire", "spin", "ntp", "floods", "reloads")
+PAIRS = (
+    ("xdpkit-dns-10", "knotd-xdp"),
+    ("xdpkit-dns-10", "knotd"),
+    ("xdpkit-dns-10", "nsd"),
+    ("xdpkit-ntp", "chronyd"),
+)
+
+
+def main(options: Namespace) -> int:
+    """Measures, tells, writes; returns 1 when a server answered wrongly. Raises XdpkitError."""
+    check_numbers(options)
+    console = Console(stderr=options.json, highlight=False)
+    console.width = max(console.width, WIDTH)
+    if options.directory:
+        plots.check(console)
+        options.directory.mkdir(parents=True, exist_ok=True)
+    with progress(console) as say:
+        facts = measured(options, console, say)
+    if options.json:
+        print(json.dumps(facts, indent=2))
+    if options.directory:
+        write(facts, options.directory, console)
+    for line in facts.get("failed", []):
+        print(f"xdpkit: {line}", file=sys.stderr)
+    return 1 if facts.get("failed") else 0
+
+
+def measured(options: Namespace, console: Console, say: Say) -> dict[str, Any]:
+    """The facts that the options ask for, shown on the console."""
+    for name in PARTS:
+        if getattr(options, name):
+            # Only now: a part may need what another does without.
+            part = importlib.import_module(f"xdpkit.bench.{name}")
+            facts: dict[str, Any] = machine() | part.measure(options, say)
+            part.show(facts, console)
+            return facts
+    facts = side_by_side(options, say)
+    show(facts, console)
+    return facts
+
+
+def check_numbers(options: Namespace) -> None:
+    """Raises UsageError for numbers that cannot be."""
+    for name, least, most in (("rounds", 1, 1000), ("seconds", 0.05, 600), ("load", 1, 10**8)):
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            raise UsageError(f"--{name} {value}: from {least} to {most}")
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Say]:
+    """Tells what is being done, in one line that goes away."""
+    with console.status("") as status:
+        yield lambda line: status.update(f"  {line}")
+
+
+def machine() -> dict[str, Any]:
+    """What a figure must have beside it."""
+    generator, server = cpu.split()
+    return {
+        "xdpkit": __version__,
+        "kernel": platform.release(),
+        "driver": "veth",
+        "cpu": cpu.model(),
+        "cpus": {"generator": generator, "server": server},
+    }
+
+
+def side_by_side(options: Namespace, say: Say) -> dict[str, Any]:
+    """The rows that the options name, measured."""
+    base = QUICK if options.quick else FULL
+    plan = Plan(
+        options.rounds or base.rounds, options.seconds or base.seconds, options.load, base.steps
+    )
+    asked = peers.of_file(options.peers) if options.peers else []
+    known = [] if options.quick else installed_besides(asked)
+    wanted = chosen(options, [*known, *asked])
+    skipped: dict[str, str] = {}
+    server_cpu = cpu.split()[1]
+    with ExitStack() as stack:
+        entries: list[stand.Entry] = []
+        for server in own_servers(wanted, say):
+            say(f"starting xdpkit for {', '.join(row.name for row in server.rows)}")
+            entries += stack.enter_context(stand.own(server, server_cpu, wanted))
+        for peer in (*known, *asked):
+            if peer.name not in wanted:
+                continue
+            say(f"starting {peer.name}")
+            row = rows.row_of(peer.name, peer.service, peer.port)
+            try:
+                entries += stack.enter_context(stand.other(peer, row, server_cpu))
+            except LabError as error:
+                if peer in asked:
+                    raise
+                skipped[peer.name] = str(error)
+        order = {name: place for place, name in enumerate(wanted)}
+        entries.sort(key=lambda entry: order[entry.row.name])
+        with cpu.pinned(cpu.split()[0]):
+            results = measure(entries, plan, say)
+    return document(results, plan, skipped)
+
+
+def installed_besides(asked: list[peers.Peer]) -> list[peers.Peer]:
+    """The peers found here, but for those that the peers file names itself."""
+    names = {peer.name for peer in asked}
+    return [peer for peer in peers.installed() if peer.name not in names]
+
+
+def chosen(options: Namespace, known: list[peers.Peer]) -> list[str]:
+    """The names of the rows, each behind the echo it is compared with. Raises UsageError."""
+    names = [*rows.OWN_NAMES, *(peer.name for peer in known)]
+    services = {peer.name: peer.service for peer in known}
+    if options.only:
+        picked = options.only.split(",")
+    elif options.quick:
+        picked = [*QUICK_NAMES, *services]
+    else:
+        picked = list(names)
+    for name in picked:
+        if name not in names:
+            raise UsageError(f"--only {name}: not here; these are: {', '.join(names)}")
+    for name in list(picked):
+        services.setdefault(name, "dns" if "dns" in name else "ntp")
+        picked.append(rows.beside(services[name]))
+    return [name for name in names if name in picked]
+
+
+def own_servers(wanted: list[str], say: Say) -> list[rows.Own]:
+    """The servers of ours that answer the wanted rows; a million names are compiled if need be."""
+    servers = [rows.small()]
+    if "xdpkit-dns-rrl" in wanted:
+        servers.append(rows.limited())
+    if "echo-spin" in wanted:
+        servers.append(rows.slowed())
+    if any(name in wanted for name in rows.LARGE_NAMES):
+        servers.append(rows.large(zones.large_arena(say)))
+    return servers
+
+
+def document(results: dict[str, Result], plan: Plan, skipped: dict[str, str]) -> dict[str, Any]:
+    """The facts for JSON."""
+    failed = [
+        f"{name}: {result.wrong:,} wrong replies"
+        for name, result in results.items()
+        if result.wrong
+    ] + [
+        f"{name}: no right reply at all"
+        for name, result in results.items()
+        if not any(figures.get("answers_per_s") for figures in result.rounds)
+    ]
+    compared = {f"{ours} / {theirs}": versus(results, ours, theirs) for ours, theirs in PAIRS}
+    modes = [result.entry.mode for result in results.values() if result.entry.mode]
+    return {
+        **machine(),
+        "mode": modes[0] if modes else "",
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+        "load_per_s": plan.load,
+        "rows": [result.as_dict() for result in results.values()],
+        "compared": {pair: facts for pair, facts in compared.items() if facts},
+        "skipped": skipped,
+        "failed": failed,
+    }
+
+
+def show(facts: dict[str, Any], console: Console) -> None:
+    """The facts for a person."""
+    console.print(
+        f"{facts['driver']}, {facts['mode']}, one queue; Linux {facts['kernel']}, {facts['cpu']}; "
+        f"generator on CPU {facts['cpus']['generator']}, server on {facts['cpus']['server']}; "
+        f"medians of {facts['rounds']} rounds\n"
+    )
+    console.print(table.rates(facts["rows"]))
+    lines = table.comparisons(facts["compared"])
+    if lines:
+        console.print("\nOurs over theirs, in the same round:", *lines, sep="\n  ")
+    for name, reason in facts["skipped"].items():
+        console.print(f"not measured: {name}: {reason}", style="yellow", markup=False)
+
+
+def write(facts: dict[str, Any], directory: Path, console: Console) -> None:
+    """bench.json, and plots where matplotlib is there."""
+    path = directory / "bench.json"
+    path.write_text(json.dumps(facts, indent=2) + "\n")
+    made = plots.draw(facts, directory)
+    console.print("written:", ", ".join(str(name) for name in (path, *made)))

@@ -1,0 +1,210 @@
+"""``xdpkit check``: what a configuration would serve, as facts and as lines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from xdpkit.config import Config, DnsConfig, NtpConfig
+from xdpkit.config.rrl import RrlConfig
+from xdpkit.services.ntp.keys import read_keys
+from xdpkit.config.toml_document import shown
+
+_COOKIES = {
+    "off": "off",
+    "random": "a secret of this process alone, another one each day",
+    "configured": "the secrets in the configuration, as all servers that share them",
+}
+
+
+def facts(config: Config) -> dict[str, Any]:
+    """Compile the zones, read the keys, and say what would be served.
+
+    Raises ZoneError for a zone file that is wrong, ConfigError for a key file.
+    """
+    interface = config.interface
+    services: dict[str, dict[str, Any]] = {}
+    if config.ntp is not None:
+        services["ntp"] = _ntp_facts(config.ntp)
+    if config.dns is not None:
+        services["dns"] = _dns_facts(config.dns, interface.slow_path)
+    if config.echo is not None:
+        services["echo"] = {"port": config.echo.port, "spin_ns": config.echo.spin_ns}
+    return {
+        "config": str(config.path),
+        "interface": interface.name,
+        "queues": list(interface.queues),
+        "steering": interface.steering,
+        "mode": interface.mode,
+        "addresses": [str(address) for address in interface.addresses],
+        "slow_path": interface.slow_path,
+        "services": services,
+        "metrics": str(config.metrics.listen) if config.metrics else None,
+    }
+
+
+def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
+    return {
+        "port": ntp.port,
+        "source": [str(source) for source in ntp.source],
+        "stratum": ntp.stratum,
+        "refid": ntp.refid,
+        "holdover": ntp.holdover,
+        "interleaved": ntp.interleaved,
+        "keys": len(read_keys(ntp.keys).keys) if ntp.keys else 0,
+        "allow": [str(prefix) for prefix in ntp.allow],
+        "deny": [str(prefix) for prefix in ntp.deny],
+        "limit": ntp.limit.rule._asdict() if ntp.limit else None,
+    }
+
+
+def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
+    import anyio
+
+    from xdpkit.services.dns.serving.load_progress import LoadProgress
+    from xdpkit.services.dns.serving.store import compile_zones
+
+    with LoadProgress(dns.zones) as progress:
+        arena = anyio.run(compile_zones, dns.zones, progress)
+        progress.end(arena.names, arena.size, arena.seconds)
+    cache = dns.cache_directory()
+    return {
+        "port": dns.port,
+        "max_udp": {"ipv4": dns.limit(4), "ipv6": dns.limit(6)},
+        "cookies": _cookies(dns),
+        "nsid": dns.nsid.hex(),
+        "chaos": {
+            name: text.decode()
+            for name in ("version", "hostname", "id")
+            if (text := getattr(dns, name))
+        },
+        "tcp": {
+            "connections": dns.tcp_connections if slow_path else 0,
+            "idle_s": dns.tcp_idle,
+            "queries": dns.tcp_queries,
+        },
+        "rrl": _rrl_facts(dns.rrl),
+        "directory": str(dns.zones),
+        "cache": str(cache) if cache else None,
+        "watch": dns.watch,
+        "bytes": arena.size,
+        "load_s": round(arena.seconds, 3),
+        "zones": {
+            name: {"serial": zone.serial, "names": zone.names} for name, zone in arena.zones.items()
+        },
+    }
+
+
+def _rrl_facts(rrl: RrlConfig | None) -> dict[str, Any] | None:
+    if rrl is None or not rrl.rule.rate:
+        return None
+    return rrl.rule._asdict() | {"exempt": [str(prefix) for prefix in rrl.exempt]}
+
+
+def _cookies(dns: DnsConfig) -> str:
+    """Off, or where the secrets come from."""
+    if not dns.cookies:
+        return "off"
+    return "configured" if dns.cookie_secret else "random"
+
+
+def lines(facts: Mapping[str, Any]) -> list[str]:
+    """The same facts for a person."""
+    queues = ", ".join(str(queue) for queue in facts["queues"])
+    addresses = ", ".join(facts["addresses"]) or "every address of the interface"
+    slow_path = "answered too" if facts["slow_path"] else "not answered"
+    written = [
+        f"{facts['config']}: can be served",
+        f"interface  {facts['interface']}, RX queues {queues}, mode {facts['mode']},"
+        f" steering {facts['steering']}",
+        f"addresses  {addresses}",
+        f"slow path  requests that reach us through the kernel are {slow_path}",
+    ]
+    services = facts["services"]
+    if ntp := services.get("ntp"):
+        written.append(f"ntp        port {ntp['port']}, {_sources(ntp)}")
+        written.append(f"           {_admission(ntp)}")
+    if dns := services.get("dns"):
+        zones = (
+            f"{len(dns['zones'])} zones from {dns['directory']}, {dns['bytes']} bytes,"
+            f" compiled in {dns['load_s']:.1f} s"
+        )
+        written.append(f"dns        port {dns['port']}, at most {_bytes(dns['max_udp'])}, {zones}")
+        written.append(f"over TCP   {_tcp_line(dns['tcp'])}")
+        written += zone_lines(dns["zones"])
+        written.append(f"reloads    {_reloads(dns)}")
+        written.append(f"cookies    {_COOKIES[dns['cookies']]}")
+        written.append(f"rate limit {_rrl_line(dns['rrl'])}")
+        if told := _told(dns):
+            written.append(f"told       {', '.join(told)}")
+    if echo := services.get("echo"):
+        written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
+    if facts["metrics"]:
+        written.append(f"metrics    http://{facts['metrics']}/metrics")
+    return written
+
+
+def _sources(ntp: Mapping[str, Any]) -> str:
+    """Where the time is to come from, with what holds for those sources."""
+    sources = ntp["source"]
+    words = [f"source {', else '.join(sources)}"]
+    if {"local", "kernel"} & set(sources):
+        words.append(f"stratum {ntp['stratum']}, reference id {ntp['refid']}")
+    if sources[0] != "local":
+        words.append(f"holdover {ntp['holdover']} s")
+    return ", ".join(words)
+
+
+def _admission(ntp: Mapping[str, Any]) -> str:
+    """Who may ask, and how often."""
+    lists = f"{len(ntp['allow'])} prefixes allowed, {len(ntp['deny'])} denied"
+    limit = ntp["limit"]
+    rate = (
+        f"one request in {2.0 ** limit['interval']:g} s, bursts of {limit['burst']}"
+        if limit
+        else "no rate limit"
+    )
+    return f"{ntp['keys']} keys, {lists}, {rate}"
+
+
+def _rrl_line(rrl: Mapping[str, Any] | None) -> str:
+    """How many answers a source is sent over UDP, and what becomes of the others."""
+    if rrl is None:
+        return "none: answers to forged addresses have no limit ([dns.rrl])"
+    each = f"{rrl['rate']} answers a second to an address, {rrl['instant']} at once"
+    every = {0: "none", 1: "all", 2: "every 2nd", 3: "every 3rd"}
+    slip = every.get(rrl["slip"], f"every {rrl['slip']}th")
+    return f"{each}; of those over it {slip} sent to TCP; {len(rrl['exempt'])} prefixes exempt"
+
+
+def _tcp_line(tcp: Mapping[str, int]) -> str:
+    if not tcp["connections"]:
+        return "nothing is answered"
+    queries = f", {tcp['queries']} queries each" if tcp["queries"] else ""
+    return f"{tcp['connections']} connections at most, {tcp['idle_s']} s idle{queries}"
+
+
+def _reloads(dns: Mapping[str, Any]) -> str:
+    """When zones are read again, and where they come from at the next start."""
+    when = "when a file changes" if dns["watch"] else "when asked for"
+    kept = f"kept compiled in {dns['cache']}" if dns["cache"] else "compiled at each start"
+    return f"{when}; {kept}"
+
+
+def _bytes(most: Mapping[str, int]) -> str:
+    if most["ipv4"] == most["ipv6"]:
+        return f"{most['ipv4']} bytes"
+    return f"{most['ipv4']} bytes over IPv4, {most['ipv6']} over IPv6"
+
+
+def _told(dns: Mapping[str, Any]) -> list[str]:
+    """What the server says of itself when asked."""
+    nsid = [f"NSID {dns['nsid']}"] if dns["nsid"] else []
+    return nsid + [f"{name} {shown(text)}" for name, text in dns["chaos"].items()]
+
+
+def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line for each zone, indented under what it belongs to."""
+    return [
+        f"  {name}  serial {zone['serial']}, {zone['names']} names" for name, zone in zones.items()
+    ]

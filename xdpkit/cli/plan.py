@@ -1,0 +1,151 @@
+"""``xdpkit plan`` and ``xdpkit restore``: what they find, as facts and as lines to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+from pyroute2 import AsyncIPRoute
+
+from xdpkit.dataplane.dataplane import check_queues
+from xdpkit.config import Config, ServedAddress
+from xdpkit.control.server import ControlServer
+from xdpkit.errors import JournalError, NicError
+from xdpkit.nic.os import interface as nic
+from xdpkit.nic.setup import journal, setting
+from xdpkit.nic.os.address_watch import AddressWatch
+from xdpkit.nic.setup.apply import refuse_alive, restore
+from xdpkit.nic.setup.device import Device
+from xdpkit.nic.setup.plan import Step, Wish, plan
+from xdpkit.nic.setup.prepared import look, refuse_login
+
+
+def plan_facts(config: Config) -> dict[str, Any]:
+    """What ``xdpkit run`` would change now. Raises NicError where it would refuse."""
+    served, notes = anyio.run(_look, config)
+    device = Device(config.interface.name)
+    facts = device.facts()
+    made = plan(facts, Wish.of(config, served))
+    return {
+        "interface": device.name,
+        "driver": facts.driver,
+        "steering": made.steering,
+        "notes": [*made.notes, *notes, *_earlier(device)],
+        "steps": _steps(device, made.steps),
+    }
+
+
+async def _look(config: Config) -> tuple[list[ServedAddress], list[str]]:
+    """The addresses to serve, and a warning where somebody is logged in over the interface."""
+    async with AsyncIPRoute() as ipr:
+        interface = await nic.find(ipr, config.interface.name)
+        check_queues(config.interface, interface)
+        watch = AddressWatch(ipr, interface, config.interface.addresses)
+        try:
+            await watch.read()
+            login = await look(ipr, interface, watch)
+        finally:
+            watch.close()
+    try:
+        refuse_login(config, login, yes=False)
+    except NicError as error:
+        return watch.served(), [str(error)]
+    return watch.served(), []
+
+
+def _earlier(device: Device) -> list[str]:
+    """What a run that lives, or one that crashed, means for the plan."""
+    path = journal.path_of(device.name)
+    with suppress(JournalError):
+        if earlier := journal.read(path):
+            if earlier.owner.alive:
+                return [f"xdpkit is running, pid {earlier.owner.pid}, and has done its steps"]
+            return [f"a run that crashed has left changes: undone first ({path})"]
+    return []
+
+
+def _steps(device: Device, steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Each step with its lines, as if those before it were done."""
+    present: dict[str, Any] = {}
+    shown = []
+    for step in steps:
+        name = step.setting
+        old = present[name] if name in present else device.get(name)
+        done = setting.same(old, step.value) or setting.same(old, _exact(device, step))
+        present[name] = old if done else step.value
+        shown.append(
+            {
+                "setting": name,
+                "value": step.value,
+                "line": setting.line(device.name, name, step.value, None if done else old),
+                "undo": None if done else setting.line(device.name, name, old, step.value),
+                "why": step.why,
+                "done": done,
+            }
+        )
+    return shown
+
+
+def _exact(device: Device, step: Step) -> Any:
+    """A location of a rule says nothing here, and there may be none."""
+    is_rule = setting.split(step.setting)[0] == "rule"
+    return step.value if is_rule else device.exact(step.setting, step.value)
+
+
+def plan_lines(facts: Mapping[str, Any]) -> list[str]:
+    """For a person, and for a shell."""
+    steps = facts["steps"]
+    to_do = [step for step in steps if not step["done"]]
+    lines = [f"# {facts['interface']}: {note}" for note in facts["notes"]]
+    for step in steps:
+        if step["done"]:
+            lines.append(f"# already so: {step['line']}")
+        else:
+            lines += [f"# {step['why']}", step["line"]]
+    if not to_do:
+        return [*lines, "# nothing to change"]
+    lines.append("# undone at the end, or by xdpkit restore:")
+    return [*lines, *(f"#   {step['undo']}" for step in reversed(to_do))]
+
+
+def restore_facts(ifname: str | None) -> dict[str, Any]:
+    """Undoes what crashed runs have left on an interface, or on all; what became of each change.
+
+    Raises JournalError, NicError or ControlError, after the last interface.
+    """
+    facts: dict[str, Any] = {}
+    errors = []
+    for name in [ifname] if ifname else journal.interfaces():
+        path = journal.path_of(name)
+        try:
+            refuse_alive(name, path)
+            # The lock between instances: none starts meanwhile.
+            with ControlServer(name, {}):
+                outcomes, said = restore(Device(name), path)
+        except JournalError as error:
+            errors.append(error)
+        else:
+            facts[name] = {"said": said, "changes": [asdict(outcome) for outcome in outcomes]}
+    if errors:
+        raise ExceptionGroup("restore", errors)
+    return facts
+
+
+def restore_lines(facts: Mapping[str, Any]) -> list[str]:
+    """A line for each change."""
+    lines = []
+    for name, found in facts.items():
+        lines += [f"{name}: {found['said']}"] if found["said"] else []
+        for change in found["changes"]:
+            why = f" ({change['why']})" if change["why"] else ""
+            lines.append(f"{name}: {change['result']}: {change['line']}{why}")
+    return lines or ["nothing to undo"]
+
+
+def has_failed(facts: Mapping[str, Any]) -> bool:
+    """Whether a change is left that could not be undone."""
+    changes = [change for found in facts.values() for change in found["changes"]]
+    return any(change["result"] == "failed" for change in changes)

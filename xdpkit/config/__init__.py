@@ -1,0 +1,27 @@
+"""The configuration: read from its file into one frozen ``Config``; nothing here looks above.
+
+    load.py            the file as a whole                     -> Config
+    interface.py, ntp.py, dns.py, rrl.py, echo.py, metrics.py  one table each
+    toml_document.py   typed reading, and errors that say file:line:column, key and fix
+    toml_location.py   where each key and value stands
+    address.py, prefixes.py, refid.py                          values of their own kind
+"""
+
+from xdpkit.config.address import ServedAddress
+from xdpkit.config.dns import DnsConfig
+from xdpkit.config.echo import EchoConfig
+from xdpkit.config.interface import InterfaceConfig
+from xdpkit.config.load import Config, load
+from xdpkit.config.metrics import MetricsConfig
+from xdpkit.config.ntp import NtpConfig
+
+__all__ = [
+    "Config",
+    "DnsConfig",
+    "EchoConfig",
+    "InterfaceConfig",
+    "MetricsConfig",
+    "NtpConfig",
+    "ServedAddress",
+    "load",
+]

@@ -1,0 +1,22 @@
+"""[echo] of the configuration file: the bare loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdpkit.config.toml_document import Table
+
+
+@dataclass(frozen=True)
+class EchoConfig:
+    """[echo]: the bare loop, and how long it is made to work on each packet."""
+
+    port: int = 7
+    spin_ns: int = 0
+
+
+def read_echo(table: Table) -> EchoConfig:
+    return EchoConfig(
+        port=table.port(EchoConfig.port),
+        spin_ns=table.integer("spin_ns", EchoConfig.spin_ns, 0, 10_000_000),
+    )

@@ -1,0 +1,219 @@
+"""Typed reading of a TOML file in which every refusal says file:line:column, key and fix.
+
+``Document`` is the file, ``Table`` one table of it, read key by key; both know nothing of what
+the keys mean: that is ``config``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from xdpkit.errors import ConfigError
+from xdpkit.config.toml_location import Places, TomlPath, place
+
+# Far above any configuration; keeps a mistaken -c /dev/zero from filling memory.
+_LARGEST = 1 << 20
+
+_TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+_TYPE_NAMES: dict[type, str] = {
+    bool: "a boolean",
+    int: "an integer",
+    float: "a float",
+    str: "a string",
+    list: "an array",
+    dict: "a table",
+}
+
+
+def shown(value: object) -> str:
+    """A value as a person may have typed it: in one line, and never a long one."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The end of a refusal: the one valid name that is alike, else all of them."""
+    names = list(names)
+    close = get_close_matches(word.lower(), names, n=1)
+    return f"did you mean {shown(close[0])}?" if close else f"valid: {', '.join(names)}"
+
+
+class Document:
+    """A TOML file, read and parsed.
+
+    Raises ConfigError for a file that cannot be read, is not UTF-8 or is not TOML.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = _read(path)
+        try:
+            self.data: dict[str, Any] = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._syntax_error(str(error)) from error
+        except (ValueError, RecursionError) as error:
+            # An integer of thousands of digits, arrays hundreds deep: tomllib names no place.
+            raise ConfigError(path, f"cannot be read as TOML: {error}") from error
+
+    def error(self, path: TomlPath, reason: str, *, at_key: bool = False) -> ConfigError:
+        """A ConfigError that points at the value of a path, or at its name."""
+        places = Places(self.text)
+        found = places.key(path) if at_key else places.value(path)
+        return ConfigError(self.path, reason, *(found or ()))
+
+    def table(self, name: str, keys: Collection[str]) -> Table | None:
+        """The table of that name; None if the file has none.
+
+        Raises ConfigError when it is no table, or holds a key that is not among ``keys``.
+        """
+        return self.table_at((name,), self.data, keys)
+
+    def table_at(
+        self, path: tuple[str, ...], within: Mapping[str, Any], keys: Collection[str]
+    ) -> Table | None:
+        """The same for a table by its path, whose last name is looked up in ``within``."""
+        if path[-1] not in within:
+            return None
+        name, values = ".".join(path), within[path[-1]]
+        if not isinstance(values, dict):
+            raise self.error(path, f"{name} is a table: write [{name}] once", at_key=True)
+        for key in values:
+            if key not in keys:
+                reason = f"unknown key {shown(key)} in [{name}]: {nearest(key, keys)}"
+                raise self.error((*path, key), reason, at_key=True)
+        return Table(self, path, values)
+
+    def _syntax_error(self, text: str) -> ConfigError:
+        found = _TOMLLIB_PLACE.search(text)
+        if found is None:
+            return ConfigError(self.path, text)
+        line, column = found.groups() if found[1] else place(self.text, len(self.text))
+        return ConfigError(self.path, text[: found.start()], int(line), int(column))
+
+
+class Table:
+    """One table of a document: ``table.integer("port", 53, 1, 65535)`` gives a checked value.
+
+    Every reader raises ConfigError, at the value, for a wrong type or a value out of bounds.
+    """
+
+    def __init__(
+        self, document: Document, path: tuple[str, ...], values: Mapping[str, Any]
+    ) -> None:
+        self.document, self.path, self.values = document, path, values
+
+    def table(self, name: str, keys: Collection[str]) -> Table | None:
+        """The table of that name within this one; None if there is none."""
+        return self.document.table_at((*self.path, name), self.values, keys)
+
+    def error(self, key: str | tuple[str, int], reason: str) -> ConfigError:
+        """A ConfigError at a key's value, or at one item of its array: ``("queues", 1)``."""
+        path = (key,) if isinstance(key, str) else key
+        return self.document.error((*self.path, *path), f"{path[0]}: {reason}")
+
+    def require(self, key: str, example: str) -> None:
+        """Refuse a table without this key, at its header."""
+        if key not in self.values:
+            reason = f"[{'.'.join(self.path)}] needs {key}, for example {key} = {example}"
+            raise self.document.error(self.path, reason, at_key=True)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self.values.get(key, default)
+        self._check(key, value, bool)
+        return bool(value)
+
+    def string(self, key: str, default: str = "") -> str:
+        """A string, as it is."""
+        value = self.values.get(key, default)
+        self._check(key, value, str)
+        return str(value)
+
+    def choice(self, key: str, default: str, valid: Collection[str]) -> str:
+        """One of the valid words."""
+        word = self.string(key, default)
+        if word not in valid:
+            raise self.error(key, f"unknown value {shown(word)}: {nearest(word, valid)}")
+        return word
+
+    def integer(self, key: str, default: int, low: int, high: int) -> int:
+        """A whole number within bounds that are both allowed."""
+        return self._integer(key, self.values.get(key, default), low, high)
+
+    def port(self, default: int) -> int:
+        """The key ``port``: of UDP or TCP."""
+        return self.integer("port", default, 1, 65535)
+
+    def integers(self, key: str, low: int, high: int) -> tuple[int, ...]:
+        """An array of distinct whole numbers; absent is empty."""
+        numbers = self._array(key)
+        for index, number in enumerate(numbers):
+            self._integer((key, index), number, low, high)
+            if number in numbers[:index]:
+                raise self.error((key, index), f"{number} is there twice")
+        return tuple(numbers)
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        """An array of strings; absent is empty."""
+        words = self._array(key)
+        for index, word in enumerate(words):
+            self._check((key, index), word, str)
+        return tuple(words)
+
+    def one_or_more(self, key: str, default: str) -> list[tuple[str | tuple[str, int], str]]:
+        """A string, or an array of at least one; each with its place, as ``error`` takes it."""
+        value = self.values.get(key, default)
+        if not isinstance(value, list):
+            if not isinstance(value, str):
+                kinds = f"{_TYPE_NAMES[str]} or {_TYPE_NAMES[list]}"
+                raise self.error(key, f"{kinds} is needed, {_described(value)}")
+            return [(key, value)]
+        if not value:
+            raise self.error(key, "an empty array: name at least one")
+        return [((key, index), word) for index, word in enumerate(self.strings(key))]
+
+    def _array(self, key: str) -> list[Any]:
+        value = self.values.get(key, [])
+        self._check(key, value, list)
+        return list(value)
+
+    def _integer(self, key: str | tuple[str, int], value: object, low: int, high: int) -> int:
+        self._check(key, value, int)
+        if not isinstance(value, int) or not low <= value <= high:
+            raise self.error(key, f"{shown(value)} is not within {low}..{high}")
+        return value
+
+    def _check(self, key: str | tuple[str, int], value: object, kind: type) -> None:
+        # By type(), since True is an int to isinstance.
+        if type(value) is not kind:
+            raise self.error(key, f"{_TYPE_NAMES[kind]} is needed, {_described(value)}")
+
+
+def _described(value: object) -> str:
+    return f"{shown(value)} is {_TYPE_NAMES.get(type(value), 'a date or time')}"
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
+    except FileNotFoundError as error:
+        raise ConfigError(path, "no such file: write it, or name another with -c") from error
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read: {error.strerror}") from error
+    if len(raw) > _LARGEST:
+        raise ConfigError(path, f"larger than {_LARGEST} bytes: not a configuration file")
+    try:
+        return raw.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode()
+        line, column = place(before, len(before))
+        reason = f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8"
+        raise ConfigError(path, reason, line, column) from error

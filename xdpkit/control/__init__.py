@@ -1,0 +1,1 @@
+"""The control socket ``@xdpkit/IFACE``: how one process asks another that serves."""

@@ -1,0 +1,172 @@
+"""``xdpkit demo --interface``: the service on an interface of this machine, asked from outside.
+
+Whoever sends the requests knows how many they are: this side serves until that many have come,
+shows on which queue they were counted and who answered, ends the server, and says whether the
+counts fit. ``vagrant/ask.py`` is such a sender, and the VM's host runs it.
+"""
+
+from __future__ import annotations
+
+import json as json_text
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pyroute2 import IPRoute
+from rich.console import Console
+
+from xdpkit._core._stats import VERDICTS
+from xdpkit.control.client import request
+from xdpkit.demo.zone import CONFIGURATION, ZONE
+from xdpkit.errors import ControlError, NicError
+from xdpkit.nic.os.interface import Interface, from_link
+from xdpkit.lab.served import Served
+from xdpkit.status.view import parts
+
+# How long no request may come before those that are missing count as lost.
+QUIET_SECONDS = 60.0
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The command line: which queue of which interface, in which mode, for how many requests.
+
+    With ``debug`` the whole log of a server that does not come up is printed.
+    """
+
+    interface: str
+    queue: int
+    mode: str
+    requests: int
+    debug: bool = False
+
+    def configuration(self) -> str:
+        """The lab's configuration, for this interface."""
+        text = CONFIGURATION.replace('"server0"', f'"{self.interface}"')
+        return text.replace("queues = [2]", f'queues = [{self.queue}]\nmode = "{self.mode}"')
+
+
+class ServedInterface(Served):
+    """A server on an interface of this network namespace.
+
+    Raises NicError with the server's last words when it does not come up.
+    """
+
+    # A virtual machine without hardware support takes half a minute to run bcc, minutes on a busy
+    # host.
+    ready_seconds = 600.0
+    stop_seconds = 30.0
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        debug = ["--debug"] if wanted.debug else []
+        program = ("xdpkit", "run", *debug, "-c")
+        super().__init__(wanted.configuration(), {"zones/example.zone": ZONE}, program)
+
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, text=True, **options)
+
+    def _not_up(self) -> NicError:
+        words = self.log().splitlines()
+        if self._wanted.debug:
+            print(*words, sep="\n", file=sys.stderr)
+        last = words[-1] if words else "the server did not come up"
+        return NicError(last.removeprefix("xdpkit: "))
+
+    def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``. Raises ControlError."""
+        document = request(self._wanted.interface, "status")
+        if document["pid"] != self.pid:
+            raise ControlError(f"{self._wanted.interface} is served by process {document['pid']}")
+        return document
+
+
+def main(wanted: Wanted, json: bool = False) -> int:
+    """Serves, waits for the requests, judges; returns the exit status. Raises XdpkitError."""
+    # Or the server would be left serving.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    console = Console(stderr=json, highlight=False)
+    if not console.is_terminal:
+        console.width = 100
+    with ServedInterface(wanted) as served:
+        for line in served.log().splitlines():
+            console.print(line)
+        # The sender waits for this line.
+        console.print(f"ready: waiting for {wanted.requests} requests on {wanted.interface}")
+        status = await_requests(served, wanted)
+        for part in parts(status, VERDICTS):
+            console.print(part)
+        ended = served.stop()
+    counted = counts(status, wanted.queue)
+    failed = [what for what, good in judged(counted, wanted) if not good]
+    if ended or attached(wanted.interface).xdp_program:
+        failed.append("the server ends with status 0 and leaves no XDP program")
+    for what in failed:
+        print(f"xdpkit: the demo failed, this is not so: {what}", file=sys.stderr)
+    if json:
+        facts = {"interface": wanted.interface, "queue": wanted.queue, "mode": status["mode"]}
+        facts |= {"zerocopy": status["zerocopy"], "counts": counted, "failed": failed}
+        print(json_text.dumps(facts, indent=2))
+    else:
+        verdict = "NO" if failed else "ok"
+        console.print(f"{verdict}: queue {wanted.queue} in AF_XDP, all others with the kernel")
+    return 1 if failed else 0
+
+
+def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
+    """The status once all requests are counted, or once none came for a while."""
+    seen, quiet_since = 0, time.monotonic()
+    while True:
+        status = served.status()
+        now = status["queues"][str(wanted.queue)]["rx"] + status["kernel"]["rx"]
+        if now != seen:
+            seen, quiet_since = now, time.monotonic()
+        if seen >= wanted.requests or time.monotonic() - quiet_since > QUIET_SECONDS:
+            return status
+        time.sleep(POLL_SECONDS)
+
+
+def counts(status: dict[str, Any], queue: int) -> dict[str, Any]:
+    """Requests as each place counted them: the XDP program by RX queue, and both who answer."""
+    steer: dict[str, dict[str, int]] = status["steer"]
+    return {
+        "redirected": {name: n["redirected"] for name, n in steer.items() if "redirected" in n},
+        "other_queue": {name: n["other_queue"] for name, n in steer.items() if "other_queue" in n},
+        "af_xdp": {
+            "rx": status["queues"][str(queue)]["rx"],
+            "tx": status["queues"][str(queue)]["tx"],
+        },
+        "kernel": {"rx": status["kernel"]["rx"], "tx": status["kernel"]["tx"]},
+    }
+
+
+def judged(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
+    """What must be true of the counts, and whether it is."""
+    ring, kernel = counted["af_xdp"], counted["kernel"]
+    chosen, others = counted["redirected"], counted["other_queue"]
+    name = str(wanted.queue)
+    return [
+        (
+            f"queue {name} alone is redirected ({chosen}), all of it answered in AF_XDP ({ring})",
+            chosen == {name: ring["rx"]} and ring["rx"] == ring["tx"] > 0,
+        ),
+        (
+            f"the other queues ({others}) are answered through the kernel ({kernel})",
+            name not in others and sum(others.values()) == kernel["rx"] == kernel["tx"] > 0,
+        ),
+        (
+            f"{wanted.requests} requests came ({ring['rx']} + {kernel['rx']})",
+            ring["rx"] + kernel["rx"] == wanted.requests,
+        ),
+    ]
+
+
+def attached(ifname: str) -> Interface:
+    """The facts about an interface of this network namespace as they are now."""
+    with IPRoute() as ipr:
+        index = ipr.link_lookup(ifname=ifname)[0]
+        return from_link(ipr.get_links(index)[0])

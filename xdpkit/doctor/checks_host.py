@@ -1,0 +1,172 @@
+"""What is to be said of the machine: memory, CPUs, clock, other programs on the ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xdpkit.nic.fact import known
+from xdpkit.doctor.finding import Check, Finding, Wanted, listed, stop
+from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.probe_host import HUGE_KIB, Listener
+from xdpkit.nic.os.xsk_bind import UMEM_KIB
+
+# A wake-up of 50 us with deep sleep states and 4 us without them was measured on igc:
+# https://github.com/xdp-project/bpf-examples/tree/main/AF_XDP-interaction
+SLEEP_US = 20
+
+
+def _memory(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+    queues = len(wanted.queues) or 1
+    needed = queues * UMEM_KIB
+    limit = facts.host.memlock_kib
+    unlimited = "CAP_IPC_LOCK" not in (known(facts.privileges.unattainable) or ())
+    if limit is not None and limit < needed and not unlimited:
+        yield Finding(
+            "memlock",
+            "blocks",
+            f"{limit} KiB of memory may be locked, {needed} KiB are needed",
+            "no AF_XDP socket can be opened",
+            "prlimit --memlock=unlimited xdpkit run -c FILE",
+        )
+    node = known(facts.device.node) or 0
+    memory = facts.host.nodes.get(node)
+    free = known(memory.huge_free) if memory else None
+    pages = known(memory.huge_pages) if memory else None
+    short = needed // HUGE_KIB - (free or 0)
+    if free is not None and pages is not None and short > 0 and facts.xdp.serving is None:
+        yield Finding(
+            "huge-pages",
+            "note",
+            f"{free} huge pages of 2 MiB are free on node {node}, {needed // HUGE_KIB} are wanted",
+            "packets lie on ordinary pages: more TLB misses",
+            f"echo {pages + short} > /sys/devices/system/node/node{node}"
+            f"/hugepages/hugepages-{HUGE_KIB}kB/nr_hugepages",
+        )
+
+
+def _near(facts: Facts) -> tuple[int, ...]:
+    """The CPUs of the NIC's node; none where that is not known."""
+    node = known(facts.device.node)
+    found = facts.host.nodes.get(node) if node is not None else None
+    return found.cpus if found else ()
+
+
+def _numa(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+    """Each queue's worker has the CPU of its place in the list: ``bypass.open_bypass``."""
+    node, near = known(facts.device.node), _near(facts)
+    cpus = facts.privileges.cpus
+    if len(facts.host.nodes) < 2 or not cpus:
+        return
+    places = range(len(wanted.queues) or 1)
+    far = sorted({cpus[place % len(cpus)] for place in places} - set(near))
+    if near and far:
+        yield Finding(
+            "numa-far",
+            "costs",
+            f"workers would run on CPU {listed(far)}, the NIC is at node {node}",
+            "every packet crosses between the nodes",
+            f"taskset -c {listed(near)} xdpkit run -c FILE",
+        )
+
+
+def _cpus(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+    idle_us = known(facts.host.idle_us)
+    if idle_us is not None and idle_us > SLEEP_US and wanted.poll == "wait":
+        yield Finding(
+            "sleep",
+            "costs",
+            f"an idle CPU takes {idle_us} us to wake up",
+            "so much later is the first request after a pause answered, and stamped",
+            f"cpupower idle-set -D {SLEEP_US}",
+            "https://github.com/xdp-project/bpf-examples/tree/main/AF_XDP-interaction",
+        )
+    slow = [name for name in known(facts.host.governors) or () if name != "performance"]
+    if slow:
+        yield Finding(
+            "governor",
+            "costs",
+            f"CPU frequencies are chosen by {', '.join(slow)}",
+            "a CPU that was idle answers slowly at first",
+            "cpupower frequency-set -g performance",
+        )
+
+
+def _interrupts(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+    node, near = known(facts.device.node), _near(facts)
+    for each in known(facts.device.interrupts) or ():
+        cpus = known(each.cpus) or ()
+        if each.queue in wanted.queues and near and cpus and not set(cpus) & set(near):
+            yield Finding(
+                "interrupt-far",
+                "costs",
+                f"queue {each.queue} interrupts CPU {listed(cpus)}, the NIC is at node {node}",
+                "every packet crosses between the nodes",
+                f"echo {listed(near)} > /proc/irq/{each.number}/smp_affinity_list",
+            )
+    if facts.host.irqbalance and known(facts.device.interrupts):
+        yield Finding(
+            "irqbalance",
+            "note",
+            f"irqbalance (process {facts.host.irqbalance.pid}) moves interrupts",
+            "a queue's may come onto its worker's CPU, or another node's",
+            "systemctl stop irqbalance.service",
+        )
+
+
+def _listeners(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+    """Those that the slow path's own sockets would collide with."""
+    ours = {str(each.address) for each in wanted.addresses} or set(facts.link.addresses)
+    serving = known(facts.xdp.serving)
+    names = {port: name for name, port in wanted.ports.items()}
+    seen: dict[tuple[int, str], Listener] = {}
+    for each in known(facts.host.listeners) or ():
+        own = serving is not None and each.owner is not None and each.owner.pid == serving.pid
+        meant = each.address.is_unspecified or str(each.address) in ours
+        wants = each.port in names and (each.protocol == "udp" or names[each.port] == "dns")
+        if meant and wants and not own:
+            who = each.owner.name if each.owner else ""
+            seen.setdefault((each.port, who), each)
+    for (port, who), each in sorted(seen.items()):
+        owner = f"{who} (process {each.owner.pid})" if each.owner else "another program"
+        yield Finding(
+            "port-taken",
+            "costs",
+            f"port {port} is taken by {owner} on {each.address}",
+            "what comes through the kernel (other queues, fragments, TCP) is that program's, not "
+            "ours; the chosen queues are not touched by it",
+            _stop(each),
+        )
+
+
+def _stop(listener: Listener) -> str:
+    owner = listener.owner
+    if owner is None:
+        return f"sudo ss -lnp 'sport = :{listener.port}'"
+    if owner.name == "chronyd":
+        return "echo 'port 11123' >> /etc/chrony/chrony.conf && systemctl restart chrony.service"
+    return stop(owner)
+
+
+def _clock(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+    clock = known(facts.host.clock)
+    if "ntp" not in wanted.ports or clock is None or clock.synchronised:
+        return
+    if wanted.ntp_sources and "kernel" not in wanted.ntp_sources:
+        return
+    yield Finding(
+        "clock",
+        "costs" if wanted.ntp_sources else "note",
+        "the kernel's clock is not synchronised",
+        'with source = "kernel", NTP replies say so and clients do not believe them',
+        "apt-get install chrony && systemctl start chrony.service",
+    )
+
+
+CHECKS = (
+    Check(_memory, "memory"),
+    Check(_numa, "NUMA node", ("device.node",), lambda facts: known(facts.device.node) is not None),
+    Check(_cpus, "CPU sleep and frequency", ("host.idle_us", "host.governors")),
+    Check(_interrupts),
+    Check(_listeners, "ports", ("host.listeners",)),
+    Check(_clock, "clock", ("host.clock",)),
+)

@@ -1,0 +1,118 @@
+"""``xdpkit doctor``: what stands in the way of serving an interface, and what mends it."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from xdpkit import config
+from xdpkit.control import client as control_client
+from xdpkit.errors import ControlError, NicError, UsageError
+from xdpkit.doctor import checks_host, checks_kernel, checks_link, checks_queues, checks_xdp, probe, probe_link
+from xdpkit.nic.fact import plain, unknowns
+from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted, expected
+from xdpkit.doctor.probe import Facts
+
+CHECKS = (
+    *checks_kernel.CHECKS,
+    *checks_host.CHECKS,
+    *checks_link.CHECKS,
+    *checks_queues.CHECKS,
+    *checks_xdp.CHECKS,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is to say of one interface; ``fine`` are the things that are as they should be."""
+
+    facts: Facts
+    expected: str
+    """The mode that a start would get."""
+    findings: tuple[Finding, ...]
+    fine: tuple[str, ...]
+
+    @property
+    def serves(self) -> bool:
+        """Whether nothing stands in the way."""
+        return not any(finding.severity == "blocks" for finding in self.findings)
+
+    def of(self, severity: str) -> list[Finding]:
+        """The findings of one severity."""
+        return [finding for finding in self.findings if finding.severity == severity]
+
+
+def examine(facts: Facts, wanted: Wanted) -> Report:
+    """Goes through the checks. Pure."""
+    findings: list[Finding] = []
+    fine: list[str] = []
+    for check in CHECKS:
+        found = list(check.find(facts, wanted))
+        findings += found
+        if not found and check.says_fine(facts):
+            fine.append(check.fine)
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    return Report(facts, expected(facts, wanted), tuple(findings), tuple(fine))
+
+
+def document(reports: Iterable[Report]) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    return {
+        "interfaces": [
+            {
+                "interface": report.facts.link.interface.name,
+                "serves": report.serves,
+                "expected": report.expected,
+                "findings": plain(report.findings),
+                "fine": plain(report.fine),
+                "unknown": dict(unknowns(report.facts)),
+                "facts": plain(report.facts),
+            }
+            for report in reports
+        ]
+    }
+
+
+def examine_all(names: Iterable[str], wanted: Wanted) -> list[Report]:
+    """Probes the machine once, and each interface. Raises NicError where one is not there."""
+    machine = probe.machine(tuple(wanted.ports.values()))
+    return [examine(probe.interface(name, machine), wanted) for name in names]
+
+
+def chosen(name: str | None, configured: str | None) -> list[str]:
+    """The interface that was named, or that the configuration has, or all that are served, or all
+    that look like devices. Raises UsageError and NicError.
+    """
+    if name and configured and name != configured:
+        raise UsageError(f"the configuration is of {configured}, not of {name}: name one of them")
+    if one := name or configured:
+        return [one]
+    try:
+        served = control_client.instances()
+    except ControlError:
+        served = []
+    names = served or probe_link.interfaces()
+    if not names:
+        raise NicError(
+            "there is no interface but the loopback in this network namespace: "
+            "'ip netns exec NAME xdpkit doctor' looks into another"
+        )
+    return names
+
+
+def main(options: Namespace) -> int:
+    """The verb; returns 0 where an interface that was looked at can be served, else 1."""
+    from xdpkit.doctor import view as doctor_view
+
+    loaded = config.load(options.config) if options.config else None
+    names = chosen(options.interface, loaded.interface.name if loaded else None)
+    reports = examine_all(names, Wanted.of(loaded) if loaded else Wanted())
+    if options.json:
+        import json
+
+        print(json.dumps(document(reports), indent=2))
+    else:
+        doctor_view.show(reports)
+    return 0 if any(report.serves for report in reports) else 1

@@ -1,0 +1,1 @@
+"""One running server, from its start to its end."""

@@ -1,0 +1,1 @@
+"""A successor takes over from a running instance: ``xdpkit run --takeover``."""

@@ -1,0 +1,396 @@
+"""``xdpkit run``: the services of one instance, put together, run until a signal, taken apart.
+
+Each service owns its state and has an owner that ends it: the control socket (also the lock between
+instances), the choice of the NTP source, the zone store, the publication of snapshots, the kernel
+door, the AF_XDP side, the watch on addresses, the watch on heartbeats, the metrics.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, closing
+from dataclasses import replace
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+from pyroute2 import AsyncIPRoute
+
+from xdpkit.instance import startup_summary as announce, report
+from xdpkit.dataplane import dataplane as bypass
+from xdpkit.runtime import privileges
+from xdpkit.instance.handover import successor as takeover
+from xdpkit.bpf.link import foreign_program
+from xdpkit.dataplane.dataplane import Bypass
+from xdpkit.config import Config, ServedAddress
+from xdpkit.control.server import ControlServer
+from xdpkit.services.dns.serving.cookies import CookieSecrets
+from xdpkit.services.dns.serving.limits import ResponseLimits
+from xdpkit.services.dns.serving.zone_store import ZoneStore
+from xdpkit.runtime.deadline import Ending
+from xdpkit.errors import NicError, XdpkitError
+from xdpkit.instance.handover.predecessor import Outcome, Predecessor, Wire
+from xdpkit.runtime.thread_state import new_memory
+from xdpkit.metrics import metrics_server
+from xdpkit.nic.os import interface as nic
+from xdpkit.nic.os.address_watch import AddressWatch
+from xdpkit.nic.os.phc import PhcWatch
+from xdpkit.nic.setup.prepared import PreparedNic, look, refuse_login
+from xdpkit.runtime.notify import notify
+from xdpkit.services.ntp.admission import Admission
+from xdpkit.services.ntp.shared_port import SharedPort
+from xdpkit.services.ntp.source import NtpSource
+from xdpkit.runtime.publisher import Publication, initial_parts
+from xdpkit.instance.reload import Reloader
+from xdpkit.slowpath.udp import SlowPath
+from xdpkit.instance.handover.successor import Heritage
+from xdpkit.slowpath.tcp import TcpPath
+from xdpkit.instance.watchdog import Vigil
+
+log = logging.getLogger("xdpkit")
+
+
+def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = False) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError.
+
+    With ``takeover`` it goes on where a running instance leaves off, if there is one; with ``yes``
+    also where it moves the traffic of an ssh session; with ``wait`` it begins once the interface
+    is there and up.
+    """
+    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    privileges.check(privileges.needed(config.interface.realtime))
+    # A socket for every address and service: 1024, the usual soft limit, is soon used up.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if wait:
+        anyio.run(nic.await_up, config.interface.name)
+    server = Server(config, takeover, yes)
+    atexit.register(server.leave)
+    return anyio.run(server.run)
+
+
+class Server:
+    """One instance: what it obtained, and how its parts reach each other."""
+
+    def __init__(self, config: Config, takeover: bool = False, yes: bool = False) -> None:
+        self.config = config
+        self.takeover = takeover
+        self.yes = yes
+        self.outcome = Outcome.KEPT
+        self.handing = False
+        self.scope: anyio.CancelScope | None = None
+        self.stopping = False
+        self.started = time.monotonic()
+        self.publication = Publication(initial_parts(config))
+        self.zones: ZoneStore | None = None
+        self.cookies: CookieSecrets | None = None
+        self.limits: ResponseLimits | None = None
+        self.slow_path: SlowPath | None = None
+        self.tcp_path: TcpPath | None = None
+        self.ntp_port: SharedPort | None = None
+        self.changed = anyio.Event()
+        self.nic: PreparedNic | None = None
+        self.bypass: Bypass | None = None
+        self.source: NtpSource | None = None
+        self.admission: Admission | None = None
+        self.ending = Ending()
+        self.ended = True
+        if config.ntp:
+            self.source = NtpSource(config.ntp, self._publish_ntp)
+            self.admission = Admission(config.path, config.ntp, self.publication)
+        if config.dns:
+            self.zones = ZoneStore(
+                config.dns.zones,
+                self.publication,
+                config.dns.cache_directory(),
+                config.dns.watch,
+            )
+            self.limits = ResponseLimits(config.path, config.dns.rrl, self.publication)
+            if config.dns.cookies and not config.dns.cookie_secret:
+                self.cookies = CookieSecrets(self.publication)
+        parts = (self.admission, self.limits, self.zones)
+        self.reloader = Reloader([part for part in parts if part])
+        handlers = {"status": self.status, "reload": self.reloader.reload}
+        takers = {"takeover": self._hand_over}
+        self.control = ControlServer(config.interface.name, handlers, takers)
+        self.metrics = metrics_server(config.metrics, self.status)
+
+    async def run(self) -> int:
+        """The whole life of the instance, from the first signal that can come to the last."""
+        signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        # A successor gets the name from its predecessor.
+        control = closing(self.control) if self.takeover else self.control
+        with control, anyio.open_signal_receiver(*signals) as received:
+            async with anyio.create_task_group() as tasks, AsyncIPRoute() as ipr:
+                tasks.start_soon(self._obey, received, tasks)
+                with anyio.CancelScope() as self.scope:
+                    await self._live(ipr)
+                tasks.cancel_scope.cancel()
+        if self.outcome is Outcome.GIVEN:
+            log.info("stopped: the successor serves %s", self.config.interface.name)
+        else:
+            log.info("stopped: %s is the kernel's again", self.config.interface.name)
+        return 0
+
+    def leave(self) -> None:
+        """The last thing: a thread that did not end uses its memory, which nothing may free."""
+        if not self.ended:
+            log.error("an answering thread did not end: leaving without waiting for it")
+            logging.shutdown()
+            os._exit(1)
+
+    async def _obey(self, received: AsyncIterator[signal.Signals], tasks: TaskGroup) -> None:
+        async for number in received:
+            if number != signal.SIGHUP:
+                if self.stopping:
+                    self.ending.hurry()
+                self._stop()
+                continue
+            # Before anything is served there is nothing to read again.
+            if self.bypass and not self.stopping:
+                tasks.start_soon(self.reloader.reload_and_log)
+
+    async def _live(self, ipr: AsyncIPRoute) -> None:
+        """Opens, serves until cancelled, and closes in the reverse order."""
+        interface = await nic.find(ipr, self.config.interface.name)
+        bypass.check_queues(self.config.interface, interface)
+        if interface.xdp_program is not None and not self.takeover:
+            # While we may still ask for its name.
+            raise foreign_program(interface)
+        privileges.confine(privileges.needed(self.config.interface.realtime))
+        privileges.lock_memory()
+        async with AsyncExitStack() as stack:
+            if self.metrics:
+                stack.enter_context(self.metrics)
+            if self.zones:
+                await self.zones.load()
+                stack.callback(self.zones.close)
+            if self.admission:
+                self.admission.load()
+            if self.source:
+                stack.callback(self.source.close)
+                # Before anybody can ask: no answer without a state.
+                await self.source.start()
+            heritage, silent = await self._inherit(stack)
+            if heritage:
+                # The program on it is ours from now on.
+                interface = replace(interface, xdp_program=None)
+            elif self.takeover:
+                # The instance that was there is gone, and its program with it.
+                interface = await nic.find(ipr, interface.name)
+            if self.config.interface.slow_path:
+                self._open_slow_path(stack, interface.index, heritage)
+            watch = AddressWatch(ipr, interface, self.config.interface.addresses)
+            stack.callback(watch.close)
+            await watch.read()
+            # Before any socket is bound, and undone after the last is closed.
+            refuse_login(self.config, await look(ipr, interface, watch), self.yes)
+            self.nic = stack.enter_context(PreparedNic(self.config))
+            self.nic.prepare(watch.served(), inherited=heritage is not None)
+            self.bypass = bypass.open_bypass(
+                self.config.interface,
+                self.config.ntp,
+                interface,
+                self.publication.publisher,
+                self.nic.changes,
+                self.config.dns,
+                heritage,
+            )
+            stack.push_async_callback(self._end, self._close_bypass)
+            if self.config.ntp and self.slow_path:
+                port = self.config.ntp.port
+                self.ntp_port = SharedPort(port, self.slow_path, watch.served, self.changed_now)
+                self.ntp_port.look()
+            for problem in await self.serve(watch.served(), watch.reserved()):
+                log.warning("%s", problem)
+            if heritage:
+                await heritage.switch(self.bypass, self.nic.changes)
+                heritage.close()
+                self.nic.take_over(watch.served())
+            got = (self.bypass, self.tcp_path, self.nic.notes)
+            for line in announce.lines(self.config, *got, watch.served()):
+                log.info("%s", line)
+            if silent:
+                log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
+            privileges.settle()
+            await self._serve(watch)
+
+    async def _inherit(self, stack: AsyncExitStack) -> tuple[Heritage | None, float]:
+        """What a running instance hands over, and the time since which there is none, or 0."""
+        if not self.takeover:
+            return None, 0.0
+        heritage = await takeover.ask(self.config.interface.name)
+        if not isinstance(heritage, Heritage):
+            self.control.bind()
+            return None, heritage or 0.0
+        stack.callback(heritage.close)
+        self.control.adopt(heritage.listener)
+        if self.cookies and heritage.facts["cookies"]:
+            self.cookies.inherit(heritage.facts["cookies"])
+        return heritage, 0.0
+
+    def _open_slow_path(
+        self, stack: AsyncExitStack, ifindex: int, heritage: Heritage | None
+    ) -> None:
+        memory = new_memory(self.config.ntp, self.config.dns)
+        self.slow_path = SlowPath(self.publication, memory, ifindex)
+        stack.push_async_callback(self._end, self.slow_path.close)
+        if self.config.dns and self.config.dns.tcp_connections:
+            self.tcp_path = TcpPath(self.publication, self.config.dns, ifindex)
+            stack.push_async_callback(self._end, self.tcp_path.close)
+        if heritage:
+            self.slow_path.inherited = heritage.udp
+            if self.tcp_path:
+                self.tcp_path.inherited = heritage.tcp
+        self.slow_path.door.start()
+        if self.tcp_path:
+            self.tcp_path.door.start()
+
+    async def _close_bypass(self, ending: Ending) -> bool:
+        assert self.bypass is not None
+        if self.outcome is not Outcome.GIVEN:
+            return await self.bypass.close(ending)
+        self.bypass.leave()
+        if self.nic:
+            self.nic.leave()
+        if self.tcp_path:
+            await self.tcp_path.drain()
+        return True
+
+    async def _hand_over(self, connection: socket.socket) -> None:
+        """Gives everything to a successor; ends this instance, or leaves it as it was."""
+        assert self.bypass is not None
+        wire = Wire(connection)
+        if self.handing:
+            await wire.send({"error": "another successor is at it"})
+            wire.close()
+            return
+        self.handing = True
+        predecessor = Predecessor(
+            self.bypass, self.slow_path, self.tcp_path, self.control.listener, self.cookies
+        )
+        self.outcome = await predecessor.give(wire)
+        if self.outcome is Outcome.RESTART:
+            # Closed by the end of this process: it tells the successor that all is free.
+            self.farewell = wire
+        else:
+            wire.close()
+        if self.outcome is Outcome.KEPT:
+            self.handing = False
+            self.changed.set()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        notify("STOPPING=1")
+        self.stopping = True
+        if self.scope:
+            self.scope.cancel()
+
+    async def _end(self, close: Callable[[Ending], Awaitable[bool]]) -> None:
+        with anyio.CancelScope(shield=True):
+            self.ended &= await close(self.ending)
+
+    async def _serve(self, watch: AddressWatch) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.control.serve)
+            tasks.start_soon(self.publication.run)
+            tasks.start_soon(self._follow_addresses, watch)
+            tasks.start_soon(self._apply_changes, watch)
+            if self.ntp_port:
+                tasks.start_soon(self.ntp_port.run)
+            if self.bypass:
+                doors = {"kernel": self.slow_path, "TCP": self.tcp_path}
+                tasks.start_soon(Vigil(self.bypass, doors, lambda: self.handing).run)
+            if self.metrics:
+                tasks.start_soon(self.metrics.serve)
+            if self.source:
+                tasks.start_soon(self.source.run)
+            if self.bypass and self.bypass.hardware:
+                clock = self.bypass.hardware.phc
+                watch_clock = PhcWatch(clock, lambda phc: self.publication.change(phc=phc))
+                tasks.start_soon(watch_clock.run)
+            if self.zones:
+                tasks.start_soon(self.zones.run)
+            if self.cookies:
+                tasks.start_soon(self.cookies.run)
+            notify("READY=1")
+
+    async def serve(self, addresses: list[ServedAddress], reserved: list[nic.Address]) -> list[str]:
+        """Makes both doors answer on these addresses; returns what could not be had, by line.
+
+        Raises NicError when they are too many.
+        """
+        ports = self.config.ports()
+        kernel_ports = {name: port for name, port in ports.items() if name not in self.left()}
+        try:
+            self.publication.change(reserved=tuple(reserved))
+        except ValueError as error:
+            raise NicError(
+                f"{self.config.interface.name} has too many addresses, broadcasts included "
+                f"({error}): take some off"
+            ) from error
+        if self.bypass:
+            self.bypass.serve(addresses, ports)
+        # While a successor reads what it is to follow, nothing changes.
+        problems = self.nic.follow(addresses) if self.nic and not self.handing else []
+        if self.slow_path is None:
+            return problems
+        problems += await self.slow_path.serve(addresses, kernel_ports, reserved)
+        if self.tcp_path:
+            problems += await self.tcp_path.serve(addresses)
+        return problems
+
+    async def _follow_addresses(self, watch: AddressWatch) -> None:
+        async for _ in watch.changes():
+            log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
+            self.changed_now()
+
+    def changed_now(self) -> None:
+        """What is to be served may be another set of sockets and addresses."""
+        self.changed.set()
+
+    def left(self) -> frozenset[str]:
+        """Services that the slow path leaves to another program."""
+        return frozenset({"ntp"} if self.ntp_port and self.ntp_port.shared else ())
+
+    async def _apply_changes(self, watch: AddressWatch) -> None:
+        """The one task that changes what is served, so that two changes never interleave."""
+        while True:
+            await self.changed.wait()
+            self.changed = anyio.Event()
+            if self.handing:
+                continue
+            try:
+                problems = await self.serve(watch.served(), watch.reserved())
+            except (OSError, XdpkitError) as error:
+                problems = [f"{error}; what was served is served on"]
+            for problem in problems:
+                log.warning("%s", problem)
+
+    def _publish_ntp(self, state: dict[str, int]) -> None:
+        self.publication.change(ntp=state)
+
+    async def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``."""
+        assert self.bypass is not None
+        zones = self.zones.infos if self.zones else {}
+        uptime_s = time.monotonic() - self.started
+        ntp = self.source.facts() if self.source else None
+        keys = self.admission.slots if self.admission else {}
+        doors = (self.bypass, self.slow_path, self.tcp_path)
+        steering = self.nic.steering if self.nic else "none"
+        facts = report.document(*doors, self.left(), zones, uptime_s, ntp, keys, steering)
+        if self.config.dns:
+            facts["dns"] = report.dns_facts(*doors)
+        if self.zones:
+            facts["dns"]["arena"] = self.zones.facts()
+        return facts

@@ -1,0 +1,12 @@
+"""The checkout that this xdpkit was installed from: where caches and unpacked peers lie."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def checkout() -> Path | None:
+    """The checkout whose ``.venv`` runs this, or None outside of one."""
+    root = Path(sys.prefix).parent
+    return root if (root / "pyproject.toml").exists() else None

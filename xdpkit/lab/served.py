@@ -1,0 +1,151 @@
+"""A server of our own making: ``xdpkit run`` with files of its own, ready to answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from xdpkit.runtime.closing import Closing
+from xdpkit.control.client import request
+from xdpkit.errors import ControlError, LabError, XdpkitError
+from xdpkit.lab.namespaces import Lab
+
+# How often it is asked whether a server is ready.
+POLL_SECONDS = 0.02
+
+
+class Served(Closing):
+    """A server with files of its own, ready to answer in a ``with``; a subclass says where.
+
+    ``configuration`` is the text of its file, beside ``files``. ``program`` is what Python runs as
+    a module: its name and the arguments before the file's path.
+    """
+
+    # Zones are compiled and bcc is run before the control socket answers: a second, with reserve.
+    ready_seconds = 60.0
+    stop_seconds = 10.0
+
+    def __init__(
+        self,
+        configuration: str,
+        files: dict[str, str] | None = None,
+        program: Sequence[str] = ("xdpkit", "run", "-c"),
+    ) -> None:
+        self._files = {**(files or {}), "xdpkit.toml": configuration}
+        self._program = program
+        self._directory = tempfile.TemporaryDirectory(prefix="xdpkit-served-")
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The directory of the configuration file, xdpkit.toml, and what lies beside it."""
+        return Path(self._directory.name)
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        try:
+            for name, text in self._files.items():
+                target = self.path / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text)
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _start(self) -> None:
+        argv = [sys.executable, "-m", *self._program, str(self.path / "xdpkit.toml")]
+        # Whatever the configuration says of a cache, nothing of this server stays on the machine.
+        environment = os.environ | {"CACHE_DIRECTORY": str(self.path / "cache")}
+        with (self.path / "log").open("w") as log:
+            self._process = self._popen(argv, stderr=log, env=environment)
+        deadline = time.monotonic() + self.ready_seconds
+        while True:
+            try:
+                self.status()
+                return
+            except ControlError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise self._not_up() from None
+            time.sleep(POLL_SECONDS)
+
+    @abstractmethod
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
+        """Starts a program where the server is to be."""
+
+    @abstractmethod
+    def _not_up(self) -> XdpkitError:
+        """What to raise for a server that ended, or was not ready in time."""
+
+    @abstractmethod
+    def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``. Raises ControlError."""
+
+    def log(self) -> str:
+        """What the server has said so far."""
+        return (self.path / "log").read_text()
+
+    def stop(self) -> int:
+        """Ends the server by SIGTERM; returns its exit status."""
+        process = self._process
+        if process is None:
+            return 0
+        process.terminate()
+        try:
+            return process.wait(self.stop_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def close(self) -> None:
+        """Ends the server and removes its files."""
+        self.stop()
+        self._directory.cleanup()
+
+
+class ServedLab(Served):
+    """The lab with one server in it. Raises LabError when it does not come up, with its words."""
+
+    def __init__(
+        self,
+        configuration: str,
+        files: dict[str, str] | None = None,
+        queues: int = 4,
+        cpus: str | None = None,
+        program: Sequence[str] = ("xdpkit", "run", "-c"),
+    ) -> None:
+        super().__init__(configuration, files, program)
+        self.lab = Lab(queues)
+        self._cpus = cpus
+
+    def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
+        self.lab.__enter__()
+        pinned = ["taskset", "-c", self._cpus] if self._cpus else []
+        return self.lab.server.popen(*pinned, *argv, **options)
+
+    def _not_up(self) -> LabError:
+        words = self.log().strip() or "nothing"
+        return LabError(f"the server did not come up; it said: {words}")
+
+    def status(self) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``. Raises ControlError."""
+        with self.lab.server.entered():
+            return request(self.lab.server.ifname, "status")
+
+    def close(self) -> None:
+        """Ends the server, removes its files, and the lab."""
+        super().close()
+        self.lab.close()

@@ -1,0 +1,116 @@
+"""DNS queries for the generator: from a dnsperf file, from a zone's own names, or of the benchmark.
+
+Each is a finished message with id 0 and an EDNS option record, as resolvers send it; the generator
+puts the id in. All of them must have an answer: a reply without one counts as wrong.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rdatatype
+
+from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.zonefile.zone import RRSIG
+from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.errors import ConfigError
+
+# RFC 1035 section 4.1.1: id 0, no flag, one question, one additional record.
+HEADER = struct.pack("!6H", 0, 0, 1, 0, 0, 1)
+# RFC 6891 section 6.1.2: root name, type OPT, 1232 bytes of UDP, no extended code, no option.
+OPT = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+CLASS_IN = 1
+# RFC 7873 section 4: its option code.
+COOKIE = 10
+
+# Sent in turn, so a few names are drawn often enough that no processor learns their order.
+AT_LEAST = 1 << 16
+
+# Types that are asked for as part of other answers only.
+NOT_ASKED = frozenset({RRSIG, 47, 50})
+
+
+def query(name: bytes, rdtype: int) -> bytes:
+    """The message that asks for a wire-format name and a type number."""
+    return HEADER + name + struct.pack("!HH", rdtype, CLASS_IN) + OPT
+
+
+def with_cookie(request: bytes, cookie: bytes | None) -> bytes:
+    """The same query with this cookie in its OPT."""
+    if cookie is None:
+        return request
+    option = struct.pack("!HH", COOKIE, len(cookie)) + cookie
+    return request[:-2] + struct.pack("!H", len(option)) + option
+
+
+def cookie_of(reply: bytes) -> bytes | None:
+    """The whole cookie that a reply carries."""
+    options = dns.message.from_wire(reply).options
+    return next((bytes(each.to_wire()) for each in options if each.otype == COOKIE), None)
+
+
+def drawn(queries: list[bytes], least: int = AT_LEAST, seed: int = 0) -> list[bytes]:
+    """The queries in random order; few ones are drawn with repetition until there are ``least``."""
+    chance = random.Random(seed)
+    if len(queries) >= least:
+        return chance.sample(queries, len(queries))
+    return chance.choices(queries, k=least)
+
+
+def zipf(queries: list[bytes], count: int, seed: int = 0) -> list[bytes]:
+    """``count`` draws in which the query of rank r has weight 1/r; ranks are given at random."""
+    chance = random.Random(seed)
+    ranked = chance.sample(queries, len(queries))
+    weights: list[float] = []
+    total = 0.0
+    for rank in range(1, len(ranked) + 1):
+        total += 1 / rank
+        weights.append(total)
+    return chance.choices(ranked, cum_weights=weights, k=count)
+
+
+def of_file(path: Path) -> list[bytes]:
+    """The queries of a file in dnsperf's format: NAME TYPE on each line, ``;`` or ``#`` comments.
+
+    Raises ConfigError with the line that is wrong, and OSError.
+    """
+    queries = [
+        _of_line(path, number, line)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if line.strip() and line.lstrip()[0] not in ";#"
+    ]
+    if not queries:
+        raise ConfigError(path, "no query in it; write NAME TYPE on each line")
+    return queries
+
+
+def _of_line(path: Path, number: int, line: str) -> bytes:
+    words = line.split()
+    if len(words) != 2:
+        raise ConfigError(path, f"{line.strip()!r} is not NAME TYPE", number)
+    try:
+        name = dns.name.from_text(words[0])
+        return query(name.to_wire() or b"\0", dns.rdatatype.from_text(words[1]))
+    except (dns.exception.DNSException, UnicodeError, ValueError) as error:
+        raise ConfigError(path, f"{line.strip()!r} is no query: {error}", number) from error
+
+
+def of_zone(path: Path) -> list[bytes]:
+    """A query for every RRset of a master file that is its zone's own. Raises ZoneError."""
+    return list(_of_tree(Tree(read_zone(path), frozenset())))
+
+
+def _of_tree(tree: Tree) -> Iterator[bytes]:
+    """What is below a delegation is not among the tree's nodes."""
+    for name, rrsets in tree.nodes.items():
+        if name in tree.cuts:
+            continue
+        for rrset in rrsets:
+            if rrset.rdtype not in NOT_ASKED:
+                yield query(name, rrset.rdtype)

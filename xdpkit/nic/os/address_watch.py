@@ -1,0 +1,104 @@
+"""Follows an interface: what to answer on, what no request may come from, and whether it is up."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+from pyroute2 import AsyncIPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from xdpkit.config import ServedAddress
+from xdpkit.errors import NicError
+from xdpkit.nic.os.interface import Address, Interface, InterfaceAddress, addresses, from_link
+
+log = logging.getLogger("xdpkit")
+
+# linux/rtnetlink.h: multicast groups of changes of addresses and links.
+RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV6_IFADDR = 0x100
+RTMGRP_LINK = 1
+
+
+class AddressWatch:
+    """The addresses as they are now; ``changes`` yields whenever they have become others.
+
+    A notification is only a bell: all is read afresh, so that a lost one does no harm. A link that
+    goes down or comes up is told in the log, and nothing else becomes of it.
+    """
+
+    def __init__(
+        self, ipr: AsyncIPRoute, interface: Interface, configured: tuple[ServedAddress, ...]
+    ) -> None:
+        self._ipr = ipr
+        self._interface = interface
+        self._configured = configured
+        self._bell = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
+        )
+        self._bell.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+        self._now: list[InterfaceAddress] = []
+        self._up = True
+
+    async def read(self) -> bool:
+        """Reads the addresses; returns whether they have changed. To be called first."""
+        before, self._now = self._now, await addresses(self._ipr, self._interface.index)
+        return self._now != before
+
+    def served(self) -> list[ServedAddress]:
+        """The configured addresses, or all that the interface has."""
+        if self._configured:
+            return list(self._configured)
+        return [ServedAddress(own.address) for own in self._now]
+
+    def reserved(self) -> list[Address]:
+        """Our own addresses, those of the interface and the configured ones, and our broadcasts."""
+        own: set[Address] = {entry.address for entry in self._now}
+        own |= {served.address for served in self._configured}
+        own |= {entry.broadcast for entry in self._now if entry.broadcast is not None}
+        return sorted(own, key=lambda address: (address.version, int(address)))
+
+    async def changes(self) -> AsyncIterator[None]:
+        """Yields after each change; ends only by cancellation.
+
+        Raises NicError when the interface is gone: one made again under its name is another one.
+        """
+        while True:
+            await anyio.wait_readable(self._bell)
+            self._drain()
+            try:
+                async for link in await self._ipr.get_links(self._interface.index):
+                    self._look_at(link)
+                changed = await self.read()
+            except NetlinkError as error:
+                raise NicError(
+                    f"{self._interface.name} is gone: start again when it is there"
+                ) from error
+            if changed:
+                yield
+
+    def _look_at(self, link: Any) -> None:
+        up = from_link(link).up and link.get_attr("IFLA_CARRIER") != 0
+        if up != self._up:
+            what = "up again" if up else "down: nothing can be asked over it"
+            log.warning("%s is %s", self._interface.name, what)
+        self._up = up
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                self._bell.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # The kernel dropped notifications: the fresh read that follows makes up for them.
+                if error.errno != errno.ENOBUFS:
+                    raise
+
+    def close(self) -> None:
+        """Closes the netlink socket."""
+        self._bell.close()

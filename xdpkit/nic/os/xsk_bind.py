@@ -1,0 +1,110 @@
+"""Makes and binds AF_XDP sockets, and says what an errno of theirs means."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from functools import partial
+from pathlib import Path
+
+from xdpkit._core._xsk import XskError, XskSocket
+from xdpkit.config import InterfaceConfig
+from xdpkit.errors import BindError, NicError, QueueError
+from xdpkit.nic.os.interface import Interface
+
+# A UMEM (cext/xdp/xsk.h: 4096 chunks of 2048 bytes) in the unit of ulimit -l.
+UMEM_KIB = 8192
+
+
+def bind(
+    interface: Interface,
+    queue: int,
+    config: InterfaceConfig,
+    attached: str,
+    notes: list[str],
+    tx_metadata: int = 0,
+) -> XskSocket:
+    """Binds to a queue: zero-copy where mode and driver allow it, else copy, and says so.
+
+    ``tx_metadata`` are the bytes that the socket keeps for the kernel's TX metadata.
+    """
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
+    socket = partial(
+        XskSocket,
+        interface.index,
+        queue,
+        busy_poll=config.poll == "busy",
+        tx_metadata=tx_metadata,
+    )
+    if attached == "native" and config.mode in ("auto", "zerocopy"):
+        try:
+            return socket(zerocopy=True)
+        except XskError as error:
+            unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
+            if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
+                raise bind_error(interface, queue, error) from error
+            note = f"the driver of {interface.name} has no zero-copy: copying"
+            if note not in notes:
+                notes.append(note)
+    check_transmit_queue(interface.name, queue)
+    try:
+        return socket()
+    except XskError as error:
+        raise bind_error(interface, queue, error) from error
+
+
+def check_transmit_queue(name: str, queue: int) -> None:
+    """Raises QueueError where copied replies of an RX queue would not leave.
+
+    They go out on the TX queue of the same number. virtio_net turns RX queues on for XDP, but not
+    their TX queues for others: what is sent there stays in the ring, and no call says so.
+    """
+    used = len(list(Path(f"/sys/class/net/{name}/queues").glob("tx-*")))
+    if 0 < used <= queue:
+        raise QueueError(
+            f"{name} sends on {used} queues, so replies of RX queue {queue} would not leave: "
+            f"'ethtool -L {name} combined N' with more, or choose a queue below {used}"
+        )
+
+
+def raised_memlock() -> tuple[int, int]:
+    """The locked-memory limit to set: none where we may, else as much as the hard limit gives."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if os.geteuid() != 0:
+        return hard, hard
+    infinity = resource.RLIM_INFINITY
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (infinity, infinity))
+    except (ValueError, OSError):
+        return hard, hard
+    return infinity, infinity
+
+
+def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
+    """What an AF_XDP system call's errno means for the person at the terminal."""
+    name = interface.name
+    number = error.errno or 0
+    if error.step == "socket" and number == errno.EAFNOSUPPORT:
+        return BindError("this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)")
+    if number in (errno.EPERM, errno.EACCES):
+        return BindError("no permission for AF_XDP sockets: run as root, or with CAP_NET_RAW")
+    if error.step == "umem" and number in (errno.ENOBUFS, errno.ENOMEM):
+        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
+        return BindError(
+            f"too little locked memory for queue {queue}: {UMEM_KIB} KiB a queue are needed, the "
+            f"limit is {limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or "
+            f"grant CAP_IPC_LOCK"
+        )
+    if error.step == "bind" and number == errno.EBUSY:
+        return QueueError(
+            f"queue {queue} of {name} is taken by another AF_XDP socket: stop that program "
+            f"('ss --xdp -p' shows it), or choose another queue"
+        )
+    if error.step == "bind" and number == errno.EINVAL:
+        return QueueError(
+            f"{name} does not use RX queue {queue} now: 'ethtool -l {name}' shows how many it does"
+        )
+    if error.step == "bind" and number in (errno.EOPNOTSUPP, errno.ENOTSUP):
+        return BindError(f'the driver of {name} has no zero-copy: set mode = "auto" or "copy"')
+    return BindError(f"{name} queue {queue}: {error.strerror}")

@@ -1,0 +1,1 @@
+"""Changes to an interface: planned, journaled, made, and undone."""

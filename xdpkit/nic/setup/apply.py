@@ -1,0 +1,196 @@
+"""Does steps and undoes them, through the journal.
+
+do       look, note old and new value in the journal, set, note what came of it
+undo     from the last to the first, and only what is still as we left it
+restore  the same after a crash, by the journal of the process that is gone
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from xdpkit.errors import JournalError, SettingError
+from xdpkit.nic.setup import journal as journals
+from xdpkit.nic.setup import setting
+from xdpkit.nic.setup.journal import Entry, Journal
+from xdpkit.nic.setup.plan import Step
+from xdpkit.nic.setup.setting import Value
+
+log = logging.getLogger("xdpkit")
+
+# What is not there any more needs no undoing.
+_GONE = {errno.ENODEV: "the interface", errno.ENXIO: "the queue's interrupt"}
+
+
+class Settings(Protocol):
+    """What is needed of an interface: ``device.Device``."""
+
+    @property
+    def name(self) -> str: ...
+    def identity(self) -> dict[str, Value]: ...
+    def get(self, name: str, /) -> Value: ...
+    def set(self, name: str, value: Value, /) -> None: ...
+    def exact(self, name: str, value: Value, /) -> Value: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of undoing one change: "undone", "left" as it is, or "failed"; and why."""
+
+    setting: str
+    line: str
+    result: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        if self.result == "undone":
+            return self.line
+        if self.result == "left":
+            return f"{self.setting} left as it is: {self.why}"
+        return f"{self.setting} was not undone ({self.why}): '{self.line}' does it"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The changes of an interface that go with a journal."""
+
+    device: Settings
+    journal: Journal
+
+    def do(self, step: Step) -> bool:
+        """``do``, here."""
+        return do(self.device, self.journal, step)
+
+    def undo(self, name: str) -> None:
+        """Undoes what was changed of one setting, and says what could not be."""
+        entries = [entry for entry in self.journal.pending if entry.setting == name]
+        report(self.device, undo(self.device, self.journal, entries))
+
+
+def do(device: Settings, journal: Journal, step: Step) -> bool:
+    """Does one step, unless it is so already; returns whether it did.
+
+    Raises SettingError and JournalError; then the step is undone, as far as it was done.
+    """
+    old = device.get(step.setting)
+    if setting.same(old, step.value):
+        return False
+    new = device.exact(step.setting, step.value)
+    if setting.same(old, new):
+        return False
+    entry = journal.note(step.setting, old, new)
+    try:
+        device.set(step.setting, new)
+        journal.done(entry, device.get(step.setting))
+    except SettingError as error:
+        outcome = _undo(device, journal, entry, ours=True)
+        if outcome.result == "failed":
+            log.warning("%s: %s", device.name, outcome)
+        raise error
+    return True
+
+
+def do_all(device: Settings, journal: Journal, steps: Iterable[Step]) -> list[Entry]:
+    """Does all steps, or none: after an error the interface is as it was before the first."""
+    first = len(journal.pending)
+    try:
+        for step in steps:
+            do(device, journal, step)
+    except BaseException:
+        report(device, undo(device, journal, journal.pending[first:]))
+        raise
+    return journal.pending[first:]
+
+
+def undo(device: Settings, journal: Journal, entries: list[Entry]) -> list[Outcome]:
+    """Undoes changes, the last first; those that fail stay in the journal.
+
+    So do those of the same setting before: to go back to them needs the later one undone.
+    """
+    outcomes: list[Outcome] = []
+    for entry in reversed(entries):
+        if not any(o.result == "failed" and o.setting == entry.setting for o in outcomes):
+            outcomes.append(_undo(device, journal, entry))
+    return outcomes
+
+
+def _undo(device: Settings, journal: Journal, entry: Entry, ours: bool = False) -> Outcome:
+    """``ours``: whatever the value is now, nobody but us has made it."""
+    line = setting.line(device.name, entry.setting, entry.old, entry.got or entry.new)
+    outcome = Outcome(entry.setting, line, "undone")
+    try:
+        now = device.get(entry.setting)
+        if setting.same(now, entry.old):
+            pass
+        elif ours or setting.same(now, entry.new) or (entry.done and setting.same(now, entry.got)):
+            device.set(entry.setting, entry.old)
+        else:
+            since = setting.line(device.name, entry.setting, now, entry.old)
+            outcome = Outcome(entry.setting, line, "left", f"somebody has since done '{since}'")
+    except SettingError as error:
+        if error.errno not in _GONE:
+            return Outcome(entry.setting, line, "failed", str(error))
+        why = f"{_GONE[error.errno]} is gone, and that with it"
+        outcome = Outcome(entry.setting, line, "left", why)
+    journal.undone(entry)
+    return outcome
+
+
+def report(device: Settings, outcomes: Iterable[Outcome]) -> None:
+    """Says what was not undone."""
+    for outcome in outcomes:
+        if outcome.result != "undone":
+            log.warning("%s: %s", device.name, outcome)
+
+
+def restore(device: Settings, path: Path) -> tuple[list[Outcome], str]:
+    """Undoes what a run that is gone has left, and says in a line what else there was.
+
+    Raises JournalError where the journal is of a process that lives or of another interface; then
+    nothing is changed.
+    """
+    journal = journals.read(path)
+    if journal is None:
+        path.unlink(missing_ok=True)
+        return [], ""
+    _refuse_alive(device.name, journal)
+    owner = journal.owner
+    if owner.boot != journals.boot_id():
+        path.unlink(missing_ok=True)
+        return [], "the journal is of before the last reboot, which undid all: dropped it"
+    if _identity(device) != {"ifindex": owner.ifindex, "address": owner.address}:
+        raise JournalError(
+            f"no interface {device.name} is the one that was changed (index {owner.ifindex}, "
+            f"address {owner.address}): give that its name back and restore again, or if it is "
+            f"gone, remove {path}"
+        )
+    outcomes = undo(device, journal, list(journal.pending))
+    journal.close()
+    return outcomes, ""
+
+
+def refuse_alive(name: str, path: Path) -> None:
+    """Raises JournalError where the process that made the changes still runs."""
+    if journal := journals.read(path):
+        _refuse_alive(name, journal)
+
+
+def _refuse_alive(name: str, journal: Journal) -> None:
+    if journal.owner.alive:
+        pid = journal.owner.pid
+        raise JournalError(f"{name}: xdpkit is running, pid {pid}: stop it first")
+
+
+def _identity(device: Settings) -> dict[str, Value]:
+    """Empty when there is no interface of that name."""
+    try:
+        return device.identity()
+    except SettingError as error:
+        if error.errno == errno.ENODEV:
+            return {}
+        raise

@@ -1,0 +1,220 @@
+"""The one place that reads and writes settings of a real interface, by the names of ``setting``."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from xdpkit.errors import SettingError
+from xdpkit.nic.os import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc, hwtstamp, interrupts
+from xdpkit.nic.setup import setting
+from xdpkit.nic.os.ethtool import Channels, if_supported
+from xdpkit.nic.os.ethtool_rxnfc import Match, RuleTable
+from xdpkit.nic.fact import text
+from xdpkit.nic.setup.facts import Facts
+from xdpkit.nic.setup.setting import Value
+
+# Network devices as files, of the network namespace that /sys was mounted in.
+SYSFS = Path("/sys/class/net")
+
+# The kernel takes a closed AF_XDP socket off its queue a moment later (net/xdp/xsk_buff_pool.c,
+# xp_release_deferred), and until then refuses to turn that queue off.
+RELEASE_SECONDS = 0.5
+
+_HINTS = {
+    errno.EPERM: "run as root, or with CAP_NET_ADMIN",
+    errno.EACCES: "its file is root's: run as root",
+    errno.EOPNOTSUPP: "the driver does not have that",
+    errno.EBUSY: "something uses the queues (RDMA, another AF_XDP program): stop it first",
+    errno.ENODEV: "the interface is gone",
+}
+
+
+class Device:
+    """An interface in the calling thread's network namespace. What fails is a SettingError."""
+
+    def __init__(self, name: str, sysfs: Path = SYSFS, proc: Path = interrupts.PROC) -> None:
+        self.name = name
+        self._files, self._proc = sysfs / name, proc
+        self._settings: dict[str, tuple[Callable[[str], Value], Callable[[str, Value], None]]] = {
+            setting.CHANNELS: (self._channels, self._set_channels),
+            setting.RSS: (self._rss, self._set_rss),
+            "rule": (self._rule, self._set_rule),
+            "feature": (self._feature, self._set_feature),
+            setting.INTERRUPT: (self._interrupt, self._set_interrupt),
+            setting.STAMPS: (self._stamps, self._set_stamps),
+        }
+
+    def identity(self) -> dict[str, Value]:
+        """What tells this interface from another that may get its name."""
+        with self._trying("its index and address could not be read"):
+            index = socket.if_nametoindex(self.name)
+            return {"ifindex": index, "address": ethtool.hardware_address(self.name).hex(":")}
+
+    def facts(self) -> Facts:
+        """All that a plan needs to know."""
+        with self._trying("what its driver can do could not be read"):
+            driver = if_supported(ethtool.driver, self.name)
+            channels = if_supported(ethtool.channels, self.name)
+            rss = if_supported(ethtool_rss.read, self.name)
+            return Facts(
+                name=self.name,
+                driver=driver.name if driver else "",
+                channels=channels[0] if channels else None,
+                most_channels=channels[1] if channels else None,
+                rss=self._rss("") if rss and rss.table else None,
+                features=ethtool_features.features(self.name),
+                rules=if_supported(ethtool_rxnfc.read, self.name),
+                napi={name: n for name in setting.NAPI if (n := self._number(name)) is not None},
+            )
+
+    def get(self, name: str) -> Value:
+        """The setting's present value."""
+        kind, which = setting.split(name)
+        with self._trying(f"{name} could not be read"):
+            read, _ = self._settings.get(kind, (lambda _: self._number(name), None))
+            return read(which)
+
+    def set(self, name: str, value: Value) -> None:
+        """Changes the setting to an exact value, and looks whether it took."""
+        kind, which = setting.split(name)
+        with self._trying(f"'{setting.line(self.name, name, value)}' failed"):
+            if kind in self._settings:
+                self._settings[kind][1](which, value)
+            else:
+                (self._files / name).write_text(f"{value}\n")
+        if not _took(kind, value, self.get(name)):
+            tried = setting.line(self.name, name, value)
+            raise SettingError(self.name, f"the driver took '{tried}' and did otherwise")
+
+    def exact(self, name: str, value: Value) -> Value:
+        """The value with what only the device can tell: the table's size, a free location."""
+        kind, which = setting.split(name)
+        with self._trying(f"{name} could not be read"):
+            if kind == setting.RSS and isinstance(value, dict):
+                slots = len(ethtool_rss.read(self.name).table)
+                return self._named(ethtool_rss.weighted(value["weights"], slots))
+            if kind == setting.INTERRUPT and value["irq"] is None:
+                return value | {"irq": self._interrupt(which)["irq"]}
+            if kind == "rule" and value is not None and value["location"] is None:
+                return value | {"location": self._free_location(which)}
+        return value
+
+    @contextmanager
+    def _trying(self, op: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            number = error.errno or errno.EIO
+            raise SettingError(self.name, op, number, _HINTS.get(number, "")) from error
+
+    def _channels(self, _: str) -> Value:
+        return asdict(ethtool.channels(self.name)[0])
+
+    def _set_channels(self, _: str, value: Value) -> None:
+        end = time.monotonic() + RELEASE_SECONDS
+        while True:
+            try:
+                return ethtool.set_channels(self.name, Channels(**value))
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.EBUSY) or time.monotonic() > end:
+                    raise
+                time.sleep(0.005)
+
+    def _rss(self, _: str) -> Value:
+        return self._named(ethtool_rss.read(self.name).table)
+
+    def _named(self, table: Sequence[int]) -> Value:
+        """The table, unless it is the kernel's own, over all RX queues."""
+        queues = max(1, ethtool_rss.queues(self.name))
+        default = [slot % queues for slot in range(len(table))]
+        return setting.DEFAULT if list(table) == default else list(table)
+
+    def _set_rss(self, _: str, value: Value) -> None:
+        table = () if value == setting.DEFAULT else value
+        ethtool_rss.write(self.name, table, ethtool_rss.read(self.name).transform)
+
+    def _rule(self, text: str) -> Value:
+        found = ethtool_rxnfc.read(self.name).find(Match.parse(text))
+        return found and {"queue": found[1].cookie, "location": found[0]}
+
+    def _set_rule(self, text: str, value: Value) -> None:
+        match = Match.parse(text)
+        table = ethtool_rxnfc.read(self.name)
+        if value is not None:
+            location = None if table.chooses else value["location"]
+            try:
+                ethtool_rxnfc.insert(self.name, match, value["queue"], location)
+            except OSError as error:
+                if error.errno == errno.ENOSPC:
+                    raise self._full(text, table) from error
+                raise
+        elif found := table.find(match):
+            ethtool_rxnfc.delete(self.name, found[0])
+
+    def _free_location(self, text: str) -> int | None:
+        table = ethtool_rxnfc.read(self.name)
+        if table.chooses:
+            return None
+        location = table.free()
+        if location is None:
+            raise self._full(text, table)
+        return location
+
+    def _full(self, text: str, table: RuleTable) -> SettingError:
+        hint = (
+            f"{len(table.rules)} rules fit and are there ('ethtool -n {self.name}'): serve fewer "
+            "addresses, ports or queues, or delete some"
+        )
+        return SettingError(self.name, f"no room for a rule for {text}", errno.ENOSPC, hint)
+
+    def _feature(self, name: str) -> Value:
+        found = ethtool_features.features(self.name).get(name)
+        return found.on if found else None
+
+    def _set_feature(self, name: str, value: Value) -> None:
+        ethtool_features.set_feature(self.name, name, value)
+
+    def _interrupt(self, queue: str) -> Value:
+        socket.if_nametoindex(self.name)  # Raises OSError where it is gone.
+        for each in interrupts.interrupts(self._files, self._proc):
+            if each.queue == int(queue):
+                cpus = text(interrupts.wanted_cpus(each.number, self._proc))
+                return {"cpus": cpus, "irq": each.number}
+        what = f"no interrupt of queue {queue} is to be found"
+        raise SettingError(self.name, what, errno.ENXIO, "leave [interface] irq_cpus out")
+
+    def _set_interrupt(self, queue: str, value: Value) -> None:
+        irq = self._interrupt(queue)["irq"]
+        interrupts.wanted_cpus(irq, self._proc).write_text(f"{value['cpus']}\n")
+
+    def _stamps(self, _: str) -> Value:
+        return asdict(hwtstamp.read(self.name))
+
+    def _set_stamps(self, _: str, value: Value) -> None:
+        hwtstamp.write(self.name, hwtstamp.Setting(**value))
+
+    def _number(self, name: str) -> int | None:
+        try:
+            return int((self._files / name).read_text())
+        except FileNotFoundError:
+            return None
+
+
+def _took(kind: str, wanted: Value, got: Value) -> bool:
+    """Whether the driver did what was asked, where that is not its own affair.
+
+    What it makes of "default" is, and where it puts a rule, and which packets it stamps besides.
+    """
+    if wanted == setting.DEFAULT:
+        return True
+    if kind == "rule" and wanted:
+        return setting.same(got, wanted | {"location": None})
+    if kind == setting.STAMPS and hwtstamp.Setting(**wanted).stamps_ntp:
+        return hwtstamp.Setting(**got).stamps_ntp
+    return setting.same(got, wanted)

@@ -1,0 +1,109 @@
+"""Turns a NIC's hardware receive stamps on, through the journal, and opens their clock."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import asdict, replace
+
+from xdpkit.runtime.closing import Closing
+from xdpkit.errors import JournalError, SettingError, StampError
+from xdpkit.nic.os import ethtool, hwtstamp
+from xdpkit.nic.setup import setting
+from xdpkit.nic.setup.apply import Changes
+from xdpkit.nic.os.hwtstamp import FILTER_ALL, FILTER_NONE, FILTER_NTP_ALL
+from xdpkit.nic.os.phc import Phc
+from xdpkit.nic.setup.plan import Step
+
+# ERANGE: not this filter (timestamping.rst); drivers say the others too. 0: the driver took it and
+# stamps PTP only.
+_NOT_THIS = (errno.ERANGE, errno.EINVAL, errno.EOPNOTSUPP, 0)
+
+
+class HardwareStamps(Closing):
+    """Receive stamps of an interface's hardware, turned on, and the clock that they are of.
+
+    They are turned off with the other changes of the interface (``PreparedNic.close``), and after a
+    crash by its journal. Where they are ``inherited`` from an instance that still serves, nothing
+    is changed: what has no stamp then gets the XDP program's. ``close`` closes the clock. Raises
+    StampError where the interface cannot stamp NTP's packets.
+    """
+
+    def __init__(self, changes: Changes, inherited: bool = False) -> None:
+        self._changes = changes
+        self.ifname = changes.device.name
+        self.before = _present(self.ifname)
+        self.now = self.before
+        self.phc = _clock(self.ifname)
+        try:
+            if not inherited and not self.now.stamps_ntp:
+                self.now = _turn_on(changes, self.before)
+        except BaseException:
+            self.phc.close()
+            raise
+
+    def said(self) -> str:
+        """What was obtained and changed, for the log."""
+        text = f"receive times are those of {self.ifname}'s hardware, its clock is {self.phc.path}"
+        if self.now != self.before:
+            undo = self.before.command(self.ifname)
+            text += f"; done for it: {self.now.command(self.ifname)} (undone at the end: {undo})"
+        return text
+
+    def give_up(self) -> None:
+        """Turns them off again: the program that is to ask for them cannot be had."""
+        self._changes.undo(setting.STAMPS)
+        self.close()
+
+    def close(self) -> None:
+        """Closes the clock; the NIC goes on stamping until its changes are undone."""
+        self.phc.close()
+
+
+def _present(ifname: str) -> hwtstamp.Setting:
+    try:
+        return hwtstamp.read(ifname)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise StampError(
+            f"the driver of {ifname} has no stamps of its hardware (SIOCGHWTSTAMP: {reason})"
+        ) from error
+
+
+def _clock(ifname: str) -> Phc:
+    try:
+        index = ethtool.phc_index(ifname)
+    except OSError as error:
+        raise StampError(f"{ifname}: its clock is not known ({error.strerror})") from error
+    if index < 0:
+        raise StampError(f"{ifname} has no hardware clock (ethtool -T {ifname})")
+    try:
+        return Phc(index)
+    except OSError as error:
+        raise StampError(
+            f"the clock of {ifname}, /dev/ptp{index}, cannot be read ({error.strerror})"
+        ) from error
+
+
+def _turn_on(changes: Changes, before: hwtstamp.Setting) -> hwtstamp.Setting:
+    ifname = changes.device.name
+    if before.rx_filter != FILTER_NONE:
+        raise StampError(
+            f"the hardware of {ifname} stamps PTP packets only, for another program "
+            f"(rx_filter {before.rx_filter}), and that is left alone: let it stamp all with "
+            f"'{replace(before, rx_filter=FILTER_ALL).command(ifname)}'"
+        )
+    for rx_filter in (FILTER_ALL, FILTER_NTP_ALL):
+        value = asdict(replace(before, rx_filter=rx_filter))
+        try:
+            changes.do(Step(setting.STAMPS, value, "receive times of the hardware"))
+        except SettingError as error:
+            if error.errno in _NOT_THIS:
+                continue
+            raise StampError(
+                f"the hardware stamps of {ifname} cannot be turned on ({error})"
+            ) from error
+        except JournalError as error:
+            raise StampError(f"the hardware stamps are left off: {error}") from error
+        return _present(ifname)
+    raise StampError(f"the hardware of {ifname} stamps PTP packets only (ethtool -T {ifname})")

@@ -1,0 +1,136 @@
+"""Owns the current snapshot: takes its parts from the services, publishes, frees what is passed.
+
+Each service sends the parts that it owns (zones, NTP state, addresses); a new snapshot is made of
+the latest of each. Old ones go when every answering thread has announced a later turn of its loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+
+from xdpkit._core._access import AccessList
+from xdpkit._core._keys import Keys
+from xdpkit._core._ratelimit import LimitRule
+from xdpkit._core._rrl import RrlRule
+from xdpkit._core._snapshot import Publisher, Snapshot, ZoneMap
+from xdpkit.config import Config, DnsConfig
+from xdpkit.errors import XdpkitError
+from xdpkit.nic.os.interface import Address
+
+# How often the publisher looks whether the threads have passed on; each does once a second.
+COLLECT_SECONDS = 0.01
+
+# After that a thread does not turn any more: five times its longest wait.
+PASS_SECONDS = 5.0
+
+log = logging.getLogger("xdpkit")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a snapshot is made of; frozen, so that half a change cannot be published."""
+
+    ports: dict[str, int]
+    dns: dict[str, Any] = field(default_factory=dict)
+    cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    rrl: RrlRule | None = None
+    rrl_others: AccessList | None = None
+    echo_spin_ns: int = 0
+    zones: ZoneMap | None = None
+    ntp: dict[str, int] = field(default_factory=dict)
+    keys: Keys | None = None
+    access: AccessList | None = None
+    limit: LimitRule = field(default_factory=LimitRule)
+    reserved: tuple[Address, ...] = ()
+    phc: dict[str, int] | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The C side's form of it; DNS is off in it until there are zones."""
+        ready = {
+            name: port
+            for name, port in self.ports.items()
+            if name != "dns" or self.zones is not None
+        }
+        return Snapshot(
+            ready,
+            zones=self.zones,
+            dns=self.dns
+            | {
+                "cookie_secrets": self.cookie_secrets,
+                "rrl": self.rrl,
+                "rrl_others": self.rrl_others,
+            },
+            echo_spin_ns=self.echo_spin_ns,
+            ntp=self.ntp,
+            keys=self.keys,
+            access=self.access,
+            limit=self.limit,
+            reserved=self.reserved,
+            phc=self.phc,
+        )
+
+
+def dns_settings(dns: DnsConfig) -> dict[str, Any]:
+    """What the configuration says of DNS, for Snapshot."""
+    return {
+        "max_udp_ipv4": dns.limit(4),
+        "max_udp_ipv6": dns.limit(6),
+        "nsid": dns.nsid,
+        "version": dns.version,
+        "hostname": dns.hostname,
+        "id": dns.id,
+    }
+
+
+def initial_parts(config: Config) -> Parts:
+    """The parts that come from the configuration alone."""
+    return Parts(
+        ports=config.ports(),
+        dns=dns_settings(config.dns) if config.dns else {},
+        cookie_secrets=config.dns.cookie_secret if config.dns else (),
+        echo_spin_ns=config.echo.spin_ns if config.echo else 0,
+    )
+
+
+class Publication:
+    """The one writer of the snapshot; ``publisher`` is what the answering threads read."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.publisher = Publisher(parts.snapshot())
+        self._published = anyio.Event()
+
+    def change(self, **parts: Any) -> None:
+        """Publishes a snapshot in which the named parts are these; it is used from now on."""
+        # Made before it is kept: what does not fit (ValueError) changes nothing.
+        changed = replace(self._parts, **parts)
+        self.publisher.publish(changed.snapshot())
+        self._parts = changed
+        self._published.set()
+
+    async def passed(self) -> None:
+        """Waits until no thread can hold a snapshot older than the current one, and frees those.
+
+        Raises XdpkitError when a thread does not pass; its snapshots are then kept.
+        """
+        with anyio.move_on_after(PASS_SECONDS):
+            while self.publisher.collect():
+                await anyio.sleep(COLLECT_SECONDS)
+            return
+        raise XdpkitError(
+            "an answering thread stands still and may hold what it answered from: it is kept"
+        )
+
+    async def run(self) -> None:
+        """Frees old snapshots after each change, until cancelled."""
+        while True:
+            await self._published.wait()
+            self._published = anyio.Event()
+            try:
+                await self.passed()
+            except XdpkitError as error:
+                log.error("%s", error)

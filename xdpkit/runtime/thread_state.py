@@ -1,0 +1,23 @@
+"""What each answering thread remembers, sized by the configuration."""
+
+from __future__ import annotations
+
+from xdpkit._core._thread_state import Memory
+from xdpkit.config import DnsConfig, NtpConfig
+
+# Prefixes whose DNS answers are counted, by default those of 3 million answers a second to as many
+# sources (cext/admit/rrl.h): more than a thread gives. One MiB.
+_ANSWERS = 65536
+
+
+def new_memory(ntp: NtpConfig | None, dns: DnsConfig | None) -> Memory:
+    """The memory of one more thread; without NTP and DNS the smallest there is.
+
+    Of DNS answers also where nothing limits them yet: a reload may. Raises MemoryError.
+    """
+    return Memory(
+        interleaved=ntp.interleaved if ntp else 0,
+        limited=ntp.limit.addresses if ntp and ntp.limit else 0,
+        compensate=ntp.tx_compensation if ntp else False,
+        answers=_ANSWERS if dns else 0,
+    )

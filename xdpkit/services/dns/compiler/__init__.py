@@ -1,0 +1,1 @@
+"""Zones, compiled into the arena that the C library answers from."""

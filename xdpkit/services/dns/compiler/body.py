@@ -1,0 +1,212 @@
+"""The sections behind a question, record by record, and the image that they become.
+
+An image is made for one question name. Where a longer question may use it too (wildcards, denials,
+referrals), the positions of its compression pointers go along: see ``struct zone_image``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from xdpkit.services.dns.compiler.chain import FIXED, Proof
+from xdpkit.services.dns.zonefile.zone import RRset, find, parent, signatures
+
+IMAGE = struct.Struct("<2B6s4H2BHI")
+"""struct zone_image: header byte 2, rcode, counts, length, trimmed, authority, fixups, base, kind,
+glue, secure."""
+SECURE_AT = 20
+
+QR, AA = 0x80, 0x04
+NOERROR, NXDOMAIN, YXDOMAIN = 0, 3, 6
+
+QUESTION = 12
+"""Where the question's name begins: behind the header, RFC 1035 section 4.1."""
+
+NAME_MAX = 255
+
+POINTER_END = 0x2000
+"""No name from here on is pointed at. A pointer has 14 bits (RFC 1035 section 4.1.4), and a longer
+question, or DNAMEs in front of the image (``CHAIN_END``), move it by as much again."""
+
+BODY_MAX = 65535 - QUESTION - NAME_MAX - 4 - 11
+"""Bytes of a body that fits a message with any question and an OPT."""
+
+# RDATA that may hold compressed names (RFC 3597 section 4: those of RFC 1035, no others): bytes in
+# front of the first name, number of names. cext/dns/compose.c has it too.
+COMPRESSED = {2: (0, 1), 3: (0, 1), 4: (0, 1), 5: (0, 1), 6: (0, 2), 7: (0, 1), 8: (0, 1)}
+COMPRESSED |= {9: (0, 1), 12: (0, 1), 14: (0, 2), 15: (2, 1)}
+
+
+class ImageTooLarge(ValueError):
+    """A DNS message of 64 KiB cannot hold the reply; the argument is its size without question."""
+
+
+class Kind(IntEnum):
+    """enum zone_kind."""
+
+    NOERROR = 0
+    NODATA = 1
+    NXDOMAIN = 2
+    REFERRAL = 3
+    YXDOMAIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an answer is made of, for the question without and with the DO bit.
+
+    ``secure`` is None where nothing is signed. ``proofs`` are those in ``secure`` that C must not
+    add once more.
+    """
+
+    plain: bytes
+    secure: bytes | None = None
+    proofs: tuple[Proof, ...] = ()
+
+
+class Body:
+    """The bytes behind a question for ``qname``.
+
+    ``shared``: the question may be for another name below ``qname``. At a wildcard it may too, and
+    there the owner of the answer is the question and not the wildcard. With ``do``, signatures go
+    along.
+    """
+
+    def __init__(self, qname: bytes, shared: bool = False, do: bool = False) -> None:
+        self.qname = qname
+        self.wildcard = qname.startswith(b"\1*")
+        self.shared = shared
+        self.do = do
+        self.moves = shared or self.wildcard
+        self.bytes = bytearray()
+        self.counts = [0, 0, 0]
+        self.fixups: list[int] = []
+        self.proofs: list[Proof] = []
+        self._suffixes: dict[bytes, int] | None = None
+        self._authority: int | None = None
+        self._trimmed: tuple[int, int] | None = None
+
+    def _table(self) -> dict[bytes, int]:
+        """Suffixes written so far and where; begun at the first name that needs it."""
+        if self._suffixes is None:
+            self._suffixes = {}
+            name, at = self.qname, QUESTION
+            while len(name) > 1:
+                if not (self.wildcard and name is self.qname):
+                    self._suffixes[name] = at
+                at += name[0] + 1
+                name = parent(name)
+        return self._suffixes
+
+    def _name(self, name: bytes) -> None:
+        """Appends a name, the longest suffix that was written before as a pointer."""
+        table, out = self._table(), self.bytes
+        # C puts a proof in front of the additional section: nothing may point into that.
+        remember = not (self.do and self.wildcard and self._authority is not None)
+        while len(name) > 1:
+            key = name.lower()
+            known = table.get(key)
+            if known is not None:
+                if self.moves:
+                    self.fixups.append(len(out))
+                out += (0xC000 | known).to_bytes(2, "big")
+                return
+            at = QUESTION + len(self.qname) + 4 + len(out)
+            if at < POINTER_END and remember:
+                table[key] = at
+            out += name[: name[0] + 1]
+            name = parent(name)
+        out += b"\0"
+
+    def add(self, section: int, owner: bytes | None, rrset: RRset, ttl: int | None = None) -> None:
+        """Appends an RRset to section 0 (answer), 1 (authority) or 2 (additional).
+
+        The owner None is the question's name, as it was asked. ``ttl`` replaces the RRset's.
+        """
+        out = self.bytes
+        if section == 2 and self._authority is None:
+            self._authority = len(out)
+        template = COMPRESSED.get(rrset.rdtype)
+        for rdata in rrset.rdatas:
+            if owner is None:
+                out += b"\xc0\x0c"
+            else:
+                self._name(owner)
+            out += FIXED.pack(rrset.rdtype, 1, rrset.ttl if ttl is None else ttl, len(rdata))
+            if template is None:
+                out += rdata
+                continue
+            start = len(out)
+            self._rdata(rdata, *template)
+            out[start - 2 : start] = (len(out) - start).to_bytes(2, "big")
+        self.counts[section] += len(rrset.rdatas)
+
+    def _rdata(self, rdata: bytes, skip: int, names: int) -> None:
+        self.bytes += rdata[:skip]
+        at = skip
+        for _ in range(names):
+            end = at
+            while rdata[end]:
+                end += rdata[end] + 1
+            self._name(rdata[at : end + 1])
+            at = end + 1
+        self.bytes += rdata[at:]
+
+    def add_type(
+        self,
+        section: int,
+        owner: bytes | None,
+        rrsets: list[RRset],
+        rdtype: int,
+        ttl: int | None = None,
+    ) -> None:
+        """Appends what a name has of a type, and with ``do`` its signatures."""
+        for rrset in find(rrsets, rdtype):
+            self.add(section, owner, rrset, ttl)
+        if self.do:
+            for rrset in signatures(rrsets, rdtype):
+                self.add(section, owner, rrset, ttl)
+
+    def prove(self, proofs: Iterable[Proof]) -> None:
+        """Appends proofs to the authority section, each once."""
+        for proof in proofs:
+            # By identity: a zone and the one above it have records of one owner.
+            if any(proof is have for have in self.proofs):
+                continue
+            self.proofs.append(proof)
+            for rrset in proof.rrsets:
+                self.add(1, proof.owner, rrset)
+
+    def optional(self) -> None:
+        """What comes from here on may be left out of a reply that would be too long."""
+        self._trimmed = len(self.bytes), self.counts[2]
+
+    def image(self, kind: Kind, rcode: int = NOERROR, authoritative: bool = True) -> bytes:
+        """The image's bytes, a multiple of 8; raises ImageTooLarge."""
+        trimmed, glue = self._trimmed or (len(self.bytes), self.counts[2])
+        if len(self.bytes) > BODY_MAX:
+            del self.bytes[trimmed:]
+            self.counts[2] = glue
+            self.fixups = [at for at in self.fixups if at < trimmed]
+        length = len(self.bytes)
+        if length > BODY_MAX:
+            raise ImageTooLarge(length)
+        head = IMAGE.pack(
+            QR | AA if authoritative else QR,
+            rcode,
+            struct.pack(">3H", *self.counts),
+            length,
+            trimmed,
+            length if self._authority is None else min(self._authority, length),
+            len(self.fixups),
+            len(self.qname),
+            kind,
+            glue,
+            0,
+        )
+        data = head + self.bytes + bytes(length % 2)
+        data += struct.pack(f"<{len(self.fixups)}H", *self.fixups)
+        return data + bytes(-len(data) % 8)

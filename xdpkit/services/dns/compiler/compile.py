@@ -1,0 +1,227 @@
+"""Compiles a directory of zones: ``python -m xdpkit.services.dns.compiler.compile --fd N [--cache FILE] DIR``.
+
+A child process of the daemon: dnspython's garbage and the minutes that a million names take stay
+out of the process that holds the sockets. It writes one JSON object a line on stdout:
+``{"zone": NAME, "records": N, "share": OF_ALL_WORK}`` as it goes, with "names" in place of
+"records" when a zone is in the arena; ``{"unkept": REASON}`` if the cache file could not be
+written; and last either ``{"size": BYTES}`` (exit 0) or
+``{"error": REASON, "path": FILE, "line": N}`` (exit 2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from xdpkit.services.dns.compiler import arena, arena_file, images
+from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
+from xdpkit.services.dns.compiler.forest import Forest
+from xdpkit.services.dns.compiler.sources import SUFFIX, Reading, stat_of, zone_files
+from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, text
+from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.errors import ZoneError
+
+__all__ = ["compile_zones", "main", "read_zones", "write_zone", "zone_files"]
+
+# Of the time that a zone takes, reading has this share and making images the rest: measured with
+# zones of addresses, and of signed ones it is much the same.
+READING = 0.8
+
+# The nice value behind threads that answer: a third of their share of a CPU (sched(7)), and they
+# preempt it as soon as they wake. Much less, and a reload of a machine that is busy with other
+# things would never end.
+BEHIND = 5
+
+# Names between two reports.
+STEP = 20_000
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def silent(_: dict[str, Any]) -> None:
+    """Reports to nobody."""
+
+
+def read_zones(
+    files: Iterable[Path], report: Report = silent, reading: Reading | None = None
+) -> list[Zone]:
+    """Reads master files; raises ZoneError for the first that is wrong."""
+    files, reading = list(files), reading or Reading()
+    total = sum(stat[0] for path in files if (stat := stat_of(path))) or 1
+    zones: dict[bytes, Zone] = {}
+    for path in files:
+
+        def progress(records: int, path: Path = path) -> None:
+            share = READING * min(reading.bytes_read / total, 1)
+            report({"zone": path.name.removesuffix(SUFFIX), "records": records, "share": share})
+
+        zone = read_zone(path, progress, reading)
+        other = zones.setdefault(zone.origin, zone)
+        if other is not zone:
+            raise ZoneError(path, f"the same zone as {other.path.name}; remove one of them")
+    return list(zones.values())
+
+
+def _nodes(
+    forest: Forest, tree: Tree
+) -> Iterable[tuple[bytes, int, list[tuple[int | None, Image]]]]:
+    """(name, flags, images) of every name that is this zone's."""
+    for name, rrsets in tree.nodes.items():
+        if tree.is_taken(name):
+            continue
+        try:
+            if name in tree.cuts:
+                found: list[tuple[int | None, Image]] = []
+                if tree.signers(name):
+                    found.append((DS, images.delegated(tree, name)))
+                yield name, arena.CUT, [*found, (None, images.referral(tree, name))]
+                continue
+            flags = arena.APEX if name == tree.origin else 0
+            flags |= arena.ALIAS if find(rrsets, CNAME) else 0
+            flags |= arena.DNAME if find(rrsets, DNAME) else 0
+            yield name, flags, list(images.of_node(forest, tree, name))
+        except ImageTooLarge as error:
+            reason = f"the reply for {text(name)} has {error} bytes, more than a DNS message"
+            raise rrsets[0].error(reason) from None
+
+
+class _Chain:
+    """Writes the proofs of a signed zone, and says at each node which are its own."""
+
+    def __init__(self, writer: arena.Writer, tree: Tree) -> None:
+        self.denial, self.tree = tree.denial, tree
+        self.fields = (0, 0, 0)
+        self.parts: dict[int, int] = {}
+        """Where each proof is, by its id()."""
+        if not self.denial:
+            return
+        hashed = self.denial.parameters
+        for proof in self.denial.proofs:
+            part = proof.part(tree.origin, b"" if hashed else proof.key)
+            self.parts[id(proof)] = writer.put(part)
+        chain = b"".join(
+            (proof.key if hashed else b"") + self.parts[id(proof)].to_bytes(4, "little")
+            for proof in self.denial.proofs
+        )
+        hashing = b""
+        if hashed:
+            hashing = arena.HASHING.pack(hashed.iterations, len(hashed.salt)) + hashed.salt
+        at = writer.put(chain)
+        self.fields = (at, len(self.denial.proofs), writer.put(hashing) if hashing else 0)
+
+    def denial_of(self, name: bytes) -> tuple[bytes, int, bytes | None]:
+        """What goes in front of a node, its flags, and the name that is proved in its stead."""
+        if not self.denial:
+            return b"", 0, None
+        proofs = self.denial.nodata(name)
+        provable = self.denial.provable(name)
+        left_out = len(proofs) > 1
+        if name in self.tree.cuts or left_out:
+            cover = proofs[1:]
+        else:
+            cover = [] if name in self.tree.wildcards else [self.denial.encloser(name)]
+        offsets = [self.parts[id(proof)] for proof in (proofs[0], *cover)]
+        front = arena.DENIAL.pack(*offsets, *[0] * (2 - len(offsets)), 0)
+        return front, arena.UNPROVEN if left_out else 0, provable if left_out else None
+
+
+def write_zone(
+    writer: arena.Writer, forest: Forest, tree: Tree, progress: Callable[[int], None] | None = None
+) -> None:
+    """Adds a zone to an arena; ``progress`` is called with the nodes written so far."""
+    zone = tree.zone
+    nxdomain = writer.add_image(images.nxdomain(tree))
+    nodata = writer.add_image(images.nodata(tree))
+    chain = _Chain(writer, tree)
+    offsets: dict[bytes, int] = {}
+    """Of names that others refer to: enclosers of wildcards, and of what opt-out left out."""
+    wildcards: dict[bytes, int] = {}
+    unproven: dict[int, bytes] = {}
+    for count, (name, flags, found) in enumerate(_nodes(forest, tree)):
+        if progress is not None and count % STEP == STEP - 1:
+            progress(count)
+        front, more, provable = chain.denial_of(name)
+        offset = writer.add_node(name, flags | more, found, nodata, front, chain.parts)
+        if provable is not None:
+            unproven[offset] = provable
+        if name in tree.wildcards or tree.denial:
+            offsets[name] = offset
+        if name.startswith(b"\1*"):
+            wildcards[name[2:]] = offset
+        if flags & arena.APEX:
+            apex = offset
+    for name, offset in wildcards.items():
+        writer.set_wildcard(offsets[name], offset)
+    for offset, name in unproven.items():
+        writer.set_provable(offset, offsets[name])
+    writer.end_zone(apex, zone.serial, zone.names, nxdomain, nodata, *chain.fields)
+
+
+def compile_zones(
+    zones: list[Zone], fd: int, report: Report = silent, seed: int | None = None
+) -> int:
+    """Writes the arena of ``zones`` into the empty file ``fd``; gives its size in bytes."""
+    forest = Forest(zones)
+    writer = arena.Writer(fd, len(zones), seed)
+    total, done = sum(len(tree.nodes) for tree in forest.trees.values()), 0
+    for tree in forest.trees.values():
+        name, before = text(tree.origin), done
+
+        def progress(nodes: int, name: str = name, before: int = before) -> None:
+            share = READING + (1 - READING) * (before + nodes) / total
+            report({"zone": name, "records": nodes, "share": share})
+
+        write_zone(writer, forest, tree, progress)
+        done += len(tree.nodes)
+        share = READING + (1 - READING) * done / total
+        report({"zone": name, "names": tree.zone.names, "share": share})
+    return writer.finish()
+
+
+def _keep(fd: int, path: Path, report: Report) -> None:
+    try:
+        arena_file.keep(fd, path)
+    except OSError as error:
+        report({"unkept": f"{error.filename or path}: {error.strerror}"})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The child's command line; the exit status is returned."""
+    parser = argparse.ArgumentParser(prog="python -m xdpkit.services.dns.compiler.compile", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="an empty memfd")
+    parser.add_argument("--cache", type=Path, help="where to keep the same")
+    text = "leave the CPU to those who answer"
+    parser.add_argument("--behind", action="store_true", help=text)
+    parser.add_argument("directory", type=Path)
+    options = parser.parse_args(arguments)
+
+    def report(line: dict[str, Any]) -> None:
+        print(json.dumps(line), flush=True)
+
+    if options.behind:
+        os.nice(BEHIND)
+    directory = options.directory.absolute()
+    reading = Reading()
+    try:
+        files = zone_files(directory)
+        # $INCLUDE is relative to the zones, wherever the daemon was started.
+        os.chdir(directory)
+        size = compile_zones(read_zones(files, report, reading), options.fd, report)
+    except ZoneError as error:
+        report({"error": error.reason, "path": error.path, "line": error.line})
+        return error.exit_code
+    size = arena_file.append_record(options.fd, size, reading.sources)
+    if options.cache:
+        _keep(options.fd, options.cache.absolute(), report)
+    report({"size": size})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

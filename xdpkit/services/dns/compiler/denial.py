@@ -1,0 +1,160 @@
+"""Proofs that a name or a type does not exist, in zones that somebody signed (RFC 4035, RFC 5155).
+
+A proof is an NSEC or NSEC3 RRset with its signatures. Which ones an answer needs is settled here
+for every name that is known when the zone is compiled; what a missing name itself needs is found by
+``cext/zone/denial.c``, in the same sorted chain.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from xdpkit.services.dns.compiler.chain import Chain, Proof, canonical_key, parameters_of
+from xdpkit.services.dns.zonefile.zone import DS, NSEC, RRSIG, RRset, find, parent, signatures, text
+
+if TYPE_CHECKING:
+    from xdpkit.services.dns.compiler.tree import Tree
+
+
+class Denial:
+    """The sorted chain of a signed zone, and what it proves about the names there are."""
+
+    def __init__(self, tree: Tree, chain: Chain) -> None:
+        """Raises ZoneError if the chain or a signature is missing somewhere."""
+        self._tree, self._chain = tree, chain
+        self.parameters = chain.parameters
+        if self.parameters:
+            proofs = list(chain.hashed.values())
+        else:
+            proofs = [
+                Proof(
+                    name,
+                    canonical_key(name, tree.origin),
+                    (find(rrsets, NSEC)[0], *signatures(rrsets, NSEC)),
+                )
+                for name, rrsets in tree.nodes.items()
+                if find(rrsets, NSEC)
+            ]
+        self.proofs = sorted(proofs, key=lambda proof: proof.key)
+        self._keys = [proof.key for proof in self.proofs]
+        self._check_links()
+        for name, rrsets in tree.nodes.items():
+            self._check_signed(name, rrsets)
+            self._check_proved(name, rrsets)
+
+    def _key(self, name: bytes) -> bytes:
+        if self.parameters:
+            return self.parameters.hash(name)
+        return canonical_key(name, self._tree.origin)
+
+    def _check_links(self) -> None:
+        if not self.proofs:
+            raise self._chain.place.error(
+                "no NSEC3 record has these parameters; sign the zone again"
+            )
+        for proof, after in zip(self.proofs, self.proofs[1:] + self.proofs[:1], strict=True):
+            rdata = proof.rrsets[0].rdatas[0]
+            if self.parameters:
+                rest = parameters_of(rdata)[1]
+                right = rest[1 : 1 + rest[0]] == after.key
+            else:
+                right = rdata.lower().startswith(after.owner)
+            if not right:
+                raise proof.rrsets[0].error(
+                    f"the record at {text(proof.owner)} does not lead to {text(after.owner)}, the"
+                    " next one; sign the zone again"
+                )
+
+    def _check_signed(self, name: bytes, rrsets: list[RRset]) -> None:
+        """RFC 4035 section 2.2: a signature for each RRset that this zone speaks for."""
+        for rrset in rrsets:
+            if rrset.rdtype == RRSIG or (
+                name in self._tree.cuts and rrset.rdtype not in (DS, NSEC)
+            ):
+                continue
+            if not signatures(rrsets, rrset.rdtype):
+                raise rrset.error(
+                    f"no RRSIG for this type at {text(name)}, and the zone is signed; sign it again"
+                )
+
+    def _check_proved(self, name: bytes, rrsets: list[RRset]) -> None:
+        if not self.parameters:
+            proved = not rrsets or bool(find(rrsets, NSEC))
+        else:
+            # Unsigned delegations, and what exists for them only, may be left out by opt-out.
+            optional = not rrsets or (name in self._tree.cuts and not find(rrsets, DS))
+            proved = self.match(name) is not None or (optional and self.cover(name).opt_out)
+        if not proved:
+            place = rrsets[0] if rrsets else self._chain.place
+            kind = "NSEC3" if self.parameters else "NSEC"
+            raise place.error(f"no {kind} for {text(name)}; sign the zone again")
+
+    # ---------------------------------------------------------------------------------------------
+
+    def match(self, name: bytes) -> Proof | None:
+        """The record that lists the types of a name."""
+        key = self._key(name)
+        proof = self.proofs[bisect_right(self._keys, key) - 1]
+        return proof if proof.key == key else None
+
+    def cover(self, name: bytes) -> Proof:
+        """The record that ends before the name; the last one goes on at the beginning."""
+        return self.proofs[bisect_right(self._keys, self._key(name)) - 1]
+
+    def provable(self, name: bytes) -> bytes:
+        """The name, or the closest one above it that opt-out did not leave out."""
+        while self.parameters and not self.match(name):
+            name = parent(name)
+        return name
+
+    def nodata(self, name: bytes) -> list[Proof]:
+        """The name exists and a type does not: RFC 4035 section 3.1.3.1, RFC 5155 section 7.2.3."""
+        if not self.parameters:
+            # An empty non-terminal has no record of its own.
+            return [self.match(name) or self.cover(name)]
+        match = self.match(name)
+        if match:
+            return [match]
+        # RFC 5155 section 7.2.4: it was left out.
+        above = self.provable(name)
+        return [self._matched(above), self.cover(_next_closer(name, above))]
+
+    def encloser(self, name: bytes) -> Proof:
+        """That there is no wildcard below a name that a missing one is under."""
+        return self.cover(b"\1*" + self.provable(name))
+
+    def _matched(self, name: bytes) -> Proof:
+        match = self.match(name)
+        assert match is not None  # of provable()
+        return match
+
+    def missing(self, name: bytes, encloser: bytes) -> Proof:
+        """That the name, or in NSEC3 the next closer one to its encloser, does not exist."""
+        if self.parameters:
+            name = _next_closer(name, self.provable(encloser))
+        return self.cover(name)
+
+    def nxdomain(self, name: bytes, encloser: bytes) -> list[Proof]:
+        """RFC 4035 section 3.1.3.2, RFC 5155 section 7.2.2."""
+        proofs = [self.missing(name, encloser), self.encloser(encloser)]
+        if self.parameters:
+            proofs.append(self._matched(self.provable(encloser)))
+        return proofs
+
+    def expanded(self, name: bytes, wildcard: bytes, nodata: bool = False) -> list[Proof]:
+        """RFC 4035 sections 3.1.3.3 and 3.1.3.4, RFC 5155 sections 7.2.5 and 7.2.6."""
+        encloser = parent(wildcard)
+        proofs = [self.missing(name, encloser)]
+        if nodata:
+            proofs += self.nodata(wildcard)
+            if self.parameters:
+                proofs.append(self._matched(self.provable(encloser)))
+        return proofs
+
+
+def _next_closer(name: bytes, encloser: bytes) -> bytes:
+    """The name with a label more than the encloser, at or above ``name``: RFC 5155 section 1.3."""
+    while len(parent(name)) > len(encloser):
+        name = parent(name)
+    return name

@@ -1,0 +1,1 @@
+"""``xdpkit query``: what would be answered, offline, and why."""

@@ -1,0 +1,264 @@
+"""``xdpkit query``: what the server would answer, offline, and how it came to it.
+
+The answer itself is made by the C code through the bytes door, from zones compiled here and now;
+the reasons are read from the same arena (view.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from xdpkit._core._answer import answer
+from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
+from xdpkit.services.dns.compiler.arena_file import cache_file
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
+from xdpkit.services.dns.serving.load_progress import LoadProgress
+from xdpkit.services.dns.query.proof_text import proof_lines
+from xdpkit.services.dns.compiler.sources import zone_files
+from xdpkit.services.dns.serving.store import kept_arena
+from xdpkit.services.dns.query.view import ImageView, NodeView, View
+from xdpkit.services.dns.zonefile.zone import parent, text
+from xdpkit.errors import UsageError, XdpkitError
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A question, its answer and the reason."""
+
+    name: str
+    type: str
+    client: str
+    zone: str | None
+    node: str | None
+    """The name in the zone whose records or absence decided."""
+    match: str
+    """exact, cname, dname, wildcard, empty non-terminal, referral, missing, out of zone, or no data
+    for a type that no zone has, such as AXFR."""
+    chain: tuple[str, ...]
+    """The names that aliases lead to, each with its zone."""
+    proof: tuple[str, ...]
+    """What goes along for a question with DO: the record, and what it proves."""
+    sizes: dict[str, dict[str, int]]
+    """Bytes of the image for the question "plain" and with "do": the reply with all of it ("full"),
+    without what may be left out ("trimmed"), and with TC ("least"). Proofs that depend on the name
+    come on top."""
+    verdict: str
+    rcode: str
+    authoritative: bool
+    truncated: bool
+    size: int
+    """Bytes of the reply over UDP, its OPT included."""
+    limit: int
+    """Bytes that it may have: the request asks for the server's own maximum."""
+    answer: tuple[str, ...]
+    authority: tuple[str, ...]
+    additional: tuple[str, ...]
+
+    def __str__(self) -> str:
+        flags = ["aa"] * self.authoritative + ["tc"] * self.truncated
+        lines = [
+            f"{self.name} {self.type} from {self.client}: {self.rcode}"
+            f"{' ' + ' '.join(flags) if flags else ''}, {self.size} of {self.limit} bytes",
+            f"zone    {self.zone or 'none'}",
+            f"match   {self.match}{' at ' + self.node if self.node else ''}",
+            f"counted {self.verdict}",
+        ]
+        lines += [f"leads   to {step}" for step in self.chain]
+        lines += [
+            f"image   {kind}: {found['full']} bytes, {found['trimmed']} without what is optional, "
+            f"{found['least']} when truncated"
+            for kind, found in self.sizes.items()
+        ]
+        lines += [f"proof   {line}" for line in self.proof]
+        for section in ("answer", "authority", "additional"):
+            records: tuple[str, ...] = getattr(self, section)
+            lines += [f"{section}:"] * bool(records) + [f"    {record}" for record in records]
+        return "\n".join(lines)
+
+
+def _match(
+    view: View, name: bytes, rdtype: int, answer: list[dns.rrset.RRset]
+) -> tuple[NodeView | None, str]:
+    """The node that decides and how it was found; the same steps as zone/zone.c's zone_place().
+
+    ``answer`` tells an alias that was followed from one whose own records were asked for.
+    """
+    node = view.find(name)
+    if node is not None:
+        if node.flags & CUT:
+            return node, "exact" if rdtype == dns.rdatatype.DS else "referral"
+        if node.flags & ALIAS and rdtype not in (dns.rdatatype.CNAME, dns.rdatatype.ANY):
+            # RRSIG and NSEC may stand beside a CNAME (RFC 4034 sections 3 and 4).
+            own = bool(answer) and answer[0].rdtype == rdtype
+            return node, "exact" if own else "cname"
+        if not node.images:
+            return node, "empty non-terminal"
+        return node, "exact"
+    while name != b"\0":
+        name = parent(name)
+        node = view.find(name)
+        if node is None:
+            continue
+        if node.flags & CUT:
+            return node, "referral"
+        if node.flags & DNAME:
+            return node, "dname"
+        if node.wildcard:
+            return view.node(node.wildcard), "wildcard"
+        return node, "missing"
+    return None, "out of zone"
+
+
+def _image(view: View, node: NodeView, match: str, rdtype: int) -> ImageView:
+    """The image that the answer is made of, or begins with."""
+    if match == "dname":
+        return node.images[dns.rdatatype.DNAME]
+    if match == "missing":
+        return view.negative(node, nxdomain=True)
+    if rdtype == dns.rdatatype.ANY and node.images and not node.flags & CUT:
+        data = [t for t in node.images if t not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)]
+        alias = dns.rdatatype.CNAME if node.flags & ALIAS else None
+        return node.images[alias or min(data or node.images)]
+    if rdtype in node.images:
+        return node.images[rdtype]
+    if node.flags & CUT and rdtype == dns.rdatatype.DS:
+        return view.negative(node, nxdomain=False)
+    return node.fallback
+
+
+def _sizes(image: ImageView | None, base: int) -> dict[str, dict[str, int]]:
+    """Reply bytes; ``base`` are those of header, question and OPT."""
+    both = {"plain": image, "do": image.secure if image else None}
+    return {
+        kind: {
+            "full": base + found.full,
+            "trimmed": base + found.trimmed,
+            "least": base + found.least,
+        }
+        for kind, found in both.items()
+        if found
+    }
+
+
+def _chain(view: View, qname: dns.name.Name, message: dns.message.Message) -> tuple[str, ...]:
+    """The targets of the answer's aliases, in order."""
+    targets = {
+        rrset.name: rrset[0].target
+        for rrset in message.answer
+        if rrset.rdtype == dns.rdatatype.CNAME
+    }
+    found: list[str] = []
+    name = qname
+    while name in targets and len(found) < len(targets):
+        name = targets[name]
+        node = view.above(name.to_digestable())
+        where = f"in {text(view.zone_of(node))}" if node else "in no zone served"
+        found.append(f"{name.to_text(omit_final_dot=True)} {where}")
+    return tuple(found)
+
+
+def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
+    return tuple(line for rrset in rrsets for line in rrset.to_text().splitlines())
+
+
+def explain_arena(
+    zones: ZoneMap, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
+) -> Explanation:
+    """Explains the answer to a question from an arena.
+
+    Raises UsageError for a name, type or client that is none.
+    """
+    try:
+        qname = dns.name.from_text(name)
+        qtype = dns.rdatatype.from_text(rdtype)
+        request = dns.message.make_query(qname, qtype, use_edns=0, payload=max_udp, flags=0)
+        signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise UsageError(f"{name} {rdtype} is no question: {error}") from None
+    snapshot = Snapshot({"dns": 53}, zones=zones, dns_max_udp=max_udp)
+    try:
+        verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
+    except ValueError as error:
+        raise UsageError(f"{client!r} is no address: {error}") from None
+    if reply is None:
+        raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
+    message = dns.message.from_wire(reply)
+    # For its proofs, so with more room than a client may get.
+    roomy = Snapshot({"dns": 53}, zones=zones, dns_max_udp=4096)
+    _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
+    view = View(zones.view())
+    node, match = _match(view, qname.to_digestable(), qtype, message.answer)
+    if node and verdict == "dns_refused":
+        # By its type, before any name is looked up.
+        node, match = None, "no data"
+    zone = text(view.zone_of(node)) if node else None
+    image = _image(view, node, match, qtype) if node else None
+    chain = _chain(view, qname, message)
+    return Explanation(
+        name=qname.to_text(omit_final_dot=True),
+        type=dns.rdatatype.to_text(qtype),
+        client=client,
+        zone=zone,
+        node=text(node.name) if node else None,
+        match=match,
+        chain=chain,
+        proof=proof_lines(dns.message.from_wire(with_do or reply), qname),
+        sizes=_sizes(image, len(request.to_wire())),
+        verdict=verdict,
+        rcode=dns.rcode.to_text(message.rcode()),
+        authoritative=bool(message.flags & dns.flags.AA),
+        truncated=bool(message.flags & dns.flags.TC),
+        size=len(reply),
+        limit=max_udp,
+        answer=_section(message.answer),
+        authority=_section(message.authority),
+        additional=_section(message.additional),
+    )
+
+
+def explain(
+    directory: Path,
+    name: str,
+    rdtype: str,
+    client: str = "192.0.2.1",
+    max_udp: int = 1232,
+    cache: Path | None = None,
+) -> Explanation:
+    """Explains the answer to a question from the zones of ``directory``.
+
+    They are compiled, but for those that the daemon keeps in ``cache`` and that may be read. Raises
+    ZoneError for a zone that is wrong, UsageError for a question that is none.
+    """
+    kept = kept_arena(cache_file(cache, directory), directory) if cache else None
+    zones = kept.map if kept else _compiled(directory)
+    return explain_arena(zones, name, rdtype, client, max_udp)
+
+
+def _compiled(directory: Path) -> ZoneMap:
+    fd = os.memfd_create("xdpkit-query", os.MFD_CLOEXEC)
+    try:
+        started = time.monotonic()
+        with LoadProgress(directory) as progress:
+            files = zone_files(directory.absolute())
+            # As the compiler's child does: $INCLUDE is relative to the zones.
+            with contextlib.chdir(directory):
+                zones = read_zones(files, progress.report)
+                size = compile_zones(zones, fd, progress.report)
+            names = sum(zone.names for zone in zones)
+            progress.end(names, size, time.monotonic() - started)
+        return ZoneMap(fd, size)
+    finally:
+        os.close(fd)

@@ -1,0 +1,1 @@
+"""The zones of a running server: loaded, watched, published."""

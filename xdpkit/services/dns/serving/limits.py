@@ -1,0 +1,39 @@
+"""Publishes the response rate limits of the configuration, at the start and by reload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from xdpkit.services import access_list
+from xdpkit._core._access import AccessList
+from xdpkit.config import load
+from xdpkit.config.rrl import RrlConfig
+from xdpkit.runtime.publisher import Publication
+
+
+class ResponseLimits:
+    """Owns what was made of [dns.rrl] last."""
+
+    def __init__(self, path: Path, config: RrlConfig | None, publication: Publication) -> None:
+        self._path, self._publication = path, publication
+        self._publish(config)
+
+    async def reload(self) -> dict[str, Any]:
+        """Reads [dns.rrl] of the configuration again; it may have come or gone.
+
+        Returns once every thread uses it. Raises ConfigError; then the old one stays.
+        """
+        fresh = load(self._path).dns
+        if fresh is not None:
+            self._publish(fresh.rrl)
+        await self._publication.passed()
+        return {"exempt": self._exempt}
+
+    def _publish(self, config: RrlConfig | None) -> None:
+        exempt = config.exempt if config else ()
+        self._publication.change(
+            rrl=config.rule if config else None,
+            rrl_others=AccessList(access_list.build((), exempt)) if exempt else None,
+        )
+        self._exempt = len(exempt)

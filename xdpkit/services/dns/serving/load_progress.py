@@ -1,0 +1,83 @@
+"""How far the zones are: a bar on a terminal, and the words that remain."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from xdpkit.runtime.closing import Closing
+from xdpkit.services.dns.serving.store import Progress
+
+# A shorter load is over before a bar is read.
+PATIENCE_SECONDS = 0.5
+
+# Between two redraws.
+REDRAW_SECONDS = 0.1
+
+
+class LoadProgress(Closing):
+    """A bar on standard error if that is a terminal, else nothing. A context manager."""
+
+    def __init__(self, directory: Path) -> None:
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task(f"zones in {directory}", total=1.0, rate="")
+        self._started = time.monotonic()
+        self._next = self._started + PATIENCE_SECONDS
+        self._records: dict[str, int] = {}
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a terminal for it."""
+        return self._bar.console.is_terminal
+
+    def __call__(self, progress: Progress) -> None:
+        """Takes a report over."""
+        if not self.shown:
+            return
+        known = self._records.get(progress.zone, 0)
+        self._records[progress.zone] = max(known, progress.records)
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._bar.start()
+        self._next = now + REDRAW_SECONDS
+        rate = sum(self._records.values()) / (now - self._started)
+        self._bar.update(self._task, completed=progress.share, rate=f"{rate:,.0f} records/s")
+        self._bar.refresh()
+
+    def report(self, line: dict[str, Any]) -> None:
+        """Takes a line of the compiler's over, where that is no child."""
+        done = "names" in line
+        self(Progress(line["zone"], line["names" if done else "records"], done, line["share"]))
+
+    def end(self, names: int, size: int, seconds: float) -> None:
+        """Says on the terminal what a compilation that one had to wait for was."""
+        self.close()
+        if self.shown and seconds > 1:
+            self._bar.console.print(told(names, size, seconds, "compiled"), highlight=False)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+
+def told(names: int, size: int, seconds: float, origin: str) -> str:
+    """What a load was, in words."""
+    how = "taken from the cache" if origin == "cache" else "compiled"
+    rate = f" ({names / seconds:,.0f} names/s)" if seconds > 1 else ""
+    return f"{names:,} names {how} in {seconds:.1f} s{rate}, {size:,} bytes"

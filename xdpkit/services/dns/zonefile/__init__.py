@@ -1,0 +1,1 @@
+"""Master files, read into zones."""

@@ -1,0 +1,181 @@
+"""Takes the records of a master file over one by one, and refuses what a zone cannot have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdatatype
+
+from xdpkit.services.dns.zonefile.master_file import Reader
+from xdpkit.services.dns.zonefile.plain_lines import plain, wire_name, wire_rdata
+from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, NS, NSEC, OPT, RRSIG, SOA, RRset, Zone, is_below, text
+from xdpkit.errors import ZoneError
+
+# May stand beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
+BESIDE_CNAME = frozenset({25, RRSIG, NSEC})
+
+# One record each: RFC 1035 section 3.3.13, RFC 2181 section 10.1, RFC 6672 section 2.4.
+SINGLE = frozenset({SOA, CNAME, DNAME})
+
+# RDATA that is a name and no more: the same in capitals (RFC 1034 section 3.1). 12 is PTR.
+NAMES = frozenset({NS, CNAME, 12, DNAME})
+
+# Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
+NOT_DATA = frozenset({0, OPT, *range(128, 256)})
+
+# RFC 2181 section 8: a TTL with the topmost bit set counts as 0, which nobody who writes it means.
+TTL_MAX = 0x7FFFFFFF
+
+# An RRset above this cannot be in any message (RFC 1035 section 4.2.2), however short the name.
+RDATA_MAX = 65535 - 12 - 255 - 4 - 11
+
+# In front of each RDATA: a pointer to the owner, type, class, TTL and length.
+RECORD_FIXED = 12
+
+TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds"
+
+
+class Sink:
+    """Stands where dnspython's reader wants a transaction, and fills a Zone.
+
+    dnspython's own zone objects take over 1 kB a record; a million names want less.
+    """
+
+    def __init__(self, zone: Zone, progress: Callable[[int], None] | None) -> None:
+        self.zone, self.progress, self.count = zone, progress, 0
+        self.manager = self
+        self.reader: Reader | None = None
+        self._last: tuple[dns.name.Name | None, bytes] = (None, b"")
+        self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
+        self._plain_owner: bytes | None = None
+        """Of the plain line before this one."""
+
+    def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
+        """The zone's name, and that names stay absolute."""
+        # The root as origin makes the reader hand over names out of the zone: it would skip them.
+        return dns.name.root, False, dns.name.root
+
+    def check_put_rdataset(self, check: Any) -> None:
+        """The checks are ours: see add()."""
+
+    def _set_origin(self, origin: dns.name.Name) -> None:
+        """$ORIGIN is the reader's affair."""
+
+    def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
+        """Takes a record over; raises ZoneError at its line."""
+        try:
+            wire = rdata.to_wire() or b""
+        except (ValueError, dns.exception.DNSException) as error:
+            raise self.error(str(error)) from None
+        self._add(self._owner(name), ttl, int(rdata.rdtype), int(rdata.covers()), wire)
+
+    def _owner(self, name: dns.name.Name) -> bytes:
+        if name is not self._last[0]:
+            self._last = (name, name.to_digestable())
+        return self._last[1]
+
+    def take(self, line: str) -> bool:
+        """Takes a whole line over if it is plain. Raises ZoneError."""
+        parts, reader = plain(line), self.reader
+        if parts is None or reader is None or reader.current_origin is None:
+            return False
+        name, stated, rdtype, text = parts
+        if self._origin[0] is not reader.current_origin:
+            self._origin = (reader.current_origin, reader.current_origin.to_wire() or b"")
+        origin = self._origin[1]
+        owner = wire_name(name, origin) if name else self._plain_owner
+        ttl = reader.stated_ttl() if stated is None else int(stated)
+        wire = wire_rdata(rdtype, text, origin)
+        if owner is None or wire is None or ttl is None or ttl > TTL_MAX:
+            return False
+        if name:
+            owner = self._plain_owner = owner.lower()
+        if stated is not None:
+            reader.last_ttl, reader.last_ttl_known = ttl, True
+        self._add(owner, ttl, rdtype, 0, wire)
+        return True
+
+    def taken(self) -> None:
+        """No plain line follows: tells dnspython what a line without an owner is about."""
+        if self._plain_owner is not None and self.reader is not None:
+            self.reader.last_name = dns.name.from_wire(self._plain_owner, 0)[0]
+            self._last = (self.reader.last_name, self._plain_owner)
+            self._plain_owner = None
+
+    def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
+        try:
+            self._check(owner, rdtype, ttl)
+            rrset = self._rrset(owner, rdtype, covers, ttl)
+        except (ValueError, dns.exception.DNSException) as error:
+            raise self.error(str(error)) from None
+        # RFC 2181 section 5: a record that is there twice is there once.
+        if not _has(rrset, wire):
+            if rdtype in SINGLE and rrset.rdatas:
+                raise self.error(f"a second {_shown(rdtype)} at {text(owner)}")
+            rrset.rdatas.append(wire)
+            # Now, for each record is compared with all before it.
+            if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
+                raise rrset.error(TOO_MANY)
+        # RFC 2181 section 5.2: one TTL for the RRset; the lowest does no harm.
+        rrset.ttl = min(rrset.ttl, ttl)
+        self.count += 1
+        if self.progress is not None and self.count % 20000 == 0:
+            self.progress(self.count)
+
+    def _check(self, owner: bytes, rdtype: int, ttl: int) -> None:
+        if not is_below(owner, self.zone.origin):
+            raise ValueError(
+                f"{text(owner)} is not in the zone {text(self.zone.origin)}; move it or $ORIGIN"
+            )
+        if rdtype in NOT_DATA:
+            raise ValueError(f"{_shown(rdtype)} is a type for messages, not for zones")
+        if ttl > TTL_MAX:
+            raise ValueError(f"the TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
+        if rdtype == DNAME and owner.startswith(b"\1*"):
+            # RFC 6672 section 3.3: what it would mean is left open.
+            raise ValueError("a wildcard cannot own a DNAME; write it at the name above")
+        apex = owner == self.zone.origin
+        if rdtype == SOA and not apex:
+            raise ValueError(
+                f"a SOA below the zone's name; make {text(owner)} a zone file of its own"
+            )
+        if rdtype == DS and apex:
+            raise ValueError("a DS at the zone's own name belongs into the zone above")
+        if rdtype == NS and owner.startswith(b"\1*"):
+            # RFC 4592 section 4.2 leaves it undefined what such a delegation would mean.
+            raise ValueError("a wildcard cannot be delegated; write the NS at each name")
+
+    def _rrset(self, owner: bytes, rdtype: int, covers: int, ttl: int) -> RRset:
+        rrsets = self.zone.nodes.setdefault(owner, [])
+        for rrset in rrsets:
+            if rrset.rdtype == rdtype and rrset.covers == covers:
+                return rrset
+            # RFC 1034 section 3.6.2.
+            if CNAME in (rrset.rdtype, rdtype) and not {rrset.rdtype, rdtype} & BESIDE_CNAME:
+                raise ValueError(f"a CNAME and other data at {text(owner)}; keep one of them")
+        path, line = self.place()
+        rrsets.append(RRset(rdtype, covers, ttl, path, line))
+        return rrsets[-1]
+
+    def place(self) -> tuple[str, int]:
+        """File and line of the record at hand."""
+        return (str(self.zone.path), 1) if self.reader is None else self.reader.place()
+
+    def error(self, reason: str) -> ZoneError:
+        """A ZoneError here and now."""
+        path, line = self.place()
+        return ZoneError(path, reason, line)
+
+
+def _has(rrset: RRset, wire: bytes) -> bool:
+    if rrset.rdtype in NAMES:
+        return wire.lower() in map(bytes.lower, rrset.rdatas)
+    return wire in rrset.rdatas
+
+
+def _shown(rdtype: int) -> str:
+    return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))

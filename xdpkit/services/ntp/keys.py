@@ -1,0 +1,177 @@
+"""NTP's symmetric keys, read from a key file in chrony's format (chrony.conf(5), "keyfile").
+
+    # a comment: the line starts with one of ! ; # %
+    10 tulips-in-may
+    20 SHA256 ASCII:a-secret-without-blanks
+    30 AES128 HEX:7EA62AE64D190114D46D5A082F948EC1
+
+A line is ``ID [TYPE] SECRET``; without a type it is MD5. What chronyd would leave out of its table
+with a line in its log (a type it does not know, a broken HEX:, an ID that is there twice) is an
+error here, so that no key is missing unseen. No message ever holds a word of the file but the ID.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from binascii import unhexlify
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from xdpkit._core._keys import ALGORITHMS, offered
+from xdpkit.errors import ConfigError
+
+DEFAULT_TYPE = "MD5"
+"""Of a line without a type, as in chrony."""
+
+ELSEWHERE = ("SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512", "TIGER", "WHIRLPOOL")
+"""Types that chrony has and we do not."""
+
+AES_BYTES = {"AES128": 16, "AES256": 32}
+"""A cipher's key has one length."""
+
+SECURE_BYTES = 10
+"""Secrets below 80 bits are what chronyd calls too short, and uses all the same."""
+
+_COMMENT = b"!;#%"
+_LAST_ID = (1 << 32) - 1
+# chronyd reads lines into 2048 bytes and would take the rest of a longer one for another line.
+_LONGEST_LINE = 2047
+# A million keys; keeps a mistaken path such as /dev/zero from filling memory.
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key: its ID, its algorithm (a name of ``_keys.ALGORITHMS``) and its secret."""
+
+    id: int
+    algorithm: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A key file's keys in its order, and what a person should mend in it, a line each."""
+
+    path: Path
+    keys: tuple[Key, ...]
+    warnings: tuple[str, ...]
+
+
+def read_keys(path: Path) -> KeyFile:
+    """Reads and checks a key file; one without keys is sound.
+
+    Raises ConfigError, with file:line and the key's ID, for the first thing that is wrong.
+    """
+    raw, mode = _read(path)
+    available = offered()
+    keys: list[Key] = []
+    lines: dict[int, int] = {}
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        try:
+            key = _parse(line, available)
+            if key is None:
+                continue
+            if key.id in lines:
+                raise ValueError(f"key {key.id} is in line {lines[key.id]} too: remove one of them")
+        except ValueError as error:
+            raise ConfigError(path, str(error), number) from None
+        lines[key.id] = number
+        keys.append(key)
+    warnings = [*_open_to_others(path, mode), *_too_short(path, keys, lines)]
+    return KeyFile(path, tuple(keys), tuple(warnings))
+
+
+def _parse(line: bytes, available: frozenset[str]) -> Key | None:
+    """The key of a line; None for a comment and an empty one. Raises ValueError."""
+    words = line.split()
+    if not words or words[0][0] in _COMMENT:
+        return None
+    if len(line) > _LONGEST_LINE or b"\0" in line:
+        raise ValueError(f"no line of text of at most {_LONGEST_LINE} bytes: is this a key file?")
+    key_id = int(words[0]) if words[0].isdigit() else 0
+    if not 1 <= key_id <= _LAST_ID:
+        raise ValueError(f"the line must start with the key's ID, a number within 1..{_LAST_ID}")
+    name = f"key {key_id}"
+    if len(words) == 1:
+        raise ValueError(f"{name}: the secret is missing: write {key_id} [TYPE] SECRET")
+    if len(words) > 3:
+        raise ValueError(
+            f"{name}: more than three words: write {key_id} [TYPE] SECRET, a comment on a line of "
+            "its own, a secret with blanks as HEX:"
+        )
+    # Not quoted in messages: where a blank is too many it is a part of the secret.
+    second = words[1].decode("ascii", "replace")
+    if len(words) == 2 and (second in ALGORITHMS or second in ELSEWHERE):
+        raise ValueError(f"{name}: a type, but no secret behind it: write {key_id} {second} SECRET")
+    kind = second if len(words) == 3 else DEFAULT_TYPE
+    _check_type(name, kind, available)
+    secret = _decode(name, words[-1])
+    wanted = AES_BYTES.get(kind, len(secret))
+    if len(secret) != wanted:
+        raise ValueError(
+            f"{name}: an {kind} secret has {wanted} bytes, this one {len(secret)}: "
+            f"write HEX: and {2 * wanted} digits"
+        )
+    return Key(key_id, kind, secret)
+
+
+def _check_type(name: str, kind: str, available: frozenset[str]) -> None:
+    if kind in ELSEWHERE:
+        raise ValueError(f"{name}: {kind} is not offered: use one of {', '.join(ALGORITHMS)}")
+    if kind not in ALGORITHMS:
+        close = get_close_matches(kind.upper(), ALGORITHMS, n=1)
+        fix = f"did you mean {close[0]}?" if close else f"valid: {', '.join(ALGORITHMS)}"
+        raise ValueError(f"{name}: unknown type: {fix}")
+    if kind not in available:
+        others = ", ".join(other for other in ALGORITHMS if other in available) or "none"
+        raise ValueError(f"{name}: this system's OpenSSL does not allow {kind}; it allows {others}")
+
+
+def _decode(name: str, word: bytes) -> bytes:
+    if word.startswith(b"HEX:"):
+        try:
+            secret = unhexlify(word[4:])
+        except ValueError:
+            raise ValueError(f"{name}: behind HEX: stand pairs of hexadecimal digits") from None
+    else:
+        secret = word.removeprefix(b"ASCII:")
+    if not secret:
+        raise ValueError(f"{name}: the secret is empty")
+    return secret
+
+
+def _open_to_others(path: Path, mode: int) -> list[str]:
+    if not mode & (stat.S_IROTH | stat.S_IWOTH):
+        return []
+    return [f"{path}: every user of this machine can read or change it: chmod o-rwx {path}"]
+
+
+def _too_short(path: Path, keys: list[Key], lines: dict[int, int]) -> list[str]:
+    short = [key for key in keys if len(key.secret) < SECURE_BYTES]
+    if not short:
+        return []
+    first = short[0]
+    more = f" and {len(short) - 1} more" if len(short) > 1 else ""
+    return [
+        f"{path}:{lines[first.id]}: key {first.id}{more}: a secret of fewer than {SECURE_BYTES} "
+        "bytes can be guessed: make a longer one"
+    ]
+
+
+def _read(path: Path) -> tuple[bytes, int]:
+    """The file's bytes and its mode, both of the file that was opened."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST + 1)
+            mode = os.fstat(file.fileno()).st_mode
+    except FileNotFoundError as error:
+        reason = "no such key file: write it, or name another in the configuration"
+        raise ConfigError(path, reason) from error
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read: {error.strerror}") from error
+    if len(raw) > _LARGEST:
+        raise ConfigError(path, f"larger than {_LARGEST} bytes: not a key file")
+    return raw, mode

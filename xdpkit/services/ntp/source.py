@@ -1,0 +1,129 @@
+"""The service that owns the server's NTP state: asks the sources, chooses, publishes, says so."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from itertools import takewhile
+from typing import Any
+
+import anyio
+
+from xdpkit._core._clock import clock_precision
+from xdpkit.runtime.closing import Closing
+from xdpkit.config.ntp import Loopback, NtpConfig
+from xdpkit.services.ntp.kernel import Kernel
+from xdpkit.services.ntp.local import Local
+from xdpkit.services.ntp.polled import POLL_SECONDS, Polled
+from xdpkit.services.ntp.state import SHORT_UNITS, unsynchronised
+from xdpkit.config.refid import refid_number, refid_text
+from xdpkit.services.ntp.upstream import Upstream
+
+log = logging.getLogger("xdpkit")
+
+
+class NtpSource(Closing):
+    """The choice among the configured sources: the first that is synchronised.
+
+    ``publish`` gets the fields of struct ntp_state (``cext/runtime/snapshot.h``) whenever one of them has
+    changed, for the first time within ``start``. ``run`` logs the source, and each change once.
+    """
+
+    def __init__(self, config: NtpConfig, publish: Callable[[dict[str, int]], None]) -> None:
+        self._publish = publish
+        self._published: dict[str, int] = {}
+        self._mono_epoch = secrets.randbits(32)
+        self._precision = clock_precision()
+        self._sources = [self._source(config, kind) for kind in config.source]
+        self._chosen: Polled | None = None
+        self._state = unsynchronised(self._precision)
+
+    def _source(self, config: NtpConfig, kind: str | Loopback) -> Polled:
+        if isinstance(kind, Loopback):
+            return Upstream(kind, config.holdover)
+        refid = refid_number(config.refid)
+        if kind == "kernel":
+            return Kernel(config.stratum, refid, self._precision, config.holdover)
+        return Local(config.stratum, refid, self._precision)
+
+    async def start(self) -> None:
+        """Asks every source once, all together, and publishes; takes a second at most."""
+        async with anyio.create_task_group() as tasks:
+            for source in self._sources:
+                tasks.start_soon(source.poll)
+        self._choose()
+
+    async def run(self) -> None:
+        """Asks every source once a second, until cancelled; a local clock has nothing to say."""
+        self._tell()
+        async with anyio.create_task_group() as tasks:
+            for source in self._sources:
+                if not isinstance(source, Local):
+                    tasks.start_soon(self._follow, source)
+
+    async def _follow(self, source: Polled) -> None:
+        next_poll = anyio.current_time()
+        while True:
+            # Not one poll after the other when the machine slept, or a poll took its second.
+            next_poll = max(next_poll + POLL_SECONDS, anyio.current_time())
+            await anyio.sleep_until(next_poll)
+            await source.poll()
+            if self._choose():
+                self._tell()
+
+    def _choose(self) -> bool:
+        """Takes the first source that is synchronised; returns whether that is another one."""
+        now_ns = time.monotonic_ns()
+        chosen, state = None, unsynchronised(self._precision)
+        for source in self._sources:
+            if current := source.current(now_ns):
+                chosen, state = source, current
+                break
+        before, self._chosen, self._state = self._chosen, chosen, state
+        fields = asdict(state) | {"mono_epoch": self._mono_epoch}
+        if fields != self._published:
+            self._published = fields
+            self._publish(fields)
+        return chosen is not before
+
+    def _tell(self) -> None:
+        """Says which source it is now, and why not one of those before it."""
+        failed = takewhile(lambda source: source is not self._chosen, self._sources)
+        why = "; ".join(f"{source.name}: {source.problem()}" for source in failed)
+        if self._chosen is None:
+            log.warning("NTP is not synchronised, and replies say so: %s", why)
+            return
+        state = self._state
+        log.log(
+            logging.WARNING if why else logging.INFO,
+            "NTP time is from %s: stratum %d, reference id %s%s",
+            self._chosen.name,
+            state.stratum,
+            refid_text(state.refid, state.stratum),
+            f" ({why})" if why else "",
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """``ntp`` in ``xdpkit status --json``; source and age are null when unsynchronised."""
+        now_ns = time.monotonic_ns()
+        state, chosen = self._state, self._chosen
+        return {
+            "source": chosen.name if chosen else None,
+            "synchronised": chosen is not None,
+            "leap": state.leap_now(time.time_ns()),
+            "stratum": state.stratum,
+            "refid": refid_text(state.refid, state.stratum),
+            "root_delay_s": round(state.root_delay / SHORT_UNITS, 6),
+            "root_dispersion_s": round(state.dispersion_s(now_ns), 6),
+            "age_s": round(state.age_s(now_ns), 3) if chosen else None,
+            "sources": [source.facts(now_ns) for source in self._sources],
+        }
+
+    def close(self) -> None:
+        """Closes what the sources hold open."""
+        for source in self._sources:
+            if isinstance(source, Upstream):
+                source.close()

@@ -1,0 +1,129 @@
+"""NTP state of ``source = "127.0.0.1:11123"``: the daemon that disciplines this clock, mirrored.
+
+It is asked as any client asks. Its stratum is not increased: both read one clock, so that we are no
+further from the reference than it is.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from contextlib import ExitStack
+from typing import ClassVar
+
+import anyio
+
+from xdpkit.services.ntp import client
+from xdpkit.services.ntp.client import NtpReplyError, Reply
+from xdpkit.config.ntp import Loopback
+from xdpkit.services.ntp.polled import REPLY_SECONDS, Polled, expiry
+from xdpkit.services.ntp.state import PHI_PPM, State, leap_end, short_sum
+
+# 2^-32 s, the unit of timestamps, in one of short format.
+_UNITS_32_32 = 1 << 16
+
+
+def mirrored(reply: Reply, sent_ns: tuple[int, int], received_ns: int, holdover_s: int) -> State:
+    """The state that a reply gives us.
+
+    ``sent_ns`` is when we asked, by CLOCK_MONOTONIC and UTC, ``received_ns`` UTC of the answer. The
+    dispersion grows by a unit for what rounding took off, and by as much as the daemon's time is
+    not that of this clock: while it slews away an offset it serves what the clock is to become.
+    """
+    monotonic_ns, utc_ns = sent_ns
+    off = client.outside(reply, utc_ns, received_ns)
+    return State(
+        leap=reply.leap,
+        stratum=reply.stratum,
+        precision=reply.precision,
+        root_delay=reply.root_delay,
+        root_dispersion=short_sum(reply.root_dispersion, 1, -(-off // _UNITS_32_32)),
+        refid=int.from_bytes(reply.refid),
+        reference=reply.reference,
+        updated_ns=monotonic_ns,
+        expires_ns=expiry(monotonic_ns, holdover_s),
+        drift_ppm=PHI_PPM,
+        leap_ends_ns=leap_end(reply.leap, utc_ns),
+    )
+
+
+class Upstream(Polled):
+    """A daemon on a loopback address; its last good answer holds for ``holdover_s``."""
+
+    fixes: ClassVar = {
+        "refused": "nothing listens there: start it (chrony: port 11123, bindaddress 127.0.0.1)",
+        "no_answer": "it does not answer: let it (chrony: allow 127.0.0.1)",
+        "late": "it takes longer than a second to answer: see what keeps it",
+        "unsynchronised": "it is not synchronised itself: 'chronyc tracking' and 'chronyc sources' "
+        "say why",
+        "stratum": "it answers without a stratum: it is not synchronised, or limits our rate",
+        "timestamp": "it answers without a time: see what listens there",
+        "length": "what answers there is not an NTP server: correct the port",
+        "version": "it does not answer in version 4: mirror another daemon",
+        "mode": "what answers there is not an NTP server: correct the port",
+        "origin": "its answers are not to our requests: see what listens there",
+        "os_error": "the system would not let us ask: see 'ip address show lo' and the firewall",
+    }
+
+    def __init__(self, where: Loopback, holdover_s: int) -> None:
+        super().__init__(str(where))
+        self._where = (str(where.address), where.port)
+        self._family = socket.AF_INET6 if where.address.version == 6 else socket.AF_INET
+        self._holdover_s = holdover_s
+        self._unanswered: socket.socket | None = None
+
+    async def poll(self) -> None:
+        """Asks from a port of its own and waits a second at most for the first datagram.
+
+        A request without an answer is counted one poll later: until then the answer may come late.
+        """
+        self.polls += 1
+        try:
+            self._answered(await self._ask())
+        except NtpReplyError as error:
+            self._ignore(error.reason)
+        except TimeoutError:
+            self._reason = "late" if self._reason == "late" else "no_answer"
+        except ConnectionRefusedError:
+            self._ignore("refused")
+        except OSError:
+            self._ignore("os_error")
+
+    async def _ask(self) -> State:
+        """One request; TimeoutError when there is no answer yet: its socket is then kept."""
+        mark = secrets.randbits(64)
+        with ExitStack() as stack:
+            sock = socket.socket(self._family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            stack.enter_context(sock)
+            sock.connect(self._where)
+            sent_ns = time.monotonic_ns(), time.time_ns()
+            sock.send(client.request(mark))
+            with anyio.move_on_after(REPLY_SECONDS):
+                await anyio.wait_readable(sock)
+            self._count_unanswered()
+            try:
+                data, received_ns = sock.recv(2048), time.time_ns()
+            except BlockingIOError:
+                self._unanswered = sock
+                stack.pop_all()
+                raise TimeoutError from None
+        reply = client.read_reply(data, mark)
+        return mirrored(reply, sent_ns, received_ns, self._holdover_s)
+
+    def _count_unanswered(self) -> None:
+        """Counts the request before, if it was not answered in time."""
+        before, self._unanswered = self._unanswered, None
+        if before is None:
+            return
+        with before:
+            try:
+                before.recv(1)
+                self._ignore("late")
+            except OSError:
+                self._ignore("no_answer")
+
+    def close(self) -> None:
+        """Closes the socket of an unanswered request."""
+        if self._unanswered:
+            self._unanswered.close()

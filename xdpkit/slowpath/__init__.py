@@ -1,0 +1,1 @@
+"""The slow path: the same answers through kernel sockets, over UDP and TCP."""

@@ -1,0 +1,163 @@
+"""Sockets that a door of the kernel's side answers on: opened and closed as addresses change.
+
+Each is bound to one address: a wildcard :53 would collide with a local resolver, and a reply must
+come from the address that was asked.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple, Protocol
+
+from xdpkit.runtime.deadline import Ending
+from xdpkit.errors import SocketError
+from xdpkit.runtime.publisher import Publication
+
+# linux/in.h and linux/in6.h: not in Python's socket module.
+IP_FREEBIND = 15
+IPV6_FREEBIND = 78
+
+Key = tuple[str, str, int]
+"""Address, service, port."""
+
+
+class Kind(NamedTuple):
+    """What a door's sockets are, and the setting that does without them."""
+
+    protocol: str
+    """UDP or TCP."""
+    type: socket.SocketKind
+    remedy: str
+
+
+class Door(Protocol):
+    """What the two doors have in common for the owner of their sockets."""
+
+    @property
+    def done(self) -> bool: ...
+    def remove(self, sock: socket.socket) -> None: ...
+    def stop(self) -> None: ...
+    def join(self) -> None: ...
+
+
+class DoorSockets(ABC):
+    """A door with its sockets, following what is served; a subclass makes them."""
+
+    def __init__(self, publication: Publication, door: Door, kind: Kind) -> None:
+        self._publication = publication
+        self._door = door
+        self._kind = kind
+        self.inherited: dict[Key, socket.socket] = {}
+        """Sockets of a predecessor, taken instead of new ones."""
+        self._sockets: dict[Key, socket.socket] = {}
+        self._gone: list[socket.socket] = []
+
+    @property
+    def sockets(self) -> Mapping[Key, socket.socket]:
+        """Those that are answered on."""
+        return self._sockets
+
+    @abstractmethod
+    def _make(self, address: str, service: str, port: int) -> socket.socket:
+        """A new socket. Raises SocketError."""
+
+    @abstractmethod
+    def _add(self, sock: socket.socket, service: str) -> None:
+        """Has the door answer on a socket from now on. Raises OSError."""
+
+    def _open(self, key: Key) -> socket.socket:
+        """A socket that the door answers on, a predecessor's or a new one. Raises SocketError."""
+        address, service, port = key
+        sock = self.inherited.pop(key, None) or self._make(address, service, port)
+        with opening(self._kind, address, port, sock):
+            self._add(sock, service)
+        return sock
+
+    def _open_missing(self, wanted: Iterable[Key]) -> list[str]:
+        """Opens what is not open yet; returns a line for each that could not be."""
+        failed = []
+        for key in sorted(set(wanted) - self._sockets.keys()):
+            try:
+                self._sockets[key] = self._open(key)
+            except SocketError as error:
+                failed.append(str(error))
+        return failed
+
+    async def _close_others(self, wanted: Iterable[Key]) -> None:
+        """Closes what is not wanted any more, when the door's thread has let go of it."""
+        gone = [self._sockets.pop(key) for key in self._sockets.keys() - set(wanted)]
+        for old in gone:
+            self._door.remove(old)
+        if gone:
+            self._publication.change()
+            # If the thread does not pass, the sockets stay open: it may be reading one.
+            self._gone += gone
+            await self._publication.passed()
+            while self._gone:
+                self._gone.pop().close()
+
+    async def close(self, ending: Ending) -> bool:
+        """Ends the thread and closes the sockets; returns whether it did end in time."""
+        self._door.stop()
+        if not await ending.wait(lambda: self._door.done):
+            return False
+        self._door.join()
+        for opened in (*self._sockets.values(), *self._gone):
+            opened.close()
+        self._sockets.clear()
+        return True
+
+
+@contextmanager
+def opening(
+    kind: Kind, address: str, port: int, sock: socket.socket | None = None
+) -> Iterator[socket.socket]:
+    """A socket, a new one if none is given, to be set up in the block; closed if that fails.
+
+    Raises SocketError for an OSError.
+    """
+    try:
+        if sock is None:
+            sock = socket.socket(family(address), kind.type)
+        yield sock
+    except OSError as error:
+        if sock is not None:
+            sock.close()
+        raise _open_error(kind, address, port, error) from error
+
+
+def bind(sock: socket.socket, address: str, port: int, ifindex: int) -> None:
+    """Binds to one address, whether the host has it already or not. Raises OSError.
+
+    ``ifindex`` is the scope of a link-local address.
+    """
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+        sock.bind((address, port, 0, ifindex if address.startswith("fe80:") else 0))
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        sock.bind((address, port))
+
+
+def family(address: str) -> socket.AddressFamily:
+    """The address family of an address in text."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def _open_error(kind: Kind, address: str, port: int, error: OSError) -> SocketError:
+    """What the errno of a socket call means for the person at the terminal."""
+    protocol = kind.protocol
+    place = f"{protocol} [{address}]:{port}" if ":" in address else f"{protocol} {address}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return SocketError(
+            f"{place} is taken by another program ('ss -l{protocol[0].lower()}np sport = :{port}' "
+            f"shows it): stop it, or set {kind.remedy}"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return SocketError(f"{place}: no permission: run as root, or with CAP_NET_BIND_SERVICE")
+    return SocketError(f"{place}: {error.strerror}")

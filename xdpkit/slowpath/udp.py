@@ -1,0 +1,104 @@
+"""The kernel door's sockets: one for every address and service (``door_sockets``)."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv6Address
+
+from xdpkit.nic.os import udp_sockets as port_watch
+from xdpkit.slowpath import socket_filter
+from xdpkit._core._udp_listener import KernelDoor
+from xdpkit._core._thread_state import Memory
+from xdpkit.config import ServedAddress
+from xdpkit.slowpath.listeners import DoorSockets, Kind, bind, opening
+from xdpkit.nic.os.interface import Address
+from xdpkit.runtime.publisher import Publication
+
+# linux asm-generic/socket.h, linux/in.h and linux/in6.h: not in Python's socket module.
+SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
+IP_MTU_DISCOVER = 10
+IPV6_MTU_DISCOVER = 23
+PMTUDISC_PROBE = 3
+
+# A burst of some 5,000 requests while the thread is off its CPU (the kernel counts 800 bytes each).
+RECEIVE_BUFFER = 4 << 20
+
+UDP = Kind("UDP", socket.SOCK_DGRAM, "slow_path = false")
+
+
+class SlowPath(DoorSockets):
+    """The kernel door with its sockets, following the addresses that are served."""
+
+    def __init__(self, publication: Publication, memory: Memory, ifindex: int) -> None:
+        self.door = KernelDoor(publication.publisher, memory)
+        self._ifindex = ifindex
+        super().__init__(publication, self.door, UDP)
+
+    async def serve(
+        self,
+        addresses: Iterable[ServedAddress],
+        ports: dict[str, int],
+        own: Iterable[Address] = (),
+    ) -> list[str]:
+        """Answers on exactly these; returns a line for each that could not be opened.
+
+        ``own`` are this host's addresses, which no frame off a wire may come from. Sockets of
+        addresses that are gone are closed when the door's thread has let go of them.
+        """
+        wanted = {
+            (str(served.address), service, port)
+            for served in addresses
+            for service, port in ports.items()
+        }
+        failed = self._open_missing(wanted)
+        own_ipv6 = [address for address in own if isinstance(address, IPv6Address)]
+        for opened in self._sockets.values():
+            if opened.family == socket.AF_INET6:
+                socket_filter.attach(opened, own_ipv6)
+        await self._close_others(wanted)
+        return failed
+
+    def is_shared(self, port: int, addresses: Iterable[ServedAddress]) -> bool:
+        """Whether another program's socket has the port at one of these addresses, or at all."""
+        sockets = (*self._sockets.values(), *self.inherited.values())
+        ours = {os.fstat(opened.fileno()).st_ino for opened in sockets}
+        return port_watch.is_held(port, ours, {served.address for served in addresses})
+
+    def _make(self, address: str, service: str, port: int) -> socket.socket:
+        return open_socket(address, service, port, self._ifindex)
+
+    def _add(self, sock: socket.socket, service: str) -> None:
+        self.door.add(sock, service)
+
+
+def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.socket:
+    """A non-blocking UDP socket bound to ``address`` and ``port``, set up as the door needs it.
+
+    ``ifindex`` is the scope of a link-local address. Raises SocketError.
+    """
+    with opening(UDP, address, port) as sock:
+        sock.setblocking(False)
+        if service == "ntp":
+            # A chronyd's client sockets may have our port (acquisitionport 123). For other services
+            # sharing would take the port from a server that lets it be shared, without a word.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        set_receive_buffer(sock)
+        # PROBE: replies carry DF and no forged ICMP can make them smaller or fragmented.
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+        bind(sock, address, port, ifindex)
+    return sock
+
+
+def set_receive_buffer(sock: socket.socket) -> None:
+    """Beyond net.core.rmem_max where we may (CAP_NET_ADMIN), else as far as that goes."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)

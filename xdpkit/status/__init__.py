@@ -1,0 +1,1 @@
+"""What an instance counts, as a document and as tables."""
