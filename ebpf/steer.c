@@ -144,7 +144,7 @@ static __always_inline enum verdict skip_tags(void **at, void *end, __be16 *type
 #pragma unroll
 	for (int depth = 0; depth < 2; depth++) {
 		if (*type != bpf_htons(ETH_P_8021Q) && *type != bpf_htons(ETH_P_8021AD))
-			return VERDICT_redirected;
+			return VERDICT_PENDING;
 		tag = *at;
 		if ((void *)(tag + 1) > end)
 			return VERDICT_truncated;
@@ -157,7 +157,7 @@ static __always_inline enum verdict skip_tags(void **at, void *end, __be16 *type
 	}
 	if (*type == bpf_htons(ETH_P_8021Q) || *type == bpf_htons(ETH_P_8021AD))
 		return VERDICT_vlan_depth;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 /* Checks the IPv4 header; on success *at is the UDP header and *length the IP payload's length. */
@@ -185,7 +185,7 @@ static __always_inline enum verdict parse_ipv4(void **at, void *end, struct stee
 	key->ip_version = 4;
 	*length = total - sizeof(*ip);
 	*at = ip + 1;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 /* IPv6 next headers that lead to more headers (IANA "IPv6 Extension Header Types"). */
@@ -216,7 +216,7 @@ static __always_inline enum verdict parse_ipv6(void **at, void *end, struct stee
 	key->ip_version = 6;
 	*length = payload;
 	*at = ip + 1;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 /*
@@ -233,13 +233,13 @@ static __always_inline enum verdict request_or_reply(__u32 service, __u8 *payloa
 		version = payload[0] >> 3 & 7;
 		mode = payload[0] & 7;
 		if (mode == 1 || mode == 3 || (mode == 0 && version == 1))
-			return VERDICT_redirected;
+			return VERDICT_PENDING;
 		return VERDICT_ntp_not_request;
 	}
 	if (service == SERVICE_dns && length >= 3 && (void *)(payload + 3) <= end &&
 	    payload[2] & 0x80)
 		return VERDICT_dns_not_request;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 static __always_inline enum verdict classify(struct xdp_md *ctx)
@@ -262,7 +262,7 @@ static __always_inline enum verdict classify(struct xdp_md *ctx)
 	type = eth->h_proto;
 	at = eth + 1;
 	verdict = skip_tags(&at, end, &type, &key);
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		return verdict;
 
 	if (type == bpf_htons(ETH_P_IP))
@@ -271,7 +271,7 @@ static __always_inline enum verdict classify(struct xdp_md *ctx)
 		verdict = parse_ipv6(&at, end, &key, &length);
 	else
 		return VERDICT_not_ip;
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		return verdict;
 
 	udp = at;
@@ -285,11 +285,11 @@ static __always_inline enum verdict classify(struct xdp_md *ctx)
 		return VERDICT_udp_length;
 	length -= sizeof(*udp);
 	verdict = request_or_reply(*service, (__u8 *)(udp + 1), length, end);
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		return verdict;
 	if (ctx->data_end - ctx->data > XDPKIT_MAX_FRAME)
 		return VERDICT_oversize;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 SEC("xdp")
@@ -298,7 +298,7 @@ int steer(struct xdp_md *ctx)
 	__u32 queue = ctx->rx_queue_index;
 	enum verdict verdict = classify(ctx);
 
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		goto pass;
 	/* A queue without a socket (not chosen, or its worker gone): the kernel answers. */
 	if (redirect(queue) != XDP_REDIRECT) {

@@ -83,8 +83,9 @@ enum service {
 
 enum verdict {
 #define XDPKIT_VERDICT_ID(name, class, text) VERDICT_##name,
-	XDPKIT_VERDICTS(XDPKIT_VERDICT_ID) VERDICT_COUNT
+	XDPKIT_VERDICTS(XDPKIT_VERDICT_ID) VERDICT_COUNT,
 #undef XDPKIT_VERDICT_ID
+	VERDICT_PENDING = VERDICT_COUNT /* none yet: the packet goes on; it has no counter */
 };
 
 /* The verdicts below this one are the XDP program's, the others the answering side's. */

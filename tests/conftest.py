@@ -17,13 +17,17 @@ from required import missing, required
 HERE = Path(__file__).parent
 
 # These make network namespaces or load BPF programs; so does what else is marked netns.
-NETNS_FOLDERS = ("netns", "bpf")
+NETNS_FOLDERS = ("wire", "ebpf")
 
 # No deadline: the machines that run this have few cores and other work.
 hypothesis.settings.register_profile("xdpkit", deadline=None)
 hypothesis.settings.load_profile("xdpkit")
 
 ran_netns = pytest.StashKey[int]()
+
+
+# What tests start must find the installed package, as a user's programs do, and not the checkout's sources.
+os.environ["PYTHONSAFEPATH"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,8 +55,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = namespaces_missing() if needing else ""
     for item in needing if reason else ():
         item.add_marker(pytest.mark.skip(reason=reason))
-    # Last: what they wait for is made beside the tests of units.
-    items.sort(key=lambda item: item.get_closest_marker("package") is not None)
+    # What wants processors for itself first; the package last, which is made beside all others.
+    items.sort(key=_order)
+
+
+def _order(item: pytest.Item) -> int:
+    if item.get_closest_marker("package"):
+        return 3
+    return 0 if "netns" in item.keywords else 1 if item.get_closest_marker("fuzz") else 2
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,6 +107,16 @@ def tool() -> Callable[[str], str]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package_meanwhile(request: pytest.FixtureRequest) -> None:
+    """Starts what the package's tests will wait for, beside tests that need no certain speed."""
+    if request.path.relative_to(HERE).parts[0] in (*NETNS_FOLDERS, "fuzz"):
+        return
+    of_package = [item for item in request.session.items if item.get_closest_marker("package")]
+    if any(item.get_closest_marker("skip") is None for item in of_package):
+        request.getfixturevalue("package_making")
 
 
 @pytest.fixture(scope="session")

@@ -103,14 +103,14 @@ make_wheels() { # make_wheels CHECKOUT PIP
     local requires
     mapfile -t requires < <(python3 -c 'import sys, tomllib
 project = tomllib.load(open(sys.argv[1], "rb"))
-print(*project["build-system"]["requires"], "wheel", *project["project"]["dependencies"], sep="\n")' "$1/pyproject.toml")
+print(*project["build-system"]["requires"], *project["project"]["dependencies"], sep="\n")' "$1/pyproject.toml")
     "$2" download --quiet --disable-pip-version-check --only-binary :all: --python-version 3.11 --implementation cp \
         --abi cp311 --abi abi3 --abi none --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any \
         --dest wheels "${requires[@]}"
     tar -C "$1" --exclude=.git --exclude=.venv --exclude=.cache --exclude='*.so' --exclude=build -c . | tar -C source -x
     in_tools sh -ec '
         python3 -m venv --clear /opt/build
-        /opt/build/bin/pip install --quiet --upgrade --no-index --find-links /mnt/wheels setuptools cython wheel
+        /opt/build/bin/pip install --quiet --upgrade --no-index --find-links /mnt/wheels cython meson meson-python ninja
         cd /mnt/source
         nice -n 10 /opt/build/bin/pip wheel --quiet --no-index --no-build-isolation --no-deps -w /mnt/wheels .'
 }

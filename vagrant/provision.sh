@@ -30,6 +30,7 @@ USAGE
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]:-.}")")/.." && pwd -P)
 venv=$root/.venv
 stamp=$venv/xdpkit.stamp
+build=$root/.cache/build # meson's, kept: the next build compiles what has changed
 log=$root/.cache/provision.log
 prefix=${XDPKIT_PREFIX:-/usr/local}
 system_python=/usr/bin/python3
@@ -110,7 +111,7 @@ begin() {
 check_system() {
     command -v apt-get >/dev/null ||
         die "no apt here: install Python 3.11+ (venv, headers), gcc, OpenSSL's headers, bcc's Python module and iproute2, then run:" \
-            "python3 -m venv --system-site-packages .venv && .venv/bin/pip install -e ."
+            "python3 -m venv --system-site-packages .venv && .venv/bin/pip install ."
     local name
     # shellcheck source=/dev/null
     name=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID:-?}" "${VERSION_ID:-}") || name="this system"
@@ -194,20 +195,34 @@ build_key() {
         printf '%s\n' "$root" "$ext_suffix"
         { find /usr/lib/python3/dist-packages /usr/local/lib/python3*/dist-packages -maxdepth 1 -name '*-info' || true; } \
             2>/dev/null | sort
-        find pyproject.toml ebpf/steer.h cext/ -maxdepth 1 -type f ! -name '_*.c' -regex '.*\.\(toml\|pyx\|pxd\|pxi\|c\|h\)' \
-            -print0 | sort -z | xargs -0 sha256sum
+        find pyproject.toml meson.build meson.options cext ebpf xdpkit -type f -print0 |
+            grep -zE '\.(toml|build|options|py|pyi|pyx|pxd|c|h)$' | sort -z | xargs -0 sha256sum
     } | sha256sum | cut -d ' ' -f 1
 }
 
-modules_built() {
-    local source
-    for source in cext/_*.pyx; do
-        [[ ! -e $source || -e ${source%.pyx}$ext_suffix ]] || return 1
+modules_installed() {
+    local source name
+    for source in xdpkit/_core/_*.pyx; do
+        name=${source##*/}
+        [[ ! -e $source || -e $venv/lib/python$python_version/site-packages/xdpkit/_core/${name%.pyx}$ext_suffix ]] ||
+            return 1
     done
 }
 
+# What must not get into the package, or into the way of the build: bytecode and the folders of moved modules, what
+# setuptools built in place up to version 0.1.0, and meson's files of another place or another Python.
+clean_tree() {
+    local origin=$build/origin
+    rm -rf xdpkit.egg-info build/lib.* build/temp.* build/bdist.* cext/_*.c cext/*.so
+    find xdpkit cext ebpf -name __pycache__ -prune -exec rm -rf {} +
+    find xdpkit cext build -depth -type d -empty -delete 2>/dev/null || true
+    [[ ! -e $build || $(cat "$origin" 2>/dev/null) == "$root $ext_suffix" ]] || rm -rf "$build"
+    mkdir -p "$build"
+    printf '%s %s\n' "$root" "$ext_suffix" >"$origin"
+}
+
 pip_install() {
-    logged "$venv/bin/python" -m pip install --no-input --progress-bar off "$@" ||
+    PATH=$venv/bin:$PATH logged "$venv/bin/python" -m pip install --no-input --progress-bar off "$@" ||
         die "pip failed (all of it in $log); if it could not reach PyPI, set PIP_INDEX_URL or PIP_FIND_LINKS"
 }
 
@@ -226,18 +241,18 @@ build() {
     key=$(build_key)
     [[ ! -e $stamp ]] || read -r _ had <"$stamp" || true
     extra=$(merged "$extra" "$had")
-    if [[ -e $stamp && $(<"$stamp") == "$key $extra" ]] && modules_built; then
+    if [[ -e $stamp && $(<"$stamp") == "$key $extra" ]] && modules_installed; then
         return
     fi
-    say "build: pip install -e .${extra:+[$extra]}"
+    say "build: pip install .${extra:+[$extra]}"
     rm -f "$stamp"
-    # The build's own requirements go into .venv too, so that a rebuild needs no network. One compiler at a
-    # time: several extension modules have the same C sources, and setuptools gives those one object file.
+    clean_tree
+    # The build's own requirements go into .venv too, so that a rebuild needs no network.
     requires=$("$system_python" -c 'import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")') || die "pyproject.toml is broken"
     mapfile -t requires <<<"$requires"
     pip_install "${requires[@]}"
-    pip_install --no-build-isolation -e ".${extra:+[$extra]}"
+    pip_install --no-build-isolation --config-settings=build-dir="$build" ".${extra:+[$extra]}"
     logged "$venv/bin/python" -c 'import xdpkit; from bcc import BPF' ||
         die "xdpkit or bcc cannot be imported in .venv: sudo apt-get install --reinstall python3-bpfcc, rm -r '$venv'," \
             "then run this again"
@@ -297,8 +312,8 @@ install() { # install test|bench|'' PACKAGE...
     shift
     prepare "$@"
     if [[ -n $extra ]]; then
-        # shellcheck source=vagrant/peers.sh
-        source "$root/vagrant/peers.sh"
+        # shellcheck source=tools/peers.sh
+        source "$root/tools/peers.sh"
         fetch_peers "$extra"
     fi
     build "$extra"
@@ -340,13 +355,13 @@ main() {
         ;;
     test)
         install test "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
-        run_as_root "$venv/bin/python" -m pytest -q tests "$@"
+        run_as_root "$venv/bin/pytest" -q tests "$@"
         ;;
     bench)
         install bench "${run_packages[@]}" "${bench_packages[@]}"
         run_as_root "$venv/bin/xdpkit" bench "$@"
         ;;
-    package) exec vagrant/debian/package.sh "$@" ;;
+    package) exec packaging/debian/package.sh "$@" ;;
     test-vm)
         (($# == 0)) || misused "test-vm takes no argument"
         prepare "${vm_packages[@]}" # of .venv, its pip is all that is needed here

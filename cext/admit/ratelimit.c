@@ -27,27 +27,27 @@
 /* Quarter steps by which a gap after drops is "less than half" of one after answers. */
 #define GAP_HALF 4
 
-size_t limit_table_bytes(uint32_t entries)
+size_t ratelimit_table_bytes(uint32_t entries)
 {
-	return sizeof(struct limit_table) +
-	       (size_t)entries / LIMIT_WAYS * sizeof(struct limit_line);
+	return sizeof(struct ratelimit_table) +
+	       (size_t)entries / RATELIMIT_WAYS * sizeof(struct ratelimit_line);
 }
 
-struct limit_table *limit_table_init(void *memory, uint32_t entries,
-				     const struct hash_key key[LIMIT_KEYS])
+struct ratelimit_table *ratelimit_table_init(void *memory, uint32_t entries,
+					     const struct hash_key key[RATELIMIT_KEYS])
 {
-	struct limit_table *table = memory;
+	struct ratelimit_table *table = memory;
 
-	memset(table, 0, limit_table_bytes(entries));
+	memset(table, 0, ratelimit_table_bytes(entries));
 	memcpy(table->key, key, sizeof table->key);
-	table->mask = entries / LIMIT_WAYS - 1;
+	table->mask = entries / RATELIMIT_WAYS - 1;
 	return table;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
-uint64_t limit_hash(const struct limit_table *table, const struct limit_rule *rule,
-		    const uint8_t *source, uint8_t ip_version)
+uint64_t ratelimit_hash(const struct ratelimit_table *table, const struct ratelimit_rule *rule,
+			const uint8_t *source, uint8_t ip_version)
 {
 	struct hash_source words = hash_source_of(source, ip_version);
 
@@ -64,18 +64,19 @@ static inline uint64_t ticks(uint64_t ns)
 }
 
 /* log2 of the ticks that are worth 1/256 of a request. */
-static inline uint32_t unit_shift(const struct limit_rule *rule)
+static inline uint32_t unit_shift(const struct ratelimit_rule *rule)
 {
-	return (uint32_t)(rule->interval - LIMIT_INTERVAL_MIN);
+	return (uint32_t)(rule->interval - RATELIMIT_INTERVAL_MIN);
 }
 
-static inline uint32_t tokens_max(const struct limit_rule *rule)
+static inline uint32_t tokens_max(const struct ratelimit_rule *rule)
 {
 	return rule->burst * TOKEN;
 }
 
 /* When the entry will say no more than an empty one does. */
-static inline uint64_t full_at(const struct limit_entry *entry, const struct limit_rule *rule)
+static inline uint64_t full_at(const struct ratelimit_entry *entry,
+			       const struct ratelimit_rule *rule)
 {
 	uint32_t most = tokens_max(rule);
 	uint64_t missing = entry->tokens < most ? most - entry->tokens : 0;
@@ -83,12 +84,13 @@ static inline uint64_t full_at(const struct limit_entry *entry, const struct lim
 	return entry->tag ? entry->last + (missing << unit_shift(rule)) : 0;
 }
 
-static struct limit_entry *fullest(struct limit_line *line, const struct limit_rule *rule)
+static struct ratelimit_entry *fullest(struct ratelimit_line *line,
+				       const struct ratelimit_rule *rule)
 {
-	struct limit_entry *best = &line->entry[0];
+	struct ratelimit_entry *best = &line->entry[0];
 	uint64_t best_at = full_at(best, rule), at;
 
-	for (int i = 1; i < LIMIT_WAYS; i++) {
+	for (int i = 1; i < RATELIMIT_WAYS; i++) {
 		at = full_at(&line->entry[i], rule);
 		if (at < best_at) {
 			best = &line->entry[i];
@@ -120,7 +122,7 @@ static inline uint8_t gap_towards(uint8_t average, uint8_t gap)
 	return (uint8_t)(average + ((way + (way > 0 ? 7 : 0)) >> 3));
 }
 
-static inline void gap_update(struct limit_entry *entry, uint8_t gap)
+static inline void gap_update(struct ratelimit_entry *entry, uint8_t gap)
 {
 	uint8_t *average = &entry->gap[entry->dropped];
 
@@ -131,7 +133,8 @@ static inline void gap_update(struct limit_entry *entry, uint8_t gap)
 }
 
 /* Fills the bucket up to now; a clock that went back changes nothing. */
-static inline void refill(struct limit_entry *entry, const struct limit_rule *rule, uint64_t now)
+static inline void refill(struct ratelimit_entry *entry, const struct ratelimit_rule *rule,
+			  uint64_t now)
 {
 	uint32_t shift = unit_shift(rule), most = tokens_max(rule);
 	uint64_t last = entry->last, tokens;
@@ -146,17 +149,18 @@ static inline void refill(struct limit_entry *entry, const struct limit_rule *ru
 }
 
 /* The source's entry with its tokens of this moment. */
-static inline struct limit_entry *entry_at(struct limit_table *table, const struct limit_rule *rule,
-					   uint64_t hash, uint64_t now)
+static inline struct ratelimit_entry *entry_at(struct ratelimit_table *table,
+					       const struct ratelimit_rule *rule, uint64_t hash,
+					       uint64_t now)
 {
-	struct limit_line *line = &table->line[hash_line(hash) & table->mask];
+	struct ratelimit_line *line = &table->line[hash_line(hash) & table->mask];
 	uint32_t tag = hash_tag(hash);
-	struct limit_entry *entry;
+	struct ratelimit_entry *entry;
 	uint32_t found = 0;
 
 	tag = tag ? tag : 1;
 	/* All of them: which one it is cannot be guessed. */
-	for (uint32_t i = 0; i < LIMIT_WAYS; i++)
+	for (uint32_t i = 0; i < RATELIMIT_WAYS; i++)
 		found |= (uint32_t)(line->entry[i].tag == tag) << i;
 	if (found) {
 		entry = &line->entry[__builtin_ctz(found)];
@@ -164,14 +168,14 @@ static inline struct limit_entry *entry_at(struct limit_table *table, const stru
 		return entry;
 	}
 	entry = fullest(line, rule);
-	*entry = (struct limit_entry){.last = now,
-				      .tag = tag,
-				      .tokens = (uint16_t)tokens_max(rule),
-				      .gap = {GAP_UNKNOWN, GAP_UNKNOWN}};
+	*entry = (struct ratelimit_entry){.last = now,
+					  .tag = tag,
+					  .tokens = (uint16_t)tokens_max(rule),
+					  .gap = {GAP_UNKNOWN, GAP_UNKNOWN}};
 	return entry;
 }
 
-static inline bool asks_more_when_dropped(const struct limit_entry *entry)
+static inline bool asks_more_when_dropped(const struct ratelimit_entry *entry)
 {
 	return entry->gap[0] != GAP_UNKNOWN && entry->gap[1] + GAP_HALF < entry->gap[0];
 }
@@ -182,23 +186,24 @@ static inline bool chance(uint32_t random, uint8_t share)
 	return !(random & ((1u << share) - 1));
 }
 
-enum limit_outcome limit_check(struct limit_table *table, const struct limit_rule *rule,
-			       uint64_t hash, uint64_t now_ns, uint32_t random)
+enum ratelimit_outcome ratelimit_check(struct ratelimit_table *table,
+				       const struct ratelimit_rule *rule, uint64_t hash,
+				       uint64_t now_ns, uint32_t random)
 {
-	struct limit_entry *entry = entry_at(table, rule, hash, ticks(now_ns));
+	struct ratelimit_entry *entry = entry_at(table, rule, hash, ticks(now_ns));
 
 	entry->dropped = false;
 	if (entry->tokens >= TOKEN) {
 		entry->tokens -= TOKEN;
-		return LIMIT_PASS;
+		return RATELIMIT_PASS;
 	}
 	if (rule->leak && chance(random, rule->leak) != asks_more_when_dropped(entry)) {
 		entry->tokens = 0;
-		return LIMIT_LEAK;
+		return RATELIMIT_LEAK;
 	}
 	entry->dropped = true;
 	/* Bits that the leak has not used. */
 	if (rule->kod && chance(random >> 16, rule->kod))
-		return LIMIT_KOD;
-	return LIMIT_DROP;
+		return RATELIMIT_KOD;
+	return RATELIMIT_DROP;
 }

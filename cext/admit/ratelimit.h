@@ -28,13 +28,13 @@
 #include "base/hash.h"
 
 /* What a rule may hold: the bounds of chrony's `ratelimit` directive. */
-#define LIMIT_INTERVAL_MIN (-19)
-#define LIMIT_INTERVAL_MAX 12
-#define LIMIT_BURST_MAX    255
-#define LIMIT_SHARE_MAX    4
+#define RATELIMIT_INTERVAL_MIN (-19)
+#define RATELIMIT_INTERVAL_MAX 12
+#define RATELIMIT_BURST_MAX    255
+#define RATELIMIT_SHARE_MAX    4
 
 /* Within the bounds above and the widths below; who makes a rule checks it. */
-struct limit_rule {
+struct ratelimit_rule {
 	int8_t interval;     /* log2 of seconds between requests, -19..12 */
 	uint8_t burst;       /* requests at once after a rest, 1..255 */
 	uint8_t leak;        /* 0 = none, 1..4: 1/2^leak of what is over the limit passes */
@@ -43,19 +43,19 @@ struct limit_rule {
 	uint8_t ipv6_prefix; /* 1..128 */
 };
 
-enum limit_outcome {
-	LIMIT_PASS, /* within the limit */
-	LIMIT_LEAK, /* over the limit, and to be answered all the same */
-	LIMIT_KOD,  /* over the limit, to be told so (RFC 5905 section 7.4, RATE) */
-	LIMIT_DROP,
-	LIMIT_OUTCOMES
+enum ratelimit_outcome {
+	RATELIMIT_PASS, /* within the limit */
+	RATELIMIT_LEAK, /* over the limit, and to be answered all the same */
+	RATELIMIT_KOD,  /* over the limit, to be told so (RFC 5905 section 7.4, RATE) */
+	RATELIMIT_DROP,
+	RATELIMIT_OUTCOMES
 };
 
 /*
  * Times are in ticks of 2^-27 s, 1/256 of the shortest interval: 63 bits of them are 2177 years.
  * Gaps between requests are log2 in quarter steps, 0 = 2^-10 s or less, moving averages.
  */
-struct limit_entry {
+struct ratelimit_entry {
 	uint64_t last : 63;   /* time of the latest request */
 	uint64_t dropped : 1; /* that request got no answer, or a KoD */
 	uint32_t tag;         /* 0 = the entry is empty */
@@ -64,34 +64,34 @@ struct limit_entry {
 };
 
 /* What a cache line holds. A source's hash says which line its entry is in. */
-#define LIMIT_WAYS 4
+#define RATELIMIT_WAYS 4
 
-struct limit_line {
-	_Alignas(64) struct limit_entry entry[LIMIT_WAYS];
+struct ratelimit_line {
+	_Alignas(64) struct ratelimit_entry entry[RATELIMIT_WAYS];
 };
 
-_Static_assert(sizeof(struct limit_entry) == 16, "a million sources in 16 MiB");
-_Static_assert(sizeof(struct limit_line) == 64, "one cache line");
+_Static_assert(sizeof(struct ratelimit_entry) == 16, "a million sources in 16 MiB");
+_Static_assert(sizeof(struct ratelimit_line) == 64, "one cache line");
 
 /* One a family. */
-#define LIMIT_KEYS 2
+#define RATELIMIT_KEYS 2
 
-struct limit_table {
-	struct hash_key key[LIMIT_KEYS];
+struct ratelimit_table {
+	struct hash_key key[RATELIMIT_KEYS];
 	uint32_t mask; /* lines - 1 */
-	struct limit_line line[];
+	struct ratelimit_line line[];
 };
 
-/* Bytes of a table; `entries` is a power of two, LIMIT_WAYS at least. */
-size_t limit_table_bytes(uint32_t entries);
+/* Bytes of a table; `entries` is a power of two, RATELIMIT_WAYS at least. */
+size_t ratelimit_table_bytes(uint32_t entries);
 
 /*
- * Makes an empty table in `memory`: 64-byte aligned, limit_table_bytes(entries) long, the caller's
- * before and after. Touches all of it, so that no check meets a page fault. The keys must be
- * random, or an attacker could choose addresses that all fall into one line.
+ * Makes an empty table in `memory`: 64-byte aligned, ratelimit_table_bytes(entries) long, the
+ * caller's before and after. Touches all of it, so that no check meets a page fault. The keys must
+ * be random, or an attacker could choose addresses that all fall into one line.
  */
-struct limit_table *limit_table_init(void *memory, uint32_t entries,
-				     const struct hash_key key[LIMIT_KEYS]);
+struct ratelimit_table *ratelimit_table_init(void *memory, uint32_t entries,
+					     const struct hash_key key[RATELIMIT_KEYS]);
 
 /*
  * The hash of a source (network order, 4 or 16 bytes) cut to the rule's prefix: 32 bits of it are
@@ -99,11 +99,11 @@ struct limit_table *limit_table_init(void *memory, uint32_t entries,
  * meets a stranger's entry with a probability of at most 4/2^32, so that of a million sources in a
  * million entries all are apart with 99.95 %.
  */
-uint64_t limit_hash(const struct limit_table *table, const struct limit_rule *rule,
-		    const uint8_t *source, uint8_t ip_version);
+uint64_t ratelimit_hash(const struct ratelimit_table *table, const struct ratelimit_rule *rule,
+			const uint8_t *source, uint8_t ip_version);
 
 /* Brings the one cache line of a check into the cache. */
-static inline void limit_prefetch(const struct limit_table *table, uint64_t hash)
+static inline void ratelimit_prefetch(const struct ratelimit_table *table, uint64_t hash)
 {
 	__builtin_prefetch(&table->line[hash_line(hash) & table->mask], 1);
 }
@@ -113,7 +113,8 @@ static inline void limit_prefetch(const struct limit_table *table, uint64_t hash
  * what to do with it. A time before the source's latest one counts as that latest one. `random` is
  * 32 evenly distributed bits, drawn anew for each call.
  */
-enum limit_outcome limit_check(struct limit_table *table, const struct limit_rule *rule,
-			       uint64_t hash, uint64_t now_ns, uint32_t random);
+enum ratelimit_outcome ratelimit_check(struct ratelimit_table *table,
+				       const struct ratelimit_rule *rule, uint64_t hash,
+				       uint64_t now_ns, uint32_t random);
 
 #endif

@@ -67,7 +67,7 @@ struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
 
 static inline void locate(struct rrl_table *table, const struct hash_source *source,
 			  const struct hash_key *key, const struct prefix *prefix, uint32_t levels,
-			  struct rrl_place *place)
+			  struct rrl_slots *slots)
 {
 	uint8_t *lines = (uint8_t *)table->line;
 	uint64_t mask = table->mask;
@@ -75,22 +75,22 @@ static inline void locate(struct rrl_table *table, const struct hash_source *sou
 	for (uint32_t i = 0; i < levels; i++) {
 		uint64_t hash = hash_prefix(&key[i], source, prefix[i].bits);
 
-		place->line[i] = (struct rrl_line *)(lines + (hash_line(hash) & mask));
-		place->tag[i] = hash_tag(hash);
-		__builtin_prefetch(place->line[i], 1);
+		slots->line[i] = (struct rrl_line *)(lines + (hash_line(hash) & mask));
+		slots->tag[i] = hash_tag(hash);
+		__builtin_prefetch(slots->line[i], 1);
 	}
 }
 
 void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
-		struct rrl_place *place)
+		struct rrl_slots *slots)
 {
 	struct hash_source words = hash_source_of(source, ip_version);
 
 	if (ip_version == 4)
-		locate(table, &words, table->key, ipv4_prefix, RRL_IPV4_LEVELS, place);
+		locate(table, &words, table->key, ipv4_prefix, RRL_IPV4_LEVELS, slots);
 	else
 		locate(table, &words, table->key + RRL_IPV4_LEVELS, ipv6_prefix, RRL_IPV6_LEVELS,
-		       place);
+		       slots);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -114,19 +114,19 @@ static inline void put(struct rrl_line *line, uint32_t tag, uint64_t until)
 }
 
 /* Buckets that another rule, or a clock that went back, left more than full are full ones. */
-static inline void cap(const struct rrl_level *level, const struct rrl_place *place,
+static inline void cap(const struct rrl_level *level, const struct rrl_slots *slots,
 		       const uint64_t *until, uint32_t levels, uint64_t now)
 {
 	for (uint32_t i = 0; i < levels; i++) {
 		uint32_t way = until[i] % RRL_WAYS;
 		uint64_t full = now + level[i].most - (RRL_WAYS - 1) + way;
 
-		if (place->line[i]->until[way] > full)
-			place->line[i]->until[way] = full;
+		if (slots->line[i]->until[way] > full)
+			slots->line[i]->until[way] = full;
 	}
 }
 
-static inline bool pass(const struct rrl_level *level, const struct rrl_place *place,
+static inline bool pass(const struct rrl_level *level, const struct rrl_slots *slots,
 			uint32_t levels, uint64_t now)
 {
 	uint64_t until[RRL_IPV6_LEVELS], was;
@@ -135,8 +135,8 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_place *p
 	bool room = true;
 
 	for (uint32_t i = 0; i < levels; i++) {
-		line = place->line[i];
-		known = tags_equal(line->tag, place->tag[i]);
+		line = slots->line[i];
+		known = tags_equal(line->tag, slots->tag[i]);
 		/* The way it has or, in the bits above, the one to take: neither can be guessed. */
 		way = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
 		was = line->until[way] & -(uint64_t)(known != 0);
@@ -144,26 +144,26 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_place *p
 		room &= until[i] <= now + level[i].most;
 	}
 	if (!room) {
-		cap(level, place, until, levels, now);
+		cap(level, slots, until, levels, now);
 		return false;
 	}
 	for (uint32_t i = 0; i < levels; i++)
-		put(place->line[i], place->tag[i], until[i]);
+		put(slots->line[i], slots->tag[i], until[i]);
 	/* Where levels share a line a newcomer may have taken the way of an earlier one. */
 	for (uint32_t i = 0; i < levels - 1; i++) {
-		line = place->line[i];
-		if (__builtin_expect(line->tag[until[i] % RRL_WAYS] != place->tag[i], 0))
-			put(line, place->tag[i], until[i] / RRL_WAYS * RRL_WAYS + way_least(line));
+		line = slots->line[i];
+		if (__builtin_expect(line->tag[until[i] % RRL_WAYS] != slots->tag[i], 0))
+			put(line, slots->tag[i], until[i] / RRL_WAYS * RRL_WAYS + way_least(line));
 	}
 	return true;
 }
 
-bool rrl_pass(const struct rrl_rule *rule, const struct rrl_place *place, uint8_t ip_version,
+bool rrl_pass(const struct rrl_rule *rule, const struct rrl_slots *slots, uint8_t ip_version,
 	      uint64_t now_ns)
 {
 	uint64_t now = now_ns * TICKS_PER_NS;
 
 	if (ip_version == 4)
-		return pass(rule->ipv4, place, RRL_IPV4_LEVELS, now);
-	return pass(rule->ipv6, place, RRL_IPV6_LEVELS, now);
+		return pass(rule->ipv4, slots, RRL_IPV4_LEVELS, now);
+	return pass(rule->ipv6, slots, RRL_IPV6_LEVELS, now);
 }

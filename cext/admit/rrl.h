@@ -86,7 +86,7 @@ struct rrl_table {
 };
 
 /* Where a source's counters are, from one pass over a batch to the next. */
-struct rrl_place {
+struct rrl_slots {
 	struct rrl_line *line[RRL_IPV6_LEVELS];
 	uint32_t tag[RRL_IPV6_LEVELS];
 };
@@ -113,14 +113,14 @@ struct rrl_table *rrl_table_init(void *memory, uint32_t entries,
  * lines, one a level, into the cache.
  */
 void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_version,
-		struct rrl_place *place);
+		struct rrl_slots *slots);
 
 /*
  * True if an answer may be sent at `now_ns` (CLOCK_MONOTONIC, nanoseconds, below 2^58), which is
  * then counted. The rule's rate must not be 0. Never inlined: it would take the registers of the
  * way of all that is not limited.
  */
-__attribute__((noinline)) bool rrl_pass(const struct rrl_rule *rule, const struct rrl_place *place,
+__attribute__((noinline)) bool rrl_pass(const struct rrl_rule *rule, const struct rrl_slots *slots,
 					uint8_t ip_version, uint64_t now_ns);
 
 #endif

@@ -20,7 +20,7 @@
 struct composer {
 	uint8_t *p;
 	uint32_t at;       /* end of what is written */
-	uint32_t limit;    /* dns_limit() */
+	uint32_t limit;    /* dns_size_limit() */
 	uint32_t name_at;  /* the name that is looked up, in one piece */
 	uint32_t length;   /* of it */
 	uint32_t owner_at; /* what the image's pointer to its whole question means */
@@ -129,24 +129,24 @@ static void copy_proof(struct composer *c, const struct zone_proof *proof, uint3
 }
 
 /* What C has to prove of a place in a signed zone; the images have the rest. */
-static void prove(const struct zone_arena *arena, const struct zone_place *place,
+static void prove(const struct zone_arena *arena, const struct zone_lookup *lookup,
 		  const struct zone_image *secure, const struct zone_name *name,
 		  struct zone_proof *proof)
 {
-	const struct zone_entry *zone = zone_at(arena, place->node->zone);
-	bool nodata = place->image == zone_at(arena, zone->nodata);
+	const struct zone_entry *zone = zone_at(arena, lookup->node->zone);
+	bool nodata = lookup->image == zone_at(arena, zone->nodata);
 
 	proof->count = 0;
 	proof->size = 0;
 	/* An alias leads from a zone that is not signed to one that is. */
 	if (!zone->chain)
 		return;
-	if (place->node != place->encloser && place->encloser)
-		zone_prove_wildcard(arena, place->encloser, name, nodata, secure, proof);
+	if (lookup->node != lookup->encloser && lookup->encloser)
+		zone_prove_wildcard(arena, lookup->encloser, name, nodata, secure, proof);
 	else if (nodata)
-		zone_prove_nodata(arena, place->node, proof);
-	else if (place->image == zone_at(arena, zone->nxdomain))
-		zone_prove_missing(arena, place->encloser, name, proof);
+		zone_prove_nodata(arena, lookup->node, proof);
+	else if (lookup->image == zone_at(arena, zone->nxdomain))
+		zone_prove_missing(arena, lookup->encloser, name, proof);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -167,19 +167,19 @@ static enum verdict truncated(const struct snapshot *snap, struct request *rq,
 
 /* Whether an image was made for a name that the question's is at or below: denials, referrals. */
 static bool is_shared(const struct snapshot *snap, const struct zone_entry *zone,
-		      const struct zone_place *place)
+		      const struct zone_lookup *lookup)
 {
-	return place->image->kind == ZONE_KIND_REFERRAL ||
-	       place->image == zone_at(snap->zones, zone->nodata) ||
-	       place->image == zone_at(snap->zones, zone->nxdomain);
+	return lookup->image->kind == ZONE_KIND_REFERRAL ||
+	       lookup->image == zone_at(snap->zones, zone->nodata) ||
+	       lookup->image == zone_at(snap->zones, zone->nxdomain);
 }
 
 /* The last image of a reply, its proofs between authority and additional section. */
 static enum verdict end(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
-			struct composer *c, const struct zone_place *place,
+			struct composer *c, const struct zone_lookup *lookup,
 			const struct zone_image *image, const struct zone_proof *proof)
 {
-	const struct zone_entry *zone = zone_at(snap->zones, place->node->zone);
+	const struct zone_entry *zone = zone_at(snap->zones, lookup->node->zone);
 	const struct zone_node *apex = zone_at(snap->zones, zone->apex);
 	uint8_t bits = image->bits | (c->at == q->end ? 0 : AA);
 	uint32_t size = proof_size(proof, c->at + image->authority);
@@ -194,7 +194,7 @@ static enum verdict end(const struct snapshot *snap, struct request *rq, const s
 	c->counts[0] += load_be16(image->counts);
 	c->counts[1] += load_be16(image->counts + 2);
 	c->counts[2] += glue;
-	start(c, image, c->name_at + (is_shared(snap, zone, place) ? c->length - image->base : 0));
+	start(c, image, c->name_at + (is_shared(snap, zone, lookup) ? c->length - image->base : 0));
 	copy_records(c, image, 0, image->authority);
 	copy_proof(c, proof, c->name_at + c->length - apex->name_length);
 	copy_records(c, image, image->authority, length);
@@ -232,9 +232,10 @@ static uint32_t label_count(const uint8_t *name)
 	return labels;
 }
 
-/* Follows DNAMEs from `place` on, until there is another end or none in the zones served. */
+/* Follows DNAMEs from `rrl_slots` on, until there is another end or none in the zones served. */
 static enum verdict follow(const struct snapshot *snap, struct request *rq,
-			   const struct dns_query *q, struct composer *c, struct zone_place *place)
+			   const struct dns_query *q, struct composer *c,
+			   struct zone_lookup *lookup)
 {
 	const struct zone_arena *arena = snap->zones;
 	const struct zone_node *seen[CHAIN_MAX];
@@ -243,17 +244,17 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 	struct zone_name name;
 
 	for (uint32_t steps = 0;; steps++) {
-		const struct zone_node *node = place->encloser;
+		const struct zone_node *node = lookup->encloser;
 		const uint8_t *dname;
 		uint32_t prefix, target, again = 0;
 
-		image = place->image;
+		image = lookup->image;
 		if (q->edns_flags && image->secure)
 			image = zone_at(arena, image->secure);
 		if (!node || !(node->flags & ZONE_NODE_DNAME)) {
-			if (image != place->image)
-				prove(arena, place, image, &name, &proof);
-			return end(snap, rq, q, c, place, image, &proof);
+			if (image != lookup->image)
+				prove(arena, lookup, image, &name, &proof);
+			return end(snap, rq, q, c, lookup, image, &proof);
 		}
 		/* Met again, it would only lead round, or on to ever longer names. */
 		while (again < steps && seen[again] != node)
@@ -284,7 +285,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			break;
 		zone_name_set(&name, arena, c->p + c->name_at, c->length,
 			      label_count(c->p + c->name_at));
-		if (!zone_place(arena, zone_find(arena, &name), &name, q->type, place))
+		if (!zone_lookup(arena, zone_find(arena, &name), &name, q->type, lookup))
 			break;
 	}
 	put_counts(c);
@@ -292,25 +293,25 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 }
 
 enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
-			 struct zone_place *place)
+			 struct zone_lookup *lookup)
 {
 	struct composer c = {
 		.p = rq->payload,
 		.at = q->end,
-		.limit = dns_limit(snap, rq, q),
+		.limit = dns_size_limit(snap, rq, q),
 		.name_at = HEADER_SIZE,
 		.length = q->name.length,
 	};
-	const struct zone_image *image = place->image;
+	const struct zone_image *image = lookup->image;
 	struct zone_proof proof;
 
-	if (place->encloser && place->encloser->flags & ZONE_NODE_DNAME)
-		return follow(snap, rq, q, &c, place);
+	if (lookup->encloser && lookup->encloser->flags & ZONE_NODE_DNAME)
+		return follow(snap, rq, q, &c, lookup);
 	if (!image->secure)
 		return dns_reply_image(snap, rq, q, image);
 	image = zone_at(snap->zones, image->secure);
-	prove(snap->zones, place, image, &q->name, &proof);
+	prove(snap->zones, lookup, image, &q->name, &proof);
 	if (!proof.count)
 		return dns_reply_image(snap, rq, q, image);
-	return end(snap, rq, q, &c, place, image, &proof);
+	return end(snap, rq, q, &c, lookup, image, &proof);
 }

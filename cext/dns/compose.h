@@ -50,6 +50,6 @@ enum verdict dns_reply_image(const struct snapshot *snap, struct request *rq,
 
 /* The reply at a place that is below a DNAME, or to a question with DO. */
 enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
-			 struct zone_place *place);
+			 struct zone_lookup *lookup);
 
 #endif

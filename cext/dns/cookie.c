@@ -69,35 +69,36 @@ static int cookie_secret(const struct dns_settings *dns, const struct request *r
 	return -1;
 }
 
-int dns_cookie_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		    const uint8_t *data, uint32_t length, struct dns_query *q)
+int dns_cookie_read(const struct snapshot *snap, struct thread_state *state,
+		    const struct request *rq, const uint8_t *data, uint32_t length,
+		    struct dns_query *q)
 {
 	const struct dns_settings *dns = &snap->dns;
 	int32_t age;
 	int secret;
 
 	if (length != CLIENT_BYTES && (length < LEAST_BYTES || length > MOST_BYTES)) {
-		memory->dns.cookie_malformed++;
+		state->dns.cookie_malformed++;
 		return -1;
 	}
 	q->has_cookie = true;
 	if (length == CLIENT_BYTES) {
-		memory->dns.cookie_client++;
+		state->dns.cookie_client++;
 	} else if (length != DNS_COOKIE_BYTES) {
 		q->cookie_bad = true;
 	} else {
 		memcpy(q->cookie, data, DNS_COOKIE_BYTES);
 		/* Serial arithmetic (RFC 1982): the timestamp wraps in 2106. */
-		age = (int32_t)(memory->now_s - load_be32(data + CLIENT_BYTES + 4));
+		age = (int32_t)(state->now_s - load_be32(data + CLIENT_BYTES + 4));
 		secret = age <= PAST_S && age >= -FUTURE_S ? cookie_secret(dns, rq, data) : -1;
 		q->cookie_valid = secret >= 0;
 		q->cookie_bad = secret < 0;
-		memory->dns.cookie_valid += q->cookie_valid;
+		state->dns.cookie_valid += q->cookie_valid;
 		if (!secret && age <= FRESH_S && load_be32(data + CLIENT_BYTES) == VERSION_WORD)
 			return 0;
 	}
-	memory->dns.cookie_bad += q->cookie_bad;
+	state->dns.cookie_bad += q->cookie_bad;
 	memcpy(q->cookie, data, CLIENT_BYTES);
-	cookie_make(dns, memory->now_s, rq, q->cookie);
+	cookie_make(dns, state->now_s, rq, q->cookie);
 	return 0;
 }

@@ -16,7 +16,8 @@
  * Takes over the COOKIE option of `length` bytes at `data`: judges its server cookie, and makes the
  * one that the reply carries. Returns 0, or -1 if the length is not a cookie's.
  */
-int dns_cookie_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		    const uint8_t *data, uint32_t length, struct dns_query *q);
+int dns_cookie_read(const struct snapshot *snap, struct thread_state *state,
+		    const struct request *rq, const uint8_t *data, uint32_t length,
+		    struct dns_query *q);
 
 #endif

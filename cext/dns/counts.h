@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one thread counts of DNS beside the verdicts (runtime/stats.h): written by it alone with plain
- * stores, read by the control plane at any time, never reset. Queries without a cookie are not
- * counted.
+ * What one thread counts of DNS beside the verdicts (runtime/stats.h): written by it alone with
+ * plain stores, read by the control plane at any time, never reset. Queries without a cookie are
+ * not counted.
  */
 #ifndef XDPKIT_DNS_COUNTS_H
 #define XDPKIT_DNS_COUNTS_H

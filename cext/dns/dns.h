@@ -16,7 +16,7 @@
 #include "runtime/snapshot.h"
 #include "zone/zone.h"
 
-struct memory;
+struct thread_state;
 
 /* A client cookie and a server cookie as we make them, RFC 9018 section 4. */
 #define DNS_COOKIE_BYTES 24
@@ -45,16 +45,16 @@ struct dns_query {
 	bool cookie_valid; /* and a server cookie of ours: the source address is no forgery */
 	bool cookie_bad;   /* and a server cookie that is not */
 	uint8_t cookie[DNS_COOKIE_BYTES]; /* what the reply carries, if has_cookie */
-	bool counted;                     /* its answer is, at `place`: dns/rrl.h */
-	struct rrl_place place;
+	bool counted;                     /* its answer is, at `rrl_slots`: dns/rrl.h */
+	struct rrl_slots rrl_slots;
 };
 
 /*
- * Reads the request. Returns VERDICT_redirected when its question is to be looked up by
+ * Reads the request. Returns VERDICT_PENDING when its question is to be looked up by
  * dns_reply(), else the verdict of the reply that it wrote, or of silence: that of any request with
  * a room below DNS_UDP_MIN. `snap->zones` must not be NULL.
  */
-enum verdict dns_read(const struct snapshot *snap, struct memory *memory, struct request *rq,
+enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		      struct dns_query *q);
 
 /* Brings the node that dns_reply() will most likely answer from into the cache; optional. */

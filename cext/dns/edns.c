@@ -49,8 +49,9 @@ static bool subnet_sound(const uint8_t *data, uint32_t length)
 }
 
 /* What is unknown is ignored, RFC 6891 section 6.1.2. */
-static int read_option(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		       uint32_t code, const uint8_t *data, uint32_t length, struct dns_query *q)
+static int read_option(const struct snapshot *snap, struct thread_state *state,
+		       const struct request *rq, uint32_t code, const uint8_t *data,
+		       uint32_t length, struct dns_query *q)
 {
 	switch (code) {
 	case OPTION_NSID:
@@ -62,14 +63,14 @@ static int read_option(const struct snapshot *snap, struct memory *memory, const
 		/* The first counts, RFC 7873 section 5.2. */
 		if (!snap->dns.cookie_secrets || q->has_cookie)
 			return 0;
-		return dns_cookie_read(snap, memory, rq, data, length, q);
+		return dns_cookie_read(snap, state, rq, data, length, q);
 	default:
 		return 0;
 	}
 }
 
-int dns_options_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		     struct dns_query *q)
+int dns_options_read(const struct snapshot *snap, struct thread_state *state,
+		     const struct request *rq, struct dns_query *q)
 {
 	const uint8_t *rdata = rq->payload + q->options, *end = rdata + q->options_length;
 	int error = 0;
@@ -77,7 +78,7 @@ int dns_options_read(const struct snapshot *snap, struct memory *memory, const s
 	while (rdata < end && !error) {
 		uint32_t size = load_be16(rdata + 2);
 
-		error = read_option(snap, memory, rq, load_be16(rdata), rdata + OPTION_HEADER, size,
+		error = read_option(snap, state, rq, load_be16(rdata), rdata + OPTION_HEADER, size,
 				    q);
 		rdata += OPTION_HEADER + size;
 	}

@@ -10,8 +10,8 @@
  * Where a reply may end at most, its OPT aside; never before the end of the question: dns/edns.c
  * has what both take at most.
  */
-static inline uint32_t dns_limit(const struct snapshot *snap, const struct request *rq,
-				 const struct dns_query *q)
+static inline uint32_t dns_size_limit(const struct snapshot *snap, const struct request *rq,
+				      const struct dns_query *q)
 {
 	uint32_t limit = DNS_UDP_MIN, most = snap->dns.max_udp[rq->ip_version == 6];
 
@@ -30,8 +30,8 @@ bool dns_options_fit(const uint8_t *rdata, uint32_t length);
  * Takes over the options of the OPT, which fit. Returns 0, or -1 for one that is malformed: those
  * in front of it are taken over none the less.
  */
-int dns_options_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		     struct dns_query *q);
+int dns_options_read(const struct snapshot *snap, struct thread_state *state,
+		     const struct request *rq, struct dns_query *q);
 
 /*
  * Writes the reply's OPT at offset `at`: `q->opt_bytes`, and 6 more for an extended error (`ede`

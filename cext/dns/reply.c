@@ -65,7 +65,7 @@ static inline enum verdict reply_image(const struct snapshot *snap, struct reque
 				       const struct dns_query *q, const struct zone_image *image)
 {
 	uint8_t *p = rq->payload;
-	uint32_t room = dns_limit(snap, rq, q) - q->end;
+	uint32_t room = dns_size_limit(snap, rq, q) - q->end;
 
 	if (image->length > room)
 		return reply_shorter(snap, rq, q, image, room);
@@ -94,14 +94,14 @@ void dns_prefetch(const struct snapshot *snap, struct dns_query *q)
 static enum verdict reply_at(const struct snapshot *snap, struct request *rq,
 			     const struct dns_query *q, const struct zone_node *node)
 {
-	struct zone_place place;
+	struct zone_lookup lookup;
 
-	if (!zone_place(snap->zones, node, &q->name, q->type, &place))
+	if (!zone_lookup(snap->zones, node, &q->name, q->type, &lookup))
 		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED,
 					 EDE_NOT_AUTHORITATIVE, VERDICT_dns_refused);
-	if (q->edns_flags || (place.encloser && place.encloser->flags & ZONE_NODE_DNAME))
-		return dns_compose(snap, rq, q, &place);
-	return dns_reply_image(snap, rq, q, place.image);
+	if (q->edns_flags || (lookup.encloser && lookup.encloser->flags & ZONE_NODE_DNAME))
+		return dns_compose(snap, rq, q, &lookup);
+	return dns_reply_image(snap, rq, q, lookup.image);
 }
 
 enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)

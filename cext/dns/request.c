@@ -152,7 +152,7 @@ static enum verdict other_question(const struct snapshot *snap, struct request *
 				 VERDICT_dns_refused);
 }
 
-enum verdict dns_read(const struct snapshot *snap, struct memory *memory, struct request *rq,
+enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		      struct dns_query *q)
 {
 	const uint8_t *p = rq->payload;
@@ -174,7 +174,7 @@ enum verdict dns_read(const struct snapshot *snap, struct memory *memory, struct
 	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
 	error = read_sections(p, rq->length, snap->zones, q);
 	if (q->options_length)
-		error |= dns_options_read(snap, memory, rq, q);
+		error |= dns_options_read(snap, state, rq, q);
 	if (error)
 		return dns_formerr(snap, rq, q);
 	if (q->edns_version)
@@ -183,5 +183,5 @@ enum verdict dns_read(const struct snapshot *snap, struct memory *memory, struct
 	if (q->class != CLASS_IN || type_refused(q->type))
 		return other_question(snap, rq, q);
 	zone_prefetch_bucket(snap->zones, &q->name);
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }

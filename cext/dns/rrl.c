@@ -4,14 +4,14 @@
 #include "dns/message.h"
 #include "dns/wire.h"
 
-enum verdict dns_limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			 const struct dns_query *q)
+enum verdict dns_rrl_reply(const struct snapshot *snap, struct thread_state *state,
+			   struct request *rq, const struct dns_query *q)
 {
 	struct dns_query bare;
 
-	memory->dns.rrl_limited++;
+	state->dns.rrl_limited++;
 	/* A slip of 0 is never above anything. */
-	if ((uint64_t)random_next(memory) * snap->dns.rrl.slip >> 32 || !snap->dns.rrl.slip)
+	if ((uint64_t)random_next(state) * snap->dns.rrl.slip >> 32 || !snap->dns.rrl.slip)
 		return VERDICT_dns_rrl_drop;
 	/* It may be longer than all the rest. */
 	if (q->nsid) {
@@ -21,35 +21,35 @@ enum verdict dns_limited(const struct snapshot *snap, struct memory *memory, str
 		q = &bare;
 	}
 	if (q->has_cookie) {
-		memory->dns.rrl_badcookie++;
+		state->dns.rrl_badcookie++;
 		return dns_badcookie(snap, rq, q);
 	}
-	memory->dns.rrl_slipped++;
+	state->dns.rrl_slipped++;
 	return dns_question_only(snap, rq, q, BITS2_QR | BITS2_TC, RCODE_NOERROR, 0,
 				 VERDICT_dns_rrl_slip);
 }
 
-enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			     struct dns_query *q, enum verdict verdict)
+enum verdict dns_rrl_begin(const struct snapshot *snap, struct thread_state *state,
+			   struct request *rq, struct dns_query *q, enum verdict verdict)
 {
 	const struct access_list *others = snap->dns.rrl_others;
 	/* Of the others there is no question in `q`. */
 	bool sound = verdict != VERDICT_dns_formerr && verdict != VERDICT_dns_notimp;
 
-	if (verdict != VERDICT_redirected && !verdict_answers(verdict))
+	if (verdict != VERDICT_PENDING && !verdict_answers(verdict))
 		return verdict;
 	if ((sound && q->cookie_valid) ||
 	    (others && !access_allowed(others, rq->source, rq->ip_version)))
 		return verdict;
-	rrl_locate(memory->rrl, rq->source, rq->ip_version, &q->place);
-	if (verdict == VERDICT_redirected) {
+	rrl_locate(state->rrl, rq->source, rq->ip_version, &q->rrl_slots);
+	if (verdict == VERDICT_PENDING) {
 		q->counted = true;
 		return verdict;
 	}
-	if (dns_limit_passes(snap, memory, rq, q))
+	if (dns_rrl_passes(snap, state, rq, q))
 		return verdict;
 	if (sound)
-		return dns_limited(snap, memory, rq, q);
-	memory->dns.rrl_limited++;
+		return dns_rrl_reply(snap, state, rq, q);
+	state->dns.rrl_limited++;
 	return VERDICT_dns_rrl_drop;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Response rate limiting (admit/rrl.h) of DNS: whose answers are counted, and what is sent in place of
- * one that is not to be.
+ * Response rate limiting (admit/rrl.h) of DNS: whose answers are counted, and what is sent in place
+ * of one that is not to be.
  *
  * Counted are answers over UDP to a source that might be forged, which is one without a server
  * cookie of ours, and that the operator has not exempted. Of those over the limit one in `slip` is
@@ -19,28 +19,28 @@
 #include "runtime/stats.h"
 
 /* Whether this request's answer may have to be counted. */
-static inline bool dns_limit_on(const struct snapshot *snap, const struct memory *memory,
-				const struct request *rq)
+static inline bool dns_rrl_on(const struct snapshot *snap, const struct thread_state *state,
+			      const struct request *rq)
 {
-	return snap->dns.rrl.rate && memory->rrl && !rq->tcp;
+	return snap->dns.rrl.rate && state->rrl && !rq->tcp;
 }
 
 /*
  * What becomes of what dns_read() said: sets `q->counted` for a question that is yet to be looked
  * up, and brings its counters into the cache; judges a reply that was written at once.
  */
-enum verdict dns_limit_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			     struct dns_query *q, enum verdict verdict);
+enum verdict dns_rrl_begin(const struct snapshot *snap, struct thread_state *state,
+			   struct request *rq, struct dns_query *q, enum verdict verdict);
 
 /* Whether a question with `q->counted` may be answered; counts the answer. */
-static inline bool dns_limit_passes(const struct snapshot *snap, struct memory *memory,
-				    const struct request *rq, const struct dns_query *q)
+static inline bool dns_rrl_passes(const struct snapshot *snap, struct thread_state *state,
+				  const struct request *rq, const struct dns_query *q)
 {
-	return rrl_pass(&snap->dns.rrl, &q->place, rq->ip_version, memory->mono_ns);
+	return rrl_pass(&snap->dns.rrl, &q->rrl_slots, rq->ip_version, state->mono_ns);
 }
 
 /* What is sent in place of an answer over the limit. */
-enum verdict dns_limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			 const struct dns_query *q);
+enum verdict dns_rrl_reply(const struct snapshot *snap, struct thread_state *state,
+			   struct request *rq, const struct dns_query *q);
 
 #endif

@@ -31,7 +31,7 @@ struct dns_settings {
 	uint64_t cookie_secret[DNS_COOKIE_SECRETS][2]; /* the first makes, all are accepted */
 	uint8_t nsid[DNS_NSID_MAX];                    /* RFC 5001 section 2.3 */
 	uint8_t text[DNS_TEXT_COUNT][DNS_TEXT_MAX];
-	struct rrl_rule rrl;                  /* for threads that have a table (runtime/thread_state.h) */
+	struct rrl_rule rrl; /* for threads that have a table (runtime/thread_state.h) */
 	const struct access_list *rrl_others; /* who is not exempt; NULL: all */
 };
 

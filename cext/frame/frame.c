@@ -58,7 +58,7 @@ static enum verdict parse_ipv4(struct frame *frame, uint32_t left, struct reques
 	rq->ip_version = 4;
 	frame->udp = frame->ip + FRAME_IPV4_BYTES;
 	*udp_room = total - FRAME_IPV4_BYTES;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 static enum verdict parse_ipv6(struct frame *frame, uint32_t left, struct request *rq,
@@ -77,7 +77,7 @@ static enum verdict parse_ipv6(struct frame *frame, uint32_t left, struct reques
 	rq->ip_version = 6;
 	frame->udp = frame->ip + FRAME_IPV6_BYTES;
 	*udp_room = payload;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 /*
@@ -92,13 +92,13 @@ static enum verdict verify_udp(struct frame *frame, const struct request *rq, ui
 
 	memcpy(&check, frame->udp + 6, sizeof check);
 	if (check == 0)
-		return rq->ip_version == 4 ? VERDICT_redirected : VERDICT_udp_checksum;
+		return rq->ip_version == 4 ? VERDICT_PENDING : VERDICT_udp_checksum;
 	if (checksum_fold(checksum_add(pseudo, frame->udp, udp_length)) == 0xffff)
-		return VERDICT_redirected;
+		return VERDICT_PENDING;
 	if (check != checksum_fold(pseudo))
 		return VERDICT_udp_checksum;
 	frame->csum_partial = true;
-	return VERDICT_redirected;
+	return VERDICT_PENDING;
 }
 
 static uint8_t service_of(const struct snapshot *snap, uint16_t port)
@@ -145,12 +145,12 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
 		verdict = parse_ipv6(frame, length - at, rq, &udp_length);
 	else
 		return VERDICT_bad_frame;
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		return verdict;
 	if (load_be16(frame->udp + 4) != udp_length)
 		return VERDICT_bad_frame;
 	verdict = verify_udp(frame, rq, udp_length);
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		return verdict;
 
 	rq->source_port = load_be16(frame->udp);
@@ -159,7 +159,7 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
 	rq->room = room - (uint32_t)(rq->payload - data);
 	rq->service = service_of(snap, load_be16(frame->udp + 2));
 	rq->tcp = false;
-	return source_forged(snap, rq) ? VERDICT_source_address : VERDICT_redirected;
+	return source_forged(snap, rq) ? VERDICT_source_address : VERDICT_PENDING;
 }
 
 /* ---------------------------------------------------------------------------------------------- */

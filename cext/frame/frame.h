@@ -32,7 +32,7 @@ struct frame {
 
 /*
  * Finds and verifies headers and checksums of the `length` bytes at `data`, of which up to `room`
- * may be written, and fills `frame` and all of `rq` but rx_ns. Returns VERDICT_redirected when `rq`
+ * may be written, and fills `frame` and all of `rq` but rx_ns. Returns VERDICT_PENDING when `rq`
  * is ready to be answered, or the DROP verdict: bad_frame, ip_checksum, udp_checksum,
  * source_address.
  */

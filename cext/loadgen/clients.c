@@ -6,24 +6,25 @@
 #include "base/bytes.h"
 #include "ntp/ntp.h"
 
-static struct blast_client *client_of(struct blast_clients *clients, uint64_t sequence)
+static struct loadgen_client *client_of(struct loadgen_clients *clients, uint64_t sequence)
 {
-	return &clients->client[clients->asked[sequence % BLAST_WINDOW]];
+	return &clients->client[clients->asked[sequence % LOADGEN_WINDOW]];
 }
 
-void blast_clients_open(struct blast_clients *clients, uint32_t count)
+void loadgen_clients_open(struct loadgen_clients *clients, uint32_t count)
 {
 	clients->count = clients->end = count;
 	for (uint32_t i = 0; i < count; i++)
 		clients->ready[i] = (uint16_t)i;
 }
 
-void blast_clients_ask(struct blast_clients *clients, uint64_t sequence, uint64_t mark,
-		       uint8_t *payload)
+void loadgen_clients_ask(struct loadgen_clients *clients, uint64_t sequence, uint64_t mark,
+			 uint8_t *payload)
 {
-	struct blast_client *client;
+	struct loadgen_client *client;
 
-	clients->asked[sequence % BLAST_WINDOW] = clients->ready[clients->next++ % BLAST_WINDOW];
+	clients->asked[sequence % LOADGEN_WINDOW] =
+		clients->ready[clients->next++ % LOADGEN_WINDOW];
 	client = client_of(clients, sequence);
 	if (!client->receive)
 		return;
@@ -31,9 +32,9 @@ void blast_clients_ask(struct blast_clients *clients, uint64_t sequence, uint64_
 	store_be64(payload + offsetof(struct ntp_header, receive), ~mark);
 }
 
-void blast_clients_back(struct blast_clients *clients, uint64_t sequence)
+void loadgen_clients_back(struct loadgen_clients *clients, uint64_t sequence)
 {
-	clients->ready[clients->end++ % BLAST_WINDOW] = clients->asked[sequence % BLAST_WINDOW];
+	clients->ready[clients->end++ % LOADGEN_WINDOW] = clients->asked[sequence % LOADGEN_WINDOW];
 }
 
 /* A difference of two timestamps in nanoseconds; beyond a second it is that. */
@@ -43,31 +44,31 @@ static uint64_t elapsed_ns(uint64_t from, uint64_t to)
 }
 
 /* The departure of the client's last reply, as the server tells it now. */
-static bool departure_is_right(struct blast_clients *clients, const struct blast_client *client,
-			       uint64_t departure)
+static bool departure_is_right(struct loadgen_clients *clients, const struct loadgen_client *client,
+			       uint64_t tx_record)
 {
 	/* Signed differences: eras wrap in 2036. */
-	if (!client->receive || (int64_t)(departure - client->receive) < 0 ||
-	    (int64_t)(client->arrived - departure) < 0)
+	if (!client->receive || (int64_t)(tx_record - client->receive) < 0 ||
+	    (int64_t)(client->arrived - tx_record) < 0)
 		return false;
 	if (client->transmit) {
-		clients->same += departure == client->transmit;
-		clients->later += (int64_t)(departure - client->transmit) > 0;
-		clients->earlier += (int64_t)(departure - client->transmit) < 0;
+		clients->same += tx_record == client->transmit;
+		clients->later += (int64_t)(tx_record - client->transmit) > 0;
+		clients->earlier += (int64_t)(tx_record - client->transmit) < 0;
 	}
-	blast_times_add(&clients->underway, elapsed_ns(departure, client->arrived));
+	loadgen_times_add(&clients->underway, elapsed_ns(tx_record, client->arrived));
 	return true;
 }
 
-bool blast_clients_reply(struct blast_clients *clients, uint64_t sequence, uint64_t mark,
-			 const uint8_t *payload, uint64_t arrived_ns)
+bool loadgen_clients_reply(struct loadgen_clients *clients, uint64_t sequence, uint64_t mark,
+			   const uint8_t *payload, uint64_t arrived_ns)
 {
 	uint64_t origin = load_be64(payload + offsetof(struct ntp_header, origin));
 	uint64_t receive = load_be64(payload + offsetof(struct ntp_header, receive));
 	uint64_t transmit = load_be64(payload + offsetof(struct ntp_header, transmit));
-	struct blast_client *client = client_of(clients, sequence);
+	struct loadgen_client *client = client_of(clients, sequence);
 
-	if (blast_clients_follows(origin, mark)) {
+	if (loadgen_clients_follows(origin, mark)) {
 		if (!departure_is_right(clients, client, transmit))
 			return false;
 		clients->interleaved++;
@@ -75,6 +76,6 @@ bool blast_clients_reply(struct blast_clients *clients, uint64_t sequence, uint6
 	} else {
 		clients->basic++;
 	}
-	*client = (struct blast_client){receive, transmit, ntp_time(arrived_ns)};
+	*client = (struct loadgen_client){receive, transmit, ntp_time(arrived_ns)};
 	return true;
 }

@@ -13,21 +13,21 @@
 #include "loadgen/latency.h"
 
 /* Requests that can be open at a time: a DNS id's range, so that an id names one slot. */
-#define BLAST_WINDOW 65536
+#define LOADGEN_WINDOW 65536
 
 /* What a client keeps of its last reply: 32.32 NTP timestamps, host order. */
-struct blast_client {
+struct loadgen_client {
 	uint64_t receive;  /* in it; 0: none has come yet */
 	uint64_t transmit; /* in it, if that was its own time of departure (basic), else 0 */
 	uint64_t arrived;  /* when it came */
 };
 
-struct blast_clients {
-	uint32_t count;               /* 0: plain requests */
-	uint32_t next, end;           /* of the ring of those that may ask, free-running */
-	uint16_t ready[BLAST_WINDOW]; /* that ring, of clients by number */
-	uint16_t asked[BLAST_WINDOW]; /* the client of the request in a slot of the window */
-	struct blast_client client[BLAST_WINDOW];
+struct loadgen_clients {
+	uint32_t count;                 /* 0: plain requests */
+	uint32_t next, end;             /* of the ring of those that may ask, free-running */
+	uint16_t ready[LOADGEN_WINDOW]; /* that ring, of clients by number */
+	uint16_t asked[LOADGEN_WINDOW]; /* the client of the request in a slot of the window */
+	struct loadgen_client client[LOADGEN_WINDOW];
 
 	/* Right replies. */
 	uint64_t basic, interleaved;
@@ -36,14 +36,14 @@ struct blast_clients {
 	 * that they carried themselves.
 	 */
 	uint64_t same, later, earlier;
-	struct blast_times underway; /* from the departure that was told to the arrival */
+	struct loadgen_times underway; /* from the departure that was told to the arrival */
 };
 
-/* `count` new clients, 1 to BLAST_WINDOW of them, all ready to ask. */
-void blast_clients_open(struct blast_clients *clients, uint32_t count);
+/* `count` new clients, 1 to LOADGEN_WINDOW of them, all ready to ask. */
+void loadgen_clients_open(struct loadgen_clients *clients, uint32_t count);
 
 /* How many may ask now. */
-static inline uint32_t blast_clients_ready(const struct blast_clients *clients)
+static inline uint32_t loadgen_clients_ready(const struct loadgen_clients *clients)
 {
 	return clients->end - clients->next;
 }
@@ -52,14 +52,14 @@ static inline uint32_t blast_clients_ready(const struct blast_clients *clients)
  * Makes `payload`, an NTP request whose transmit timestamp is `mark`, that of a client that is
  * ready: from its second request on the receive timestamp is ~mark.
  */
-void blast_clients_ask(struct blast_clients *clients, uint64_t sequence, uint64_t mark,
-		       uint8_t *payload);
+void loadgen_clients_ask(struct loadgen_clients *clients, uint64_t sequence, uint64_t mark,
+			 uint8_t *payload);
 
 /* The request is not open any more: its client may ask again. */
-void blast_clients_back(struct blast_clients *clients, uint64_t sequence);
+void loadgen_clients_back(struct loadgen_clients *clients, uint64_t sequence);
 
 /* True when a reply with this origin timestamp is an interleaved one to the request of `mark`. */
-static inline bool blast_clients_follows(uint64_t origin, uint64_t mark)
+static inline bool loadgen_clients_follows(uint64_t origin, uint64_t mark)
 {
 	return origin == ~mark;
 }
@@ -69,7 +69,7 @@ static inline bool blast_clients_follows(uint64_t origin, uint64_t mark)
  * interleaved one tells lies between the receipt of the request before and the arrival of its
  * reply, for server and generator have one clock. Counts it when right.
  */
-bool blast_clients_reply(struct blast_clients *clients, uint64_t sequence, uint64_t mark,
-			 const uint8_t *payload, uint64_t arrived_ns);
+bool loadgen_clients_reply(struct loadgen_clients *clients, uint64_t sequence, uint64_t mark,
+			   const uint8_t *payload, uint64_t arrived_ns);
 
 #endif

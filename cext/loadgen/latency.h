@@ -6,21 +6,22 @@
 #include <stdint.h>
 
 /* 64 buckets to each power of two of nanoseconds. */
-#define BLAST_BUCKET_BITS 6
-#define BLAST_BUCKETS     (64 << BLAST_BUCKET_BITS)
+#define LOADGEN_BUCKET_BITS 6
+#define LOADGEN_BUCKETS     (64 << LOADGEN_BUCKET_BITS)
 
-struct blast_times {
+struct loadgen_times {
 	uint64_t count, longest_ns;
-	uint64_t bucket[BLAST_BUCKETS];
+	uint64_t bucket[LOADGEN_BUCKETS];
 };
 
-static inline void blast_times_add(struct blast_times *times, uint64_t ns)
+static inline void loadgen_times_add(struct loadgen_times *times, uint64_t ns)
 {
-	uint32_t power = 63 - (uint32_t)__builtin_clzll(ns | 1 << BLAST_BUCKET_BITS);
-	uint32_t mask = (1 << BLAST_BUCKET_BITS) - 1;
+	uint32_t power = 63 - (uint32_t)__builtin_clzll(ns | 1 << LOADGEN_BUCKET_BITS);
+	uint32_t mask = (1 << LOADGEN_BUCKET_BITS) - 1;
 
 	/* The bits below the highest one choose the bucket. */
-	times->bucket[(power << BLAST_BUCKET_BITS) + (ns >> (power - BLAST_BUCKET_BITS) & mask)]++;
+	times->bucket[(power << LOADGEN_BUCKET_BITS) +
+		      (ns >> (power - LOADGEN_BUCKET_BITS) & mask)]++;
 	times->count++;
 	if (ns > times->longest_ns)
 		times->longest_ns = ns;
@@ -28,17 +29,17 @@ static inline void blast_times_add(struct blast_times *times, uint64_t ns)
 
 /* What `percent` of them did not exceed: a bucket's upper end, or the longest where that is less.
  */
-static inline uint64_t blast_times_percentile(const struct blast_times *times, double percent)
+static inline uint64_t loadgen_times_percentile(const struct loadgen_times *times, double percent)
 {
 	double wanted = (double)times->count * percent / 100;
 	uint64_t seen = 0, end;
 
-	for (uint32_t i = BLAST_BUCKET_BITS << BLAST_BUCKET_BITS; i < BLAST_BUCKETS; i++) {
+	for (uint32_t i = LOADGEN_BUCKET_BITS << LOADGEN_BUCKET_BITS; i < LOADGEN_BUCKETS; i++) {
 		seen += times->bucket[i];
 		if (!seen || (double)seen < wanted)
 			continue;
-		end = (i & ((1 << BLAST_BUCKET_BITS) - 1)) + (1 << BLAST_BUCKET_BITS) + 1;
-		end <<= (i >> BLAST_BUCKET_BITS) - BLAST_BUCKET_BITS;
+		end = (i & ((1 << LOADGEN_BUCKET_BITS) - 1)) + (1 << LOADGEN_BUCKET_BITS) + 1;
+		end <<= (i >> LOADGEN_BUCKET_BITS) - LOADGEN_BUCKET_BITS;
 		return end < times->longest_ns ? end : times->longest_ns;
 	}
 	return 0;

@@ -4,7 +4,7 @@
  * (in the NTP transmit field, the DNS id and port, or the echo payload), so that each reply names
  * the request it answers; a slot of the window remembers whether that one is still open.
  *
- *   blast_request (loadgen/request.c) -> the server -> blast_reply (loadgen/reply.c)
+ *   loadgen_request (loadgen/request.c) -> the server -> loadgen_reply (loadgen/reply.c)
  *              ^                                  |
  *              +---- a client of the interleaved mode asks again (loadgen/clients.h)
  */
@@ -19,25 +19,31 @@
 #include "runtime/snapshot.h"
 
 /* Largest request: a DNS query of the longest name with EDNS, or an echo payload. */
-#define BLAST_PAYLOAD 512
+#define LOADGEN_PAYLOAD 512
 
 /* A request not answered by then is lost. */
-#define BLAST_TIMEOUT_NS 1000000000ull
+#define LOADGEN_TIMEOUT_NS 1000000000ull
 
 /*
  * How far back a reply may point that names its request by less than a sequence number: 16 times
  * the range of a DNS id, a second at a million a second.
  */
-#define BLAST_ID_TURNS 16
+#define LOADGEN_ID_TURNS 16
 
-enum blast_judgement { BLAST_RIGHT, BLAST_WRONG, BLAST_DUPLICATE, BLAST_LATE, BLAST_STRAY };
+enum loadgen_judgement {
+	LOADGEN_RIGHT,
+	LOADGEN_WRONG,
+	LOADGEN_DUPLICATE,
+	LOADGEN_LATE,
+	LOADGEN_STRAY
+};
 
-struct blast_slot {
+struct loadgen_slot {
 	uint64_t sent_ns; /* 0: no request open here */
 	uint64_t sequence;
 };
 
-struct blast {
+struct loadgen {
 	/* What to send; set before the first turn. */
 	uint8_t header[FRAME_ETH_BYTES + 2 * FRAME_TAG_BYTES + FRAME_IPV6_BYTES + FRAME_UDP_BYTES];
 	uint32_t header_bytes;
@@ -64,54 +70,54 @@ struct blast {
 	uint64_t late;    /* right replies to requests that were given up: lost, and not answered */
 	uint32_t version; /* of the last right reply, 0 before it */
 	uint64_t versions; /* how often that was another one than before */
-	struct blast_times latency;
+	struct loadgen_times latency;
 	struct snapshot blank; /* frame_parse() wants one: nothing served, nothing reserved */
-	struct blast_slot slot[BLAST_WINDOW];
-	struct blast_clients clients;
+	struct loadgen_slot slot[LOADGEN_WINDOW];
+	struct loadgen_clients clients;
 };
 
 /* Writes the next request as a whole frame at `data`; returns its length. */
-uint32_t blast_request(struct blast *blast, uint8_t *data, uint64_t now_ns);
+uint32_t loadgen_request(struct loadgen *loadgen, uint8_t *data, uint64_t now_ns);
 
 /*
  * Judges a received frame of `length` bytes and counts it. `now_ns` is of the clock that requests
  * were sent by, `arrived_ns` the arrival in UTC, which interleaved clients need.
  */
-enum blast_judgement blast_reply(struct blast *blast, uint8_t *data, uint32_t length,
-				 uint64_t now_ns, uint64_t arrived_ns);
+enum loadgen_judgement loadgen_reply(struct loadgen *loadgen, uint8_t *data, uint32_t length,
+				     uint64_t now_ns, uint64_t arrived_ns);
 
 /* Gives up requests that are older than the timeout at `now_ns`; UINT64_MAX gives up all. */
-void blast_expire(struct blast *blast, uint64_t now_ns);
+void loadgen_expire(struct loadgen *loadgen, uint64_t now_ns);
 
 /* ---------------------------------------------------------------------------------------------- */
 
 /* A request's finished payload; in the order given: read ahead, however many there are. */
-static inline const uint8_t *blast_query(const struct blast *blast, uint64_t sequence,
-					 uint32_t *length)
+static inline const uint8_t *loadgen_query(const struct loadgen *loadgen, uint64_t sequence,
+					   uint32_t *length)
 {
-	uint64_t index = sequence % blast->query_count;
+	uint64_t index = sequence % loadgen->query_count;
 
-	*length = blast->query_at[index + 1] - blast->query_at[index];
-	return blast->queries + blast->query_at[index];
+	*length = loadgen->query_at[index + 1] - loadgen->query_at[index];
+	return loadgen->queries + loadgen->query_at[index];
 }
 
-static inline uint16_t blast_port(const struct blast *blast, uint64_t sequence)
+static inline uint16_t loadgen_port(const struct loadgen *loadgen, uint64_t sequence)
 {
-	return (uint16_t)(blast->first_port + sequence / blast->addresses % blast->ports);
+	return (uint16_t)(loadgen->first_port + sequence / loadgen->addresses % loadgen->ports);
 }
 
 /* Offset from an IP header's start of the last four bytes of its source address. */
-static inline uint32_t blast_source_end(const struct blast *blast)
+static inline uint32_t loadgen_source_end(const struct loadgen *loadgen)
 {
-	return blast->ip_version == 4 ? 12 : 8 + 12;
+	return loadgen->ip_version == 4 ? 12 : 8 + 12;
 }
 
 /* Those four bytes of a request. */
-static inline uint32_t blast_source(const struct blast *blast, uint64_t sequence)
+static inline uint32_t loadgen_source(const struct loadgen *loadgen, uint64_t sequence)
 {
-	const uint8_t *first = blast->header + blast->ip_at + blast_source_end(blast);
+	const uint8_t *first = loadgen->header + loadgen->ip_at + loadgen_source_end(loadgen);
 
-	return load_be32(first) + (uint32_t)(sequence % blast->addresses);
+	return load_be32(first) + (uint32_t)(sequence % loadgen->addresses);
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include "dns/wire.h"
 
 /* The offset behind a name; a compression pointer ends it. `length` or more if it does not end. */
-static inline uint32_t blast_name_end(const uint8_t *p, uint32_t length, uint32_t at)
+static inline uint32_t loadgen_name_end(const uint8_t *p, uint32_t length, uint32_t at)
 {
 	while (at < length && p[at] && p[at] < 0xc0)
 		at += p[at] + 1u;
@@ -18,14 +18,14 @@ static inline uint32_t blast_name_end(const uint8_t *p, uint32_t length, uint32_
 }
 
 /* The TTL of all records from `at` on but the OPT; 0 if there are two, or anything is not whole. */
-static inline uint32_t blast_version_of(const uint8_t *p, uint32_t length, uint32_t at)
+static inline uint32_t loadgen_version_of(const uint8_t *p, uint32_t length, uint32_t at)
 {
 	uint32_t count = load_be16(p + 6) + load_be16(p + 8) + load_be16(p + 10), version = 0;
 
 	while (count--) {
 		uint32_t ttl;
 
-		at = blast_name_end(p, length, at);
+		at = loadgen_name_end(p, length, at);
 		if (at + RR_FIXED > length)
 			return 0;
 		ttl = load_be32(p + at + 4);
@@ -40,13 +40,13 @@ static inline uint32_t blast_version_of(const uint8_t *p, uint32_t length, uint3
 }
 
 /* Whether a reply is of one version; the change from the last one's is counted. */
-static inline bool blast_version_follows(struct blast *blast, const uint8_t *p, uint32_t length,
-					 uint32_t at)
+static inline bool loadgen_version_follows(struct loadgen *loadgen, const uint8_t *p,
+					   uint32_t length, uint32_t at)
 {
-	uint32_t version = blast_version_of(p, length, at);
+	uint32_t version = loadgen_version_of(p, length, at);
 
-	blast->versions += version && blast->version && version != blast->version;
-	blast->version = version ? version : blast->version;
+	loadgen->versions += version && loadgen->version && version != loadgen->version;
+	loadgen->version = version ? version : loadgen->version;
 	return version;
 }
 

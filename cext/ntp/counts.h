@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one thread counts of NTP beside the verdicts (runtime/stats.h): written by it alone with plain
- * stores, read by the control plane at any time, never reset.
+ * What one thread counts of NTP beside the verdicts (runtime/stats.h): written by it alone with
+ * plain stores, read by the control plane at any time, never reset.
  */
 #ifndef XDPKIT_NTP_COUNTS_H
 #define XDPKIT_NTP_COUNTS_H

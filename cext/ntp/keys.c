@@ -232,7 +232,7 @@ struct ntp_keys *ntp_keys_new(uint32_t count, size_t secret_bytes)
 
 	while (1ull << bits < 2ull * count)
 		bits++;
-	head = sizeof *keys + (sizeof keys->place[0] << bits);
+	head = sizeof *keys + (sizeof keys->slot[0] << bits);
 	/* Each key wastes less than its alignment. */
 	size = head + count * key_room(_Alignof(struct ntp_key) - 1) + secret_bytes;
 	if (count >> 30 || secret_bytes >> 32 || size >> 32)
@@ -248,26 +248,27 @@ struct ntp_keys *ntp_keys_new(uint32_t count, size_t secret_bytes)
 }
 
 int ntp_keys_add(struct ntp_keys *keys, struct ntp_digest *digest, uint32_t id,
-		 enum ntp_algorithm algorithm, const uint8_t *secret, size_t length, uint32_t slot)
+		 enum ntp_algorithm algorithm, const uint8_t *secret, size_t length,
+		 uint32_t counter)
 {
 	size_t wanted = cipher_key_bytes(algorithm), room = key_room(length);
-	struct ntp_keys_place *place = &keys->place[ntp_keys_place(keys, id)];
+	struct ntp_keys_slot *slot = &keys->slot[ntp_keys_slot(keys, id)];
 	struct ntp_key *key = (void *)((uint8_t *)keys + keys->used);
 
 	if (!id || !length || length > NTP_SECRET_MAX || (wanted && length != wanted))
 		return -EINVAL;
 	if (!(digest->offered >> algorithm & 1))
 		return -EOPNOTSUPP;
-	if (place->id)
+	if (slot->id)
 		return -EEXIST;
 	if (!keys->left || room > keys->size - keys->used)
 		return -ENOSPC;
 	*key = (struct ntp_key){
-		.id = id, .slot = slot, .length = (uint16_t)length, .algorithm = algorithm};
+		.id = id, .counter = counter, .length = (uint16_t)length, .algorithm = algorithm};
 	memcpy(key->secret, secret, length);
 	if (wanted && make_subkeys(digest, key) < 0)
 		return -EIO;
-	*place = (struct ntp_keys_place){.id = id, .offset = keys->used};
+	*slot = (struct ntp_keys_slot){.id = id, .offset = keys->used};
 	keys->used += (uint32_t)room;
 	keys->left--;
 	return 0;

@@ -49,15 +49,15 @@ enum ntp_algorithm {
 /* One key; secret and subkey must never leave the process. */
 struct ntp_key {
 	uint32_t id;
-	uint32_t slot;   /* the control plane's number for it: index of its counters */
-	uint16_t length; /* bytes of secret */
+	uint32_t counter; /* the control plane's number for it: index of its counters */
+	uint16_t length;  /* bytes of secret */
 	uint8_t algorithm;
 	uint8_t subkey[2][NTP_CMAC_BYTES]; /* K1 and K2 of RFC 4493 section 2.3; AES only */
 	uint8_t secret[];
 };
 
 /* A place of the hash table: open addressing, never more than half full; id 0 is no key's. */
-struct ntp_keys_place {
+struct ntp_keys_slot {
 	uint32_t id;
 	uint32_t offset; /* of its struct ntp_key, from the table's start */
 };
@@ -68,16 +68,16 @@ struct ntp_keys {
 	uint32_t used; /* bytes up to the end of the last key */
 	uint32_t size; /* bytes of all */
 	uint32_t bits; /* log2 of the places */
-	struct ntp_keys_place place[];
+	struct ntp_keys_slot slot[];
 };
 
 /* The place of an id, or the empty one where it would go. */
-static inline uint32_t ntp_keys_place(const struct ntp_keys *keys, uint32_t id)
+static inline uint32_t ntp_keys_slot(const struct ntp_keys *keys, uint32_t id)
 {
 	/* 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): ids in a row spread evenly. */
 	uint32_t at = (uint32_t)(id * 0x9e3779b97f4a7c15ull >> (64 - keys->bits));
 
-	while (keys->place[at].id && keys->place[at].id != id)
+	while (keys->slot[at].id && keys->slot[at].id != id)
 		at = (at + 1) & ((1u << keys->bits) - 1);
 	return at;
 }
@@ -85,9 +85,9 @@ static inline uint32_t ntp_keys_place(const struct ntp_keys *keys, uint32_t id)
 /* The key of that id, or NULL; id 0 (a crypto-NAK's) is never found. */
 static inline const struct ntp_key *ntp_keys_find(const struct ntp_keys *keys, uint32_t id)
 {
-	const struct ntp_keys_place *place = &keys->place[ntp_keys_place(keys, id)];
+	const struct ntp_keys_slot *slot = &keys->slot[ntp_keys_slot(keys, id)];
 
-	return place->id ? (const void *)((const uint8_t *)keys + place->offset) : NULL;
+	return slot->id ? (const void *)((const uint8_t *)keys + slot->offset) : NULL;
 }
 
 /* One thread's libcrypto contexts. */
@@ -114,7 +114,8 @@ struct ntp_keys *ntp_keys_new(uint32_t count, size_t secret_bytes);
  * id is taken), -ENOSPC (more than was announced), -EIO (libcrypto failed).
  */
 int ntp_keys_add(struct ntp_keys *keys, struct ntp_digest *digest, uint32_t id,
-		 enum ntp_algorithm algorithm, const uint8_t *secret, size_t length, uint32_t slot);
+		 enum ntp_algorithm algorithm, const uint8_t *secret, size_t length,
+		 uint32_t counter);
 
 /* Overwrites the secrets, then frees; NULL is harmless. */
 void ntp_keys_free(struct ntp_keys *keys);

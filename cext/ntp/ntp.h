@@ -3,7 +3,8 @@
  * The NTP server's reply (RFC 5905, client/server and symmetric passive; RFC 9769 interleaved),
  * written over the request.
  *
- *   ntp_read (ntp/request.c) -> ntp_reply -> [the batch's transmit time, ntp/transmit.c] -> ntp_finish
+ *   ntp_read (ntp/request.c) -> ntp_reply -> [the batch's transmit time, ntp/transmit.c] ->
+ * ntp_finish
  */
 #ifndef XDPKIT_NTP_H
 #define XDPKIT_NTP_H
@@ -58,7 +59,7 @@ static inline uint64_t ntp_time(uint64_t ns)
 
 /* What ntp_read() found in a request, kept between the passes over a batch. */
 struct ntp_query {
-	uint64_t client;           /* limit_hash() of the source */
+	uint64_t client;           /* ratelimit_hash() of the source */
 	const struct ntp_key *key; /* NULL: not authenticated */
 	uint16_t mac_at;           /* where the request's MAC begins */
 	uint8_t version;           /* 1 to 4 */
@@ -71,24 +72,25 @@ struct ntp_query {
 
 /*
  * Checks the form of a request, and asks for the table entries that ntp_reply() will want. Returns
- * VERDICT_redirected when ntp_reply() is to answer it, else the reason for silence.
+ * VERDICT_PENDING when ntp_reply() is to answer it, else the reason for silence.
  */
-enum verdict ntp_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		      struct ntp_query *query);
+enum verdict ntp_read(const struct snapshot *snap, struct thread_state *state,
+		      const struct request *rq, struct ntp_query *query);
 
 /*
  * Fills in every reply field but the transmit timestamp of a basic reply and the digest, which
- * ntp_finish() puts in, and says in `departure` what that has to do (not where the payload is, the
+ * ntp_finish() puts in, and says in `tx_record` what that has to do (not where the payload is, the
  * door's to say). Returns an ANSWER verdict or the reason for silence.
  */
-enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struct request *rq,
-		       const struct ntp_query *query, struct departure *departure);
+enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+		       const struct ntp_query *query, struct tx_record *tx_record);
 
 /*
  * Completes a reply that leaves at `transmit` (32.32, host order): the transmit timestamp, never
  * earlier than the receive timestamp and never equal to it (RFC 9769 section 2); the digest over
  * all of it. Returns the sum of the bytes written (frame/checksum.h), which were zero before.
  */
-uint64_t ntp_finish(struct memory *memory, const struct departure *departure, uint64_t transmit);
+uint64_t ntp_finish(struct thread_state *state, const struct tx_record *tx_record,
+		    uint64_t transmit);
 
 #endif

@@ -37,9 +37,10 @@ static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *no
  * which the reply before it really left; a basic one to its transmit timestamp, and gets its own
  * transmit time in ntp_finish().
  */
-static void fill_timestamps(struct memory *memory, uint64_t receive, uint64_t transmit, uint8_t *p)
+static void fill_timestamps(struct thread_state *state, uint64_t receive, uint64_t transmit,
+			    uint8_t *p)
 {
-	uint64_t reference = memory->now.reference;
+	uint64_t reference = state->now.reference;
 	uint64_t origin;
 
 	/* A clock that is its own reference was last set at the latest whole second. */
@@ -55,10 +56,10 @@ static void fill_timestamps(struct memory *memory, uint64_t receive, uint64_t tr
 }
 
 /* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) is an unsynchronised server's. */
-static void fill_state(const struct memory *memory, const struct ntp_query *query, int8_t poll,
+static void fill_state(const struct thread_state *state, const struct ntp_query *query, int8_t poll,
 		       bool kod, uint8_t *p)
 {
-	uint64_t first = memory->now.first, second = memory->now.second;
+	uint64_t first = state->now.first, second = state->now.second;
 
 	if (kod) {
 		first = (first & 0x0000ffffffffffff) | 3ull << 62;
@@ -71,51 +72,51 @@ static void fill_state(const struct memory *memory, const struct ntp_query *quer
 }
 
 /* Key id, and zeros where ntp_finish() puts the digest. */
-static void fill_mac(struct memory *memory, const struct ntp_query *query, struct request *rq,
-		     struct departure *departure)
+static void fill_mac(struct thread_state *state, const struct ntp_query *query, struct request *rq,
+		     struct tx_record *tx_record)
 {
 	const struct ntp_key *key = query->key;
-	uint32_t slot = key->slot < NTP_KEY_SLOTS ? key->slot : NTP_KEY_SLOTS - 1;
+	uint32_t counter = key->counter < NTP_KEY_SLOTS ? key->counter : NTP_KEY_SLOTS - 1;
 	uint8_t *mac = rq->payload + rq->length;
 	uint32_t bytes = ntp_digest_bytes(key->algorithm, query->version);
 
-	departure->mac_at = (uint16_t)rq->length;
-	departure->version = query->version;
+	tx_record->mac_at = (uint16_t)rq->length;
+	tx_record->version = query->version;
 	store_be32(mac, key->id);
 	memset(mac + 4, 0, bytes);
 	rq->length += 4 + bytes;
-	memory->counts.key[slot]++;
-	memory->transmit.keyed++;
+	state->counts.key[counter]++;
+	state->transmit.keyed++;
 }
 
-static bool digest_is_right(struct memory *memory, const struct request *rq,
+static bool digest_is_right(struct thread_state *state, const struct request *rq,
 			    const struct ntp_query *query)
 {
 	const uint8_t *mac = rq->payload + query->mac_at;
 
-	return ntp_digest_check(&memory->digest, query->key, query->version, rq->payload,
+	return ntp_digest_check(&state->digest, query->key, query->version, rq->payload,
 				query->mac_at, mac + 4, rq->length - query->mac_at - 4);
 }
 
 /* Limits first, as chrony: a flood with a key id costs no digests. */
-static enum verdict admit(const struct snapshot *snap, struct memory *memory,
+static enum verdict admit(const struct snapshot *snap, struct thread_state *state,
 			  const struct request *rq, const struct ntp_query *query)
 {
-	enum limit_outcome outcome = LIMIT_PASS;
+	enum ratelimit_outcome outcome = RATELIMIT_PASS;
 
-	if (memory->limit)
-		outcome = limit_check(memory->limit, &snap->ntp_limit, query->client,
-				      memory->mono_ns, random_next(memory));
-	if (outcome == LIMIT_DROP)
+	if (state->ratelimit)
+		outcome = ratelimit_check(state->ratelimit, &snap->ntp_ratelimit, query->client,
+					  state->mono_ns, random_next(state));
+	if (outcome == RATELIMIT_DROP)
 		return VERDICT_ntp_limited;
-	if (query->key && !digest_is_right(memory, rq, query))
+	if (query->key && !digest_is_right(state, rq, query))
 		return VERDICT_ntp_digest;
-	memory->counts.leaked += outcome == LIMIT_LEAK;
-	return outcome == LIMIT_KOD ? VERDICT_ntp_kod : VERDICT_ntp_answered;
+	state->counts.leaked += outcome == RATELIMIT_LEAK;
+	return outcome == RATELIMIT_KOD ? VERDICT_ntp_kod : VERDICT_ntp_answered;
 }
 
-enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struct request *rq,
-		       const struct ntp_query *query, struct departure *departure)
+enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+		       const struct ntp_query *query, struct tx_record *tx_record)
 {
 	uint64_t receive = ntp_time(rq->rx_ns) | NTP_LOW_BIT, transmit = 0;
 	enum verdict verdict = VERDICT_ntp_answered;
@@ -124,37 +125,38 @@ enum verdict ntp_reply(const struct snapshot *snap, struct memory *memory, struc
 	bool follows;
 
 	if (query->pending) {
-		verdict = admit(snap, memory, rq, query);
+		verdict = admit(snap, state, rq, query);
 		if (!verdict_answers(verdict))
 			return verdict;
 	}
-	if (memory->saved.entries)
-		receive = ntp_saved_receive(&memory->saved, receive);
+	if (state->saved.entries)
+		receive = ntp_saved_receive(&state->saved, receive);
 	follows = query->follows && verdict == VERDICT_ntp_answered;
 	if (follows)
-		transmit = ntp_saved_take(&memory->saved,
+		transmit = ntp_saved_take(&state->saved,
 					  load_be64(p + offsetof(struct ntp_header, origin)));
-	if (memory->limit)
-		poll_min = snap->ntp_limit.interval;
+	if (state->ratelimit)
+		poll_min = snap->ntp_ratelimit.interval;
 	poll = (int8_t)p[2];
-	fill_state(memory, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod, p);
-	fill_timestamps(memory, receive, transmit, p);
+	fill_state(state, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod, p);
+	fill_timestamps(state, receive, transmit, p);
 	rq->length = NTP_HEADER_BYTES;
 	if (query->mono_root) {
-		fill_mono_root(snap, &memory->now, rq->rx_ns, p + NTP_HEADER_BYTES);
+		fill_mono_root(snap, &state->now, rq->rx_ns, p + NTP_HEADER_BYTES);
 		rq->length += NTP_FIELD_MONO_ROOT_BYTES;
 	}
-	departure->key = query->key;
+	tx_record->key = query->key;
 	if (query->key)
-		fill_mac(memory, query, rq, departure);
-	departure->stamp = transmit == 0;
-	departure->save = follows;
+		fill_mac(state, query, rq, tx_record);
+	tx_record->stamp = transmit == 0;
+	tx_record->save = follows;
 	return transmit ? VERDICT_ntp_interleaved : verdict;
 }
 
-uint64_t ntp_finish(struct memory *memory, const struct departure *departure, uint64_t transmit)
+uint64_t ntp_finish(struct thread_state *state, const struct tx_record *tx_record,
+		    uint64_t transmit)
 {
-	uint8_t *payload = departure->payload, *digest;
+	uint8_t *payload = tx_record->payload, *digest;
 	uint64_t receive = load_be64(payload + offsetof(struct ntp_header, receive));
 	uint64_t value = 0, sum;
 
@@ -163,19 +165,19 @@ uint64_t ntp_finish(struct memory *memory, const struct departure *departure, ui
 	 */
 	if ((int64_t)(transmit - receive) < 0)
 		transmit = receive + NTP_LOW_BIT;
-	if (departure->stamp) {
+	if (tx_record->stamp) {
 		value = __builtin_bswap64(transmit);
 		memcpy(payload + offsetof(struct ntp_header, transmit), &value, sizeof value);
 	}
-	if (departure->save)
-		ntp_saved_put(&memory->saved, receive, transmit);
+	if (tx_record->save)
+		ntp_saved_put(&state->saved, receive, transmit);
 	sum = checksum_word(0, value);
-	if (departure->key) {
+	if (tx_record->key) {
 		/* Where libcrypto fails the digest stays zero, and the client drops the reply. */
-		digest = payload + departure->mac_at + 4;
+		digest = payload + tx_record->mac_at + 4;
 		sum = checksum_add(sum, digest,
-				   ntp_digest_make(&memory->digest, departure->key,
-						   departure->version, payload, departure->mac_at,
+				   ntp_digest_make(&state->digest, tx_record->key,
+						   tx_record->version, payload, tx_record->mac_at,
 						   digest));
 	}
 	return sum;

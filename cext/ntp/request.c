@@ -50,7 +50,7 @@ static enum verdict find_key(const struct snapshot *snap, const struct request *
 	if (snap->ntp_keys)
 		query->key = ntp_keys_find(snap->ntp_keys, load_be32(rq->payload + at));
 	query->pending = true;
-	return query->key ? VERDICT_redirected : VERDICT_ntp_key;
+	return query->key ? VERDICT_PENDING : VERDICT_ntp_key;
 }
 
 /*
@@ -80,7 +80,7 @@ static enum verdict walk_fields(const struct snapshot *snap, const struct reques
 				    length == NTP_FIELD_MONO_ROOT_BYTES &&
 				    load_be32(field + 4) == NTP_FIELD_MONO_ROOT_MAGIC;
 	}
-	return nts ? VERDICT_ntp_nts : VERDICT_redirected;
+	return nts ? VERDICT_ntp_nts : VERDICT_PENDING;
 }
 
 /* The reply's mode for the request's, or the reason for silence in *verdict. */
@@ -113,10 +113,10 @@ static bool request_follows(const uint8_t *p)
 					       load_be64(p + offsetof(struct ntp_header, transmit));
 }
 
-enum verdict ntp_read(const struct snapshot *snap, struct memory *memory, const struct request *rq,
-		      struct ntp_query *query)
+enum verdict ntp_read(const struct snapshot *snap, struct thread_state *state,
+		      const struct request *rq, struct ntp_query *query)
 {
-	enum verdict verdict = VERDICT_redirected;
+	enum verdict verdict = VERDICT_PENDING;
 	const uint8_t *p = rq->payload;
 	uint8_t mode;
 
@@ -125,25 +125,25 @@ enum verdict ntp_read(const struct snapshot *snap, struct memory *memory, const 
 	*query = (struct ntp_query){.version = p[0] >> 3 & 7};
 	mode = p[0] & 7;
 	query->mode = reply_mode(rq, query->version, mode, &verdict);
-	memory->counts.version[query->version]++;
-	if (verdict != VERDICT_redirected)
+	state->counts.version[query->version]++;
+	if (verdict != VERDICT_PENDING)
 		return verdict;
-	memory->counts.mode[mode]++;
+	state->counts.mode[mode]++;
 	if (snap->ntp_access && !access_allowed(snap->ntp_access, rq->source, rq->ip_version))
 		return VERDICT_ntp_denied;
-	ntp_clients_add(memory->counts.clients, rq->source, rq->ip_version, memory->seed);
-	if (memory->limit) {
+	ntp_clients_add(state->counts.clients, rq->source, rq->ip_version, state->seed);
+	if (state->ratelimit) {
 		query->pending = true;
-		query->client =
-			limit_hash(memory->limit, &snap->ntp_limit, rq->source, rq->ip_version);
-		limit_prefetch(memory->limit, query->client);
+		query->client = ratelimit_hash(state->ratelimit, &snap->ntp_ratelimit, rq->source,
+					       rq->ip_version);
+		ratelimit_prefetch(state->ratelimit, query->client);
 	}
-	if (query->version == 4 && memory->saved.entries && request_follows(p)) {
+	if (query->version == 4 && state->saved.entries && request_follows(p)) {
 		query->pending = query->follows = true;
-		ntp_saved_prefetch(&memory->saved,
+		ntp_saved_prefetch(&state->saved,
 				   load_be64(p + offsetof(struct ntp_header, origin)));
 	}
 	if (rq->length == NTP_HEADER_BYTES)
-		return VERDICT_redirected;
+		return VERDICT_PENDING;
 	return walk_fields(snap, rq, query);
 }

@@ -36,64 +36,64 @@ static void learn_mac(struct transmit *how, uint64_t ready)
 	how->keyed = 0;
 }
 
-void transmit_batch(struct memory *memory, struct departure *const *leaving, uint32_t n)
+void transmit_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n)
 {
-	struct transmit *how = &memory->transmit;
+	struct transmit *how = &state->transmit;
 	uint64_t ready = ready_ns(how), sent_ns = ready;
 	uint64_t transmit = ntp_time(ready), sum;
 
 	if (how->compensate)
 		transmit_fit_begin(&how->fit, ready);
 	for (uint32_t i = 0; i < n; i++) {
-		struct departure *d = leaving[i];
+		struct tx_record *d = records[i];
 
 		if (how->compensate) {
-			sent_ns = ready + transmit_fit_delay(&how->fit, d->place);
+			sent_ns = ready + transmit_fit_delay(&how->fit, d->batch_index);
 			transmit = ntp_time(sent_ns);
 		}
-		sum = ntp_finish(memory, d, transmit);
+		sum = ntp_finish(state, d, transmit);
 		if (d->udp)
 			frame_checksum_added(d->udp, sum);
-		if (d->note) {
-			d->note->sent_ns = sent_ns;
-			d->note->place = d->place;
-			d->note->save = d->save;
+		if (d->completion) {
+			d->completion->sent_ns = sent_ns;
+			d->completion->batch_index = d->batch_index;
+			d->completion->save = d->save;
 		}
 	}
 	if (how->keyed)
 		learn_mac(how, ready);
 }
 
-void transmit_completed(struct memory *memory, const uint8_t *data, const struct phc_map *phc,
+void transmit_completed(struct thread_state *state, const uint8_t *data, const struct phc_map *phc,
 			int64_t tai_offset_s)
 {
-	struct transmit_head head;
+	struct tx_headroom head;
 	uint64_t stamp, utc_ns;
 	int64_t error;
 
 	memcpy(&head, data - sizeof head, sizeof head);
-	if (!head.note.sent_ns)
+	if (!head.completion.sent_ns)
 		return;
 	stamp = head.tx_stamp;
-	if (memory->transmit.source == TRANSMIT_HARDWARE)
+	if (state->transmit.source == TRANSMIT_HARDWARE)
 		stamp = phc_to_tai(phc, stamp);
 	if (!stamp) {
-		memory->counts.tx_missing++;
+		state->counts.tx_missing++;
 		return;
 	}
 	utc_ns = stamp - (uint64_t)(tai_offset_s * CLOCK_SECOND_NS);
-	error = (int64_t)(utc_ns - head.note.sent_ns);
+	error = (int64_t)(utc_ns - head.completion.sent_ns);
 	if (error > TRANSMIT_MAX_NS || error < -TRANSMIT_MAX_NS) {
-		memory->counts.tx_disbelieved++;
+		state->counts.tx_disbelieved++;
 		return;
 	}
-	memory->counts.tx_true++;
-	memory->counts.tx_error[ntp_error_bucket(error)]++;
-	if (memory->transmit.compensate)
-		transmit_fit_note(&memory->transmit.fit, error, head.note.place);
-	if (head.note.save)
-		ntp_saved_correct(
-			&memory->saved,
-			load_be64(data + head.note.payload + offsetof(struct ntp_header, receive)),
-			ntp_time(utc_ns) & ~NTP_LOW_BIT);
+	state->counts.tx_true++;
+	state->counts.tx_error[ntp_error_bucket(error)]++;
+	if (state->transmit.compensate)
+		transmit_fit_note(&state->transmit.fit, error, head.completion.batch_index);
+	if (head.completion.save)
+		ntp_saved_correct(&state->saved,
+				  load_be64(data + head.completion.payload +
+					    offsetof(struct ntp_header, receive)),
+				  ntp_time(utc_ns) & ~NTP_LOW_BIT);
 }

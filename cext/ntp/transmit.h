@@ -2,7 +2,8 @@
 /*
  * The transmit times of NTP replies: predicted and written into the replies of a batch just before
  * the kick, and measured afterwards where the kernel or the NIC tells when each frame left. One
- * clock read serves the batch; with compensation a frame's place in it counts too (ntp/transmit_fit.h).
+ * clock read serves the batch; with compensation a frame's place in it counts too
+ * (ntp/transmit_fit.h).
  */
 #ifndef XDPKIT_TRANSMIT_H
 #define XDPKIT_TRANSMIT_H
@@ -14,7 +15,7 @@
 #include "runtime/phc.h"
 #include "ntp/transmit_fit.h"
 
-struct memory;
+struct thread_state;
 struct ntp_key;
 
 /* Where the true transmit time of a frame comes from. */
@@ -36,16 +37,16 @@ struct transmit {
  * What a frame's completion needs to know, in the frame: before the packet lies the TX metadata
  * (linux Documentation/networking/xsk-tx-metadata.rst), before that our note.
  */
-struct transmit_note {
+struct tx_completion {
 	uint64_t sent_ns; /* UTC, as predicted; 0: not an NTP reply */
 	uint16_t payload; /* offset from the packet's start */
-	uint8_t place;
+	uint8_t batch_index;
 	bool save; /* the receive timestamp in it is in the table of saved ones */
 	uint8_t unused[4];
 };
 
-struct transmit_head {
-	struct transmit_note note;
+struct tx_headroom {
+	struct tx_completion completion;
 	uint64_t flags;       /* XDP_TXMD_FLAGS_TIMESTAMP */
 	uint64_t tx_stamp;    /* filled in when the frame is on the completion ring */
 	uint64_t launch_time; /* of the kernel's struct, not used */
@@ -55,49 +56,48 @@ struct transmit_head {
 #define TRANSMIT_METADATA_BYTES 24
 #define TRANSMIT_METADATA_STAMP 1 /* XDP_TXMD_FLAGS_TIMESTAMP */
 
-_Static_assert(sizeof(struct transmit_head) ==
-		       sizeof(struct transmit_note) + TRANSMIT_METADATA_BYTES,
+_Static_assert(sizeof(struct tx_headroom) == sizeof(struct tx_completion) + TRANSMIT_METADATA_BYTES,
 	       "the metadata ends where the packet starts");
 
 /* A reply that waits for its transmit time. */
-struct departure {
+struct tx_record {
 	uint8_t *payload;
 	uint8_t *udp; /* its header, of a frame; NULL: no checksum to bring up to date */
-	struct transmit_note *note; /* NULL: its transmit time will not be known */
-	const struct ntp_key *key;  /* NULL: no digest */
-	uint16_t mac_at;            /* where the reply's MAC begins */
-	uint8_t version;            /* of the message, which the digest's length depends on */
-	uint8_t place;              /* in the batch */
-	bool stamp;                 /* false: the time of an earlier reply is in it (interleaved) */
-	bool save;                  /* its own transmit time will be asked for */
+	struct tx_completion *completion; /* NULL: its transmit time will not be known */
+	const struct ntp_key *key;        /* NULL: no digest */
+	uint16_t mac_at;                  /* where the reply's MAC begins */
+	uint8_t version;                  /* of the message, which the digest's length depends on */
+	uint8_t batch_index;              /* in the batch */
+	bool stamp; /* false: the time of an earlier reply is in it (interleaved) */
+	bool save;  /* its own transmit time will be asked for */
 };
 
 /* Puts transmit times into the `n` NTP replies of a batch: the last thing before the kick. */
-void transmit_batch(struct memory *memory, struct departure *const *leaving, uint32_t n);
+void transmit_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n);
 
 /*
  * Asks for the transmit time of the frame that begins at `data`, with the NTP reply `payload` in
  * it. Returns the note that transmit_batch() completes.
  */
-static inline struct transmit_note *transmit_ask(uint8_t *data, const uint8_t *payload)
+static inline struct tx_completion *transmit_ask(uint8_t *data, const uint8_t *payload)
 {
-	struct transmit_head *head = (struct transmit_head *)(data - sizeof *head);
+	struct tx_headroom *head = (struct tx_headroom *)(data - sizeof *head);
 
-	*head = (struct transmit_head){
-		.note.payload = (uint16_t)(payload - data),
+	*head = (struct tx_headroom){
+		.completion.payload = (uint16_t)(payload - data),
 		.flags = TRANSMIT_METADATA_STAMP,
 	};
-	return &head->note;
+	return &head->completion;
 }
 
 /* Marks the frame as one that nothing is asked for. */
 static inline void transmit_skip(uint8_t *data)
 {
-	((struct transmit_head *)(data - sizeof(struct transmit_head)))->note.sent_ns = 0;
+	((struct tx_headroom *)(data - sizeof(struct tx_headroom)))->completion.sent_ns = 0;
 }
 
 /* Learns from a frame that has left; `phc` is the NIC's clock, `tai_offset_s` TAI less UTC. */
-void transmit_completed(struct memory *memory, const uint8_t *data, const struct phc_map *phc,
+void transmit_completed(struct thread_state *state, const uint8_t *data, const struct phc_map *phc,
 			int64_t tai_offset_s);
 
 #endif

@@ -82,20 +82,21 @@ static inline void transmit_fit_begin(struct transmit_fit *fit, uint64_t now_ns)
 }
 
 /* Nanoseconds from the batch's clock read to the departure of the frame in this place. */
-static inline uint64_t transmit_fit_delay(const struct transmit_fit *fit, uint8_t place)
+static inline uint64_t transmit_fit_delay(const struct transmit_fit *fit, uint8_t batch_index)
 {
-	return (uint64_t)(fit->base_ns + fit->slope_ns * place);
+	return (uint64_t)(fit->base_ns + fit->slope_ns * batch_index);
 }
 
 /* Notes by how much later than predicted a frame of the latest batch left. */
-static inline void transmit_fit_note(struct transmit_fit *fit, int64_t error_ns, uint8_t place)
+static inline void transmit_fit_note(struct transmit_fit *fit, int64_t error_ns,
+				     uint8_t batch_index)
 {
 	int32_t sign = (error_ns > 0) - (error_ns < 0);
 
 	if (!fit->first)
 		fit->first = sign;
-	fit->lean += sign * place;
-	fit->weight += place;
+	fit->lean += sign * batch_index;
+	fit->weight += batch_index;
 }
 
 #endif

@@ -53,7 +53,8 @@ static inline const struct snapshot *qsbr_online(struct qsbr *qsbr, struct qsbr_
 }
 
 /* Once per loop: nothing old is held from here on; returns the snapshot to use until next time. */
-static inline const struct snapshot *qsbr_pass(struct qsbr *qsbr, struct qsbr_reader *reader)
+static inline const struct snapshot *qsbr_quiescent_state(struct qsbr *qsbr,
+							  struct qsbr_reader *reader)
 {
 	uint64_t generation = __atomic_load_n(&qsbr->generation, __ATOMIC_ACQUIRE);
 
@@ -62,7 +63,7 @@ static inline const struct snapshot *qsbr_pass(struct qsbr *qsbr, struct qsbr_re
 	return __atomic_load_n(&qsbr->current, __ATOMIC_ACQUIRE);
 }
 
-/* Publisher: replaces the snapshot; returns the generation to ask qsbr_passed() for. */
+/* Publisher: replaces the snapshot; returns the generation to ask qsbr_grace_period_over() for. */
 static inline uint64_t qsbr_publish(struct qsbr *qsbr, const struct snapshot *snapshot)
 {
 	__atomic_store_n(&qsbr->current, snapshot, __ATOMIC_RELEASE);
@@ -70,7 +71,7 @@ static inline uint64_t qsbr_publish(struct qsbr *qsbr, const struct snapshot *sn
 }
 
 /* Publisher: true when no reader can still hold a snapshot from before `generation`. */
-static inline bool qsbr_passed(const struct qsbr *qsbr, uint64_t generation)
+static inline bool qsbr_grace_period_over(const struct qsbr *qsbr, uint64_t generation)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (int i = 0; i < QSBR_READERS; i++) {

@@ -21,27 +21,27 @@
 #include <unistd.h>
 
 #if defined(__x86_64__)
-#define CONFINE_ARCH AUDIT_ARCH_X86_64
+#define SANDBOX_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
-#define CONFINE_ARCH AUDIT_ARCH_AARCH64
+#define SANDBOX_ARCH AUDIT_ARCH_AARCH64
 #endif
 
 /* Whose calls. */
-enum confine {
-	CONFINE_RING, /* bindings/_loop.pyx */
-	CONFINE_DOOR, /* bindings/_udp_listener.pyx */
-	CONFINE_TCP,  /* bindings/_tcp_listener.pyx, slowpath/tcp_listener.c */
+enum sandbox_kind {
+	SANDBOX_RING, /* bindings/_loop.pyx */
+	SANDBOX_UDP,  /* bindings/_udp_listener.pyx */
+	SANDBOX_TCP,  /* bindings/_tcp_listener.pyx, slowpath/tcp_listener.c */
 };
 
 /* Any thread's: the end of pthread_create(3)'s thread, and memory for libcrypto or the C library.
  * restart_syscall(2) is a wait that a debugger or SIGSTOP interrupted; clock_gettime(2) is called
  * where the clock source is not readable without the kernel (vdso(7)). */
-static const uint16_t confine_any[] = {
+static const uint16_t sandbox_any[] = {
 	__NR_brk,  __NR_clock_gettime, __NR_exit,   __NR_futex,           __NR_madvise,
 	__NR_mmap, __NR_mprotect,      __NR_munmap, __NR_restart_syscall, __NR_rt_sigprocmask,
 };
 
-static const uint16_t confine_ring[] = {
+static const uint16_t sandbox_ring[] = {
 	__NR_recvfrom,
 	__NR_sendto,
 	__NR_ppoll,
@@ -50,7 +50,7 @@ static const uint16_t confine_ring[] = {
 #endif
 };
 
-static const uint16_t confine_door[] = {
+static const uint16_t sandbox_door[] = {
 	__NR_recvmmsg,
 	__NR_sendmmsg,
 	__NR_epoll_pwait,
@@ -59,7 +59,7 @@ static const uint16_t confine_door[] = {
 #endif
 };
 
-static const uint16_t confine_tcp[] = {
+static const uint16_t sandbox_tcp[] = {
 	__NR_accept4,    __NR_close,      __NR_epoll_ctl, __NR_recvfrom,
 	__NR_sendto,     __NR_setsockopt, __NR_shutdown,  __NR_epoll_pwait,
 #ifdef __NR_epoll_wait
@@ -67,13 +67,13 @@ static const uint16_t confine_tcp[] = {
 #endif
 };
 
-#define CONFINE_COUNT(list) (sizeof(list) / sizeof((list)[0]))
+#define SANDBOX_COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
 /* Above what the longest program has: 4 + 2 a call, 5 a call that maps memory, 1. */
-#define CONFINE_PROGRAM_MAX 64
+#define SANDBOX_PROGRAM_MAX 64
 
 /* Appends to a filter program: these calls are allowed, without memory that can be executed. */
-static inline unsigned confine_allow(struct sock_filter *code, unsigned at, const uint16_t *calls,
+static inline unsigned sandbox_allow(struct sock_filter *code, unsigned at, const uint16_t *calls,
 				     size_t n)
 {
 	const struct sock_filter load_protection = BPF_STMT(
@@ -100,34 +100,34 @@ static inline unsigned confine_allow(struct sock_filter *code, unsigned at, cons
 }
 
 /* Writes the filter of a kind of thread; returns its length in instructions. */
-static inline unsigned confine_program(struct sock_filter *code, enum confine kind)
+static inline unsigned sandbox_program(struct sock_filter *code, enum sandbox_kind kind)
 {
 	const struct sock_filter kill = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD);
 	unsigned n = 0;
 
-#ifdef CONFINE_ARCH
+#ifdef SANDBOX_ARCH
 	/* A call by another architecture's numbers is none of ours. */
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, arch));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CONFINE_ARCH, 1, 0);
+	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
 	code[n++] = kill;
 #endif
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, nr));
 	/* What a batch calls first. */
-	if (kind == CONFINE_RING)
-		n = confine_allow(code, n, confine_ring, CONFINE_COUNT(confine_ring));
-	else if (kind == CONFINE_DOOR)
-		n = confine_allow(code, n, confine_door, CONFINE_COUNT(confine_door));
+	if (kind == SANDBOX_RING)
+		n = sandbox_allow(code, n, sandbox_ring, SANDBOX_COUNT(sandbox_ring));
+	else if (kind == SANDBOX_UDP)
+		n = sandbox_allow(code, n, sandbox_door, SANDBOX_COUNT(sandbox_door));
 	else
-		n = confine_allow(code, n, confine_tcp, CONFINE_COUNT(confine_tcp));
-	n = confine_allow(code, n, confine_any, CONFINE_COUNT(confine_any));
+		n = sandbox_allow(code, n, sandbox_tcp, SANDBOX_COUNT(sandbox_tcp));
+	n = sandbox_allow(code, n, sandbox_any, SANDBOX_COUNT(sandbox_any));
 	code[n++] = kill;
 	return n;
 }
 
 /* Gives up every capability of the calling thread. */
-static inline void confine_capabilities(void)
+static inline void sandbox_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
@@ -139,19 +139,19 @@ static inline void confine_capabilities(void)
  * Confines the calling thread, for good. Returns 0 or an errno, ENOSYS where this architecture has
  * no list: then it holds no capability, but may call what it likes.
  */
-static inline int confine(enum confine kind)
+static inline int sandbox_enter(enum sandbox_kind kind)
 {
-	struct sock_filter code[CONFINE_PROGRAM_MAX];
+	struct sock_filter code[SANDBOX_PROGRAM_MAX];
 	struct sock_fprog program = {.filter = code};
 
-	confine_capabilities();
+	sandbox_capabilities();
 	/* Of this thread alone; without it a filter takes CAP_SYS_ADMIN. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return errno;
-#ifndef CONFINE_ARCH
+#ifndef SANDBOX_ARCH
 	return ENOSYS;
 #endif
-	program.len = (unsigned short)confine_program(code, kind);
+	program.len = (unsigned short)sandbox_program(code, kind);
 	/* Its loads need no guarding from itself: what SPEC_ALLOW leaves off costs every packet. */
 	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
 		       &program)

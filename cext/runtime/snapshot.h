@@ -55,8 +55,9 @@ struct snapshot {
 	struct ntp_state ntp;
 	const struct ntp_keys *ntp_keys;      /* NULL: none; owned by the control plane */
 	const struct access_list *ntp_access; /* NULL: all may ask; owned by the control plane */
-	struct limit_rule ntp_limit;          /* for threads that have a table (runtime/thread_state.h) */
-	struct phc_map phc; /* the NIC's clock, of which frames may carry a stamp */
+	struct ratelimit_rule
+		ntp_ratelimit; /* for threads that have a table (runtime/thread_state.h) */
+	struct phc_map phc;    /* the NIC's clock, of which frames may carry a stamp */
 	struct dns_settings dns;
 	uint64_t
 		reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* a bit for each slot that is taken */

@@ -17,12 +17,12 @@
 
 struct thread {
 	pthread_t id;
-	int cpu;        /* pinned there; -1 = anywhere */
-	int priority;   /* 1 to 99 under SCHED_FIFO; 0 = as other threads */
-	int tid;        /* as in /proc/PID/task; set by the thread */
-	char name[16];  /* 15 characters at most: pthread_setname_np(3) */
-	int wake_fd;    /* eventfd, readable once the thread shall end */
-	int unconfined; /* 0, or the errno for which it may call anything; -1 before it runs */
+	int cpu;           /* pinned there; -1 = anywhere */
+	int priority;      /* 1 to 99 under SCHED_FIFO; 0 = as other threads */
+	int tid;           /* as in /proc/PID/task; set by the thread */
+	char name[16];     /* 15 characters at most: pthread_setname_np(3) */
+	int wake_fd;       /* eventfd, readable once the thread shall end */
+	int sandbox_errno; /* 0, or the errno for which it may call anything; -1 before it runs */
 	uint32_t order, done; /* atomic: what it was asked for; a boolean, it has ended */
 };
 
@@ -56,7 +56,7 @@ static inline int thread_spawn(struct thread *thread, void *(*entry)(void *), vo
 }
 
 /* First thing in the new thread. A CPU that is not ours to use is no error: it then floats. */
-static inline void thread_settle(struct thread *thread, enum confine kind)
+static inline void thread_settle(struct thread *thread, enum sandbox_kind kind)
 {
 	cpu_set_t set;
 
@@ -67,7 +67,7 @@ static inline void thread_settle(struct thread *thread, enum confine kind)
 		CPU_SET(thread->cpu, &set);
 		pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 	}
-	thread->unconfined = confine(kind);
+	thread->sandbox_errno = sandbox_enter(kind);
 }
 
 static inline enum thread_order thread_order(const struct thread *thread)

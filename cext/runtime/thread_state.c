@@ -54,15 +54,15 @@ static void ntp_now(struct ntp_now *now, const struct ntp_state *ntp,
 	now->utc_to_mono_ns = clock->utc_to_mono_ns;
 }
 
-void memory_batch(struct memory *memory, const struct snapshot *snap,
-		  const struct batch_clock *clock)
+void thread_state_begin_batch(struct thread_state *state, const struct snapshot *snap,
+			      const struct batch_clock *clock)
 {
-	memory->mono_ns = clock->mono_ns;
-	ntp_now(&memory->now, &snap->ntp, clock);
-	memory->now_s = (uint32_t)(clock->utc_ns / CLOCK_SECOND_NS);
-	if (!clock->stepped || !memory->saved.entries)
+	state->mono_ns = clock->mono_ns;
+	ntp_now(&state->now, &snap->ntp, clock);
+	state->now_s = (uint32_t)(clock->utc_ns / CLOCK_SECOND_NS);
+	if (!clock->stepped || !state->saved.entries)
 		return;
-	memory->counts.steps++;
-	ntp_saved_forget(&memory->saved, memory->random);
-	random_next(memory);
+	state->counts.steps++;
+	ntp_saved_forget(&state->saved, state->random);
+	random_next(state);
 }

@@ -29,7 +29,7 @@ struct ntp_now {
 	int64_t utc_to_mono_ns;
 };
 
-struct memory {
+struct thread_state {
 	struct ntp_now now;
 	uint64_t mono_ns; /* of this batch */
 	uint64_t random;  /* state of random_next(), never 0 */
@@ -37,26 +37,26 @@ struct memory {
 	uint32_t now_s;   /* UTC at the batch's start, seconds since 1970 modulo 2^32 */
 	struct dns_counts dns;
 	struct ntp_saved_table saved;
-	struct limit_table *limit; /* NULL: no limits; owned by the thread's owner */
-	struct rrl_table *rrl;     /* the same of DNS answers */
+	struct ratelimit_table *ratelimit; /* NULL: no limits; owned by the thread's owner */
+	struct rrl_table *rrl;             /* the same of DNS answers */
 	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;
 };
 
 /* Before the first reply of a batch. */
-void memory_batch(struct memory *memory, const struct snapshot *snap,
-		  const struct batch_clock *clock);
+void thread_state_begin_batch(struct thread_state *state, const struct snapshot *snap,
+			      const struct batch_clock *clock);
 
 /* xorshift64 (Marsaglia 2003): for choices that need no secret. */
-static inline uint32_t random_next(struct memory *memory)
+static inline uint32_t random_next(struct thread_state *state)
 {
-	uint64_t x = memory->random;
+	uint64_t x = state->random;
 
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
-	memory->random = x;
+	state->random = x;
 	return (uint32_t)(x >> 32);
 }
 

@@ -53,18 +53,18 @@ static enum verdict echo_answer(const struct snapshot *snap, const struct reques
 /* ---------------------------------------------------------------------------------------------- */
 
 /* NTP: answered at once unless a table is to be looked at, which may not be in the cache. */
-static enum verdict ntp_begin(const struct snapshot *snap, struct memory *memory,
+static enum verdict ntp_begin(const struct snapshot *snap, struct thread_state *state,
 			      struct request *rq, struct ntp_query *query,
-			      struct departure *departure)
+			      struct tx_record *tx_record)
 {
-	enum verdict verdict = ntp_read(snap, memory, rq, query);
+	enum verdict verdict = ntp_read(snap, state, rq, query);
 
-	if (verdict != VERDICT_redirected || query->pending)
+	if (verdict != VERDICT_PENDING || query->pending)
 		return verdict;
-	return ntp_reply(snap, memory, rq, query, departure);
+	return ntp_reply(snap, state, rq, query, tx_record);
 }
 
-static inline enum verdict dns_begin(const struct snapshot *snap, struct memory *memory,
+static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_state *state,
 				     struct request *rq, struct dns_query *query)
 {
 	enum verdict verdict;
@@ -72,22 +72,22 @@ static inline enum verdict dns_begin(const struct snapshot *snap, struct memory 
 	if (!snap->zones)
 		return VERDICT_bad_frame;
 	query->counted = false;
-	verdict = dns_read(snap, memory, rq, query);
-	if (dns_limit_on(snap, memory, rq))
-		verdict = dns_limit_begin(snap, memory, rq, query, verdict);
+	verdict = dns_read(snap, state, rq, query);
+	if (dns_rrl_on(snap, state, rq))
+		verdict = dns_rrl_begin(snap, state, rq, query, verdict);
 	return verdict;
 }
 
-static inline enum verdict dns_end(const struct snapshot *snap, struct memory *memory,
+static inline enum verdict dns_end(const struct snapshot *snap, struct thread_state *state,
 				   struct request *rq, const struct dns_query *query)
 {
-	if (query->counted && !dns_limit_passes(snap, memory, rq, query))
-		return dns_limited(snap, memory, rq, query);
+	if (query->counted && !dns_rrl_passes(snap, state, rq, query))
+		return dns_rrl_reply(snap, state, rq, query);
 	return dns_reply(snap, rq, query);
 }
 
-enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			  union query *query, struct departure *departure)
+enum verdict answer_begin(const struct snapshot *snap, struct thread_state *state,
+			  struct request *rq, union query *query, struct tx_record *tx_record)
 {
 	if (rq->source_port == 0)
 		return VERDICT_source_port;
@@ -95,9 +95,9 @@ enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, st
 		return VERDICT_source_address;
 	switch (rq->service) {
 	case SERVICE_ntp:
-		return ntp_begin(snap, memory, rq, &query->ntp, departure);
+		return ntp_begin(snap, state, rq, &query->ntp, tx_record);
 	case SERVICE_dns:
-		return dns_begin(snap, memory, rq, &query->dns);
+		return dns_begin(snap, state, rq, &query->dns);
 	case SERVICE_echo:
 		return echo_answer(snap, rq);
 	default:
@@ -111,21 +111,21 @@ void answer_prefetch(const struct snapshot *snap, const struct request *rq, unio
 		dns_prefetch(snap, &query->dns);
 }
 
-enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			const union query *query, struct departure *departure)
+enum verdict answer_end(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+			const union query *query, struct tx_record *tx_record)
 {
 	if (rq->service == SERVICE_dns)
-		return dns_end(snap, memory, rq, &query->dns);
-	return ntp_reply(snap, memory, rq, &query->ntp, departure);
+		return dns_end(snap, state, rq, &query->dns);
+	return ntp_reply(snap, state, rq, &query->ntp, tx_record);
 }
 
-enum verdict answer(const struct snapshot *snap, struct memory *memory, struct request *rq,
-		    struct departure *departure)
+enum verdict answer(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+		    struct tx_record *tx_record)
 {
 	union query query;
-	enum verdict verdict = answer_begin(snap, memory, rq, &query, departure);
+	enum verdict verdict = answer_begin(snap, state, rq, &query, tx_record);
 
-	if (verdict != VERDICT_redirected)
+	if (verdict != VERDICT_PENDING)
 		return verdict;
-	return answer_end(snap, memory, rq, &query, departure);
+	return answer_end(snap, state, rq, &query, tx_record);
 }

@@ -21,20 +21,20 @@ union query {
 /*
  * Answers `rq` from `snap`. An ANSWER verdict means that the reply is in place and `rq->length` is
  * its length; a DROP verdict that there is none. A reply of SERVICE_ntp is whole only when
- * transmit_batch() has completed it from `departure`, which the door does as late as it can.
+ * transmit_batch() has completed it from `tx_record`, which the door does as late as it can.
  */
-enum verdict answer(const struct snapshot *snap, struct memory *memory, struct request *rq,
-		    struct departure *departure);
+enum verdict answer(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+		    struct tx_record *tx_record);
 
 /*
  * The same in three steps, for a door that has many requests at hand: begin every one, prefetch for
- * those that are pending, end them. answer_begin() returns VERDICT_redirected for a request that is
+ * those that are pending, end them. answer_begin() returns VERDICT_PENDING for a request that is
  * pending, else what answer() would.
  */
-enum verdict answer_begin(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			  union query *query, struct departure *departure);
+enum verdict answer_begin(const struct snapshot *snap, struct thread_state *state,
+			  struct request *rq, union query *query, struct tx_record *tx_record);
 void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
-enum verdict answer_end(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			const union query *query, struct departure *departure);
+enum verdict answer_end(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+			const union query *query, struct tx_record *tx_record);
 
 #endif

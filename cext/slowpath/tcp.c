@@ -56,11 +56,11 @@ static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct s
 		.tcp = true,
 		.rx_ns = tcp->clock.utc_ns,
 	};
-	struct departure departure; /* NTP's alone */
+	struct tx_record tx_record; /* NTP's alone */
 	enum verdict verdict;
 
 	memcpy(rq.payload, query, length);
-	verdict = answer(snap, tcp->memory, &rq, &departure);
+	verdict = answer(snap, tcp->state, &rq, &tx_record);
 	tcp->queries++;
 	tcp->stats.verdict[verdict]++;
 	if (!verdict_answers(verdict)) {

@@ -27,7 +27,7 @@ struct tcp {
 	uint64_t accepted;
 	uint64_t queries;
 	uint64_t ended[TCP_END_COUNT];
-	struct memory *memory;
+	struct thread_state *state;
 	struct batch_clock clock; /* of this turn */
 	struct tcp_table table;
 	uint32_t filled; /* bytes of `output` that were not handed to the kernel yet */

@@ -10,7 +10,7 @@ static void forget(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-void tcp_door_end(struct tcp_door *d, struct tcp_connection *c, enum tcp_end why)
+void tcp_listener_end(struct tcp_listener *d, struct tcp_connection *c, enum tcp_end why)
 {
 	bool abrupt = c->unsent || why == TCP_END_displaced;
 	int fd = tcp_release(&d->tcp.table, c);
@@ -21,12 +21,12 @@ void tcp_door_end(struct tcp_door *d, struct tcp_connection *c, enum tcp_end why
 	close(fd);
 }
 
-void tcp_door_end_all(struct tcp_door *d)
+void tcp_listener_end_all(struct tcp_listener *d)
 {
 	struct tcp_connection *c;
 
 	while ((c = tcp_idlest(&d->tcp.table)))
-		tcp_door_end(d, c, TCP_END_stopped);
+		tcp_listener_end(d, c, TCP_END_stopped);
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -47,24 +47,24 @@ static const uint8_t *peer_of(const struct sockaddr_in6 *peer, uint8_t *ip_versi
 }
 
 /* When the idlest connection may be displaced. */
-static uint64_t grace_until(const struct tcp_door *d)
+static uint64_t grace_until(const struct tcp_listener *d)
 {
 	const struct tcp_connection *c = tcp_idlest(&d->tcp.table);
 
-	return c ? c->active_ns + TCP_DOOR_GRACE_NS : UINT64_MAX;
+	return c ? c->active_ns + TCP_LISTENER_GRACE_NS : UINT64_MAX;
 }
 
 /* Ends the idlest connection, unless it was active just now. */
-static bool make_room(struct tcp_door *d)
+static bool make_room(struct tcp_listener *d)
 {
 	if (grace_until(d) > d->tcp.clock.mono_ns)
 		return false;
-	tcp_door_end(d, tcp_idlest(&d->tcp.table), TCP_END_displaced);
+	tcp_listener_end(d, tcp_idlest(&d->tcp.table), TCP_END_displaced);
 	return true;
 }
 
 /* From when on new connections can be taken in. */
-static uint64_t accepting_from(const struct tcp_door *d)
+static uint64_t accepting_from(const struct tcp_listener *d)
 {
 	const struct tcp_table *table = &d->tcp.table;
 	uint64_t room = table->used == table->limits.connections ? grace_until(d) : 0;
@@ -72,7 +72,7 @@ static uint64_t accepting_from(const struct tcp_door *d)
 	return room > d->paused_ns ? room : d->paused_ns;
 }
 
-static void admit(struct tcp_door *d, int fd, const struct sockaddr_in6 *peer)
+static void admit(struct tcp_listener *d, int fd, const struct sockaddr_in6 *peer)
 {
 	struct tcp_table *table = &d->tcp.table;
 	struct tcp_connection *c;
@@ -90,13 +90,13 @@ static void admit(struct tcp_door *d, int fd, const struct sockaddr_in6 *peer)
 	if (table->used == table->limits.connections)
 		make_room(d);
 	c = tcp_admit(table, fd, source, ip_version, port, d->tcp.clock.mono_ns);
-	if (tcp_door_watch(d->epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN,
-			   TCP_DOOR_LISTENERS + tcp_index(table, c)))
-		tcp_door_end(d, c, TCP_END_error);
+	if (tcp_listener_watch(d->epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN,
+			       TCP_LISTENER_LISTENERS + tcp_index(table, c)))
+		tcp_listener_end(d, c, TCP_END_error);
 }
 
 /* A listening socket that has a connection, or -1; they take turns. */
-static int next_listener(struct tcp_door *d)
+static int next_listener(struct tcp_listener *d)
 {
 	struct epoll_event event;
 
@@ -109,12 +109,12 @@ static bool exhausted(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-void tcp_door_accept(struct tcp_door *d)
+void tcp_listener_accept(struct tcp_listener *d)
 {
 	uint64_t now = d->tcp.clock.mono_ns;
 	bool made_room = false;
 
-	for (int n = 0; n < TCP_DOOR_EVENTS && accepting_from(d) <= now; n++) {
+	for (int n = 0; n < TCP_LISTENER_EVENTS && accepting_from(d) <= now; n++) {
 		struct sockaddr_in6 peer;
 		socklen_t length = sizeof peer;
 		int listener = next_listener(d), fd;
@@ -128,7 +128,7 @@ void tcp_door_accept(struct tcp_door *d)
 			made_room = false;
 		} else if (exhausted(errno) && (made_room || !(made_room = make_room(d)))) {
 			/* What the idlest had was not what is missing: this must not spin. */
-			d->paused_ns = now + TCP_DOOR_GRACE_NS;
+			d->paused_ns = now + TCP_LISTENER_GRACE_NS;
 			d->pauses++;
 		}
 		/* Other errors are of one connection that was gone already: accept(2). */
@@ -138,14 +138,14 @@ void tcp_door_accept(struct tcp_door *d)
 /* ---------------------------------------------------------------------------------------------- */
 
 /* When the idlest connection has been so for too long. */
-static uint64_t idle_until(const struct tcp_door *d)
+static uint64_t idle_until(const struct tcp_listener *d)
 {
 	const struct tcp_connection *c = tcp_idlest(&d->tcp.table);
 
 	return c ? c->active_ns + tcp_patience_ns(&d->tcp.table) : UINT64_MAX;
 }
 
-int tcp_door_sleep_ms(const struct tcp_door *d)
+int tcp_listener_sleep_ms(const struct tcp_listener *d)
 {
 	uint64_t now = d->tcp.clock.mono_ns, until = now + WORKER_WAIT_MS * 1000000ull;
 
@@ -156,7 +156,7 @@ int tcp_door_sleep_ms(const struct tcp_door *d)
 	return until > now ? (int)((until - now + 999999) / 1000000) : 0;
 }
 
-void tcp_door_tick(struct tcp_door *d)
+void tcp_listener_tick(struct tcp_listener *d)
 {
 	uint64_t now = d->tcp.clock.mono_ns;
 	bool accepting;
@@ -165,13 +165,13 @@ void tcp_door_tick(struct tcp_door *d)
 		struct tcp_connection *c = tcp_idlest(&d->tcp.table);
 
 		if (c->unsent)
-			tcp_door_end(d, c, TCP_END_unread);
+			tcp_listener_end(d, c, TCP_END_unread);
 		else
-			tcp_door_end(d, c, c->end ? (enum tcp_end)c->end : TCP_END_idle);
+			tcp_listener_end(d, c, c->end ? (enum tcp_end)c->end : TCP_END_idle);
 	}
 	accepting = accepting_from(d) <= now;
 	if (accepting != d->accepting)
-		tcp_door_watch(d->epoll_fd, EPOLL_CTL_MOD, d->listen_fd, accepting ? EPOLLIN : 0,
-			       TCP_DOOR_LISTENERS);
+		tcp_listener_watch(d->epoll_fd, EPOLL_CTL_MOD, d->listen_fd,
+				   accepting ? EPOLLIN : 0, TCP_LISTENER_LISTENERS);
 	d->accepting = accepting;
 }

@@ -23,62 +23,62 @@
 #include "runtime/thread.h"
 #include "xdp/worker.h"
 
-#define DOOR_BATCH WORKER_BATCH
+#define UDP_BATCH WORKER_BATCH
 
 /* Largest datagram taken: above any request served, and room for any reply; a longer one is cut. */
-#define DOOR_ROOM 4096
+#define UDP_ROOM 4096
 
 /* SCM_TIMESTAMPNS, with header and padding. */
-#define DOOR_CONTROL 64
+#define UDP_CONTROL 64
 
 /* What epoll hands back for a socket: descriptor and service in its 64 bits. */
-static inline uint64_t door_tag(int fd, uint8_t service)
+static inline uint64_t udp_tag(int fd, uint8_t service)
 {
 	return (uint64_t)service << 32 | (uint32_t)fd;
 }
 
-static inline int door_tag_fd(uint64_t tag)
+static inline int udp_tag_fd(uint64_t tag)
 {
 	return (int)(uint32_t)tag;
 }
 
-struct door {
+struct udp_listener {
 	struct stats stats;
 	struct qsbr *qsbr;
 	struct qsbr_reader *reader;
-	struct memory *memory;
+	struct thread_state *state;
 	struct batch_clock clock;
 	struct thread thread;
 	int epoll_fd;
-	struct mmsghdr message[DOOR_BATCH];
-	struct iovec vector[DOOR_BATCH];
-	struct sockaddr_in6 peer[DOOR_BATCH]; /* holds a sockaddr_in as well */
-	struct request request[DOOR_BATCH];
-	struct departure departure[DOOR_BATCH];
-	struct departure *leaving[DOOR_BATCH]; /* of the replies that are to be sent */
-	uint8_t outcome[DOOR_BATCH];           /* verdict of each reply that is to be sent */
-	_Alignas(8) uint8_t control[DOOR_BATCH][DOOR_CONTROL];
-	uint8_t payload[DOOR_BATCH][DOOR_ROOM];
+	struct mmsghdr message[UDP_BATCH];
+	struct iovec vector[UDP_BATCH];
+	struct sockaddr_in6 peer[UDP_BATCH]; /* holds a sockaddr_in as well */
+	struct request request[UDP_BATCH];
+	struct tx_record tx_records[UDP_BATCH];
+	struct tx_record *pending_tx[UDP_BATCH]; /* of the replies that are to be sent */
+	uint8_t outcome[UDP_BATCH];              /* verdict of each reply that is to be sent */
+	_Alignas(8) uint8_t control[UDP_BATCH][UDP_CONTROL];
+	uint8_t payload[UDP_BATCH][UDP_ROOM];
 };
 
 /* Points every message at its buffers again, for the next recvmmsg. */
-static inline void door_rearm(struct door *door, int from, int to)
+static inline void udp_rearm(struct udp_listener *udp, int from, int to)
 {
 	for (int i = from; i < to; i++) {
-		door->vector[i] = (struct iovec){door->payload[i], DOOR_ROOM};
-		door->message[i].msg_hdr = (struct msghdr){
-			.msg_name = &door->peer[i],
-			.msg_namelen = sizeof door->peer[i],
-			.msg_iov = &door->vector[i],
+		udp->vector[i] = (struct iovec){udp->payload[i], UDP_ROOM};
+		udp->message[i].msg_hdr = (struct msghdr){
+			.msg_name = &udp->peer[i],
+			.msg_namelen = sizeof udp->peer[i],
+			.msg_iov = &udp->vector[i],
 			.msg_iovlen = 1,
-			.msg_control = door->control[i],
-			.msg_controllen = DOOR_CONTROL,
+			.msg_control = udp->control[i],
+			.msg_controllen = UDP_CONTROL,
 		};
 	}
 }
 
 /* The kernel's receive time of a datagram in nanoseconds of UTC, or 0 where it gave none. */
-static inline uint64_t door_arrival(struct msghdr *header)
+static inline uint64_t udp_arrival(struct msghdr *header)
 {
 	struct timespec t;
 
@@ -92,31 +92,31 @@ static inline uint64_t door_arrival(struct msghdr *header)
 }
 
 /*
- * Fills message `i`'s request. Returns VERDICT_redirected, or bad_frame for a datagram cut short.
+ * Fills message `i`'s request. Returns VERDICT_PENDING, or bad_frame for a datagram cut short.
  * Martian sources need no look here: the kernel dropped them, and a local client's is our own.
  */
-static inline enum verdict door_request(struct door *door, int i, uint64_t tag)
+static inline enum verdict udp_request(struct udp_listener *udp, int i, uint64_t tag)
 {
-	struct msghdr *header = &door->message[i].msg_hdr;
-	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)&door->peer[i];
-	struct request *rq = &door->request[i];
+	struct msghdr *header = &udp->message[i].msg_hdr;
+	const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)&udp->peer[i];
+	struct request *rq = &udp->request[i];
 
-	rq->payload = door->payload[i];
-	rq->length = door->message[i].msg_len;
-	rq->room = DOOR_ROOM;
-	rq->rx_ns = door_arrival(header);
+	rq->payload = udp->payload[i];
+	rq->length = udp->message[i].msg_len;
+	rq->room = UDP_ROOM;
+	rq->rx_ns = udp_arrival(header);
 	rq->service = (uint8_t)(tag >> 32);
 	rq->tcp = false;
-	if (door->peer[i].sin6_family == AF_INET) {
+	if (udp->peer[i].sin6_family == AF_INET) {
 		rq->ip_version = 4;
 		rq->source = (const uint8_t *)&ipv4->sin_addr;
 		rq->source_port = __builtin_bswap16(ipv4->sin_port);
 	} else {
 		rq->ip_version = 6;
-		rq->source = (const uint8_t *)&door->peer[i].sin6_addr;
-		rq->source_port = __builtin_bswap16(door->peer[i].sin6_port);
+		rq->source = (const uint8_t *)&udp->peer[i].sin6_addr;
+		rq->source_port = __builtin_bswap16(udp->peer[i].sin6_port);
 	}
-	return header->msg_flags & MSG_TRUNC ? VERDICT_bad_frame : VERDICT_redirected;
+	return header->msg_flags & MSG_TRUNC ? VERDICT_bad_frame : VERDICT_PENDING;
 }
 
 #endif

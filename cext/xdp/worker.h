@@ -42,19 +42,19 @@ struct worker {
 	struct xsk *xsk;
 	struct qsbr *qsbr;
 	struct qsbr_reader *reader;
-	struct memory *memory;
+	struct thread_state *state;
 	struct batch_clock clock;
 	struct request request[WORKER_GROUP];
 	struct frame frame[WORKER_GROUP];
 	union query query[WORKER_GROUP];
 	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
-	bool busy;       /* never sleeps: spins, and lets the socket poll the device */
-	bool asks;       /* for the transmit times of NTP replies */
-	bool own_clock;  /* frames carry no receive stamp: the batch's clock is their time */
-	uint8_t place;   /* frames of this batch that are on the TX ring */
-	uint8_t waiting; /* NTP replies among them that wait for a transmit time */
-	struct departure departure[WORKER_BATCH]; /* by place on the RX ring */
-	struct departure *leaving[WORKER_BATCH];  /* those replies */
+	bool busy;               /* never sleeps: spins, and lets the socket poll the device */
+	bool wants_tx_timestamp; /* for the transmit times of NTP replies */
+	bool own_clock;      /* frames carry no receive stamp: the batch's clock is their time */
+	uint8_t batch_index; /* frames of this batch that are on the TX ring */
+	uint8_t pending_tx_count; /* NTP replies among them that wait for a transmit time */
+	struct tx_record tx_records[WORKER_BATCH];  /* by place on the RX ring */
+	struct tx_record *pending_tx[WORKER_BATCH]; /* those replies */
 	struct thread thread;
 };
 

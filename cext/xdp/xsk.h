@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One AF_XDP socket with a UMEM of its own, as the loops use it. bindings/_xsk.pyx sets it up and tears it
- * down; while a loop runs, the rings and the free list belong to that loop's thread.
+ * One AF_XDP socket with a UMEM of its own, as the loops use it. bindings/_xsk.pyx sets it up and
+ * tears it down; while a loop runs, the rings and the free list belong to that loop's thread.
  *
  * There are as many frames as each ring has entries, so that no ring can ever be full when a frame
  * is to be put on it: nothing is lost between the rings, and no code handles that it were.

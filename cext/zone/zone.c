@@ -233,36 +233,36 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 
 /* What a missing name under `encloser` gets. */
 static void place_below(const struct zone_arena *arena, const struct zone_node *encloser,
-			uint16_t type, struct zone_place *place)
+			uint16_t type, struct zone_lookup *lookup)
 {
 	const struct zone_entry *zone;
 
-	place->node = place->encloser = encloser;
+	lookup->node = lookup->encloser = encloser;
 	if (encloser->flags & ZONE_NODE_CUT) {
 		/* Beats a wildcard beside it: what is below belongs to another server. */
-		place->image = zone_at(arena, encloser->fallback);
+		lookup->image = zone_at(arena, encloser->fallback);
 	} else if (encloser->flags & ZONE_NODE_DNAME) {
-		place->image = zone_image(arena, encloser, TYPE_DNAME);
+		lookup->image = zone_image(arena, encloser, TYPE_DNAME);
 	} else if (encloser->wildcard) {
-		place->node = zone_at(arena, encloser->wildcard);
-		place->image = zone_image(arena, place->node, type);
+		lookup->node = zone_at(arena, encloser->wildcard);
+		lookup->image = zone_image(arena, lookup->node, type);
 	} else {
 		zone = zone_at(arena, encloser->zone);
-		place->image = zone_at(arena, zone->nxdomain);
+		lookup->image = zone_at(arena, zone->nxdomain);
 	}
 }
 
-bool zone_place(const struct zone_arena *arena, const struct zone_node *node,
-		const struct zone_name *name, uint16_t type, struct zone_place *place)
+bool zone_lookup(const struct zone_arena *arena, const struct zone_node *node,
+		 const struct zone_name *name, uint16_t type, struct zone_lookup *lookup)
 {
-	place->node = node;
-	place->encloser = NULL;
+	lookup->node = node;
+	lookup->encloser = NULL;
 	if (node) {
-		place->image = zone_image(arena, node, type);
+		lookup->image = zone_image(arena, node, type);
 		return true;
 	}
 	node = zone_encloser(arena, name);
 	if (node)
-		place_below(arena, node, type, place);
+		place_below(arena, node, type, lookup);
 	return node;
 }

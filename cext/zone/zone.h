@@ -218,7 +218,7 @@ static inline const void *zone_at(const struct zone_arena *arena, uint32_t offse
 }
 
 /* How a name lies in the zones. */
-struct zone_place {
+struct zone_lookup {
 	const struct zone_node *node; /* whose records count: the name's, a wildcard's ... */
 	const struct zone_node
 		*encloser; /* the closest one of a name that does not exist, or NULL */
@@ -229,7 +229,7 @@ struct zone_place {
  * Finds the image for a name and type, `node` being what zone_find() gave for it: RFC 1034 section
  * 4.3.2, as the compiler settled it. False if the name is in no zone.
  */
-bool zone_place(const struct zone_arena *arena, const struct zone_node *node,
-		const struct zone_name *name, uint16_t type, struct zone_place *place);
+bool zone_lookup(const struct zone_arena *arena, const struct zone_node *node,
+		 const struct zone_name *name, uint16_t type, struct zone_lookup *lookup);
 
 #endif

@@ -9,11 +9,12 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from xdpkit.bench import run as bench, offwire, plots, rounds, rows, spin
+from xdpkit._core._loadgen import Generator
+from xdpkit.bench import offwire, plots, rounds, rows, spin
+from xdpkit.bench import run as bench
 from xdpkit.bench.probe import Probe
 from xdpkit.bench.rounds import Plan, Result
 from xdpkit.bench.testbed import Entry
-from xdpkit._core._loadgen import Generator
 
 FIGURES = {
     "answers_per_s": 100.0,

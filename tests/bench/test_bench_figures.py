@@ -7,8 +7,8 @@ import os
 import pytest
 
 from xdpkit.bench import cpu, probe
-from xdpkit.loadgen import figures
 from xdpkit.bench.probe import Probe
+from xdpkit.loadgen import figures
 
 
 def measured(rate: int, capacity: float) -> Probe:

@@ -8,7 +8,8 @@ import dns.rcode
 import pytest
 from rich.console import Console
 
-from xdpkit.bench import run as bench, floods, zones
+from xdpkit.bench import floods, zones
+from xdpkit.bench import run as bench
 from xdpkit.bench.flood_clients import is_right
 from xdpkit.loadgen.queries import COOKIE, cookie_of, with_cookie
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from xdpkit.bench import run as bench, ntp, ntp_error, ntp_offset, ntp_rates, plots
-from xdpkit.loadgen import figures
 from xdpkit._core._requests import Requests
+from xdpkit.bench import ntp, ntp_error, ntp_offset, ntp_rates, plots
+from xdpkit.bench import run as bench
+from xdpkit.loadgen import figures
 from xdpkit.services.ntp.client import Sample
 
 

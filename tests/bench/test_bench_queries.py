@@ -9,12 +9,12 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from xdpkit.bench import frames, zones
-from xdpkit.loadgen import queries
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._stats import VERDICTS
+from xdpkit.bench import frames, zones
 from xdpkit.errors import ConfigError, ZoneError
+from xdpkit.loadgen import queries
 from xdpkit.services.ntp.local import local_state
 
 ZONE = """$ORIGIN example.

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from xdpkit.cli import main as cli, parser_measure as cli_measure
-from xdpkit.bench import run as bench, peers
-from xdpkit.loadgen import target
+from xdpkit.bench import peers
+from xdpkit.bench import run as bench
+from xdpkit.cli import main as cli
+from xdpkit.cli import parser_measure as cli_measure
 from xdpkit.errors import ConfigError, UsageError
+from xdpkit.loadgen import target
 
 V4, V6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.bpf import btf, kfunc
 from xdpkit._core._stats import RX_TIMESTAMP_CALL
+from xdpkit.bpf import btf, kfunc
 
 HELPER = struct.pack("<BBhi", 0x85, 0, 0, RX_TIMESTAMP_CALL)
 KFUNC = struct.pack("<BBhi", 0x85, 0x20, 0, 66161)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from fake_driver import IFNAME, FakeDriver
 
-from xdpkit.cli import main as cli, plan as plan_view
+from xdpkit.cli import main as cli
+from xdpkit.cli import plan as plan_view
 from xdpkit.config.address import parse_address
 from xdpkit.nic.setup import journal
 from xdpkit.nic.setup.apply import do_all

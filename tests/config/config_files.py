@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from xdpkit.config import load
-from xdpkit.errors import ConfigError
 from xdpkit.config.toml_location import place
+from xdpkit.errors import ConfigError
 
 INTERFACE = '[interface]\nname = "eth1"\nqueues = [2]\n'
 

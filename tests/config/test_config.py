@@ -10,10 +10,18 @@ from config_files import INTERFACE, refusal, refused_at, write
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xdpkit.config import (
+    Config,
+    DnsConfig,
+    EchoConfig,
+    MetricsConfig,
+    NtpConfig,
+    ServedAddress,
+    load,
+)
 from xdpkit.config.address import SocketAddress
-from xdpkit.config import Config, DnsConfig, EchoConfig, MetricsConfig, NtpConfig, ServedAddress, load
-from xdpkit.errors import ConfigError
 from xdpkit.config.ntp import Loopback
+from xdpkit.errors import ConfigError
 
 
 def test_defaults(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def wait_until_idle(server: ControlServer) -> None:
 
 def test_the_name_is_the_lock_between_instances() -> None:
     script = f"""
-import time; from xdpkit.control import ControlServer
+import time; from xdpkit.control.server import ControlServer
 with ControlServer({IFACE!r}, {{}}):
     print("bound", flush=True); time.sleep(60)
 """

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from xdpkit.demo import lab as demo
 from xdpkit.config import load
+from xdpkit.demo import lab as demo
 from xdpkit.demo.interface import Wanted, counts, judged
 from xdpkit.errors import LabError
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from nic_facts import CHRONYD, FEATURES, FIXED, FOREIGN, NAMED, ON, driver, listener
 
 from xdpkit.config.address import ServedAddress, parse_address
-from xdpkit.nic.os.ethtool import Channels, Coalescing, Rings
-from xdpkit.nic.os.ethtool_rss import RXH_L4_B_0_1, Rss
-from xdpkit.nic.os.ethtool_rxnfc import Flow, Rule, RuleTable
-from xdpkit.nic.fact import Unknown
 from xdpkit.doctor.finding import Wanted
-from xdpkit.nic.os.hwtstamp import Setting
-from xdpkit.nic.os.interrupts import Interrupt
-from xdpkit.nic.os.netdev import Features
 from xdpkit.doctor.probe_host import Clock, Node, Process
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.quirks import NEWER_KERNEL
+from xdpkit.nic.fact import Unknown
+from xdpkit.nic.os.ethtool import Channels, Coalescing, Rings
+from xdpkit.nic.os.ethtool_rss import RXH_L4_B_0_1, Rss
+from xdpkit.nic.os.ethtool_rxnfc import Flow, Rule, RuleTable
+from xdpkit.nic.os.hwtstamp import Setting
+from xdpkit.nic.os.interrupts import Interrupt
+from xdpkit.nic.os.netdev import Features
 
 TWO = Wanted(queues=(2, 3))
 NATIVE_ONLY = Features(("basic", "redirect"), None, ("timestamp",), ())

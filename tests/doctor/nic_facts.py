@@ -6,6 +6,11 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
+from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.probe_host import Clock, Host, Listener, Node, Process
+from xdpkit.doctor.probe_kernel import Kernel, Privileges
+from xdpkit.doctor.probe_link import Device, Link
+from xdpkit.doctor.probe_xdp import Program, Xdp
 from xdpkit.nic.os.ethtool import Channels, Coalescing, Driver, Rings, Timestamping
 from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rss import RXH_IP_DST, RXH_IP_SRC, Rss
@@ -14,11 +19,6 @@ from xdpkit.nic.os.hwtstamp import Setting
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.nic.os.netdev import Features
-from xdpkit.doctor.probe import Facts
-from xdpkit.doctor.probe_host import Clock, Host, Listener, Node, Process
-from xdpkit.doctor.probe_kernel import Kernel, Privileges
-from xdpkit.doctor.probe_link import Device, Link
-from xdpkit.doctor.probe_xdp import Program, Xdp
 
 OFF, ON, FIXED = Feature(False, True), Feature(True, True), Feature(True, False)
 

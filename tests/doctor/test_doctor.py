@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nic_facts import GOOD, NAMED, but, driver, listener
 
-from xdpkit.errors import NicError
-from xdpkit.nic.setup import facts as plan_facts
-from xdpkit.nic.setup import plan
+from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted
+from xdpkit.doctor.probe_host import Clock, Process
+from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.run import Report, document, examine
+from xdpkit.errors import NicError
+from xdpkit.nic.fact import Unknown
 from xdpkit.nic.os.ethtool import Channels
 from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rss import RXH_L4_B_0_1, Rss
-from xdpkit.nic.fact import Unknown
-from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.nic.os.netdev import Features
-from xdpkit.doctor.probe_host import Clock, Process
-from xdpkit.doctor.probe_xdp import Program
+from xdpkit.nic.setup import facts as plan_facts
+from xdpkit.nic.setup import plan
 
 
 def report(wanted: Wanted = TWO, **changes: Any) -> Report:

@@ -14,14 +14,16 @@ from rich.console import Console
 
 from xdpkit.cli import main as cli
 from xdpkit.control import client as control_client
-from xdpkit.errors import ControlError
-from xdpkit.doctor import run as doctor, view as doctor_view, probe, probe_link
-from xdpkit.doctor.run import document, examine
-from xdpkit.nic.fact import Unknown
+from xdpkit.doctor import probe, probe_link
+from xdpkit.doctor import run as doctor
+from xdpkit.doctor import view as doctor_view
 from xdpkit.doctor.finding import SEVERITIES, Wanted
 from xdpkit.doctor.probe import Facts
 from xdpkit.doctor.probe_host import Process
 from xdpkit.doctor.probe_xdp import Program
+from xdpkit.doctor.run import document, examine
+from xdpkit.errors import ControlError
+from xdpkit.nic.fact import Unknown
 
 CONFIG = '[interface]\nname = "eth1"\nqueues = [2]\nmode = "zerocopy"\n[ntp]\nsource = "kernel"\n'
 

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.errors import NicError
-from xdpkit.nic.os import ethtool, hwtstamp, interrupts
 from xdpkit.doctor import probe, probe_host, probe_kernel, probe_link
+from xdpkit.doctor.probe_host import Node
+from xdpkit.errors import NicError
 from xdpkit.nic.fact import Unknown, cpu_list, known, look, plain, unknowns
+from xdpkit.nic.os import ethtool, hwtstamp, interrupts
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
-from xdpkit.doctor.probe_host import Node
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import CHECKOUT
 from nic_facts import FEATURES, FIXED, GOOD, ON, but, driver
 
 from xdpkit.doctor.checks_xdp import IN_PLAY
-from xdpkit.doctor.run import examine
 from xdpkit.doctor.driver_support import SUPPORT, native_source, zerocopy_source
-from xdpkit.nic.os.ethtool import Channels
 from xdpkit.doctor.finding import SEVERITIES, Wanted
-from xdpkit.nic.os.netdev import Features
 from xdpkit.doctor.quirks import QUIRKS, Quirk
+from xdpkit.doctor.run import examine
+from xdpkit.nic.os.ethtool import Channels
+from xdpkit.nic.os.netdev import Features
 
 # Facts in which what a row's feature names is used.
 USED: dict[str, dict[str, Any]] = {
@@ -92,7 +92,7 @@ def test_support_of_a_driver_that_nobody_knows() -> None:
 
 
 def test_the_page_has_every_driver() -> None:
-    lines = (Path(__file__).parents[2] / "docs" / "nic.md").read_text().splitlines()
+    lines = (CHECKOUT / "docs" / "nic.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
     page = {cells[0]: cells for cells in rows if len(cells) == 5}
     assert set(page) == {"driver", "---", *SUPPORT, *(quirk.driver for quirk in QUIRKS)}

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from xdpkit.config.address import parse_address
-from xdpkit.bpf import kfunc, loader
-from xdpkit.dataplane.dataplane import possible_cpus, steer_key
 from xdpkit._core import _bpf
 from xdpkit._core._stats import RX_TIMESTAMP_CALL, SERVICES, VERDICT_END, VERDICT_SLOTS, VERDICTS
+from xdpkit.bpf import kfunc, loader
+from xdpkit.config.address import parse_address
+from xdpkit.dataplane.dataplane import possible_cpus, steer_key
 from xdpkit.lab.namespaces import Side
 
 EBPF = Path(loader.__file__).resolve().parent.parent / "ebpf"

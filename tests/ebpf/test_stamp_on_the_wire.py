@@ -18,20 +18,20 @@ import anyio
 import pytest
 from steer_program import STAMP, load_stamped
 
-from xdpkit.dataplane import dataplane as bypass
-from xdpkit.config.address import ServedAddress
+from xdpkit._core._snapshot import SharedSnapshot, Snapshot
 from xdpkit.bpf import link
 from xdpkit.bpf.loader import Program
-from xdpkit.dataplane.dataplane import Bypass
-from xdpkit._core._snapshot import Publisher, Snapshot
 from xdpkit.config import InterfaceConfig
-from xdpkit.runtime.deadline import Ending
+from xdpkit.config.address import ServedAddress
+from xdpkit.dataplane import dataplane as dataplane
+from xdpkit.dataplane.attach import Attached
+from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.lab.namespaces import Lab
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.journal import Journal, Owner
+from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.services.ntp.local import local_state
-from xdpkit.dataplane.attach import Attached
 
 pytestmark = pytest.mark.netns
 
@@ -50,8 +50,8 @@ class Stand:
     """A loop that answers on a queue of the lab, and a client of it."""
 
     lab: Lab
-    publisher: Publisher
-    got: Bypass
+    shared: SharedSnapshot
+    got: DataPlane
     client: socket.socket
 
     def receive_time(self) -> int:
@@ -67,7 +67,7 @@ class Stand:
 
 @pytest.fixture
 def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
-    publisher = Publisher(snapshot())
+    shared = SharedSnapshot(snapshot())
     config = InterfaceConfig("server0", (QUEUE,))
     with Lab(QUEUES) as lab:
         program = Program("steer", *load_stamped())
@@ -76,25 +76,25 @@ def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
             link_fd = link.attach_native(program, interface)
             assert link_fd is not None
             attached = Attached(program, link_fd, "native")
-            monkeypatch.setattr(bypass, "attach", lambda *_: attached)
+            monkeypatch.setattr(dataplane, "attach", lambda *_: attached)
             device = Device(interface.name)
             changes = Changes(device, Journal(tmp_path / "j", Owner.me("", device.identity())))
-            got = bypass.open_bypass(config, None, interface, publisher, changes)
+            got = dataplane.open_dataplane(config, None, interface, shared, changes)
         got.serve([ServedAddress(ip_address(lab.server.ipv4))], {"ntp": 123})
         lab.client.send_on_queue(QUEUE, QUEUES)
         with lab.client.entered():
             client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         client.settimeout(20)
         client.connect((lab.server.ipv4, 123))
-        yield Stand(lab, publisher, got, client)
+        yield Stand(lab, shared, got, client)
         client.close()
-        assert anyio.run(got.close, Ending())
+        assert anyio.run(got.close, ShutdownDeadline())
 
 
 def test_the_reply_has_the_nics_time(stand: Stand) -> None:
     while True:
         tai, utc = (time.clock_gettime_ns(c) for c in (time.CLOCK_TAI, time.CLOCK_REALTIME))
-        stand.publisher.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - 10**6, "rate": 0}))
+        stand.shared.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - 10**6, "rate": 0}))
         received = stand.receive_time()
         if time.clock_gettime_ns(time.CLOCK_TAI) - tai < 900_000_000:
             break
@@ -117,7 +117,7 @@ def test_without_a_map_it_has_the_xdp_programs(stand: Stand) -> None:
 def test_a_map_that_is_wrong_is_not_believed(stand: Stand) -> None:
     for wrong in (2 * 10**9, -(10**9)):
         tai = time.clock_gettime_ns(time.CLOCK_TAI)
-        stand.publisher.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - wrong, "rate": 0}))
+        stand.shared.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - wrong, "rate": 0}))
         before = time.time_ns()
         assert before - 1000 <= stand.receive_time() <= time.time_ns()
     assert stand.counters() == (0, 2, 0)

@@ -12,8 +12,8 @@ from pyroute2 import IPRoute
 from steer_frames import ADDRESSES, FAMILIES, frame
 from steer_program import NO_STAMP, XDP_REDIRECT, SteerProgram, load_with_clang
 
-from xdpkit.bpf import loader
 from xdpkit._core._xsk import XskSocket
+from xdpkit.bpf import loader
 from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns

@@ -70,7 +70,7 @@ static struct rrl_table *used_up(const struct rrl_rule *rule, const struct reque
 	struct hash_key key[RRL_KEYS];
 	static _Alignas(64) uint8_t memory[sizeof(struct rrl_table) + sizeof(struct rrl_line) * 16];
 	struct rrl_table *table;
-	struct rrl_place place;
+	struct rrl_slots rrl_slots;
 
 	for (uint32_t i = 0; i < RRL_KEYS; i++)
 		key[i] = (struct hash_key){i, HASH_FACTOR * (2 * i + 1)};
@@ -82,19 +82,18 @@ static struct rrl_table *used_up(const struct rrl_rule *rule, const struct reque
 }
 
 /* Over the limit: what no cookie of ours excuses is a small reply, or none. */
-static enum verdict limited(const struct snapshot *snap, struct memory *memory, struct request *rq,
-			    struct dns_query *query)
+static enum verdict limited(const struct snapshot *snap, struct thread_state *state,
+			    struct request *rq, struct dns_query *query)
 {
 	uint32_t asked = rq->length;
 	enum verdict verdict;
 
-	memory->rrl = used_up(&snap->dns.rrl, rq);
+	state->rrl = used_up(&snap->dns.rrl, rq);
 	query->counted = false;
-	verdict = dns_limit_begin(snap, memory, rq, query, dns_read(snap, memory, rq, query));
-	if (verdict == VERDICT_redirected && query->counted &&
-	    !dns_limit_passes(snap, memory, rq, query))
-		verdict = dns_limited(snap, memory, rq, query);
-	else if (verdict == VERDICT_redirected)
+	verdict = dns_rrl_begin(snap, state, rq, query, dns_read(snap, state, rq, query));
+	if (verdict == VERDICT_PENDING && query->counted && !dns_rrl_passes(snap, state, rq, query))
+		verdict = dns_rrl_reply(snap, state, rq, query);
+	else if (verdict == VERDICT_PENDING)
 		verdict = dns_reply(snap, rq, query);
 	switch (verdict) {
 	case VERDICT_dns_short:
@@ -122,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint16_t most[] = {1232, 512, 600, 1452, 4096, 65535, 0, 513};
 	static const uint8_t source[16] = {192, 0, 2, 1};
 	static struct snapshot snap;
-	static struct memory memory;
+	static struct thread_state state;
 	struct request rq = {0};
 	struct dns_query query;
 	enum verdict verdict;
@@ -153,10 +152,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (data[0] & 0x80) {
 		rrl_rule_set(&snap.dns.rrl, 1, 1, 1);
-		verdict = limited(&snap, &memory, &rq, &query);
+		verdict = limited(&snap, &state, &rq, &query);
 	} else {
-		verdict = dns_read(&snap, &memory, &rq, &query);
-		if (verdict == VERDICT_redirected) {
+		verdict = dns_read(&snap, &state, &rq, &query);
+		if (verdict == VERDICT_PENDING) {
 			/* A prefetch may or may not have been; both must answer. */
 			if (size & 1)
 				dns_prefetch(&snap, &query);

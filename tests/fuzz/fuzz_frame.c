@@ -146,24 +146,24 @@ static void check_length(const struct request *rq, const struct request *asked)
 }
 
 /* Two that see the same requests and so must remember the same. */
-static struct memory memory, twin;
+static struct thread_state state, twin;
 
 /* In the loop's three steps; answer() of the other doors must say the same. */
 static enum verdict answer_as_the_loop(const struct snapshot *snap, struct request *rq,
-				       struct departure *leaving)
+				       struct tx_record *record)
 {
 	uint8_t copy[MAX_FRAME];
 	struct request other = *rq;
-	struct departure also = {0};
+	struct tx_record also = {0};
 	union query query;
 	enum verdict verdict;
 
 	other.payload = copy;
 	memcpy(copy, rq->payload, rq->length);
-	verdict = answer_begin(snap, &memory, rq, &query, leaving);
-	if (verdict == VERDICT_redirected) {
+	verdict = answer_begin(snap, &state, rq, &query, record);
+	if (verdict == VERDICT_PENDING) {
 		answer_prefetch(snap, rq, &query);
-		verdict = answer_end(snap, &memory, rq, &query, leaving);
+		verdict = answer_end(snap, &state, rq, &query, record);
 	}
 	CHECK(answer(snap, &twin, &other, &also) == verdict && other.length == rq->length);
 	CHECK(!memcmp(copy, rq->payload, rq->length));
@@ -177,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint32_t more[] = {0, 1, 64, MAX_FRAME};
 	const struct snapshot *snap = snapshot();
 	uint8_t was[MAX_FRAME], *buffer;
-	struct departure leaving = {0};
+	struct tx_record record = {0};
 	struct request rq = {0}, asked;
 	struct frame frame;
 	uint32_t length, room;
@@ -193,12 +193,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buffer = malloc(room ? room : 1);
 	memcpy(buffer, was, length);
 
-	if (frame_parse(snap, buffer, length, room, &frame, &rq) == VERDICT_redirected) {
+	if (frame_parse(snap, buffer, length, room, &frame, &rq) == VERDICT_PENDING) {
 		CHECK(rq.payload >= buffer && rq.payload + rq.length <= buffer + length);
 		CHECK(rq.payload + rq.room == buffer + room);
 		rq.rx_ns = 1700000000000000000u;
 		asked = rq;
-		if (verdict_answers(answer_as_the_loop(snap, &rq, &leaving))) {
+		if (verdict_answers(answer_as_the_loop(snap, &rq, &record))) {
 			uint32_t sent = frame_turn(&frame, &rq);
 
 			CHECK(sent <= room);
@@ -207,9 +207,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (rq.service == SERVICE_ntp) {
 				uint64_t transmit = ntp_time(1700000000000001000u);
 
-				leaving.payload = rq.payload;
+				record.payload = rq.payload;
 				frame_checksum_added(frame.udp,
-						     ntp_finish(&memory, &leaving, transmit));
+						     ntp_finish(&state, &record, transmit));
 				check_reply(was, buffer, sent);
 			}
 		}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of limit_hash() and limit_check(): any rule within its bounds, any requests of
- * four sources in a table of two lines, at times that go forth and back. What passes within the
- * limit is counted against what the rule gives.
+ * libFuzzer target of ratelimit_hash() and ratelimit_check(): any rule within its bounds, any
+ * requests of four sources in a table of two lines, at times that go forth and back. What passes
+ * within the limit is counted against what the rule gives.
  *
  * An input is the rule's 6 fields and 2 bytes a request: source (2 bits) and move of the clock
  * (log2 of nanoseconds; 63 = back by as much as the second byte says), random bits.
@@ -14,15 +14,15 @@
 #include "admit/ratelimit.h"
 
 #define SOURCES 4
-#define ENTRIES (2 * LIMIT_WAYS)
+#define ENTRIES (2 * RATELIMIT_WAYS)
 
-static struct limit_rule rule_of(const uint8_t *fields)
+static struct ratelimit_rule rule_of(const uint8_t *fields)
 {
-	struct limit_rule rule = {
-		.interval = (int8_t)(LIMIT_INTERVAL_MIN + fields[0] % 32),
-		.burst = (uint8_t)(1 + fields[1] % LIMIT_BURST_MAX),
-		.leak = fields[2] % (LIMIT_SHARE_MAX + 1),
-		.kod = fields[3] % (LIMIT_SHARE_MAX + 1),
+	struct ratelimit_rule rule = {
+		.interval = (int8_t)(RATELIMIT_INTERVAL_MIN + fields[0] % 32),
+		.burst = (uint8_t)(1 + fields[1] % RATELIMIT_BURST_MAX),
+		.leak = fields[2] % (RATELIMIT_SHARE_MAX + 1),
+		.kod = fields[3] % (RATELIMIT_SHARE_MAX + 1),
 		.ipv4_prefix = (uint8_t)(1 + fields[4] % 32),
 		.ipv6_prefix = (uint8_t)(1 + fields[5] % 128),
 	};
@@ -36,37 +36,38 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* Apart in their first byte, but for short prefixes. */
 	static const uint8_t address[SOURCES][16] = {{1, 2, 3}, {0x41}, {0x81, [15] = 9}, {0xc1}};
-	static const struct hash_key key[LIMIT_KEYS] = {{0x0123456789abcdef, HASH_FACTOR},
-							{3, ~HASH_FACTOR}};
-	static _Alignas(64) uint8_t memory[sizeof(struct limit_table) +
-					   ENTRIES / LIMIT_WAYS * sizeof(struct limit_line)];
+	static const struct hash_key key[RATELIMIT_KEYS] = {{0x0123456789abcdef, HASH_FACTOR},
+							    {3, ~HASH_FACTOR}};
+	static _Alignas(64)
+		uint8_t memory[sizeof(struct ratelimit_table) +
+			       ENTRIES / RATELIMIT_WAYS * sizeof(struct ratelimit_line)];
 	uint64_t now = 0, latest = 0, passed[SOURCES] = {0};
-	struct limit_table *table;
-	struct limit_rule rule;
+	struct ratelimit_table *table;
+	struct ratelimit_rule rule;
 
 	if (size < 6)
 		return 0;
-	CHECK(sizeof memory == limit_table_bytes(ENTRIES));
-	table = limit_table_init(memory, ENTRIES, key);
+	CHECK(sizeof memory == ratelimit_table_bytes(ENTRIES));
+	table = ratelimit_table_init(memory, ENTRIES, key);
 	rule = rule_of(data);
 	for (size_t i = 6; i + 1 < size; i += 2) {
 		uint32_t source = data[i] & 3, move = data[i] >> 2,
 			 random = data[i + 1] * 0x01010101u;
 		uint8_t version = source & 1 ? 4 : 6;
-		uint64_t hash = limit_hash(table, &rule, address[source], version);
+		uint64_t hash = ratelimit_hash(table, &rule, address[source], version);
 		double earned;
 
 		now = move == 63 ? now - data[i + 1] : now + (1ull << move);
 		latest = now > latest ? now : latest;
-		limit_prefetch(table, hash);
-		switch (limit_check(table, &rule, hash, now, random)) {
-		case LIMIT_PASS:
+		ratelimit_prefetch(table, hash);
+		switch (ratelimit_check(table, &rule, hash, now, random)) {
+		case RATELIMIT_PASS:
 			passed[source]++;
 			break;
-		case LIMIT_LEAK:
+		case RATELIMIT_LEAK:
 			CHECK(rule.leak);
 			break;
-		case LIMIT_KOD:
+		case RATELIMIT_KOD:
 			CHECK(rule.kod);
 			break;
 		default:

@@ -59,9 +59,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint8_t source[4] = {198, 51, 100, 1};
 	static struct snapshot snap;
 	static _Alignas(64) struct ntp_saved saved[64];
-	static struct memory memory;
+	static struct thread_state state;
 	struct batch_clock clock = {0};
-	struct departure leaving = {0};
+	struct tx_record record = {0};
 	struct request rq = {0};
 	enum verdict verdict;
 	const uint8_t *request = data + KNOB_BYTES;
@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				      .updated_ns = (int64_t)load_be64(data + 1)};
 	clock.utc_ns = load_be64(data + 1);
 	clock.mono_ns = load_be64(data + 9);
-	memory_batch(&memory, &snap, &clock);
+	thread_state_begin_batch(&state, &snap, &clock);
 	rq.length = (uint32_t)(size - KNOB_BYTES);
 	rq.room = rq.length + sizeof tail;
 	rq.source = source;
@@ -90,9 +90,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(rq.payload + rq.length, 0xa5, sizeof tail);
 	memcpy(tail, rq.payload + rq.length, sizeof tail);
 
-	if (!memory.saved.entries)
-		ntp_saved_open(&memory.saved, saved, 64);
-	verdict = answer(&snap, &memory, &rq, &leaving);
+	if (!state.saved.entries)
+		ntp_saved_open(&state.saved, saved, 64);
+	verdict = answer(&snap, &state, &rq, &record);
 	if (verdict == VERDICT_ntp_answered || verdict == VERDICT_ntp_interleaved) {
 		uint32_t length = (uint32_t)(size - KNOB_BYTES);
 
@@ -100,8 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(!memcmp(tail, rq.payload + length, sizeof tail));
 		check_request(request, length, rq.source_port);
 		check_reply(&snap.ntp, request, &rq, verdict == VERDICT_ntp_interleaved);
-		leaving.payload = rq.payload;
-		ntp_finish(&memory, &leaving, ntp_time(load_be64(data + 9)));
+		record.payload = rq.payload;
+		ntp_finish(&state, &record, ntp_time(load_be64(data + 9)));
 		if (verdict == VERDICT_ntp_answered)
 			check_stamps(rq.payload);
 	}

@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t now = 0, forth = 0, passed[2][SOURCES] = {{0}};
 	uint32_t rate, instant;
 	struct rrl_table *table;
-	struct rrl_place place;
+	struct rrl_slots place;
 	struct rrl_rule rule;
 
 	if (size < 4)

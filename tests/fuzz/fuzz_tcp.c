@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of DNS over TCP (slowpath/tcp.c, slowpath/tcp_table.c): several clients whose bytes come in chunks
- * of any size and whose kernels take answers in pieces of any size, who are displaced, idle, gone.
- * Each gets exactly the answers that its messages get one by one, in order, cut off where it ended.
+ * libFuzzer target of DNS over TCP (slowpath/tcp.c, slowpath/tcp_table.c): several clients whose
+ * bytes come in chunks of any size and whose kernels take answers in pieces of any size, who are
+ * displaced, idle, gone. Each gets exactly the answers that its messages get one by one, in order,
+ * cut off where it ended.
  *
  * The first byte of an input sets the limit of queries and the sources' hash. Then come acts: a
  * byte with what is done (bits 6 and 7) and by which client (bits 0 to 2), a byte with how much,
@@ -49,7 +50,7 @@ static struct client clients[CLIENTS];
 static struct tcp tcp;
 static _Alignas(64) uint8_t tables[300000];
 static struct snapshot snap;
-static struct memory memory;
+static struct thread_state state;
 
 /* The answers to the client's messages, one by one; they begin with what it got. */
 static void check_answers(const struct client *client, uint32_t queries, bool all)
@@ -58,7 +59,7 @@ static void check_answers(const struct client *client, uint32_t queries, bool al
 	uint32_t at = 0, got = 0, answered = 0, length;
 
 	while (client->sent - at >= 2 && (!queries || answered < queries)) {
-		struct departure departure;
+		struct tx_record tx_record;
 		struct request rq = {.payload = room + 2, .room = 65535, .source_port = 1};
 
 		length = load_be16(client->stream + at);
@@ -70,7 +71,7 @@ static void check_answers(const struct client *client, uint32_t queries, bool al
 		rq.service = SERVICE_dns;
 		rq.tcp = true;
 		memcpy(rq.payload, client->stream + at + 2, length);
-		if (!verdict_answers(answer(&snap, &memory, &rq, &departure)))
+		if (!verdict_answers(answer(&snap, &state, &rq, &tx_record)))
 			break;
 		store_be16(room, (uint16_t)rq.length);
 		length = rq.length + 2;
@@ -238,7 +239,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	own.queries = data[0] & 7;
 	CHECK(tcp_table_bytes(&own) <= sizeof tables);
 	memset(tables, 0, sizeof tables);
-	tcp = (struct tcp){.memory = &memory};
+	tcp = (struct tcp){.state = &state};
 	tcp_table_open(&tcp.table, &own, tables, (const uint64_t[2]){data[0] >> 3, data[0] & 24});
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i].c = NULL;

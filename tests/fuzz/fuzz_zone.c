@@ -69,13 +69,13 @@ static void answer(const struct snapshot *snap, uint8_t *room, const uint8_t *na
 		   const char *below, bool dnssec, uint16_t type)
 {
 	static const uint8_t source[4] = {192, 0, 2, 1};
-	static struct memory memory;
+	static struct thread_state state;
 	struct request rq = {.room = ROOM, .tcp = true, .source = source, .ip_version = 4};
 	struct dns_query query;
 
 	rq.payload = room;
 	rq.length = ask(rq.payload, name, length, below, dnssec, type);
-	if (dns_read(snap, &memory, &rq, &query) == VERDICT_redirected) {
+	if (dns_read(snap, &state, &rq, &query) == VERDICT_PENDING) {
 		dns_prefetch(snap, &query);
 		dns_reply(snap, &rq, &query);
 	}

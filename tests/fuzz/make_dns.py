@@ -13,7 +13,7 @@ from pathlib import Path
 import dns.edns
 import dns.message
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from dns_fake_signer import fake_signed
 
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files

@@ -7,7 +7,8 @@ import struct
 
 from packets import Packet
 
-from xdpkit.config.prefixes import build, parse_prefix
+from xdpkit.config.prefixes import parse_prefix
+from xdpkit.services.access_list import build
 
 # A header of version 4, mode 3, and a transmit timestamp that is none.
 NTP = bytes([0x23]) + bytes(39) + bytes(range(1, 9))

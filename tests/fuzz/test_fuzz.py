@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import seeds
+from c_programs import fuzz_targets
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 BIN = HERE / "bin"
 TARGETS = sorted(HERE.glob("fuzz_*.c"))
-LEAVES = sorted(path for path in (ROOT / "cext").glob("*.c") if path.name[0] != "_")
 SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
 MADE = {
     "access": seeds.access,
@@ -36,34 +35,10 @@ MADE = {
 # Largest input: a frame that fills a chunk, with its knobs.
 MAX_LENGTH = 1793
 
-Tool = Callable[[str], str]
-
-FLAGS = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fno-sanitize-recover=all"]
-SANITIZERS = "address,undefined"
-
-
-@pytest.fixture(scope="module")
-def leaves(tool: Tool, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The objects that each target is linked with."""
-    directory = tmp_path_factory.mktemp("leaves")
-    compiled(tool("clang"), "-c", f"-fsanitize=fuzzer-no-link,{SANITIZERS}", *LEAVES, cwd=directory)
-    return sorted(directory.glob("*.o"))
-
-
-def compiled(clang: str, *arguments: str | Path, cwd: Path = ROOT) -> None:
-    """Runs the compiler with the flags and folders of all that is built here."""
-    folders = [f"-I{ROOT / 'cext'}", f"-I{ROOT / 'ebpf'}"]
-    done = subprocess.run(
-        [clang, *FLAGS, *folders, *arguments], check=False, capture_output=True, text=True, cwd=cwd
-    )
-    assert done.returncode == 0, done.stderr
-
 
 @pytest.fixture(scope="module")
 def running(
     request: pytest.FixtureRequest,
-    tool: Tool,
-    leaves: list[Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[None]]]:
     """Every target that is to be tried, by name: as many at a time as there are processors."""
@@ -73,19 +48,20 @@ def running(
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.function is test_fuzz
     ]
+    binaries = fuzz_targets(*(source.stem for source in wanted))
     pool = ThreadPoolExecutor(os.cpu_count())
 
-    def start(source: Path) -> Future[None]:
-        return pool.submit(fuzz, tool("clang"), source, leaves, tmp_path_factory.mktemp("corpora"))
+    def start(source: Path, binary: Path) -> Future[None]:
+        return pool.submit(fuzz, source, binary, tmp_path_factory.mktemp("corpora"))
 
-    yield {source.stem: start(source) for source in wanted}
+    yield {
+        source.stem: start(source, binary) for source, binary in zip(wanted, binaries, strict=True)
+    }
     pool.shutdown(cancel_futures=True)
 
 
-def fuzz(clang: str, source: Path, leaves: list[Path], directory: Path) -> None:
-    """Builds one target, and runs it for its slice of the time."""
-    binary = BIN / source.stem
-    compiled(clang, f"-fsanitize=fuzzer,{SANITIZERS}", "-o", binary, source, *leaves, "-lcrypto")
+def fuzz(source: Path, binary: Path, directory: Path) -> None:
+    """Runs one target for its slice of the time."""
     name = source.stem.removeprefix("fuzz_")
     grown, given = directory / "grown", directory / "given"
     grown.mkdir()

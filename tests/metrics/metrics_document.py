@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from xdpkit.status import document as status
 from xdpkit._core._answer import answer
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._stats import VERDICTS
+from xdpkit._core._thread_state import ThreadState
 from xdpkit.config.ntp import NtpConfig
 from xdpkit.services.ntp.counts import thread_facts, total_facts
 from xdpkit.services.ntp.source import NtpSource
+from xdpkit.status import document as status
 
 OBTAINED = status.Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
 LOOP = {
@@ -40,12 +40,12 @@ class Zone(NamedTuple):
     names: int
 
 
-def asked(memory: Memory) -> Memory:
+def asked(state: ThreadState) -> ThreadState:
     """Seven requests of four versions and two modes, from three clients."""
     for first in (0x1B, 0x23, 0x23, 0x13, 0x0B, 0x21, 0x08):
         source = (f"192.0.2.{first % 3 + 1}", 4000)
-        answer(Snapshot({"ntp": 123}), "ntp", bytes([first]) + bytes(47), source, memory=memory)
-    return memory
+        answer(Snapshot({"ntp": 123}), "ntp", bytes([first]) + bytes(47), source, state=state)
+    return state
 
 
 def document(
@@ -63,10 +63,10 @@ def document(
     if kernel is not None:
         made["kernel"] |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"]}
     if ntp is not None:
-        memory = asked(Memory())
+        state = asked(ThreadState())
         for facts in [*made["queues"].values(), *([made["kernel"]] if kernel is not None else [])]:
-            facts["ntp"] = thread_facts(memory.counters())
-        made["ntp"] = {**ntp, **total_facts([memory.counters()], {7: 0, 4_294_967_295: 300})}
+            facts["ntp"] = thread_facts(state.counters())
+        made["ntp"] = {**ntp, **total_facts([state.counters()], {7: 0, 4_294_967_295: 300})}
     return made
 
 

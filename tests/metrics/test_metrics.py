@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from metrics_document import LOOP, SOCKET, Zone, document, ntp_facts
 from metrics_samples import Samples
 
-from xdpkit._core._thread_state import error_bucket
 from xdpkit._core._stats import VERDICT_END, VERDICTS
+from xdpkit._core._thread_state import error_bucket
 from xdpkit.metrics.families import families
 from xdpkit.metrics.ntp_families import BOUNDS_NS, buckets
 from xdpkit.metrics.server import encode

@@ -23,8 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metrics_document import document, ntp_facts
 
-from xdpkit.config.address import SocketAddress
 from xdpkit._core._stats import VERDICTS
+from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
 from xdpkit.errors import NicError, SocketError
 from xdpkit.metrics import server as http_server

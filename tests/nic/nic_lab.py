@@ -17,12 +17,12 @@ from fake_driver import IFNAME, NIC, NTUPLE, FakeDriver
 
 from xdpkit.config.address import parse_address
 from xdpkit.errors import SettingError
+from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.os.hwtstamp import FILTER_ALL
 from xdpkit.nic.setup import journal as journals
 from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.apply import do_all
 from xdpkit.nic.setup.device import Device
-from xdpkit.nic.os.ethtool_rxnfc import Match
-from xdpkit.nic.os.hwtstamp import FILTER_ALL
 from xdpkit.nic.setup.journal import Journal, Owner
 from xdpkit.nic.setup.plan import Plan, Step, Wish, plan, wanted_rules
 from xdpkit.nic.setup.setting import Value

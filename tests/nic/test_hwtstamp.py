@@ -13,10 +13,10 @@ from nic_lab import FakePhc, in_memory, new_journal
 
 from xdpkit.errors import StampError
 from xdpkit.nic.os import ethtool, hwtstamp
+from xdpkit.nic.os.hwtstamp import FILTER_ALL, FILTER_NONE, FILTER_NTP_ALL, Setting
 from xdpkit.nic.setup import hardware_stamps
 from xdpkit.nic.setup.apply import Changes, restore
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
-from xdpkit.nic.os.hwtstamp import FILTER_ALL, FILTER_NONE, FILTER_NTP_ALL, Setting
 from xdpkit.nic.setup.journal import Owner
 
 PTP_V2_EVENT = 12

@@ -29,8 +29,8 @@ from nic_lab import (
 
 from xdpkit.errors import JournalError, NicError, SettingError
 from xdpkit.nic.os import ethtool
-from xdpkit.nic.setup.apply import do_all, restore, undo
 from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.setup.apply import do_all, restore, undo
 from xdpkit.nic.setup.journal import Owner
 from xdpkit.nic.setup.plan import Wish
 

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdpkit.config.address import parse_address
+from xdpkit.nic.os.ethtool_rss import weighted
 from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.apply import do_all, undo
-from xdpkit.nic.os.ethtool_rss import weighted
 from xdpkit.nic.setup.journal import Entry, Journal, Owner
 from xdpkit.nic.setup.plan import Plan, Wish, plan
 

@@ -8,10 +8,10 @@ import pytest
 
 from xdpkit.config.address import parse_address
 from xdpkit.errors import NicError, QueueError
-from xdpkit.nic.setup import setting
 from xdpkit.nic.os.ethtool import Channels
 from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rxnfc import Match, Rule, RuleTable
+from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.facts import NTUPLE, Facts
 from xdpkit.nic.setup.plan import Wish, plan, wanted_rules
 

@@ -13,12 +13,12 @@ import pytest
 from fake_driver import IFNAME, NIC, NTUPLE, FakeDriver, fail
 from nic_lab import FakePhc, in_memory, rule
 
-from xdpkit.config.address import parse_address
 from xdpkit.config import Config, EchoConfig, InterfaceConfig, ServedAddress
+from xdpkit.config.address import parse_address
 from xdpkit.errors import JournalError, NicError, SettingError
-from xdpkit.nic.setup import device, hardware_stamps, journal, prepared
 from xdpkit.nic.os import login
 from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.setup import device, hardware_stamps, journal, prepared
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
 from xdpkit.nic.setup.prepared import PreparedNic, refuse_login
 

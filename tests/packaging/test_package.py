@@ -149,7 +149,7 @@ def test_answers_from_the_ring(debian: DebianRoot, before: Files, tmp_path: Path
         # The package's own command, inside, tells what was answered and where.
         facts = json.loads(lab.server.run(*debian.command("xdpkit", "status", "--json")).stdout)
         assert sum(facts["queues"][str(QUEUE)]["answered"].values()) == 2
-        assert facts["kernel"]["rx"] == 0
+        assert facts["slow_path"]["udp"]["rx"] == 0
         server.terminate()
         assert server.wait(PATIENCE) == 0, log.read_text()
         assert lab.server.interface().xdp_program is None

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import CHECKOUT
 from packaging.requirements import Requirement
 
-from xdpkit.cli import check
 from xdpkit import config
+from xdpkit.cli import check
 from xdpkit.cli.parser import parser
 from xdpkit.config import Config
 from xdpkit.config.toml_document import Document, Table
+from xdpkit.errors import ConfigError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-DEBIAN = CHECKOUT / "vagrant/debian"
+DEBIAN = CHECKOUT / "packaging/debian"
 SAMPLE = (DEBIAN / "xdpkit.toml").read_text()
 
 
@@ -79,7 +80,7 @@ def all_keys() -> set[tuple[str, str]]:
 
 
 def test_sample_can_be_served_once_the_interface_is_named(directory: Path) -> None:
-    with pytest.raises(config.ConfigError, match=r"\[interface\] needs name"):
+    with pytest.raises(ConfigError, match=r"\[interface\] needs name"):
         load(directory, SAMPLE)
     facts = check.facts(load(directory, SAMPLE.replace('#name = "eth1"', 'name = "eth1"')))
     assert facts["services"].keys() == {"ntp", "dns"}

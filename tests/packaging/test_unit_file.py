@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from checkout import CHECKOUT
 
 from xdpkit.runtime.privileges import NEEDED
 
-UNIT = Path(__file__).parents[2] / "vagrant" / "debian" / "xdpkit.service"
+UNIT = CHECKOUT / "packaging" / "debian" / "xdpkit.service"
 
 
 def settings() -> dict[str, list[str]]:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from xdpkit.control.server import ControlServer, Handler
 from xdpkit.control.client import address
+from xdpkit.control.server import ControlServer, Handler
 
 NOBODY = 65534
 CLONE_NEWNET = 0x40000000

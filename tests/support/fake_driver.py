@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from xdpkit.nic.setup import device
 from xdpkit.nic.os import ethtool, hwtstamp
+from xdpkit.nic.setup import device
 
 IFNAME = "eth1"
 IFINDEX = 7

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from checkout import CHECKOUT
 from debian_root import DebianRoot, Started
-
-CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Making:
 
 def dependencies() -> list[str]:
     """Packages that the control file names; what else there must be, the build finds out."""
-    text = (CHECKOUT / "vagrant/debian/control").read_text()
+    text = (CHECKOUT / "packaging/debian/control").read_text()
     depends = re.search(r"^Depends:(.*\n(?: .*\n)*)", text, re.MULTILINE)
     assert depends
     return re.findall(r"^ *([a-z][a-z0-9.+-]+)", depends[1], re.MULTILINE)
@@ -45,7 +44,7 @@ def making(directory: Path) -> Iterator[Making]:
     """
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     work = directory / "work"
-    command = [str(CHECKOUT / "vagrant/debian/build.sh"), sys.executable, str(work)]
+    command = [str(CHECKOUT / "packaging/debian/build.sh"), sys.executable, str(work)]
     with tempfile.TemporaryDirectory(prefix="xdpkit-debian-", dir="/var/tmp") as root:
         packages = ["systemd", *dependencies()]
         debian = DebianRoot(Path(root, "root"), directory / "debootstrap.log", packages)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
-ROOT = Path(__file__).parents[2]
 TEST = "import pytest\n\n{mark}\ndef test_one():\n    {body}\n"
 NETNS = "@pytest.mark.netns"
 LINE = "not one namespace test ran"
@@ -17,13 +17,13 @@ LINE = "not one namespace test ran"
 
 def run(folder: Path, missing: str, mark: str, body: str, **environment: str) -> tuple[int, str]:
     """Runs one test under this project's conftest, where ``missing`` says what is missing."""
-    conftest = (ROOT / "tests" / "conftest.py").read_text()
+    conftest = (CHECKOUT / "tests" / "conftest.py").read_text()
     conftest += f"\n\ndef namespaces_missing():\n    return {missing!r}\n"
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_it.py").write_text(TEST.format(mark=mark, body=body))
     kept = {k: v for k, v in os.environ.items() if k not in ("CI", "XDPKIT_REQUIRE_NETNS")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
-    command += ["-o", "markers=netns", "-o", f"pythonpath={ROOT / 'tests'}"]
+    command += ["-o", "markers=netns", "-o", f"pythonpath={CHECKOUT / 'tests/support'}"]
     command += [f"--rootdir={folder}", str(folder)]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, env=kept | environment, timeout=60

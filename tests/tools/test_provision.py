@@ -10,10 +10,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 SCRIPTS = [*sorted((CHECKOUT / "vagrant").glob("*.sh")), CHECKOUT / ".ci/run"]
 PROGRAMS = [*SCRIPTS, *sorted((CHECKOUT / "vagrant").glob("*.py"))]
+# Sources of the package, one of each kind.
+BUILT = ("ebpf/steer.h", "cext/dns/reply.c", "xdpkit/_core/_loop.pyx", "xdpkit/errors.py")
 VAGRANTFILE = CHECKOUT / "vagrant/Vagrantfile"
 
 
@@ -27,11 +29,11 @@ def bash(*arguments: object, **environment: object) -> subprocess.CompletedProce
 def checkout(tmp_path: Path) -> Path:
     """The script in a checkout of its own: nothing here touches the real one's .venv and .cache."""
     root = tmp_path / "a checkout"
-    for folder in ("vagrant", "cext", "ebpf", ".ci"):
+    for folder in ("vagrant", "cext/dns", "ebpf", "xdpkit/_core", ".ci"):
         (root / folder).mkdir(parents=True)
     for script in SCRIPTS:
         shutil.copy(script, root / script.relative_to(CHECKOUT))
-    for name in ("pyproject.toml", "ebpf/steer.h", "cext/_loop.pyx", "cext/dns.c"):
+    for name in ("pyproject.toml", "meson.build", "meson.options", *BUILT):
         (root / name).write_text("one\n")
     return root
 
@@ -164,12 +166,11 @@ def test_existing_command_is_kept(checkout: Path, tmp_path: Path, there: str) ->
 @pytest.mark.parametrize(
     "name, rebuilt",
     [
-        ("cext/_loop.pyx", True),
-        ("cext/dns.c", True),
-        ("cext/new.h", True),
-        ("ebpf/steer.h", True),
+        *((name, True) for name in BUILT),
+        ("cext/dns/new.h", True),
+        ("meson.build", True),
         ("pyproject.toml", True),
-        ("cext/_loop.c", False),  # Cython's output
+        ("README.md", False),
         ("cext/notes.txt", False),
     ],
 )

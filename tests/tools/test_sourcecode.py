@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
-ROOT = Path(__file__).parents[2]
 VENV_BIN = Path(sys.executable).parent
 Tool = Callable[[str], str]
 
@@ -20,32 +20,42 @@ Tool = Callable[[str], str]
 MAX_LINES = 400
 SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".sh"}
 MADE = {"tests/fuzz/dns_arena.h"}
-FOLDERS = ["cext", "ebpf", "tests", "vagrant", "xdpkit"]
+FOLDERS = ["cext", "ebpf", "packaging", "tests", "tools", "vagrant", "xdpkit"]
 
 
 def sources(*patterns: str) -> list[Path]:
-    """Hand-written files: neither Cython's output nor what a program of ours wrote."""
-    found = {path for pattern in patterns for path in ROOT.glob(pattern)}
-    return sorted(
-        path
-        for path in found
-        if not (path.parent.name == "cext" and path.name.startswith("_") and path.suffix == ".c")
-        and str(path.relative_to(ROOT)) not in MADE
-    )
+    """Hand-written files: not what a program of ours wrote."""
+    found = {path for pattern in patterns for path in CHECKOUT.glob(pattern)}
+    return sorted(path for path in found if str(path.relative_to(CHECKOUT)) not in MADE)
 
 
-C_FILES = sources("cext/*.c", "tests/fuzz/*.c", "tests/unit/*.c")
+C_FILES = sources("cext/**/*.c", "tests/**/*.c")
 BPF_FILES = sources("ebpf/*.c")
-HEADERS = sources("cext/*.h", "ebpf/*.h", "ebpf/include/**/*.h", "tests/*/*.h")
-C_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-Icext", "-Iebpf"]
-CYTHON = sources("cext/*.pyx", "cext/*.pxd")
+HEADERS = sources("cext/**/*.h", "ebpf/*.h", "ebpf/include/**/*.h", "tests/**/*.h")
+C_FLAGS = [
+    "-std=gnu11",
+    "-O2",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Icext",
+    "-Iebpf",
+    "-Itests/support",
+]
+CYTHON = sources("xdpkit/**/*.pyx", "xdpkit/**/*.pxd")
 
 
 def clean(*command: str | Path) -> None:
     """Runs a checker over the checkout; what it says is the failure's text."""
     environment = os.environ | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(
-        command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100
+        command,
+        check=False,
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
 
@@ -93,7 +103,9 @@ def test_c_without_warnings(tool: Tool, compiler: str) -> None:
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-@pytest.mark.parametrize("header", sources("cext/*.h"), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "header", sources("cext/**/*.h"), ids=lambda path: str(path.relative_to(CHECKOUT))
+)
 def test_each_header_stands_alone(tool: Tool, compiler: str, header: Path) -> None:
     # _GNU_SOURCE as in the modules, where Python.h defines it.
     flags = ["-D_GNU_SOURCE", *C_FLAGS, "-fsyntax-only"]
@@ -117,7 +129,7 @@ def test_stubs_are_the_built_modules(tool: Tool) -> None:
 def test_files_can_be_read_in_one_go() -> None:
     everything = sources("*.py", *(f"{folder}/**/*" for folder in FOLDERS))
     lengths = {
-        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        str(path.relative_to(CHECKOUT)): len(path.read_text().splitlines())
         for path in everything
         if path.is_file() and path.suffix in SUFFIXES
     }

@@ -10,12 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from checkout import CHECKOUT
 
-VAGRANT = Path(__file__).resolve().parents[2] / "vagrant"
+VAGRANT = CHECKOUT / "vagrant"
 PACKAGE = bytes(range(256)) * 1000
 DATE = "Sat, 01 Aug 2026 00:00:00 GMT"
 

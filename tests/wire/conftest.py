@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import CONFIG, DOORS, QUEUES, Server, serving
+from serving import CONFIG, QUEUES, WAYS_IN, Server, serving
 from wire import Wire
 
 from xdpkit.lab.namespaces import Lab
@@ -40,11 +40,11 @@ def wire(lab: Lab, server: Server) -> Iterator[Wire]:
     wire.close()
 
 
-@pytest.fixture(scope="module", params=DOORS)
-def door(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
+@pytest.fixture(scope="module", params=WAYS_IN)
+def way_in(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
     """All that the client sends takes this way."""
     name: str = request.param
-    lab.client.send_on_queue(DOORS[name], QUEUES)
+    lab.client.send_on_queue(WAYS_IN[name], QUEUES)
     return name
 
 

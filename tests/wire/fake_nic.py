@@ -16,10 +16,10 @@ from typing import Any
 
 from xdpkit.cli import main as cli
 from xdpkit.nic.os import ethtool, hwtstamp
-from xdpkit.nic.setup import hardware_stamps
 from xdpkit.nic.os.hwtstamp import Setting
 from xdpkit.nic.os.phc_fit import Reading
-from xdpkit.runtime.publisher import Publication
+from xdpkit.nic.setup import hardware_stamps
+from xdpkit.runtime.publisher import SnapshotPublisher
 
 FILE = Path(os.environ.get("FAKE_STAMPS") or Path(sys.argv[-1]).with_name("stamps"))
 
@@ -50,7 +50,7 @@ def write(_: str, setting: Setting) -> Setting:
     return setting
 
 
-class ToldPublication(Publication):
+class ToldPublication(SnapshotPublisher):
     def change(self, **parts: Any) -> None:
         super().change(**parts)
         if "phc" in parts:
@@ -63,5 +63,5 @@ if __name__ == "__main__":
     hardware_stamps.Phc = FakePhc  # type: ignore[assignment, misc]
     hwtstamp.read, hwtstamp.write = read, write
     ethtool.phc_index = lambda _: 0
-    daemon.Publication = ToldPublication  # type: ignore[misc]
+    daemon.SnapshotPublisher = ToldPublication  # type: ignore[misc]
     sys.exit(cli.main(sys.argv[1:]))

@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet, Raw
-from serving import bytes_door, write_config
+from serving import bytes_call, write_config
 from wire import ETH_P_ALL, PORTS
 
 from xdpkit._core._answer import answer_frame
@@ -27,7 +27,7 @@ class Responder:
 
     def __init__(self, lab: Lab, directory: Path, fault: Fault, every: int) -> None:
         write_config(directory)
-        self._snapshot = bytes_door(directory, precision=-20)
+        self._snapshot = bytes_call(directory, precision=-20)
         self._fault, self._every = fault, every
         # Requests dealt with, their replies sent; and how many of them badly.
         self.done = self.faults = 0

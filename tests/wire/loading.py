@@ -12,9 +12,9 @@ from payloads import query
 from serving import PATIENCE, interface_of
 from wire import PORTS
 
-from xdpkit.loadgen.setup import Load, request_header
 from xdpkit._core._loadgen import Generator
 from xdpkit.lab.namespaces import Lab
+from xdpkit.loadgen.setup import Load, request_header
 
 # veth's receive ring holds 256 frames (drivers/net/veth.c): with no more open, none is dropped.
 WINDOW = 128

@@ -12,7 +12,7 @@ from asking import Asker
 from ntp_macs import Key, key_file
 from ntp_requests import Request
 from peers import chronyd_server
-from serving import DOORS, QUEUES, Server, serving
+from serving import QUEUES, WAYS_IN, Server, serving
 
 from xdpkit.lab.namespaces import Lab
 
@@ -29,7 +29,7 @@ KEYS_LINE = 'keys = "ntp.keys"\n'
 # chronyd is at the client's own end, where port 123 is for clients.
 CHRONYD_PORT = 11123
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
-OURS, THEIRS = tuple(DOORS), "chronyd"
+OURS, THEIRS = tuple(WAYS_IN), "chronyd"
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Pair:
         """Asks chronyd, or us through one of our doors."""
         if which == THEIRS:
             return Asker(self.lab.client, LOOPBACK[family], CHRONYD_PORT)
-        self.lab.client.send_on_queue(DOORS[which], QUEUES)
+        self.lab.client.send_on_queue(WAYS_IN[which], QUEUES)
         server = self.lab.server
         return Asker(self.lab.client, server.ipv4 if family == 4 else server.ipv6)
 

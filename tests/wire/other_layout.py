@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from xdpkit.cli import main as cli
-from xdpkit.instance.handover import predecessor as handover
+from xdpkit.instance.handover import wire
 
 if __name__ == "__main__":
-    handover.LAYOUT[0] += 1
+    wire.LAYOUT[0] += 1
     sys.exit(cli.main(["run", *sys.argv[1:]]))

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from checkout import CHECKOUT
 from required import missing
 from serving import PATIENCE, eventually
 
 from xdpkit.lab.namespaces import Side
 
 # vagrant/provision.sh unpacks them there: installed, chronyd would start a service.
-PEERS = Path(__file__).parents[2] / ".cache/peers"
+PEERS = CHECKOUT / ".cache/peers"
 
 
 def peer(package: str, program: str) -> str:

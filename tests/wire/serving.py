@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 from pyroute2 import IPRoute
 
-from xdpkit.control import client as control_client
 from xdpkit._core._snapshot import Snapshot, ZoneMap
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+from xdpkit.control import client as control_client
 from xdpkit.errors import ControlError
 from xdpkit.lab.namespaces import SERVER_IPV4, Lab, Side
 from xdpkit.nic.os.interface import Interface
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 from xdpkit.services.ntp.local import local_state
 
 XDPKIT = str(Path(sys.executable).with_name("xdpkit"))
@@ -28,7 +28,7 @@ QUEUE = 2
 QUEUES = 4
 
 # The ways to an answer on the network, and a queue whose requests take each.
-DOORS = {"ring": QUEUE, "kernel": 1}
+WAYS_IN = {"ring": QUEUE, "slow path": 1}
 
 # How long anything may take on a machine that is busy with other things.
 PATIENCE = 20.0
@@ -197,10 +197,10 @@ class Server(Started):
         counts: dict[str, int] = self.status()["verdicts"]
         return counts
 
-    def answers_by(self, door: str) -> int:
-        """Answers that one of DOORS has given."""
+    def answers_by(self, way_in: str) -> int:
+        """Answers that one of WAYS_IN has given."""
         status = self.status()
-        counts = status["queues"][str(QUEUE)] if door == "ring" else status["kernel"]
+        counts = status["queues"][str(QUEUE)] if way_in == "ring" else status["slow_path"]["udp"]
         given: int = counts["tx"]
         return given
 
@@ -229,7 +229,7 @@ def serving(
         server.kill()
 
 
-def bytes_door(directory: Path, precision: int) -> Snapshot:
+def bytes_call(directory: Path, precision: int) -> Snapshot:
     """What the instance of this directory answers from, for ``xdpkit._core._answer``."""
     fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
     try:

@@ -37,7 +37,7 @@ def connect(lab: Lab, family: int = 4, source: str = "", **options: int) -> TcpC
 
 def tcp(server: Server) -> dict[str, int]:
     """What status says of TCP; reasons of connections' ends by their names."""
-    facts = server.status()["kernel"]["tcp"]
+    facts = server.status()["slow_path"]["tcp"]
     return dict.fromkeys(ENDS, 0) | facts | facts["ended"]
 
 

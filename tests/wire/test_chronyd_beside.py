@@ -44,11 +44,11 @@ class TestWithoutTheSlowPath:
         self, lab: Lab, bare: Server, upstream: str, tmp_path: Path, queue: int
     ) -> None:
         lab.client.send_on_queue(queue, QUEUES)
-        before = bare.status()["steer"][str(queue)].get("ntp_not_request", 0)
+        before = bare.status()["xdp"][str(queue)].get("ntp_not_request", 0)
         offset = offset_beside(lab, upstream, tmp_path, "acquisitionport 123")
         assert offset is not None
         assert abs(offset) < 1
-        assert bare.status()["steer"][str(queue)]["ntp_not_request"] > before
+        assert bare.status()["xdp"][str(queue)]["ntp_not_request"] > before
 
 
 @pytest.mark.parametrize("queue", range(QUEUES))
@@ -60,11 +60,11 @@ class TestBesideTheSlowPath:
     ) -> None:
         lab.client.send_on_queue(queue, QUEUES)
         bound = ("acquisitionport 123", f"bindacqaddress {lab.server.ipv4}")
-        before = server.status()["steer"][str(queue)].get("ntp_not_request", 0)
+        before = server.status()["xdp"][str(queue)].get("ntp_not_request", 0)
         offset = offset_beside(lab, upstream, tmp_path, *bound)
         assert offset is not None
         assert abs(offset) < 1
-        assert server.status()["steer"][str(queue)]["ntp_not_request"] > before
+        assert server.status()["xdp"][str(queue)]["ntp_not_request"] > before
 
     def test_any_port(
         self, lab: Lab, server: Server, upstream: str, tmp_path: Path, queue: int
@@ -80,4 +80,6 @@ def test_wildcard_port_beside_the_slow_path(
 ) -> None:
     """The kernel prefers the slow path's socket to a wildcard one: so it gives way, and says so."""
     assert offset_beside(lab, upstream, tmp_path, "acquisitionport 123") is not None
-    eventually(lambda: not server.status()["kernel"]["left_to_others"], "NTP is taken up again")
+    eventually(
+        lambda: not server.status()["slow_path"]["udp"]["left_to_others"], "NTP is taken up again"
+    )

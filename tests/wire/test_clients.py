@@ -24,11 +24,11 @@ def ask(lab: Lab, tool: str, address: str, *question: str) -> str:
 @pytest.mark.parametrize("edns", ["+edns=0", "+noedns"])
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("tool", ["dig", "kdig"])
-def test_dns(lab: Lab, server: Server, door: str, tool: str, family: int, edns: str) -> None:
+def test_dns(lab: Lab, server: Server, way_in: str, tool: str, family: int, edns: str) -> None:
     if tool == "kdig" and edns == "+edns=0":
         edns = "+edns"
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
-    before = server.answers_by(door)
+    before = server.answers_by(way_in)
 
     def short(*question: str) -> list[str]:
         return ask(lab, tool, address, edns, "+short", *question).split()
@@ -51,10 +51,10 @@ def test_dns(lab: Lab, server: Server, door: str, tool: str, family: int, edns: 
         assert f"status: {rcode}" in ask(lab, tool, address, edns, *question), question
     cut = ask(lab, tool, address, edns, "+ignore", "large.example", "TXT")
     assert " tc" in cut.split("\n\n")[0].lower()
-    eventually(lambda: server.answers_by(door) == before + 11, "eleven answers")
+    eventually(lambda: server.answers_by(way_in) == before + 11, "eleven answers")
 
 
-def test_dig_versions_and_opcodes(lab: Lab, server: Server, door: str) -> None:
+def test_dig_versions_and_opcodes(lab: Lab, server: Server, way_in: str) -> None:
     later = ask(lab, "dig", lab.server.ipv4, "+edns=1", "+noednsneg", "www.example")
     assert "status: BADVERS" in later
     other = ask(lab, "dig", lab.server.ipv4, "+opcode=iquery", "www.example")
@@ -62,15 +62,15 @@ def test_dig_versions_and_opcodes(lab: Lab, server: Server, door: str) -> None:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_dnsperf(lab: Lab, server: Server, door: str, family: int, tmp_path: Path) -> None:
+def test_dnsperf(lab: Lab, server: Server, way_in: str, family: int, tmp_path: Path) -> None:
     """Many sockets, many queries under way: none lost, none unexpected, all by the one door."""
     questions = ["www.example A", "www.example AAAA", "x.wild.example TXT", "nobody.example A"]
     questions += ["alias.example A", "x.sub.example A", "example SOA", "in.the.example TXT"]
     (tmp_path / "questions").write_text("\n".join([*questions, ""]))
-    before = server.answers_by(door)
+    before = server.answers_by(way_in)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     # No more under way than the 256 frames of veth's rings: linux drivers/net/veth.c.
     options = ("-m", "udp", "-c", "10", "-q", "100", "-n", "2000", "-t", "20", "-e", "-D")
     numbers = dnsperf(lab.client, tmp_path / "questions", "-s", address, *options)
     assert numbers == {"sent": 16000, "completed": 16000, "lost": 0}
-    eventually(lambda: server.answers_by(door) == before + 16000, "as many answers")
+    eventually(lambda: server.answers_by(way_in) == before + 16000, "as many answers")

@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 from serving import IFNAME, QUEUE, QUEUES, XDPKIT, attached
 
 from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
 
-ASK = Path(__file__).resolve().parents[2] / "vagrant/ask.py"
+ASK = CHECKOUT / "vagrant/ask.py"
 REQUESTS = 640
 ENDS_SECONDS = 60
 
@@ -61,9 +62,9 @@ def test_counts_fit(lab: Lab, mode: str) -> None:
     facts = json.loads(out)
     counts = facts["counts"]
     assert facts["mode"] == ("native" if mode == "auto" else mode)
-    assert counts["redirected"] == {str(QUEUE): counts["af_xdp"]["rx"]}
-    assert sum(counts["other_queue"].values()) == counts["kernel"]["tx"]
-    assert counts["af_xdp"]["tx"] + counts["kernel"]["tx"] == REQUESTS
+    assert counts["redirected"] == {str(QUEUE): counts["ring"]["rx"]}
+    assert sum(counts["other_queue"].values()) == counts["slow_path"]["tx"]
+    assert counts["ring"]["tx"] + counts["slow_path"]["tx"] == REQUESTS
     # The chosen queue passed none: every request that arrived there was taken.
     assert str(QUEUE) not in counts["other_queue"]
     assert attached(lab.server) is None

@@ -9,7 +9,7 @@ import dns.message
 import pytest
 from dns_asking import tcp_replies, udp_asker
 from serving import CONFIG as USUAL
-from serving import DNS, DOORS, QUEUES, ZONE, Server, serving
+from serving import DNS, QUEUES, WAYS_IN, ZONE, Server, serving
 from tcp_serving import connect
 
 from xdpkit.lab.namespaces import Lab
@@ -58,7 +58,7 @@ def queries(payload: int | None) -> list[bytes]:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_tc_where_it_belongs(lab: Lab, server: Server, door: str, family: int) -> None:
+def test_tc_where_it_belongs(lab: Lab, server: Server, way_in: str, family: int) -> None:
     with udp_asker(lab, family) as asker:
         for payload in ADVERTISED:
             limit = 512 if payload is None else max(512, min(payload, MOST[family]))
@@ -76,7 +76,7 @@ def test_tc_where_it_belongs(lab: Lab, server: Server, door: str, family: int) -
 
 
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("queue", DOORS.values())
+@pytest.mark.parametrize("queue", WAYS_IN.values())
 def test_all_are_whole_over_tcp(lab: Lab, server: Server, family: int, queue: int) -> None:
     lab.client.send_on_queue(queue, QUEUES)
     for payload in ADVERTISED:

@@ -11,7 +11,7 @@ import dns.flags
 import dns.message
 import pytest
 from payloads import query
-from serving import DOORS, QUEUES, WWW, Server, reload, serving, write_config
+from serving import QUEUES, WAYS_IN, WWW, Server, reload, serving, write_config
 
 from xdpkit.lab.namespaces import Lab
 
@@ -29,9 +29,9 @@ zones = "zones"
 LIMIT = "[dns.rrl]\nrate = 1\ninstant = 5\n"
 
 
-def flood(lab: Lab, door: str, family: int = 4, count: int = 100) -> Counter[str]:
+def flood(lab: Lab, way_in: str, family: int = 4, count: int = 100) -> Counter[str]:
     """Sends so many queries, each behind the reply to the one before: whole, TC, or none."""
-    lab.client.send_on_queue(DOORS[door], QUEUES)
+    lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with lab.client.entered():
         sock = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
@@ -60,11 +60,11 @@ def counts(server: Server) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("door", DOORS)
-def test_over_the_limit_is_cut(lab: Lab, tmp_path: Path, door: str, family: int) -> None:
+@pytest.mark.parametrize("way_in", WAYS_IN)
+def test_over_the_limit_is_cut(lab: Lab, tmp_path: Path, way_in: str, family: int) -> None:
     with serving(lab, tmp_path, CONFIG + LIMIT) as server:
         begin = time.monotonic()
-        found = flood(lab, door, family)
+        found = flood(lab, way_in, family)
         most = 5 + time.monotonic() - begin + 1
         assert 5 <= found["whole"] <= most
         verdicts = server.verdicts()
@@ -73,17 +73,17 @@ def test_over_the_limit_is_cut(lab: Lab, tmp_path: Path, door: str, family: int)
         assert counts(server) == {"limited": found["cut"], "slipped": found["cut"], "badcookie": 0}
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_real_clients_come_through(lab: Lab, tmp_path: Path, door: str) -> None:
+@pytest.mark.parametrize("way_in", WAYS_IN)
+def test_real_clients_come_through(lab: Lab, tmp_path: Path, way_in: str) -> None:
     with serving(lab, tmp_path, CONFIG + LIMIT) as server:
-        flood(lab, door)
+        flood(lab, way_in)
         cut = dig(lab, "+nocookie", "+ignore")
         assert WWW not in cut and " tc " in cut.replace(";", " ")
         retried = dig(lab, "+nocookie")
         assert WWW in retried and "retrying in TCP mode" in retried and "(TCP)" in retried
         assert WWW in dig(lab, tool="kdig")
 
-        flood(lab, door)
+        flood(lab, way_in)
         told = dig(lab, "+cookie")
         assert WWW in told and "BADCOOKIE, retrying" in told and "(UDP)" in told
         found = counts(server)
@@ -93,7 +93,7 @@ def test_real_clients_come_through(lab: Lab, tmp_path: Path, door: str) -> None:
 
 def test_without_slip_there_is_silence(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path, CONFIG + LIMIT + "slip = 0\n") as server:
-        lab.client.send_on_queue(DOORS["ring"], QUEUES)
+        lab.client.send_on_queue(WAYS_IN["ring"], QUEUES)
         with lab.client.entered():
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with sock:
@@ -106,22 +106,22 @@ def test_without_slip_there_is_silence(lab: Lab, tmp_path: Path) -> None:
         assert server.status()["queues"]["2"]["dropped"] == {"dns_rrl_drop": found["dns_rrl_drop"]}
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_reload_brings_exempts_and_ends_it(lab: Lab, tmp_path: Path, door: str) -> None:
+@pytest.mark.parametrize("way_in", WAYS_IN)
+def test_a_reload_brings_exempts_and_ends_it(lab: Lab, tmp_path: Path, way_in: str) -> None:
     with serving(lab, tmp_path, CONFIG) as server:
-        assert flood(lab, door)["cut"] == 0
+        assert flood(lab, way_in)["cut"] == 0
         write_config(tmp_path, CONFIG + LIMIT)
         assert reload(lab).returncode == 0
-        assert flood(lab, door)["cut"] > 0
+        assert flood(lab, way_in)["cut"] > 0
         write_config(tmp_path, CONFIG + LIMIT + 'exempt = ["192.0.2.2"]\n')
         assert reload(lab).returncode == 0
-        assert flood(lab, door)["cut"] == 0
-        assert flood(lab, door, family=6)["cut"] > 0
+        assert flood(lab, way_in)["cut"] == 0
+        assert flood(lab, way_in, family=6)["cut"] > 0
         write_config(tmp_path, CONFIG + LIMIT + 'exempt = ["192.0.2.2/24"]\n')
         done = reload(lab)
         assert done.returncode == 2 and f"{tmp_path}/xdpkit.toml:10:" in done.stderr
-        assert flood(lab, door)["cut"] == 0
+        assert flood(lab, way_in)["cut"] == 0
         write_config(tmp_path, CONFIG)
         assert reload(lab).returncode == 0
-        assert flood(lab, door, family=6)["cut"] == 0
+        assert flood(lab, way_in, family=6)["cut"] == 0
         assert server.process.poll() is None

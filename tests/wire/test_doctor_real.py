@@ -18,8 +18,8 @@ import pytest
 from rights import NO_CAPABILITIES, NOBODY, need_readable_checkout
 from serving import CONFIG, IFNAME, PATIENCE, XDPKIT, Server, interface_of, serving, write_config
 
-from xdpkit.bpf import loader
 from xdpkit._core import _bpf
+from xdpkit.bpf import loader
 from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
@@ -247,7 +247,7 @@ def test_ourselves(made: Lab, tmp_path: Path) -> None:
         [report] = doctor(made)
         assert report["interface"] == IFNAME and report["serves"]
         assert report["facts"]["xdp"]["serving"]["pid"] == server.process.pid
-        assert [each["name"] for each in report["facts"]["xdp"]["programs"]] == ["steer"]
+        assert [each["name"] for each in report["facts"]["xdp"]["programs"]] == ["xdp"]
         assert {"foreign-program", "port-taken"}.isdisjoint(
             each["id"] for each in report["findings"]
         )

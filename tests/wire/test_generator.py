@@ -12,8 +12,8 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from serving import eventually
 
-from xdpkit.loadgen.setup import Load
 from xdpkit.lab.namespaces import Lab
+from xdpkit.loadgen.setup import Load
 
 pytestmark = pytest.mark.netns
 

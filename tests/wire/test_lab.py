@@ -17,7 +17,7 @@ NAMESPACES = Path("/run/netns")
 
 MAKER = """
 import os, sys, time
-from xdpkit.lab import Lab
+from xdpkit.lab.namespaces import Lab
 with Lab() as lab:
     inside = lab.server.popen("sleep", "1000")
     print(lab.server.namespace, lab.client.namespace, inside.pid, flush=True)

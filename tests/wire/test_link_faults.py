@@ -20,14 +20,14 @@ from serving import (
     write_config,
 )
 
-from xdpkit.dataplane.dataplane import Bypass
-from xdpkit._core._snapshot import Publisher, Snapshot
+from xdpkit._core._snapshot import SharedSnapshot, Snapshot
 from xdpkit.config import InterfaceConfig
+from xdpkit.dataplane.attach import attach
+from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.lab.namespaces import Lab
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.journal import Journal, Owner
-from xdpkit.dataplane.attach import attach
 
 pytestmark = pytest.mark.netns
 
@@ -72,12 +72,14 @@ def test_nobody_took_the_program_off_an_interface_that_is_gone(tmp_path: Path) -
         journal = Journal(tmp_path / "journal", Owner.me("server0", device.identity()))
         held = attach(config, interface, Changes(device, journal))
         try:
-            bypass = Bypass(interface, held, config, None, Publisher(Snapshot({"ntp": 123})))
+            dataplane = DataPlane(
+                interface, held, config, None, SharedSnapshot(Snapshot({"ntp": 123}))
+            )
             detach_link(lab)
-            assert "it is on again" in (bypass.reattach() or "")
-            assert bypass.reattach() is None
+            assert "it is on again" in (dataplane.reattach() or "")
+            assert dataplane.reattach() is None
             assert lab.server.run("ip", "link", "delete", "server0").returncode == 0
-            assert bypass.reattach() is None
+            assert dataplane.reattach() is None
         finally:
             held.close()
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from both_doors import loaded
+from both_ways_in import loaded
 from loading import generator, load_on, send_all, under_way
 from programs import detach_link, foreign_program
 from serving import (
@@ -66,7 +66,7 @@ def answers_by_ring(lab: Lab, server: Server, family: int = 4) -> None:
     assert counters["answered"] == counters["sent"] == 1000
     status = server.status()
     ring = status["queues"][str(QUEUE)]
-    assert ring["tx"] == ring["rx"] == status["steer"][str(QUEUE)]["redirected"]
+    assert ring["tx"] == ring["rx"] == status["xdp"][str(QUEUE)]["redirected"]
 
 
 @contextmanager

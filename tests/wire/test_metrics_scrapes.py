@@ -15,7 +15,7 @@ from loading import all_answered, generator, load_on, send_all, under_way
 from metrics_samples import Labels, Samples
 from ntp_macs import KEYS, key_file
 from ntp_requests import Request as NtpRequest
-from serving import DOORS, IFNAME, PATIENCE, QUEUES, XDPKIT, Server, eventually, write_config
+from serving import IFNAME, PATIENCE, QUEUES, WAYS_IN, XDPKIT, Server, eventually, write_config
 
 from xdpkit._core._stats import VERDICTS
 from xdpkit.lab.namespaces import Lab
@@ -65,21 +65,21 @@ def from_status(server: Server) -> Counters:
     return counters(Samples(text.decode(), kind))
 
 
-def answered(samples: Samples, side: str, queue: str = "") -> float:
-    labels = {"side": side, "queue": queue, "verdict": "ntp_answered", "kind": "answer"}
+def answered(samples: Samples, path: str, queue: str = "") -> float:
+    labels = {"path": path, "queue": queue, "verdict": "ntp_answered", "kind": "answer"}
     return samples.of("verdicts_total", **labels)
 
 
 @pytest.mark.parametrize("accepted", ACCEPTED)
 def test_a_scrape_is_what_status_says(lab: Lab, server: Server, accepted: str) -> None:
     first = scrape(lab, accepted)
-    for door, queue in DOORS.items():
+    for way_in, queue in WAYS_IN.items():
         lab.client.send_on_queue(queue, QUEUES)
         with Asker(lab.client, lab.server.ipv4) as asker:
             plain = b"\x23" + bytes(46) + b"\x01"
             keyed = b"\x1b" + bytes(46) + b"\x02"
             payloads = [plain] * 30 + [keyed + KEYS[0].mac(keyed)] * 5
-            replies = asker.answers([NtpRequest(payload, door) for payload in payloads])
+            replies = asker.answers([NtpRequest(payload, way_in) for payload in payloads])
             assert all(replies)
     before = from_status(server)
     found = scrape(lab, accepted)
@@ -90,9 +90,9 @@ def test_a_scrape_is_what_status_says(lab: Lab, server: Server, accepted: str) -
         assert before[key] <= value <= after[key], key
     still = [key for key in before if before[key] == after[key]]
     assert len(still) > 0.9 * len(before)
-    for side, queue in (("queue", "2"), ("kernel", "")):
+    for path, queue in (("ring", "2"), ("slow_path_udp", "")):
         # Some requests are the asker's own, to know where a batch ends.
-        assert answered(found, side, queue) - answered(first, side, queue) >= 35
+        assert answered(found, path, queue) - answered(first, path, queue) >= 35
     key = str(KEYS[0].id)
     name = "ntp_authenticated_total"
     assert found.of(name, key=key) - first.of(name, key=key) == 10
@@ -102,13 +102,13 @@ def test_a_scrape_is_what_status_says(lab: Lab, server: Server, accepted: str) -
     facts = server.status()
     assert found.of("queue_detached", queue="2") == facts["queues"]["2"]["detached"] == 0
     source = facts["queues"]["2"]["ntp"]["tx_timestamps"]
-    assert found.of("ntp_transmit_source", side="queue", queue="2", source=source) == 1
+    assert found.of("ntp_transmit_source", path="ring", queue="2", source=source) == 1
 
 
 def test_the_transmit_errors_add_up(lab: Lab, server: Server) -> None:
     with load_on(lab, [2]) as load:
         assert send_all(generator(lab, load, 2, "ntp", 4), 2000) == all_answered(2000)
-    true_times = {"side": "queue", "queue": "2", "outcome": "true"}
+    true_times = {"path": "ring", "queue": "2", "outcome": "true"}
 
     def all_told() -> Samples | None:
         found = scrape(lab)
@@ -122,7 +122,7 @@ def test_the_transmit_errors_add_up(lab: Lab, server: Server) -> None:
     counts = {
         dict(labels)["le"]: count
         for labels, count in histogram.items()
-        if ("side", "queue") in labels
+        if ("path", "ring") in labels
     }
     assert counts["+Inf"] == found.of("ntp_transmit_stamps_total", **true_times)
     assert sorted(counts.values()) == [counts[le] for le in sorted(counts, key=float)]
@@ -156,7 +156,7 @@ def test_scrapes_under_load_lose_nothing(lab: Lab, server: Server) -> None:
     sent = made["sent"]
     assert made["answered"] == sent > 0
     after = scrape(lab)
-    assert answered(after, "queue", "2") - answered(before, "queue", "2") == sent
+    assert answered(after, "ring", "2") - answered(before, "ring", "2") == sent
     requested = {"version": "4"}
     name = "ntp_requests_total"
     assert after.of(name, **requested) - before.of(name, **requested) == sent

@@ -34,7 +34,7 @@ refid = "MINE"
 LISTEN = ("port 11123", "bindaddress 127.0.0.1", "allow 127.0.0.1")
 
 # The queue that each door answers.
-DOORS = {"ring": 2, "kernel": 1}
+WAYS_IN = {"ring": 2, "slow path": 1}
 
 
 class Said(NamedTuple):
@@ -68,10 +68,10 @@ def ask(address: tuple[str, int]) -> Said:
 def told(lab: Lab) -> dict[str, Said]:
     """What a client of each door is told."""
     answers = {}
-    for door, queue in DOORS.items():
+    for way_in, queue in WAYS_IN.items():
         lab.client.send_on_queue(queue, QUEUES)
         with lab.client.entered():
-            answers[door] = ask((lab.server.ipv4, 123))
+            answers[way_in] = ask((lab.server.ipv4, 123))
     return answers
 
 

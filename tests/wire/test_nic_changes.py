@@ -26,8 +26,8 @@ from serving import (
 )
 from wire import Wire
 
-from xdpkit.bpf import loader
 from xdpkit._core import _bpf
+from xdpkit.bpf import loader
 from xdpkit.lab.namespaces import Lab, Side
 
 pytestmark = pytest.mark.netns

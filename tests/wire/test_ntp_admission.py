@@ -12,7 +12,7 @@ from loading import generator, load_on, under_way
 from ntp_macs import KEYS, Key, key_file, sound_mac
 from ntp_requests import Request
 from peers import measured_offset
-from serving import DOORS, QUEUES, XDPKIT, Server, attached, reload, serving, write_config
+from serving import QUEUES, WAYS_IN, XDPKIT, Server, attached, reload, serving, write_config
 
 from xdpkit.lab.namespaces import Lab
 
@@ -34,18 +34,18 @@ def numbered(count: int, key: Key | None = None) -> list[bytes]:
     return [message + key.mac(message) for message in made] if key else made
 
 
-def answers(lab: Lab, door: str, family: int, payloads: Sequence[bytes]) -> list[bytes | None]:
+def answers(lab: Lab, way_in: str, family: int, payloads: Sequence[bytes]) -> list[bytes | None]:
     """Of requests one after the other; a sentinel that is itself refused cannot end a batch."""
-    lab.client.send_on_queue(DOORS[door], QUEUES)
+    lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with Asker(lab.client, address) as asker:
         return asker.answers([Request(payload, "numbered") for payload in payloads])
 
 
-def silence(lab: Lab, server: Server, door: str, family: int, verdict: str, count: int) -> None:
+def silence(lab: Lab, server: Server, way_in: str, family: int, verdict: str, count: int) -> None:
     """That many requests end without an answer, counted by reason."""
     before = server.verdicts()[verdict]
-    lab.client.send_on_queue(DOORS[door], QUEUES)
+    lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with Asker(lab.client, address) as asker:
         for payload in numbered(count):
@@ -57,47 +57,47 @@ def silence(lab: Lab, server: Server, door: str, family: int, verdict: str, coun
 
 
 class TestAccess:
-    @pytest.mark.parametrize("door", DOORS)
+    @pytest.mark.parametrize("way_in", WAYS_IN)
     def test_by_the_longest_prefix_and_over_a_reload(
-        self, lab: Lab, tmp_path: Path, door: str
+        self, lab: Lab, tmp_path: Path, way_in: str
     ) -> None:
         lists = 'allow = ["192.0.2.0/24", "2001:db8::/32"]\ndeny = ["192.0.2.2"]\n'
         with serving(lab, tmp_path, CONFIG + lists) as server:
-            silence(lab, server, door, 4, "ntp_denied", 3)
-            assert None not in answers(lab, door, 6, numbered(3))
+            silence(lab, server, way_in, 4, "ntp_denied", 3)
+            assert None not in answers(lab, way_in, 6, numbered(3))
 
             write_config(tmp_path, CONFIG + 'deny = ["2001:db8::2/128"]\n')
             assert reload(lab).returncode == 0
-            assert None not in answers(lab, door, 4, numbered(3))
-            silence(lab, server, door, 6, "ntp_denied", 3)
+            assert None not in answers(lab, way_in, 4, numbered(3))
+            silence(lab, server, way_in, 6, "ntp_denied", 3)
 
             write_config(tmp_path, CONFIG + 'deny = ["2001:db8::2/64"]\n')
             done = reload(lab)
             assert done.returncode == 2
             assert f"{tmp_path}/xdpkit.toml:6:" in done.stderr
-            silence(lab, server, door, 6, "ntp_denied", 3)
+            silence(lab, server, way_in, 6, "ntp_denied", 3)
 
 
 class TestLimit:
     @pytest.mark.parametrize("family", [4, 6])
-    @pytest.mark.parametrize("door", DOORS)
+    @pytest.mark.parametrize("way_in", WAYS_IN)
     def test_a_burst_and_then_silence(
-        self, lab: Lab, tmp_path: Path, door: str, family: int
+        self, lab: Lab, tmp_path: Path, way_in: str, family: int
     ) -> None:
         limit = "[ntp.limit]\ninterval = 12\nburst = 5\nleak = 0\n"
         with serving(lab, tmp_path, CONFIG + limit) as server:
             # Four and the sentinel.
-            first = answers(lab, door, family, numbered(4))
+            first = answers(lab, way_in, family, numbered(4))
             assert None not in first
             # At least the limit's interval.
             assert {reply[2] for reply in first if reply} == {12}
-            silence(lab, server, door, family, "ntp_limited", 20)
+            silence(lab, server, way_in, family, "ntp_limited", 20)
 
-    @pytest.mark.parametrize("door", DOORS)
-    def test_some_leak_and_some_are_told(self, lab: Lab, tmp_path: Path, door: str) -> None:
+    @pytest.mark.parametrize("way_in", WAYS_IN)
+    def test_some_leak_and_some_are_told(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
         limit = "[ntp.limit]\ninterval = 12\nburst = 1\nleak = 1\nkod = 1\n"
         with serving(lab, tmp_path, CONFIG + limit) as server:
-            lab.client.send_on_queue(DOORS[door], QUEUES)
+            lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
             with Asker(lab.client, lab.server.ipv4) as asker:
                 sock = asker.sockets[0]
                 for payload in numbered(200):
@@ -130,14 +130,14 @@ class TestKeys:
         file.chmod(0o600)
         return CONFIG + 'keys = "ntp.keys"\n'
 
-    @pytest.mark.parametrize("door", DOORS)
-    def test_reloaded_without_a_pause(self, lab: Lab, tmp_path: Path, door: str) -> None:
-        lab.server.send_on_queue(DOORS[door], QUEUES)
+    @pytest.mark.parametrize("way_in", WAYS_IN)
+    def test_reloaded_without_a_pause(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
+        lab.server.send_on_queue(WAYS_IN[way_in], QUEUES)
         with (
             serving(lab, tmp_path, self.config(tmp_path, self.FIRST)) as server,
-            load_on(lab, [DOORS[door]]) as load,
+            load_on(lab, [WAYS_IN[way_in]]) as load,
         ):
-            requests = generator(lab, load, DOORS[door], "ntp", 4)
+            requests = generator(lab, load, WAYS_IN[way_in], "ntp", 4)
             with under_way(requests, rate=20_000):
                 for keys in ([self.SECOND], [self.FIRST, self.SECOND], [self.FIRST]) * 2:
                     self.config(tmp_path, *keys)
@@ -147,15 +147,15 @@ class TestKeys:
             assert [counters[fault] for fault in ("wrong", "lost", "duplicate")] == [0, 0, 0]
             assert set(server.status()["ntp"]["keys"]) == {"1", "2"}
 
-    @pytest.mark.parametrize("door", DOORS)
+    @pytest.mark.parametrize("way_in", WAYS_IN)
     def test_the_new_ones_count_and_the_broken_file_does_not(
-        self, lab: Lab, tmp_path: Path, door: str
+        self, lab: Lab, tmp_path: Path, way_in: str
     ) -> None:
         with serving(lab, tmp_path, self.config(tmp_path, self.FIRST)) as server:
-            self.works(lab, door, self.FIRST, not_this=self.SECOND)
+            self.works(lab, way_in, self.FIRST, not_this=self.SECOND)
             self.config(tmp_path, self.SECOND)
             assert reload(lab).returncode == 0
-            self.works(lab, door, self.SECOND, not_this=self.FIRST)
+            self.works(lab, way_in, self.SECOND, not_this=self.FIRST)
 
             with (tmp_path / "ntp.keys").open("a") as file:
                 file.write("7 AES128 HEX:00\n")
@@ -163,13 +163,13 @@ class TestKeys:
             assert done.returncode == 2
             assert f"{tmp_path}/ntp.keys:2: " in done.stderr
             assert done.stderr.count("\n") == 1
-            self.works(lab, door, self.SECOND, not_this=self.FIRST)
+            self.works(lab, way_in, self.SECOND, not_this=self.FIRST)
             assert server.status()["ntp"]["keys"] == {"1": 3, "2": 6}
 
-    @pytest.mark.parametrize("door", DOORS)
-    def test_chronyd_believes_every_type(self, lab: Lab, tmp_path: Path, door: str) -> None:
+    @pytest.mark.parametrize("way_in", WAYS_IN)
+    def test_chronyd_believes_every_type(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
         with serving(lab, tmp_path, self.config(tmp_path, *KEYS)):
-            lab.client.send_on_queue(DOORS[door], QUEUES)
+            lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
             keyfile = f"keyfile {tmp_path}/ntp.keys"
             for key in KEYS:
                 source = f"server {lab.server.ipv4} iburst maxsamples 1 xleave key {key.id}"
@@ -179,10 +179,10 @@ class TestKeys:
             source = f"server {lab.server.ipv4} iburst maxsamples 1 key {self.FIRST.id}"
             assert measured_offset(lab.client, tmp_path, source, keyfile, limit=3) is None
 
-    def works(self, lab: Lab, door: str, key: Key, not_this: Key) -> None:
-        replies = answers(lab, door, 4, numbered(3, key))
+    def works(self, lab: Lab, way_in: str, key: Key, not_this: Key) -> None:
+        replies = answers(lab, way_in, 4, numbered(3, key))
         assert all(reply and sound_mac([key], reply, 48) for reply in replies)
-        assert answers(lab, door, 4, numbered(3, not_this)) == [None] * 3
+        assert answers(lab, way_in, 4, numbered(3, not_this)) == [None] * 3
 
     def test_a_broken_file_at_start(self, tmp_path: Path) -> None:
         path = write_config(tmp_path, self.config(tmp_path, self.FIRST))

@@ -37,11 +37,11 @@ TIME_EPOCH = 1_660_000_000
 
 
 @pytest.fixture(params=[4, 6])
-def address(request: pytest.FixtureRequest, lab: Lab, server: Server, door: str) -> Iterator[str]:
+def address(request: pytest.FixtureRequest, lab: Lab, server: Server, way_in: str) -> Iterator[str]:
     """The server's address; at the end the door that was meant must have given an answer."""
-    before = server.answers_by(door)
+    before = server.answers_by(way_in)
     yield lab.server.ipv4 if request.param == 4 else lab.server.ipv6
-    eventually(lambda: server.answers_by(door) > before, f"an answer by the {door}")
+    eventually(lambda: server.answers_by(way_in) > before, f"an answer by the {way_in}")
 
 
 @pytest.mark.parametrize("option", ["", "version 3", "xleave", "extfield F323", "presend 6"])

@@ -94,7 +94,7 @@ class Client:
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize("queue", [QUEUE, 0], ids=["ring", "kernel"])
+@pytest.mark.parametrize("queue", [QUEUE, 0], ids=["ring", "slow path"])
 def test_no_reply_is_off_by_the_leap_seconds(lab: Lab, tmp_path: Path, queue: int) -> None:
     lab.client.send_on_queue(queue, QUEUES)
     with serving(lab, tmp_path, CONFIG) as server, kept_tai_offset():

@@ -142,11 +142,11 @@ class Comparison:
 
 @pytest.mark.timeout(60 + REQUESTS / 200)
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("door", OURS)
-def test_same_answers(pair: Pair, door: str, family: int) -> None:
+@pytest.mark.parametrize("way_in", OURS)
+def test_same_answers(pair: Pair, way_in: str, family: int) -> None:
     seen = Comparison(pair.keys)
-    before = pair.server.answers_by(door)
-    with pair.asker(door, family) as ours, pair.asker(THEIRS, family) as theirs:
+    before = pair.server.answers_by(way_in)
+    with pair.asker(way_in, family) as ours, pair.asker(THEIRS, family) as theirs:
         for start in range(0, len(corpus()), CHUNK):
             chunk = corpus()[start : start + CHUNK]
             earliest = time.time()
@@ -162,13 +162,15 @@ def test_same_answers(pair: Pair, door: str, family: int) -> None:
     share = seen.answered / len(corpus())
     assert 0.3 < share < 0.5
     # All of them by that door, and the sentinels besides.
-    eventually(lambda: pair.server.answers_by(door) - before > seen.answered, f"{door}'s counters")
+    eventually(
+        lambda: pair.server.answers_by(way_in) - before > seen.answered, f"{way_in}'s counters"
+    )
 
 
 def test_every_reason_for_silence(pair: Pair) -> None:
     """What both agree on above is every rule that our server has."""
     before = pair.server.verdicts()
-    with pair.asker("kernel") as ours:
+    with pair.asker("slow path") as ours:
         ours.answers(corpus())
 
     def met() -> set[str]:

@@ -164,9 +164,9 @@ def test_realtime(lab: Lab, tmp_path: Path) -> None:
     server = Server(lab.server, write_config(tmp_path, config))
     try:
         status = server.status()
-        worker, door = status["queues"]["2"]["thread"], status["kernel"]["thread"]
+        worker, way_in = status["queues"]["2"]["thread"], status["slow_path"]["udp"]["thread"]
         assert scheduling(worker) == (os.SCHED_FIFO, 7)
-        assert scheduling(door) == (os.SCHED_OTHER, 0)
+        assert scheduling(way_in) == (os.SCHED_OTHER, 0)
         assert "realtime = 7" in server.log()
     finally:
         server.kill()

@@ -9,8 +9,8 @@ import pytest
 from loading import all_answered, generator, load_on, send_all
 from serving import QUEUE, QUEUES, Server, eventually
 
-from xdpkit.loadgen.setup import Load
 from xdpkit.lab.namespaces import Lab
+from xdpkit.loadgen.setup import Load
 
 pytestmark = pytest.mark.netns
 
@@ -44,12 +44,12 @@ def test_burst(lab: Lab, server: Server, load: Load, queue: int, service: str, f
     ring = queue == QUEUE
     for number in range(QUEUES):
         here = BURST if number == queue else 0
-        assert added("steer", str(number), "redirected") == (here if ring else 0)
-        assert added("steer", str(number), "other_queue") == (0 if ring else here)
+        assert added("xdp", str(number), "redirected") == (here if ring else 0)
+        assert added("xdp", str(number), "other_queue") == (0 if ring else here)
     for end in ("rx", "tx"):
         assert added("queues", str(QUEUE), end) == (BURST if ring else 0)
-        assert added("kernel", end) == (0 if ring else BURST)
-    assert after["queues"][str(QUEUE)]["dropped"] == after["kernel"]["dropped"] == {}
+        assert added("slow_path", "udp", end) == (0 if ring else BURST)
+    assert after["queues"][str(QUEUE)]["dropped"] == after["slow_path"]["udp"]["dropped"] == {}
     assert added("verdicts", verdict) == BURST
 
 

@@ -21,9 +21,9 @@ from serving import (
     write_config,
 )
 
-from xdpkit.bpf import loader
 from xdpkit._core import _bpf
 from xdpkit._core._xsk import XskSocket
+from xdpkit.bpf import loader
 from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns

@@ -7,7 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from xdpkit.bench import run as bench, reloads
+from xdpkit.bench import reloads
+from xdpkit.bench import run as bench
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(300)]
 

@@ -29,21 +29,21 @@ from serving import (
 )
 from wire import Wire
 
-from xdpkit.dataplane import attach as rx_stamps
-from xdpkit.bpf import loader
 from xdpkit._core import _bpf
+from xdpkit.bpf import loader
 from xdpkit.config import InterfaceConfig
+from xdpkit.dataplane import attach as rx_stamps
+from xdpkit.dataplane.attach import Attached
 from xdpkit.errors import StampError
 from xdpkit.lab.namespaces import Lab
+from xdpkit.lab.served import ServedLab
 from xdpkit.nic.os import netdev
+from xdpkit.nic.os.interface import from_link
+from xdpkit.nic.os.phc_fit import PhcMap
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
-from xdpkit.nic.os.interface import from_link
 from xdpkit.nic.setup.journal import Journal, Owner
-from xdpkit.nic.os.phc_fit import PhcMap
-from xdpkit.dataplane.attach import Attached
-from xdpkit.lab.served import ServedLab
 
 pytestmark = pytest.mark.netns
 

@@ -107,7 +107,7 @@ def test_the_watchdog_bites_for_a_door_alone(lab: Lab, tmp_path: Path) -> None:
             manager.read()
             manager.told.clear()
             manager.hears("WATCHDOG=1")
-        with frozen(status["kernel"]["thread"]):
+        with frozen(status["slow_path"]["udp"]["thread"]):
             eventually(lambda: "the kernel door stands still" in server.log(), "the verdict")
             manager.read()
             manager.told.clear()
@@ -118,16 +118,16 @@ def test_the_watchdog_bites_for_a_door_alone(lab: Lab, tmp_path: Path) -> None:
         manager.hears("WATCHDOG=1")
 
 
-@pytest.mark.parametrize("door", ["true", "false"])
+@pytest.mark.parametrize("way_in", ["true", "false"])
 def test_the_watchdog_bites_where_a_foreign_program_leaves_nobody(
-    lab: Lab, tmp_path: Path, door: str
+    lab: Lab, tmp_path: Path, way_in: str
 ) -> None:
-    config = CONFIG.replace("queues", f"slow_path = {door}\nqueues")
+    config = CONFIG.replace("queues", f"slow_path = {way_in}\nqueues")
     with foreign_program(lab) as foreign, managed(lab, tmp_path, config) as (server, manager):
         detach_link(lab)
         while not foreign.attach("xdpdrv"):
             detach_link(lab)
-        who = "the kernel" if door == "true" else "nobody"
+        who = "the kernel" if way_in == "true" else "nobody"
         eventually(lambda: f"off server0, and {who} answers" in server.log(), "the log")
         manager.read()
         manager.told.clear()
@@ -137,6 +137,6 @@ def test_the_watchdog_bites_where_a_foreign_program_leaves_nobody(
             return sum(text.startswith("STATUS=") for text in manager.told) >= 2
 
         eventually(told_two_rounds, "what is told otherwise")
-        assert ("WATCHDOG=1" in manager.told) == (door == "true")
+        assert ("WATCHDOG=1" in manager.told) == (way_in == "true")
         foreign.detach()
         manager.hears("WATCHDOG=1")

@@ -15,7 +15,7 @@ from scapy.layers.inet6 import (
     fragment6,
 )
 from scapy.packet import Packet
-from serving import Server, bytes_door
+from serving import Server, bytes_call
 from wire import Wire, udp_payload
 
 from xdpkit._core._answer import answer
@@ -34,19 +34,19 @@ def check(
 ) -> None:
     """One answer, by the kernel door, to a request in these frames; none of them was redirected."""
     payload, verdict = REQUESTS[service]
-    before = server.status()["kernel"]
+    before = server.status()["slow_path"]["udp"]
     for part in parts[:-1]:
         wire.send(part)
     outcome = wire.exchange(server, parts[-1], (way, verdict), replies=1)
     assert outcome.verdicts["redirected"] == 0
-    after = server.status()["kernel"]
+    after = server.status()["slow_path"]["udp"]
     # On another queue the marker's echo comes by the kernel door as well.
     markers = 0 if wire.queue == 2 else 1
     assert (after["rx"], after["tx"]) == (before["rx"] + 1 + markers, before["tx"] + 1 + markers)
     [reply] = outcome.replies
     said = udp_payload(reply)
     precision = struct.unpack_from("b", said.ljust(4), 3)[0]
-    name, expected = answer(bytes_door(directory, precision), service, payload)
+    name, expected = answer(bytes_call(directory, precision), service, payload)
     assert name == verdict
     assert expected is not None
     if service == "ntp":

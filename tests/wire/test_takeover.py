@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from both_doors import loaded
+from both_ways_in import loaded
 from payloads import query
 from programs import detach_link
 from serving import (

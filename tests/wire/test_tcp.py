@@ -10,7 +10,7 @@ import dns.message
 import pytest
 from payloads import dns_corpus, query
 from peers import dnsperf
-from serving import CONFIG, QUEUES, ZONE, Server, bytes_door, eventually, serving
+from serving import CONFIG, QUEUES, ZONE, Server, bytes_call, eventually, serving
 from tcp_client import TcpClient, numbered
 from tcp_serving import HUGE, WHOLE, WWW, connect, listening, tcp
 
@@ -82,7 +82,7 @@ def test_the_answers_are_those_of_the_bytes_door(
     lab: Lab, server: Server, directory: Path, family: int
 ) -> None:
     """The corpus of the other doors' test on one connection, but for what ends it."""
-    snapshot = bytes_door(directory, 0)
+    snapshot = bytes_call(directory, 0)
     corpus = [one for one in dns_corpus(random.Random(20261122)) if len(one) >= 12]
     corpus += [WHOLE] * 3
     expected = [answer(snapshot, "dns", one, tcp=True)[1] for one in corpus]
@@ -90,7 +90,7 @@ def test_the_answers_are_those_of_the_bytes_door(
     with connect(lab, family) as client:
         assert client.ask(*corpus) == expected
     after = server.status()
-    assert after["kernel"]["tx"] - before["kernel"]["tx"] == len(corpus)
+    assert after["slow_path"]["tcp"]["tx"] - before["slow_path"]["tcp"]["tx"] == len(corpus)
     assert sum(after["verdicts"].values()) - sum(before["verdicts"].values()) >= len(corpus)
 
 

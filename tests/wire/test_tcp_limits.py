@@ -37,7 +37,7 @@ def test_a_port_that_is_taken(lab: Lab, tmp_path: Path) -> None:
 def test_turned_off(lab: Lab, tmp_path: Path) -> None:
     with limited(lab, tmp_path, connections=0) as server:
         assert listening(lab) == set()
-        assert "tcp" not in server.status()["kernel"]
+        assert "tcp" not in server.status()["slow_path"]
         assert "no DNS over TCP" in server.log() and "dns on TCP" not in server.log()
         with pytest.raises(ConnectionRefusedError):
             connect(lab)

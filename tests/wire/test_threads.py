@@ -50,14 +50,14 @@ def is_detached(server: Server) -> bool:
 
 def test_a_dead_worker_leaves_its_queue_to_the_kernel(own: Server, lab: Lab) -> None:
     assert looked_up(lab.client) == [WWW]
-    before = own.status()["kernel"]["tx"]
+    before = own.status()["slow_path"]["udp"]["tx"]
     worker = worker_of(own)
     make_call(worker, sleeping=True)
     eventually(lambda: is_detached(own), "the queue to be the kernel's")
     assert own.status()["queues"][str(QUEUE)]["dead"]
     assert not Path(f"/proc/{own.status()['pid']}/task/{worker}").exists()
     assert looked_up(lab.client) == [WWW]
-    assert own.status()["kernel"]["tx"] == before + 1
+    assert own.status()["slow_path"]["udp"]["tx"] == before + 1
     assert f"worker of queue {QUEUE} made a system call that it may not" in own.log()
     assert own.stop() == 0, own.log()
     assert attached(lab.server) is None
@@ -72,13 +72,11 @@ def test_a_worker_that_died_at_work_holds_no_snapshot(lab: Lab, tmp_path: Path) 
             assert server.request("reload")["zones"]["example"]
 
 
-@pytest.mark.parametrize("door", ["kernel", "TCP"])
-def test_a_dead_door_ends_the_process(own: Server, lab: Lab, door: str) -> None:
-    kernel = own.status()["kernel"]
-    thread = kernel["tcp"]["thread"] if door == "TCP" else kernel["thread"]
-    make_call(thread, sleeping=True)
+@pytest.mark.parametrize("way_in", ["UDP", "TCP"])
+def test_a_dead_door_ends_the_process(own: Server, lab: Lab, way_in: str) -> None:
+    make_call(own.status()["slow_path"][way_in.lower()]["thread"], sleeping=True)
     assert own.process.wait(PATIENCE) == 1
-    assert f"the thread of the {door} door made a system call" in own.log()
+    assert f"the thread of the {way_in} listener made a system call" in own.log()
     assert attached(lab.server) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from payloads import ANSWERED, MARK, MONO_ROOT, ntp, query
 from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
-from serving import DNS, Server, bytes_door
+from serving import DNS, Server, bytes_call
 from wire import Wire, udp_payload
 
 from xdpkit._core._answer import answer
@@ -47,9 +47,9 @@ def expected_payload(
 ) -> bytes:
     """What the bytes door says; of NTP's timestamps and a cookie's, what the reply itself has."""
     service = verdict.partition("_")[0]
-    door = bytes_door(directory, precision=struct.unpack_from("b", reply.ljust(4), 3)[0])
+    way_in = bytes_call(directory, precision=struct.unpack_from("b", reply.ljust(4), 3)[0])
     seconds = struct.unpack_from("!I", reply, 39)[0] if verdict in COOKIES else 0
-    name, payload = answer(door, service, request, (client, 40000), seconds * 1_000_000_000)
+    name, payload = answer(way_in, service, request, (client, 40000), seconds * 1_000_000_000)
     assert name == verdict
     assert payload is not None
     if service == "ntp":

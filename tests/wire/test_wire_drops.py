@@ -111,9 +111,9 @@ class TestOnTheKernelDoor:
         self, server: Server, wire: Wire, other_queue: int, verdict: str, family: int
     ) -> None:
         service, payload = DROPPED[verdict]
-        before = server.status()["kernel"]["dropped"].get(verdict, 0)
+        before = server.status()["slow_path"]["udp"]["dropped"].get(verdict, 0)
         check(server, wire, wire.frame(family, service, payload), "other_queue", verdict)
-        assert server.status()["kernel"]["dropped"][verdict] == before + 1
+        assert server.status()["slow_path"]["udp"]["dropped"][verdict] == before + 1
 
     def test_replies_of_others(self, server: Server, wire: Wire, family: int) -> None:
         for mode in (2, 4, 5, 6, 7):

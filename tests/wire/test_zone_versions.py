@@ -10,10 +10,10 @@ import pytest
 from loading import WINDOW, load_on, under_way
 from serving import QUEUE, QUEUES, Server, eventually, interface_of, reload, write_config
 
-from xdpkit.bench import versions
-from xdpkit.loadgen.setup import Load, request_header
 from xdpkit._core._loadgen import Generator
+from xdpkit.bench import versions
 from xdpkit.lab.namespaces import Lab
+from xdpkit.loadgen.setup import Load, request_header
 
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(400)]
 
@@ -41,7 +41,7 @@ def generator_of_versions(lab: Lab, load: Load, queue: int) -> Generator:
     return made
 
 
-@pytest.mark.parametrize("queue", [QUEUE, 1], ids=["ring", "kernel"])
+@pytest.mark.parametrize("queue", [QUEUE, 1], ids=["ring", "slow path"])
 def test_no_answer_of_two_versions(tmp_path: Path, queue: int) -> None:
     def write(version: int) -> None:
         path = tmp_path / "zones" / f"{versions.ORIGIN}.zone"

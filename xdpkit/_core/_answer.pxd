@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from xdpkit._core._thread_state cimport departure, memory
+from xdpkit._core._thread_state cimport tx_record, thread_state
 from xdpkit._core._snapshot cimport snapshot
 from xdpkit._core._stats cimport verdict
 
@@ -17,14 +17,14 @@ cdef extern from "service/answer.h" nogil:
         uint64_t rx_ns
     cdef union query:
         pass
-    verdict answer_c "answer" (const snapshot *snap, memory *m, request *rq, departure *d)
-    verdict answer_begin(const snapshot *snap, memory *m, request *rq, query *q, departure *d)
+    verdict answer_c "answer" (const snapshot *snap, thread_state *m, request *rq, tx_record *d)
+    verdict answer_begin(const snapshot *snap, thread_state *m, request *rq, query *q, tx_record *d)
     void answer_prefetch(const snapshot *snap, const request *rq, query *q)
-    verdict answer_end(const snapshot *snap, memory *m, request *rq, const query *q, departure *d)
+    verdict answer_end(const snapshot *snap, thread_state *m, request *rq, const query *q, tx_record *d)
 
 cdef extern from "ntp/ntp.h" nogil:
     uint64_t ntp_time(uint64_t ns)
-    uint64_t ntp_finish(memory *m, const departure *d, uint64_t transmit)
+    uint64_t ntp_finish(thread_state *m, const tx_record *d, uint64_t transmit)
 
 cdef extern from "frame/frame.h" nogil:
     cdef struct frame:

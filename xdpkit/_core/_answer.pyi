@@ -1,7 +1,7 @@
 from ipaddress import IPv4Address, IPv6Address
 
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._thread_state import ThreadState
 
 def answer(
     snapshot: Snapshot,
@@ -11,7 +11,7 @@ def answer(
     rx_ns: int = 0,
     tx_ns: int = 0,
     mono_ns: int = 0,
-    memory: Memory | None = None,
+    state: ThreadState | None = None,
     tcp: bool = False,
 ) -> tuple[str, bytes | None]: ...
 def answer_frame(
@@ -20,5 +20,5 @@ def answer_frame(
     rx_ns: int = 0,
     tx_ns: int = 0,
     mono_ns: int = 0,
-    memory: Memory | None = None,
+    state: ThreadState | None = None,
 ) -> tuple[str, bytes | None]: ...

@@ -11,9 +11,9 @@ from libc.string cimport memcpy, memset
 
 import ipaddress
 
-from xdpkit._core._thread_state cimport Memory, batch_clock, departure, memory_batch
+from xdpkit._core._thread_state cimport ThreadState, batch_clock, tx_record, thread_state_begin_batch
 from xdpkit._core._snapshot cimport Snapshot
-from xdpkit._core._stats cimport SERVICE_ntp, VERDICT_redirected, XDPKIT_MAX_FRAME, verdict_answers
+from xdpkit._core._stats cimport SERVICE_ntp, VERDICT_PENDING, XDPKIT_MAX_FRAME, verdict_answers
 from xdpkit._core._stats import SERVICES, VERDICTS
 
 # A kernel socket's largest datagram here, and the room a reply may take: over UDP, over TCP.
@@ -24,7 +24,7 @@ cdef enum:
 
 def answer(Snapshot snapshot not None, str service not None, bytes payload not None,
            source=("192.0.2.1", 40000), uint64_t rx_ns=0, uint64_t tx_ns=0, uint64_t mono_ns=0,
-           Memory memory=None, bint tcp=False):
+           ThreadState state=None, bint tcp=False):
     """Answers one UDP payload of at most 4096 bytes; returns ``(verdict name, reply or None)``.
 
     ``source`` is (address, port); times are nanoseconds of UTC since 1970, ``mono_ns`` is
@@ -34,10 +34,10 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     """
     cdef uint8_t buffer[TCP_ROOM]
     cdef request rq
-    cdef departure leaving
+    cdef tx_record record
     cdef bytes source_bytes = ipaddress.ip_address(source[0]).packed
     cdef verdict v
-    memory = memory or Memory()
+    state = state or ThreadState()
     if len(payload) > ROOM:
         raise ValueError(f"a payload of {len(payload)} bytes, {ROOM} fit")
     memcpy(buffer, <const char *>payload, len(payload))
@@ -49,49 +49,49 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     rq.rx_ns = rx_ns
     if not snapshot.c.port[rq.service]:
         raise ValueError(f"{service} is off in this snapshot")
-    begin_batch(memory, snapshot, rx_ns, mono_ns)
-    v = answer_c(snapshot.c, memory.c, &rq, &leaving)
+    begin_batch(state, snapshot, rx_ns, mono_ns)
+    v = answer_c(snapshot.c, state.c, &rq, &record)
     name = VERDICTS[v].name
     if not verdict_answers(v):
         return name, None
     if rq.service == SERVICE_ntp:
-        leaving.payload = buffer
-        ntp_finish(memory.c, &leaving, ntp_time(tx_ns))
+        record.payload = buffer
+        ntp_finish(state.c, &record, ntp_time(tx_ns))
     return name, buffer[:rq.length]
 
 
 def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns=0,
-                 uint64_t tx_ns=0, uint64_t mono_ns=0, Memory memory=None):
+                 uint64_t tx_ns=0, uint64_t mono_ns=0, ThreadState state=None):
     """Answers an Ethernet frame of at most 1792 bytes as the loop does; returns like ``answer``."""
     cdef uint8_t buffer[XDPKIT_MAX_FRAME]
     cdef request rq
-    cdef departure leaving
+    cdef tx_record record
     cdef frame f
     cdef verdict v
     cdef uint32_t length
-    memory = memory or Memory()
+    state = state or ThreadState()
     if len(data) > XDPKIT_MAX_FRAME:
         raise ValueError(f"a frame of {len(data)} bytes does not fit a chunk")
     memcpy(buffer, <const char *>data, len(data))
-    begin_batch(memory, snapshot, rx_ns, mono_ns)
+    begin_batch(state, snapshot, rx_ns, mono_ns)
     v = frame_parse(snapshot.c, buffer, len(data), XDPKIT_MAX_FRAME, &f, &rq)
-    if v == VERDICT_redirected:
+    if v == VERDICT_PENDING:
         rq.rx_ns = rx_ns
-        v = answer_c(snapshot.c, memory.c, &rq, &leaving)
+        v = answer_c(snapshot.c, state.c, &rq, &record)
     name = VERDICTS[v].name
     if not verdict_answers(v):
         return name, None
     length = frame_turn(&f, &rq)
     if rq.service == SERVICE_ntp:
-        leaving.payload = rq.payload
-        frame_checksum_added(f.udp, ntp_finish(memory.c, &leaving, ntp_time(tx_ns)))
+        record.payload = rq.payload
+        frame_checksum_added(f.udp, ntp_finish(state.c, &record, ntp_time(tx_ns)))
     return name, buffer[:length]
 
 
-cdef object begin_batch(Memory memory, Snapshot snapshot, uint64_t rx_ns, uint64_t mono_ns):
+cdef object begin_batch(ThreadState state, Snapshot snapshot, uint64_t rx_ns, uint64_t mono_ns):
     """A batch of one request, at the time of its arrival; a step of UTC is the caller's to make."""
     cdef batch_clock clock
     memset(&clock, 0, sizeof(clock))
     clock.utc_ns, clock.mono_ns = rx_ns, mono_ns
     clock.utc_to_mono_ns = <int64_t>(mono_ns - rx_ns)
-    memory_batch(memory.c, snapshot.c, &clock)
+    thread_state_begin_batch(state.c, snapshot.c, &clock)

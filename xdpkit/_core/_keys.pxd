@@ -7,7 +7,7 @@ cdef extern from "ntp/keys.h" nogil:
         NTP_DIGEST_MAX
     cdef struct ntp_key:
         uint32_t id
-        uint32_t slot
+        uint32_t counter
     cdef struct ntp_keys:
         pass
     cdef struct ntp_digest:
@@ -17,7 +17,7 @@ cdef extern from "ntp/keys.h" nogil:
     void ntp_digest_close(ntp_digest *digest)
     ntp_keys *ntp_keys_new(uint32_t count, size_t secret_bytes)
     int ntp_keys_add(ntp_keys *keys, ntp_digest *digest, uint32_t id, ntp_algorithm algorithm,
-                     const uint8_t *secret, size_t length, uint32_t slot)
+                     const uint8_t *secret, size_t length, uint32_t counter)
     void ntp_keys_free(ntp_keys *keys)
     uint32_t ntp_digest_make(ntp_digest *digest, const ntp_key *key, uint8_t version,
                              const uint8_t *data, uint32_t length, uint8_t *mac)

@@ -73,9 +73,9 @@ cdef class Keys:
             if refused:
                 raise ValueError(f"key {key_id}: {REFUSALS[refused]}")
 
-    def slot(self, uint32_t key_id):
-        """The slot of a key. Raises KeyError when there is none of that id."""
-        return self.find(key_id).slot
+    def counter(self, uint32_t key_id):
+        """The number of the key's counter. Raises KeyError when there is none of that id."""
+        return self.find(key_id).counter
 
     cdef const ntp_key *find(self, uint32_t key_id) except NULL:
         cdef const ntp_key *key = ntp_keys_find(self.c, key_id)

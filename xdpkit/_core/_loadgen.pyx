@@ -12,7 +12,7 @@ from libc.string cimport memset
 
 from xdpkit._core._thread_state cimport batch_clock, clock_ns, clock_read
 from xdpkit._core._requests cimport (
-    BLAST_WINDOW, Requests, blast, blast_clients_ready, blast_expire, blast_reply, blast_request,
+    LOADGEN_WINDOW, Requests, loadgen, loadgen_clients_ready, loadgen_expire, loadgen_reply, loadgen_request,
 )
 from xdpkit._core._stats cimport XDPKIT_HEADROOM
 from xdpkit._core._xsk cimport (
@@ -27,22 +27,22 @@ cdef extern from *:
     #include "steer.h"
 
     /* When the XDP program saw a frame, in UTC, from the stamp in front of it. */
-    static uint64_t blast_arrived(const uint8_t *frame, const struct batch_clock *clock)
+    static uint64_t loadgen_arrived(const uint8_t *frame, const struct batch_clock *clock)
     {
         struct steer_meta meta;
 
         memcpy(&meta, frame - sizeof meta, sizeof meta);
         return meta.rx_tai_ns - (uint64_t)(clock->tai_offset_s * CLOCK_SECOND_NS);
     }
-    static void blast_wait(int fd, int ms)
+    static void loadgen_wait(int fd, int ms)
     {
         struct pollfd p = {fd, POLLIN, 0};
 
         poll(&p, 1, ms);
     }
     """
-    uint64_t blast_arrived(const uint8_t *frame, const batch_clock *clock) nogil
-    void blast_wait(int fd, int ms) nogil
+    uint64_t loadgen_arrived(const uint8_t *frame, const batch_clock *clock) nogil
+    void loadgen_wait(int fd, int ms) nogil
     enum:
         CLOCK_MONOTONIC
 
@@ -64,7 +64,7 @@ cdef struct limits:
     uint64_t window
 
 
-cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
+cdef void turn(loadgen *b, xsk *x, const limits *l, uint64_t started_ns,
                uint64_t paced) noexcept nogil:
     """Sends and receives until time is up, or the count is sent and nothing is open or comes."""
     cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
@@ -90,17 +90,17 @@ cdef void turn(blast *b, xsk *x, const limits *l, uint64_t started_ns,
         if b.sent >= l.count and (b.open == 0 or now - heard_ns >= l.quiet_ns):
             return
         if now - expired_ns >= EXPIRE_NS:
-            blast_expire(b, now)
+            loadgen_expire(b, now)
             expired_ns = now
         if received == 0 and sent == 0:
             # Between two requests of a rate it spins: sleeping until a reply comes would let the
             # server's pace decide when the next one leaves.
             if l.rate < SPIN_RATE or b.sent >= l.count:
-                blast_wait(x.fd, 1)
+                loadgen_wait(x.fd, 1)
             now = clock_ns(CLOCK_MONOTONIC)
 
 
-cdef inline uint64_t allowed(const blast *b, const limits *l, uint64_t now, uint64_t started_ns,
+cdef inline uint64_t allowed(const loadgen *b, const limits *l, uint64_t now, uint64_t started_ns,
                              uint64_t paced) noexcept nogil:
     """How many requests may leave now: within the count, the window, the rate and a batch."""
     cdef uint64_t n = l.count - b.sent if l.count > b.sent else 0
@@ -109,14 +109,14 @@ cdef inline uint64_t allowed(const blast *b, const limits *l, uint64_t now, uint
     if l.window:
         n = min(n, l.window - b.open if l.window > b.open else 0)
     if b.clients.count:
-        n = min(n, <uint64_t>blast_clients_ready(&b.clients))
+        n = min(n, <uint64_t>loadgen_clients_ready(&b.clients))
     if l.rate:
         due = paced + <uint64_t>((now - started_ns) * 1e-9 * l.rate)
         n = min(n, due - b.sent if due > b.sent else 0)
     return min(n, <uint64_t>BATCH)
 
 
-cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now,
+cdef inline uint32_t receive_batch(loadgen *b, xsk *x, uint64_t now,
                                    batch_clock *clock) noexcept nogil:
     cdef uint32_t i, n = ring_peek(&x.rx, BATCH)
     cdef uint64_t arrived_ns = 0
@@ -129,8 +129,8 @@ cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now,
     for i in range(n):
         d = ring_desc(&x.rx, x.rx.at + i)
         if b.clients.count:
-            arrived_ns = blast_arrived(x.umem + d.addr, clock)
-        blast_reply(b, x.umem + d.addr, d.len, now, arrived_ns)
+            arrived_ns = loadgen_arrived(x.umem + d.addr, clock)
+        loadgen_reply(b, x.umem + d.addr, d.len, now, arrived_ns)
         x.free[x.free_count] = xsk_chunk(d.addr)
         x.free_count += 1
     x.rx.at += n
@@ -138,7 +138,7 @@ cdef inline uint32_t receive_batch(blast *b, xsk *x, uint64_t now,
     return n
 
 
-cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) noexcept nogil:
+cdef inline uint32_t send_batch(loadgen *b, xsk *x, uint64_t most, uint64_t now) noexcept nogil:
     cdef uint32_t _, n = <uint32_t>min(most, <uint64_t>x.free_count)
     cdef xdp_desc *d
 
@@ -148,7 +148,7 @@ cdef inline uint32_t send_batch(blast *b, xsk *x, uint64_t most, uint64_t now) n
         x.free_count -= 1
         d.addr = x.free[x.free_count] + XDPKIT_HEADROOM
         d.options = 0
-        d.len = blast_request(b, x.umem + d.addr, now)
+        d.len = loadgen_request(b, x.umem + d.addr, now)
     if n:
         ring_publish(&x.tx)
     return n
@@ -182,7 +182,7 @@ cdef class Generator(Requests):
         l.quiet_ns = <uint64_t>(quiet * 1e9)
         l.count = count if count else <uint64_t>-1
         l.rate = rate
-        l.window = min(window, <uint64_t>BLAST_WINDOW)
+        l.window = min(window, <uint64_t>LOADGEN_WINDOW)
         if not resume:
             self.paced_ns, self.paced = now, self.c.sent
         with nogil:
@@ -192,4 +192,4 @@ cdef class Generator(Requests):
         """Waits for what is still open, at most ``seconds`` or until nothing has come for ``quiet``
         seconds, and counts the rest as lost."""
         self.run(seconds, count=self.c.sent or 1, rate=1, quiet=quiet)
-        blast_expire(self.c, <uint64_t>-1)
+        loadgen_expire(self.c, <uint64_t>-1)

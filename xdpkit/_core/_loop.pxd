@@ -1,8 +1,8 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from xdpkit._core._answer cimport frame, query, request
-from xdpkit._core._thread_state cimport Memory, batch_clock, departure, memory
-from xdpkit._core._snapshot cimport Publisher, phc_map, qsbr, qsbr_reader, snapshot
+from xdpkit._core._thread_state cimport ThreadState, batch_clock, tx_record, thread_state
+from xdpkit._core._snapshot cimport SharedSnapshot, phc_map, qsbr, qsbr_reader, snapshot
 from xdpkit._core._stats cimport stats
 from xdpkit._core._thread cimport Thread, thread
 from xdpkit._core._xsk cimport XskSocket, xsk
@@ -13,19 +13,19 @@ cdef extern from "xdp/worker.h" nogil:
         xsk *xsk
         qsbr *qsbr
         qsbr_reader *reader
-        memory *memory
+        thread_state *state
         batch_clock clock
         request request[0]
         frame frame[0]
         query query[0]
-        departure departure[0]
-        departure *leaving[0]
+        tx_record tx_records[0]
+        tx_record *pending_tx[0]
         uint8_t outcome[0]
         bint busy
-        bint asks
+        bint wants_tx_timestamp
         bint own_clock
-        uint8_t place
-        uint8_t waiting
+        uint8_t batch_index
+        uint8_t pending_tx_count
         thread thread
     enum:
         WORKER_BATCH
@@ -42,5 +42,5 @@ cdef void stamp_batch(worker *w) noexcept nogil
 cdef class Worker(Thread):
     cdef worker *c
     cdef readonly XskSocket socket
-    cdef readonly Publisher publisher
-    cdef readonly Memory memory
+    cdef readonly SharedSnapshot shared
+    cdef readonly ThreadState state

@@ -2,10 +2,10 @@ from typing import Self, type_check_only
 
 from typing_extensions import disjoint_base
 
-from xdpkit._core._thread_state import Memory
-from xdpkit._core._snapshot import Publisher
+from xdpkit._core._snapshot import SharedSnapshot
 from xdpkit._core._stats import Counters
 from xdpkit._core._thread import Thread
+from xdpkit._core._thread_state import ThreadState
 from xdpkit._core._xsk import XskSocket
 
 @type_check_only
@@ -17,8 +17,8 @@ class Worker(Thread):
     def __new__(
         cls,
         socket: XskSocket,
-        publisher: Publisher,
-        memory: Memory,
+        shared: SharedSnapshot,
+        state: ThreadState,
         cpu: int = -1,
         busy: bool = False,
         own_clock: bool = False,
@@ -27,9 +27,9 @@ class Worker(Thread):
     @property
     def socket(self) -> XskSocket: ...
     @property
-    def publisher(self) -> Publisher: ...
+    def shared(self) -> SharedSnapshot: ...
     @property
-    def memory(self) -> Memory: ...
+    def state(self) -> ThreadState: ...
     def start(self) -> None: ...
     def park(self) -> None: ...
     def counters(self) -> WorkerCounters: ...

@@ -15,15 +15,15 @@ from xdpkit._core._answer cimport (
     answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
 )
 from xdpkit._core._thread_state cimport (
-    TRANSMIT_KICK, clock_read, departure, memory_batch, transmit_ask, transmit_batch,
+    TRANSMIT_KICK, clock_read, tx_record, thread_state_begin_batch, transmit_ask, transmit_batch,
     transmit_completed, transmit_skip,
 )
-from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
-    SERVICE_ntp, VERDICT_redirected, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
+    SERVICE_ntp, VERDICT_PENDING, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
 )
 from xdpkit._core._thread cimport (
-    CONFINE_RING, THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
+    SANDBOX_RING, THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
 )
 from xdpkit._core._thread_state import TRANSMIT_SOURCES
 from xdpkit._core._xsk cimport (
@@ -69,7 +69,7 @@ cdef void serve(worker *w) noexcept nogil:
             wait(w, snap)
             snap = qsbr_online(w.qsbr, w.reader)
             continue
-        snap = qsbr_pass(w.qsbr, w.reader)
+        snap = qsbr_quiescent_state(w.qsbr, w.reader)
         clock_read(&w.clock)
         answer_batch(w, snap, n)
         stamp_batch(w)
@@ -85,11 +85,11 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     """Turns ``n`` received frames into replies on the TX ring, unpublished, or into free ones."""
     cdef uint32_t done = 0, group
 
-    memory_batch(w.memory, snap, &w.clock)
+    thread_state_begin_batch(w.state, snap, &w.clock)
     prefetch_group(w, w.xsk.rx.at, n)
     while done < n:
         group = min(n - done, <uint32_t>WORKER_GROUP)
-        answer_group(w, snap, w.xsk.rx.at + done, &w.departure[done], group)
+        answer_group(w, snap, w.xsk.rx.at + done, &w.tx_records[done], group)
         done += group
     w.xsk.rx.at += n
     ring_release(&w.xsk.rx)
@@ -102,7 +102,7 @@ cdef inline void prefetch_group(worker *w, uint32_t at, uint32_t n) noexcept nog
         xsk_prefetch(w.xsk, ring_desc(&w.xsk.rx, at + i).addr)
 
 
-cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, departure *leaving,
+cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_record *record,
                               uint32_t n) noexcept nogil:
     """The ``n`` frames at RX ring index ``at`` on, in passes: each finds in the cache what the last
     one asked for, and reads widely only what has had time to leave the store buffer."""
@@ -112,44 +112,44 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, depa
 
     for i in range(n):
         d = ring_desc(&w.xsk.rx, at + i)
-        w.outcome[i] = receive(w, snap, d, i, &leaving[i])
-        pending |= w.outcome[i] == VERDICT_redirected
+        w.outcome[i] = receive(w, snap, d, i, &record[i])
+        pending |= w.outcome[i] == VERDICT_PENDING
     if pending:
         for i in range(n):
-            if w.outcome[i] == VERDICT_redirected:
+            if w.outcome[i] == VERDICT_PENDING:
                 answer_prefetch(snap, &w.request[i], &w.query[i])
         for i in range(n):
-            if w.outcome[i] == VERDICT_redirected:
+            if w.outcome[i] == VERDICT_PENDING:
                 w.outcome[i] = answer_end(
-                    snap, w.memory, &w.request[i], &w.query[i], &leaving[i]
+                    snap, w.state, &w.request[i], &w.query[i], &record[i]
                 )
     for i in range(n):
         d = ring_desc(&w.xsk.rx, at + i)
         w.stats.verdict[w.outcome[i]] += 1
         if verdict_answers(w.outcome[i]):
-            send(w, d.addr, &w.frame[i], &w.request[i], &leaving[i])
+            send(w, d.addr, &w.frame[i], &w.request[i], &record[i])
         else:
             w.xsk.free[w.xsk.free_count] = xsk_chunk(d.addr)
             w.xsk.free_count += 1
 
 
 cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i,
-                            departure *leaving) noexcept nogil:
-    """Parses a frame and begins its answer; VERDICT_redirected: ``answer_end`` must finish it."""
+                            tx_record *record) noexcept nogil:
+    """Parses a frame and begins its answer; VERDICT_PENDING: ``answer_end`` must finish it."""
     cdef uint8_t *data = w.xsk.umem + d.addr
     cdef request *rq = &w.request[i]
     cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &w.frame[i], rq)
 
-    if v != VERDICT_redirected:
+    if v != VERDICT_PENDING:
         return v
     if rq.service == SERVICE_ntp:
         rq.rx_ns = clock_arrival(w, &snap.phc, data)
     w.stats.csum_partial += w.frame[i].csum_partial
-    return answer_begin(snap, w.memory, rq, &w.query[i], leaving)
+    return answer_begin(snap, w.state, rq, &w.query[i], record)
 
 
 cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
-                      departure *leaving) noexcept nogil:
+                      tx_record *record) noexcept nogil:
     """Turns an answered frame around and puts it on the TX ring."""
     cdef xdp_desc *d = ring_desc(&w.xsk.tx, w.xsk.tx.at)
     cdef bint stamped = rq.service == SERVICE_ntp
@@ -158,35 +158,35 @@ cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
     d.addr = address
     d.len = frame_turn(f, rq)
     d.options = 0
-    leaving.note = NULL
-    if w.asks:
+    record.completion = NULL
+    if w.wants_tx_timestamp:
         if stamped:
             d.options = XSK_TX_METADATA
-            leaving.note = transmit_ask(f.data, rq.payload)
+            record.completion = transmit_ask(f.data, rq.payload)
         else:
             transmit_skip(f.data)
     if stamped:
-        leaving.payload, leaving.udp, leaving.place = rq.payload, f.udp, w.place
-        w.leaving[w.waiting] = leaving
-        w.waiting += 1
-    w.place += 1
+        record.payload, record.udp, record.batch_index = rq.payload, f.udp, w.batch_index
+        w.pending_tx[w.pending_tx_count] = record
+        w.pending_tx_count += 1
+    w.batch_index += 1
 
 
 cdef void stamp_batch(worker *w) noexcept nogil:
     """Completes the NTP replies of the batch with their transmit time; the kick is next."""
-    if w.waiting:
-        transmit_batch(w.memory, w.leaving, w.waiting)
-    w.waiting = w.place = 0
+    if w.pending_tx_count:
+        transmit_batch(w.state, w.pending_tx, w.pending_tx_count)
+    w.pending_tx_count = w.batch_index = 0
 
 
 cdef inline void reap(worker *w, const snapshot *snap) noexcept nogil:
     """Takes back the frames that have left, and learns when they did."""
     cdef uint32_t n = xsk_completed(w.xsk), i
 
-    if w.asks:
+    if w.wants_tx_timestamp:
         for i in range(n):
             transmit_completed(
-                w.memory,
+                w.state,
                 w.xsk.umem + ring_address(&w.xsk.completion, w.xsk.completion.at + i)[0],
                 &snap.phc,
                 w.clock.tai_offset_s,
@@ -232,7 +232,7 @@ cdef void flush(worker *w) noexcept nogil:
 cdef void *entry(void *argument) noexcept nogil:
     cdef worker *w = <worker *>argument
 
-    thread_settle(&w.thread, CONFINE_RING)
+    thread_settle(&w.thread, SANDBOX_RING)
     serve(w)
     thread_end(&w.thread)
     return NULL
@@ -249,27 +249,27 @@ cdef class Worker(Thread):
     from (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
     """
 
-    def __cinit__(self, XskSocket socket not None, Publisher publisher not None,
-                  Memory memory not None, int cpu=-1, bint busy=False, bint own_clock=False,
+    def __cinit__(self, XskSocket socket not None, SharedSnapshot shared not None,
+                  ThreadState state not None, int cpu=-1, bint busy=False, bint own_clock=False,
                   str transmit="kick"):
-        self.socket, self.publisher, self.memory = socket, publisher, memory
+        self.socket, self.shared, self.state = socket, shared, state
         self.c = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
         memset(self.c, 0, sizeof(worker))
         self.c.xsk = socket.c
-        self.c.qsbr = publisher.c
-        self.c.memory = memory.c
+        self.c.qsbr = shared.c
+        self.c.state = state.c
         # A kernel without TX metadata tells no transmit times.
-        memory.c.transmit.source = TRANSMIT_SOURCES.index(transmit) if socket.tx_metadata else 0
-        self.c.asks = memory.c.transmit.source != TRANSMIT_KICK
+        state.c.transmit.source = TRANSMIT_SOURCES.index(transmit) if socket.tx_metadata else 0
+        self.c.wants_tx_timestamp = state.c.transmit.source != TRANSMIT_KICK
         self.c.busy = busy
         self.c.own_clock = own_clock
         self._prepare(&self.c.thread, cpu)
 
     def start(self):
         """Starts the thread, with every frame given to the kernel. Raises OSError."""
-        self.c.reader = self.publisher.reader()
+        self.c.reader = self.shared.reader()
         # Here, not in the thread: it may run for the first time after the first frame has come.
         xsk_refill(self.c.xsk, 0)
         self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c, self.c.reader)

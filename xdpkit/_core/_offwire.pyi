@@ -3,14 +3,14 @@ from typing import Self
 
 from typing_extensions import disjoint_base
 
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._stats import Counters
+from xdpkit._core._thread_state import ThreadState
 
 @disjoint_base
 class OffWire:
     def __new__(
-        cls, snapshot: Snapshot, frames: Iterable[bytes], memory: Memory | None = None
+        cls, snapshot: Snapshot, frames: Iterable[bytes], state: ThreadState | None = None
     ) -> Self: ...
     def run(self, answers: int, batch: int = 64) -> float: ...
     def arrival(

@@ -15,7 +15,7 @@ import array
 from xdpkit._core._loop cimport (
     WORKER_BATCH, answer_batch, clock_arrival, stamp_batch, worker,
 )
-from xdpkit._core._thread_state cimport Memory, clock_ns, clock_read
+from xdpkit._core._thread_state cimport ThreadState, clock_ns, clock_read
 from xdpkit._core._snapshot cimport Snapshot
 from xdpkit._core._stats cimport XDPKIT_CHUNK, XDPKIT_HEADROOM, stats_dict
 from xdpkit._core._xsk cimport ring_desc, xsk
@@ -53,22 +53,22 @@ cdef class OffWire:
     cdef worker *w
     cdef xsk *x
     cdef Snapshot snapshot
-    cdef Memory memory
+    cdef ThreadState state
     cdef bytes data
     cdef object offsets
     cdef uint32_t count
     cdef uint32_t next_frame
     cdef uint32_t consumer
 
-    def __cinit__(self, Snapshot snapshot not None, frames, Memory memory=None):
-        self.snapshot, self.memory = snapshot, memory or Memory()
+    def __cinit__(self, Snapshot snapshot not None, frames, ThreadState state=None):
+        self.snapshot, self.state = snapshot, state or ThreadState()
         self.w = <worker *>aligned_alloc(64, (sizeof(worker) + 63) & ~<size_t>63)
         self.x = <xsk *>aligned_alloc(64, (sizeof(xsk) + 63) & ~<size_t>63)
         if self.w is NULL or self.x is NULL:
             raise MemoryError()
         memset(self.w, 0, sizeof(worker))
         memset(self.x, 0, sizeof(xsk))
-        self.w.xsk, self.w.memory = self.x, self.memory.c
+        self.w.xsk, self.w.state = self.x, self.state.c
         self.x.umem = <uint8_t *>aligned_alloc(4096, RING * XDPKIT_CHUNK)
         self.x.rx.entries = aligned_alloc(64, RING * 16)
         self.x.tx.entries = aligned_alloc(64, RING * 16)

@@ -3,38 +3,38 @@ from libc.stdint cimport int8_t, uint8_t, uint32_t, uint64_t
 from xdpkit._core._source_table cimport SourceTable, hash_key
 
 cdef extern from "admit/ratelimit.h" nogil:
-    cdef struct limit_rule:
+    cdef struct ratelimit_rule:
         int8_t interval
         uint8_t burst
         uint8_t leak
         uint8_t kod
         uint8_t ipv4_prefix
         uint8_t ipv6_prefix
-    cdef struct limit_table:
+    cdef struct ratelimit_table:
         pass
-    ctypedef enum limit_outcome "enum limit_outcome":
-        LIMIT_PASS
-        LIMIT_LEAK
-        LIMIT_KOD
-        LIMIT_DROP
-        LIMIT_OUTCOMES
+    ctypedef enum ratelimit_outcome "enum ratelimit_outcome":
+        RATELIMIT_PASS
+        RATELIMIT_LEAK
+        RATELIMIT_KOD
+        RATELIMIT_DROP
+        RATELIMIT_OUTCOMES
     enum:
-        LIMIT_INTERVAL_MIN
-        LIMIT_INTERVAL_MAX
-        LIMIT_BURST_MAX
-        LIMIT_SHARE_MAX
-        LIMIT_KEYS
-        LIMIT_WAYS
-    size_t limit_table_bytes(uint32_t entries)
-    limit_table *limit_table_init(void *memory, uint32_t entries, const hash_key *key)
-    uint64_t limit_hash(const limit_table *table, const limit_rule *rule, const uint8_t *source,
+        RATELIMIT_INTERVAL_MIN
+        RATELIMIT_INTERVAL_MAX
+        RATELIMIT_BURST_MAX
+        RATELIMIT_SHARE_MAX
+        RATELIMIT_KEYS
+        RATELIMIT_WAYS
+    size_t ratelimit_table_bytes(uint32_t entries)
+    ratelimit_table *ratelimit_table_init(void *state, uint32_t entries, const hash_key *key)
+    uint64_t ratelimit_hash(const ratelimit_table *table, const ratelimit_rule *rule, const uint8_t *source,
                         uint8_t ip_version)
-    void limit_prefetch(const limit_table *table, uint64_t hash)
-    limit_outcome limit_check(limit_table *table, const limit_rule *rule, uint64_t hash,
+    void ratelimit_prefetch(const ratelimit_table *table, uint64_t hash)
+    ratelimit_outcome ratelimit_check(ratelimit_table *table, const ratelimit_rule *rule, uint64_t hash,
                               uint64_t now_ns, uint32_t random)
 
-cdef int limit_rule_set(limit_rule *c, rule) except -1
+cdef int limit_rule_set(ratelimit_rule *c, rule) except -1
 
 
-cdef class LimitTable(SourceTable):
-    cdef limit_table *c
+cdef class RateLimitTable(SourceTable):
+    cdef ratelimit_table *c

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from xdpkit._core._source_table cimport SourceTable, check_bounds
 
 
-class LimitRule(NamedTuple):
-    """struct limit_rule; the defaults are those of chrony's ``ratelimit``, for single addresses."""
+class RateLimitRule(NamedTuple):
+    """struct ratelimit_rule; the defaults are those of chrony's ``ratelimit``, for single addresses."""
 
     interval: int = 3
     burst: int = 8
@@ -19,27 +19,27 @@ class LimitRule(NamedTuple):
 
 
 # Lowest and highest value of each field.
-LIMIT_BOUNDS = {
-    "interval": (LIMIT_INTERVAL_MIN, LIMIT_INTERVAL_MAX),
-    "burst": (1, LIMIT_BURST_MAX),
-    "leak": (0, LIMIT_SHARE_MAX),
-    "kod": (0, LIMIT_SHARE_MAX),
+RATELIMIT_BOUNDS = {
+    "interval": (RATELIMIT_INTERVAL_MIN, RATELIMIT_INTERVAL_MAX),
+    "burst": (1, RATELIMIT_BURST_MAX),
+    "leak": (0, RATELIMIT_SHARE_MAX),
+    "kod": (0, RATELIMIT_SHARE_MAX),
     "ipv4_prefix": (1, 32),
     "ipv6_prefix": (1, 128),
 }
 
-# Names of enum limit_outcome.
+# Names of enum ratelimit_outcome.
 OUTCOMES = ("pass", "leak", "kod", "drop")
 
 
-cdef int limit_rule_set(limit_rule *c, rule) except -1:
-    """Fills a C rule from a LimitRule; raises ValueError for a field out of bounds."""
-    check_bounds(rule, LIMIT_BOUNDS)
+cdef int limit_rule_set(ratelimit_rule *c, rule) except -1:
+    """Fills a C rule from a RateLimitRule; raises ValueError for a field out of bounds."""
+    check_bounds(rule, RATELIMIT_BOUNDS)
     c.interval, c.burst, c.leak, c.kod, c.ipv4_prefix, c.ipv6_prefix = rule
     return 0
 
 
-cdef class LimitTable(SourceTable):
+cdef class RateLimitTable(SourceTable):
     """One thread's table for ``entries`` sources (a power of two, 4 at least), 16 bytes each.
 
     ``secret`` is 32 random bytes; what is given is for tests that must repeat.
@@ -47,9 +47,9 @@ cdef class LimitTable(SourceTable):
     """
 
     def __cinit__(self, uint32_t entries=1 << 20, bytes secret=None):
-        secret = self._open(entries, LIMIT_WAYS, limit_table_bytes(entries), secret, LIMIT_KEYS)
-        self.c = limit_table_init(
-            self.memory, entries, <const hash_key *><const char *>secret
+        secret = self._open(entries, RATELIMIT_WAYS, ratelimit_table_bytes(entries), secret, RATELIMIT_KEYS)
+        self.c = ratelimit_table_init(
+            self.state, entries, <const hash_key *><const char *>secret
         )
 
     def check(self, rule, bytes source not None, uint64_t now_ns, uint32_t random):
@@ -58,12 +58,12 @@ cdef class LimitTable(SourceTable):
         ``source`` is an address in network order, 4 or 16 bytes; ``now_ns`` monotonic nanoseconds;
         ``random`` 32 random bits. Raises ValueError for another length, or a rule out of bounds.
         """
-        cdef limit_rule c
+        cdef ratelimit_rule c
         cdef const uint8_t *address = <const uint8_t *><const char *>source
         cdef uint64_t key
         if len(source) not in (4, 16):
             raise ValueError(f"an address of {len(source)} bytes")
         limit_rule_set(&c, rule)
-        key = limit_hash(self.c, &c, address, 4 if len(source) == 4 else 6)
-        limit_prefetch(self.c, key)
-        return OUTCOMES[<int>limit_check(self.c, &c, key, now_ns, random)]
+        key = ratelimit_hash(self.c, &c, address, 4 if len(source) == 4 else 6)
+        ratelimit_prefetch(self.c, key)
+        return OUTCOMES[<int>ratelimit_check(self.c, &c, key, now_ns, random)]

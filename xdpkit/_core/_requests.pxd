@@ -1,17 +1,17 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "loadgen/loadgen.h" nogil:
-    cdef struct blast_times:
+    cdef struct loadgen_times:
         uint64_t count
-    cdef struct blast_clients:
+    cdef struct loadgen_clients:
         uint32_t count
         uint64_t basic
         uint64_t interleaved
         uint64_t same
         uint64_t later
         uint64_t earlier
-        blast_times underway
-    cdef struct blast:
+        loadgen_times underway
+    cdef struct loadgen:
         uint8_t header[0]
         uint32_t header_bytes
         uint32_t ip_at
@@ -36,20 +36,20 @@ cdef extern from "loadgen/loadgen.h" nogil:
         uint64_t lost
         uint64_t open
         uint64_t late
-        blast_times latency
-        blast_clients clients
+        loadgen_times latency
+        loadgen_clients clients
     enum:
-        BLAST_WINDOW
-        BLAST_PAYLOAD
-    uint32_t blast_request(blast *b, uint8_t *data, uint64_t now_ns)
-    int blast_reply(blast *b, uint8_t *data, uint32_t length, uint64_t now_ns, uint64_t arrived_ns)
-    void blast_expire(blast *b, uint64_t now_ns)
-    void blast_clients_open(blast_clients *clients, uint32_t count)
-    uint32_t blast_clients_ready(const blast_clients *clients)
-    uint64_t blast_times_percentile(const blast_times *times, double percent)
+        LOADGEN_WINDOW
+        LOADGEN_PAYLOAD
+    uint32_t loadgen_request(loadgen *b, uint8_t *data, uint64_t now_ns)
+    int loadgen_reply(loadgen *b, uint8_t *data, uint32_t length, uint64_t now_ns, uint64_t arrived_ns)
+    void loadgen_expire(loadgen *b, uint64_t now_ns)
+    void loadgen_clients_open(loadgen_clients *clients, uint32_t count)
+    uint32_t loadgen_clients_ready(const loadgen_clients *clients)
+    uint64_t loadgen_times_percentile(const loadgen_times *times, double percent)
 
 
 cdef class Requests:
-    cdef blast *c
+    cdef loadgen *c
     cdef bytes queries
     cdef object query_at

@@ -21,7 +21,7 @@ cdef extern from *:
     """
     void *aligned_alloc(size_t alignment, size_t size) nogil
 
-# By enum blast_judgement.
+# By enum loadgen_judgement.
 JUDGEMENTS = ("right", "wrong", "duplicate", "late", "stray")
 
 # RFC 5905 figure 8: the header, and the transmit timestamp that ends it.
@@ -43,10 +43,10 @@ cdef class Requests:
     """
 
     def __cinit__(self, *args, **kwargs):
-        self.c = <blast *>aligned_alloc(64, (sizeof(blast) + 63) & ~<size_t>63)
+        self.c = <loadgen *>aligned_alloc(64, (sizeof(loadgen) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
-        memset(self.c, 0, sizeof(blast))
+        memset(self.c, 0, sizeof(loadgen))
 
     def __init__(self, str service not None, bytes header not None, int ip_at, int first_port,
                  int ports=1, queries=(), int echo_bytes=48, uint32_t addresses=1,
@@ -60,12 +60,12 @@ cdef class Requests:
         self.c.first_port, self.c.ports, self.c.addresses = first_port, ports, addresses
         self.c.shared = shared
         self.c.key = secrets.randbits(64)
-        if self.c.service == SERVICE_echo and not 8 <= echo_bytes <= BLAST_PAYLOAD:
-            raise ValueError(f"an echo of {echo_bytes} bytes: 8 to {BLAST_PAYLOAD} will do")
+        if self.c.service == SERVICE_echo and not 8 <= echo_bytes <= LOADGEN_PAYLOAD:
+            raise ValueError(f"an echo of {echo_bytes} bytes: 8 to {LOADGEN_PAYLOAD} will do")
         self.c.echo_bytes = echo_bytes
-        if clients > BLAST_WINDOW or clients and (self.c.service != SERVICE_ntp or queries):
-            raise ValueError(f"clients are for plain NTP requests, at most {BLAST_WINDOW}")
-        blast_clients_open(&self.c.clients, clients)
+        if clients > LOADGEN_WINDOW or clients and (self.c.service != SERVICE_ntp or queries):
+            raise ValueError(f"clients are for plain NTP requests, at most {LOADGEN_WINDOW}")
+        loadgen_clients_open(&self.c.clients, clients)
         self._take_queries(queries)
 
     def _take_queries(self, queries):
@@ -74,8 +74,8 @@ cdef class Requests:
             raise ValueError("dns needs queries")
         if self.c.service == SERVICE_echo and queries:
             raise ValueError("queries are for dns and ntp")
-        if max((len(query) for query in queries), default=0) > BLAST_PAYLOAD:
-            raise ValueError(f"a request of more than {BLAST_PAYLOAD} bytes")
+        if max((len(query) for query in queries), default=0) > LOADGEN_PAYLOAD:
+            raise ValueError(f"a request of more than {LOADGEN_PAYLOAD} bytes")
         if self.c.service == SERVICE_ntp:
             check_marks(queries)
         at = [0]
@@ -95,7 +95,7 @@ cdef class Requests:
         cdef uint8_t frame[XDPKIT_MAX_FRAME]
         if self.c.clients.count and not self.ready:
             raise ValueError("no client may ask now")
-        return frame[:blast_request(self.c, frame, now_ns)]
+        return frame[:loadgen_request(self.c, frame, now_ns)]
 
     def reply(self, bytes frame not None, uint64_t now_ns, uint64_t arrived_ns=0):
         """Judges a frame that came back at ``now_ns`` of that clock and ``arrived_ns`` of UTC, and
@@ -104,11 +104,11 @@ cdef class Requests:
         if len(frame) > XDPKIT_MAX_FRAME:
             raise ValueError(f"a frame of {len(frame)} bytes, {XDPKIT_MAX_FRAME} fit")
         memcpy(copy, <const char *>frame, len(frame))
-        return JUDGEMENTS[blast_reply(self.c, copy, len(frame), now_ns, arrived_ns)]
+        return JUDGEMENTS[loadgen_reply(self.c, copy, len(frame), now_ns, arrived_ns)]
 
     def expire(self, uint64_t now_ns):
         """Gives up what has been open for a second at ``now_ns``."""
-        blast_expire(self.c, now_ns)
+        loadgen_expire(self.c, now_ns)
 
     def watch_versions(self):
         """From now on a DNS reply is right if all of its records have one TTL, and it need not have
@@ -130,16 +130,16 @@ cdef class Requests:
     @property
     def ready(self):
         """How many interleaved clients may ask now."""
-        return blast_clients_ready(&self.c.clients)
+        return loadgen_clients_ready(&self.c.clients)
 
     def clear(self):
         """Sets the counters and histograms to zero; what is open stays open."""
-        cdef blast_clients *clients = &self.c.clients
+        cdef loadgen_clients *clients = &self.c.clients
         self.c.sent = self.c.answered = self.c.wrong = self.c.duplicate = 0
         self.c.lost = self.c.late = 0
         clients.basic = clients.interleaved = clients.same = clients.later = clients.earlier = 0
-        memset(&self.c.latency, 0, sizeof(blast_times))
-        memset(&clients.underway, 0, sizeof(blast_times))
+        memset(&self.c.latency, 0, sizeof(loadgen_times))
+        memset(&clients.underway, 0, sizeof(loadgen_times))
 
     def counters(self):
         """Requests and replies so far: sent, answered, wrong, duplicate, lost, late, open.
@@ -162,7 +162,7 @@ cdef class Requests:
         ``same``, ``later`` and ``earlier``: of basic replies whose departure the next one told,
         where that lies to the transmit timestamp that they carried themselves.
         """
-        cdef const blast_clients *clients = &self.c.clients
+        cdef const loadgen_clients *clients = &self.c.clients
         return {
             "clients": clients.count,
             "basic": clients.basic,
@@ -175,11 +175,11 @@ cdef class Requests:
     def latency_ns(self, double percentile):
         """The latency in nanoseconds that ``percentile`` (0 to 100) of the answers did not exceed,
         at most 1.6 % too high; 0 without answers."""
-        return blast_times_percentile(&self.c.latency, percentile)
+        return loadgen_times_percentile(&self.c.latency, percentile)
 
     def underway_ns(self, double percentile):
         """The same of the time from a reply's departure, as the server told it, to its arrival."""
-        return blast_times_percentile(&self.c.clients.underway, percentile)
+        return loadgen_times_percentile(&self.c.clients.underway, percentile)
 
     def __dealloc__(self):
         free(self.c)

@@ -7,7 +7,7 @@ cdef extern from "admit/rrl.h" nogil:
         uint32_t rate
     cdef struct rrl_table:
         pass
-    cdef struct rrl_place:
+    cdef struct rrl_slots:
         pass
     enum:
         RRL_RATE_MAX
@@ -17,10 +17,10 @@ cdef extern from "admit/rrl.h" nogil:
         RRL_WAYS
     void rrl_rule_set(rrl_rule *rule, uint32_t rate, uint32_t instant, uint32_t slip)
     size_t rrl_table_bytes(uint32_t entries)
-    rrl_table *rrl_table_init(void *memory, uint32_t entries, const hash_key *key)
+    rrl_table *rrl_table_init(void *state, uint32_t entries, const hash_key *key)
     void rrl_locate(rrl_table *table, const uint8_t *source, uint8_t ip_version,
-                    rrl_place *place)
-    bint rrl_pass(const rrl_rule *rule, const rrl_place *place,
+                    rrl_slots *slots)
+    bint rrl_pass(const rrl_rule *rule, const rrl_slots *slots,
                   uint8_t ip_version, uint64_t now_ns)
 
 cdef int rrl_rule_take(rrl_rule *c, rule) except -1

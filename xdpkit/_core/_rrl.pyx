@@ -40,7 +40,7 @@ cdef class RrlTable(SourceTable):
     def __cinit__(self, uint32_t entries=1 << 16, bytes secret=None):
         secret = self._open(entries, RRL_WAYS, rrl_table_bytes(entries), secret, RRL_KEYS)
         self.c = rrl_table_init(
-            self.memory, entries, <const hash_key *><const char *>secret
+            self.state, entries, <const hash_key *><const char *>secret
         )
 
     def passes(self, rule, bytes source not None, uint64_t now_ns):
@@ -50,12 +50,12 @@ cdef class RrlTable(SourceTable):
         Raises ValueError for another length, a rule out of bounds or without a rate.
         """
         cdef rrl_rule c
-        cdef rrl_place place
+        cdef rrl_slots slots
         cdef uint8_t version = 4 if len(source) == 4 else 6
         if len(source) not in (4, 16):
             raise ValueError(f"an address of {len(source)} bytes")
         rrl_rule_take(&c, rule)
         if not c.rate:
             raise ValueError("rate = 0 limits nobody")
-        rrl_locate(self.c, <const uint8_t *><const char *>source, version, &place)
-        return rrl_pass(&c, &place, version, now_ns)
+        rrl_locate(self.c, <const uint8_t *><const char *>source, version, &slots)
+        return rrl_pass(&c, &slots, version, now_ns)

@@ -2,7 +2,7 @@ from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from xdpkit._core._access cimport AccessList, access_list
 from xdpkit._core._keys cimport Keys, ntp_keys
-from xdpkit._core._ratelimit cimport limit_rule
+from xdpkit._core._ratelimit cimport ratelimit_rule
 from xdpkit._core._rrl cimport rrl_rule
 
 cdef extern from "runtime/snapshot.h" nogil:
@@ -42,7 +42,7 @@ cdef extern from "runtime/snapshot.h" nogil:
         ntp_state ntp
         const ntp_keys *ntp_keys
         const access_list *ntp_access
-        limit_rule ntp_limit
+        ratelimit_rule ntp_ratelimit
         phc_map phc
         dns_settings dns
     enum:
@@ -65,9 +65,9 @@ cdef extern from "runtime/qsbr.h" nogil:
         QSBR_READERS
     void qsbr_offline(qsbr_reader *reader)
     const snapshot *qsbr_online(qsbr *q, qsbr_reader *reader)
-    const snapshot *qsbr_pass(qsbr *q, qsbr_reader *reader)
+    const snapshot *qsbr_quiescent_state(qsbr *q, qsbr_reader *reader)
     uint64_t qsbr_publish(qsbr *q, const snapshot *s)
-    bint qsbr_passed(const qsbr *q, uint64_t generation)
+    bint qsbr_grace_period_over(const qsbr *q, uint64_t generation)
 
 
 cdef class ZoneMap:
@@ -87,7 +87,7 @@ cdef class Snapshot:
     cdef _reserve(self, address)
 
 
-cdef class Publisher:
+cdef class SharedSnapshot:
     cdef qsbr *c
     cdef readonly Snapshot current
     cdef list retired

@@ -6,7 +6,7 @@ from typing_extensions import disjoint_base
 
 from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
-from xdpkit._core._ratelimit import LimitRule
+from xdpkit._core._ratelimit import RateLimitRule
 
 @disjoint_base
 class ZoneMap:
@@ -27,7 +27,7 @@ class Snapshot:
         ntp: dict[str, int] | None = None,
         keys: Keys | None = None,
         access: AccessList | None = None,
-        limit: LimitRule | None = None,
+        limit: RateLimitRule | None = None,
         phc: dict[str, int] | None = None,
         reserved: Iterable[str | IPv4Address | IPv6Address] = (),
         dns: dict[str, Any] | None = None,
@@ -40,7 +40,7 @@ class Snapshot:
     def access(self) -> AccessList | None: ...
 
 @disjoint_base
-class Publisher:
+class SharedSnapshot:
     def __new__(cls, first: Snapshot) -> Self: ...
     @property
     def current(self) -> Snapshot: ...

@@ -16,7 +16,7 @@ import ipaddress
 
 from xdpkit._core._ratelimit cimport limit_rule_set
 from xdpkit._core._rrl cimport rrl_rule_take
-from xdpkit._core._ratelimit import LimitRule
+from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._stats import SERVICES
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -98,7 +98,7 @@ cdef class Snapshot:
     ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off.
     ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
     our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
-    is 0. ``limit`` is a LimitRule, for threads that watch rates. ``keys`` and ``access`` are kept.
+    is 0. ``limit`` is a RateLimitRule, for threads that watch rates. ``keys`` and ``access`` are kept.
     ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used.
     ``dns_max_udp`` is the limit of a DNS reply in bytes. ``dns`` holds what else is said of DNS:
     ``max_udp_ipv4`` and ``max_udp_ipv6``; the bytes ``nsid``, ``version``, ``hostname`` and ``id``,
@@ -129,7 +129,7 @@ cdef class Snapshot:
             self.c.ntp_keys = keys.c
         if access is not None:
             self.c.ntp_access = access.c
-        limit_rule_set(&self.c.ntp_limit, limit or LimitRule())
+        limit_rule_set(&self.c.ntp_ratelimit, limit or RateLimitRule())
         if phc is not None:
             self._set_phc(phc)
         addresses = [ipaddress.ip_address(address) for address in reserved]
@@ -196,7 +196,7 @@ cdef int put_text(uint8_t *to, bytes text, str name, int most) except -1:
 
 
 @cython.no_gc_clear
-cdef class Publisher:
+cdef class SharedSnapshot:
     """The one place the answering threads take their snapshot from.
 
     ``publish`` and ``collect`` are the control plane's; readers are taken out by the threads'
@@ -232,7 +232,7 @@ cdef class Publisher:
         """Drops what every reader has passed; returns how many old snapshots are still in use."""
         self.retired = [
             (generation, old) for generation, old in self.retired
-            if not qsbr_passed(self.c, generation)
+            if not qsbr_grace_period_over(self.c, generation)
         ]
         return len(self.retired)
 

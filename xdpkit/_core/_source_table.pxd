@@ -7,7 +7,7 @@ cdef extern from "base/hash.h" nogil:
 
 
 cdef class SourceTable:
-    cdef void *memory
+    cdef void *state
     cdef size_t size
     cdef bytes _open(self, uint32_t entries, uint32_t ways, size_t size, bytes secret,
                      uint32_t keys)

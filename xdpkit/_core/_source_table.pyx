@@ -26,14 +26,14 @@ cdef class SourceTable:
             secret = secrets.token_bytes(wanted)
         if len(secret) != wanted:
             raise ValueError(f"a secret of {len(secret)} bytes")
-        self.memory, self.size = huge_map(size), size
-        if self.memory is NULL:
+        self.state, self.size = huge_map(size), size
+        if self.state is NULL:
             raise MemoryError()
         return secret
 
     def __dealloc__(self):
-        if self.memory is not NULL:
-            huge_unmap(self.memory, self.size)
+        if self.state is not NULL:
+            huge_unmap(self.state, self.size)
 
 
 cdef int check_bounds(rule, dict bounds) except -1:

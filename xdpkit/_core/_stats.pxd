@@ -11,7 +11,7 @@ cdef extern from "steer.h" nogil:
         SERVICE_COUNT
     ctypedef int verdict "enum verdict"
     enum:
-        VERDICT_redirected
+        VERDICT_PENDING
         VERDICT_not_sent
         VERDICT_COUNT
         STEER_QUEUES

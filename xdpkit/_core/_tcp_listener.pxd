@@ -1,7 +1,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from xdpkit._core._thread_state cimport Memory, batch_clock, memory
-from xdpkit._core._snapshot cimport Publisher, qsbr, qsbr_reader, snapshot
+from xdpkit._core._thread_state cimport ThreadState, batch_clock, thread_state
+from xdpkit._core._snapshot cimport SharedSnapshot, qsbr, qsbr_reader, snapshot
 from xdpkit._core._stats cimport stats
 from xdpkit._core._thread cimport Thread, thread
 
@@ -27,7 +27,7 @@ cdef extern from "slowpath/tcp_table.h" nogil:
     cdef struct tcp_table:
         uint32_t used
     size_t tcp_table_bytes(const tcp_limits *limits)
-    void tcp_table_open(tcp_table *table, const tcp_limits *limits, void *memory,
+    void tcp_table_open(tcp_table *table, const tcp_limits *limits, void *state,
                         const uint64_t *seed)
     tcp_connection *tcp_in_the_way(const tcp_table *table)
 
@@ -37,7 +37,7 @@ cdef extern from "slowpath/tcp.h" nogil:
         uint64_t accepted
         uint64_t queries
         uint64_t ended[0]
-        memory *memory
+        thread_state *state
         batch_clock clock
         tcp_table table
         uint32_t filled
@@ -58,7 +58,7 @@ cdef extern from "slowpath/tcp_listener.h" nogil:
         uint64_t u64
     cdef struct epoll_event:
         epoll_data data
-    cdef struct tcp_door:
+    cdef struct tcp_listener:
         tcp tcp
         qsbr *qsbr
         qsbr_reader *reader
@@ -68,24 +68,24 @@ cdef extern from "slowpath/tcp_listener.h" nogil:
         uint64_t pauses
         epoll_event event[0]
     enum:
-        TCP_DOOR_WAKE
-        TCP_DOOR_LISTENERS
-    int tcp_door_watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t tag)
-    int tcp_door_wait(tcp_door *d, int ms)
-    tcp_connection *tcp_door_connection(tcp_door *d, uint64_t tag)
-    void tcp_door_watch_for(tcp_door *d, tcp_connection *c, uint32_t events)
-    bint tcp_door_later()
-    int tcp_door_sleep_ms(const tcp_door *d)
-    void tcp_door_accept(tcp_door *d)
-    void tcp_door_end(tcp_door *d, tcp_connection *c, tcp_end why)
-    void tcp_door_tick(tcp_door *d)
-    void tcp_door_end_all(tcp_door *d)
+        TCP_LISTENER_WAKE
+        TCP_LISTENER_LISTENERS
+    int tcp_listener_watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t tag)
+    int tcp_listener_wait(tcp_listener *d, int ms)
+    tcp_connection *tcp_listener_connection(tcp_listener *d, uint64_t tag)
+    void tcp_listener_watch_for(tcp_listener *d, tcp_connection *c, uint32_t events)
+    bint tcp_listener_later()
+    int tcp_listener_sleep_ms(const tcp_listener *d)
+    void tcp_listener_accept(tcp_listener *d)
+    void tcp_listener_end(tcp_listener *d, tcp_connection *c, tcp_end why)
+    void tcp_listener_tick(tcp_listener *d)
+    void tcp_listener_end_all(tcp_listener *d)
 
 
-cdef class TcpDoor(Thread):
-    cdef tcp_door *c
+cdef class TcpListener(Thread):
+    cdef tcp_listener *c
     cdef void *tables
     cdef size_t tables_size
-    cdef readonly Publisher publisher
-    cdef readonly Memory memory
+    cdef readonly SharedSnapshot shared
+    cdef readonly ThreadState state
     cdef dict sockets

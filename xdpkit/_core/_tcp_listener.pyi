@@ -3,28 +3,28 @@ from typing import Any, Self
 
 from typing_extensions import disjoint_base
 
-from xdpkit._core._thread_state import Memory
-from xdpkit._core._snapshot import Publisher
+from xdpkit._core._snapshot import SharedSnapshot
 from xdpkit._core._thread import Thread
+from xdpkit._core._thread_state import ThreadState
 
 ENDS: dict[str, str]
 QUERY_MAX: int
 
 @disjoint_base
-class TcpDoor(Thread):
+class TcpListener(Thread):
     def __new__(
         cls,
-        publisher: Publisher,
-        memory: Memory,
+        shared: SharedSnapshot,
+        state: ThreadState,
         *,
         connections: int,
         idle_ns: int,
         queries: int = 0,
     ) -> Self: ...
     @property
-    def publisher(self) -> Publisher: ...
+    def shared(self) -> SharedSnapshot: ...
     @property
-    def memory(self) -> Memory: ...
+    def state(self) -> ThreadState: ...
     def add(self, sock: socket) -> None: ...
     def remove(self, sock: socket) -> None: ...
     def start(self) -> None: ...

@@ -14,11 +14,11 @@ from libc.string cimport memset
 import os
 import secrets
 
-from xdpkit._core._thread_state cimport clock_read, memory_batch
-from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit._core._thread_state cimport clock_read, thread_state_begin_batch
+from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport stats_dict
 from xdpkit._core._thread cimport (
-    CONFINE_TCP, THREAD_RUN, thread_end, thread_order, thread_settle,
+    SANDBOX_TCP, THREAD_RUN, thread_end, thread_order, thread_settle,
 )
 
 cdef extern from *:
@@ -77,7 +77,7 @@ cdef enum:
     THROWN_AWAY = 1 << 16
 
 
-cdef void serve(tcp_door *d) noexcept nogil:
+cdef void serve(tcp_listener *d) noexcept nogil:
     """Serves connections until told to stop."""
     cdef const snapshot *snap = qsbr_online(d.qsbr, d.reader)
     cdef int n, i
@@ -86,34 +86,34 @@ cdef void serve(tcp_door *d) noexcept nogil:
         d.tcp.stats.heartbeat += 1
         # Passed before epoll is asked: a listening socket removed after that stays open until the
         # next turn. What the blocking wait found is asked for again, online.
-        snap = qsbr_pass(d.qsbr, d.reader)
-        n = tcp_door_wait(d, 0)
+        snap = qsbr_quiescent_state(d.qsbr, d.reader)
+        n = tcp_listener_wait(d, 0)
         if n == 0:
             qsbr_offline(d.reader)
             d.tcp.stats.waits += 1
-            tcp_door_wait(d, tcp_door_sleep_ms(d))
+            tcp_listener_wait(d, tcp_listener_sleep_ms(d))
             snap = qsbr_online(d.qsbr, d.reader)
         clock_read(&d.tcp.clock)
-        memory_batch(d.tcp.memory, snap, &d.tcp.clock)
+        thread_state_begin_batch(d.tcp.state, snap, &d.tcp.clock)
         for i in range(n):
             turn(d, snap, d.event[i].data.u64)
         # After what has come was read: it may have waited for this thread.
-        tcp_door_tick(d)
-    tcp_door_end_all(d)
+        tcp_listener_tick(d)
+    tcp_listener_end_all(d)
     qsbr_offline(d.reader)
 
 
-cdef inline void turn(tcp_door *d, const snapshot *snap, uint64_t tag) noexcept nogil:
+cdef inline void turn(tcp_listener *d, const snapshot *snap, uint64_t tag) noexcept nogil:
     """Serves once what is ready."""
-    cdef tcp_connection *c = tcp_door_connection(d, tag)
+    cdef tcp_connection *c = tcp_listener_connection(d, tag)
 
-    if tag == TCP_DOOR_LISTENERS:
-        tcp_door_accept(d)
+    if tag == TCP_LISTENER_LISTENERS:
+        tcp_listener_accept(d)
     if c is NULL:
         return
     if c.unsent:
         if deliver(d, c):
-            tcp_door_watch_for(d, c, EPOLLIN)
+            tcp_listener_watch_for(d, c, EPOLLIN)
             converse(d, c, snap)
     elif c.leaving:
         throw_away(d, c)
@@ -121,7 +121,7 @@ cdef inline void turn(tcp_door *d, const snapshot *snap, uint64_t tag) noexcept 
         converse(d, c, snap)
 
 
-cdef inline void converse(tcp_door *d, tcp_connection *c, const snapshot *snap) noexcept nogil:
+cdef inline void converse(tcp_listener *d, tcp_connection *c, const snapshot *snap) noexcept nogil:
     """Answers what has come, until that is all, or the client does not take the answers."""
     cdef tcp_step step = TCP_FULL
 
@@ -135,7 +135,7 @@ cdef inline void converse(tcp_door *d, tcp_connection *c, const snapshot *snap) 
         shutdown(c.fd, SHUT_WR)
 
 
-cdef inline bint receive(tcp_door *d, tcp_connection *c) noexcept nogil:
+cdef inline bint receive(tcp_listener *d, tcp_connection *c) noexcept nogil:
     """Reads what has come; returns whether there is something new."""
     cdef uint32_t room = 0
     cdef uint8_t *at = tcp_input(&d.tcp, c, &room)
@@ -145,13 +145,13 @@ cdef inline bint receive(tcp_door *d, tcp_connection *c) noexcept nogil:
         d.tcp.stats.batches += 1
         tcp_received(c, <uint32_t>n)
     elif n == 0:
-        tcp_door_end(d, c, TCP_END_client)
-    elif not tcp_door_later():
-        tcp_door_end(d, c, TCP_END_error)
+        tcp_listener_end(d, c, TCP_END_client)
+    elif not tcp_listener_later():
+        tcp_listener_end(d, c, TCP_END_error)
     return n > 0
 
 
-cdef inline bint deliver(tcp_door *d, tcp_connection *c) noexcept nogil:
+cdef inline bint deliver(tcp_listener *d, tcp_connection *c) noexcept nogil:
     """Sends what is to be sent; returns whether all of it went and the connection is open."""
     cdef tcp_bytes out = tcp_output(&d.tcp, c)
     cdef bint before = c.unsent != 0
@@ -163,41 +163,41 @@ cdef inline bint deliver(tcp_door *d, tcp_connection *c) noexcept nogil:
     d.tcp.stats.kicks += 1
     n = send(c.fd, out.at, out.length, MSG_NOSIGNAL)
     if n < 0:
-        if not tcp_door_later():
+        if not tcp_listener_later():
             d.tcp.filled = 0
-            tcp_door_end(d, c, TCP_END_error)
+            tcp_listener_end(d, c, TCP_END_error)
             return False
         n = 0
     if <uint32_t>n < out.length and not before:
         other = tcp_in_the_way(&d.tcp.table)
         if other is not NULL:
-            tcp_door_end(d, other, TCP_END_displaced)
+            tcp_listener_end(d, other, TCP_END_displaced)
     if tcp_sent(&d.tcp, c, <uint32_t>n):
         return True
     if not before:
-        tcp_door_watch_for(d, c, EPOLLOUT)
+        tcp_listener_watch_for(d, c, EPOLLOUT)
     return False
 
 
-cdef inline void throw_away(tcp_door *d, tcp_connection *c) noexcept nogil:
+cdef inline void throw_away(tcp_listener *d, tcp_connection *c) noexcept nogil:
     """Reads what nobody wants; the client's end, or a failure, is the connection's."""
     cdef ssize_t n = recv(c.fd, NULL, THROWN_AWAY, MSG_TRUNC)
 
-    if n == 0 or (n < 0 and not tcp_door_later()):
-        tcp_door_end(d, c, <tcp_end>c.end)
+    if n == 0 or (n < 0 and not tcp_listener_later()):
+        tcp_listener_end(d, c, <tcp_end>c.end)
 
 
 cdef void *entry(void *argument) noexcept nogil:
-    cdef tcp_door *d = <tcp_door *>argument
+    cdef tcp_listener *d = <tcp_listener *>argument
 
-    thread_settle(&d.thread, CONFINE_TCP)
+    thread_settle(&d.thread, SANDBOX_TCP)
     serve(d)
     thread_end(&d.thread)
     return NULL
 
 
 @cython.no_gc_clear
-cdef class TcpDoor(Thread):
+cdef class TcpListener(Thread):
     """The thread that answers DNS over TCP. Listening sockets come and go while it runs.
 
     ``add`` takes listening, non-blocking TCP sockets (``xdpkit.slowpath.tcp`` makes them) and keeps
@@ -207,16 +207,16 @@ cdef class TcpDoor(Thread):
     how many one may ask, 0 for any number. Raises MemoryError, OSError.
     """
 
-    def __cinit__(self, Publisher publisher not None, Memory memory not None, *,
+    def __cinit__(self, SharedSnapshot shared not None, ThreadState state not None, *,
                   uint32_t connections, uint64_t idle_ns, uint32_t queries=0):
         cdef tcp_limits limits
         cdef uint64_t seed[2]
-        self.publisher, self.memory = publisher, memory
+        self.shared, self.state = shared, state
         self.sockets = {}
-        self.c = <tcp_door *>aligned_alloc(64, (sizeof(tcp_door) + 63) & ~<size_t>63)
+        self.c = <tcp_listener *>aligned_alloc(64, (sizeof(tcp_listener) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
-        memset(self.c, 0, sizeof(tcp_door))
+        memset(self.c, 0, sizeof(tcp_listener))
         self.c.epoll_fd = self.c.listen_fd = -1
         limits.connections = connections
         limits.per_source = max(connections // 8, 1)
@@ -229,34 +229,34 @@ cdef class TcpDoor(Thread):
         if self.tables is NULL:
             raise MemoryError()
         tcp_table_open(&self.c.tcp.table, &limits, self.tables, seed)
-        self.c.qsbr = publisher.c
-        self.c.tcp.memory = memory.c
+        self.c.qsbr = shared.c
+        self.c.tcp.state = state.c
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         self.c.listen_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0 or self.c.listen_fd < 0:
             raise OSError("no descriptor left for epoll")
         self._prepare(&self.c.thread, -1)
-        tcp_door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, EPOLLIN,
-                       TCP_DOOR_WAKE)
+        tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, EPOLLIN,
+                       TCP_LISTENER_WAKE)
         # The thread's first turn begins to listen.
-        tcp_door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.listen_fd, 0, TCP_DOOR_LISTENERS)
+        tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.listen_fd, 0, TCP_LISTENER_LISTENERS)
 
     def add(self, sock):
         """Accepts from one more socket from now on."""
         cdef int fd = sock.fileno()
-        if tcp_door_watch(self.c.listen_fd, EPOLL_CTL_ADD, fd, EPOLLIN, fd) != 0:
+        if tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_ADD, fd, EPOLLIN, fd) != 0:
             raise OSError(errno, os.strerror(errno))
         self.sockets[fd] = sock
 
     def remove(self, sock):
         """Stops accepting from a socket; its connections stay, and it may be in use this turn."""
         cdef int fd = sock.fileno()
-        tcp_door_watch(self.c.listen_fd, EPOLL_CTL_DEL, fd, 0, 0)
+        tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_DEL, fd, 0, 0)
         del self.sockets[fd]
 
     def start(self):
         """Starts the thread. Raises OSError."""
-        self.c.reader = self.publisher.reader()
+        self.c.reader = self.shared.reader()
         self._spawn("xdpkit-tcp", entry, self.c, self.c.reader)
 
     def counters(self):

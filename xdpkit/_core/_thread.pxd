@@ -1,19 +1,19 @@
 from xdpkit._core._snapshot cimport qsbr_reader
 
 cdef extern from "runtime/thread.h" nogil:
-    enum confine:
-        CONFINE_RING
-        CONFINE_DOOR
-        CONFINE_TCP
+    enum sandbox_kind:
+        SANDBOX_RING
+        SANDBOX_UDP
+        SANDBOX_TCP
     cdef struct thread:
         int cpu
         int priority
         int tid
         char name[16]
         int wake_fd
-        int unconfined
+        int sandbox_errno
     int thread_spawn(thread *t, void *(*entry)(void *) noexcept nogil, void *argument)
-    void thread_settle(thread *t, confine kind)
+    void thread_settle(thread *t, sandbox_kind kind)
     enum:
         THREAD_RUN
         THREAD_STOP

@@ -29,7 +29,7 @@ cdef class Thread:
     cdef object _prepare(self, thread *t, int cpu):
         memset(t, 0, sizeof(thread))
         t.cpu = cpu
-        t.unconfined = -1
+        t.sandbox_errno = -1
         t.wake_fd = eventfd(0, EFD_CLOEXEC)
         if t.wake_fd < 0:
             raise OSError("no descriptor left for a thread's wake-up")
@@ -76,10 +76,10 @@ cdef class Thread:
         return not self.running or bool(thread_done(self.t)) or self.dead
 
     @property
-    def unconfined(self):
+    def sandbox_errno(self):
         """0 once the thread has no system calls but those of its loop; the errno if it kept all;
         -1 before it runs."""
-        return self.t.unconfined
+        return self.t.sandbox_errno
 
     @property
     def tid(self):

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from xdpkit._core._ratelimit cimport LimitTable, limit_table
+from xdpkit._core._ratelimit cimport RateLimitTable, ratelimit_table
 from xdpkit._core._rrl cimport RrlTable, rrl_table
 from xdpkit._core._snapshot cimport phc_map, snapshot
 
@@ -43,23 +43,23 @@ cdef extern from "runtime/thread_state.h" nogil:
         uint64_t rrl_limited
         uint64_t rrl_slipped
         uint64_t rrl_badcookie
-    cdef struct memory:
+    cdef struct thread_state:
         uint64_t random
         uint64_t seed
         dns_counts dns
         ntp_saved_table saved
-        limit_table *limit
+        ratelimit_table *ratelimit
         rrl_table *rrl
         ntp_digest digest
         transmit transmit
         ntp_counts counts
-    cdef struct transmit_note:
+    cdef struct tx_completion:
         pass
-    cdef struct departure:
+    cdef struct tx_record:
         uint8_t *payload
         uint8_t *udp
-        transmit_note *note
-        uint8_t place
+        tx_completion *completion
+        uint8_t batch_index
     enum:
         TRANSMIT_KICK
         TRANSMIT_COMPLETION
@@ -71,21 +71,21 @@ cdef extern from "runtime/thread_state.h" nogil:
         NTP_KEY_SLOTS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
-    void memory_batch(memory *m, const snapshot *snap, const batch_clock *clock)
+    void thread_state_begin_batch(thread_state *m, const snapshot *snap, const batch_clock *clock)
     void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
     int ntp_digest_open(ntp_digest *digest)
     void ntp_digest_close(ntp_digest *digest)
     uint32_t ntp_error_bucket(int64_t ns)
-    void transmit_batch(memory *m, departure *const *leaving, uint32_t n)
-    transmit_note *transmit_ask(uint8_t *data, const uint8_t *payload)
+    void transmit_batch(thread_state *m, tx_record *const *records, uint32_t n)
+    tx_completion *transmit_ask(uint8_t *data, const uint8_t *payload)
     void transmit_skip(uint8_t *data)
-    void transmit_completed(memory *m, const uint8_t *data, const phc_map *phc,
+    void transmit_completed(thread_state *m, const uint8_t *data, const phc_map *phc,
                             int64_t tai_offset_s)
 
 
-cdef class Memory:
-    cdef memory *c
+cdef class ThreadState:
+    cdef thread_state *c
     cdef void *saved
     cdef size_t saved_bytes
-    cdef LimitTable limits
+    cdef RateLimitTable limits
     cdef RrlTable answers

@@ -6,7 +6,7 @@ TRANSMIT_SOURCES: tuple[str, ...]
 TX_METADATA_BYTES: int
 
 @disjoint_base
-class Memory:
+class ThreadState:
     def __new__(
         cls, interleaved: int = 0, limited: int = 0, compensate: bool = False, answers: int = 0
     ) -> Self: ...

@@ -24,7 +24,7 @@ TX_METADATA_BYTES = TRANSMIT_METADATA_BYTES
 _CLIENTS_SEED = secrets.randbits(64)
 
 
-cdef class Memory:
+cdef class ThreadState:
     """The memory of one answering thread; it must outlive the thread.
 
     ``interleaved`` is the number of transmit times to keep for the interleaved mode, ``limited``
@@ -37,10 +37,10 @@ cdef class Memory:
                   uint32_t answers=0):
         if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
             raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
-        self.c = <memory *>aligned_alloc(64, (sizeof(memory) + 63) & ~<size_t>63)
+        self.c = <thread_state *>aligned_alloc(64, (sizeof(thread_state) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
-        memset(self.c, 0, sizeof(memory))
+        memset(self.c, 0, sizeof(thread_state))
         self.c.random = secrets.randbits(64) | 1
         self.c.seed = _CLIENTS_SEED
         self.c.transmit.compensate = compensate
@@ -55,8 +55,8 @@ cdef class Memory:
             memset(self.saved, 0, self.saved_bytes)
             ntp_saved_open(&self.c.saved, self.saved, interleaved)
         if limited:
-            self.limits = LimitTable(limited)
-            self.c.limit = self.limits.c
+            self.limits = RateLimitTable(limited)
+            self.c.ratelimit = self.limits.c
         if answers:
             self.answers = RrlTable(answers)
             self.c.rrl = self.answers.c

@@ -10,8 +10,8 @@ cdef extern from "ntp/transmit_fit.h" nogil:
         double base_ns
         double slope_ns
     void transmit_fit_begin(transmit_fit *fit, uint64_t now_ns)
-    uint64_t transmit_fit_delay(const transmit_fit *fit, uint8_t place)
-    void transmit_fit_note(transmit_fit *fit, int64_t error_ns, uint8_t place)
+    uint64_t transmit_fit_delay(const transmit_fit *fit, uint8_t batch_index)
+    void transmit_fit_note(transmit_fit *fit, int64_t error_ns, uint8_t batch_index)
 
 
 cdef class Prediction:
@@ -26,13 +26,13 @@ cdef class Prediction:
     def batch(self, uint64_t pause_ns, delays):
         """A batch so long after the one before, whose frames, by place, really leave ``delays``
         nanoseconds after its clock read; returns by how much later than predicted each left."""
-        cdef uint8_t place
+        cdef uint8_t batch_index
         self.now_ns += pause_ns
         transmit_fit_begin(&self.fit, self.now_ns)
         errors = [
-            delay - <int64_t>transmit_fit_delay(&self.fit, place)
-            for place, delay in enumerate(delays)
+            delay - <int64_t>transmit_fit_delay(&self.fit, batch_index)
+            for batch_index, delay in enumerate(delays)
         ]
-        for place, error in enumerate(errors):
-            transmit_fit_note(&self.fit, error, place)
+        for batch_index, error in enumerate(errors):
+            transmit_fit_note(&self.fit, error, batch_index)
         return errors

@@ -1,8 +1,8 @@
 from libc.stdint cimport uint8_t, uint64_t
 
 from xdpkit._core._answer cimport request
-from xdpkit._core._thread_state cimport Memory, batch_clock, departure, memory
-from xdpkit._core._snapshot cimport Publisher, qsbr, qsbr_reader, snapshot
+from xdpkit._core._thread_state cimport ThreadState, batch_clock, tx_record, thread_state
+from xdpkit._core._snapshot cimport SharedSnapshot, qsbr, qsbr_reader, snapshot
 from xdpkit._core._stats cimport stats, verdict
 from xdpkit._core._thread cimport Thread, thread
 
@@ -16,30 +16,30 @@ cdef extern from "slowpath/udp_listener.h" nogil:
     cdef struct mmsghdr:
         msghdr msg_hdr
         unsigned msg_len
-    cdef struct door:
+    cdef struct udp_listener:
         stats stats
         qsbr *qsbr
         qsbr_reader *reader
-        memory *memory
+        thread_state *state
         batch_clock clock
         thread thread
         int epoll_fd
         mmsghdr message[0]
         iovec vector[0]
         request request[0]
-        departure departure[0]
-        departure *leaving[0]
+        tx_record tx_records[0]
+        tx_record *pending_tx[0]
         uint8_t outcome[0]
     enum:
-        DOOR_BATCH
-    uint64_t door_tag(int fd, uint8_t service)
-    int door_tag_fd(uint64_t tag)
-    void door_rearm(door *d, int first, int end)
-    verdict door_request(door *d, int i, uint64_t tag)
+        UDP_BATCH
+    uint64_t udp_tag(int fd, uint8_t service)
+    int udp_tag_fd(uint64_t tag)
+    void udp_rearm(udp_listener *d, int first, int end)
+    verdict udp_request(udp_listener *d, int i, uint64_t tag)
 
 
-cdef class KernelDoor(Thread):
-    cdef door *c
-    cdef readonly Publisher publisher
-    cdef readonly Memory memory
+cdef class UdpListener(Thread):
+    cdef udp_listener *c
+    cdef readonly SharedSnapshot shared
+    cdef readonly ThreadState state
     cdef dict sockets

@@ -14,13 +14,13 @@ import os
 
 from xdpkit._core._answer cimport answer_c
 from xdpkit._core._loop cimport WORKER_WAIT_MS
-from xdpkit._core._thread_state cimport clock_read, departure, memory_batch, transmit_batch
-from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_pass
+from xdpkit._core._thread_state cimport clock_read, tx_record, thread_state_begin_batch, transmit_batch
+from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
-    SERVICE_ntp, VERDICT_not_sent, VERDICT_redirected, stats_dict, verdict_answers,
+    SERVICE_ntp, VERDICT_not_sent, VERDICT_PENDING, stats_dict, verdict_answers,
 )
 from xdpkit._core._thread cimport (
-    CONFINE_DOOR, THREAD_RUN, thread_end, thread_order, thread_settle,
+    SANDBOX_UDP, THREAD_RUN, thread_end, thread_order, thread_settle,
 )
 from xdpkit._core._stats import SERVICES
 
@@ -29,34 +29,34 @@ cdef extern from *:
     #include <stdlib.h>
     #include "slowpath/udp_listener.h"
 
-    static int door_watch(int epoll_fd, int op, int fd, uint64_t tag)
+    static int udp_watch(int epoll_fd, int op, int fd, uint64_t tag)
     {
         struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
 
         return epoll_ctl(epoll_fd, op, fd, &event);
     }
     /* The next ready socket's tag; 0 after `ms` without one, or when woken to stop. */
-    static uint64_t door_next(struct door *d, int ms)
+    static uint64_t udp_next(struct udp_listener *d, int ms)
     {
         struct epoll_event event;
 
         return epoll_wait(d->epoll_fd, &event, 1, ms) == 1 ? event.data.u64 : 0;
     }
-    static int door_receive(struct door *d, int fd)
+    static int udp_receive(struct udp_listener *d, int fd)
     {
-        int n = recvmmsg(fd, d->message, DOOR_BATCH, MSG_DONTWAIT, NULL);
+        int n = recvmmsg(fd, d->message, UDP_BATCH, MSG_DONTWAIT, NULL);
 
         return n > 0 ? n : 0;
     }
-    static int door_send(struct door *d, int fd, int from, int n)
+    static int udp_send(struct udp_listener *d, int fd, int from, int n)
     {
         return sendmmsg(fd, d->message + from, (unsigned)n, MSG_DONTWAIT);
     }
     """
-    int door_watch(int epoll_fd, int op, int fd, uint64_t tag) nogil
-    uint64_t door_next(door *d, int ms) nogil
-    int door_receive(door *d, int fd) nogil
-    int door_send(door *d, int fd, int first, int n) nogil
+    int udp_watch(int epoll_fd, int op, int fd, uint64_t tag) nogil
+    uint64_t udp_next(udp_listener *d, int ms) nogil
+    int udp_receive(udp_listener *d, int fd) nogil
+    int udp_send(udp_listener *d, int fd, int first, int n) nogil
     int epoll_create1(int flags) nogil
     void *aligned_alloc(size_t alignment, size_t size) nogil
     enum:
@@ -65,51 +65,51 @@ cdef extern from *:
         EPOLL_CTL_DEL
 
 
-cdef void serve(door *d) noexcept nogil:
+cdef void serve(udp_listener *d) noexcept nogil:
     """Answers what the kernel hands to our sockets until told to stop."""
     cdef const snapshot *snap = qsbr_online(d.qsbr, d.reader)
     cdef uint64_t tag
     cdef int n
 
-    door_rearm(d, 0, DOOR_BATCH)
+    udp_rearm(d, 0, UDP_BATCH)
     while thread_order(&d.thread) == THREAD_RUN:
         d.stats.heartbeat += 1
         # Passed before epoll is asked: a socket removed after that stays open until the next turn.
         # What the blocking wait found is asked for again, online (epoll is level-triggered).
-        snap = qsbr_pass(d.qsbr, d.reader)
-        tag = door_next(d, 0)
+        snap = qsbr_quiescent_state(d.qsbr, d.reader)
+        tag = udp_next(d, 0)
         if tag == 0:
             qsbr_offline(d.reader)
             d.stats.waits += 1
-            door_next(d, WORKER_WAIT_MS)
+            udp_next(d, WORKER_WAIT_MS)
             snap = qsbr_online(d.qsbr, d.reader)
             continue
-        n = door_receive(d, door_tag_fd(tag))
+        n = udp_receive(d, udp_tag_fd(tag))
         if n == 0:
             continue
         d.stats.batches += 1
         answer_batch(d, snap, tag, n)
-        door_rearm(d, 0, n)
+        udp_rearm(d, 0, n)
     qsbr_offline(d.reader)
 
 
-cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n) noexcept nogil:
+cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t tag, int n) noexcept nogil:
     """Answers ``n`` datagrams of one socket, then sends the replies, moved up to be adjacent."""
-    cdef departure *leaving
+    cdef tx_record *record
     cdef request *rq
     cdef verdict v
     cdef int i, replies = 0
 
     clock_read(&d.clock)
-    memory_batch(d.memory, snap, &d.clock)
+    thread_state_begin_batch(d.state, snap, &d.clock)
     for i in range(n):
         rq = &d.request[i]
-        leaving = d.leaving[replies] = &d.departure[i]
-        v = door_request(d, i, tag)
-        if v == VERDICT_redirected:
+        record = d.pending_tx[replies] = &d.tx_records[i]
+        v = udp_request(d, i, tag)
+        if v == VERDICT_PENDING:
             if rq.service == SERVICE_ntp:
                 arrival(d, rq, d.clock.utc_ns)
-            v = answer_c(snap, d.memory, rq, leaving)
+            v = answer_c(snap, d.state, rq, record)
         if not verdict_answers(v):
             d.stats.verdict[v] += 1
         else:
@@ -119,17 +119,17 @@ cdef inline void answer_batch(door *d, const snapshot *snap, uint64_t tag, int n
             d.message[i].msg_hdr.msg_control = NULL
             d.message[i].msg_hdr.msg_controllen = 0
             d.message[replies].msg_hdr = d.message[i].msg_hdr
-            leaving.payload, leaving.udp, leaving.note = rq.payload, NULL, NULL
+            record.payload, record.udp, record.completion = rq.payload, NULL, NULL
             replies += 1
     if replies == 0:
         return
     # One socket, one service.
     if d.request[0].service == SERVICE_ntp:
-        transmit_batch(d.memory, d.leaving, replies)
-    send_batch(d, door_tag_fd(tag), replies)
+        transmit_batch(d.state, d.pending_tx, replies)
+    send_batch(d, udp_tag_fd(tag), replies)
 
 
-cdef inline void arrival(door *d, request *rq, uint64_t now) noexcept nogil:
+cdef inline void arrival(udp_listener *d, request *rq, uint64_t now) noexcept nogil:
     """The kernel's receive stamp; our clock if there is none, or if the clock was set back."""
     if 0 < rq.rx_ns <= now:
         d.stats.stamp_kernel += 1
@@ -138,13 +138,13 @@ cdef inline void arrival(door *d, request *rq, uint64_t now) noexcept nogil:
         d.stats.stamp_clock += 1
 
 
-cdef inline void send_batch(door *d, int fd, int replies) noexcept nogil:
+cdef inline void send_batch(udp_listener *d, int fd, int replies) noexcept nogil:
     """Sends; a reply that the kernel refuses (no route, no buffer) is counted and left behind."""
     cdef int at = 0, sent, i
 
     while at < replies:
         d.stats.kicks += 1
-        sent = door_send(d, fd, at, replies - at)
+        sent = udp_send(d, fd, at, replies - at)
         for i in range(at, at + sent):
             d.stats.verdict[d.outcome[i]] += 1
         if sent <= 0:
@@ -154,16 +154,16 @@ cdef inline void send_batch(door *d, int fd, int replies) noexcept nogil:
 
 
 cdef void *entry(void *argument) noexcept nogil:
-    cdef door *d = <door *>argument
+    cdef udp_listener *d = <udp_listener *>argument
 
-    thread_settle(&d.thread, CONFINE_DOOR)
+    thread_settle(&d.thread, SANDBOX_UDP)
     serve(d)
     thread_end(&d.thread)
     return NULL
 
 
 @cython.no_gc_clear
-cdef class KernelDoor(Thread):
+cdef class UdpListener(Thread):
     """The thread that answers on kernel sockets. Sockets come and go while it runs.
 
     ``add`` takes bound, non-blocking UDP sockets (``xdpkit.slowpath.udp`` makes them) and keeps them
@@ -171,38 +171,38 @@ cdef class KernelDoor(Thread):
     ``memory`` is this thread's alone.
     """
 
-    def __cinit__(self, Publisher publisher not None, Memory memory not None):
-        self.publisher, self.memory = publisher, memory
+    def __cinit__(self, SharedSnapshot shared not None, ThreadState state not None):
+        self.shared, self.state = shared, state
         self.sockets = {}
-        self.c = <door *>aligned_alloc(64, (sizeof(door) + 63) & ~<size_t>63)
+        self.c = <udp_listener *>aligned_alloc(64, (sizeof(udp_listener) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
-        memset(self.c, 0, sizeof(door))
-        self.c.qsbr = publisher.c
-        self.c.memory = memory.c
+        memset(self.c, 0, sizeof(udp_listener))
+        self.c.qsbr = shared.c
+        self.c.state = state.c
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0:
             raise OSError("no descriptor left for epoll")
         self._prepare(&self.c.thread, -1)
         # Tag 0 is no socket's: SERVICE_NONE on port 0.
-        door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, 0)
+        udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, 0)
 
     def add(self, sock, str service not None):
         """Answers on one more socket from now on."""
         cdef int fd = sock.fileno()
-        if door_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd, door_tag(fd, SERVICES[service])) != 0:
+        if udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd, udp_tag(fd, SERVICES[service])) != 0:
             raise OSError(errno, os.strerror(errno))
         self.sockets[fd] = sock
 
     def remove(self, sock):
         """Stops answering on a socket; the thread may still be in its last batch."""
         cdef int fd = sock.fileno()
-        door_watch(self.c.epoll_fd, EPOLL_CTL_DEL, fd, 0)
+        udp_watch(self.c.epoll_fd, EPOLL_CTL_DEL, fd, 0)
         del self.sockets[fd]
 
     def start(self):
         """Starts the thread. Raises OSError."""
-        self.c.reader = self.publisher.reader()
+        self.c.reader = self.shared.reader()
         self._spawn("xdpkit-door", entry, self.c, self.c.reader)
 
     def counters(self):

@@ -12,10 +12,10 @@ import marshal
 import sys
 from pathlib import Path
 
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._rrl import RrlRule
 from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._thread_state import ThreadState
 from xdpkit.services.ntp.local import local_state
 
 # Those of the frames too.
@@ -33,8 +33,8 @@ def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
 def main(frames: str, arena: str, answers: str, rate: str) -> None:
     """Runs batches of 64."""
     snapshot = snapshot_of(Path(arena), int(rate))
-    memory = Memory(answers=1 << 16)
-    OffWire(snapshot, marshal.loads(Path(frames).read_bytes()), memory).run(int(answers))
+    state = ThreadState(answers=1 << 16)
+    OffWire(snapshot, marshal.loads(Path(frames).read_bytes()), state).run(int(answers))
 
 
 if __name__ == "__main__":

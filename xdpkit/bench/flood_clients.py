@@ -27,9 +27,9 @@ from dataclasses import asdict, dataclass, field
 from pyroute2 import IPRoute
 
 from xdpkit.bench import zones
-from xdpkit.loadgen.queries import cookie_of, with_cookie
 from xdpkit.errors import LabError
 from xdpkit.lab.namespaces import Lab
+from xdpkit.loadgen.queries import cookie_of, with_cookie
 
 TIMEOUT = 1.0
 TCP_TIMEOUT = 2.0
@@ -186,7 +186,7 @@ def started(
         "rate": rate,
         "cpus": list(cpus),
     }
-    argv = (sys.executable, "-m", "xdpkit.bench.flood_clients", json.dumps(plan))
+    argv = (sys.executable, "-P", "-m", "xdpkit.bench.flood_clients", json.dumps(plan))
     process = lab.client.popen(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     if process.stdout is None or process.stdout.readline() != "ready\n":
         raise LabError("the clients beside the flood did not start")

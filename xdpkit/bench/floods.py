@@ -20,14 +20,15 @@ from typing import Any
 from pyroute2 import IPRoute
 from rich.console import Console
 
-from xdpkit.bench import cpu, rows, testbed as stand, zones
-from xdpkit.loadgen.figures import ratio, spreads
-from xdpkit.bench.flood_clients import Group, give_addresses, started
-from xdpkit.loadgen.setup import Load, request_header
-from xdpkit.loadgen.queries import query
-from xdpkit.bench.table import plain
 from xdpkit._core._loadgen import Generator
+from xdpkit.bench import cpu, rows, zones
+from xdpkit.bench import testbed as stand
+from xdpkit.bench.flood_clients import Group, give_addresses, started
+from xdpkit.bench.table import plain
 from xdpkit.lab.served import ServedLab
+from xdpkit.loadgen.figures import ratio, spreads
+from xdpkit.loadgen.queries import query
+from xdpkit.loadgen.setup import Load, request_header
 
 ROUNDS = 3
 SECONDS = 5.0

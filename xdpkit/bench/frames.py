@@ -9,8 +9,8 @@ from ipaddress import ip_address
 
 from xdpkit.bench import zones
 from xdpkit.bench.counted import PORTS
-from xdpkit.loadgen.setup import UDP, request_header
 from xdpkit.lab.namespaces import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6
+from xdpkit.loadgen.setup import UDP, request_header
 from xdpkit.services.ntp.client import CLIENT, HEADER
 
 MACS = (bytes.fromhex("020000000002"), bytes.fromhex("020000000001"))

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from xdpkit.bench import cpu, probe, testbed as stand
-from xdpkit.loadgen.figures import percentile, since, spreads
+from xdpkit.bench import cpu, probe
+from xdpkit.bench import testbed as stand
 from xdpkit.bench.ntp_rates import WINDOW, Case, own
 from xdpkit.control.client import request
+from xdpkit.loadgen.figures import percentile, since, spreads
 
 # By name: requests a second (0: as fast as it goes), and open requests at most. Bounded, so that a
 # generator that was off its processor does not make other batches for one case than for another.

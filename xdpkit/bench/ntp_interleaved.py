@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from xdpkit.bench import cpu, probe, testbed as stand
-from xdpkit.loadgen.run import interleaved_facts
-from xdpkit.loadgen.figures import ratio
+from xdpkit.bench import cpu, probe
+from xdpkit.bench import testbed as stand
 from xdpkit.bench.ntp_rates import WINDOW, Case, own
+from xdpkit.loadgen.figures import ratio
+from xdpkit.loadgen.run import interleaved_facts
 
 RATE = 200_000
 

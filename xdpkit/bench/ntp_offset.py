@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xdpkit.bench import cpu, testbed as stand
+from xdpkit.bench import cpu
+from xdpkit.bench import testbed as stand
 from xdpkit.bench.ntp_rates import PLAIN, own
 from xdpkit.runtime.closing import Closing
 from xdpkit.services.ntp.client import CLIENT, HEADER, UNIX_EPOCH, NtpReplyError, Sample, ask

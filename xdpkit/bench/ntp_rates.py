@@ -10,9 +10,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdpkit.bench import cpu, probe, rows, testbed as stand
-from xdpkit.loadgen.figures import ratio, spreads
 from xdpkit._core._keys import Keys, digest
+from xdpkit.bench import cpu, probe, rows
+from xdpkit.bench import testbed as stand
+from xdpkit.loadgen.figures import ratio, spreads
 
 # Interleaved clients, and open requests of the other cases: as in speed.py, veth drops none.
 WINDOW = 192

@@ -23,18 +23,18 @@ from typing import Any
 
 from rich.console import Console
 
-from xdpkit.bench import cpu, frames, zones
-from xdpkit.loadgen import queries
-from xdpkit.bench.counted import snapshot_of
-from xdpkit.bench.table import plain
 from xdpkit._core._answer import answer
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._rrl import RRL_BOUNDS, RrlRule
 from xdpkit._core._stats import VERDICTS
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
+from xdpkit._core._thread_state import ThreadState
+from xdpkit.bench import cpu, frames, zones
+from xdpkit.bench.counted import snapshot_of
+from xdpkit.bench.table import plain
 from xdpkit.errors import XdpkitError
 from xdpkit.lab.namespaces import CLIENT_IPV4
+from xdpkit.loadgen import queries
+from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 
 BATCHES = (1, 4, 16, 64)
 ROUNDS = 7
@@ -125,7 +125,7 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     facts = {}
     snapshot = snapshot_of(case.arena, case.rate)
     with cpu.pinned(cpu.split()[1]):
-        offwire = OffWire(snapshot, case.frames, Memory(answers=1 << 16))
+        offwire = OffWire(snapshot, case.frames, ThreadState(answers=1 << 16))
         offwire.run(ANSWERS)
         for batch in BATCHES:
             taken = [offwire.run(ANSWERS, batch) for _ in range(rounds)]
@@ -159,7 +159,7 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
     sample.write_bytes(marshal.dumps(case.frames[:COUNTED]))
     toggles = [f"--toggle-collect={SYMBOL.format(function)}" for function in FUNCTIONS]
     module = "xdpkit.bench.counted"
-    child = [sys.executable, "-m", module, str(sample), str(case.arena)]
+    child = [sys.executable, "-P", "-m", module, str(sample), str(case.arena)]
     child += [str(COUNTED), str(case.rate)]
     done = subprocess.run(
         [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *toggles, *child],

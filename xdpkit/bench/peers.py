@@ -19,11 +19,11 @@ from pathlib import Path
 
 from xdpkit.bench import zones
 from xdpkit.bench.rows import OWN_NAMES
+from xdpkit.config.toml_document import Document
 from xdpkit.errors import LabError
 from xdpkit.lab.checkout import checkout
 from xdpkit.lab.namespaces import Lab
 from xdpkit.services.ntp.client import HEADER as NTP_HEADER
-from xdpkit.config.toml_document import Document
 
 READY_SECONDS = 20.0
 STOP_SECONDS = 5.0

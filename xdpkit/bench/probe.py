@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xdpkit.loadgen.figures import loss
 from xdpkit._core._loadgen import Generator
+from xdpkit.loadgen.figures import loss
 
 # What is left at a probe's end is waited for until nothing has come for so long.
 QUIET = 0.1

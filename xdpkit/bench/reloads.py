@@ -17,12 +17,13 @@ from typing import Any
 import anyio
 from rich.console import Console
 
-from xdpkit.bench import cpu, rows, testbed as stand, versions
-from xdpkit.loadgen.figures import spread
+from xdpkit.bench import cpu, rows, versions
+from xdpkit.bench import testbed as stand
 from xdpkit.bench.table import plain
 from xdpkit.control.client import request
-from xdpkit.services.dns.serving.store import Progress, load_zones
 from xdpkit.lab.served import ServedLab
+from xdpkit.loadgen.figures import spread
+from xdpkit.services.dns.serving.store import Progress, load_zones
 
 RELOADS, NAMES = 100, 10_000
 STARTS, MANY = 5, 1_000_000

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from xdpkit.bench import probe
-from xdpkit.loadgen.figures import PERCENTILES, ratio, spreads
 from xdpkit.bench.probe import Probe
 from xdpkit.bench.testbed import Entry
+from xdpkit.loadgen.figures import PERCENTILES, ratio, spreads
 
 # Open requests: enough that no server waits for the generator, or few enough for a socket's buffer.
 WINDOWS = (64, 256, 1024)

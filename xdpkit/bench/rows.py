@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from xdpkit.bench import zones
 from xdpkit._core._rrl import RRL_BOUNDS
+from xdpkit.bench import zones
 from xdpkit.config import InterfaceConfig
 
 ECHO_PORT = 7

@@ -15,7 +15,8 @@ from typing import Any
 from rich.console import Console
 
 from xdpkit import __version__
-from xdpkit.bench import cpu, peers, plots, rows, testbed as stand, table, zones
+from xdpkit.bench import cpu, peers, plots, rows, table, zones
+from xdpkit.bench import testbed as stand
 from xdpkit.bench.rounds import Plan, Result, Say, measure, versus
 from xdpkit.errors import LabError, UsageError
 

@@ -15,17 +15,17 @@ import anyio
 
 from xdpkit import config
 from xdpkit.instance import server as daemon
+from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.dns.compiler.arena_file import read_arena
 from xdpkit.services.dns.serving.store import Arena
 from xdpkit.services.dns.serving.zone_store import ZoneStore
-from xdpkit.runtime.publisher import Publication
 
 
 class ArenaStore(ZoneStore):
     """Publishes the arena of a file."""
 
-    def __init__(self, path: Path, publication: Publication) -> None:
-        super().__init__(path, publication)
+    def __init__(self, path: Path, publisher: SnapshotPublisher) -> None:
+        super().__init__(path, publisher)
         self._path = path
 
     async def load(self) -> bool:
@@ -41,7 +41,7 @@ class ArenaServer(daemon.Server):
 
     def __init__(self, loaded: config.Config, arena: Path) -> None:
         super().__init__(loaded)
-        self.zones = ArenaStore(arena, self.publication)
+        self.zones = ArenaStore(arena, self.publisher)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit.bench import cpu, probe
-from xdpkit.loadgen.figures import ratio, spreads
-from xdpkit.loadgen.setup import Load
 from xdpkit.bench.rows import Row
 from xdpkit.bench.testbed import generator
 from xdpkit.lab.served import ServedLab
+from xdpkit.loadgen.figures import ratio, spreads
+from xdpkit.loadgen.setup import Load
 
 # Open requests. veth's receive ring holds 256 frames (VETH_RING_SIZE, drivers/net/veth.c) and drops
 # what is more: with fewer open none is lost, and the rate is that of any larger window.

@@ -15,12 +15,13 @@ from typing import Any
 
 from rich.console import Console
 
-from xdpkit.bench import cpu, probe, rows, testbed as stand
-from xdpkit.loadgen.setup import Load
-from xdpkit.bench.table import plain
 from xdpkit._core._loadgen import Generator
+from xdpkit.bench import cpu, probe, rows
+from xdpkit.bench import testbed as stand
+from xdpkit.bench.table import plain
 from xdpkit.errors import XdpkitError
 from xdpkit.lab.served import ServedLab
+from xdpkit.loadgen.setup import Load
 
 SPINS = (0, 100, 200, 500, 1000, 2000, 5000)
 WINDOWS = (1, 4, 16, 64, 256, 1024)

@@ -16,13 +16,13 @@ from pathlib import Path
 from pyroute2 import netns
 
 from xdpkit import __version__
+from xdpkit._core._loadgen import Generator
 from xdpkit.bench import cpu
-from xdpkit.loadgen.setup import Load, request_header
 from xdpkit.bench.peers import Peer, serving
 from xdpkit.bench.rows import Own, Row
-from xdpkit._core._loadgen import Generator
 from xdpkit.lab.namespaces import Lab, Side
 from xdpkit.lab.served import ServedLab
+from xdpkit.loadgen.setup import Load, request_header
 
 
 @dataclass(frozen=True)

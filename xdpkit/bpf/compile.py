@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xdpkit.bpf import btf, kfunc
 from xdpkit._core import _bpf
 from xdpkit._core._stats import RX_TIMESTAMP_CALL
+from xdpkit.bpf import btf, kfunc
 
 EBPF = Path(__file__).resolve().parent.parent / "ebpf"
 UAPI = Path("/usr/include")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from xdpkit.bpf.loader import Program
 from xdpkit._core import _bpf
+from xdpkit.bpf.loader import Program
 from xdpkit.errors import AttachError
 from xdpkit.nic.os.interface import Interface
 

@@ -39,7 +39,7 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # The child must see our package, and the distribution's bcc through the venv's site packages.
-    command = [sys.executable, "-m", "xdpkit.bpf.compile", str(theirs.fileno()), name]
+    command = [sys.executable, "-P", "-m", "xdpkit.bpf.compile", str(theirs.fileno()), name]
     command += [str(ifindex), *macros]
     with ours:
         with theirs:

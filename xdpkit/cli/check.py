@@ -7,8 +7,8 @@ from typing import Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.config.rrl import RrlConfig
-from xdpkit.services.ntp.keys import read_keys
 from xdpkit.config.toml_document import shown
+from xdpkit.services.ntp.keys import read_keys
 
 _COOKIES = {
     "off": "off",

@@ -107,8 +107,8 @@ def _verb_run(options: Namespace) -> int:
 
 
 def _verb_check(options: Namespace) -> int:
-    from xdpkit.cli import check
     from xdpkit import config
+    from xdpkit.cli import check
 
     facts = check.facts(config.load(options.config))
     return _print_json(facts) if options.json else _print_lines(check.lines(facts))
@@ -147,8 +147,8 @@ def _verb_status(options: Namespace) -> int:
     document = control_client.request(options.interface, "status")
     if options.json:
         return _print_json(document)
-    from xdpkit.status import view as status_view
     from xdpkit._core._stats import VERDICTS
+    from xdpkit.status import view as status_view
 
     status_view.show(document, VERDICTS)
     return 0

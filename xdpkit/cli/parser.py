@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from xdpkit import __version__
-from xdpkit.cli import parser_measure as cli_measure, parser_nic as cli_nic
+from xdpkit.cli import parser_measure as cli_measure
+from xdpkit.cli import parser_nic as cli_nic
 from xdpkit.errors import UsageError
 
 DEFAULT_CONFIG = "/etc/xdpkit/xdpkit.toml"

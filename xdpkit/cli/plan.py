@@ -10,13 +10,13 @@ from typing import Any
 import anyio
 from pyroute2 import AsyncIPRoute
 
-from xdpkit.dataplane.dataplane import check_queues
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control.server import ControlServer
+from xdpkit.dataplane.dataplane import check_queues
 from xdpkit.errors import JournalError, NicError
 from xdpkit.nic.os import interface as nic
-from xdpkit.nic.setup import journal, setting
 from xdpkit.nic.os.address_watch import AddressWatch
+from xdpkit.nic.setup import journal, setting
 from xdpkit.nic.setup.apply import refuse_alive, restore
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.plan import Step, Wish, plan

@@ -1,10 +1,10 @@
 """The configuration: read from its file into one frozen ``Config``; nothing here looks above.
 
-    load.py            the file as a whole                     -> Config
-    interface.py, ntp.py, dns.py, rrl.py, echo.py, metrics.py  one table each
-    toml_document.py   typed reading, and errors that say file:line:column, key and fix
-    toml_location.py   where each key and value stands
-    address.py, prefixes.py, refid.py                          values of their own kind
+load.py            the file as a whole                     -> Config
+interface.py, ntp.py, dns.py, rrl.py, echo.py, metrics.py  one table each
+toml_document.py   typed reading, and errors that say file:line:column, key and fix
+toml_location.py   where each key and value stands
+address.py, prefixes.py, refid.py                          values of their own kind
 """
 
 from xdpkit.config.address import ServedAddress

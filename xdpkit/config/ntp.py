@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
-from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
+from xdpkit._core._ratelimit import RATELIMIT_BOUNDS, RateLimitRule
 from xdpkit.config.address import SocketAddress
-from xdpkit._core._ratelimit import LIMIT_BOUNDS, LimitRule
+from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
 from xdpkit.config.refid import refid_number
 from xdpkit.config.toml_document import Table, shown
 
@@ -34,13 +34,13 @@ class Loopback(SocketAddress):
 
 
 @dataclass(frozen=True)
-class LimitConfig:
+class RateLimitConfig:
     """[ntp.limit]: how often one source may ask.
 
     ``addresses`` is how many sources each answering thread watches, a power of two.
     """
 
-    rule: LimitRule
+    rule: RateLimitRule
     addresses: int
 
 
@@ -64,7 +64,7 @@ class NtpConfig:
     keys: Path | None = None
     allow: tuple[Prefix, ...] = ()
     deny: tuple[Prefix, ...] = ()
-    limit: LimitConfig | None = None
+    limit: RateLimitConfig | None = None
 
 
 def read_ntp(table: Table) -> NtpConfig:
@@ -102,17 +102,17 @@ def _keys(table: Table) -> Path | None:
     return table.document.path.parent / table.string("keys")
 
 
-def _limit(table: Table) -> LimitConfig | None:
-    limit = table.table("limit", (*LIMIT_BOUNDS, "addresses"))
+def _limit(table: Table) -> RateLimitConfig | None:
+    limit = table.table("limit", (*RATELIMIT_BOUNDS, "addresses"))
     if limit is None:
         return None
-    rule = LimitRule(
+    rule = RateLimitRule(
         **{
-            name: limit.integer(name, getattr(LimitRule(), name), *bounds)
-            for name, bounds in LIMIT_BOUNDS.items()
+            name: limit.integer(name, getattr(RateLimitRule(), name), *bounds)
+            for name, bounds in RATELIMIT_BOUNDS.items()
         }
     )
-    return LimitConfig(rule, _entries(limit, "addresses", _ADDRESSES, low=1))
+    return RateLimitConfig(rule, _entries(limit, "addresses", _ADDRESSES, low=1))
 
 
 def _sources(table: Table) -> tuple[str | Loopback, ...]:

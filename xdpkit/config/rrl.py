@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
 from xdpkit._core._rrl import RRL_BOUNDS, RrlRule
+from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
 from xdpkit.config.toml_document import Table
 
 RRL_KEYS = (*RRL_BOUNDS, "exempt")

@@ -14,8 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from xdpkit.errors import ConfigError
 from xdpkit.config.toml_location import Places, TomlPath, place
+from xdpkit.errors import ConfigError
 
 # Far above any configuration; keeps a mistaken -c /dev/zero from filling memory.
 _LARGEST = 1 << 20

@@ -15,9 +15,18 @@ from typing import Any, Self
 
 import anyio
 
-from xdpkit.runtime.closing import Closing
-from xdpkit.control.client import REQUEST_LIMIT, Peer, RequestError, address, connect, instances, peer, request
+from xdpkit.control.client import (
+    REQUEST_LIMIT,
+    Peer,
+    RequestError,
+    address,
+    connect,
+    instances,
+    peer,
+    request,
+)
 from xdpkit.errors import ControlError, XdpkitError
+from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.stream import accept, send_all
 
 __all__ = ["ControlServer", "Handler", "RequestError", "instances", "request"]

@@ -19,14 +19,14 @@ import os
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from xdpkit.bpf import link, loader
 from xdpkit._core import _bpf
+from xdpkit.bpf import link, loader
 from xdpkit.config import InterfaceConfig
 from xdpkit.errors import AttachError, StampError
 from xdpkit.nic.os import netdev
+from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
-from xdpkit.nic.os.interface import Interface
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Attached:
     def update(self) -> None:
         """Puts the program into its link, which another process's was in. Raises OSError.
 
-        A link that somebody has detached takes none: that is ``Bypass.reattach``'s to mend.
+        A link that somebody has detached takes none: that is ``DataPlane.reattach``'s to mend.
         """
         try:
             _bpf.link_update(self.link_fd, self.program.fd)

@@ -9,33 +9,39 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import if_indextoname
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from xdpkit.bpf import loader
 from xdpkit._core import _bpf
 from xdpkit._core._loop import Worker
-from xdpkit._core._thread_state import TX_METADATA_BYTES, Memory
-from xdpkit._core._snapshot import Publisher
+from xdpkit._core._snapshot import SharedSnapshot
 from xdpkit._core._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
+from xdpkit._core._thread_state import TX_METADATA_BYTES, ThreadState
 from xdpkit._core._xsk import XskSocket
+from xdpkit.bpf import loader
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
-from xdpkit.runtime.deadline import Ending
+from xdpkit.dataplane.attach import Attached, attach, inherit
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
-from xdpkit.runtime.heartbeat import Beat
-from xdpkit.runtime.thread_state import new_memory
-from xdpkit.nic.setup.apply import Changes
-from xdpkit.nic.setup.hardware_stamps import HardwareStamps
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.xsk_bind import bind
+from xdpkit.nic.setup.apply import Changes
+from xdpkit.nic.setup.hardware_stamps import HardwareStamps
+from xdpkit.runtime.deadline import ShutdownDeadline
+from xdpkit.runtime.heartbeat import Beat
+from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.services.ntp.tx_source import transmit_source
-from xdpkit.dataplane.attach import Attached, attach, inherit
 
-if TYPE_CHECKING:
-    from xdpkit.instance.handover.successor import Heritage
+
+class HandedOver(Protocol):
+    """What a data plane takes from a running instance; what is taken out is the taker's to close."""
+
+    facts: Mapping[str, Any]
+    sockets: dict[int, XskSocket]
+
+    def take_link(self) -> int: ...
 
 
 @dataclass
@@ -53,14 +59,14 @@ class Queue:
 
 
 @dataclass
-class Bypass:
+class DataPlane:
     """What was obtained from the interface; ``notes`` says where it is less than asked for."""
 
     interface: Interface
     attached: Attached
     config: InterfaceConfig
     ntp: NtpConfig | None
-    publisher: Publisher
+    shared: SharedSnapshot
     queues: list[Queue] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     off: bool = False
@@ -96,13 +102,13 @@ class Bypass:
     def zerocopy(self) -> bool:
         return bool(self.queues) and all(queue.socket.zerocopy for queue in self.queues)
 
-    def hire(self, socket: XskSocket, number: int, memory: Memory) -> Worker:
+    def start_worker(self, socket: XskSocket, number: int, state: ThreadState) -> Worker:
         """A worker, not started, for the socket of a queue."""
         cpus = sorted(os.sched_getaffinity(0))
         worker = Worker(
             socket,
-            self.publisher,
-            memory,
+            self.shared,
+            state,
             cpus[self.config.queues.index(number) % len(cpus)],
             self.config.poll == "busy",
             self.own_clock,
@@ -222,7 +228,7 @@ class Bypass:
         end_workers(self.queues)
         self.attached.leave()
 
-    async def close(self, ending: Ending) -> bool:
+    async def close(self, deadline: ShutdownDeadline) -> bool:
         """Hands all back to the kernel, lets the workers answer what they hold, and ends them.
 
         Returns whether all did end in time. One that did not keeps its socket and memory: the
@@ -234,7 +240,7 @@ class Bypass:
         self.attached.detach()
         for queue in self.queues:
             queue.worker.stop()
-        ended = await ending.wait(lambda: all(queue.worker.done for queue in self.queues))
+        ended = await deadline.wait(lambda: all(queue.worker.done for queue in self.queues))
         end_workers([queue for queue in self.queues if queue.worker.done])
         self.attached.close()
         return ended
@@ -263,50 +269,50 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
     return address + port.to_bytes(2, "big") + tags
 
 
-def open_bypass(
+def open_dataplane(
     config: InterfaceConfig,
     ntp: NtpConfig | None,
     interface: Interface,
-    publisher: Publisher,
+    shared: SharedSnapshot,
     changes: Changes,
     dns: DnsConfig | None = None,
-    heritage: Heritage | None = None,
-) -> Bypass:
+    handed_over: HandedOver | None = None,
+) -> DataPlane:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
-    What is changed on the NIC goes into ``changes``, which undoes it in the end. What ``heritage``
+    What is changed on the NIC goes into ``changes``, which undoes it in the end. What ``handed_over``
     has is taken instead, and starts with its ``switch``. To be called after ``check_queues``.
     Raises BpfError, AttachError, StampError, QueueError or BindError; whatever was done before is
     undone.
     """
     if not interface.up:
         raise NicError(f"{interface.name} is down: ip link set dev {interface.name} up")
-    if heritage:
-        link_fd, bound = heritage.take_link(), heritage.facts["bound"]
-        attached = inherit(config, interface, link_fd, bound, heritage.facts["mode"])
+    if handed_over:
+        link_fd, bound = handed_over.take_link(), handed_over.facts["bound"]
+        attached = inherit(config, interface, link_fd, bound, handed_over.facts["mode"])
     else:
         attached = attach(config, interface, changes)
-    bypass = Bypass(interface, attached, config, ntp, publisher)
+    dataplane = DataPlane(interface, attached, config, ntp, shared)
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     if config.realtime:
-        bypass.notes.append(
+        dataplane.notes.append(
             f"realtime = {config.realtime}: while a worker is busy nothing else runs on its CPU; "
             "leave this process, the kernel and others a CPU without a queue"
         )
     try:
         for number in config.queues:
-            socket = heritage.sockets.pop(number, None) if heritage else None
+            socket = handed_over.sockets.pop(number, None) if handed_over else None
             inherited = socket is not None
             if socket is None:
-                socket = bind(interface, number, config, bypass.mode, bypass.notes, metadata)
-            worker = bypass.hire(socket, number, new_memory(ntp, dns))
+                socket = bind(interface, number, config, dataplane.mode, dataplane.notes, metadata)
+            worker = dataplane.start_worker(socket, number, new_thread_state(ntp, dns))
             queue = Queue(number, socket, worker, inherited=inherited)
-            bypass.queues.append(queue)
+            dataplane.queues.append(queue)
             if not inherited:
                 worker.start()
-            bypass._fill_slot(queue)
+            dataplane._fill_slot(queue)
     except BaseException as error:
-        end_workers(bypass.queues)
+        end_workers(dataplane.queues)
         attached.close()
         if isinstance(error, PermissionError) and config.realtime:
             raise PrivilegeError(
@@ -319,7 +325,7 @@ def open_bypass(
                 "limits on threads and descriptors (ulimit -u, -n)"
             ) from error
         raise
-    return bypass
+    return dataplane
 
 
 def check_queues(config: InterfaceConfig, interface: Interface) -> None:

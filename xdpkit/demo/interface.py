@@ -22,8 +22,8 @@ from xdpkit._core._stats import VERDICTS
 from xdpkit.control.client import request
 from xdpkit.demo.zone import CONFIGURATION, ZONE
 from xdpkit.errors import ControlError, NicError
-from xdpkit.nic.os.interface import Interface, from_link
 from xdpkit.lab.served import Served
+from xdpkit.nic.os.interface import Interface, from_link
 from xdpkit.status.view import parts
 
 # How long no request may come before those that are missing count as lost.
@@ -122,7 +122,7 @@ def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
     seen, quiet_since = 0, time.monotonic()
     while True:
         status = served.status()
-        now = status["queues"][str(wanted.queue)]["rx"] + status["kernel"]["rx"]
+        now = status["queues"][str(wanted.queue)]["rx"] + status["slow_path"]["udp"]["rx"]
         if now != seen:
             seen, quiet_since = now, time.monotonic()
         if seen >= wanted.requests or time.monotonic() - quiet_since > QUIET_SECONDS:
@@ -131,22 +131,23 @@ def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
 
 
 def counts(status: dict[str, Any], queue: int) -> dict[str, Any]:
-    """Requests as each place counted them: the XDP program by RX queue, and both who answer."""
-    steer: dict[str, dict[str, int]] = status["steer"]
+    """Requests as counted by the XDP program by RX queue, by the ring and by the slow path."""
+    xdp: dict[str, dict[str, int]] = status["xdp"]
+    slow_path = status["slow_path"]["udp"]
     return {
-        "redirected": {name: n["redirected"] for name, n in steer.items() if "redirected" in n},
-        "other_queue": {name: n["other_queue"] for name, n in steer.items() if "other_queue" in n},
-        "af_xdp": {
+        "redirected": {name: n["redirected"] for name, n in xdp.items() if "redirected" in n},
+        "other_queue": {name: n["other_queue"] for name, n in xdp.items() if "other_queue" in n},
+        "ring": {
             "rx": status["queues"][str(queue)]["rx"],
             "tx": status["queues"][str(queue)]["tx"],
         },
-        "kernel": {"rx": status["kernel"]["rx"], "tx": status["kernel"]["tx"]},
+        "slow_path": {"rx": slow_path["rx"], "tx": slow_path["tx"]},
     }
 
 
 def judged(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
     """What must be true of the counts, and whether it is."""
-    ring, kernel = counted["af_xdp"], counted["kernel"]
+    ring, slow = counted["ring"], counted["slow_path"]
     chosen, others = counted["redirected"], counted["other_queue"]
     name = str(wanted.queue)
     return [
@@ -155,12 +156,12 @@ def judged(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
             chosen == {name: ring["rx"]} and ring["rx"] == ring["tx"] > 0,
         ),
         (
-            f"the other queues ({others}) are answered through the kernel ({kernel})",
-            name not in others and sum(others.values()) == kernel["rx"] == kernel["tx"] > 0,
+            f"the other queues ({others}) are answered by the slow path ({slow})",
+            name not in others and sum(others.values()) == slow["rx"] == slow["tx"] > 0,
         ),
         (
-            f"{wanted.requests} requests came ({ring['rx']} + {kernel['rx']})",
-            ring["rx"] + kernel["rx"] == wanted.requests,
+            f"{wanted.requests} requests came ({ring['rx']} + {slow['rx']})",
+            ring["rx"] + slow["rx"] == wanted.requests,
         ),
     ]
 

@@ -17,14 +17,14 @@ import dns.message
 from rich.console import Console
 from rich.table import Table
 
+from xdpkit._core._stats import VERDICTS
 from xdpkit.bench import cpu
 from xdpkit.bench.rows import Row
 from xdpkit.bench.speed import measure
-from xdpkit._core._stats import VERDICTS
 from xdpkit.demo.zone import ADDRESS, CONFIGURATION, NAME, ZONE
 from xdpkit.errors import LabError
-from xdpkit.services.ntp import client as ntp_client
 from xdpkit.lab.served import ServedLab
+from xdpkit.services.ntp import client as ntp_client
 from xdpkit.status.view import parts
 
 QUEUES = 4
@@ -124,13 +124,9 @@ def clients(demo: Demo) -> None:
             sample = ntp_client.ask(demo.served.lab.server.ipv4)
         after = demo.served.status()
         ring = after["queues"][str(CHOSEN)]["tx"] - before["queues"][str(CHOSEN)]["tx"]
-        kernel = after["kernel"]["tx"] - before["kernel"]["tx"]
+        slow = after["slow_path"]["udp"]["tx"] - before["slow_path"]["udp"]["tx"]
         by = (
-            "AF_XDP"
-            if ring == 3 and kernel == 0
-            else "kernel"
-            if kernel == 3 and ring == 0
-            else "?"
+            "AF_XDP" if ring == 3 and slow == 0 else "slow path" if slow == 3 and ring == 0 else "?"
         )
         offset = f"{sample.offset * 1e6:+.0f} us"
         table.add_row(str(queue), by, *dug, str(sample.stratum), offset)
@@ -138,7 +134,7 @@ def clients(demo: Demo) -> None:
         # Both ends read the same clock: however late a packet was, the offset is within half the
         # delay (RFC 5905 section 8); 0.1 ms for the arithmetic in floating point and clock reads.
         right += (
-            by == ("AF_XDP" if queue == CHOSEN else "kernel")
+            by == ("AF_XDP" if queue == CHOSEN else "slow path")
             and dug == [ADDRESS, ADDRESS]
             and abs(sample.offset) <= sample.delay / 2 + 1e-4
         )
@@ -229,7 +225,7 @@ def counters(demo: Demo) -> None:
     status = demo.served.status()
     for part in parts(status, VERDICTS):
         demo.console.print(part)
-    taken = status["steer"][str(CHOSEN)].get("redirected", 0)
+    taken = status["xdp"][str(CHOSEN)].get("redirected", 0)
     ring = status["queues"][str(CHOSEN)]
     demo.check(
         f"queue {CHOSEN}: {taken:,} redirected, {ring['rx']:,} received, {ring['tx']:,} answered",

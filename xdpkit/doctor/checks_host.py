@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xdpkit.nic.fact import known
 from xdpkit.doctor.finding import Check, Finding, Wanted, listed, stop
 from xdpkit.doctor.probe import Facts
 from xdpkit.doctor.probe_host import HUGE_KIB, Listener
+from xdpkit.nic.fact import known
 from xdpkit.nic.os.xsk_bind import UMEM_KIB
 
 # A wake-up of 50 us with deep sleep states and 4 us without them was measured on igc:
@@ -52,7 +52,7 @@ def _near(facts: Facts) -> tuple[int, ...]:
 
 
 def _numa(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    """Each queue's worker has the CPU of its place in the list: ``bypass.open_bypass``."""
+    """Each queue's worker has the CPU of its place in the list: ``bypass.open_dataplane``."""
     node, near = known(facts.device.node), _near(facts)
     cpus = facts.privileges.cpus
     if len(facts.host.nodes) < 2 or not cpus:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xdpkit.nic.fact import Unknown, known
 from xdpkit.doctor.finding import Check, Finding, Wanted, called
 from xdpkit.doctor.probe import Facts
 from xdpkit.doctor.quirks import NEWER_KERNEL
+from xdpkit.nic.fact import Unknown, known
 from xdpkit.runtime.privileges import NEEDED
 
 # bpf_ktime_get_tai_ns, which stamps packets in ebpf/steer.c.

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xdpkit.nic.setup import plan
 from xdpkit.doctor.driver_support import MTU_SOURCE, SUPPORT
-from xdpkit.nic.fact import known
-from xdpkit.doctor.finding import Check, Finding, Wanted, called, driver_of, guest_offloads_fixed, has_native, listed
+from xdpkit.doctor.finding import (
+    Check,
+    Finding,
+    Wanted,
+    called,
+    driver_of,
+    guest_offloads_fixed,
+    has_native,
+    listed,
+)
 from xdpkit.doctor.probe import Facts
+from xdpkit.nic.fact import known
+from xdpkit.nic.setup import plan
 
 # Below it no driver of quirks.SUPPORT depends on the kernel's configuration.
 SAFE_MTU = 3000

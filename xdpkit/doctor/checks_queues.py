@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xdpkit.doctor.finding import (
+    Check,
+    Finding,
+    Wanted,
+    called,
+    driver_of,
+    has_ntuple,
+    listed,
+    receiving,
+)
+from xdpkit.doctor.probe import Facts
+from xdpkit.nic.fact import known
 from xdpkit.nic.os.ethtool_rss import RXH_L4_B_0_1
 from xdpkit.nic.os.ethtool_rxnfc import Rule
-from xdpkit.nic.fact import known
-from xdpkit.doctor.finding import Check, Finding, Wanted, called, driver_of, has_ntuple, listed, receiving
-from xdpkit.doctor.probe import Facts
 
 # Eight of the loop's batches (cext/xdp/worker.h, WORKER_BATCH): what arrives while it is at one.
 SHORT_RING = 512

@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from xdpkit.nic.os import hwtstamp
 from xdpkit.doctor.driver_support import SUPPORT, native_source, zerocopy_source
-from xdpkit.nic.fact import known
-from xdpkit.doctor.finding import Check, Finding, Wanted, called, driver_of, guest_offloads_fixed, has_native, has_ntuple, has_zerocopy, is_unpaired, receiving, stop
+from xdpkit.doctor.finding import (
+    Check,
+    Finding,
+    Wanted,
+    called,
+    driver_of,
+    guest_offloads_fixed,
+    has_native,
+    has_ntuple,
+    has_zerocopy,
+    is_unpaired,
+    receiving,
+    stop,
+)
 from xdpkit.doctor.probe import Facts
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.quirks import NEWER_KERNEL, QUIRKS
+from xdpkit.nic.fact import known
+from xdpkit.nic.os import hwtstamp
 
 _MODES_SOURCE = "https://docs.kernel.org/networking/af_xdp.html"
 

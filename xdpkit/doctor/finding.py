@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from xdpkit.config.address import ServedAddress
 from xdpkit.config import Config
+from xdpkit.config.address import ServedAddress
 from xdpkit.doctor.driver_support import SUPPORT
-from xdpkit.nic.fact import Unknown, known
 from xdpkit.doctor.probe import Facts
 from xdpkit.doctor.probe_host import Process
+from xdpkit.nic.fact import Unknown, known
 
 # In the order in which they are shown: it cannot serve; it could be better; good to know.
 SEVERITIES = ("blocks", "costs", "note")

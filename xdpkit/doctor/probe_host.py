@@ -16,8 +16,8 @@ from pathlib import Path
 from xdpkit._core._clock import adjtimex
 from xdpkit.nic.fact import Fact, cpu_list, look, number, text
 from xdpkit.nic.os.interface import Address
-from xdpkit.services.ntp.kernel import is_disciplined
 from xdpkit.nic.os.udp_sockets import UNCONNECTED, unpacked
+from xdpkit.services.ntp.kernel import is_disciplined
 
 # The state of a TCP socket that accepts connections: TCP_LISTEN in linux include/net/tcp_states.h.
 LISTENS = "0A"

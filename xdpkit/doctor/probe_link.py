@@ -14,11 +14,11 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from xdpkit.errors import NicError
+from xdpkit.nic.fact import Fact, Unknown, known, look, number
 from xdpkit.nic.os import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc, hwtstamp
 from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rss import UDP_V4_FLOW, UDP_V6_FLOW, Rss
 from xdpkit.nic.os.ethtool_rxnfc import RuleTable
-from xdpkit.nic.fact import Fact, Unknown, known, look, number
 from xdpkit.nic.os.interface import Interface, from_link
 from xdpkit.nic.os.interrupts import Interrupt, devices, interrupts
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from xdpkit.control import client as control_client
 from xdpkit._core import _bpf
-from xdpkit.errors import ControlError
-from xdpkit.nic.setup import journal
-from xdpkit.nic.os import netdev
-from xdpkit.nic.fact import Fact, Unknown, look, text
+from xdpkit.control import client as control_client
 from xdpkit.doctor.probe_host import Process, processes
+from xdpkit.errors import ControlError
+from xdpkit.nic.fact import Fact, Unknown, look, text
+from xdpkit.nic.os import netdev
+from xdpkit.nic.setup import journal
 
 # Attribute of an RTM_NEWLINK message and mode (linux/if_link.h, IFLA_XDP_*_PROG_ID).
 _MODES = {

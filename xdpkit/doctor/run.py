@@ -9,11 +9,19 @@ from typing import Any
 
 from xdpkit import config
 from xdpkit.control import client as control_client
-from xdpkit.errors import ControlError, NicError, UsageError
-from xdpkit.doctor import checks_host, checks_kernel, checks_link, checks_queues, checks_xdp, probe, probe_link
-from xdpkit.nic.fact import plain, unknowns
+from xdpkit.doctor import (
+    checks_host,
+    checks_kernel,
+    checks_link,
+    checks_queues,
+    checks_xdp,
+    probe,
+    probe_link,
+)
 from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted, expected
 from xdpkit.doctor.probe import Facts
+from xdpkit.errors import ControlError, NicError, UsageError
+from xdpkit.nic.fact import plain, unknowns
 
 CHECKS = (
     *checks_kernel.CHECKS,

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from xdpkit.doctor.finding import SEVERITIES, Finding, receiving
 from xdpkit.doctor.run import Report
 from xdpkit.nic.fact import known, unknowns
-from xdpkit.doctor.finding import SEVERITIES, Finding, receiving
 
 # Into a pipe or file there is no width to fit: no line shall break.
 _PIPE_WIDTH = 500

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from itertools import zip_longest
 from typing import Any
 
-from xdpkit.status import document as status
-from xdpkit.dataplane.dataplane import Bypass
 from xdpkit._core._stats import QUEUES, VERDICTS
+from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.services.ntp.counts import thread_facts, total_facts
-from xdpkit.slowpath.udp import SlowPath
-from xdpkit.slowpath.tcp import TcpPath
+from xdpkit.slowpath.tcp import TcpSlowPath
+from xdpkit.slowpath.udp import UdpSlowPath
+from xdpkit.status import document as status
 
 
 def document(
-    bypass: Bypass,
-    slow_path: SlowPath | None,
-    tcp_path: TcpPath | None,
+    dataplane: DataPlane,
+    udp_path: UdpSlowPath | None,
+    tcp_path: TcpSlowPath | None,
     left: Collection[str],
     zones: Mapping[str, status.Zone],
     uptime_s: float,
@@ -31,34 +30,32 @@ def document(
     ``ntp`` are the facts of the source of time (``xdpkit/ntp/source.py``), None when NTP is off;
     ``keys`` has the counter of each key id; ``steering`` is what was obtained (nic/plan.py).
     """
-    workers = {queue.number: queue.worker.counters() for queue in bypass.queues}
-    kernel: Mapping[str, Any] = slow_path.door.counters() if slow_path else {"verdicts": []}
-    tcp: Mapping[str, Any] = tcp_path.door.counters() if tcp_path else {"verdicts": []}
+    workers = {queue.number: queue.worker.counters() for queue in dataplane.queues}
+    udp: Mapping[str, Any] | None = udp_path.listener.counters() if udp_path else None
+    tcp: Mapping[str, Any] | None = tcp_path.listener.counters() if tcp_path else None
     facts = status.document(
         VERDICTS,
         status.Obtained(
-            interface=bypass.interface.name,
-            mode=bypass.mode,
-            zerocopy=bypass.zerocopy,
-            timestamps=timestamps(bypass.timestamps, workers.values()),
+            interface=dataplane.interface.name,
+            mode=dataplane.mode,
+            zerocopy=dataplane.zerocopy,
+            timestamps=timestamps(dataplane.timestamps, workers.values()),
             pid=os.getpid(),
             uptime_s=uptime_s,
             steering=steering,
         ),
         status.Counters(
             workers={queue: worker["verdicts"] for queue, worker in workers.items()},
-            steer={
-                queue: bypass.steer_counters(queue)
-                for queue in range(min(bypass.interface.rx_queues, QUEUES))
+            xdp={
+                queue: dataplane.steer_counters(queue)
+                for queue in range(min(dataplane.interface.rx_queues, QUEUES))
             },
-            kernel=[
-                one + other
-                for one, other in zip_longest(kernel["verdicts"], tcp["verdicts"], fillvalue=0)
-            ],
+            udp=udp["verdicts"] if udp else None,
+            tcp=tcp["verdicts"] if tcp else None,
         ),
         zones,
     )
-    for queue in bypass.queues:
+    for queue in dataplane.queues:
         facts["queues"][str(queue.number)] |= {
             "detached": queue.detached,
             "dead": queue.worker.dead,
@@ -66,23 +63,23 @@ def document(
             "loop": without_verdicts(workers[queue.number]),
             "socket": queue.socket.statistics(),
         }
-    if slow_path:
-        facts["kernel"] |= {
-            "thread": slow_path.door.tid,
-            "loop": without_verdicts(kernel),
+    if udp_path and udp:
+        facts["slow_path"]["udp"] |= {
+            "thread": udp_path.listener.tid,
+            "loop": without_verdicts(udp),
             "left_to_others": sorted(left),
         }
-    if tcp_path:
-        facts["kernel"]["tcp"] = tcp_path.status(tcp)
+    if tcp_path and tcp:
+        facts["slow_path"]["tcp"] |= tcp_path.status(tcp)
     if ntp:
-        sides = [
-            (facts["queues"][str(queue.number)], queue.worker.memory) for queue in bypass.queues
+        paths = [
+            (facts["queues"][str(queue.number)], queue.worker.state) for queue in dataplane.queues
         ]
-        if slow_path:
-            sides.append((facts["kernel"], slow_path.door.memory))
-        threads = [memory.counters() for _, memory in sides]
-        for (side, _), counters in zip(sides, threads, strict=True):
-            side["ntp"] = thread_facts(counters)
+        if udp_path:
+            paths.append((facts["slow_path"]["udp"], udp_path.listener.state))
+        threads = [state.counters() for _, state in paths]
+        for (path, _), counters in zip(paths, threads, strict=True):
+            path["ntp"] = thread_facts(counters)
         facts["ntp"] = {**ntp, **total_facts(threads, keys or {})}
     return facts
 
@@ -96,15 +93,15 @@ def timestamps(obtained: str, workers: Collection[Mapping[str, Any]]) -> str:
 
 
 def dns_facts(
-    bypass: Bypass, slow_path: SlowPath | None, tcp_path: TcpPath | None
+    dataplane: DataPlane, udp_path: UdpSlowPath | None, tcp_path: TcpSlowPath | None
 ) -> dict[str, Any]:
     """What all threads together counted of DNS beside the verdicts."""
-    memories = [queue.worker.memory for queue in bypass.queues]
-    if slow_path:
-        memories.append(slow_path.door.memory)
+    states = [queue.worker.state for queue in dataplane.queues]
+    if udp_path:
+        states.append(udp_path.listener.state)
     if tcp_path:
-        memories.append(tcp_path.door.memory)
-    counts = [memory.dns_counters() for memory in memories]
+        states.append(tcp_path.listener.state)
+    counts = [state.dns_counters() for state in states]
     cookies = {
         kind: sum(count[f"cookie_{kind}"] for count in counts)
         for kind in ("valid", "client", "bad", "malformed")

@@ -24,36 +24,37 @@ import anyio
 from anyio.abc import TaskGroup
 from pyroute2 import AsyncIPRoute
 
-from xdpkit.instance import startup_summary as announce, report
-from xdpkit.dataplane import dataplane as bypass
-from xdpkit.runtime import privileges
-from xdpkit.instance.handover import successor as takeover
 from xdpkit.bpf.link import foreign_program
-from xdpkit.dataplane.dataplane import Bypass
 from xdpkit.config import Config, ServedAddress
 from xdpkit.control.server import ControlServer
-from xdpkit.services.dns.serving.cookies import CookieSecrets
-from xdpkit.services.dns.serving.limits import ResponseLimits
-from xdpkit.services.dns.serving.zone_store import ZoneStore
-from xdpkit.runtime.deadline import Ending
+from xdpkit.dataplane import dataplane as dataplane
+from xdpkit.dataplane.dataplane import DataPlane, check_queues, open_dataplane
 from xdpkit.errors import NicError, XdpkitError
-from xdpkit.instance.handover.predecessor import Outcome, Predecessor, Wire
-from xdpkit.runtime.thread_state import new_memory
+from xdpkit.instance import report, startup_summary
+from xdpkit.instance.handover import successor
+from xdpkit.instance.handover.predecessor import Outcome, Predecessor
+from xdpkit.instance.handover.successor import HandedOverState
+from xdpkit.instance.handover.wire import Wire
+from xdpkit.instance.reload import Reloader
+from xdpkit.instance.watchdog import Watchdog
 from xdpkit.metrics import metrics_server
 from xdpkit.nic.os import interface as nic
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.phc import PhcWatch
 from xdpkit.nic.setup.prepared import PreparedNic, look, refuse_login
+from xdpkit.runtime import privileges
+from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.notify import notify
+from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
+from xdpkit.runtime.thread_state import new_thread_state
+from xdpkit.services.dns.serving.cookies import CookieSecrets
+from xdpkit.services.dns.serving.limits import ResponseLimits
+from xdpkit.services.dns.serving.zone_store import ZoneStore
 from xdpkit.services.ntp.admission import Admission
 from xdpkit.services.ntp.shared_port import SharedPort
 from xdpkit.services.ntp.source import NtpSource
-from xdpkit.runtime.publisher import Publication, initial_parts
-from xdpkit.instance.reload import Reloader
-from xdpkit.slowpath.udp import SlowPath
-from xdpkit.instance.handover.successor import Heritage
-from xdpkit.slowpath.tcp import TcpPath
-from xdpkit.instance.watchdog import Vigil
+from xdpkit.slowpath.tcp import TcpSlowPath
+from xdpkit.slowpath.udp import UdpSlowPath
 
 log = logging.getLogger("xdpkit")
 
@@ -89,33 +90,33 @@ class Server:
         self.scope: anyio.CancelScope | None = None
         self.stopping = False
         self.started = time.monotonic()
-        self.publication = Publication(initial_parts(config))
+        self.publisher = SnapshotPublisher(initial_parts(config))
         self.zones: ZoneStore | None = None
         self.cookies: CookieSecrets | None = None
         self.limits: ResponseLimits | None = None
-        self.slow_path: SlowPath | None = None
-        self.tcp_path: TcpPath | None = None
+        self.udp_path: UdpSlowPath | None = None
+        self.tcp_path: TcpSlowPath | None = None
         self.ntp_port: SharedPort | None = None
         self.changed = anyio.Event()
         self.nic: PreparedNic | None = None
-        self.bypass: Bypass | None = None
+        self.dataplane: DataPlane | None = None
         self.source: NtpSource | None = None
         self.admission: Admission | None = None
-        self.ending = Ending()
+        self.deadline = ShutdownDeadline()
         self.ended = True
         if config.ntp:
             self.source = NtpSource(config.ntp, self._publish_ntp)
-            self.admission = Admission(config.path, config.ntp, self.publication)
+            self.admission = Admission(config.path, config.ntp, self.publisher)
         if config.dns:
             self.zones = ZoneStore(
                 config.dns.zones,
-                self.publication,
+                self.publisher,
                 config.dns.cache_directory(),
                 config.dns.watch,
             )
-            self.limits = ResponseLimits(config.path, config.dns.rrl, self.publication)
+            self.limits = ResponseLimits(config.path, config.dns.rrl, self.publisher)
             if config.dns.cookies and not config.dns.cookie_secret:
-                self.cookies = CookieSecrets(self.publication)
+                self.cookies = CookieSecrets(self.publisher)
         parts = (self.admission, self.limits, self.zones)
         self.reloader = Reloader([part for part in parts if part])
         handlers = {"status": self.status, "reload": self.reloader.reload}
@@ -151,17 +152,17 @@ class Server:
         async for number in received:
             if number != signal.SIGHUP:
                 if self.stopping:
-                    self.ending.hurry()
+                    self.deadline.hurry()
                 self._stop()
                 continue
             # Before anything is served there is nothing to read again.
-            if self.bypass and not self.stopping:
+            if self.dataplane and not self.stopping:
                 tasks.start_soon(self.reloader.reload_and_log)
 
     async def _live(self, ipr: AsyncIPRoute) -> None:
         """Opens, serves until cancelled, and closes in the reverse order."""
         interface = await nic.find(ipr, self.config.interface.name)
-        bypass.check_queues(self.config.interface, interface)
+        check_queues(self.config.interface, interface)
         if interface.xdp_program is not None and not self.takeover:
             # While we may still ask for its name.
             raise foreign_program(interface)
@@ -179,86 +180,86 @@ class Server:
                 stack.callback(self.source.close)
                 # Before anybody can ask: no answer without a state.
                 await self.source.start()
-            heritage, silent = await self._inherit(stack)
-            if heritage:
+            handed_over, silent = await self._inherit(stack)
+            if handed_over:
                 # The program on it is ours from now on.
                 interface = replace(interface, xdp_program=None)
             elif self.takeover:
                 # The instance that was there is gone, and its program with it.
                 interface = await nic.find(ipr, interface.name)
             if self.config.interface.slow_path:
-                self._open_slow_path(stack, interface.index, heritage)
+                self._open_slow_path(stack, interface.index, handed_over)
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
             stack.callback(watch.close)
             await watch.read()
             # Before any socket is bound, and undone after the last is closed.
             refuse_login(self.config, await look(ipr, interface, watch), self.yes)
             self.nic = stack.enter_context(PreparedNic(self.config))
-            self.nic.prepare(watch.served(), inherited=heritage is not None)
-            self.bypass = bypass.open_bypass(
+            self.nic.prepare(watch.served(), inherited=handed_over is not None)
+            self.dataplane = open_dataplane(
                 self.config.interface,
                 self.config.ntp,
                 interface,
-                self.publication.publisher,
+                self.publisher.shared,
                 self.nic.changes,
                 self.config.dns,
-                heritage,
+                handed_over,
             )
-            stack.push_async_callback(self._end, self._close_bypass)
-            if self.config.ntp and self.slow_path:
+            stack.push_async_callback(self._end, self._close_dataplane)
+            if self.config.ntp and self.udp_path:
                 port = self.config.ntp.port
-                self.ntp_port = SharedPort(port, self.slow_path, watch.served, self.changed_now)
+                self.ntp_port = SharedPort(port, self.udp_path, watch.served, self.changed_now)
                 self.ntp_port.look()
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
-            if heritage:
-                await heritage.switch(self.bypass, self.nic.changes)
-                heritage.close()
+            if handed_over:
+                await handed_over.switch(self.dataplane, self.nic.changes)
+                handed_over.close()
                 self.nic.take_over(watch.served())
-            got = (self.bypass, self.tcp_path, self.nic.notes)
-            for line in announce.lines(self.config, *got, watch.served()):
+            got = (self.dataplane, self.tcp_path, self.nic.notes)
+            for line in startup_summary.lines(self.config, *got, watch.served()):
                 log.info("%s", line)
             if silent:
                 log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
             privileges.settle()
             await self._serve(watch)
 
-    async def _inherit(self, stack: AsyncExitStack) -> tuple[Heritage | None, float]:
+    async def _inherit(self, stack: AsyncExitStack) -> tuple[HandedOverState | None, float]:
         """What a running instance hands over, and the time since which there is none, or 0."""
         if not self.takeover:
             return None, 0.0
-        heritage = await takeover.ask(self.config.interface.name)
-        if not isinstance(heritage, Heritage):
+        handed_over = await successor.ask(self.config.interface.name)
+        if not isinstance(handed_over, HandedOverState):
             self.control.bind()
-            return None, heritage or 0.0
-        stack.callback(heritage.close)
-        self.control.adopt(heritage.listener)
-        if self.cookies and heritage.facts["cookies"]:
-            self.cookies.inherit(heritage.facts["cookies"])
-        return heritage, 0.0
+            return None, handed_over or 0.0
+        stack.callback(handed_over.close)
+        self.control.adopt(handed_over.listener)
+        if self.cookies and handed_over.facts["cookies"]:
+            self.cookies.inherit(handed_over.facts["cookies"])
+        return handed_over, 0.0
 
     def _open_slow_path(
-        self, stack: AsyncExitStack, ifindex: int, heritage: Heritage | None
+        self, stack: AsyncExitStack, ifindex: int, handed_over: HandedOverState | None
     ) -> None:
-        memory = new_memory(self.config.ntp, self.config.dns)
-        self.slow_path = SlowPath(self.publication, memory, ifindex)
-        stack.push_async_callback(self._end, self.slow_path.close)
+        state = new_thread_state(self.config.ntp, self.config.dns)
+        self.udp_path = UdpSlowPath(self.publisher, state, ifindex)
+        stack.push_async_callback(self._end, self.udp_path.close)
         if self.config.dns and self.config.dns.tcp_connections:
-            self.tcp_path = TcpPath(self.publication, self.config.dns, ifindex)
+            self.tcp_path = TcpSlowPath(self.publisher, self.config.dns, ifindex)
             stack.push_async_callback(self._end, self.tcp_path.close)
-        if heritage:
-            self.slow_path.inherited = heritage.udp
+        if handed_over:
+            self.udp_path.inherited = handed_over.udp
             if self.tcp_path:
-                self.tcp_path.inherited = heritage.tcp
-        self.slow_path.door.start()
+                self.tcp_path.inherited = handed_over.tcp
+        self.udp_path.listener.start()
         if self.tcp_path:
-            self.tcp_path.door.start()
+            self.tcp_path.listener.start()
 
-    async def _close_bypass(self, ending: Ending) -> bool:
-        assert self.bypass is not None
+    async def _close_dataplane(self, deadline: ShutdownDeadline) -> bool:
+        assert self.dataplane is not None
         if self.outcome is not Outcome.GIVEN:
-            return await self.bypass.close(ending)
-        self.bypass.leave()
+            return await self.dataplane.close(deadline)
+        self.dataplane.leave()
         if self.nic:
             self.nic.leave()
         if self.tcp_path:
@@ -267,7 +268,7 @@ class Server:
 
     async def _hand_over(self, connection: socket.socket) -> None:
         """Gives everything to a successor; ends this instance, or leaves it as it was."""
-        assert self.bypass is not None
+        assert self.dataplane is not None
         wire = Wire(connection)
         if self.handing:
             await wire.send({"error": "another successor is at it"})
@@ -275,7 +276,7 @@ class Server:
             return
         self.handing = True
         predecessor = Predecessor(
-            self.bypass, self.slow_path, self.tcp_path, self.control.listener, self.cookies
+            self.dataplane, self.udp_path, self.tcp_path, self.control.listener, self.cookies
         )
         self.outcome = await predecessor.give(wire)
         if self.outcome is Outcome.RESTART:
@@ -295,28 +296,28 @@ class Server:
         if self.scope:
             self.scope.cancel()
 
-    async def _end(self, close: Callable[[Ending], Awaitable[bool]]) -> None:
+    async def _end(self, close: Callable[[ShutdownDeadline], Awaitable[bool]]) -> None:
         with anyio.CancelScope(shield=True):
-            self.ended &= await close(self.ending)
+            self.ended &= await close(self.deadline)
 
     async def _serve(self, watch: AddressWatch) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.control.serve)
-            tasks.start_soon(self.publication.run)
+            tasks.start_soon(self.publisher.run)
             tasks.start_soon(self._follow_addresses, watch)
             tasks.start_soon(self._apply_changes, watch)
             if self.ntp_port:
                 tasks.start_soon(self.ntp_port.run)
-            if self.bypass:
-                doors = {"kernel": self.slow_path, "TCP": self.tcp_path}
-                tasks.start_soon(Vigil(self.bypass, doors, lambda: self.handing).run)
+            if self.dataplane:
+                listeners = {"UDP": self.udp_path, "TCP": self.tcp_path}
+                tasks.start_soon(Watchdog(self.dataplane, listeners, lambda: self.handing).run)
             if self.metrics:
                 tasks.start_soon(self.metrics.serve)
             if self.source:
                 tasks.start_soon(self.source.run)
-            if self.bypass and self.bypass.hardware:
-                clock = self.bypass.hardware.phc
-                watch_clock = PhcWatch(clock, lambda phc: self.publication.change(phc=phc))
+            if self.dataplane and self.dataplane.hardware:
+                clock = self.dataplane.hardware.phc
+                watch_clock = PhcWatch(clock, lambda phc: self.publisher.change(phc=phc))
                 tasks.start_soon(watch_clock.run)
             if self.zones:
                 tasks.start_soon(self.zones.run)
@@ -332,19 +333,19 @@ class Server:
         ports = self.config.ports()
         kernel_ports = {name: port for name, port in ports.items() if name not in self.left()}
         try:
-            self.publication.change(reserved=tuple(reserved))
+            self.publisher.change(reserved=tuple(reserved))
         except ValueError as error:
             raise NicError(
                 f"{self.config.interface.name} has too many addresses, broadcasts included "
                 f"({error}): take some off"
             ) from error
-        if self.bypass:
-            self.bypass.serve(addresses, ports)
+        if self.dataplane:
+            self.dataplane.serve(addresses, ports)
         # While a successor reads what it is to follow, nothing changes.
         problems = self.nic.follow(addresses) if self.nic and not self.handing else []
-        if self.slow_path is None:
+        if self.udp_path is None:
             return problems
-        problems += await self.slow_path.serve(addresses, kernel_ports, reserved)
+        problems += await self.udp_path.serve(addresses, kernel_ports, reserved)
         if self.tcp_path:
             problems += await self.tcp_path.serve(addresses)
         return problems
@@ -377,20 +378,20 @@ class Server:
                 log.warning("%s", problem)
 
     def _publish_ntp(self, state: dict[str, int]) -> None:
-        self.publication.change(ntp=state)
+        self.publisher.change(ntp=state)
 
     async def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``."""
-        assert self.bypass is not None
+        assert self.dataplane is not None
         zones = self.zones.infos if self.zones else {}
         uptime_s = time.monotonic() - self.started
         ntp = self.source.facts() if self.source else None
         keys = self.admission.slots if self.admission else {}
-        doors = (self.bypass, self.slow_path, self.tcp_path)
+        listeners = (self.dataplane, self.udp_path, self.tcp_path)
         steering = self.nic.steering if self.nic else "none"
-        facts = report.document(*doors, self.left(), zones, uptime_s, ntp, keys, steering)
+        facts = report.document(*listeners, self.left(), zones, uptime_s, ntp, keys, steering)
         if self.config.dns:
-            facts["dns"] = report.dns_facts(*doors)
+            facts["dns"] = report.dns_facts(*listeners)
         if self.zones:
             facts["dns"]["arena"] = self.zones.facts()
         return facts

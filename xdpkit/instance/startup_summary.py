@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from xdpkit.dataplane.dataplane import Bypass
 from xdpkit.config import Config, ServedAddress
-from xdpkit.slowpath.tcp import TcpPath
+from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.slowpath.tcp import TcpSlowPath
 
 
 def lines(
     config: Config,
-    got: Bypass,
-    tcp_path: TcpPath | None,
+    got: DataPlane,
+    tcp_path: TcpSlowPath | None,
     changes: Collection[str],
     served: Collection[ServedAddress],
 ) -> Iterator[str]:

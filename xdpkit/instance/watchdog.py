@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from xdpkit.dataplane.dataplane import Bypass
 from xdpkit._core._stats import VERDICTS
+from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ThreadError
 from xdpkit.runtime.heartbeat import MISSED_BEATS, Beat
 from xdpkit.runtime.notify import notify, watchdog_seconds
-from xdpkit.slowpath.udp import SlowPath
-from xdpkit.slowpath.tcp import TcpPath
+from xdpkit.slowpath.tcp import TcpSlowPath
+from xdpkit.slowpath.udp import UdpSlowPath
 
 if TYPE_CHECKING:
     from xdpkit._core._stats import Counters
@@ -56,11 +56,11 @@ class Thread(Protocol):
     @property
     def dead(self) -> bool: ...
     @property
-    def unconfined(self) -> int: ...
+    def sandbox_errno(self) -> int: ...
     def counters(self) -> Counters | dict[str, Any]: ...
 
 
-class Vigil:
+class Watchdog:
     """The watch over one instance's threads; ``doors`` are those of the kernel's side, or None.
 
     While ``paused`` says so, threads may stand still: another process is about to take their place.
@@ -68,16 +68,16 @@ class Vigil:
 
     def __init__(
         self,
-        bypass: Bypass,
-        doors: Mapping[str, SlowPath | TcpPath | None],
+        dataplane: DataPlane,
+        listeners: Mapping[str, UdpSlowPath | TcpSlowPath | None],
         paused: Callable[[], bool],
     ) -> None:
-        self._bypass = bypass
-        self._doors: dict[str, Thread] = {
-            f"the {name} door": path.door for name, path in doors.items() if path
+        self._dataplane = dataplane
+        self._listeners: dict[str, Thread] = {
+            f"the {name} listener": path.listener for name, path in listeners.items() if path
         }
         self._paused = paused
-        self._beats = {name: Beat() for name in self._doors}
+        self._beats = {name: Beat() for name in self._listeners}
         self._answered: tuple[float, dict[str, int]] | None = None
 
     async def run(self) -> None:
@@ -106,14 +106,18 @@ class Vigil:
         if any(beat.stands_still for beat in self._beats.values()):
             return False
         return all(
-            bool(self._doors) if queue.detached or self._bypass.off else not queue.beat.stands_still
-            for queue in self._bypass.queues
+            bool(self._listeners)
+            if queue.detached or self._dataplane.off
+            else not queue.beat.stands_still
+            for queue in self._dataplane.queues
         )
 
     def rates(self, now: float) -> str:
         """Answers a second since it was last asked, in words; ``now`` is in seconds."""
-        counts = {f"queue {queue.number}": answers(queue.worker) for queue in self._bypass.queues}
-        counts |= {name: answers(door) for name, door in self._doors.items()}
+        counts = {
+            f"queue {queue.number}": answers(queue.worker) for queue in self._dataplane.queues
+        }
+        counts |= {name: answers(listener) for name, listener in self._listeners.items()}
         before, self._answered = self._answered, (now, counts)
         if before is None:
             return "serving"
@@ -123,34 +127,34 @@ class Vigil:
         return f"{sum(each.values()):,.0f} answers a second ({told})"
 
     def _look_for_dead(self) -> None:
-        for line in self._bypass.take_from_dead():
+        for line in self._dataplane.take_from_dead():
             log.error("%s", line)
-            if not self._doors:
-                raise ThreadError(f"{line}, which has no door here (slow_path = false): ending")
-        for name, door in self._doors.items():
-            if door.dead:
+            if not self._listeners:
+                raise ThreadError(f"{line}, which has no slow path (slow_path = false): ending")
+        for name, listener in self._listeners.items():
+            if listener.dead:
                 raise ThreadError(
                     f"the thread of {name} made a system call that it may not and is dead (the "
                     "kernel's log may show it, type=1326): ending, to be started anew"
                 )
 
     def _look_at_program(self) -> None:
-        if line := self._bypass.reattach():
+        if line := self._dataplane.reattach():
             log.error("%s", line)
 
     def _look_at_beats(self) -> None:
-        for change in self._bypass.check_heartbeats():
+        for change in self._dataplane.check_heartbeats():
             log.error("%s", change)
-        for name, door in self._doors.items():
+        for name, listener in self._listeners.items():
             beat = self._beats[name]
-            beat.look(door.counters()["heartbeat"])
+            beat.look(listener.counters()["heartbeat"])
             if beat.missed == MISSED_BEATS:
                 log.error("the thread of %s stands still: the watchdog is told no more", name)
 
     def _say_unconfined(self) -> None:
-        threads: list[Thread] = [queue.worker for queue in self._bypass.queues]
-        threads += self._doors.values()
-        for number in {thread.unconfined for thread in threads} - {0, -1}:
+        threads: list[Thread] = [queue.worker for queue in self._dataplane.queues]
+        threads += self._listeners.values()
+        for number in {thread.sandbox_errno for thread in threads} - {0, -1}:
             log.warning(
                 "the answering threads' system calls are not confined (seccomp: %s)",
                 os.strerror(number),

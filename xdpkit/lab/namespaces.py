@@ -22,10 +22,10 @@ from typing import Any, Self
 from pyroute2 import IPRoute, netns
 from pyroute2.netlink.exceptions import NetlinkError
 
-from xdpkit.runtime.closing import Closing
 from xdpkit.errors import LabError
 from xdpkit.nic.os import ethtool
 from xdpkit.nic.os.interface import Interface, from_link
+from xdpkit.runtime.closing import Closing
 
 # RFC 5737 and RFC 3849: addresses for documentation, nobody's.
 SERVER_IPV4, CLIENT_IPV4 = "192.0.2.1", "192.0.2.2"

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from xdpkit.runtime.closing import Closing
 from xdpkit.control.client import request
 from xdpkit.errors import ControlError, LabError, XdpkitError
 from xdpkit.lab.namespaces import Lab
+from xdpkit.runtime.closing import Closing
 
 # How often it is asked whether a server is ready.
 POLL_SECONDS = 0.02
@@ -67,7 +67,7 @@ class Served(Closing):
         return self
 
     def _start(self) -> None:
-        argv = [sys.executable, "-m", *self._program, str(self.path / "xdpkit.toml")]
+        argv = [sys.executable, "-P", "-m", *self._program, str(self.path / "xdpkit.toml")]
         # Whatever the configuration says of a cache, nothing of this server stays on the machine.
         environment = os.environ | {"CACHE_DIRECTORY": str(self.path / "cache")}
         with (self.path / "log").open("w") as log:

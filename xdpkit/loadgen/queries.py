@@ -16,10 +16,10 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
-from xdpkit.services.dns.compiler.tree import Tree
-from xdpkit.services.dns.zonefile.zone import RRSIG
-from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.errors import ConfigError
+from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.zone import RRSIG
 
 # RFC 1035 section 4.1.1: id 0, no flag, one question, one additional record.
 HEADER = struct.pack("!6H", 0, 0, 1, 0, 0, 1)

@@ -13,12 +13,12 @@ from typing import Any
 from pyroute2 import IPRoute
 from rich.console import Console
 
-from xdpkit.loadgen import queries, target
-from xdpkit.loadgen.figures import latencies_us, ratio
-from xdpkit.loadgen.setup import PORTS, Load, request_header
 from xdpkit._core._loadgen import Generator
 from xdpkit._core._requests import Requests
 from xdpkit.errors import UsageError
+from xdpkit.loadgen import queries, target
+from xdpkit.loadgen.figures import latencies_us, ratio
+from xdpkit.loadgen.setup import PORTS, Load, request_header
 from xdpkit.nic.os.interface import Address
 
 # How long what is open at the end is waited for, and how often progress is told, seconds.

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
-from xdpkit.bpf import link, loader
 from xdpkit._core import _bpf
 from xdpkit._core._loadgen import Generator
 from xdpkit._core._xsk import XskSocket
-from xdpkit.runtime.closing import Closing
+from xdpkit.bpf import link, loader
 from xdpkit.nic.os.interface import Interface
+from xdpkit.runtime.closing import Closing
 
 # IANA's dynamic ports (RFC 6335): Linux' own ephemeral ports, 32768 to 60999, mostly lie below.
 FIRST_PORT, PORTS = 61000, 1000

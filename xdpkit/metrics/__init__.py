@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xdpkit.control.server import Handler
     from xdpkit.config.metrics import MetricsConfig
+    from xdpkit.control.server import Handler
     from xdpkit.metrics.server import MetricsServer
 
 

@@ -1,6 +1,6 @@
 """The document of ``xdpkit status --json`` as metric families.
 
-One family is one meaning. Labels are what the configuration and the source bound: sides, queues,
+One family is one meaning. Labels are what the configuration and the source bound: paths, queues,
 verdicts, key ids, sources, zones; never a client. What can occur is there from the start with 0,
 or Prometheus would not see the first one happen. Names, ``_total`` and base units are those of
 https://prometheus.io/docs/practices/naming/.
@@ -55,11 +55,9 @@ def families(document: Facts, verdicts: Sequence[Verdict]) -> list[Metric]:
 
 def _threads(document: Facts) -> Threads:
     """Labels and facts of every thread that answers."""
-    threads = [(("queue", queue), facts) for queue, facts in document["queues"].items()]
-    # Without a slow path the document has no loop for it.
-    if "loop" in document["kernel"]:
-        threads.append((("kernel", ""), document["kernel"]))
-    return threads
+    ring = [(("ring", queue), facts) for queue, facts in document["queues"].items()]
+    slow_path = document["slow_path"].items()
+    return ring + [((f"slow_path_{name}", ""), facts) for name, facts in slow_path]
 
 
 def _instance(document: Facts) -> Iterator[Metric]:
@@ -74,29 +72,31 @@ def _instance(document: Facts) -> Iterator[Metric]:
     yield info("interface", "What was obtained from the machine.", obtained)
     rows: Rows = [((), document["uptime_s"])]
     yield gauge("up_seconds", "Time since the start.", (), rows)
-    rows = [((service,), 1) for service in document["kernel"].get("left_to_others", ())]
+    udp = document["slow_path"].get("udp", {})
+    rows = [((service,), 1) for service in udp.get("left_to_others", ())]
     text = "1 for a service that the slow path leaves to another program with its port."
     yield gauge("left_to_others", text, ("service",), rows)
 
 
 def _verdicts(document: Facts, threads: Threads, verdicts: Sequence[Verdict]) -> Metric:
     """Every end that packets met: in the XDP program by RX queue, then in the threads."""
-    sides = [
+    paths = [
         (labels, ("answer", "drop"), {**facts["answered"], **facts["dropped"]})
         for labels, facts in threads
     ]
-    sides += [
-        (("steer", queue), ("take", "pass"), counts) for queue, counts in document["steer"].items()
+    paths += [
+        (("xdp", queue), ("take", "pass"), counts) for queue, counts in document["xdp"].items()
     ]
     meanings = "; ".join(f"{verdict.name}: {verdict.text}" for verdict in verdicts)
     return counter(
         "verdicts",
-        "Packets by what became of them. Side steer is the XDP program (kind take or pass), queue "
-        f"an AF_XDP loop and kernel the slow path (kind answer or drop). {meanings}.",
+        "Packets by what became of them. Path xdp is the XDP program (kind take or pass), ring an "
+        "AF_XDP loop, slow_path_udp and slow_path_tcp the listeners on kernel sockets (kind answer "
+        f"or drop). {meanings}.",
         (*THREAD, "verdict", "kind"),
         (
             ((*labels, verdict.name, verdict.kind), counts.get(verdict.name, 0))
-            for labels, kinds, counts in sides
+            for labels, kinds, counts in paths
             for verdict in verdicts
             if verdict.kind in kinds
         ),

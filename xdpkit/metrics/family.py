@@ -15,7 +15,7 @@ Facts = Mapping[str, Any]
 
 # Every answering thread: the values of THREAD's labels, and its part of the document.
 Threads = Sequence[tuple[Labels, Facts]]
-THREAD = ("side", "queue")
+THREAD = ("path", "queue")
 
 
 def counter(name: str, text: str, labels: Labels, rows: Rows) -> Metric:

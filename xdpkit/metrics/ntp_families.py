@@ -103,7 +103,7 @@ def _requests(ntp: Facts) -> Iterator[Metric]:
 
 def _transmit(threads: Threads) -> Iterator[Metric]:
     """What each thread knows of when its replies left."""
-    facts = [(labels, thread["ntp"]) for labels, thread in threads]
+    facts = [(labels, thread["ntp"]) for labels, thread in threads if "ntp" in thread]
     for key, name, text in (
         ("leaked", "leaked", "Requests over the rate limit that were answered all the same."),
         ("clock_steps", "clock_steps", "Times that UTC was set: saved timestamps were dropped."),

@@ -21,12 +21,12 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from xdpkit.config.address import SocketAddress
 from xdpkit._core._stats import VERDICTS
-from xdpkit.runtime.closing import Closing
+from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
 from xdpkit.errors import SocketError, XdpkitError
 from xdpkit.metrics.families import families
+from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.stream import accept, send_all
 
 PATH = "/metrics"

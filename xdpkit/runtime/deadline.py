@@ -13,7 +13,7 @@ import anyio
 DRAIN_SECONDS = 2.0
 
 
-class Ending:
+class ShutdownDeadline:
     """The one limit for all waits of the end; it begins with the first of them."""
 
     def __init__(self) -> None:

@@ -14,9 +14,9 @@ import anyio
 
 from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
-from xdpkit._core._ratelimit import LimitRule
+from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._rrl import RrlRule
-from xdpkit._core._snapshot import Publisher, Snapshot, ZoneMap
+from xdpkit._core._snapshot import SharedSnapshot, Snapshot, ZoneMap
 from xdpkit.config import Config, DnsConfig
 from xdpkit.errors import XdpkitError
 from xdpkit.nic.os.interface import Address
@@ -44,7 +44,7 @@ class Parts:
     ntp: dict[str, int] = field(default_factory=dict)
     keys: Keys | None = None
     access: AccessList | None = None
-    limit: LimitRule = field(default_factory=LimitRule)
+    limit: RateLimitRule = field(default_factory=RateLimitRule)
     reserved: tuple[Address, ...] = ()
     phc: dict[str, int] | None = None
 
@@ -96,19 +96,19 @@ def initial_parts(config: Config) -> Parts:
     )
 
 
-class Publication:
+class SnapshotPublisher:
     """The one writer of the snapshot; ``publisher`` is what the answering threads read."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.publisher = Publisher(parts.snapshot())
+        self.shared = SharedSnapshot(parts.snapshot())
         self._published = anyio.Event()
 
     def change(self, **parts: Any) -> None:
         """Publishes a snapshot in which the named parts are these; it is used from now on."""
         # Made before it is kept: what does not fit (ValueError) changes nothing.
         changed = replace(self._parts, **parts)
-        self.publisher.publish(changed.snapshot())
+        self.shared.publish(changed.snapshot())
         self._parts = changed
         self._published.set()
 
@@ -118,7 +118,7 @@ class Publication:
         Raises XdpkitError when a thread does not pass; its snapshots are then kept.
         """
         with anyio.move_on_after(PASS_SECONDS):
-            while self.publisher.collect():
+            while self.shared.collect():
                 await anyio.sleep(COLLECT_SECONDS)
             return
         raise XdpkitError(

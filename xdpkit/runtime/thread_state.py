@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdpkit._core._thread_state import Memory
+from xdpkit._core._thread_state import ThreadState
 from xdpkit.config import DnsConfig, NtpConfig
 
 # Prefixes whose DNS answers are counted, by default those of 3 million answers a second to as many
@@ -10,12 +10,12 @@ from xdpkit.config import DnsConfig, NtpConfig
 _ANSWERS = 65536
 
 
-def new_memory(ntp: NtpConfig | None, dns: DnsConfig | None) -> Memory:
+def new_thread_state(ntp: NtpConfig | None, dns: DnsConfig | None) -> ThreadState:
     """The memory of one more thread; without NTP and DNS the smallest there is.
 
     Of DNS answers also where nothing limits them yet: a reload may. Raises MemoryError.
     """
-    return Memory(
+    return ThreadState(
         interleaved=ntp.interleaved if ntp else 0,
         limited=ntp.limit.addresses if ntp and ntp.limit else 0,
         compensate=ntp.tx_compensation if ntp else False,

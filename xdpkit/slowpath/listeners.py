@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
-from xdpkit.runtime.deadline import Ending
 from xdpkit.errors import SocketError
-from xdpkit.runtime.publisher import Publication
+from xdpkit.runtime.deadline import ShutdownDeadline
+from xdpkit.runtime.publisher import SnapshotPublisher
 
 # linux/in.h and linux/in6.h: not in Python's socket module.
 IP_FREEBIND = 15
@@ -34,7 +34,7 @@ class Kind(NamedTuple):
     remedy: str
 
 
-class Door(Protocol):
+class Listener(Protocol):
     """What the two doors have in common for the owner of their sockets."""
 
     @property
@@ -44,12 +44,12 @@ class Door(Protocol):
     def join(self) -> None: ...
 
 
-class DoorSockets(ABC):
+class ListenerSockets(ABC):
     """A door with its sockets, following what is served; a subclass makes them."""
 
-    def __init__(self, publication: Publication, door: Door, kind: Kind) -> None:
-        self._publication = publication
-        self._door = door
+    def __init__(self, publisher: SnapshotPublisher, listener: Listener, kind: Kind) -> None:
+        self._publisher = publisher
+        self._listener = listener
         self._kind = kind
         self.inherited: dict[Key, socket.socket] = {}
         """Sockets of a predecessor, taken instead of new ones."""
@@ -91,21 +91,21 @@ class DoorSockets(ABC):
         """Closes what is not wanted any more, when the door's thread has let go of it."""
         gone = [self._sockets.pop(key) for key in self._sockets.keys() - set(wanted)]
         for old in gone:
-            self._door.remove(old)
+            self._listener.remove(old)
         if gone:
-            self._publication.change()
+            self._publisher.change()
             # If the thread does not pass, the sockets stay open: it may be reading one.
             self._gone += gone
-            await self._publication.passed()
+            await self._publisher.passed()
             while self._gone:
                 self._gone.pop().close()
 
-    async def close(self, ending: Ending) -> bool:
+    async def close(self, deadline: ShutdownDeadline) -> bool:
         """Ends the thread and closes the sockets; returns whether it did end in time."""
-        self._door.stop()
-        if not await ending.wait(lambda: self._door.done):
+        self._listener.stop()
+        if not await deadline.wait(lambda: self._listener.done):
             return False
-        self._door.join()
+        self._listener.join()
         for opened in (*self._sockets.values(), *self._gone):
             opened.close()
         self._sockets.clear()

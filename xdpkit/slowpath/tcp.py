@@ -9,11 +9,11 @@ from typing import Any
 
 import anyio
 
-from xdpkit._core._thread_state import Memory
-from xdpkit._core._tcp_listener import TcpDoor
+from xdpkit._core._tcp_listener import TcpListener
+from xdpkit._core._thread_state import ThreadState
 from xdpkit.config import DnsConfig, ServedAddress
-from xdpkit.slowpath.listeners import DoorSockets, Kind, bind, opening
-from xdpkit.runtime.publisher import Publication
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.slowpath.listeners import Kind, ListenerSockets, bind, opening
 
 # linux/tcp.h: not in Python's socket module.
 TCP_USER_TIMEOUT = 18
@@ -29,20 +29,20 @@ OTHER_DESCRIPTORS = 1000
 TCP = Kind("TCP", socket.SOCK_STREAM, "tcp_connections = 0")
 
 
-class TcpPath(DoorSockets):
+class TcpSlowPath(ListenerSockets):
     """The TCP door with its listening sockets, following the addresses that are served."""
 
-    def __init__(self, publication: Publication, config: DnsConfig, ifindex: int) -> None:
+    def __init__(self, publisher: SnapshotPublisher, config: DnsConfig, ifindex: int) -> None:
         self.config = config
-        self.door = TcpDoor(
-            publication.publisher,
-            Memory(),
+        self.listener = TcpListener(
+            publisher.shared,
+            ThreadState(),
             connections=config.tcp_connections,
             idle_ns=config.tcp_idle * 1_000_000_000,
             queries=config.tcp_queries,
         )
         self._ifindex = ifindex
-        super().__init__(publication, self.door, TCP)
+        super().__init__(publisher, self.listener, TCP)
 
     async def serve(self, addresses: Iterable[ServedAddress]) -> list[str]:
         """Listens at exactly these; returns a line for each that could not be opened.
@@ -57,9 +57,9 @@ class TcpPath(DoorSockets):
     async def drain(self) -> None:
         """Listens no more, and leaves clients that are connected the idle time to finish."""
         for opened in self._sockets.values():
-            self.door.remove(opened)
+            self.listener.remove(opened)
         with anyio.move_on_after(self.config.tcp_idle):
-            while self.door.counters()["open"]:
+            while self.listener.counters()["open"]:
                 await anyio.sleep(0.05)
 
     def notes(self) -> list[str]:
@@ -81,7 +81,7 @@ class TcpPath(DoorSockets):
             "connections": self.config.tcp_connections,
             **{name: counters[name] for name in shown},
             "ended": {reason: count for reason, count in counters["ended"].items() if count},
-            "thread": self.door.tid,
+            "thread": self.listener.tid,
             "loop": {name: count for name, count in counters.items() if name not in elsewhere},
         }
 
@@ -89,7 +89,7 @@ class TcpPath(DoorSockets):
         return open_listener(address, port, self._ifindex, self.config.tcp_idle)
 
     def _add(self, sock: socket.socket, service: str) -> None:
-        self.door.add(sock)
+        self.listener.add(sock)
 
 
 def open_listener(address: str, port: int, ifindex: int, idle_s: int) -> socket.socket:

@@ -7,14 +7,14 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv6Address
 
-from xdpkit.nic.os import udp_sockets as port_watch
-from xdpkit.slowpath import socket_filter
-from xdpkit._core._udp_listener import KernelDoor
-from xdpkit._core._thread_state import Memory
+from xdpkit._core._thread_state import ThreadState
+from xdpkit._core._udp_listener import UdpListener
 from xdpkit.config import ServedAddress
-from xdpkit.slowpath.listeners import DoorSockets, Kind, bind, opening
+from xdpkit.nic.os import udp_sockets as port_watch
 from xdpkit.nic.os.interface import Address
-from xdpkit.runtime.publisher import Publication
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.slowpath import socket_filter
+from xdpkit.slowpath.listeners import Kind, ListenerSockets, bind, opening
 
 # linux asm-generic/socket.h, linux/in.h and linux/in6.h: not in Python's socket module.
 SO_TIMESTAMPNS = 35
@@ -29,13 +29,13 @@ RECEIVE_BUFFER = 4 << 20
 UDP = Kind("UDP", socket.SOCK_DGRAM, "slow_path = false")
 
 
-class SlowPath(DoorSockets):
+class UdpSlowPath(ListenerSockets):
     """The kernel door with its sockets, following the addresses that are served."""
 
-    def __init__(self, publication: Publication, memory: Memory, ifindex: int) -> None:
-        self.door = KernelDoor(publication.publisher, memory)
+    def __init__(self, publisher: SnapshotPublisher, state: ThreadState, ifindex: int) -> None:
+        self.listener = UdpListener(publisher.shared, state)
         self._ifindex = ifindex
-        super().__init__(publication, self.door, UDP)
+        super().__init__(publisher, self.listener, UDP)
 
     async def serve(
         self,
@@ -71,7 +71,7 @@ class SlowPath(DoorSockets):
         return open_socket(address, service, port, self._ifindex)
 
     def _add(self, sock: socket.socket, service: str) -> None:
-        self.door.add(sock, service)
+        self.listener.add(sock, service)
 
 
 def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.socket:

@@ -1,7 +1,7 @@
 """The document that ``xdpkit status --json`` prints, from plain counters.
 
-Nothing is read here: the daemon passes what its workers, kernel door and XDP program counted, each
-an array indexed by verdict (ebpf/steer.h), and gets a dict that JSON can hold.
+Nothing is read here: the instance passes what its workers, the listeners of its slow path and the XDP
+program counted, each an array indexed by verdict (ebpf/steer.h), and gets a dict that JSON can hold.
 """
 
 from __future__ import annotations
@@ -50,15 +50,17 @@ class Obtained:
 
 @dataclass(frozen=True)
 class Counters:
-    """Counts by verdict id: of each worker and of the XDP program by RX queue, of the kernel door.
+    """Counts by verdict id: of each worker and of the XDP program by RX queue, of each listener.
 
     An array may be shorter or longer than the table of verdicts: what is not there counts as 0,
-    and slots without a verdict are not looked at. ``kernel`` is empty with slow_path = false.
+    and slots without a verdict are not looked at. ``udp`` and ``tcp``, the slow path, are None
+    where there is no such listener.
     """
 
     workers: Mapping[int, Sequence[int]]
-    steer: Mapping[int, Sequence[int]] = field(default_factory=dict)
-    kernel: Sequence[int] = ()
+    xdp: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    udp: Sequence[int] | None = None
+    tcp: Sequence[int] | None = None
 
 
 def document(
@@ -70,9 +72,11 @@ def document(
     """The status of one instance.
 
     Under ``verdicts`` every name stands, also with 0, so that a script finds it; ``answered``,
-    ``dropped`` and ``steer`` have only what occurred.
+    ``dropped`` and ``xdp`` have only what occurred; ``slow_path`` has the listeners that there are.
     """
-    arrays = [*counters.workers.values(), *counters.steer.values(), counters.kernel]
+    listeners = {"udp": counters.udp, "tcp": counters.tcp}
+    slow_path = {name: counts for name, counts in listeners.items() if counts is not None}
+    arrays = [*counters.workers.values(), *counters.xdp.values(), *slow_path.values()]
     return {
         "interface": obtained.interface,
         "mode": obtained.mode,
@@ -85,10 +89,10 @@ def document(
             str(queue): _answering(verdicts, counts)
             for queue, counts in sorted(counters.workers.items())
         },
-        "kernel": _answering(verdicts, counters.kernel),
-        "steer": {
+        "slow_path": {name: _answering(verdicts, counts) for name, counts in slow_path.items()},
+        "xdp": {
             str(queue): _occurred(verdicts, counts)
-            for queue, counts in sorted(counters.steer.items())
+            for queue, counts in sorted(counters.xdp.items())
         },
         "verdicts": {
             verdict.name: sum(_count(counts, index) for counts in arrays)
@@ -102,7 +106,7 @@ def document(
 
 
 def _answering(verdicts: Sequence[Verdict], counts: Sequence[int]) -> dict[str, Any]:
-    """Of one worker or the kernel door: what it received, answered, and ended without an answer."""
+    """Of one worker or listener: what it received, answered, and ended without an answer."""
     answered = _occurred(verdicts, counts, "answer")
     dropped = _occurred(verdicts, counts, "drop")
     tx = sum(answered.values())

@@ -32,8 +32,8 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
     ]
-    if "tcp" in document["kernel"]:
-        shown.append(_tcp(document["kernel"]["tcp"]))
+    if tcp := document["slow_path"].get("tcp"):
+        shown.append(_tcp(tcp))
     if ntp := document.get("ntp"):
         shown += [Text(_ntp(ntp)), _sources(ntp), Text(_asked(ntp)), _transmit(document)]
     if document["zones"]:
@@ -61,20 +61,26 @@ def _table(*columns: str, words: int) -> Table:
 
 
 def _queues(document: Mapping[str, Any], kinds: Mapping[str, str]) -> Table:
-    """One row for each RX queue that anything arrived on or that is served, and the kernel's."""
+    """One row for each RX queue that anything arrived on or that is served, and each listener."""
     table = _table("queue", "taken", "passed", "received", "answered", "dropped", "why", words=1)
-    served, steer = document["queues"], document["steer"]
-    for queue in sorted({*served, *steer}, key=int):
-        counts = steer.get(queue, {})
+    served, xdp = document["queues"], document["xdp"]
+    for queue in sorted({*served, *xdp}, key=int):
+        counts = xdp.get(queue, {})
         taken = sum(n for name, n in counts.items() if kinds.get(name) == "take")
         passed = sum(n for name, n in counts.items() if kinds.get(name) == "pass")
         table.add_row(queue, _number(taken), _number(passed), *_answering(served.get(queue)))
-    table.add_row("kernel", "", "", *_answering(document["kernel"]))
+    for name, listener in document["slow_path"].items():
+        table.add_row(_slow(name), "", "", *_answering(listener))
     return table
 
 
+def _slow(listener: str) -> str:
+    """A listener's name among those of queues."""
+    return f"slow path {listener.upper()}"
+
+
 def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
-    """Cells of an answering side; empty for a queue that is left to the kernel."""
+    """Cells of a queue or a listener; empty for a queue that is left to the kernel."""
     if counts is None:
         return [Text()] * 4
     dropped = counts["dropped"]
@@ -130,9 +136,9 @@ def _transmit(document: Mapping[str, Any]) -> Table:
     table = _table(
         "transmit", "told", "early by ns, p1", "p10", "p50", "p90", "p99", "from", words=1
     )
-    sides = [*document["queues"].items(), ("kernel", document["kernel"])]
-    for name, side in sides:
-        if facts := side.get("ntp"):
+    listeners = ((_slow(name), facts) for name, facts in document["slow_path"].items())
+    for name, path in (*document["queues"].items(), *listeners):
+        if facts := path.get("ntp"):
             errors = [f"{ns:,}" for ns in facts["tx_error_ns"].values()] or [""] * 5
             table.add_row(name, _number(facts["tx_true"]), *errors, facts["tx_timestamps"])
     return table

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.config.prefixes import PREFIXES_MAX, Prefix, build, parse_prefix
 from xdpkit._core._access import AccessList
+from xdpkit.config.prefixes import PREFIXES_MAX, Prefix, parse_prefix
+from xdpkit.services.access_list import build
 
 Address = IPv4Address | IPv6Address
 

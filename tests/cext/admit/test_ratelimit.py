@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit._core._ratelimit import LIMIT_BOUNDS, OUTCOMES, LimitRule, LimitTable
+from xdpkit._core._ratelimit import OUTCOMES, RATELIMIT_BOUNDS, RateLimitRule, RateLimitTable
 
 SECRET = bytes(range(1, 33))
 HOST = bytes([192, 0, 2, 1])
 SECOND = 1_000_000_000
 
 # No leak: what passes is within the limit.
-STRICT = LimitRule(leak=0)
+STRICT = RateLimitRule(leak=0)
 
 # Tokens are counted in 1/256 of a request; nothing is promised within one of them.
 GRAIN = Fraction(1, 256)
 
-intervals = st.integers(*LIMIT_BOUNDS["interval"])
-bursts = st.integers(*LIMIT_BOUNDS["burst"])
+intervals = st.integers(*RATELIMIT_BOUNDS["interval"])
+bursts = st.integers(*RATELIMIT_BOUNDS["burst"])
 # From boot to a hundred years later.
 starts = st.integers(0, 100 * 366 * 86400 * SECOND)
 
@@ -36,8 +36,8 @@ def seconds(interval: int) -> Fraction:
 class Asker:
     """One source at one table, with a clock of its own."""
 
-    def __init__(self, rule: LimitRule, now: int = SECOND, source: bytes = HOST) -> None:
-        self.table, self.rule = LimitTable(64, SECRET), rule
+    def __init__(self, rule: RateLimitRule, now: int = SECOND, source: bytes = HOST) -> None:
+        self.table, self.rule = RateLimitTable(64, SECRET), rule
         self.now, self.source = now, source
 
     def ask(self, after_ns: int = 0, random_bits: int = 1) -> str:
@@ -95,7 +95,7 @@ def test_no_more_than_the_limit_passes(interval: int, burst: int, start: int) ->
     assert passed >= min(512, int(burst + earned - 1))
 
 
-@pytest.mark.parametrize("interval", LIMIT_BOUNDS["interval"])
+@pytest.mark.parametrize("interval", RATELIMIT_BOUNDS["interval"])
 @pytest.mark.parametrize("bits", [31, 32, 33, 48, 56, 62])
 def test_after_any_rest_a_burst_passes_and_no_more(interval: int, bits: int) -> None:
     """Rests of powers of two, in 1/256 of the interval and in nanoseconds: no counter wraps."""
@@ -131,7 +131,7 @@ def test_a_clock_that_stands_still_fills_nothing() -> None:
 
 
 def test_two_sources_do_not_share() -> None:
-    table = LimitTable(1 << 16, SECRET)
+    table = RateLimitTable(1 << 16, SECRET)
     sources = [n.to_bytes(4, "big") for n in range(2000)]
     for _ in range(8):
         assert {table.check(STRICT, source, SECOND, 1) for source in sources} == {"pass"}
@@ -139,7 +139,7 @@ def test_two_sources_do_not_share() -> None:
 
 
 def test_the_families_do_not_share() -> None:
-    table = LimitTable(64, SECRET)
+    table = RateLimitTable(64, SECRET)
     rule = STRICT._replace(burst=1, ipv6_prefix=128)
     for source in (HOST, HOST + bytes(12), bytes(12) + HOST, bytes(10) + b"\xff\xff" + HOST):
         assert [table.check(rule, source, SECOND, 1) for _ in range(2)] == ["pass", "drop"]
@@ -152,7 +152,7 @@ def test_a_prefix_is_one_source(data: st.DataObject) -> None:
     rule = STRICT._replace(burst=1, **{version: prefix})
     first = data.draw(st.integers(0, 2**bits - 1))
     flipped = data.draw(st.integers(0, bits - 1))
-    table = LimitTable(64, SECRET)
+    table = RateLimitTable(64, SECRET)
     assert table.check(rule, first.to_bytes(bits // 8, "big"), SECOND, 1) == "pass"
     outcome = table.check(rule, (first ^ 1 << flipped).to_bytes(bits // 8, "big"), SECOND, 1)
     # Bit 0 is the last one of the address.
@@ -165,7 +165,7 @@ def test_the_secret_moves_sources_to_other_buckets() -> None:
     rule = STRICT._replace(burst=1)
 
     def kept(secret: bytes) -> tuple[bool, ...]:
-        table = LimitTable(8, secret)
+        table = RateLimitTable(8, secret)
         for n, source in enumerate(sources):
             table.check(rule, source, SECOND + n, 1)
         return tuple(table.check(rule, source, SECOND + 9, 1) == "drop" for source in sources)
@@ -191,19 +191,19 @@ def test_a_rule_may_change_while_sources_are_known() -> None:
 @pytest.mark.parametrize("entries", [0, 1, 2, 3, 5, 12, 65535])
 def test_a_size_that_is_no_power_of_two_is_refused(entries: int) -> None:
     with pytest.raises(ValueError, match=f"{entries} entries: a power of two is needed, 4"):
-        LimitTable(entries)
+        RateLimitTable(entries)
 
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="a secret of 3 bytes"):
-        LimitTable(64, b"abc")
+        RateLimitTable(64, b"abc")
     with pytest.raises(ValueError, match="an address of 5 bytes"):
-        LimitTable(64).check(STRICT, bytes(5), 0, 0)
+        RateLimitTable(64).check(STRICT, bytes(5), 0, 0)
 
 
-@pytest.mark.parametrize("name, low, high", [(n, *LIMIT_BOUNDS[n]) for n in LIMIT_BOUNDS])
+@pytest.mark.parametrize("name, low, high", [(n, *RATELIMIT_BOUNDS[n]) for n in RATELIMIT_BOUNDS])
 def test_a_rule_out_of_bounds_is_refused(name: str, low: int, high: int) -> None:
-    table = LimitTable(64, SECRET)
+    table = RateLimitTable(64, SECRET)
     for value in (low, high):
         assert table.check(STRICT._replace(**{name: value}), HOST, SECOND, 1) in OUTCOMES
     for value in (low - 1, high + 1):

@@ -7,22 +7,22 @@ from collections import Counter
 
 import pytest
 
-from xdpkit._core._ratelimit import LimitRule, LimitTable
+from xdpkit._core._ratelimit import RateLimitRule, RateLimitTable
 
 SECRET = bytes(range(1, 33))
 HOST = bytes([192, 0, 2, 1])
 SECOND = 1_000_000_000
 DRAWS = 20000
 
-CHRONY = LimitRule()
-STRICT = LimitRule(leak=0)
+CHRONY = RateLimitRule()
+STRICT = RateLimitRule(leak=0)
 
 
 class Client:
     """A source that waits ``answered`` seconds after an answer, ``dropped`` after none."""
 
-    def __init__(self, answered: float, dropped: float, rule: LimitRule = CHRONY) -> None:
-        self.table, self.rule = LimitTable(64, SECRET), rule
+    def __init__(self, answered: float, dropped: float, rule: RateLimitRule = CHRONY) -> None:
+        self.table, self.rule = RateLimitTable(64, SECRET), rule
         self.answered, self.dropped = answered, dropped
         self.now, self.draw = SECOND, random.Random(1)
 
@@ -77,7 +77,7 @@ def test_without_leak_and_kod_all_that_is_over_is_dropped() -> None:
 
 
 def test_a_leak_takes_what_was_left_in_the_bucket() -> None:
-    table = LimitTable(64, SECRET)
+    table = RateLimitTable(64, SECRET)
     rule = CHRONY._replace(burst=1)
     asks = [(0, 1), (7, 0), (8, 1), (16, 1)]
     outcomes = [table.check(rule, HOST, (1 + at) * SECOND, draw) for at, draw in asks]
@@ -111,7 +111,7 @@ def test_a_crowd_is_hardly_ever_taken_for_one_that_asks_more() -> None:
 
 
 def test_one_shorter_gap_after_a_drop_is_no_change_yet() -> None:
-    table = LimitTable(64, SECRET)
+    table = RateLimitTable(64, SECRET)
     rule = CHRONY._replace(burst=1)
     # Draws of 1: they leak if the leak is inverted, else not.
     outcomes = [table.check(rule, HOST, (100 + at) * SECOND // 100, 1) for at in (0, 400, 450)]
@@ -123,7 +123,7 @@ def test_one_shorter_gap_after_a_drop_is_no_change_yet() -> None:
 
 def test_a_spoofed_flood_does_not_harm_who_keeps_to_the_limit() -> None:
     """A million sources through 65536 entries, in 640 s, and a client that asks every 64 s."""
-    table, draw = LimitTable(1 << 16, SECRET), random.Random(1)
+    table, draw = RateLimitTable(1 << 16, SECRET), random.Random(1)
     outcomes: Counter[str] = Counter()
     for n in range(1_000_000):
         now = SECOND + n * 640_000
@@ -141,7 +141,7 @@ def test_who_is_over_the_limit_stays_limited_in_a_flood(
 
     Who was limited before it began need only ask on; who comes later has to be faster than that.
     """
-    table, draw = LimitTable(64, SECRET), random.Random(1)
+    table, draw = RateLimitTable(64, SECRET), random.Random(1)
     outcomes: Counter[str] = Counter()
     for _ in range(before):
         table.check(STRICT, HOST, SECOND, 1)
@@ -155,7 +155,7 @@ def test_who_is_over_the_limit_stays_limited_in_a_flood(
 
 def test_a_source_that_was_forgotten_begins_anew() -> None:
     """Five sources drain their buckets in a table that holds four."""
-    table = LimitTable(4, SECRET)
+    table = RateLimitTable(4, SECRET)
     sources = [bytes([192, 0, 2, n]) for n in range(5)]
     for n, source in enumerate(sources):
         outcomes = [table.check(STRICT, source, (1 + n) * SECOND, 1) for _ in range(9)]

@@ -10,7 +10,7 @@ import dns.message
 import dns.name
 import dns.rdatatype
 import pytest
-from dns_door import HEAD, Door, lines
+from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 
 from xdpkit.services.dns.compiler.body import IMAGE, Body, Kind
@@ -19,32 +19,32 @@ from xdpkit.services.dns.zonefile.zone import RRset
 
 def test_the_order_of_the_file_is_kept(tmp_path: Path) -> None:
     texts = [f"{i * 7919 % 100:02}" for i in range(40)]
-    door = Door(tmp_path, {"z": HEAD + "".join(f't TXT "{text}"\n' for text in texts)})
-    assert lines(door.ask("t.z", "TXT").answer) == [f't.z. 300 IN TXT "{text}"' for text in texts]
+    call = BytesCall(tmp_path, {"z": HEAD + "".join(f't TXT "{text}"\n' for text in texts)})
+    assert lines(call.ask("t.z", "TXT").answer) == [f't.z. 300 IN TXT "{text}"' for text in texts]
 
 
 def test_any_gets_one_rrset(tmp_path: Path) -> None:
-    door = Door(
+    call = BytesCall(
         tmp_path,
         {
             "z": HEAD
             + "a TXT x\na A 192.0.2.1\na A 192.0.2.2\nc CNAME a\n*.w MX 1 a\ne.f A 192.0.2.1\n"
         },
     )
-    assert len(lines(door.ask("a.z", "ANY").answer)) == 2
-    assert lines(door.ask("c.z", "ANY").answer) == ["c.z. 300 IN CNAME a.z."]
-    assert lines(door.ask("q.w.z", "ANY").answer) == ["q.w.z. 300 IN MX 1 a.z."]
-    assert door.ask("f.z", "ANY").verdict == "dns_nodata"
+    assert len(lines(call.ask("a.z", "ANY").answer)) == 2
+    assert lines(call.ask("c.z", "ANY").answer) == ["c.z. 300 IN CNAME a.z."]
+    assert lines(call.ask("q.w.z", "ANY").answer) == ["q.w.z. 300 IN MX 1 a.z."]
+    assert call.ask("f.z", "ANY").verdict == "dns_nodata"
 
 
 def test_names_in_rdata_are_compressed_where_all_readers_know_it(tmp_path: Path) -> None:
     text = HEAD + "m MX 10 a.m\nm MX 20 b.m\ns SRV 1 2 3 a.s\n*.w MX 10 a.w\n*.w MX 10 q.w\n"
-    door = Door(tmp_path, {"z": text})
-    assert door.ask("m.z", "MX", use_edns=-1).size == 12 + 9 + (14 + 4) * 2
+    call = BytesCall(tmp_path, {"z": text})
+    assert call.ask("m.z", "MX", use_edns=-1).size == 12 + 9 + (14 + 4) * 2
     assert (
-        door.ask("s.z", "SRV", use_edns=-1).size == 12 + 9 + 12 + 6 + 7
+        call.ask("s.z", "SRV", use_edns=-1).size == 12 + 9 + 12 + 6 + 7
     )  # RFC 2782: never compressed
-    assert lines(door.ask("very.long.name.w.z", "MX").answer) == [
+    assert lines(call.ask("very.long.name.w.z", "MX").answer) == [
         "very.long.name.w.z. 300 IN MX 10 a.w.z.",
         "very.long.name.w.z. 300 IN MX 10 q.w.z.",
     ]
@@ -57,17 +57,17 @@ def test_pointers_move_with_the_question(
     text = HEAD + "*.w MX 10 mx.other.test.\n*.w MX 20 mx.w\n*.w MX 30 mx2.other.test.\n"
     text += "*.c CNAME t.c\nt.c CNAME q.u\nq.u A 192.0.2.1\n"
     text += "sub NS ns.sub\nsub NS ns.other.test.\nns.sub A 192.0.2.2\n"
-    door = Door(tmp_path_factory.mktemp("zones"), {"z": text})
+    call = BytesCall(tmp_path_factory.mktemp("zones"), {"z": text})
     front = ".".join(["q" * 63] * (length // 64) + ["q" * (length % 64 or 1)])
-    assert lines(door.ask(f"{front}.w.z", "MX", use_edns=0).answer) == [
+    assert lines(call.ask(f"{front}.w.z", "MX", use_edns=0).answer) == [
         f"{front}.w.z. 300 IN MX 10 mx.other.test.",
         f"{front}.w.z. 300 IN MX 20 mx.w.z.",
         f"{front}.w.z. 300 IN MX 30 mx2.other.test.",
     ]
-    reply = door.ask(f"{front}.c.z", "A", use_edns=0)
+    reply = call.ask(f"{front}.c.z", "A", use_edns=0)
     assert lines(reply.answer)[1:] == ["t.c.z. 300 IN CNAME q.u.z.", "q.u.z. 300 IN A 192.0.2.1"]
-    assert door.ask(f"{front}.c.z", "AAAA", use_edns=0).authority[0].name.to_text() == "z."
-    reply = door.ask(f"{front}.sub.z", "A", use_edns=0)
+    assert call.ask(f"{front}.c.z", "AAAA", use_edns=0).authority[0].name.to_text() == "z."
+    reply = call.ask(f"{front}.sub.z", "A", use_edns=0)
     assert lines(reply.authority) == [
         "sub.z. 300 IN NS ns.sub.z.",
         "sub.z. 300 IN NS ns.other.test.",
@@ -77,8 +77,8 @@ def test_pointers_move_with_the_question(
 
 
 def test_the_wildcard_itself_is_no_suffix_to_point_at(tmp_path: Path) -> None:
-    door = Door(tmp_path, {"z": HEAD + "*.w MX 10 *.w\n*.w MX 20 a.*.w\n"})
-    assert lines(door.ask("q.w.z", "MX").answer) == [
+    call = BytesCall(tmp_path, {"z": HEAD + "*.w MX 10 *.w\n*.w MX 20 a.*.w\n"})
+    assert lines(call.ask("q.w.z", "MX").answer) == [
         "q.w.z. 300 IN MX 10 *.w.z.",
         "q.w.z. 300 IN MX 20 a.*.w.z.",
     ]
@@ -121,16 +121,16 @@ def test_only_ascii_letters_have_two_cases(tmp_path: Path) -> None:
     labels = [bytes((65, byte, 90, byte ^ 0x80, byte, 97, 64, 91)) for byte in range(256)]
     unlike = {label.lower(): label for label in labels}
     zone = HEAD + "".join(f"{escaped(label)} TXT {i}\n" for i, label in enumerate(unlike.values()))
-    door = Door(tmp_path, {"z": zone})
+    call = BytesCall(tmp_path, {"z": zone})
     for i, label in enumerate(unlike.values()):
         for name in (label, label.lower(), label.upper()):
-            reply = door.ask(dns.name.Name((name, b"z", b"")), "TXT")
+            reply = call.ask(dns.name.Name((name, b"z", b"")), "TXT")
             assert lines(reply.answer)[0].endswith(f' "{i}"')
     for byte in range(256):
         if not chr(byte).isalpha() or byte > 127:
             other = bytes((65, byte ^ 0x20, 90, byte ^ 0x80, byte, 97, 64, 91))
             if other.lower() not in unlike:
-                assert door.ask(dns.name.Name((other, b"z", b"")), "TXT").verdict == "dns_nxdomain"
+                assert call.ask(dns.name.Name((other, b"z", b"")), "TXT").verdict == "dns_nxdomain"
 
 
 def test_parent_and_child_in_one_server(tmp_path: Path) -> None:
@@ -139,54 +139,54 @@ def test_parent_and_child_in_one_server(tmp_path: Path) -> None:
     parent += "a.hidden A 192.0.2.3\nto CNAME a.hidden\n"
     child = HEAD + "ns A 192.0.2.2\n"
     zones = {"z": parent, "sub.z": child, "plain.z": child, "hidden.z": child, "lost.z": child}
-    door = Door(tmp_path, zones)
-    assert lines(door.ask("sub.z", "NS").answer) == ["sub.z. 300 IN NS ns1.sub.z."]
-    assert lines(door.ask("ns.sub.z", "A").answer) == ["ns.sub.z. 300 IN A 192.0.2.2"]
-    assert door.ask("nothing.sub.z", "A").authority[0].name.to_text() == "sub.z."
-    assert door.ask("sub.z", "DS").answer[0].rdtype == dns.rdatatype.DS
+    call = BytesCall(tmp_path, zones)
+    assert lines(call.ask("sub.z", "NS").answer) == ["sub.z. 300 IN NS ns1.sub.z."]
+    assert lines(call.ask("ns.sub.z", "A").answer) == ["ns.sub.z. 300 IN A 192.0.2.2"]
+    assert call.ask("nothing.sub.z", "A").authority[0].name.to_text() == "sub.z."
+    assert call.ask("sub.z", "DS").answer[0].rdtype == dns.rdatatype.DS
     for name, rcode in (("plain.z", "NOERROR"), ("hidden.z", "NOERROR"), ("lost.z", "NXDOMAIN")):
-        assert dns.rcode.to_text(door.ask(name, "DS").rcode()) == rcode
+        assert dns.rcode.to_text(call.ask(name, "DS").rcode()) == rcode
     for name in ("plain.z", "hidden.z", "lost.z", "sub.z"):
-        reply = door.ask(name, "DS")
+        reply = call.ask(name, "DS")
         assert reply.flags & dns.flags.AA
         assert [rrset.name.to_text() for rrset in reply.authority] == (
             [] if reply.answer else ["z."]
         )
-    assert door.ask("a.hidden.z", "A").verdict == "dns_nxdomain"
-    assert lines(door.ask("to.z", "A").answer) == ["to.z. 300 IN CNAME a.hidden.z."]
+    assert call.ask("a.hidden.z", "A").verdict == "dns_nxdomain"
+    assert lines(call.ask("to.z", "A").answer) == ["to.z. 300 IN CNAME a.hidden.z."]
 
 
 def test_the_root_zone(tmp_path: Path) -> None:
-    door = Door(
+    call = BytesCall(
         tmp_path, {".": HEAD + "net NS a.gtld.net\na.gtld.net A 192.0.2.1\nx A 192.0.2.2\n"}
     )
-    assert door.ask(".", "SOA").verdict == "dns_noerror"
-    assert door.ask("x", "A").verdict == "dns_noerror"
-    assert door.ask("nothing.at.all", "A").verdict == "dns_nxdomain"
-    assert lines(door.ask("www.example.net", "A").additional) == ["a.gtld.net. 300 IN A 192.0.2.1"]
+    assert call.ask(".", "SOA").verdict == "dns_noerror"
+    assert call.ask("x", "A").verdict == "dns_noerror"
+    assert call.ask("nothing.at.all", "A").verdict == "dns_nxdomain"
+    assert lines(call.ask("www.example.net", "A").additional) == ["a.gtld.net. 300 IN A 192.0.2.1"]
 
 
 def test_deep_names(tmp_path: Path) -> None:
     deep = ".".join("n" * 120)
-    door = Door(tmp_path, {"z": HEAD + f"{deep} A 192.0.2.1\n*.{deep[20:]} TXT x\n"})
-    assert door.ask(f"{deep}.z", "A").verdict == "dns_noerror"
-    assert door.ask(f"{deep[2:]}.z", "A").verdict == "dns_nodata"
-    assert door.ask(f"q.{deep[4:]}.z", "A").verdict == "dns_nxdomain"
-    assert door.ask(f"q.{deep[20:]}.z", "TXT").verdict == "dns_noerror"
-    assert door.ask(f"{'.'.join('q' * 126)}", "A").verdict == "dns_refused"
+    call = BytesCall(tmp_path, {"z": HEAD + f"{deep} A 192.0.2.1\n*.{deep[20:]} TXT x\n"})
+    assert call.ask(f"{deep}.z", "A").verdict == "dns_noerror"
+    assert call.ask(f"{deep[2:]}.z", "A").verdict == "dns_nodata"
+    assert call.ask(f"q.{deep[4:]}.z", "A").verdict == "dns_nxdomain"
+    assert call.ask(f"q.{deep[20:]}.z", "TXT").verdict == "dns_noerror"
+    assert call.ask(f"{'.'.join('q' * 126)}", "A").verdict == "dns_refused"
 
 
 def test_a_long_chain_ends(tmp_path: Path) -> None:
     chain = "".join(f"c{i} CNAME c{i + 1}\n" for i in range(30))
-    door = Door(tmp_path, {"z": HEAD + chain + "c30 A 192.0.2.1\n"})
-    assert len(lines(door.ask("c20.z", "A").answer)) == 11
-    assert len(lines(door.ask("c0.z", "A").answer)) == 16
+    call = BytesCall(tmp_path, {"z": HEAD + chain + "c30 A 192.0.2.1\n"})
+    assert len(lines(call.ask("c20.z", "A").answer)) == 11
+    assert len(lines(call.ask("c0.z", "A").answer)) == 16
 
 
 @pytest.mark.parametrize("nsec3", [False, True])
 def test_any_gets_data_and_no_proof(tmp_path: Path, nsec3: bool) -> None:
     """Of types above RRSIG's and NSEC's, too: RFC 8482 section 4.1."""
     text = HEAD + f'a TLSA 3 1 1 {"ab" * 32}\na CAA 0 issue "ca.test"\n'
-    door = Door(tmp_path, {"z": fake_signed(text, "z", nsec3)})
-    [rrset] = door.ask("a.z", "ANY").answer
+    call = BytesCall(tmp_path, {"z": fake_signed(text, "z", nsec3)})
+    [rrset] = call.ask("a.z", "ANY").answer
     assert rrset.rdtype == dns.rdatatype.TLSA

@@ -6,8 +6,8 @@ import itertools
 from typing import Any
 
 import pytest
+from dns_bytes_call import HEAD, BytesCall
 from dns_compliance import Case, cases, check
-from dns_door import HEAD, Door
 from dns_fake_signer import fake_signed
 
 from xdpkit._core._answer import answer
@@ -21,15 +21,15 @@ ZONES = {"plain": ZONE, "signed": fake_signed(ZONE, "z.example")}
 
 
 @pytest.fixture(scope="module", params=itertools.product(TOLD, ZONES), ids="-".join)
-def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Door:
+def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
     which, zone = request.param
     told: dict[str, Any] = TOLD[which]
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONES[zone]}, **told)
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": ZONES[zone]}, **told)
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_rfc_8906(door: Door, case: Case, tcp: bool) -> None:
-    _, reply = answer(door.snapshot, "dns", case.request, memory=door.memory, tcp=tcp)
+def test_rfc_8906(call: BytesCall, case: Case, tcp: bool) -> None:
+    _, reply = answer(call.snapshot, "dns", case.request, state=call.state, tcp=tcp)
     assert reply is not None
     check(case, reply, tcp)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dns_door import HEAD, Door
+from c_programs import programs
+from dns_bytes_call import HEAD, BytesCall
 from dns_wire import NAME, OPT, SOA, asking, header, message, opt, option, options_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).parents[2]
 CLIENT = bytes.fromhex("2464c4abcf10c957")
 SECRETS = (bytes(range(16)), bytes(range(16, 32)))
 NOW = 1_700_000_000
@@ -21,20 +21,20 @@ FIRST, SECOND = "192.0.2.1", "2001:db8::1"
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
+def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
     big = "".join(f'big TXT "{i:03d}{"y" * 197}"\n' for i in range(8))
     zone = HEAD + "ns1 A 192.0.2.1\n" + big
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": zone}, cookie_secrets=SECRETS)
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": zone}, cookie_secrets=SECRETS)
 
 
 def cookie(
-    door: Door, sent: bytes = CLIENT, now: int = NOW, source: str = FIRST
+    call: BytesCall, sent: bytes = CLIENT, now: int = NOW, source: str = FIRST
 ) -> tuple[bytes, str]:
     """The cookie in a reply, and how the one that was sent was counted."""
-    before = door.memory.dns_counters()
-    verdict, reply = door.send(asking(option(10, sent)), source, now)
+    before = call.state.dns_counters()
+    verdict, reply = call.send(asking(option(10, sent)), source, now)
     assert verdict == "dns_noerror" and reply is not None
-    after = door.memory.dns_counters()
+    after = call.state.dns_counters()
     [counted] = [kind for kind in after if after[kind] > before[kind]]
     assert after[counted] == before[counted] + 1
     return options_of(reply)[10], counted.removeprefix("cookie_")
@@ -43,10 +43,7 @@ def cookie(
 def test_siphash_is_that_of_the_paper_and_of_openssl(
     tool: Callable[[str], str], tmp_path: Path
 ) -> None:
-    program = tmp_path / "siphash_leaf"
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'cext'}"]
-    source = ROOT / "tests/unit/siphash_leaf.c"
-    subprocess.run([tool("gcc"), *flags, "-o", str(program), str(source)], check=True)
+    (program,) = programs("siphash_test")
     done = subprocess.run([program], check=True, capture_output=True, text=True)
     hashes = done.stdout.split()
     # Appendix A of the paper: 15 bytes.
@@ -67,12 +64,12 @@ def openssl_siphash(tool: Callable[[str], str], directory: Path, key: bytes, dat
 
 @pytest.mark.parametrize("version, counted", [(0, "bad"), (1, "valid"), (2, "bad"), (255, "bad")])
 def test_versions(
-    door: Door, tool: Callable[[str], str], tmp_path: Path, version: int, counted: str
+    call: BytesCall, tool: Callable[[str], str], tmp_path: Path, version: int, counted: str
 ) -> None:
     """With the right hash of all that is before it."""
     front = CLIENT + bytes([version, 0, 0, 0]) + struct.pack(">I", NOW)
     made = openssl_siphash(tool, tmp_path, SECRETS[1], front + bytes([192, 0, 2, 1]))
-    assert cookie(door, front + made)[1] == counted
+    assert cookie(call, front + made)[1] == counted
 
 
 OLD, NEW = "dd3bdf9344b678b185a6f5cb60fca715", "445536bcd2513298075a5d379663c962"
@@ -101,10 +98,10 @@ def test_rfc_9018_appendix_a(
     reply: str | None,
     counted: str,
 ) -> None:
-    door = Door(
+    call = BytesCall(
         tmp_path, {"z.example": HEAD}, cookie_secrets=tuple(bytes.fromhex(s) for s in secrets)
     )
-    got, kind = cookie(door, bytes.fromhex(sent), now, source)
+    got, kind = cookie(call, bytes.fromhex(sent), now, source)
     assert kind == counted
     if reply is not None:
         assert got.hex() == reply
@@ -118,94 +115,94 @@ def test_rfc_9018_appendix_a(
     (3600, "valid"), (3601, "bad"), (1 << 31, "bad"),
 ])  # fmt: skip
 @pytest.mark.parametrize("start", [NOW, 10, (1 << 32) - 1000])
-def test_age(door: Door, source: str, start: int, age: int, counted: str) -> None:
-    made, _ = cookie(door, CLIENT, start - min(age, 0), source)
-    got, kind = cookie(door, made, start + max(age, 0), source)
+def test_age(call: BytesCall, source: str, start: int, age: int, counted: str) -> None:
+    made, _ = cookie(call, CLIENT, start - min(age, 0), source)
+    got, kind = cookie(call, made, start + max(age, 0), source)
     assert kind == counted
     # The same one comes back until it is half an hour old; with a new one all is well again.
     assert (got == made) == (counted == "valid" and age <= 1800)
-    assert cookie(door, got, start + max(age, 0), source)[1] == "valid"
+    assert cookie(call, got, start + max(age, 0), source)[1] == "valid"
 
 
-def test_a_cookie_is_bound_to_all_that_made_it(door: Door) -> None:
-    made, _ = cookie(door)
-    assert cookie(door, made, source="192.0.2.2")[1] == "bad"
-    assert cookie(door, made, source="2001:db8::1")[1] == "bad"
+def test_a_cookie_is_bound_to_all_that_made_it(call: BytesCall) -> None:
+    made, _ = cookie(call)
+    assert cookie(call, made, source="192.0.2.2")[1] == "bad"
+    assert cookie(call, made, source="2001:db8::1")[1] == "bad"
     for at in range(24):
         for bit in (0x01, 0x80):
             changed = bytearray(made)
             changed[at] ^= bit
-            assert cookie(door, bytes(changed))[1] == "bad", at
+            assert cookie(call, bytes(changed))[1] == "bad", at
 
 
 def test_secrets_roll_over(tmp_path: Path) -> None:
     first, second, third = (bytes([n]) * 16 for n in range(3))
-    door = Door(tmp_path, {"z.example": HEAD}, cookie_secrets=(first,))
-    made, _ = cookie(door)
-    assert cookie(door, made) == (made, "valid")
-    door.set(dns={"cookie_secrets": (second, first)})
-    renewed, kind = cookie(door, made)
+    call = BytesCall(tmp_path, {"z.example": HEAD}, cookie_secrets=(first,))
+    made, _ = cookie(call)
+    assert cookie(call, made) == (made, "valid")
+    call.set(dns={"cookie_secrets": (second, first)})
+    renewed, kind = cookie(call, made)
     assert kind == "valid" and renewed != made
-    door.set(dns={"cookie_secrets": (third, second)})
-    assert cookie(door, renewed)[1] == "valid"
-    assert cookie(door, made)[1] == "bad"
-    door.set(dns={})
-    _, reply = door.send(asking(option(10, made)))
+    call.set(dns={"cookie_secrets": (third, second)})
+    assert cookie(call, renewed)[1] == "valid"
+    assert cookie(call, made)[1] == "bad"
+    call.set(dns={})
+    _, reply = call.send(asking(option(10, made)))
     assert reply is not None and reply.endswith(opt())
 
 
 @pytest.mark.parametrize("length", [*range(0, 8), *range(9, 16), 41, 42, 100, 500])
-def test_a_malformed_cookie_is_formerr(door: Door, length: int) -> None:
-    before = door.memory.dns_counters()["cookie_malformed"]
-    verdict, reply = door.send(asking(option(10, bytes(length))))
+def test_a_malformed_cookie_is_formerr(call: BytesCall, length: int) -> None:
+    before = call.state.dns_counters()["cookie_malformed"]
+    verdict, reply = call.send(asking(option(10, bytes(length))))
     assert verdict == "dns_formerr"
     assert reply == struct.pack(">6H", 0x1234, 0x8101, 0, 0, 0, 1) + opt()
-    assert door.memory.dns_counters()["cookie_malformed"] == before + 1
+    assert call.state.dns_counters()["cookie_malformed"] == before + 1
 
 
 @pytest.mark.parametrize("length", [*range(16, 41)])
-def test_server_cookies_of_others_get_a_new_one(door: Door, length: int) -> None:
-    got, kind = cookie(door, CLIENT + bytes(length - 8))
+def test_server_cookies_of_others_get_a_new_one(call: BytesCall, length: int) -> None:
+    got, kind = cookie(call, CLIENT + bytes(length - 8))
     assert kind == "bad" and got[:8] == CLIENT
-    assert cookie(door, got) == (got, "valid")
+    assert cookie(call, got) == (got, "valid")
 
 
-def test_the_first_of_two_cookies_counts(door: Door) -> None:
+def test_the_first_of_two_cookies_counts(call: BytesCall) -> None:
     other = bytes(8)
-    _, reply = door.send(asking(option(10, CLIENT), option(10, other)), now_s=NOW)
-    assert reply is not None and options_of(reply)[10] == cookie(door)[0]
-    verdict, _ = door.send(asking(option(10, CLIENT), option(10, b"?")))
+    _, reply = call.send(asking(option(10, CLIENT), option(10, other)), now_s=NOW)
+    assert reply is not None and options_of(reply)[10] == cookie(call)[0]
+    verdict, _ = call.send(asking(option(10, CLIENT), option(10, b"?")))
     assert verdict == "dns_noerror"
 
 
-def ask_nothing(door: Door, sent: bytes, *more: bytes) -> tuple[str, bytes]:
+def ask_nothing(call: BytesCall, sent: bytes, *more: bytes) -> tuple[str, bytes]:
     request = message(opt(data=option(10, sent) + b"".join(more)), counts=(0, 0, 0, 1))
-    verdict, reply = door.send(request, now_s=NOW)
+    verdict, reply = call.send(request, now_s=NOW)
     assert reply is not None
     return verdict, reply
 
 
-def test_a_request_for_a_cookie_alone(door: Door) -> None:
+def test_a_request_for_a_cookie_alone(call: BytesCall) -> None:
     """RFC 7873 section 5.4."""
-    made, _ = cookie(door)
+    made, _ = cookie(call)
     bare = struct.pack(">6H", 0x1234, 0x8100, 0, 0, 0, 1) + opt(data=option(10, made))
-    assert ask_nothing(door, CLIENT) == ("dns_cookie", bare)
-    assert ask_nothing(door, made) == ("dns_cookie", bare)
-    assert ask_nothing(door, CLIENT, option(100)) == ("dns_cookie", bare)
+    assert ask_nothing(call, CLIENT) == ("dns_cookie", bare)
+    assert ask_nothing(call, made) == ("dns_cookie", bare)
+    assert ask_nothing(call, CLIENT, option(100)) == ("dns_cookie", bare)
     # BADCOOKIE is 23: 7 in the header, 1 in the OPT.
     refused = struct.pack(">6H", 0x1234, 0x8107, 0, 0, 0, 1) + opt(high=1, data=option(10, made))
-    assert ask_nothing(door, CLIENT + bytes(16)) == ("dns_badcookie", refused)
-    assert ask_nothing(door, b"?")[0] == "dns_formerr"
+    assert ask_nothing(call, CLIENT + bytes(16)) == ("dns_badcookie", refused)
+    assert ask_nothing(call, b"?")[0] == "dns_formerr"
 
 
 @pytest.mark.parametrize("counts", [(0, 1, 0, 1), (0, 0, 1, 1)])
-def test_a_cookie_does_not_excuse_other_sections(door: Door, counts: tuple[int, ...]) -> None:
+def test_a_cookie_does_not_excuse_other_sections(call: BytesCall, counts: tuple[int, ...]) -> None:
     body = b"\0\0\1" + bytes(8) + opt(data=option(10, CLIENT))
-    assert door.send(message(body, counts=counts))[0] == "dns_formerr"
+    assert call.send(message(body, counts=counts))[0] == "dns_formerr"
 
 
-def test_errors_and_truncation_carry_the_cookie(door: Door) -> None:
-    made, _ = cookie(door)
+def test_errors_and_truncation_carry_the_cookie(call: BytesCall) -> None:
+    made, _ = cookie(call)
     sent = option(10, CLIENT)
     requests = {
         "dns_refused": asking(sent, question=b"\1x\0\0\1\0\1"),
@@ -215,35 +212,37 @@ def test_errors_and_truncation_carry_the_cookie(door: Door) -> None:
         "dns_formerr": asking(sent)[:-12] + sent + b"\0",
     }
     for expected, request in requests.items():
-        verdict, reply = door.send(request, now_s=NOW)
+        verdict, reply = call.send(request, now_s=NOW)
         assert verdict == expected and reply is not None
         assert options_of(reply)[10] == made
     # Of another version nothing is known, so nothing is sent.
-    verdict, reply = door.send(message(SOA + opt(version=1, data=sent), counts=(1, 0, 0, 1)))
+    verdict, reply = call.send(message(SOA + opt(version=1, data=sent), counts=(1, 0, 0, 1)))
     assert verdict == "dns_badvers" and reply is not None and options_of(reply) == {}
 
 
-def test_without_edns_there_is_no_cookie(door: Door) -> None:
-    _, reply = door.send(message())
+def test_without_edns_there_is_no_cookie(call: BytesCall) -> None:
+    _, reply = call.send(message())
     assert reply is not None and header(reply)[5] == 0
-    _, reply = door.send(message(SOA + OPT, counts=(1, 0, 0, 1)))
+    _, reply = call.send(message(SOA + OPT, counts=(1, 0, 0, 1)))
     assert reply is not None and reply.endswith(opt())
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(0, (1 << 32) - 1), st.ip_addresses())
-def test_what_was_made_is_accepted(door: Door, secret: bytes, now: int, address: object) -> None:
+def test_what_was_made_is_accepted(
+    call: BytesCall, secret: bytes, now: int, address: object
+) -> None:
     """By every server that has the secret, and by no other."""
     source = str(address)
     if answerable(source):
-        door.set(dns={"cookie_secrets": (secret,)})
-        made, kind = cookie(door, CLIENT, now, source)
+        call.set(dns={"cookie_secrets": (secret,)})
+        made, kind = cookie(call, CLIENT, now, source)
         assert (kind, made[:8]) == ("client", CLIENT)
         assert struct.unpack(">I", made[12:16]) == (now,)
-        door.set(dns={"cookie_secrets": (b"another secret!!", secret)})
-        assert cookie(door, made, now, source)[1] == "valid"
-        door.set(dns={"cookie_secrets": (bytes(16 - 1) + b"?",)})
-        assert cookie(door, made, now, source)[1] == "bad"
-    door.set(dns={"cookie_secrets": SECRETS})
+        call.set(dns={"cookie_secrets": (b"another secret!!", secret)})
+        assert cookie(call, made, now, source)[1] == "valid"
+        call.set(dns={"cookie_secrets": (bytes(16 - 1) + b"?",)})
+        assert cookie(call, made, now, source)[1] == "bad"
+    call.set(dns={"cookie_secrets": SECRETS})
 
 
 def answerable(source: str) -> bool:

@@ -1,11 +1,11 @@
 """Debian's knotd and nsd get the same zones and questions: no difference without a reason.
 
 Each question is put over TCP, where replies are whole, and over UDP with the size that it says, to
-all three. tests/netns/test_dns_doors.py puts the same ones to a server's doors in the network. The
+all three. tests/netns/test_dns_ways_in.py puts the same ones to a server's doors in the network. The
 reasons are in dnsdiff/rules.py. All of it, as root, in some minutes:
 
     XDPKIT_DIFF_QUERIES=200000 pytest tests/unit/test_dns_differential.py \\
-        tests/netns/test_dns_doors.py
+        tests/netns/test_dns_ways_in.py
 
 environment:
   XDPKIT_DIFF_QUERIES  how many questions (default 5000, some seconds)

@@ -11,25 +11,25 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from dns_door import HEAD, SIZES, Door
+from dns_bytes_call import HEAD, SIZES, BytesCall
 from dns_wire import NAME, OPT, SOA, TSIG, extended_error, header, message, opt, option
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": SIZES})
+def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": SIZES})
 
 
 @pytest.mark.parametrize("bit", [0x0400, 0x0200, 0x0100, 0x0080, 0x0040, 0x0020, 0x0010])
-def test_header_flags_one_by_one(door: Door, bit: int) -> None:
-    verdict, reply = door.send(message(flags=bit))
+def test_header_flags_one_by_one(call: BytesCall, bit: int) -> None:
+    verdict, reply = call.send(message(flags=bit))
     assert verdict == "dns_noerror" and reply is not None
     assert header(reply)[1] == 0x8400 | bit & 0x0110  # QR, AA; RD and CD copied
 
 
 @pytest.mark.parametrize("flags", [0, 0x8000, 0x0080, 0x8080, 0xFFFF, 0x7FFF])
-def test_edns_do_is_copied_and_no_other_flag(door: Door, flags: int) -> None:
-    verdict, reply = door.send(message(SOA + opt(flags=flags), counts=(1, 0, 0, 1)))
+def test_edns_do_is_copied_and_no_other_flag(call: BytesCall, flags: int) -> None:
+    verdict, reply = call.send(message(SOA + opt(flags=flags), counts=(1, 0, 0, 1)))
     assert verdict == "dns_noerror" and reply is not None
     assert reply.endswith(opt(1232, flags=flags & 0x8000)) and header(reply)[5] == 1
 
@@ -39,65 +39,65 @@ OPTIONS = [option(100), option(3), option(8, b"\0\1\0\0"), option(9), option(10,
 
 @pytest.mark.parametrize("data", [*OPTIONS, b"".join(OPTIONS)])
 @pytest.mark.parametrize("version", [0, 1, 255])
-def test_options_are_never_echoed(door: Door, data: bytes, version: int) -> None:
-    verdict, reply = door.send(message(SOA + opt(version=version, data=data), counts=(1, 0, 0, 1)))
+def test_options_are_never_echoed(call: BytesCall, data: bytes, version: int) -> None:
+    verdict, reply = call.send(message(SOA + opt(version=version, data=data), counts=(1, 0, 0, 1)))
     assert reply is not None
     assert reply.endswith(opt(1232, high=1 if version else 0))
     assert verdict == ("dns_badvers" if version else "dns_noerror")
 
 
 @pytest.mark.parametrize("flags", [0, 0x8000])
-def test_badvers(door: Door, flags: int) -> None:
+def test_badvers(call: BytesCall, flags: int) -> None:
     request = message(SOA + opt(version=1, flags=flags), flags=0x0110, counts=(1, 0, 0, 1))
-    _, reply = door.send(request)
+    _, reply = call.send(request)
     assert reply == struct.pack(">6H", 0x1234, 0x8110, 1, 0, 0, 1) + SOA + opt(1232, 1, 0, flags)
 
 
-def test_what_another_edns_version_puts_into_its_options_is_not_judged(door: Door) -> None:
-    verdict, _ = door.send(message(SOA + opt(version=1, data=b"?"), counts=(1, 0, 0, 1)))
+def test_what_another_edns_version_puts_into_its_options_is_not_judged(call: BytesCall) -> None:
+    verdict, _ = call.send(message(SOA + opt(version=1, data=b"?"), counts=(1, 0, 0, 1)))
     assert verdict == "dns_badvers"
 
 
 @pytest.mark.parametrize(
     "front, back", [(b"", TSIG), (OPT, TSIG), (TSIG, OPT), (b"\xc0\x0c" + TSIG[1:], b"")]
 )
-def test_other_additional_records_are_skipped(door: Door, front: bytes, back: bytes) -> None:
+def test_other_additional_records_are_skipped(call: BytesCall, front: bytes, back: bytes) -> None:
     records = bool(front) + bool(back)
-    verdict, reply = door.send(message(SOA + front + back, counts=(1, 0, 0, records)))
+    verdict, reply = call.send(message(SOA + front + back, counts=(1, 0, 0, records)))
     assert verdict == "dns_noerror" and reply is not None
     assert header(reply)[5] == int(OPT in (front, back))
 
 
 @pytest.mark.parametrize("rdtype", [41, 128, 249, 250, 251, 252, 253, 254])
-def test_meta_types_are_refused(door: Door, rdtype: int) -> None:
+def test_meta_types_are_refused(call: BytesCall, rdtype: int) -> None:
     question = NAME + struct.pack(">HH", rdtype, 1)
-    verdict, reply = door.send(message(question))
+    verdict, reply = call.send(message(question))
     assert verdict == "dns_refused"
     assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 0) + question
 
 
 @pytest.mark.parametrize("rdclass", [0, 2, 3, 4, 254, 255, 65535])
-def test_other_classes_are_refused(door: Door, rdclass: int) -> None:
+def test_other_classes_are_refused(call: BytesCall, rdclass: int) -> None:
     question = NAME + struct.pack(">HH", 6, rdclass)
-    verdict, reply = door.send(message(question + OPT, counts=(1, 0, 0, 1)))
+    verdict, reply = call.send(message(question + OPT, counts=(1, 0, 0, 1)))
     assert verdict == "dns_refused"
     tail = opt(1232, data=extended_error(21))
     assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 1) + question + tail
 
 
 @pytest.mark.parametrize("name", [b"\0", b"\7example\0", b"\2zz\7example\0", b"\1z\6exampl\0"])
-def test_out_of_zone_is_refused(door: Door, name: bytes) -> None:
-    verdict, reply = door.send(message(name + b"\0\6\0\1"))
+def test_out_of_zone_is_refused(call: BytesCall, name: bytes) -> None:
+    verdict, reply = call.send(message(name + b"\0\6\0\1"))
     assert verdict == "dns_refused" and reply is not None and header(reply)[1] == 0x8105
-    _, reply = door.send(message(name + b"\0\6\0\1" + OPT, counts=(1, 0, 0, 1)))
+    _, reply = call.send(message(name + b"\0\6\0\1" + OPT, counts=(1, 0, 0, 1)))
     assert reply is not None and reply.endswith(opt(1232, data=extended_error(20)))
 
 
 @pytest.mark.parametrize(
     "rdtype", [*range(1, 41), *range(42, 128), 256, 257, 666, 1000, 65280, 65535]
 )
-def test_every_data_type_has_an_answer(door: Door, rdtype: int) -> None:
-    verdict, reply = door.send(message(NAME + struct.pack(">HH", rdtype, 1)))
+def test_every_data_type_has_an_answer(call: BytesCall, rdtype: int) -> None:
+    verdict, reply = call.send(message(NAME + struct.pack(">HH", rdtype, 1)))
     assert verdict == ("dns_noerror" if rdtype in (2, 6) else "dns_nodata")
     assert reply is not None and header(reply)[1] == 0x8500
 
@@ -109,12 +109,12 @@ def reply_size(name: str, text: int) -> int:
 
 @pytest.mark.parametrize("text", [250, 300, 450])
 @pytest.mark.parametrize("step", [-1, 0, 1])
-def test_the_limit_is_exact(door: Door, text: int, step: int) -> None:
+def test_the_limit_is_exact(call: BytesCall, text: int, step: int) -> None:
     name = f"size{text}"
     size = reply_size(name, text)
-    assert door.ask(f"{name}.z.example", "TXT", use_edns=-1).size == size
+    assert call.ask(f"{name}.z.example", "TXT", use_edns=-1).size == size
     limit = max(size + 11, 512) + step
-    reply = door.ask(f"{name}.z.example", "TXT", use_edns=0, payload=limit)
+    reply = call.ask(f"{name}.z.example", "TXT", use_edns=0, payload=limit)
     if size + 11 <= limit or size + 11 <= 512:
         assert reply.size == size + 11 and not reply.flags & dns.flags.TC and reply.answer
     else:
@@ -137,12 +137,12 @@ def exact_zone(want: int, edns: bool) -> str:
     (1231, 1231, True), (1232, 1231, False),
 ])  # fmt: skip
 def test_sizes_at_512_and_1232(tmp_path, size: int, payload: int | None, whole: bool) -> None:
-    door = Door(tmp_path, {"z.example": exact_zone(size, payload is not None)})
+    call = BytesCall(tmp_path, {"z.example": exact_zone(size, payload is not None)})
     question = b"\1t" + NAME + b"\0\x10\0\1"
     if payload is None:
-        _, reply = door.send(message(question))
+        _, reply = call.send(message(question))
     else:
-        _, reply = door.send(message(question + opt(payload), counts=(1, 0, 0, 1)))
+        _, reply = call.send(message(question + opt(payload), counts=(1, 0, 0, 1)))
     assert reply is not None
     if whole:
         assert len(reply) == size and not header(reply)[1] & 0x0200 and header(reply)[3] == 1
@@ -156,8 +156,8 @@ def test_sizes_at_512_and_1232(tmp_path, size: int, payload: int | None, whole: 
 def test_a_truncated_denial_keeps_its_rcode(tmp_path) -> None:
     long = ".".join(["r" * 63] * 3 + ["r" * 40])
     head = f"$TTL 300\n@ SOA {long}. {long[::-1]}. 1 2 3 4 5\n@ NS ns.test.\n"
-    door = Door(tmp_path, {"z.example": head})
-    reply = door.ask("nothing.z.example", "A", use_edns=-1)
+    call = BytesCall(tmp_path, {"z.example": head})
+    reply = call.ask("nothing.z.example", "A", use_edns=-1)
     assert (
         reply.flags & dns.flags.TC and reply.rcode() == dns.rcode.NXDOMAIN and not reply.authority
     )

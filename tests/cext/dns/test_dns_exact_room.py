@@ -7,16 +7,14 @@ show that a pointer was moved, or a record copied, behind the end of what is sen
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dns.message
 import pytest
-from dns_door import HEAD, Door
+from c_programs import sanitized
+from dns_bytes_call import HEAD, BytesCall
 from dns_fake_signer import fake_signed
-
-ROOT = Path(__file__).parents[2]
-LEAVES = sorted(path for path in (ROOT / "cext").glob("*.c") if path.name[0] != "_")
 
 # What moves pointers: wildcards, referrals and denials, at questions longer than they were made
 # for; and addresses that are left out where there is too little room, with pointers among them.
@@ -38,15 +36,8 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def program(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    binary = tmp_path_factory.mktemp("leaf") / "dns_exact"
-    flags = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror"]
-    flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    flags += [f"-I{ROOT / folder}" for folder in ("cext", "ebpf", "tests/unit")]
-    sources = [str(ROOT / "tests/unit/dns_exact_leaf.c"), *map(str, LEAVES)]
-    command = [tool("gcc"), *flags, "-o", str(binary), *sources, "-lcrypto"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def program() -> Path:
+    (binary,) = sanitized("dns_exact_test")
     return binary
 
 
@@ -66,9 +57,9 @@ def asked() -> Iterator[tuple[int, bytes]]:
 @pytest.mark.parametrize("signed", ["plain", "nsec", "nsec3"])
 def test_nothing_is_touched_behind_the_room(program: Path, tmp_path: Path, signed: str) -> None:
     text = PLAIN if signed == "plain" else fake_signed(PLAIN, "z.example", signed == "nsec3")
-    door = Door(tmp_path / "zones", {"z.example": text}, max_udp=4096)
+    call = BytesCall(tmp_path / "zones", {"z.example": text}, max_udp=4096)
     arena = tmp_path / "arena"
-    arena.write_bytes(door.arena)
+    arena.write_bytes(call.arena)
     requests = list(asked())
     lines = "".join(f"{room} 4096 {request.hex()}\n" for room, request in requests)
     done = subprocess.run(
@@ -78,5 +69,5 @@ def test_nothing_is_touched_behind_the_room(program: Path, tmp_path: Path, signe
     replies = [bytes.fromhex(line) for line in done.stdout.splitlines()]
     for (room, request), reply in zip(requests, replies, strict=True):
         # The OPT says what the door takes, which is more than there is room here.
-        _, expected = door.send(request)
+        _, expected = call.send(request)
         assert reply == expected, (room, request.hex())

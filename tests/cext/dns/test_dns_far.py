@@ -13,7 +13,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype as t
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from dns_fake_signer import fake_signed
 
 from xdpkit._core._answer import answer
@@ -38,10 +38,10 @@ def records(owner: str, size: int) -> str:
     return "".join(lines)
 
 
-def whole(door: Door, name: str, rdtype: str) -> bytes:
+def whole(call: BytesCall, name: str, rdtype: str) -> bytes:
     """The reply over TCP to a question with DO."""
     request = dns.message.make_query(name, rdtype, want_dnssec=True, id=1)
-    _, reply = answer(door.snapshot, "dns", request.to_wire(), tcp=True)
+    _, reply = answer(call.snapshot, "dns", request.to_wire(), tcp=True)
     assert reply is not None
     return reply
 
@@ -53,9 +53,9 @@ def test_every_place_around_the_reach(tmp_path: Path, nsec3: bool) -> None:
     rest = 12 + len(b"\1q\4w000\1z\7example\0") + 4 + 16 * 12
     rest += 12 + len(b"\0\20\15\4" + bytes(14) + b"\1z\7example\0" + bytes(3))
     text = HEAD + "".join(records(f"w{n:03}", at - rest) for n, at in enumerate(AROUND))
-    door = Door(tmp_path, {"z.example": fake_signed(text, "z.example", nsec3)})
+    call = BytesCall(tmp_path, {"z.example": fake_signed(text, "z.example", nsec3)})
     for number, place in enumerate(AROUND):
-        reply = whole(door, f"q.w{number:03}.z.example", "TXT")
+        reply = whole(call, f"q.w{number:03}.z.example", "TXT")
         assert proofs_at(reply) == place
         (owner, first), (signed, second) = proofs(reply)
         assert (first, second) == (t.NSEC3 if nsec3 else t.NSEC, t.RRSIG)
@@ -71,7 +71,7 @@ def test_what_no_message_holds(tmp_path: Path, over: int) -> None:
     def reply(size: int) -> bytes:
         signed = fake_signed(HEAD + records("w", size) + following, "z.example")
         text = signed.replace(" AAAA\n", f" {'A' * 160}\n")
-        return whole(Door(tmp_path, {"z.example": text}), "q.w.z.example", "TXT")
+        return whole(BytesCall(tmp_path, {"z.example": text}), "q.w.z.example", "TXT")
 
     size = 64000 + 65535 - len(reply(64000)) + over
     message = dns.message.from_wire(reply(size))
@@ -83,8 +83,8 @@ def test_a_chain_ends_where_pointers_would(tmp_path: Path) -> None:
     """DNAMEs with large signatures: who wants to know more asks for the last target."""
     chain = "".join(f"d{n} DNAME d{n + 1}\n" for n in range(15)) + "x.d15 A 192.0.2.1\n"
     signed = fake_signed(HEAD + chain, "z.example").replace(" AAAA\n", f" {'A' * 2048}\n")
-    door = Door(tmp_path, {"z.example": signed})
-    message = dns.message.from_wire(whole(door, "x.d0.z.example", "A"))
+    call = BytesCall(tmp_path, {"z.example": signed})
+    message = dns.message.from_wire(whole(call, "x.d0.z.example", "A"))
     aliases = [rrset for rrset in message.answer if rrset.rdtype == t.CNAME]
     assert message.rcode() == dns.rcode.NOERROR and not message.flags & dns.flags.TC
     assert [rrset.to_text() for rrset in aliases] == [
@@ -93,7 +93,7 @@ def test_a_chain_ends_where_pointers_would(tmp_path: Path) -> None:
     assert 3 < len(aliases) < 15
     # Each with its DNAME and that one's signature.
     assert len(message.answer) == 3 * len(aliases)
-    plain = door.ask("x.d0.z.example", "A")
+    plain = call.ask("x.d0.z.example", "A")
     assert plain.answer[-1].to_text() == "x.d15.z.example. 300 IN A 192.0.2.1"
 
 
@@ -124,9 +124,9 @@ def test_an_answer_behind_a_long_chain(tmp_path: Path) -> None:
     for number in range(250):
         # The second name points at the first, up to POINTER_END and beyond.
         text += f"x.{links[-1]} MX 1 g.{number:03}.org.\nx.{links[-1]} MX 2 h.{number:03}.org.\n"
-    door = Door(tmp_path, {"z.test": HEAD + text})
+    call = BytesCall(tmp_path, {"z.test": HEAD + text})
     request = dns.message.make_query("x.a.z.test", "MX", use_edns=False)
-    _, reply = door.send(request.to_wire(), tcp=True)
+    _, reply = call.send(request.to_wire(), tcp=True)
     assert reply is not None
     answer = dns.message.from_wire(reply).answer
     assert {rrset.rdtype for rrset in answer} == {t.DNAME, t.CNAME}

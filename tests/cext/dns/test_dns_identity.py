@@ -9,7 +9,7 @@ from typing import Any
 import dns.flags
 import dns.message
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from dns_wire import NAME, OPT, SOA, asking, extended_error, message, opt, option, options_of
 
 from xdpkit._core._snapshot import Snapshot
@@ -25,35 +25,37 @@ TOLD = {"version": b"xdpkit 9", "hostname": b"ns1.example", "id": b"one"}
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": HEAD}, nsid=b"ns\0\xff", **TOLD)
+def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
+    return BytesCall(
+        tmp_path_factory.mktemp("zones"), {"z.example": HEAD}, nsid=b"ns\0\xff", **TOLD
+    )
 
 
 @pytest.fixture(scope="module")
-def silent(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": HEAD})
+def silent(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": HEAD})
 
 
-def test_nsid_is_told_to_who_asks(door: Door) -> None:
-    _, reply = door.send(asking(option(NSID)))
+def test_nsid_is_told_to_who_asks(call: BytesCall) -> None:
+    _, reply = call.send(asking(option(NSID)))
     assert reply is not None and reply.endswith(opt(data=option(NSID, b"ns\0\xff")))
-    _, reply = door.send(asking(option(NSID), option(NSID)))
+    _, reply = call.send(asking(option(NSID), option(NSID)))
     assert reply is not None and options_of(reply) == {NSID: b"ns\0\xff"}
-    _, reply = door.send(asking(option(100)))
+    _, reply = call.send(asking(option(100)))
     assert reply is not None and reply.endswith(opt())
 
 
-def test_nsid_is_in_errors_too(door: Door) -> None:
+def test_nsid_is_in_errors_too(call: BytesCall) -> None:
     for question, verdict in (
         (b"\1x\0\0\1\0\1", "dns_refused"),
         (NAME + b"\0\1\0\4", "dns_refused"),
     ):
-        said, reply = door.send(asking(option(NSID), question=question))
+        said, reply = call.send(asking(option(NSID), question=question))
         assert said == verdict and reply is not None
         assert options_of(reply)[NSID] == b"ns\0\xff"
 
 
-def test_nsid_is_off_unless_configured(silent: Door) -> None:
+def test_nsid_is_off_unless_configured(silent: BytesCall) -> None:
     _, reply = silent.send(asking(option(NSID)))
     assert reply is not None and reply.endswith(opt())
 
@@ -61,10 +63,10 @@ def test_nsid_is_off_unless_configured(silent: Door) -> None:
 @pytest.mark.parametrize("rdtype", [16, 255])
 @pytest.mark.parametrize("edns", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_chaos(door: Door, name: bytes, rdtype: int, edns: bool) -> None:
+def test_chaos(call: BytesCall, name: bytes, rdtype: int, edns: bool) -> None:
     question = name.upper() + struct.pack(">HH", rdtype, 3)
     request = message(question + OPT * edns, 0x0110, counts=(1, 0, 0, int(edns)))
-    verdict, reply = door.send(request)
+    verdict, reply = call.send(request)
     text = NAMES[name]
     record = struct.pack(">HHHIHB", 0xC00C, 16, 3, 0, len(text) + 1, len(text)) + text
     assert verdict == "dns_chaos"
@@ -78,26 +80,26 @@ def test_chaos(door: Door, name: bytes, rdtype: int, edns: bool) -> None:
     b"\7version\4bind\4bind\0\0\x10\0\3", b"\0\0\x10\0\3", b"\7authors\4bind\0\0\x10\0\3",
     NAME + b"\0\6\0\3",
 ])  # fmt: skip
-def test_other_questions_in_class_chaos_are_refused(door: Door, question: bytes) -> None:
-    verdict, reply = door.send(message(question + OPT, counts=(1, 0, 0, 1)))
+def test_other_questions_in_class_chaos_are_refused(call: BytesCall, question: bytes) -> None:
+    verdict, reply = call.send(message(question + OPT, counts=(1, 0, 0, 1)))
     assert verdict == "dns_refused"
     tail = question + opt(data=extended_error(21))
     assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 1) + tail
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_chaos_is_off_unless_configured(silent: Door, name: bytes) -> None:
+def test_chaos_is_off_unless_configured(silent: BytesCall, name: bytes) -> None:
     verdict, reply = silent.send(message(name + b"\0\x10\0\3"))
     assert verdict == "dns_refused"
     assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 0) + name + b"\0\x10\0\3"
 
 
-def test_the_names_are_of_class_chaos_alone(door: Door) -> None:
-    assert door.send(message(b"\7version\4bind\0\0\x10\0\1"))[0] == "dns_refused"
+def test_the_names_are_of_class_chaos_alone(call: BytesCall) -> None:
+    assert call.send(message(b"\7version\4bind\0\0\x10\0\1"))[0] == "dns_refused"
 
 
 def test_the_longest_of_all_fits_512_bytes(tmp_path: Path) -> None:
-    door = Door(
+    call = BytesCall(
         tmp_path,
         {"z.example": HEAD},
         nsid=b"n" * 128,
@@ -106,14 +108,14 @@ def test_the_longest_of_all_fits_512_bytes(tmp_path: Path) -> None:
     )
     options = (option(NSID), option(COOKIE, bytes(8)))
     question = b"\7version\6server\0\0\x10\0\3"
-    _, reply = door.send(asking(*options, question=question, size=512))
+    _, reply = call.send(asking(*options, question=question, size=512))
     assert reply is not None and len(reply) <= 512
     parsed = dns.message.from_wire(reply)
     assert parsed.answer and len(parsed.options) == 2
     # The longest name, each option, and an extended error.
     name = (b"\x3f" + b"q" * 63) * 3 + b"\x3d" + b"q" * 61 + b"\0"
     assert len(name) == 255
-    verdict, reply = door.send(asking(*options, question=name + b"\0\1\0\1", size=512))
+    verdict, reply = call.send(asking(*options, question=name + b"\0\1\0\1", size=512))
     assert verdict == "dns_refused" and reply is not None and len(reply) <= 512
     assert set(options_of(reply)) == {NSID, COOKIE, 15}
 
@@ -130,8 +132,8 @@ def test_options_count_toward_the_limit(tmp_path: Path, more: dict[str, Any], st
     whole, rest = divmod(room, 256)
     assert rest > 1
     text = " ".join(['"' + "x" * 255 + '"'] * whole + ['"' + "x" * (rest - 1) + '"'])
-    door = Door(tmp_path, {"z.example": f"{HEAD}t TXT {text}\n"}, **more)
-    verdict, reply = door.send(asking(options, question=b"\1t" + NAME + b"\0\x10\0\1", size=600))
+    call = BytesCall(tmp_path, {"z.example": f"{HEAD}t TXT {text}\n"}, **more)
+    verdict, reply = call.send(asking(options, question=b"\1t" + NAME + b"\0\x10\0\1", size=600))
     assert reply is not None
     assert verdict == ("dns_truncated" if step else "dns_noerror")
     assert step or len(reply) == 600
@@ -148,8 +150,8 @@ def subnet(family: int, source: int, scope: int, address: bytes) -> bytes:
     subnet(2, 56, 0, bytes(7)), subnet(2, 128, 0, b"\xff" * 16), subnet(2, 127, 0, b"\xfe" * 16),
     subnet(0, 0, 0, b""),
 ])  # fmt: skip
-def test_sound_client_subnets_are_ignored(door: Door, sound: bytes) -> None:
-    verdict, reply = door.send(asking(sound))
+def test_sound_client_subnets_are_ignored(call: BytesCall, sound: bytes) -> None:
+    verdict, reply = call.send(asking(sound))
     assert verdict == "dns_noerror" and reply is not None and options_of(reply) == {}
 
 
@@ -161,10 +163,10 @@ def test_sound_client_subnets_are_ignored(door: Door, sound: bytes) -> None:
     subnet(2, 127, 0, b"\xff" * 16),
 ])  # fmt: skip
 @pytest.mark.parametrize("position", [0, 1])
-def test_broken_client_subnets_are_formerr(door: Door, broken: bytes, position: int) -> None:
+def test_broken_client_subnets_are_formerr(call: BytesCall, broken: bytes, position: int) -> None:
     options = [option(100, b"?")]
     options.insert(position, broken)
-    verdict, reply = door.send(asking(*options))
+    verdict, reply = call.send(asking(*options))
     assert verdict == "dns_formerr"
     assert reply == struct.pack(">6H", 0x1234, 0x8101, 0, 0, 0, 1) + opt()
 
@@ -173,11 +175,11 @@ def test_broken_client_subnets_are_formerr(door: Door, broken: bytes, position: 
 def test_the_limit_of_each_family(tmp_path: Path, payload: int) -> None:
     big = "".join(f't{n} TXT "{"x" * 255}" "{"x" * 255}" "{"x" * (n - 516)}"\n' for n in (680, 770))
     limits = {"192.0.2.1": 700, "2001:db8::1": 800}
-    door = Door(tmp_path, {"z.example": HEAD + big}, max_udp_ipv4=700, max_udp_ipv6=800)
+    call = BytesCall(tmp_path, {"z.example": HEAD + big}, max_udp_ipv4=700, max_udp_ipv6=800)
     for source, limit in limits.items():
         for size in (680, 770):
             question = b"\4t" + str(size).encode() + NAME + b"\0\x10\0\1"
-            verdict, reply = door.send(asking(question=question, size=payload), source)
+            verdict, reply = call.send(asking(question=question, size=payload), source)
             assert reply is not None
             # In our OPT the size is what we take: the same.
             assert reply.endswith(opt(limit))
@@ -194,8 +196,8 @@ def test_settings_that_do_not_fit(wrong: dict[str, Any]) -> None:
         Snapshot({"ntp": 123}, dns=wrong)
 
 
-def test_a_question_is_whole_beside_all_flags(door: Door) -> None:
-    _, reply = door.send(asking(option(NSID), flags=0xFFFF))
+def test_a_question_is_whole_beside_all_flags(call: BytesCall) -> None:
+    _, reply = call.send(asking(option(NSID), flags=0xFFFF))
     assert reply is not None
     parsed = dns.message.from_wire(reply)
     assert parsed.ednsflags == dns.flags.DO and len(parsed.question) == 1

@@ -8,33 +8,33 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from dns_door import SIZES, Door
+from dns_bytes_call import SIZES, BytesCall
 from dns_wire import NAME, OPT, SOA, TSIG, header, message, opt, option
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Door:
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": SIZES})
+def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": SIZES})
 
 
 @pytest.mark.parametrize("length", range(12))
-def test_no_whole_header_no_reply(door: Door, length: int) -> None:
-    assert door.send(message()[:length]) == ("dns_short", None)
+def test_no_whole_header_no_reply(call: BytesCall, length: int) -> None:
+    assert call.send(message()[:length]) == ("dns_short", None)
 
 
 @pytest.mark.parametrize("flags", [0x8000, 0x8100, 0xFFFF, 0xA000])
-def test_responses_are_never_answered(door: Door, flags: int) -> None:
-    assert door.send(message(flags=flags)) == ("dns_response", None)
+def test_responses_are_never_answered(call: BytesCall, flags: int) -> None:
+    assert call.send(message(flags=flags)) == ("dns_response", None)
 
 
 @pytest.mark.parametrize("opcode", range(1, 16))
 @pytest.mark.parametrize("rest", [0, 0x07FF])
 @pytest.mark.parametrize("body", [b"", SOA + OPT])
-def test_other_opcodes(door: Door, opcode: int, rest: int, body: bytes) -> None:
+def test_other_opcodes(call: BytesCall, opcode: int, rest: int, body: bytes) -> None:
     counts = (1, 0, 0, 1) if body else (0, 0, 0, 0)
-    verdict, reply = door.send(message(body, opcode << 11 | rest, counts))
+    verdict, reply = call.send(message(body, opcode << 11 | rest, counts))
     assert verdict == "dns_notimp"
     assert reply == struct.pack(">6H", 0x1234, 0x8004 | opcode << 11, 0, 0, 0, 0)
 
@@ -81,52 +81,52 @@ FORMERR = {
 
 
 @pytest.mark.parametrize("case", FORMERR)
-def test_formerr_is_a_bare_header(door: Door, case: str) -> None:
-    verdict, reply = door.send(FORMERR[case])
+def test_formerr_is_a_bare_header(call: BytesCall, case: str) -> None:
+    verdict, reply = call.send(FORMERR[case])
     assert verdict == "dns_formerr"
     assert reply == struct.pack(">6H", 0x1234, 0x8101, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("flags", [0, 0x0100, 0x0010, 0x07F0])
-def test_formerr_copies_rd_and_cd_only(door: Door, flags: int) -> None:
-    _, reply = door.send(message(b"", flags))
+def test_formerr_copies_rd_and_cd_only(call: BytesCall, flags: int) -> None:
+    _, reply = call.send(message(b"", flags))
     assert reply is not None and header(reply)[1] == 0x8001 | flags & 0x0110
 
 
-def test_no_question_in_another_edns_version(door: Door) -> None:
-    verdict, reply = door.send(message(opt(version=1), counts=(0, 0, 0, 1)))
+def test_no_question_in_another_edns_version(call: BytesCall) -> None:
+    verdict, reply = call.send(message(opt(version=1), counts=(0, 0, 0, 1)))
     assert verdict == "dns_badvers"
     assert reply == struct.pack(">6H", 0x1234, 0x8100, 0, 0, 0, 1) + opt(high=1)
 
 
-def test_no_question_and_no_cookie(door: Door) -> None:
-    verdict, reply = door.send(message(OPT, counts=(0, 0, 0, 1)))
+def test_no_question_and_no_cookie(call: BytesCall) -> None:
+    verdict, reply = call.send(message(OPT, counts=(0, 0, 0, 1)))
     assert verdict == "dns_formerr"
     assert reply == struct.pack(">6H", 0x1234, 0x8101, 0, 0, 0, 1) + opt(1232)
 
 
 @pytest.mark.parametrize("tail", [OPT, b"\0", b"\1a" + OPT])
-def test_formerr_has_an_opt_if_a_sound_one_was_seen(door: Door, tail: bytes) -> None:
+def test_formerr_has_an_opt_if_a_sound_one_was_seen(call: BytesCall, tail: bytes) -> None:
     additional = 2 if len(tail) > 1 else 1
     request = message(SOA + opt(4096, flags=0x8000) + tail, counts=(1, 0, 0, additional))
-    verdict, reply = door.send(request)
+    verdict, reply = call.send(request)
     assert verdict == "dns_formerr"
     assert reply == struct.pack(">6H", 0x1234, 0x8101, 0, 0, 0, 1) + opt(1232, flags=0x8000)
 
 
-def test_names_of_255_bytes_are_well_formed(door: Door) -> None:
+def test_names_of_255_bytes_are_well_formed(call: BytesCall) -> None:
     front = 255 - len(b"\4wild" + NAME)
     whole, rest = divmod(front, 64)
     name = (b"\x3f" + b"q" * 63) * whole + bytes([rest - 1]) + b"q" * (rest - 1) + b"\4wild" + NAME
     assert len(name) == 255
-    verdict, reply = door.send(message(name + b"\0\1\0\1"))
+    verdict, reply = call.send(message(name + b"\0\1\0\1"))
     assert verdict == "dns_noerror" and reply is not None
     assert dns.message.from_wire(reply).answer[0].name.to_wire() == name
-    verdict, reply = door.send(message(name + b"\0\x1c\0\1"))
+    verdict, reply = call.send(message(name + b"\0\x1c\0\1"))
     assert verdict == "dns_nodata" and reply is not None
     assert dns.message.from_wire(reply).authority[0].name.to_text() == "z.example."
     many = b"\1q" * ((255 - len(NAME)) // 2) + NAME
-    verdict, reply = door.send(message(many + b"\0\1\0\1"))
+    verdict, reply = call.send(message(many + b"\0\1\0\1"))
     assert verdict == "dns_nxdomain" and reply is not None
     assert dns.message.from_wire(reply).authority[0].name.to_text() == "z.example."
 
@@ -148,18 +148,18 @@ requests = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def talkative(tmp_path_factory: pytest.TempPathFactory) -> Door:
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
     """With all that may be told turned on, as long as it may be."""
     told = {"nsid": b"n" * 128, "version": b"v" * 255, "cookie_secrets": (b"s" * 16,)}
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": SIZES}, **told)
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": SIZES}, **told)
 
 
 @settings(max_examples=600, deadline=None)
 @given(requests, st.booleans())
 def test_any_bytes_get_a_sound_reply_or_none(
-    door: Door, talkative: Door, request: bytes, tell: bool
+    call: BytesCall, talkative: BytesCall, request: bytes, tell: bool
 ) -> None:
-    verdict, reply = (talkative if tell else door).send(request)
+    verdict, reply = (talkative if tell else call).send(request)
     if reply is None:
         assert verdict == ("dns_short" if len(request) < 12 else "dns_response")
         return

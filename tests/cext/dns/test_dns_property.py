@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from dns_model import Model, Record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -94,10 +94,10 @@ def mixed_case(name: str, seed: int) -> str:
     return "".join(chance.choice((c.lower(), c.upper())) for c in name)
 
 
-def check(door: Door, model: Model, name: str, rdtype: str) -> str:
+def check(call: BytesCall, model: Model, name: str, rdtype: str) -> str:
     qname = dns.name.from_text(name)
     request = dns.message.make_query(qname, rdtype, use_edns=0, payload=1232).to_wire()
-    verdict, reply = door.send(request)
+    verdict, reply = call.send(request)
     assert reply is not None
     end = 12 + len(qname.to_wire()) + 4
     assert reply[12:end] == request[12:end], "the question comes back as it was, case and all"
@@ -122,10 +122,10 @@ def test_answers_equal_the_models(parent, child, both, asked) -> None:
     if both:
         zones[ORIGINS[1]] = zone_text(child)
     with tempfile.TemporaryDirectory() as directory:
-        door = Door(Path(directory), zones)
+        call = BytesCall(Path(directory), zones)
     model = Model(zones)
     for front, origin, rdtype, seed in asked:
-        check(door, model, mixed_case(".".join([*front, origin]), seed), rdtype)
+        check(call, model, mixed_case(".".join([*front, origin]), seed), rdtype)
 
 
 ZONE = (
@@ -235,12 +235,12 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Door, Model]:
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[BytesCall, Model]:
     zones = {"z.example": ZONE, "child.z.example": CHILD}
-    return Door(tmp_path_factory.mktemp("zones"), zones), Model(zones)
+    return BytesCall(tmp_path_factory.mktemp("zones"), zones), Model(zones)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_kind_of_name(pair: tuple[Door, Model], name: str) -> None:
+def test_every_kind_of_name(pair: tuple[BytesCall, Model], name: str) -> None:
     for rdtype in ["A", "AAAA", "MX", "TXT", "NS", "SOA", "DS", "CNAME", "TYPE1000"]:
         check(*pair, "z.example" if name == "@" else f"{name}.z.example", rdtype)

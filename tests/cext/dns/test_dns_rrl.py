@@ -9,15 +9,15 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from dns_wire import NAME, asking, message, opt, option, options_of
 
-from xdpkit.config import prefixes as access
-from xdpkit.config.prefixes import parse_prefix
 from xdpkit._core._access import AccessList
 from xdpkit._core._answer import answer_frame
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._rrl import RrlRule
+from xdpkit._core._thread_state import ThreadState
+from xdpkit.config.prefixes import parse_prefix
+from xdpkit.services import access_list
 
 CLIENT = bytes.fromhex("2464c4abcf10c957")
 SECRETS = (bytes(range(16)),)
@@ -36,7 +36,7 @@ class Limited:
 
     def __init__(self, directory: Path, rule: RrlRule | None = RULE, **dns: object) -> None:
         zone = HEAD + "ns1 A 192.0.2.1\nwww A 192.0.2.80\nsub NS ns.sub\nns.sub A 192.0.2.53\n"
-        self.door = Door(directory, {"z.example": zone}, **{"cookie_secrets": SECRETS} | dns)
+        self.call = BytesCall(directory, {"z.example": zone}, **{"cookie_secrets": SECRETS} | dns)
         self.mono = MONO
         self.settings = {"cookie_secrets": SECRETS} | dns
         self.limit(rule)
@@ -44,21 +44,21 @@ class Limited:
     def limit(self, rule: RrlRule | None, exempt: tuple[str, ...] = ()) -> None:
         """A new snapshot and a new memory, but for the counts that were there."""
         prefixes = [parse_prefix(text) for text in exempt]
-        others = AccessList(access.build((), prefixes)) if prefixes else None
-        self.door.memory = Memory(answers=1 << 12)
-        self.door.set(dns=self.settings | {"rrl": rule, "rrl_others": others})
+        others = AccessList(access_list.build((), prefixes)) if prefixes else None
+        self.call.state = ThreadState(answers=1 << 12)
+        self.call.set(dns=self.settings | {"rrl": rule, "rrl_others": others})
 
     def send(
         self, request: bytes = PLAIN, source: str = FIRST, tcp: bool = False
     ) -> tuple[str, bytes | None]:
-        return self.door.send(request, source, NOW, self.mono, tcp)
+        return self.call.send(request, source, NOW, self.mono, tcp)
 
     def verdicts(self, count: int, request: bytes = PLAIN, **more: object) -> list[str]:
         return [self.send(request, **more)[0] for _ in range(count)]  # type: ignore[arg-type]
 
     def counts(self) -> tuple[int, int, int]:
         """Limited answers, and how many of them slipped or were told BADCOOKIE."""
-        counts = self.door.memory.dns_counters()
+        counts = self.call.state.dns_counters()
         return counts["rrl_limited"], counts["rrl_slipped"], counts["rrl_badcookie"]
 
 
@@ -85,7 +85,7 @@ def test_without_a_rule_nothing_is_limited(limited: Limited, rule: RrlRule | Non
 
 
 def test_a_thread_without_a_table_limits_nothing(limited: Limited) -> None:
-    limited.door.memory = Memory()
+    limited.call.state = ThreadState()
     assert set(limited.verdicts(1000)) == {"dns_noerror"}
 
 
@@ -223,7 +223,7 @@ def test_the_frame_door_limits_alike(limited: Limited, family: int) -> None:
         / PLAIN
     )
     found = [
-        answer_frame(limited.door.snapshot, frame, NOW, mono_ns=MONO, memory=limited.door.memory)
+        answer_frame(limited.call.snapshot, frame, NOW, mono_ns=MONO, state=limited.call.state)
         for _ in range(7)
     ]
     assert [verdict for verdict, _ in found] == ["dns_noerror"] * 5 + ["dns_rrl_slip"] * 2

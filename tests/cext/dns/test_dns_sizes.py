@@ -8,7 +8,7 @@ import dns.flags
 import dns.message
 import dns.rdatatype as t
 import pytest
-from dns_door import HEAD, Door, lines
+from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 
 LIMITS = [512, 1220, 1232, 1452, 4096]
@@ -21,14 +21,14 @@ def text_of(room: int) -> str:
     return " ".join(f'"{string}"' for string in strings)
 
 
-def of_size(directory: Path, text: str, name: str, rdtype: str, want: int) -> Door:
+def of_size(directory: Path, text: str, name: str, rdtype: str, want: int) -> BytesCall:
     """A door whose full reply to a question has ``want`` bytes: a record `fill` makes up for it.
 
     `text` has {fill} where the strings of a TXT go.
     """
-    probe = Door(directory, {"z.example": text.format(fill=text_of(100))}, max_udp=4096)
+    probe = BytesCall(directory, {"z.example": text.format(fill=text_of(100))}, max_udp=4096)
     have = probe.ask(name, rdtype, payload=4096).size
-    return Door(
+    return BytesCall(
         directory, {"z.example": text.format(fill=text_of(100 + want - have))}, max_udp=4096
     )
 
@@ -46,8 +46,8 @@ ANSWER = HEAD + "t TXT {fill}\n"
 @pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_an_answer(tmp_path: Path, limit: int, over: int) -> None:
-    door = of_size(tmp_path, ANSWER, "t.z.example", "TXT", limit + over)
-    reply = door.ask("t.z.example", "TXT", payload=limit)
+    call = of_size(tmp_path, ANSWER, "t.z.example", "TXT", limit + over)
+    reply = call.ask("t.z.example", "TXT", payload=limit)
     assert bool(reply.flags & dns.flags.TC) == (over > 0) == (reply.verdict == "dns_truncated")
     assert reply.size == (limit + over if over <= 0 else 12 + 17 + 11)
 
@@ -59,12 +59,12 @@ def hosts(count: int) -> str:
 
 @pytest.mark.parametrize("limit, count", [(512, 10), (512, 17), (1232, 30), (1232, 70), (4096, 90)])
 def test_optional_addresses_go_before_tc(tmp_path: Path, limit: int, count: int) -> None:
-    door = Door(tmp_path, {"z.example": HEAD + hosts(count)}, max_udp=4096)
+    call = BytesCall(tmp_path, {"z.example": HEAD + hosts(count)}, max_udp=4096)
     full = 12 + len(b"\2mx\1z\7example\0") + 4 + count * (12 + 2 + 5 + 2 + 16) + 11
     trimmed = full - count * 16
-    assert door.ask("mx.z.example", "MX", payload=4096).size == full
+    assert call.ask("mx.z.example", "MX", payload=4096).size == full
     for payload in around(trimmed, full):
-        reply = door.ask("mx.z.example", "MX", payload=payload)
+        reply = call.ask("mx.z.example", "MX", payload=payload)
         truncated = payload < trimmed
         assert bool(reply.flags & dns.flags.TC) == truncated
         assert len(lines(reply.answer)) == (0 if truncated else count)
@@ -81,12 +81,12 @@ def test_glue_that_must_not_be_missing(tmp_path: Path, glue: int, siblings: int,
         for i in range(count)
     )
     text += "sib NS ns1\n" * bool(siblings)
-    door = Door(tmp_path, {"z.example": text}, max_udp=4096)
-    full = door.ask(name, "A", payload=4096)
+    call = BytesCall(tmp_path, {"z.example": text}, max_udp=4096)
+    full = call.ask(name, "A", payload=4096)
     trimmed = full.size - 28 * siblings
     least = trimmed - 28 * glue
     for payload in around(least, trimmed, full.size):
-        reply = door.ask(name, "A", payload=payload)
+        reply = call.ask(name, "A", payload=payload)
         wanted = full.size if payload >= full.size else trimmed if payload >= trimmed else least
         assert bool(reply.flags & dns.flags.TC) == (payload < trimmed)
         assert reply.size == (wanted if payload >= wanted else 12 + len(name) + 2 + 4 + 11)
@@ -107,11 +107,11 @@ def test_proofs_are_whole_or_tc(tmp_path: Path, nsec3: bool, signature: int, nam
     """Every limit around the size of the reply, for signatures of different lengths."""
     plain = HEAD + "a A 192.0.2.1\n*.w A 192.0.2.2\ndn DNAME w\n"
     text = fake_signed(plain, "z.example", nsec3).replace(" AAAA\n", f" {'A' * signature}\n")
-    door = Door(tmp_path, {"z.example": text}, max_udp=4096)
-    full = door.ask(name, "A", want_dnssec=True, payload=4096)
+    call = BytesCall(tmp_path, {"z.example": text}, max_udp=4096)
+    full = call.ask(name, "A", want_dnssec=True, payload=4096)
     assert any(rrset.rdtype == t.RRSIG for rrset in (*full.authority, *full.answer))
     for payload in around(full.size):
-        reply = door.ask(name, "A", want_dnssec=True, payload=payload)
+        reply = call.ask(name, "A", want_dnssec=True, payload=payload)
         assert bool(reply.flags & dns.flags.TC) == (payload < full.size)
         assert reply.rcode() == full.rcode() and reply.size <= payload
         if payload >= full.size:
@@ -125,14 +125,14 @@ def test_proofs_are_whole_or_tc(tmp_path: Path, nsec3: bool, signature: int, nam
 def test_optional_addresses_go_before_proofs(tmp_path: Path, nsec3: bool, count: int) -> None:
     """Of a wildcard's records, where the proof stands in front of the addresses."""
     plain = HEAD + "".join(f"*.w MX 1 h{i:02}\nh{i:02} A 192.0.2.{i}\n" for i in range(count))
-    door = Door(tmp_path, {"z.example": fake_signed(plain, "z.example", nsec3)}, max_udp=4096)
-    full = door.ask("q.w.z.example", "MX", want_dnssec=True, payload=4096)
+    call = BytesCall(tmp_path, {"z.example": fake_signed(plain, "z.example", nsec3)}, max_udp=4096)
+    full = call.ask("q.w.z.example", "MX", want_dnssec=True, payload=4096)
     assert {rrset.rdtype for rrset in full.additional} == {t.A, t.RRSIG}
     # Each owner is a pointer, nobody's name ends in another host's: all that is left out.
     data = sum(12 + len(rdata.to_wire()) for rrset in full.additional for rdata in rrset)
     trimmed = full.size - data
     for payload in around(trimmed, full.size):
-        reply = door.ask("q.w.z.example", "MX", want_dnssec=True, payload=payload)
+        reply = call.ask("q.w.z.example", "MX", want_dnssec=True, payload=payload)
         assert reply.size == (
             full.size if payload >= full.size else trimmed if payload >= trimmed else 12 + 19 + 11
         )
@@ -147,14 +147,14 @@ def test_an_alias_that_a_dname_makes(tmp_path: Path, more: int) -> None:
     """It ends the reply, as its target is in no zone."""
     targets = [f"{'a' * 63}.{'b' * n}.test." for n in range(20, 40)]
     text = HEAD + "".join(f"dn{n} DNAME {target}\n" for n, target in enumerate(targets, 10))
-    door = Door(tmp_path, {"z.example": text})
+    call = BytesCall(tmp_path, {"z.example": text})
     prefix = f"{'p' * 60}.{'q' * (60 + more)}"
     met = set()
     for number, target in enumerate(targets, 10):
         question = len(prefix) + 1 + len(b"\4dn00\1z\7example\0")
         dname = 12 + len(target) + 1
         size = 12 + question + 4 + dname + dname + len(prefix) + 1 + 11
-        reply = door.ask(f"{prefix}.dn{number}.z.example", "A", payload=512)
+        reply = call.ask(f"{prefix}.dn{number}.z.example", "A", payload=512)
         assert bool(reply.flags & dns.flags.TC) == (size > 512)
         if size <= 512:
             assert reply.size == size and len(reply.answer) == 2

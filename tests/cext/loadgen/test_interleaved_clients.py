@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.bench import frames
-from xdpkit.loadgen.setup import request_header
 from xdpkit._core._answer import answer_frame
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._requests import Requests
 from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._thread_state import ThreadState
+from xdpkit.bench import frames
+from xdpkit.loadgen.setup import request_header
 
 SERVER = Snapshot({"ntp": 123}, ntp={"stratum": 10})
 US, SECOND = 1000, 10**9
@@ -50,7 +50,7 @@ class Lab:
 
     def __init__(self, clients: int = 1) -> None:
         self.requests = requests(clients)
-        self.memory = Memory(interleaved=1024)
+        self.state = ThreadState(interleaved=1024)
         self.now = NOW
 
     def ask(self) -> bytes:
@@ -62,7 +62,7 @@ class Lab:
         """The server's reply, that leaves so long after the request was sent."""
         at = self.now + 10 * US
         verdict, reply = answer_frame(
-            SERVER, request, rx_ns=at, tx_ns=self.now + departure, memory=self.memory
+            SERVER, request, rx_ns=at, tx_ns=self.now + departure, state=self.state
         )
         assert reply is not None, verdict
         return reply

@@ -7,11 +7,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from xdpkit.bench import frames
-from xdpkit.loadgen.setup import request_header
 from xdpkit._core._answer import answer_frame
 from xdpkit._core._requests import Requests
 from xdpkit._core._snapshot import Snapshot
+from xdpkit.bench import frames
+from xdpkit.loadgen.setup import request_header
 
 SERVER = Snapshot({"ntp": 123}, ntp={"stratum": 10})
 SECOND = 10**9

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdpkit._core._answer import answer
-from xdpkit._core._thread_state import Memory, error_bucket
 from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._thread_state import ThreadState, error_bucket
 
 SERVER = Snapshot({"ntp": 123}, ntp={"stratum": 10, "leap": 1})
 SECOND = 10**9
@@ -27,8 +27,8 @@ def ntp_time(ns: int) -> int:
 class Client:
     """Follows the interleaved mode: sends back what the last reply said."""
 
-    def __init__(self, memory: Memory) -> None:
-        self.memory = memory
+    def __init__(self, state: ThreadState) -> None:
+        self.state = state
         self.origin, self.receive, self.transmit = 0, 0, 1000
         self.now = NOW
 
@@ -39,7 +39,7 @@ class Client:
         first = version << 3 | 3
         request = HEADER.pack(first, 0, 6, 0, 0, 0, 0, 0, self.origin, self.receive, self.transmit)
         verdict, reply = answer(
-            SERVER, "ntp", request, rx_ns=self.now, tx_ns=self.now + late, memory=self.memory
+            SERVER, "ntp", request, rx_ns=self.now, tx_ns=self.now + late, state=self.state
         )
         assert reply is not None
         *_, origin, received, transmitted = HEADER.unpack(reply)
@@ -49,21 +49,21 @@ class Client:
 
 
 @pytest.fixture
-def memory() -> Memory:
-    return Memory(interleaved=64)
+def state() -> ThreadState:
+    return ThreadState(interleaved=64)
 
 
-def test_the_last_milliseconds_of_era_0(memory: Memory) -> None:
+def test_the_last_milliseconds_of_era_0(state: ThreadState) -> None:
     """2036: the first receive timestamp is just before zero, and odd as all are."""
-    client = Client(memory)
+    client = Client(state)
     client.now = (2**32 - NTP_OF_1970) * SECOND - 1_000_000
     client.ask(wait=0)
     assert client.origin & 1 and client.transmit
 
 
-def test_the_third_reply_is_the_first_interleaved_one(memory: Memory) -> None:
+def test_the_third_reply_is_the_first_interleaved_one(state: ThreadState) -> None:
     """As chronyd has it: only a client that sends our receive timestamp back is remembered."""
-    client = Client(memory)
+    client = Client(state)
     assert client.ask(1000)[0] == "ntp_answered"
     assert client.ask(2000)[0] == "ntp_answered"
     left = client.now + 2000
@@ -72,8 +72,8 @@ def test_the_third_reply_is_the_first_interleaved_one(memory: Memory) -> None:
     assert client.ask(4000) == ("ntp_interleaved", ntp_time(left) & ~1)
 
 
-def test_a_replay_gets_a_basic_answer(memory: Memory) -> None:
-    client = Client(memory)
+def test_a_replay_gets_a_basic_answer(state: ThreadState) -> None:
+    client = Client(state)
     client.ask()
     client.ask()
     again = client.origin, client.receive
@@ -82,8 +82,8 @@ def test_a_replay_gets_a_basic_answer(memory: Memory) -> None:
     assert client.ask()[0] == "ntp_answered"
 
 
-def test_equal_receive_and_transmit_timestamps_mean_basic(memory: Memory) -> None:
-    client = Client(memory)
+def test_equal_receive_and_transmit_timestamps_mean_basic(state: ThreadState) -> None:
+    client = Client(state)
     client.ask()
     client.ask()
     client.receive = client.transmit + 2
@@ -91,19 +91,19 @@ def test_equal_receive_and_transmit_timestamps_mean_basic(memory: Memory) -> Non
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])
-def test_only_version_4(memory: Memory, version: int) -> None:
-    client = Client(memory)
+def test_only_version_4(state: ThreadState, version: int) -> None:
+    client = Client(state)
     assert {client.ask(version=version)[0] for _ in range(4)} == {"ntp_answered"}
 
 
 def test_off() -> None:
-    client = Client(Memory())
+    client = Client(ThreadState())
     assert {client.ask()[0] for _ in range(4)} == {"ntp_answered"}
 
 
-def test_receive_timestamps_of_one_moment_differ(memory: Memory) -> None:
+def test_receive_timestamps_of_one_moment_differ(state: ThreadState) -> None:
     """They name the reply, so that two clients of one clock read must not share one."""
-    clients = [Client(memory) for _ in range(16)]
+    clients = [Client(state) for _ in range(16)]
     for client in clients:
         client.ask()
     assert len({client.origin for client in clients}) == len(clients)
@@ -118,8 +118,8 @@ def test_receive_timestamps_of_one_moment_differ(memory: Memory) -> None:
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 10**6)), max_size=80))
 def test_never_the_transmit_time_of_another_reply(turns: list[tuple[int, int]]) -> None:
     """Eight clients in any order over a table of four entries: right, or basic."""
-    memory = Memory(interleaved=4)
-    clients = [Client(memory) for _ in range(8)]
+    state = ThreadState(interleaved=4)
+    clients = [Client(state) for _ in range(8)]
     left = [0] * len(clients)
     now = NOW
     for who, late in turns:
@@ -133,8 +133,8 @@ def test_never_the_transmit_time_of_another_reply(turns: list[tuple[int, int]]) 
 
 
 def test_the_table_forgets_the_oldest() -> None:
-    memory = Memory(interleaved=4)
-    clients = [Client(memory) for _ in range(5)]
+    state = ThreadState(interleaved=4)
+    clients = [Client(state) for _ in range(5)]
     for client in clients:
         client.ask()
     for number, client in enumerate(clients):
@@ -147,7 +147,7 @@ def test_the_table_forgets_the_oldest() -> None:
 @pytest.mark.parametrize("entries", [1, 2, 3, 5, 100])
 def test_sizes_that_will_not_do(entries: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
-        Memory(interleaved=entries)
+        ThreadState(interleaved=entries)
 
 
 STATE = {
@@ -209,11 +209,11 @@ def test_error_buckets_are_in_order_and_narrow(ns: int) -> None:
         assert error_bucket(ns) != error_bucket(ns + ns // 8)
 
 
-def test_what_is_counted(memory: Memory) -> None:
-    client = Client(memory)
+def test_what_is_counted(state: ThreadState) -> None:
+    client = Client(state)
     for version in (4, 4, 3):
         client.ask(version=version)
-    counts = memory.counters()
+    counts = state.counters()
     assert (counts["version"][4], counts["version"][3]) == (2, 1)
     assert counts["mode"][3] == 3
     assert sum(rank > 0 for rank in counts["clients"]) == 1

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from c_programs import programs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xdpkit._core._keys import ALGORITHMS, Keys, check, digest, offered
 
-ROOT = Path(__file__).parents[2]
 LAST_ID = 2**32 - 1
 HASHES = ("MD5", "SHA1", "SHA256", "SHA384", "SHA512")
 AES_BYTES = {"AES128": 16, "AES256": 32}
@@ -164,13 +164,13 @@ def test_ten_thousand_keys(spread: str) -> None:
     rng.shuffle(rows)
     table, there = Keys(rows), set(ids)
     for key_id, algorithm, secret, slot in rows:
-        assert table.slot(key_id) == slot
+        assert table.counter(key_id) == slot
         if algorithm == "MD5":
             assert digest(table, key_id, MESSAGE) == hashlib.md5(secret + MESSAGE).digest()
     for key_id in (0, *(rng.randrange(2**32) for _ in range(10_000)), *(n + 1 for n in ids[:-1])):
         if key_id not in there and key_id <= LAST_ID:
             with pytest.raises(KeyError, match=str(key_id)):
-                table.slot(key_id)
+                table.counter(key_id)
 
 
 @given(st.dictionaries(st.integers(1, LAST_ID), st.integers(0, LAST_ID), max_size=40))
@@ -178,10 +178,10 @@ def test_every_id_is_found(slots: dict[int, int]) -> None:
     table = Keys((key_id, "SHA1", b"any", slot) for key_id, slot in slots.items())
     for key_id in {0, LAST_ID, *slots, *(n - 1 for n in slots), *(n ^ 1 << 31 for n in slots)}:
         if key_id in slots:
-            assert table.slot(key_id) == slots[key_id]
+            assert table.counter(key_id) == slots[key_id]
         else:
             with pytest.raises(KeyError):
-                table.slot(key_id)
+                table.counter(key_id)
 
 
 @pytest.mark.parametrize(
@@ -210,13 +210,8 @@ def test_what_is_no_key(
     assert "a-secret" not in str(caught.value)
 
 
-def test_the_leaf_in_c(tool: Callable[[str], str], tmp_path: Path) -> None:
+def test_the_table_in_c() -> None:
     """No allocation, lock or system call in the packet path; a table that can move and is wiped."""
-    program = tmp_path / "keys_leaf"
-    flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'cext'}"]
-    sources = [str(ROOT / "tests/unit/keys_leaf.c"), str(ROOT / "cext/ntp/keys.c")]
-    command = [tool("gcc"), *flags, "-o", str(program), *sources, "-lcrypto"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    (program,) = programs("keys_test")
     done = subprocess.run([program], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "quiet\n"), done.stderr

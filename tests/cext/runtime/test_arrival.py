@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.instance import report
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._snapshot import Snapshot
+from xdpkit.instance import report
 from xdpkit.nic.os.phc_fit import RATE_MAX, PhcMap
-from xdpkit.runtime.publisher import Parts, Publication
+from xdpkit.runtime.publisher import Parts, SnapshotPublisher
 
 SECOND = 10**9
 TAI = 1_800_000_000 * SECOND
@@ -121,10 +121,10 @@ def test_a_rate_that_does_not_fit(rate: int) -> None:
 
 
 def test_published_and_taken_back() -> None:
-    publication = Publication(Parts(ports={"ntp": 123}))
+    publisher = SnapshotPublisher(Parts(ports={"ntp": 123}))
     for phc, counted in ((vars(MAP), "stamp_hw"), (None, "stamp_xdp")):
-        publication.change(phc=phc)
-        loop = OffWire(publication.publisher.current, [b""])
+        publisher.change(phc=phc)
+        loop = OffWire(publisher.shared.current, [b""])
         loop.arrival(PHC, TAI, TAI)
         assert loop.counters()[counted] == 1  # type: ignore[literal-required]
 

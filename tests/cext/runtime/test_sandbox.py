@@ -7,9 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'cext'}", "-pthread"]
+from c_programs import programs
 
 # Every thread's, beside exit(2), after which none lives on.
 ANY = [
@@ -23,10 +21,10 @@ ANY = [
     "restart_syscall",
     "rt_sigprocmask",
 ]
-# By enum confine.
+# By enum sandbox_kind.
 KINDS = {
     "ring": ["poll", "ppoll", "recvfrom", "sendto"],
-    "door": ["epoll_wait", "epoll_pwait", "recvmmsg", "sendmmsg"],
+    "udp": ["epoll_wait", "epoll_pwait", "recvmmsg", "sendmmsg"],
     "tcp": [
         *("accept4", "close", "epoll_ctl", "epoll_wait", "epoll_pwait"),
         *("recvfrom", "sendto", "setsockopt", "shutdown"),
@@ -35,13 +33,10 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def leaf(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program() -> Path:
     """The program that tries them."""
-    program = tmp_path_factory.mktemp("confine") / "confine_leaf"
-    command = [tool("gcc"), *FLAGS, "-o", str(program), str(ROOT / "tests/unit/confine_leaf.c")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return program
+    (built,) = programs("sandbox_test")
+    return built
 
 
 def numbers(gcc: str, names: list[str]) -> set[int]:
@@ -55,9 +50,9 @@ def numbers(gcc: str, names: list[str]) -> set[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_these_calls(tool: Callable[[str], str], leaf: Path, kind: str) -> None:
+def test_only_these_calls(tool: Callable[[str], str], program: Path, kind: str) -> None:
     done = subprocess.run(
-        [leaf, str(list(KINDS).index(kind))], check=False, capture_output=True, text=True
+        [program, str(list(KINDS).index(kind))], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert {int(line) for line in done.stdout.split()} == numbers(tool("gcc"), ANY + KINDS[kind])

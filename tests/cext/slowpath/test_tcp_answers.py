@@ -12,12 +12,12 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from dns_wire import message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tcp_client import framed, numbered
-from tcp_door import Talking, query, sized, talking
+from tcp_loopback import Talking, query, sized, talking
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot
@@ -31,7 +31,7 @@ LARGEST = query("n248.z.example", "TXT")
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONE}).snapshot
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": ZONE}).snapshot
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +69,9 @@ def test_the_largest_answer_there_is(tmp_path: Path) -> None:
     lengths = [254] * 244
     rest = 65535 - 12 - 255 - 4 - 11 - sum(fixed + n for n in lengths) - fixed
     lines = [f'{name}. TXT "{i:03}{"x" * (n - 3)}"\n' for i, n in enumerate([*lengths, rest])]
-    door = Door(tmp_path / "zones", {"z.example": HEAD + "".join(lines)})
+    call = BytesCall(tmp_path / "zones", {"z.example": HEAD + "".join(lines)})
     asked = dns.message.make_query(name, "TXT", use_edns=0).to_wire()
-    with talking(door.snapshot) as server, server.connect() as client:
+    with talking(call.snapshot) as server, server.connect() as client:
         replies = client.ask(asked, asked, asked)
     assert [len(reply) for reply in replies] == [65535] * 3
     assert len(dns.message.from_wire(replies[2]).answer[0]) == 245
@@ -175,7 +175,7 @@ def versions(tmp_path: Path, count: int) -> list[Snapshot]:
         for version in range(count)
     ]
     return [
-        Door(tmp_path / f"zones{version}", {"z.example": text}).snapshot
+        BytesCall(tmp_path / f"zones{version}", {"z.example": text}).snapshot
         for version, text in enumerate(texts)
     ]
 
@@ -189,11 +189,11 @@ def test_an_answer_is_of_one_version(tmp_path: Path) -> None:
         seen = []
         for number in range(len(asked)):
             if number % 20 == 0:
-                server.publisher.publish(snapshots[number // 20])
+                server.shared.publish(snapshots[number // 20])
             said = dns.message.from_wire(client.receive())
             assert said.id == number and len(said.answer[0]) == 200
             [version] = {record.strings[0][:3] for record in said.answer[0]}
             seen.append(int(version))
-        server.until(lambda _: server.publisher.collect() == 0, "the old zones to go")
+        server.until(lambda _: server.shared.collect() == 0, "the old zones to go")
     assert seen == sorted(seen)
     assert len(set(seen)) > 2

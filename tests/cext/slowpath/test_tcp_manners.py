@@ -11,9 +11,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from tcp_client import TcpClient, framed, numbered
-from tcp_door import Talking, query, sized, talking
+from tcp_loopback import Talking, query, sized, talking
 
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._tcp_listener import ENDS
@@ -27,7 +27,7 @@ SHORT_NS = 1_000_000_000
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    return Door(tmp_path_factory.mktemp("zones"), {"z.example": ZONE}).snapshot
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": ZONE}).snapshot
 
 
 @pytest.fixture
@@ -250,12 +250,12 @@ def test_a_listening_socket_goes(server: Talking) -> None:
     """Its connections stay."""
     other = open_listener("127.0.0.9", 0, 0, 10)
     address = other.getsockname()
-    server.door.add(other)
+    server.call.add(other)
     with TcpClient(address) as client:
         assert client.ask(WWW) == [server.says(WWW)]
-        server.door.remove(other)
-        server.publisher.publish(server.snapshot)
-        server.until(lambda _: server.publisher.collect() == 0, "the thread to let go")
+        server.call.remove(other)
+        server.shared.publish(server.snapshot)
+        server.until(lambda _: server.shared.collect() == 0, "the thread to let go")
         other.close()
         with pytest.raises(ConnectionRefusedError):
             TcpClient(address)
@@ -270,8 +270,8 @@ def test_the_end_of_the_server(snapshot: Snapshot) -> None:
         clients[2].send(*numbered(LARGE, range(30)))
         assert clients[3].ask(WWW)
         server.until(lambda counters: counters["open"] == 5, "five of them")
-        server.door.stop()
-        server.door.join()
+        server.call.stop()
+        server.call.join()
         counters = server.counters()
         assert (counters["open"], counters["ended"]["stopped"]) == (0, 5)
         for client in (clients[0], clients[1], clients[3]):

@@ -11,7 +11,7 @@ import dns.name
 import dns.rcode
 import dns.rdatatype as t
 import pytest
-from dns_door import Door
+from dns_bytes_call import BytesCall
 from dns_fake_signer import fake_signed
 from dns_proofs import Proofs
 from hypothesis import HealthCheck, given, settings
@@ -32,8 +32,8 @@ questions = st.lists(
 )
 
 
-def ask(door: Door, name: str, rdtype: str, do: bool) -> dns.message.Message:
-    reply: dns.message.Message = door.ask(name, rdtype, payload=4096, want_dnssec=do)
+def ask(call: BytesCall, name: str, rdtype: str, do: bool) -> dns.message.Message:
+    reply: dns.message.Message = call.ask(name, rdtype, payload=4096, want_dnssec=do)
     assert not reply.flags & (dns.flags.TC | dns.flags.AD)
     assert bool(reply.ednsflags & dns.flags.DO) == do
     return reply
@@ -70,10 +70,10 @@ def test_denials_prove_what_they_deny(found, flavour, asked) -> None:
         zone_text(found), "z.example", flavour != "nsec", opt_out=flavour == "optout"
     )
     with tempfile.TemporaryDirectory() as directory:
-        door = Door(Path(directory), {"z.example": text}, max_udp=4096)
+        call = BytesCall(Path(directory), {"z.example": text}, max_udp=4096)
     for front, rdtype, seed in asked:
         name = mixed_case(".".join([*front, "z.example"]), seed)
-        with_do, without = ask(door, name, rdtype, True), ask(door, name, rdtype, False)
+        with_do, without = ask(call, name, rdtype, True), ask(call, name, rdtype, False)
         assert with_do.verdict == without.verdict
         assert with_do.rcode() == without.rcode()
         assert with_do.flags == without.flags
@@ -110,22 +110,22 @@ ds.in.signed DS 1 8 2 ababababababababababababababababababababababababababababab
 @pytest.mark.parametrize("flavour", ["nsec", "nsec3", "optout"])
 def test_every_depth(tmp_path: Path, flavour: str) -> None:
     text = fake_signed(ENTS, "z.example", flavour != "nsec", opt_out=flavour == "optout")
-    door = Door(tmp_path, {"z.example": text}, max_udp=4096)
+    call = BytesCall(tmp_path, {"z.example": text}, max_udp=4096)
     known = "ent y.ent x.y.ent cut in.cut deep.in.cut mixed in.mixed deep.in.mixed wild star signed"
     for above in [*known.split(), "in.wild", "sub.in.wild", "in.signed", "ds.in.signed", "*.wild"]:
         for front in ("", "q.", "\\000.", "zz.zz."):
             for rdtype in ("A", "TXT", "DS"):
                 name = f"{front}{above}.z.example"
-                reply = ask(door, name, rdtype, True)
+                reply = ask(call, name, rdtype, True)
                 judge(reply, dns.name.from_text(name), t.from_text(rdtype), reply.verdict)
 
 
 @pytest.mark.parametrize("nsec3", [False, True])
 def test_a_truncated_denial(tmp_path: Path, nsec3: bool) -> None:
     text = fake_signed(zone_text([(["a"], ("A", "192.0.2.1"))]), "z.example", nsec3)
-    door = Door(tmp_path, {"z.example": text.replace("AAAA", "A" * 344)})
-    whole = door.ask("x.z.example", "A", want_dnssec=True, payload=1232)
+    call = BytesCall(tmp_path, {"z.example": text.replace("AAAA", "A" * 344)})
+    whole = call.ask("x.z.example", "A", want_dnssec=True, payload=1232)
     assert whole.verdict in ("dns_nxdomain", "dns_truncated")
-    reply = door.ask("x.z.example", "A", want_dnssec=True, payload=512)
+    reply = call.ask("x.z.example", "A", want_dnssec=True, payload=512)
     assert reply.verdict == "dns_truncated" and reply.rcode() == dns.rcode.NXDOMAIN
     assert reply.flags & dns.flags.TC and not reply.authority

@@ -7,78 +7,78 @@ import time
 
 import anyio
 import pytest
-from dns_door import HEAD, Door
+from dns_bytes_call import HEAD, BytesCall
 from dns_wire import asking, option, options_of
 
 from xdpkit._core._answer import answer
+from xdpkit.runtime.publisher import Parts, SnapshotPublisher
 from xdpkit.services.dns.serving import cookies
 from xdpkit.services.dns.serving.cookies import CookieSecrets
-from xdpkit.runtime.publisher import Parts, Publication
 
 CLIENT = b"8 bytes!"
 
 
 @pytest.fixture
-def publication(tmp_path) -> Publication:
-    door = Door(tmp_path, {"z.example": HEAD})
-    return Publication(Parts({"dns": 53}, zones=door.snapshot.zones))
+def publisher(tmp_path) -> SnapshotPublisher:
+    call = BytesCall(tmp_path, {"z.example": HEAD})
+    return SnapshotPublisher(Parts({"dns": 53}, zones=call.snapshot.zones))
 
 
-def cookie(publication: Publication, sent: bytes) -> bytes:
-    _, reply = answer(publication.publisher.current, "dns", asking(option(10, sent)))
+def cookie(publisher: SnapshotPublisher, sent: bytes) -> bytes:
+    _, reply = answer(publisher.shared.current, "dns", asking(option(10, sent)))
     assert reply is not None
     return options_of(reply)[10]
 
 
-def test_each_roll_keeps_the_secret_before(publication: Publication) -> None:
-    rolling = CookieSecrets(publication)
-    first = cookie(publication, CLIENT)
-    assert cookie(publication, first) == first
+def test_each_roll_keeps_the_secret_before(publisher: SnapshotPublisher) -> None:
+    rolling = CookieSecrets(publisher)
+    first = cookie(publisher, CLIENT)
+    assert cookie(publisher, first) == first
     rolling.roll()
-    second = cookie(publication, CLIENT)
+    second = cookie(publisher, CLIENT)
     assert second != first
     # Accepted and renewed: what is asked without a question says whether it was.
-    assert accepted(publication, first) and cookie(publication, first) == second
+    assert accepted(publisher, first) and cookie(publisher, first) == second
     rolling.roll()
-    assert accepted(publication, second) and not accepted(publication, first)
+    assert accepted(publisher, second) and not accepted(publisher, first)
 
 
-def accepted(publication: Publication, sent: bytes) -> bool:
+def accepted(publisher: SnapshotPublisher, sent: bytes) -> bool:
     request = asking(option(10, sent), question=b"")
     request = request[:4] + b"\0\0" + request[6:]
-    verdict, _ = answer(publication.publisher.current, "dns", request)
+    verdict, _ = answer(publisher.shared.current, "dns", request)
     return verdict == "dns_cookie"
 
 
-def test_two_servers_draw_different_secrets(publication: Publication) -> None:
-    CookieSecrets(publication)
-    one = cookie(publication, CLIENT)
-    CookieSecrets(publication)
-    assert cookie(publication, CLIENT) != one
+def test_two_servers_draw_different_secrets(publisher: SnapshotPublisher) -> None:
+    CookieSecrets(publisher)
+    one = cookie(publisher, CLIENT)
+    CookieSecrets(publisher)
+    assert cookie(publisher, CLIENT) != one
 
 
-def test_it_rolls_by_itself(publication: Publication, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_rolls_by_itself(publisher: SnapshotPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cookies, "ROLL_SECONDS", 0.01)
 
     async def live() -> None:
-        rolling = CookieSecrets(publication)
-        first = cookie(publication, CLIENT)
+        rolling = CookieSecrets(publisher)
+        first = cookie(publisher, CLIENT)
         with anyio.fail_after(20):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(rolling.run)
-                while accepted(publication, first):
+                while accepted(publisher, first):
                     await anyio.sleep(0.01)
                 tasks.cancel_scope.cancel()
 
     anyio.run(live)
 
 
-def test_a_successor_goes_on_and_rolls_when_it_was_due(publication: Publication) -> None:
+def test_a_successor_goes_on_and_rolls_when_it_was_due(publisher: SnapshotPublisher) -> None:
     """Or a secret would live as long as instances follow each other within a day."""
-    predecessor, successor = CookieSecrets(publication), CookieSecrets(publication)
+    predecessor, successor = CookieSecrets(publisher), CookieSecrets(publisher)
     bequest = json.loads(json.dumps(predecessor.bequest()))
     successor.inherit(bequest)
-    first = cookie(publication, CLIENT)
+    first = cookie(publisher, CLIENT)
 
     async def live() -> None:
         with anyio.fail_after(20):
@@ -95,7 +95,7 @@ def test_a_successor_goes_on_and_rolls_when_it_was_due(publication: Publication)
                 tasks.cancel_scope.cancel()
 
     anyio.run(live)
-    assert accepted(publication, first) and cookie(publication, CLIENT) != first
+    assert accepted(publisher, first) and cookie(publisher, CLIENT) != first
 
 
 def test_a_secret_is_not_shown() -> None:

@@ -18,8 +18,8 @@ from xdpkit.services.dns.serving.store import Progress
 LOAD = """
 import sys, time
 from pathlib import Path
-from xdpkit.dns.load_progress import LoadProgress
-from xdpkit.dns.store import Progress
+from xdpkit.services.dns.serving.load_progress import LoadProgress
+from xdpkit.services.dns.serving.store import Progress
 with LoadProgress(Path("zones")) as progress:
     for part in range(1, 9):
         progress(Progress("big", part * 20000, False, part / 10))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xdpkit.services.dns.zonefile import records
-from xdpkit.services.dns.zonefile.zone import Zone
-from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.errors import ZoneError
+from xdpkit.services.dns.zonefile import records
+from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.zone import Zone
 
 HEAD = "@ SOA ns hostmaster 1 7200 3600 1209600 60\n@ NS ns\n"
 

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from dns_door import HEAD
+from dns_bytes_call import HEAD
 from dns_fake_signer import fake_signed
 
-from xdpkit.services.dns.query.query import explain
 from xdpkit.errors import UsageError, XdpkitError, ZoneError
+from xdpkit.services.dns.query.query import explain
 
 ZONE = (
     HEAD

@@ -9,14 +9,14 @@ from pathlib import Path
 import anyio
 import dns.message
 import pytest
-from dns_door import HEAD
+from dns_bytes_call import HEAD
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot, ZoneMap
-from xdpkit.services.dns.compiler.arena import HEADER, name_hash
-from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
-from xdpkit.services.dns.query.view import View
 from xdpkit.errors import XdpkitError, ZoneError
+from xdpkit.services.dns.compiler.arena import HEADER, name_hash
+from xdpkit.services.dns.query.view import View
+from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
 
 COUNT = 20_000
 
@@ -116,7 +116,11 @@ def compilers() -> list[int]:
     children = Path("/proc/thread-self/children").read_text().split()
     texts = {int(pid): Path("/proc", pid, "cmdline").read_bytes() for pid in children}
     # A dead child that nobody waited for has no command line any more.
-    return [pid for pid, text in texts.items() if not text or b"xdpkit.services.dns.compiler.compile" in text]
+    return [
+        pid
+        for pid, text in texts.items()
+        if not text or b"xdpkit.services.dns.compiler.compile" in text
+    ]
 
 
 def test_cancelling_kills_the_child(large: Path) -> None:

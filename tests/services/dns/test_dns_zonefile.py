@@ -7,12 +7,12 @@ from pathlib import Path
 
 import dns.dnssec
 import pytest
-from dns_door import HEAD, Door, lines
+from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 
+from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 from xdpkit.services.dns.zonefile.read import read_zone
-from xdpkit.errors import ZoneError
 
 # After the three lines of HEAD; (what follows, line of the error, words in it).
 BAD = {
@@ -246,10 +246,10 @@ signed 40 RRSIG A 8 3 40 20300101000000 20200101000000 1 z.example. AAAA
 signed 50 RRSIG MX 8 3 50 20300101000000 20200101000000 1 z.example. AAAA
 """
     )
-    door = Door(tmp_path, {"z.example": text})
+    call = BytesCall(tmp_path, {"z.example": text})
 
     def answers(name: str, rdtype: str) -> list[str]:
-        found = lines(door.ask(f"{name}z.example", rdtype).answer)
+        found = lines(call.ask(f"{name}z.example", rdtype).answer)
         return [line.split(" ", 1)[1] for line in found]
 
     assert answers("gen3.", "A") == ["300 IN A 192.0.2.3"]

@@ -13,8 +13,8 @@ from time_server import Fault, TimeServer, put, right, silent
 
 from xdpkit._core._clock import adjtimex
 from xdpkit._core._snapshot import Snapshot
-from xdpkit.services.ntp import source as ntp_source
 from xdpkit.config.ntp import NtpConfig
+from xdpkit.services.ntp import source as ntp_source
 from xdpkit.services.ntp.kernel import is_disciplined
 from xdpkit.services.ntp.source import NtpSource
 

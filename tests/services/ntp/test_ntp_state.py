@@ -14,12 +14,27 @@ from hypothesis import strategies as st
 from xdpkit._core._answer import answer
 from xdpkit._core._clock import adjtimex
 from xdpkit._core._snapshot import Snapshot
+from xdpkit.config.refid import refid_number, refid_text
 from xdpkit.services.ntp import kernel
 from xdpkit.services.ntp.client import HEADER, NtpReplyError, read_reply, request, timestamp
-from xdpkit.services.ntp.kernel import STA_CLOCKERR, STA_DEL, STA_INS, STA_UNSYNC, Kernel, is_disciplined
+from xdpkit.services.ntp.kernel import (
+    STA_CLOCKERR,
+    STA_DEL,
+    STA_INS,
+    STA_UNSYNC,
+    Kernel,
+    is_disciplined,
+)
 from xdpkit.services.ntp.local import REFID_LOCAL, local_state
-from xdpkit.config.refid import refid_number, refid_text
-from xdpkit.services.ntp.state import DAY_NS, NEVER, SHORT_MAX, State, leap_end, short_sum, unsynchronised
+from xdpkit.services.ntp.state import (
+    DAY_NS,
+    NEVER,
+    SHORT_MAX,
+    State,
+    leap_end,
+    short_sum,
+    unsynchronised,
+)
 from xdpkit.services.ntp.upstream import Upstream, mirrored
 
 # linux/timex.h.

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from xdpkit.services.ntp.client import HEADER, timestamp
 from xdpkit.config.ntp import Loopback
+from xdpkit.services.ntp.client import HEADER, timestamp
 
 # Turns a right reply into the datagrams that are sent instead.
 Fault = Callable[[bytes], list[bytes]]

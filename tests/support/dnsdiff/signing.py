@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from dnsdiff.worlds import USUAL, World
+from checkout import CHECKOUT
 
-CHECKOUT = Path(__file__).parents[2]
+from dnsdiff.worlds import USUAL, World
 
 # What dnssec-signzone is told beside the zone: a salt and some iterations, and none.
 OPTIONS = {

@@ -29,15 +29,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xdpkit.dataplane.dataplane import Bypass
 from xdpkit._core._xsk import XskError, XskSocket
-from xdpkit.runtime.closing import Closing
 from xdpkit.control.client import connect, peer
-from xdpkit.slowpath.listeners import Key
+from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
-from xdpkit.instance.handover.predecessor import LAYOUT, Wire
+from xdpkit.instance.handover.wire import LAYOUT, Wire
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
+from xdpkit.runtime.closing import Closing
+from xdpkit.slowpath.listeners import Key
 
 log = logging.getLogger("xdpkit")
 
@@ -49,7 +49,7 @@ END_SECONDS = 30.0
 
 
 @dataclass
-class Heritage(Closing):
+class HandedOverState(Closing):
     """What a running instance handed over; what is taken out of it is the taker's to close."""
 
     ifname: str
@@ -65,15 +65,15 @@ class Heritage(Closing):
         fd, self.link_fd = self.link_fd, -1
         return fd
 
-    async def switch(self, bypass: Bypass, changes: Changes) -> None:
+    async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
         """The program first, then the loops; all else must be ready to answer.
 
         Raises ControlError where the predecessor's loops do not park: it answers on then.
         """
         if self.facts["hardware_stamps"]:
-            bypass.attached.hardware = HardwareStamps(changes, inherited=True)
-        bypass.attached.update()
-        inherited = [queue for queue in bypass.queues if queue.inherited]
+            dataplane.attached.hardware = HardwareStamps(changes, inherited=True)
+        dataplane.attached.update()
+        inherited = [queue for queue in dataplane.queues if queue.inherited]
         await self.wire.send({"ready": [queue.number for queue in inherited]})
         answer = await self.wire.receive(ANSWER_SECONDS)
         # A predecessor that is gone has parked its loops as well.
@@ -102,11 +102,11 @@ class Heritage(Closing):
             self.link_fd = -1
 
 
-async def ask(ifname: str) -> Heritage | float | None:
+async def ask(ifname: str) -> HandedOverState | float | None:
     """Asks whoever serves the interface for what it serves with.
 
     Returns None where nobody does; the time (``time.monotonic``) at which it stopped answering
-    where it had to be stopped; else the heritage. Raises ControlError.
+    where it had to be stopped; else the handed_over. Raises ControlError.
     """
     try:
         connection = connect(ifname)
@@ -125,7 +125,7 @@ async def ask(ifname: str) -> Heritage | float | None:
             reason = facts["error"] if facts else "it ended"
             raise ControlError(f"{ifname}: not taken over: {reason}: stop it, then start this one")
         try:
-            return _heritage(ifname, wire, facts)
+            return _handed_over(ifname, wire, facts)
         except XskError as error:
             reason = f"this kernel does not let go of its rings ({error})"
         except ValueError as error:
@@ -137,36 +137,36 @@ async def ask(ifname: str) -> Heritage | float | None:
         raise
 
 
-def _heritage(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> Heritage:
+def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOverState:
     """Sorts the descriptors. Raises XskError, or ValueError for another version's."""
     descriptors = wire.take_descriptors()
     try:
         if facts["layout"] != LAYOUT:
             raise ValueError(f"it hands over by layout {facts['layout']}, this version by {LAYOUT}")
         listener = socket.socket(fileno=descriptors.pop(0))
-        heritage = Heritage(ifname, wire, facts, listener, descriptors.pop(0))
+        handed_over = HandedOverState(ifname, wire, facts, listener, descriptors.pop(0))
         try:
             for queue in facts["queues"]:
                 xsk_fd, umem_fd = descriptors.pop(0), descriptors.pop(0)
-                heritage.sockets[queue["number"]] = XskSocket.adopt(
+                handed_over.sockets[queue["number"]] = XskSocket.adopt(
                     xsk_fd,
                     umem_fd,
                     queue["number"],
                     queue["tx_metadata"],
                     queue["huge_pages"],
                 )
-            for where, keys in ((heritage.udp, facts["udp"]), (heritage.tcp, facts["tcp"])):
+            for where, keys in ((handed_over.udp, facts["udp"]), (handed_over.tcp, facts["tcp"])):
                 for address, service, port in keys:
                     fd = descriptors.pop(0)
                     where[address, service, port] = socket.socket(fileno=fd)
         except XskError:
             listener.close()
-            heritage.drop()
+            handed_over.drop()
             raise
     finally:
         for fd in descriptors:
             os.close(fd)
-    return heritage
+    return handed_over
 
 
 async def _restart(ifname: str, wire: Wire) -> float:

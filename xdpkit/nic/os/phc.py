@@ -18,8 +18,8 @@ from typing import Protocol
 
 import anyio
 
-from xdpkit.runtime.closing import Closing
 from xdpkit.nic.os.phc_fit import PhcFit, PhcMap, Reading
+from xdpkit.runtime.closing import Closing
 
 # struct ptp_sys_offset_extended and ptp_sys_offset: n_samples, 3 reserved; then [25][3] or 51 of
 # struct ptp_clock_time: seconds, nanoseconds, reserved.

@@ -11,11 +11,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from xdpkit.errors import SettingError
-from xdpkit.nic.os import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc, hwtstamp, interrupts
-from xdpkit.nic.setup import setting
+from xdpkit.nic.fact import text
+from xdpkit.nic.os import (
+    ethtool,
+    ethtool_features,
+    ethtool_rss,
+    ethtool_rxnfc,
+    hwtstamp,
+    interrupts,
+)
 from xdpkit.nic.os.ethtool import Channels, if_supported
 from xdpkit.nic.os.ethtool_rxnfc import Match, RuleTable
-from xdpkit.nic.fact import text
+from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.facts import Facts
 from xdpkit.nic.setup.setting import Value
 

@@ -6,14 +6,14 @@ import errno
 import os
 from dataclasses import asdict, replace
 
-from xdpkit.runtime.closing import Closing
 from xdpkit.errors import JournalError, SettingError, StampError
 from xdpkit.nic.os import ethtool, hwtstamp
-from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.os.hwtstamp import FILTER_ALL, FILTER_NONE, FILTER_NTP_ALL
 from xdpkit.nic.os.phc import Phc
+from xdpkit.nic.setup import setting
+from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.plan import Step
+from xdpkit.runtime.closing import Closing
 
 # ERANGE: not this filter (timestamping.rst); drivers say the others too. 0: the driver took it and
 # stamps PTP only.

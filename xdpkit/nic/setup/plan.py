@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 
 from xdpkit.config.address import ServedAddress
 from xdpkit.errors import NicError, QueueError
-from xdpkit.nic.setup import setting
 from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.facts import NTUPLE, Facts
 from xdpkit.nic.setup.setting import Value
 

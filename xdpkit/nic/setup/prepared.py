@@ -9,19 +9,19 @@ from pathlib import Path
 
 from pyroute2 import AsyncIPRoute
 
-from xdpkit.runtime.closing import Closing
 from xdpkit.config import Config, ServedAddress
 from xdpkit.errors import JournalError, NicError, SettingError, XdpkitError
-from xdpkit.nic.setup import journal, setting
 from xdpkit.nic.os.address_watch import AddressWatch
-from xdpkit.nic.setup.apply import Changes, Outcome, do, do_all, report, restore, undo
-from xdpkit.nic.setup.device import Device
 from xdpkit.nic.os.ethtool_rxnfc import Match
 from xdpkit.nic.os.interface import Interface, check_place
-from xdpkit.nic.setup.journal import Entry, Journal, Owner
 from xdpkit.nic.os.login import login_over
+from xdpkit.nic.setup import journal, setting
+from xdpkit.nic.setup.apply import Changes, Outcome, do, do_all, report, restore, undo
+from xdpkit.nic.setup.device import Device
+from xdpkit.nic.setup.journal import Entry, Journal, Owner
 from xdpkit.nic.setup.plan import Plan, Step, Wish, plan, rule_step, stale_rules, wanted_rules
 from xdpkit.nic.setup.setting import Value
+from xdpkit.runtime.closing import Closing
 
 log = logging.getLogger("xdpkit")
 

@@ -18,13 +18,13 @@
     store.py      takes what is kept or starts the child             -> Arena
     load_progress.py  how far that is, on a terminal
     watch.py      which files changed                                -> names
-    zone_store.py loads, publishes, reloads                          -> Publication
+    zone_store.py loads, publishes, reloads                          -> SnapshotPublisher
     query.py      one question answered offline, and why             -> Explanation
     proof_text.py what a reply's NSEC and NSEC3 records say, in words
     settings.py   keys of [dns] that become bytes                    -> bytes
-    cookies.py    secrets of DNS cookies, another one each day       -> Publication
+    cookies.py    secrets of DNS cookies, another one each day       -> SnapshotPublisher
     rrl.py        [dns.rrl], how many answers a source is sent       -> RrlConfig
-    limits.py     that, published and read again                     -> Publication
+    limits.py     that, published and read again                     -> SnapshotPublisher
 
 A zone is compiled as a whole: every reply a name can give is made here, so that the data path only
 finds it. Names are handled as lower-cased wire format (``bytes``) throughout.

@@ -6,14 +6,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from xdpkit.services import access_list
 from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
-from xdpkit._core._ratelimit import LimitRule
+from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit.config import load
 from xdpkit.config.ntp import NtpConfig
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services import access_list
 from xdpkit.services.ntp.keys import KeyFile, read_keys
-from xdpkit.runtime.publisher import Publication
 
 log = logging.getLogger("xdpkit")
 
@@ -21,9 +21,9 @@ log = logging.getLogger("xdpkit")
 class Admission:
     """Owns what was made of the key file and of the configuration's lists last."""
 
-    def __init__(self, path: Path, config: NtpConfig, publication: Publication) -> None:
+    def __init__(self, path: Path, config: NtpConfig, shared: SnapshotPublisher) -> None:
         self._path, self._config = path, config
-        self._publication = publication
+        self._publisher = shared
         self.slots: dict[int, int] = {}
         """The counter of each key id that was ever there."""
         self._keys = 0
@@ -42,7 +42,7 @@ class Admission:
         if fresh is not None:
             self._publish(fresh)
             self._config = fresh
-        await self._publication.passed()
+        await self._publisher.passed()
         config = self._config
         return {"keys": self._keys, "allow": len(config.allow), "deny": len(config.deny)}
 
@@ -50,11 +50,13 @@ class Admission:
         file = read_keys(config.keys) if config.keys else None
         for warning in file.warnings if file else ():
             log.warning("%s", warning)
-        rules = access_list.build(config.allow, config.deny) if config.allow or config.deny else None
-        self._publication.change(
+        rules = (
+            access_list.build(config.allow, config.deny) if config.allow or config.deny else None
+        )
+        self._publisher.change(
             keys=self._table(file) if file else None,
             access=AccessList(rules) if rules else None,
-            limit=config.limit.rule if config.limit else LimitRule(),
+            limit=config.limit.rule if config.limit else RateLimitRule(),
         )
         self._keys = len(file.keys) if file else 0
 

@@ -7,7 +7,16 @@ from typing import ClassVar
 
 from xdpkit._core._clock import adjtimex
 from xdpkit.services.ntp.polled import Polled, expiry
-from xdpkit.services.ntp.state import LEAP_DELETE, LEAP_INSERT, LEAP_NONE, PHI_PPM, SHORT_UNITS, State, leap_end, short_sum
+from xdpkit.services.ntp.state import (
+    LEAP_DELETE,
+    LEAP_INSERT,
+    LEAP_NONE,
+    PHI_PPM,
+    SHORT_UNITS,
+    State,
+    leap_end,
+    short_sum,
+)
 
 # linux/timex.h: time states (TIME_*) and status bits (STA_*).
 TIME_OK, TIME_INS, TIME_DEL, TIME_OOP, TIME_WAIT, TIME_ERROR = range(6)

@@ -9,7 +9,7 @@ import anyio
 
 from xdpkit._core._stats import VERDICTS
 from xdpkit.config import ServedAddress
-from xdpkit.slowpath.udp import SlowPath
+from xdpkit.slowpath.udp import UdpSlowPath
 
 log = logging.getLogger("xdpkit")
 
@@ -29,7 +29,7 @@ class SharedPort:
     def __init__(
         self,
         port: int,
-        slow_path: SlowPath,
+        slow_path: UdpSlowPath,
         served: Callable[[], list[ServedAddress]],
         changed: Callable[[], None],
     ) -> None:
@@ -60,7 +60,7 @@ class SharedPort:
         strays = 0
         while True:
             await anyio.sleep(_LOOK_SECONDS)
-            now = self._slow_path.door.counters()["verdicts"][_NTP_MODE]
+            now = self._slow_path.listener.counters()["verdicts"][_NTP_MODE]
             if now != strays or self.shared:
                 try:
                     self.look()

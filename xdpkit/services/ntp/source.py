@@ -13,13 +13,13 @@ from typing import Any
 import anyio
 
 from xdpkit._core._clock import clock_precision
-from xdpkit.runtime.closing import Closing
 from xdpkit.config.ntp import Loopback, NtpConfig
+from xdpkit.config.refid import refid_number, refid_text
+from xdpkit.runtime.closing import Closing
 from xdpkit.services.ntp.kernel import Kernel
 from xdpkit.services.ntp.local import Local
 from xdpkit.services.ntp.polled import POLL_SECONDS, Polled
 from xdpkit.services.ntp.state import SHORT_UNITS, unsynchronised
-from xdpkit.config.refid import refid_number, refid_text
 from xdpkit.services.ntp.upstream import Upstream
 
 log = logging.getLogger("xdpkit")

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import anyio
 
+from xdpkit.config.ntp import Loopback
 from xdpkit.services.ntp import client
 from xdpkit.services.ntp.client import NtpReplyError, Reply
-from xdpkit.config.ntp import Loopback
 from xdpkit.services.ntp.polled import REPLY_SECONDS, Polled, expiry
 from xdpkit.services.ntp.state import PHI_PPM, State, leap_end, short_sum
 

@@ -6,7 +6,18 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from xdpkit.services.dns.zonefile.zone import NSEC, NSEC3, NSEC3PARAM, SOA, RRset, Zone, find, parent, signatures, text
+from xdpkit.services.dns.zonefile.zone import (
+    NSEC,
+    NSEC3,
+    NSEC3PARAM,
+    SOA,
+    RRset,
+    Zone,
+    find,
+    parent,
+    signatures,
+    text,
+)
 
 # RFC 9276 section 3.1 wants none at all; validators treat zones above some bound as unsigned or
 # bogus, and 50 is the highest that common ones (BIND 9.18 and later, Unbound) still take.

@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
 from xdpkit.services.dns.compiler.sources import SUFFIX, Reading, stat_of, zone_files
 from xdpkit.services.dns.compiler.tree import Tree
-from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, text
 from xdpkit.services.dns.zonefile.read import read_zone
-from xdpkit.errors import ZoneError
+from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, text
 
 __all__ = ["compile_zones", "main", "read_zones", "write_zone", "zone_files"]
 
@@ -193,7 +193,9 @@ def _keep(fd: int, path: Path, report: Report) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The child's command line; the exit status is returned."""
-    parser = argparse.ArgumentParser(prog="python -m xdpkit.services.dns.compiler.compile", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m xdpkit.services.dns.compiler.compile", description=__doc__
+    )
     parser.add_argument("--fd", type=int, required=True, help="an empty memfd")
     parser.add_argument("--cache", type=Path, help="where to keep the same")
     text = "leave the CPU to those who answer"

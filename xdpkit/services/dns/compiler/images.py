@@ -8,7 +8,22 @@ from functools import partial
 from xdpkit.services.dns.compiler.body import NOERROR, NXDOMAIN, YXDOMAIN, Body, Image, Kind
 from xdpkit.services.dns.compiler.forest import Chain, Forest, Step, replaced
 from xdpkit.services.dns.compiler.tree import Match, Tree
-from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, HTTPS, MX, NS, RRSIG, SOA, SRV, SVCB, RRset, find, host_at, is_below
+from xdpkit.services.dns.zonefile.zone import (
+    CNAME,
+    DNAME,
+    DS,
+    HTTPS,
+    MX,
+    NS,
+    RRSIG,
+    SOA,
+    SRV,
+    SVCB,
+    RRset,
+    find,
+    host_at,
+    is_below,
+)
 
 TARGET = {NS: 0, MX: 2, SRV: 6, SVCB: 2, HTTPS: 2}
 """Types whose hosts' addresses go along, and the bytes in front of the host's name: RFC 1035

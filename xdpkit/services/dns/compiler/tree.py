@@ -8,7 +8,18 @@ from enum import Enum
 
 from xdpkit.services.dns.compiler.chain import chain_of
 from xdpkit.services.dns.compiler.denial import Denial
-from xdpkit.services.dns.zonefile.zone import AAAA, DNAME, DS, NS, A, RRset, Zone, find, is_below, parent
+from xdpkit.services.dns.zonefile.zone import (
+    AAAA,
+    DNAME,
+    DS,
+    NS,
+    A,
+    RRset,
+    Zone,
+    find,
+    is_below,
+    parent,
+)
 
 EMPTY: list[RRset] = []
 """The records of an empty non-terminal: one list for all of them, never added to."""

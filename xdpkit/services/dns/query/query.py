@@ -22,16 +22,16 @@ import dns.rrset
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
 from xdpkit.services.dns.compiler.arena_file import cache_file
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
-from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.query.proof_text import proof_lines
 from xdpkit.services.dns.compiler.sources import zone_files
-from xdpkit.services.dns.serving.store import kept_arena
+from xdpkit.services.dns.query.proof_text import proof_lines
 from xdpkit.services.dns.query.view import ImageView, NodeView, View
+from xdpkit.services.dns.serving.load_progress import LoadProgress
+from xdpkit.services.dns.serving.store import kept_arena
 from xdpkit.services.dns.zonefile.zone import parent, text
-from xdpkit.errors import UsageError, XdpkitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Explanation:
 def _match(
     view: View, name: bytes, rdtype: int, answer: list[dns.rrset.RRset]
 ) -> tuple[NodeView | None, str]:
-    """The node that decides and how it was found; the same steps as zone/zone.c's zone_place().
+    """The node that decides and how it was found; the same steps as zone/zone.c's zone_lookup().
 
     ``answer`` tells an alias that was followed from one whose own records were asked for.
     """

@@ -7,7 +7,19 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xdpkit.services.dns.compiler.arena import ENTRY, HEADER, MAGIC, NODE, SLACK, SLOTS, TYPE, UNIT, VERSION, checksum, name_hash
+from xdpkit.services.dns.compiler.arena import (
+    ENTRY,
+    HEADER,
+    MAGIC,
+    NODE,
+    SLACK,
+    SLOTS,
+    TYPE,
+    UNIT,
+    VERSION,
+    checksum,
+    name_hash,
+)
 from xdpkit.services.dns.compiler.body import IMAGE, Kind
 from xdpkit.services.dns.zonefile.zone import parent
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 
-from xdpkit.runtime.publisher import Publication
+from xdpkit.runtime.publisher import SnapshotPublisher
 
 # The key of SipHash-2-4, RFC 9018 section 4.4.
 SECRET_BYTES = 16
@@ -24,8 +24,8 @@ class CookieSecrets:
     A cookie lives for an hour, so no client notices.
     """
 
-    def __init__(self, publication: Publication) -> None:
-        self._publication = publication
+    def __init__(self, shared: SnapshotPublisher) -> None:
+        self._publisher = shared
         self._secrets: tuple[bytes, ...] = ()
         self.roll()
 
@@ -42,13 +42,13 @@ class CookieSecrets:
         """Goes on with another instance's secrets, which its clients have cookies of."""
         self._secrets = tuple(bytes.fromhex(secret) for secret in bequest["secrets"])
         self._until = float(bequest["until"])
-        self._publication.change(cookie_secrets=self._secrets)
+        self._publisher.change(cookie_secrets=self._secrets)
 
     def roll(self) -> None:
         """Draws a new secret and publishes it with the one before."""
         self._secrets = (secrets.token_bytes(SECRET_BYTES), *self._secrets[:1])
         self._until = time.monotonic() + ROLL_SECONDS
-        self._publication.change(cookie_secrets=self._secrets)
+        self._publisher.change(cookie_secrets=self._secrets)
 
     async def run(self) -> None:
         """Rolls once a day, until cancelled."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xdpkit.services import access_list
 from xdpkit._core._access import AccessList
 from xdpkit.config import load
 from xdpkit.config.rrl import RrlConfig
-from xdpkit.runtime.publisher import Publication
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services import access_list
 
 
 class ResponseLimits:
     """Owns what was made of [dns.rrl] last."""
 
-    def __init__(self, path: Path, config: RrlConfig | None, publication: Publication) -> None:
-        self._path, self._publication = path, publication
+    def __init__(self, path: Path, config: RrlConfig | None, shared: SnapshotPublisher) -> None:
+        self._path, self._publisher = path, shared
         self._publish(config)
 
     async def reload(self) -> dict[str, Any]:
@@ -27,12 +27,12 @@ class ResponseLimits:
         fresh = load(self._path).dns
         if fresh is not None:
             self._publish(fresh.rrl)
-        await self._publication.passed()
+        await self._publisher.passed()
         return {"exempt": self._exempt}
 
     def _publish(self, config: RrlConfig | None) -> None:
         exempt = config.exempt if config else ()
-        self._publication.change(
+        self._publisher.change(
             rrl=config.rule if config else None,
             rrl_others=AccessList(access_list.build((), exempt)) if exempt else None,
         )

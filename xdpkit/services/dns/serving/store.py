@@ -21,12 +21,12 @@ import anyio.abc
 import anyio.to_thread
 
 from xdpkit._core._snapshot import ZoneMap
+from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import ArenaFile, Stale
 from xdpkit.services.dns.compiler.compile import BEHIND
 from xdpkit.services.dns.compiler.sources import still
 from xdpkit.services.dns.zonefile.zone import text
-from xdpkit.errors import XdpkitError, ZoneError
 
 LINE_MAX = 1 << 16
 """Bytes of one line of the child; a longer one is no report of ours."""

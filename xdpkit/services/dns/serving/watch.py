@@ -14,8 +14,8 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from xdpkit.services.dns.compiler.sources import Source, Stat, stat_of, zone_files
 from xdpkit.errors import ZoneError
+from xdpkit.services.dns.compiler.sources import Source, Stat, stat_of, zone_files
 
 # Between two looks.
 POLL_SECONDS = 2.0

@@ -12,13 +12,13 @@ from typing import Any
 
 import anyio
 
-from xdpkit.services.dns.serving.load_progress import LoadProgress, told
-from xdpkit.services.dns.compiler.sources import still
-from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
-from xdpkit.services.dns.serving.watch import ZoneWatch
 from xdpkit.errors import ConfigError, XdpkitError
 from xdpkit.runtime.notify import notify
-from xdpkit.runtime.publisher import Publication
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services.dns.compiler.sources import still
+from xdpkit.services.dns.serving.load_progress import LoadProgress, told
+from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
+from xdpkit.services.dns.serving.watch import ZoneWatch
 
 log = logging.getLogger("xdpkit")
 
@@ -52,12 +52,12 @@ class ZoneStore:
     def __init__(
         self,
         directory: Path,
-        publication: Publication,
+        shared: SnapshotPublisher,
         cache: Path | None = None,
         watch: bool = False,
     ) -> None:
         self._directory = directory
-        self._publication = publication
+        self._publisher = shared
         self._cache = cache
         self._watched = watch
         self._watch = ZoneWatch(directory)
@@ -129,7 +129,7 @@ class ZoneStore:
 
     def publish(self, arena: Arena) -> None:
         """Answers come from this arena from now on."""
-        self._publication.change(zones=arena.map)
+        self._publisher.change(zones=arena.map)
         self._arena, self._loaded_at = arena, time.time()
         self._watch.read(arena.sources)
 
@@ -165,7 +165,7 @@ class ZoneStore:
         await request.done.wait()
         if request.error:
             raise request.error
-        await self._publication.passed()
+        await self._publisher.passed()
         zones = {
             name: {"serial": info.serial, "names": info.names} for name, info in self.infos.items()
         }

@@ -9,11 +9,11 @@ import dns.exception
 import dns.name
 import dns.rdataclass
 
+from xdpkit.errors import ZoneError
+from xdpkit.services.dns.compiler.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
-from xdpkit.services.dns.compiler.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, SOA, Zone, parent, text
-from xdpkit.errors import ZoneError
 
 
 def zone_name(path: Path) -> bytes:

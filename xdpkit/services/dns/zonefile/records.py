@@ -10,10 +10,23 @@ import dns.name
 import dns.rdata
 import dns.rdatatype
 
+from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.master_file import Reader
 from xdpkit.services.dns.zonefile.plain_lines import plain, wire_name, wire_rdata
-from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, NS, NSEC, OPT, RRSIG, SOA, RRset, Zone, is_below, text
-from xdpkit.errors import ZoneError
+from xdpkit.services.dns.zonefile.zone import (
+    CNAME,
+    DNAME,
+    DS,
+    NS,
+    NSEC,
+    OPT,
+    RRSIG,
+    SOA,
+    RRset,
+    Zone,
+    is_below,
+    text,
+)
 
 # May stand beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
 BESIDE_CNAME = frozenset({25, RRSIG, NSEC})

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <linux/seccomp.h>
 
-#include "leaf.h"
+#include "check.h"
 #include "ntp/keys.h"
 
 /* glibc's own, under the names that it exports for this. */
@@ -104,7 +104,7 @@ static void exchange(struct ntp_digest *digest, const struct ntp_keys *keys, uin
 	const struct ntp_key *key = ntp_keys_find(keys, id);
 	uint32_t bytes;
 
-	CHECK(key && key->slot == id - 1);
+	CHECK(key && key->counter == id - 1);
 	message[length - 1] = version;
 	bytes = ntp_digest_make(digest, key, version, message, length, mac);
 	CHECK(bytes && bytes == ntp_digest_bytes(key->algorithm, version));

@@ -10,7 +10,7 @@ import pytest
 from payloads import ANSWERED, dns_corpus, echo_corpus, ntp, ntp_corpus
 from scapy.layers.inet import UDP
 from scapy.layers.l2 import Ether
-from serving import Server, bytes_door, eventually
+from serving import Server, bytes_call, eventually
 from wire import MARKER_PORT, Wire, only_ours
 
 from xdpkit._core._answer import answer
@@ -74,22 +74,24 @@ def test_three_doors_say_the_same(
     before = server.status()
     kernel = by_network(wire, family, service, corpus)
     asked = len(corpus) + -(-len(corpus) // BATCH)
-    rx = before["kernel"]["rx"] + asked
-    eventually(lambda: server.status()["kernel"]["rx"] >= rx, "the kernel door's counters")
+    rx = before["slow_path"]["udp"]["rx"] + asked
+    eventually(
+        lambda: server.status()["slow_path"]["udp"]["rx"] >= rx, "the kernel door's counters"
+    )
     middle = server.status()
     wire.use_queue(2)
     ring = by_network(wire, family, service, corpus)
     after = server.status()
     # Each corpus went where it should: nothing of the first through the ring, and the reverse.
     assert middle["queues"]["2"]["rx"] == before["queues"]["2"]["rx"]
-    assert after["kernel"]["rx"] == middle["kernel"]["rx"] == rx
+    assert after["slow_path"]["udp"]["rx"] == middle["slow_path"]["udp"]["rx"] == rx
     assert after["queues"]["2"]["rx"] == middle["queues"]["2"]["rx"] + asked
 
     precision = 0
     if service == "ntp":
         said = next(reply for reply in ring if reply is not None)[3]
         precision = said - 256
-    snapshot = bytes_door(directory, precision)
+    snapshot = bytes_call(directory, precision)
     client = wire.lab.client.ipv4 if family == 4 else wire.lab.client.ipv6
     silent = 0
     for number, request in enumerate(corpus):

@@ -3,13 +3,13 @@
 # installed, no link is made, and what of xdpkit is built in this checkout is left alone.
 set -euo pipefail
 # shellcheck source=vagrant/provision.sh
-. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../provision.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../vagrant/provision.sh"
 
 package() {
     local built
     prepare "${run_packages[@]}" "${package_packages[@]}"
     say "package: building (a minute or two, the log is $log)"
-    built=$(vagrant/debian/build.sh "$venv/bin/python" 2>>"$log" </dev/null) || {
+    built=$(packaging/debian/build.sh "$venv/bin/python" 2>>"$log" </dev/null) || {
         tail -n 40 "$log" >&2
         die "the package could not be built (all of it in $log)"
     }

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "dns/dns.h"
-#include "leaf.h"
+#include "check.h"
 #include "runtime/thread_state.h"
 
 static struct snapshot snap;
-static struct memory memory;
+static struct thread_state state;
 
 static void answer(const uint8_t *message, uint32_t length, uint32_t room)
 {
@@ -25,8 +25,8 @@ static void answer(const uint8_t *message, uint32_t length, uint32_t room)
 	rq.payload = malloc(room);
 	CHECK(rq.payload);
 	memcpy(rq.payload, message, length);
-	verdict = dns_read(&snap, &memory, &rq, &query);
-	if (verdict == VERDICT_redirected)
+	verdict = dns_read(&snap, &state, &rq, &query);
+	if (verdict == VERDICT_PENDING)
 		verdict = dns_reply(&snap, &rq, &query);
 	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
 		CHECK(rq.length <= room);

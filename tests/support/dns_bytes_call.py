@@ -10,8 +10,8 @@ import dns.message
 import dns.name
 
 from xdpkit._core._answer import answer
-from xdpkit._core._thread_state import Memory
 from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._thread_state import ThreadState
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 
 HEAD = "$TTL 300\n@ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60\n@ NS ns1\n"
@@ -26,7 +26,7 @@ SIZES = (
 """A zone with answers of these sizes, and one of 1,000 bytes."""
 
 
-class Door:
+class BytesCall:
     """A server that is asked without a network."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Door:
             self._zones = ZoneMap(fd, self.size)
         finally:
             os.close(fd)
-        self.memory = Memory()
+        self.state = ThreadState()
         self.set(dns_max_udp=max_udp, dns=dns)
 
     def set(self, **settings: Any) -> None:
@@ -65,7 +65,7 @@ class Door:
             (source, 40000),
             rx_ns=now_s * 1_000_000_000,
             mono_ns=mono_ns,
-            memory=self.memory,
+            state=self.state,
             tcp=tcp,
         )
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Prints the numbers of the system calls after which a confined thread (cext/runtime/sandbox.h) lives on;
- * its one argument is the kind of thread. Each call has a thread of its own and senseless
+ * Prints the numbers of the system calls after which a confined thread (cext/runtime/sandbox.h)
+ * lives on; its one argument is the kind of thread. Each call has a thread of its own and senseless
  * arguments.
  */
 #define _GNU_SOURCE
@@ -10,16 +10,16 @@
 #include <stdlib.h>
 
 #include "runtime/sandbox.h"
-#include "leaf.h"
+#include "check.h"
 
 /* Above the last of Linux 6.18 (include/uapi/asm-generic/unistd.h). */
 #define CALLS 600
 
 struct probe {
-	enum confine kind;
+	enum sandbox_kind kind;
 	int number;
 	long protection; /* third argument: what mmap(2) and mprotect(2) shall allow */
-	int confined;    /* errno of confine() */
+	int confined;    /* errno of sandbox_enter() */
 	int alive;
 };
 
@@ -27,13 +27,13 @@ static void *call(void *argument)
 {
 	struct probe *probe = argument;
 
-	probe->confined = confine(probe->kind);
+	probe->confined = sandbox_enter(probe->kind);
 	syscall(probe->number, -1, -1, probe->protection, -1, -1, -1);
 	probe->alive = 1;
 	return NULL;
 }
 
-static int lives(enum confine kind, int number, long protection)
+static int lives(enum sandbox_kind kind, int number, long protection)
 {
 	struct probe probe = {.kind = kind, .number = number, .protection = protection};
 	pthread_t thread;
@@ -60,7 +60,7 @@ static int spoils_the_test(int number)
 
 int main(int count, char **arguments)
 {
-	enum confine kind = (enum confine)atoi(arguments[1]);
+	enum sandbox_kind kind = (enum sandbox_kind)atoi(arguments[1]);
 
 	CHECK(count == 2);
 	for (int number = 0; number < CALLS; number++)

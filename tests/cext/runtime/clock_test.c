@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cext/runtime/clock.h under clocks that this program sets: a step of UTC, a leap second, a new TAI offset,
- * and a thread that is put off its CPU between two reads.
+ * cext/runtime/clock.h under clocks that this program sets: a step of UTC, a leap second, a new TAI
+ * offset, and a thread that is put off its CPU between two reads.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "runtime/clock.h"
-#include "leaf.h"
+#include "check.h"
 
 #define SECOND CLOCK_SECOND_NS
 

@@ -24,7 +24,7 @@ PAUSE_SECONDS = 0.001
 AGAIN_SECONDS = 1.0
 
 
-class KernelDoor:
+class UdpListener:
     """Asks for the time on a queue that the kernel has, one request after the other."""
 
     def __init__(self, lab: Lab, family: int, queues: int) -> None:
@@ -63,7 +63,7 @@ class KernelDoor:
 class Asked:
     """A server under load; ``thrown`` is how often the kernel has thrown a full ring away."""
 
-    def __init__(self, requests: Generator, kernel: KernelDoor) -> None:
+    def __init__(self, requests: Generator, kernel: UdpListener) -> None:
         self._requests, self._kernel = requests, kernel
         self.thrown = 0
 
@@ -82,7 +82,7 @@ def loaded(lab: Lab, rate: int = RATE, family: int = 4, queues: int = QUEUES) ->
     """
     with load_on(lab, [QUEUE]) as load, ThreadPoolExecutor(1) as thread:
         requests = generator(lab, load, QUEUE, "ntp", family)
-        kernel = KernelDoor(lab, family, queues)
+        kernel = UdpListener(lab, family, queues)
         asked = Asked(requests, kernel)
         working = thread.submit(kernel.run)
         try:

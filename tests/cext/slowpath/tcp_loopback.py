@@ -12,9 +12,9 @@ import dns.message
 from tcp_client import PATIENCE, TcpClient
 
 from xdpkit._core._answer import answer
-from xdpkit._core._thread_state import Memory
-from xdpkit._core._snapshot import Publisher, Snapshot
-from xdpkit._core._tcp_listener import TcpDoor
+from xdpkit._core._snapshot import SharedSnapshot, Snapshot
+from xdpkit._core._tcp_listener import TcpListener
+from xdpkit._core._thread_state import ThreadState
 from xdpkit.slowpath.tcp import open_listener
 
 # Longer than any test, for those that are not about it.
@@ -38,10 +38,10 @@ class Talking:
     """A running door with one listening socket at 127.0.0.1."""
 
     def __init__(self, snapshot: Snapshot, **limits: int) -> None:
-        self.publisher = Publisher(snapshot)
+        self.shared = SharedSnapshot(snapshot)
         self.snapshot = snapshot
         given = {"connections": 64, "idle_ns": LONG_NS, "queries": 0} | limits
-        self.door = TcpDoor(self.publisher, Memory(), **given)
+        self.door = TcpListener(self.shared, ThreadState(), **given)
         self.listener = open_listener("127.0.0.1", 0, 0, PATIENCE_S)
         self.address: tuple[str, int] = self.listener.getsockname()
         self.door.add(self.listener)

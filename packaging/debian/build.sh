@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds dist/xdpkit_VERSION_ARCH.deb from this checkout, and prints its path.
 #
-#   vagrant/debian/build.sh PYTHON [DIRECTORY]
+#   packaging/debian/build.sh PYTHON [DIRECTORY]
 #
 # PYTHON is that of a virtual environment on /usr/bin/python3: through it pip fetches what builds and what is
 # bundled. `vagrant/provision.sh package` calls this with .venv's. The tree that is built is in DIRECTORY,
@@ -34,8 +34,8 @@ make_tree() {
     local tree=$1
     rm -rf "$work"
     mkdir -p "$tree"
-    tar -C "$root" --exclude='*.so' --exclude='cext/_*.c' --exclude='cext/_*.html' --exclude='__pycache__' \
-        -c pyproject.toml README.md CHANGELOG.md LICENSE xdpkit cext ebpf | tar -C "$tree" -x --no-same-owner
+    tar -C "$root" --exclude='*.so' --exclude='__pycache__' \
+        -c pyproject.toml meson.build meson.options README.md CHANGELOG.md LICENSE xdpkit cext ebpf | tar -C "$tree" -x --no-same-owner
     cp -r "$here" "$tree/debian"
     rm -rf "$tree/debian/build.sh" "$tree/debian/__pycache__"
     # A tag of Debian 12's lintian: to later ones it is an error to name it.

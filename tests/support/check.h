@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For the programs that test a leaf of cext/ without Python. */
-#ifndef XDPKIT_TESTS_LEAF_H
-#define XDPKIT_TESTS_LEAF_H
+#ifndef XDPKIT_TESTS_CHECK_H
+#define XDPKIT_TESTS_CHECK_H
 
 #include <stdio.h>
 #include <unistd.h>

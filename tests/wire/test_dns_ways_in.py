@@ -22,7 +22,7 @@ from dnsdiff import signing
 from dnsdiff.questions import questions
 from dnsdiff.worlds import USUAL
 from required import missing
-from serving import DOORS, QUEUES, Server, bytes_door, eventually
+from serving import QUEUES, WAYS_IN, Server, bytes_call, eventually
 from tcp_serving import connect
 
 from xdpkit._core._answer import answer
@@ -65,7 +65,7 @@ def spoilt(chance: random.Random, message: bytes) -> bytes:
 @lru_cache
 def expected(directory: Path, client: str, tcp: bool) -> list[bytes | None]:
     """What the bytes door says to all of them."""
-    snapshot = bytes_door(directory, 0)
+    snapshot = bytes_call(directory, 0)
     return [
         answer(snapshot, "dns", message, source=(client, 40000), tcp=tcp)[1] for message in corpus()
     ]
@@ -83,17 +83,17 @@ def compare(messages: list[bytes], replies: list[bytes | None], wanted: list[byt
 
 @pytest.mark.timeout(200 + COUNT / 200)
 @pytest.mark.parametrize("family", [4, 6])
-@pytest.mark.parametrize("door", DOORS)
-def test_udp(lab: Lab, server: Server, directory: Path, door: str, family: int) -> None:
-    lab.client.send_on_queue(DOORS[door], QUEUES)
+@pytest.mark.parametrize("way_in", WAYS_IN)
+def test_udp(lab: Lab, server: Server, directory: Path, way_in: str, family: int) -> None:
+    lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     want = expected(directory, lab.client.ipv4 if family == 4 else lab.client.ipv6, False)
-    before = server.answers_by(door)
+    before = server.answers_by(way_in)
     with udp_asker(lab, family) as asker:
         for chunk in chunks():
             compare(corpus()[chunk], asker.replies(corpus()[chunk]), want[chunk])
     sentinels = sum(-(-len(corpus()[chunk]) // MOST_OPEN) for chunk in chunks())
     answered = COUNT - want.count(None) + sentinels
-    eventually(lambda: server.answers_by(door) == before + answered, f"{door}'s counters")
+    eventually(lambda: server.answers_by(way_in) == before + answered, f"{way_in}'s counters")
     assert 0 < want.count(None) < COUNT / 10
 
 

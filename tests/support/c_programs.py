@@ -1,0 +1,62 @@
+"""The C programs of the tests, built by meson on the library that the modules are linked to.
+
+What is built stays in .cache, so that the next run compiles what has changed only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from checkout import CHECKOUT
+
+# Every warning is an error here, and nowhere that a user builds.
+OPTIONS = ["-Dtests=true", "-Dwerror=true", "-Db_ndebug=false"]
+SANITIZED = ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Db_lundef=false"]
+SANITIZED += ["-Dc_args=-fno-sanitize-recover=all"]
+FUZZ = [*SANITIZED, "-Dfuzz=true"]
+
+
+def programs(*names: str) -> list[Path]:
+    """Programs of tests/meson.build as a user's compiler makes them."""
+    return _built("plain", [], names)
+
+
+def sanitized(*names: str) -> list[Path]:
+    """The same under ASAN and UBSAN."""
+    return _built("sanitized", SANITIZED, names)
+
+
+def fuzz_targets(*names: str) -> list[Path]:
+    """libFuzzer's, by clang, under ASAN and UBSAN."""
+    return _built("fuzz", FUZZ, names, CC="clang")
+
+
+def _built(kind: str, options: list[str], names: tuple[str, ...], **environment: str) -> list[Path]:
+    directory = CHECKOUT / ".cache" / f"tests-{kind}"
+    # The checkout may have been moved, and meson's files name where it was.
+    origin = directory / "checkout"
+    if not origin.exists() or origin.read_text() != str(CHECKOUT):
+        shutil.rmtree(directory, ignore_errors=True)
+        _run(["meson", "setup", str(directory), *OPTIONS, *options], environment)
+        origin.write_text(str(CHECKOUT))
+    targets = [f"tests/{name}" for name in names]
+    _run(["ninja", "-C", str(directory), *targets], environment)
+    return [directory / target for target in targets]
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    """Runs a tool of the virtual environment; what it says is the failure's text."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=CHECKOUT,
+        env=os.environ | {"PATH": path} | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
