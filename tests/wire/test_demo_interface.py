@@ -87,8 +87,9 @@ def test_nothing_stays_on_the_machine(
 def test_lost_requests_fail_it(lab: Lab) -> None:
     """In a process of its own, where waiting for the missing ones is made short."""
     code = (
-        "import sys; from xdpkit import cli, demo_interface; demo_interface.QUIET_SECONDS = 2.0;"
-        f"sys.exit(cli.main(['demo', '--interface', '{IFNAME}', '--requests', '{REQUESTS}']))"
+        "import sys; from xdpkit.cli.main import main; from xdpkit.demo import interface;"
+        "interface.QUIET_SECONDS = 2.0;"
+        f"sys.exit(main(['demo', '--interface', '{IFNAME}', '--requests', '{REQUESTS}']))"
     )
     process = lab.server.popen(
         sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE

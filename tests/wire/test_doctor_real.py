@@ -247,7 +247,7 @@ def test_ourselves(made: Lab, tmp_path: Path) -> None:
         [report] = doctor(made)
         assert report["interface"] == IFNAME and report["serves"]
         assert report["facts"]["xdp"]["serving"]["pid"] == server.process.pid
-        assert [each["name"] for each in report["facts"]["xdp"]["programs"]] == ["xdp"]
+        assert [each["name"] for each in report["facts"]["xdp"]["programs"]] == ["steer"]
         assert {"foreign-program", "port-taken"}.isdisjoint(
             each["id"] for each in report["findings"]
         )
