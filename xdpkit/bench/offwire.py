@@ -44,7 +44,7 @@ ANSWERS = 1 << 18
 COUNTED = 1 << 14
 # cext/bindings/_loop.pyx: what runs between the receipt of a batch and its kick.
 FUNCTIONS = ("answer_batch", "stamp_batch")
-SYMBOL = "__pyx_f_6xdpkit_4cext_5_loop_{}"
+SYMBOL = "__pyx_f_6xdpkit_5_core_5_loop_{}"
 
 Say = Callable[[str], None]
 
