@@ -5,13 +5,13 @@
 #include "dns/wire.h"
 #include "runtime/snapshot.h"
 
-/* TYPE, CLASS, TTL and RDLENGTH behind a pointer to the question's name. */
+/* A pointer to the question's name, then TYPE, CLASS, TTL and RDLENGTH. */
 #define TEXT_FIXED (2 + RR_FIXED)
 
 /* Offset 12: RFC 1035 section 4.1.4. */
 #define NAME_POINTER 0xc00c
 
-/* The names that BIND made known, and those of RFC 4892, in lower-case wire format. */
+/* The names that BIND introduced, and those of RFC 4892, in lower-case wire format. */
 static const struct {
 	char name[16];
 	uint8_t length;
@@ -23,13 +23,13 @@ static const struct {
 	{"\2id\6server", 11, DNS_TEXT_ID},
 };
 
-/* As in dns/edns.c: the limit need not be looked at. */
+/* As in dns/edns.c: the size limit need not be checked. */
 _Static_assert(HEADER_SIZE + 16 + 4 + TEXT_FIXED + 1 + DNS_TEXT_MAX + OPT_SIZE + OPTION_HEADER +
 			       DNS_COOKIE_BYTES + OPTION_HEADER + DNS_NSID_MAX <=
 		       DNS_UDP_MIN,
-	       "a text, and every option");
+	       "a text and every option");
 
-/* What the name asks for, or DNS_TEXT_COUNT. */
+/* The text that the name requests, or DNS_TEXT_COUNT. */
 static enum dns_text find_text(const struct zone_name *name)
 {
 	for (uint32_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -56,7 +56,7 @@ enum verdict dns_chaos(const struct snapshot *snap, struct request *rq, const st
 	store_be16(record, NAME_POINTER);
 	store_be16(record + 2, TYPE_TXT);
 	store_be16(record + 4, CLASS_CH);
-	store_be32(record + 6, 0); /* nothing to be cached */
+	store_be32(record + 6, 0); /* not to be cached */
 	store_be16(record + 10, (uint16_t)(length + 1));
 	record[TEXT_FIXED] = (uint8_t)length;
 	memcpy(record + TEXT_FIXED + 1, snap->dns.text[which], length);

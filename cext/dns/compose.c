@@ -7,37 +7,37 @@
 
 #define AA 0x04 /* in byte 2 of the header, RFC 1035 section 4.1.1 */
 
-/* DNAMEs followed at most; forest.py's CHAIN_MAX. */
-#define CHAIN_MAX 16
+/* The most DNAMEs followed; forest.py's ALIASES_MAX. */
+#define ALIASES_MAX 16
 
 /*
- * No name is looked up from here on: the pointers of an image reach less than as far again
- * (body.py's POINTER_END), so that behind a chain they still have 14 bits.
+ * No name is looked up from this offset on: the pointers of an image stay below the same offset
+ * (body.py's POINTER_END), so that after an alias chain they still fit 14 bits.
  */
-#define CHAIN_END 0x2000
+#define ALIASES_END 0x2000
 
-/* A reply being written. Offsets are from the header. */
+/* A reply being written. Offsets are from the start of the header. */
 struct composer {
 	uint8_t *p;
-	uint32_t at;       /* end of what is written */
+	uint32_t at;       /* end of what has been written */
 	uint32_t limit;    /* dns_size_limit() */
-	uint32_t name_at;  /* the name that is looked up, in one piece */
+	uint32_t name_at;  /* the name being looked up, uncompressed */
 	uint32_t length;   /* of it */
-	uint32_t owner_at; /* what the image's pointer to its whole question means */
-	uint32_t body_at;  /* where the image's body is */
+	uint32_t owner_at; /* target of the image's pointers to its question's name */
+	uint32_t body_at;  /* where the image's body begins */
 	uint32_t base;     /* the image's */
 	uint16_t counts[3];
 };
 
-static void start(struct composer *c, const struct zone_image *image, uint32_t owner_at)
+static void begin_image(struct composer *c, const struct zone_image *image, uint32_t owner_at)
 {
 	c->base = image->base;
 	c->body_at = c->at;
 	c->owner_at = owner_at;
 }
 
-/* Where a pointer of the image leads to in the message. */
-static uint32_t moved(const struct composer *c, uint32_t pointer)
+/* The offset in the message that a pointer of the image must have there. */
+static uint32_t relocated(const struct composer *c, uint32_t pointer)
 {
 	uint32_t body = HEADER_SIZE + c->base + 4;
 
@@ -67,11 +67,11 @@ static const uint8_t *copy_name(struct composer *c, const uint8_t *from)
 		from = copy(c, from, *from + 1u);
 	if (!*from)
 		return copy(c, from, 1);
-	put_pointer(c, moved(c, load_be16(from) & POINTER_MAX));
+	put_pointer(c, relocated(c, load_be16(from) & POINTER_MAX));
 	return from + 2;
 }
 
-/* Copies the records of an image's body from `from` to `to`, pointers moved. */
+/* Copies the records of an image's body from `from` to `to`, relocating pointers. */
 static void copy_records(struct composer *c, const struct zone_image *image, uint32_t from,
 			 uint32_t to)
 {
@@ -93,7 +93,7 @@ static void copy_records(struct composer *c, const struct zone_image *image, uin
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* Bytes of the proofs where they will be: beyond a pointer's reach owners are written out. */
+/* Size of the proofs at their offset: beyond a pointer's reach owner names are written out. */
 static uint32_t proof_size(const struct zone_proof *proof, uint32_t at)
 {
 	uint32_t size = proof->size;
@@ -128,7 +128,7 @@ static void copy_proof(struct composer *c, const struct zone_proof *proof, uint3
 	}
 }
 
-/* What C has to prove of a place in a signed zone; the images have the rest. */
+/* The proofs that C must add to a lookup result in a signed zone; the images have the rest. */
 static void prove(const struct zone_arena *arena, const struct zone_lookup *lookup,
 		  const struct zone_image *secure, const struct zone_name *name,
 		  struct zone_proof *proof)
@@ -138,7 +138,7 @@ static void prove(const struct zone_arena *arena, const struct zone_lookup *look
 
 	proof->count = 0;
 	proof->size = 0;
-	/* An alias leads from a zone that is not signed to one that is. */
+	/* An unsigned zone has images with proofs if an alias leads to a signed one. */
 	if (!zone->chain)
 		return;
 	if (lookup->node != lookup->encloser && lookup->encloser)
@@ -165,7 +165,7 @@ static enum verdict truncated(const struct snapshot *snap, struct request *rq,
 				 VERDICT_dns_truncated);
 }
 
-/* Whether an image was made for a name that the question's is at or below: denials, referrals. */
+/* Whether an image was made for a name at or above the question's: denials, referrals. */
 static bool is_shared(const struct snapshot *snap, const struct zone_entry *zone,
 		      const struct zone_lookup *lookup)
 {
@@ -174,10 +174,12 @@ static bool is_shared(const struct snapshot *snap, const struct zone_entry *zone
 	       lookup->image == zone_at(snap->zones, zone->nxdomain);
 }
 
-/* The last image of a reply, its proofs between authority and additional section. */
-static enum verdict end(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
-			struct composer *c, const struct zone_lookup *lookup,
-			const struct zone_image *image, const struct zone_proof *proof)
+/* Adds the last image of a reply, its proofs between authority and additional section. */
+static enum verdict finish_with_image(const struct snapshot *snap, struct request *rq,
+				      const struct dns_query *q, struct composer *c,
+				      const struct zone_lookup *lookup,
+				      const struct zone_image *image,
+				      const struct zone_proof *proof)
 {
 	const struct zone_entry *zone = zone_at(snap->zones, lookup->node->zone);
 	const struct zone_node *apex = zone_at(snap->zones, zone->apex);
@@ -194,18 +196,19 @@ static enum verdict end(const struct snapshot *snap, struct request *rq, const s
 	c->counts[0] += load_be16(image->counts);
 	c->counts[1] += load_be16(image->counts + 2);
 	c->counts[2] += glue;
-	start(c, image, c->name_at + (is_shared(snap, zone, lookup) ? c->length - image->base : 0));
+	begin_image(c, image,
+		    c->name_at + (is_shared(snap, zone, lookup) ? c->length - image->base : 0));
 	copy_records(c, image, 0, image->authority);
 	copy_proof(c, proof, c->name_at + c->length - apex->name_length);
 	copy_records(c, image, image->authority, length);
 	put_counts(c);
-	/* AA is about the first owner name, and so a chain that ends at a cut is an answer. */
+	/* AA is about the first owner name, so an alias chain that ends at a cut is an answer. */
 	return dns_finish(snap, rq, q, c->at, bits, image->rcode,
 			  image->kind == ZONE_KIND_REFERRAL && bits & AA ? VERDICT_dns_noerror
 									 : dns_verdict(image));
 }
 
-/* The CNAME that says what a name below a DNAME stands for. */
+/* The CNAME synthesized for a name below a DNAME. */
 static void put_cname(struct composer *c, const uint8_t *dname, uint32_t prefix, uint32_t target)
 {
 	const uint8_t *from = c->p + c->name_at;
@@ -232,13 +235,13 @@ static uint32_t label_count(const uint8_t *name)
 	return labels;
 }
 
-/* Follows DNAMEs from `rrl_slots` on, until there is another end or none in the zones served. */
+/* Follows DNAMEs from `lookup` on, until the chain ends at another image or leaves our zones. */
 static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			   const struct dns_query *q, struct composer *c,
 			   struct zone_lookup *lookup)
 {
 	const struct zone_arena *arena = snap->zones;
-	const struct zone_node *seen[CHAIN_MAX];
+	const struct zone_node *seen[ALIASES_MAX];
 	const struct zone_image *image;
 	struct zone_proof proof = {0};
 	struct zone_name name;
@@ -246,7 +249,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 	for (uint32_t steps = 0;; steps++) {
 		const struct zone_node *node = lookup->encloser;
 		const uint8_t *dname;
-		uint32_t prefix, target, again = 0;
+		uint32_t prefix, target, index = 0;
 
 		image = lookup->image;
 		if (q->edns_flags && image->secure)
@@ -254,12 +257,12 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		if (!node || !(node->flags & ZONE_NODE_DNAME)) {
 			if (image != lookup->image)
 				prove(arena, lookup, image, &name, &proof);
-			return end(snap, rq, q, c, lookup, image, &proof);
+			return finish_with_image(snap, rq, q, c, lookup, image, &proof);
 		}
-		/* Met again, it would only lead round, or on to ever longer names. */
-		while (again < steps && seen[again] != node)
-			again++;
-		if (again < steps || steps == CHAIN_MAX)
+		/* Seen before: it would only loop, or lead to ever longer names. */
+		while (index < steps && seen[index] != node)
+			index++;
+		if (index < steps || steps == ALIASES_MAX)
 			break;
 		seen[steps] = node;
 
@@ -269,7 +272,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		prefix = c->length - node->name_length;
 		if (c->at + image->length > c->limit)
 			return truncated(snap, rq, q, image, BITS2_QR | AA);
-		start(c, image, c->name_at + prefix);
+		begin_image(c, image, c->name_at + prefix);
 		copy_records(c, image, 0, image->length);
 		c->counts[0] += load_be16(image->counts);
 		if (prefix + target > ZONE_NAME_MAX) {
@@ -280,8 +283,8 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		if (c->at + 2 + RR_FIXED + prefix + target > c->limit)
 			return truncated(snap, rq, q, image, BITS2_QR | AA);
 		put_cname(c, dname, prefix, target);
-		/* That is what was asked for, or the one RRset of RFC 8482 section 4.1. */
-		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= CHAIN_END)
+		/* The CNAME is the answer itself, or the one RRset of RFC 8482 section 4.1. */
+		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= ALIASES_END)
 			break;
 		zone_name_set(&name, arena, c->p + c->name_at, c->length,
 			      label_count(c->p + c->name_at));
@@ -313,5 +316,5 @@ enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const 
 	prove(snap->zones, lookup, image, &q->name, &proof);
 	if (!proof.count)
 		return dns_reply_image(snap, rq, q, image);
-	return end(snap, rq, q, &c, lookup, image, &proof);
+	return finish_with_image(snap, rq, q, &c, lookup, image, &proof);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies in their place: the end that all of them share, and those that no single image holds.
- * These are names below a DNAME, where the name to answer for is made from the question's
- * (RFC 6672), and with DO the proofs of what does not exist, which depend on the question too.
+ * Replies composed in place: the last step that all of them share, and those that no single image
+ * holds. These are names below a DNAME, where the target name is synthesized from the question
+ * (RFC 6672), and with DO the proofs of nonexistence, which depend on the question too.
  */
 #ifndef XDPKIT_DNS_COMPOSE_H
 #define XDPKIT_DNS_COMPOSE_H
@@ -13,7 +13,7 @@
 #include "dns/message.h"
 #include "dns/wire.h"
 
-/* How a reply of this image is counted. */
+/* The verdict of a reply made from this image. */
 static inline enum verdict dns_verdict(const struct zone_image *image)
 {
 	static const uint8_t verdicts[ZONE_KIND_COUNT] = {
@@ -27,7 +27,7 @@ static inline enum verdict dns_verdict(const struct zone_image *image)
 	return verdicts[image->kind];
 }
 
-/* Ends a reply whose sections and their counts are written: the flags, and the OPT at `at`. */
+/* Completes a reply whose sections and counts are written: the flags, and the OPT at `at`. */
 static inline enum verdict dns_finish(const struct snapshot *snap, struct request *rq,
 				      const struct dns_query *q, uint32_t at, uint8_t bits,
 				      uint8_t rcode, enum verdict verdict)
@@ -44,11 +44,11 @@ static inline enum verdict dns_finish(const struct snapshot *snap, struct reques
 	return verdict;
 }
 
-/* The reply of one image, or the part of it that fits. */
+/* The reply made from one image, or the part of it that fits. */
 enum verdict dns_reply_image(const struct snapshot *snap, struct request *rq,
 			     const struct dns_query *q, const struct zone_image *image);
 
-/* The reply at a place that is below a DNAME, or to a question with DO. */
+/* The reply for a name below a DNAME, or to a question with DO. */
 enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
 			 struct zone_lookup *lookup);
 

@@ -6,7 +6,7 @@
 #include "base/siphash.h"
 #include "runtime/snapshot.h"
 
-/* Option lengths, RFC 7873 section 4: a client cookie alone, or with 8 to 32 bytes behind it. */
+/* Option lengths, RFC 7873 section 4: a client cookie alone, or with 8 to 32 bytes after it. */
 #define CLIENT_BYTES 8
 #define LEAST_BYTES  16
 #define MOST_BYTES   40
@@ -17,14 +17,14 @@
 /* Version 1 and reserved bytes of 0, as we send them. */
 #define VERSION_WORD 0x01000000u
 
-/* RFC 9018 section 4.3, seconds: accepted from the past, from the future; sent back unchanged. */
+/* RFC 9018 section 4.3, seconds: accepted from the past, from the future; returned unchanged. */
 #define PAST_S   3600
 #define FUTURE_S 300
 #define FRESH_S  1800
 
 _Static_assert(DNS_COOKIE_BYTES == HASHED_BYTES + 8, "RFC 9018 section 4");
 
-/* The hash's bytes are its word in little-endian order, RFC 9018 section 4.4. */
+/* The hash is a 64-bit word in little-endian byte order, RFC 9018 section 4.4. */
 static uint64_t cookie_hash(const uint64_t secret[2], const uint8_t *cookie,
 			    const struct request *rq)
 {
@@ -52,8 +52,8 @@ static void cookie_make(const struct dns_settings *dns, uint32_t now_s, const st
 }
 
 /*
- * The number of the secret that the whole cookie was made with, -1 if with none of ours. Words are
- * compared at once: how long it takes does not tell how much of a guess was right.
+ * The index of the secret that the full cookie was made with, -1 if none of ours. The hash is
+ * compared as one word, so the time taken does not reveal how much of a guess was right.
  */
 static int cookie_secret(const struct dns_settings *dns, const struct request *rq,
 			 const uint8_t *cookie)

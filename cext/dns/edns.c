@@ -6,7 +6,7 @@
 #include "dns/wire.h"
 #include "runtime/snapshot.h"
 
-/* A reply without records, with each option at its largest, goes over UDP whatever the limit. */
+/* A reply without records, with each option at its largest, fits UDP whatever the size limit. */
 _Static_assert(HEADER_SIZE + ZONE_NAME_MAX + 4 + OPT_SIZE + OPTION_HEADER + DNS_COOKIE_BYTES +
 			       OPTION_HEADER + DNS_NSID_MAX + OPTION_HEADER + EDE_BYTES <=
 		       DNS_UDP_MIN,
@@ -29,9 +29,9 @@ bool dns_options_fit(const uint8_t *rdata, uint32_t length)
 }
 
 /*
- * Client subnets are not looked at as long as no answer depends on them, but a malformed one is to
- * be refused: RFC 7871 section 6. Family 0 with a prefix of 0 bits is what BIND's clients send for
- * "do not pass my subnet on".
+ * Client subnets are ignored as long as no answer depends on them, but a malformed one must be
+ * refused: RFC 7871 section 6. Family 0 with a prefix of 0 bits is how BIND's clients say "do not
+ * forward my subnet".
  */
 static bool subnet_sound(const uint8_t *data, uint32_t length)
 {
@@ -48,7 +48,7 @@ static bool subnet_sound(const uint8_t *data, uint32_t length)
 	return prefix % 8 == 0 || !(uint8_t)(data[3 + bytes] << prefix % 8);
 }
 
-/* What is unknown is ignored, RFC 6891 section 6.1.2. */
+/* Unknown options are ignored, RFC 6891 section 6.1.2. */
 static int read_option(const struct snapshot *snap, struct thread_state *state,
 		       const struct request *rq, uint32_t code, const uint8_t *data,
 		       uint32_t length, struct dns_query *q)
@@ -97,7 +97,7 @@ static uint8_t *put_option(uint8_t *p, uint16_t code, const uint8_t *data, uint3
 	return p + OPTION_HEADER + length;
 }
 
-/* Apart, so that an OPT without options, which most are, costs no more than its 11 bytes. */
+/* A separate function, so that the common OPT without options costs only its 11 bytes. */
 static __attribute__((noinline)) uint32_t put_options(const struct snapshot *snap,
 						      struct request *rq, const struct dns_query *q,
 						      uint32_t at, uint16_t ede)

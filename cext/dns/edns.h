@@ -7,8 +7,8 @@
 #include "dns/wire.h"
 
 /*
- * Where a reply may end at most, its OPT aside; never before the end of the question: dns/edns.c
- * has what both take at most.
+ * The offset that a reply must not exceed, its OPT aside; never before the end of the question:
+ * dns/edns.c asserts the most that both can take.
  */
 static inline uint32_t dns_size_limit(const struct snapshot *snap, const struct request *rq,
 				      const struct dns_query *q)
@@ -17,7 +17,7 @@ static inline uint32_t dns_size_limit(const struct snapshot *snap, const struct 
 
 	if (q->edns_size > limit && most > limit)
 		limit = q->edns_size < most ? q->edns_size : most;
-	/* The OPT has a size for UDP alone, RFC 6891 section 6.1.2. */
+	/* The size in the OPT applies to UDP only, RFC 6891 section 6.1.2. */
 	if (rq->tcp)
 		limit = DNS_TCP_MAX;
 	return (limit < rq->room ? limit : rq->room) - q->opt_bytes;
@@ -27,15 +27,15 @@ static inline uint32_t dns_size_limit(const struct snapshot *snap, const struct 
 bool dns_options_fit(const uint8_t *rdata, uint32_t length);
 
 /*
- * Takes over the options of the OPT, which fit. Returns 0, or -1 for one that is malformed: those
- * in front of it are taken over none the less.
+ * Reads the options of the OPT, which are known to fit. Returns 0, or -1 at a malformed one: those
+ * before it have been read nonetheless.
  */
 int dns_options_read(const struct snapshot *snap, struct thread_state *state,
 		     const struct request *rq, struct dns_query *q);
 
 /*
  * Writes the reply's OPT at offset `at`: `q->opt_bytes`, and 6 more for an extended error (`ede`
- * is not 0). `rcode` is the whole one. Returns the offset behind it.
+ * is not 0). `rcode` is the full 12-bit one. Returns the offset past it.
  */
 uint32_t dns_opt_put(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
 		     uint32_t at, uint16_t rcode, uint16_t ede);

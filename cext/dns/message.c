@@ -12,14 +12,14 @@ enum verdict dns_formerr(const struct snapshot *snap, struct request *rq, const 
 
 	p[2] = BITS2_QR | (p[2] & BITS2_RD);
 	p[3] = (p[3] & BITS3_CD) | RCODE_FORMERR;
-	store_be64(p + 4, q->edns); /* no record in any section but, last, the OPT */
+	store_be64(p + 4, q->edns); /* no records in any section, except for the OPT */
 	rq->length = HEADER_SIZE;
 	if (q->edns)
 		rq->length = dns_opt_put(snap, rq, q, HEADER_SIZE, RCODE_FORMERR, 0);
 	return VERDICT_dns_formerr;
 }
 
-/* No other bit but the opcode comes back: RFC 8906 section 8.1.4 and ISC's genreport. */
+/* Nothing but the opcode is copied: RFC 8906 section 8.1.4 and ISC's genreport. */
 enum verdict dns_notimp(struct request *rq)
 {
 	uint8_t *p = rq->payload;

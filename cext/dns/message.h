@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies that no zone decides, written over the request: an error, or the question and nothing.
- * Each keeps the OPT going if the request had one.
+ * Replies that do not depend on any zone, written over the request: an error, or the question and
+ * no records. Each has an OPT if the request had one.
  */
 #ifndef XDPKIT_DNS_MESSAGE_H
 #define XDPKIT_DNS_MESSAGE_H
 
 #include "dns/dns.h"
 
-/* A reply that is a header only, and the OPT if a sound one was read. */
+/* A reply that is only a header, and the OPT if a valid one was read. */
 enum verdict dns_formerr(const struct snapshot *snap, struct request *rq,
 			 const struct dns_query *q);
 
@@ -22,11 +22,11 @@ enum verdict dns_question_only(const struct snapshot *snap, struct request *rq,
 			       const struct dns_query *q, uint8_t bits2, uint16_t rcode,
 			       uint16_t ede, enum verdict verdict);
 
-/* Asks a client that sent a cookie to come again with the one in the reply, RFC 7873 section 5. */
+/* Asks a client that sent a cookie to retry with the one in the reply, RFC 7873 section 5. */
 enum verdict dns_badcookie(const struct snapshot *snap, struct request *rq,
 			   const struct dns_query *q);
 
-/* The reply to a question in class CHAOS: what the operator wants told, else REFUSED. RFC 4892. */
+/* The reply to a question in class CHAOS: what the operator configured, else REFUSED. RFC 4892. */
 enum verdict dns_chaos(const struct snapshot *snap, struct request *rq, const struct dns_query *q);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where names stand in RDATA. */
+/* Where the names are in RDATA. */
 #ifndef XDPKIT_DNS_RDATA_H
 #define XDPKIT_DNS_RDATA_H
 
 #include <stdint.h>
 
 /*
- * Names in the RDATA of a type that may be compressed, as body.py's COMPRESSED has them: bytes in
- * front of the first one, and how many.
+ * Names in the RDATA of a type that may be compressed, as in body.py's COMPRESSED: the number of
+ * bytes before the first one, and how many there are.
  */
 static inline void dns_names_of_type(uint16_t type, uint32_t *skip, uint32_t *names)
 {

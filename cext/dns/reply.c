@@ -7,7 +7,7 @@
 #include "dns/wire.h"
 #include "zone/zone.h"
 
-/* Copies the body in 16-byte steps where the room allows: most bodies are one or two A records. */
+/* Copies the body in 16-byte steps if there is room: most bodies are one or two A records. */
 static inline void put_body(struct request *rq, uint32_t at, const struct zone_image *image)
 {
 	const uint8_t *from = (const uint8_t *)(image + 1);
@@ -22,7 +22,7 @@ static inline void put_body(struct request *rq, uint32_t at, const struct zone_i
 		memcpy(to + i, from + i, 16);
 }
 
-/* Moves the pointers, in the first `length` bytes, of an image made for a shorter question. */
+/* Adjusts the pointers in the first `length` bytes of an image made for a shorter question. */
 static void fix_pointers(uint8_t *body, const struct zone_image *image, uint32_t length,
 			 uint32_t longer)
 {
@@ -38,7 +38,7 @@ static void fix_pointers(uint8_t *body, const struct zone_image *image, uint32_t
 	}
 }
 
-/* An image that does not fit as a whole: what it can do without goes first, then TC is set. */
+/* An image that does not fit: optional records are dropped first, then TC is set. */
 static enum verdict reply_shorter(const struct snapshot *snap, struct request *rq,
 				  const struct dns_query *q, const struct zone_image *image,
 				  uint32_t room)
@@ -47,8 +47,8 @@ static enum verdict reply_shorter(const struct snapshot *snap, struct request *r
 	bool whole = image->trimmed <= room;
 	uint32_t length = whole ? image->trimmed : image->authority;
 
-	/* RFC 2181 section 9: of a set that does not fit there is nothing. Servers without the
-	 * addresses that they need are worth sending, though. */
+	/* RFC 2181 section 9: an RRset that does not fit is left out entirely. NS records without
+	 * their glue are still worth sending, though. */
 	if (length > room || (!whole && image->authority == image->trimmed))
 		return dns_question_only(snap, rq, q, image->bits | BITS2_TC, image->rcode, 0,
 					 VERDICT_dns_truncated);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which DNS messages are looked up, and what the others get. */
+/* Decides which DNS messages are looked up, and replies to the others. */
 #include "base/bytes.h"
 #include "dns/dns.h"
 #include "dns/edns.h"
@@ -8,8 +8,8 @@
 #include "runtime/snapshot.h"
 
 /*
- * The question: one uncompressed name, type and class. A pointer has nothing to point at yet
- * (RFC 1035 section 4.1.4 allows prior names only); 0x40 and 0x80 are no labels, RFC 6891
+ * The question: one uncompressed name, type and class. A pointer has nothing to point to yet
+ * (RFC 1035 section 4.1.4 allows only prior names); 0x40 and 0x80 are not label types, RFC 6891
  * section 5.
  */
 static int read_question(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
@@ -37,7 +37,7 @@ static int read_question(const uint8_t *p, uint32_t length, const struct zone_ar
 	return 0;
 }
 
-/* The offset behind the owner name at `at`, or 0: cut short, or a label type nobody knows. */
+/* The offset past the owner name at `at`, or 0: truncated, or an unknown label type. */
 static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
 {
 	while (at < length) {
@@ -54,17 +54,17 @@ static uint32_t skip_owner(const uint8_t *p, uint32_t length, uint32_t at)
 	return 0;
 }
 
-/* Takes an OPT over: `at` is its type's offset, RDATA of `rdlength` bytes is behind RDLENGTH. */
+/* Reads an OPT: `at` is the offset of its TYPE, `rdlength` bytes of RDATA follow RDLENGTH. */
 static int read_opt(const uint8_t *p, uint32_t at, uint32_t rdlength, bool root_owner,
 		    struct dns_query *q)
 {
 	const uint8_t *fixed = p + at;
 
-	/* One OPT only, and the root owns it: RFC 6891 sections 6.1.1 and 6.1.2. */
+	/* Only one OPT, owned by the root: RFC 6891 sections 6.1.1 and 6.1.2. */
 	if (!root_owner || q->edns)
 		return -1;
 	q->edns_version = fixed[5];
-	/* What another version has for RDATA is not ours to judge: BADVERS comes first. */
+	/* The RDATA of another version is not ours to validate: BADVERS comes first. */
 	if (rdlength && !q->edns_version) {
 		if (!dns_options_fit(fixed + RR_FIXED, rdlength))
 			return -1;
@@ -78,7 +78,7 @@ static int read_opt(const uint8_t *p, uint32_t at, uint32_t rdlength, bool root_
 	return 0;
 }
 
-/* The additional section, to the last byte of the message. Each record is 11 bytes or more. */
+/* The additional section, to the last byte of the message. Each record is at least 11 bytes. */
 static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *q)
 {
 	uint32_t count = load_be16(p + 10), at = q->end;
@@ -100,8 +100,8 @@ static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *
 }
 
 /*
- * One question (RFC 9619), or none: RFC 7873 section 5.4. No answer and no authority: nothing else
- * makes sense in a QUERY.
+ * One question (RFC 9619), or none: RFC 7873 section 5.4. No answer or authority records: they make
+ * no sense in a QUERY.
  */
 static int read_sections(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
 			 struct dns_query *q)
@@ -122,7 +122,7 @@ static int read_sections(const uint8_t *p, uint32_t length, const struct zone_ar
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* A request without a question asks for a cookie, RFC 7873 section 5.4, or is malformed. */
+/* A request without a question is for a cookie, RFC 7873 section 5.4, or malformed. */
 static enum verdict no_question(const struct snapshot *snap, struct request *rq,
 				const struct dns_query *q)
 {
@@ -133,14 +133,14 @@ static enum verdict no_question(const struct snapshot *snap, struct request *rq,
 	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_NOERROR, 0, VERDICT_dns_cookie);
 }
 
-/* Questions we never answer: transfers, TKEY and the like; OPT is no question at all. */
+/* Types we never answer: transfers, TKEY and the like; OPT is not a QTYPE. */
 static bool type_refused(uint16_t type)
 {
 	return (type >= TYPE_META_FIRST && type <= TYPE_META_LAST && type != TYPE_ANY) ||
 	       type == TYPE_OPT;
 }
 
-/* What no zone answers: no question, another class, a type that is no data. */
+/* Questions that no zone answers: none at all, another class, a type that is not data. */
 static enum verdict other_question(const struct snapshot *snap, struct request *rq,
 				   const struct dns_query *q)
 {
@@ -160,7 +160,7 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 
 	if (rq->length < HEADER_SIZE)
 		return VERDICT_dns_short;
-	/* Without records a reply is longer than its request may be: dns/edns.c. */
+	/* Even a reply without records may be longer than its request: dns/edns.c. */
 	if (rq->room < DNS_UDP_MIN)
 		return VERDICT_bad_frame;
 	if (p[2] & BITS2_QR)

@@ -10,10 +10,10 @@ enum verdict dns_rrl_reply(const struct snapshot *snap, struct thread_state *sta
 	struct dns_query bare;
 
 	state->dns.rrl_limited++;
-	/* A slip of 0 is never above anything. */
+	/* A slip of 0: no answer ever slips. */
 	if ((uint64_t)random_next(state) * snap->dns.rrl.slip >> 32 || !snap->dns.rrl.slip)
 		return VERDICT_dns_rrl_drop;
-	/* It may be longer than all the rest. */
+	/* The NSID may be longer than everything else. */
 	if (q->nsid) {
 		bare = *q;
 		bare.opt_bytes -= OPTION_HEADER + snap->dns.nsid_length;
@@ -33,7 +33,7 @@ enum verdict dns_rrl_begin(const struct snapshot *snap, struct thread_state *sta
 			   struct request *rq, struct dns_query *q, enum verdict verdict)
 {
 	const struct access_list *others = snap->dns.rrl_others;
-	/* Of the others there is no question in `q`. */
+	/* For these two, `q` holds no question. */
 	bool sound = verdict != VERDICT_dns_formerr && verdict != VERDICT_dns_notimp;
 
 	if (verdict != VERDICT_PENDING && !verdict_answers(verdict))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers of the DNS message format. */
+/* Constants of the DNS message format. */
 #ifndef XDPKIT_DNS_WIRE_H
 #define XDPKIT_DNS_WIRE_H
 
@@ -19,7 +19,7 @@
 
 /*
  * RFC 1035 section 4.1.1, RFC 6891 section 9, RFC 7873 section 8. The low bits are in the header,
- * the others in the OPT: RFC 6891 section 6.1.3.
+ * the high ones in the OPT: RFC 6891 section 6.1.3.
  */
 #define RCODE_NOERROR   0
 #define RCODE_FORMERR   1
@@ -31,7 +31,7 @@
 #define RCODE_BITS      4
 #define RCODE_MASK      0x0f
 
-#define CLASS_RESERVED 0 /* RFC 6895 section 3.2; here of a request without a question */
+#define CLASS_RESERVED 0 /* RFC 6895 section 3.2; here: the request has no question */
 #define CLASS_IN       1
 #define CLASS_CH       3
 #define TYPE_CNAME     5 /* RFC 1035 section 3.2.2 */
@@ -42,11 +42,11 @@
 #define TYPE_RRSIG     46 /* RFC 4034 section 3; NSEC, 47, is section 4 */
 #define TYPE_NSEC      47
 #define TYPE_ANY       255 /* RFC 1035 section 3.2.3 */
-/* Types 128 to 255 are questions about the server or meta records, RFC 6895 section 3.1. */
+/* Types 128 to 255 are QTYPEs and meta-TYPEs, RFC 6895 section 3.1. */
 #define TYPE_META_FIRST 128
 #define TYPE_META_LAST  255
 
-/* A pointer of a compressed name, and the last offset that it can have: RFC 1035 section 4.1.4. */
+/* A compression pointer, and the largest offset that it can hold: RFC 1035 section 4.1.4. */
 #define POINTER     0xc000
 #define POINTER_MAX 0x3fff
 
@@ -57,8 +57,8 @@
 #define OPTION_COOKIE 10 /* RFC 7873 */
 #define OPTION_EDE    15 /* RFC 8914 */
 
-/* Extended errors that say more than REFUSED does, RFC 8914 sections 4.21 and 4.22. */
-#define EDE_NOT_AUTHORITATIVE 20 /* the name is in no zone served */
-#define EDE_NOT_SUPPORTED     21 /* a class or a type that is not served, whatever the name */
+/* Extended errors that explain a REFUSED, RFC 8914 sections 4.21 and 4.22. */
+#define EDE_NOT_AUTHORITATIVE 20 /* the name is not in any zone served */
+#define EDE_NOT_SUPPORTED     21 /* a class or type that is never served, whatever the name */
 
 #endif

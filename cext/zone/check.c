@@ -9,10 +9,10 @@
 #include "zone/zone.h"
 #include "zone/check_image.h"
 
-/* chain.py's ITERATIONS_MAX: the work that a question may call for. */
+/* chain.py's ITERATIONS_MAX: bounds the work that a question can cause. */
 #define ITERATIONS_MAX 50
 
-/* Bytes from what lies at an offset to the end of the contents. */
+/* Bytes from an offset to the end of the contents. */
 static uint64_t room_at(const struct zone_extent *check, uint32_t offset)
 {
 	return check->end - (uint64_t)offset * ZONE_UNIT;
@@ -33,7 +33,7 @@ static const uint8_t *name_of(const struct zone_node *node)
 	return (const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
 }
 
-/* The bytes of an uncompressed name of at most `room`; 0 if it does not end there. */
+/* The length of an uncompressed name of at most `room` bytes; 0 if it does not end there. */
 static uint32_t name_length(const uint8_t *name, uint64_t room)
 {
 	uint32_t at = 0;
@@ -46,7 +46,7 @@ static uint32_t name_length(const uint8_t *name, uint64_t room)
 	return 0;
 }
 
-/* Whether a node's name is, or is below, another's: both are sound. */
+/* Whether a node's name is at or below another's; both must be sound. */
 static bool is_below(const struct zone_node *node, const struct zone_node *above)
 {
 	const uint8_t *name = name_of(node);
@@ -59,7 +59,7 @@ static bool is_below(const struct zone_node *node, const struct zone_node *above
 	return rest == above->name_length && memcmp(name, name_of(above), rest) == 0;
 }
 
-/* A node with its name and its list of types in the arena; what they lead to is another matter. */
+/* A node whose name and type list are inside the arena; what they refer to is not checked. */
 static const struct zone_node *node_at(const struct zone_extent *check, uint32_t offset)
 {
 	const struct zone_node *node = zone_check_within(check, offset, sizeof *node);
@@ -74,8 +74,8 @@ static const struct zone_node *node_at(const struct zone_extent *check, uint32_t
 	return name_length(name_of(node), node->name_length) == node->name_length ? node : NULL;
 }
 
-/* A node that the table has too, and so one that is checked in full. */
-static const struct zone_node *listed_at(const struct zone_extent *check, uint32_t offset)
+/* A node that is also in the table, and so is checked in full. */
+static const struct zone_node *indexed_node_at(const struct zone_extent *check, uint32_t offset)
 {
 	const struct zone_node *node = node_at(check, offset);
 	struct zone_name name;
@@ -85,14 +85,14 @@ static const struct zone_node *listed_at(const struct zone_extent *check, uint32
 		return NULL;
 	for (const uint8_t *label = name_of(node); *label; label += *label + 1)
 		labels++;
-	/* A word at a time from its place in the name: bytes in front of it are the node's. */
+	/* May read up to 7 bytes before the name: they belong to the node. */
 	zone_name_set(&name, check->arena, name_of(node), node->name_length, labels);
 	return zone_find(check->arena, &name) == node ? node : NULL;
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* The first record is a DNAME of the question's encloser, its target uncompressed. */
+/* Whether the first record is a DNAME of the question's encloser, its target uncompressed. */
 static bool is_dname(const struct zone_image *image)
 {
 	const uint8_t *record = (const uint8_t *)(image + 1);
@@ -105,7 +105,7 @@ static bool is_dname(const struct zone_image *image)
 	       name_length(record + 2 + RR_FIXED, length) == length;
 }
 
-/* An image for a question without DO, and what it is with it. */
+/* Checks the image for a question without DO, and the one with DO. */
 static bool both_are_sound(const struct zone_extent *check, uint32_t offset, bool dname)
 {
 	const struct zone_image *image = zone_check_image(check, offset);
@@ -148,7 +148,7 @@ static bool part_is_sound(const struct zone_extent *check, uint32_t offset)
 		at += record;
 		size += 2 + record;
 	}
-	/* What dns/compose.c makes room for is what it writes. */
+	/* dns/compose.c must write exactly what it made room for. */
 	return at <= room && size == part->size;
 }
 
@@ -192,21 +192,21 @@ static bool denial_is_sound(const struct zone_extent *check, const struct zone_n
 		return false;
 	if (!(node->flags & ZONE_NODE_UNPROVEN))
 		return true;
-	above = listed_at(check, denial->provable);
+	above = indexed_node_at(check, denial->provable);
 	return above && above->zone == node->zone && is_below(node, above);
 }
 
-/* The wildcard under a node stands in for names there, with proofs of the same zone. */
+/* The wildcard under a node answers for names there, with proofs from the same zone. */
 static bool wildcard_is_sound(const struct zone_extent *check, const struct zone_node *node)
 {
-	const struct zone_node *wildcard = listed_at(check, node->wildcard);
+	const struct zone_node *wildcard = indexed_node_at(check, node->wildcard);
 
 	return wildcard && wildcard->zone == node->zone &&
 	       wildcard->name_length == node->name_length + 2 &&
 	       memcmp(name_of(wildcard), "\1*", 2) == 0 && is_below(wildcard, node);
 }
 
-/* What is below a DNAME is made from its first record; a cut there would have a referral. */
+/* Names below a DNAME are made from its first record; at a cut they would get a referral. */
 static bool redirects_soundly(const struct zone_extent *check, const struct zone_node *node)
 {
 	const struct zone_image *image = zone_image(check->arena, node, TYPE_DNAME);
@@ -218,7 +218,7 @@ static bool redirects_soundly(const struct zone_extent *check, const struct zone
 
 static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
 {
-	/* It is one: the first look at the table said so. */
+	/* It is a node: the first pass over the table checked that. */
 	const struct zone_node *node = zone_at(check->arena, offset), *apex;
 	const struct zone_type *types = (const struct zone_type *)(node + 1);
 	const struct zone_entry *zone = entry_at(check, node->zone);
@@ -226,14 +226,13 @@ static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
 	if (!zone)
 		return false;
 	apex = zone_at(check->arena, zone->apex);
-	/* A name that exists gets no denial of it: there would be no encloser to prove that with.
-	 */
+	/* A name that exists must not get NXDOMAIN: there would be no encloser to prove it with. */
 	if (!is_below(node, apex) || node->fallback == zone->nxdomain)
 		return false;
 	for (uint32_t i = 0; i < node->type_count; i++)
 		if (types[i].image == zone->nxdomain || !both_are_sound(check, types[i].image, 0))
 			return false;
-	/* The zone's own was looked at with its entry. */
+	/* The zone's own NODATA image was checked with its entry. */
 	if (node->fallback != zone->nodata && !both_are_sound(check, node->fallback, false))
 		return false;
 	if (node->flags & ZONE_NODE_DNAME && !redirects_soundly(check, node))
@@ -242,7 +241,7 @@ static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
 	       (!zone->chain || denial_is_sound(check, node, offset));
 }
 
-/* Nodes of a bucket lie anywhere: brought into the cache while the ones before are looked at. */
+/* The nodes of a bucket can be anywhere: prefetched while the previous ones are checked. */
 static void prefetch_nodes(const struct zone_extent *check, const struct zone_bucket *bucket)
 {
 	for (uint32_t slot = 0; slot < ZONE_SLOTS; slot++) {
@@ -299,11 +298,11 @@ int zone_check(const void *base, size_t size)
 	check.first = (uint64_t)check.arena->zones * ZONE_UNIT +
 		      check.arena->zone_count * sizeof *entries;
 	check.end = (uint64_t)check.arena->table * ZONE_UNIT;
-	/* First what look-ups read: the rest is found by look-ups. */
+	/* First what lookups read: the other checks use lookups. */
 	if (!table_is_sound(&check, is_node))
 		return -1;
 	for (uint32_t i = 0; i < check.arena->zone_count; i++)
-		if (!listed_at(&check, entries[i].apex) ||
+		if (!indexed_node_at(&check, entries[i].apex) ||
 		    !both_are_sound(&check, entries[i].nodata, false) ||
 		    !both_are_sound(&check, entries[i].nxdomain, false) ||
 		    !chain_is_sound(&check, &entries[i]))

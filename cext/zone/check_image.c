@@ -5,12 +5,12 @@
 #include "dns/rdata.h"
 #include "dns/wire.h"
 
-/* A body that is walked: records, the fixups that were met, pointers that lead where they may. */
+/* A walk over a body: its records, the fixups seen so far, the bounds for pointers. */
 struct walk {
 	const uint8_t *body;
 	uint32_t length;
 	uint32_t at;
-	uint32_t before; /* of the message: header and question */
+	uint32_t before; /* bytes before the body: header and question */
 	const uint8_t *fixups;
 	uint32_t fixup, fixup_count;
 };
@@ -43,7 +43,7 @@ static bool walk_name(struct walk *w, uint32_t end)
 	return false;
 }
 
-/* One record; the names that dns/compose.c takes apart end in its RDATA. */
+/* One record; the names that dns/compose.c parses must end within its RDATA. */
 static bool walk_record(struct walk *w)
 {
 	uint32_t skip, names, end;
@@ -64,7 +64,7 @@ static bool walk_record(struct walk *w)
 	return true;
 }
 
-/* Records up to an offset, which one of them must end at. */
+/* Records up to an offset, where the last of them must end exactly. */
 static bool walk_to(struct walk *w, uint32_t end, uint32_t *count)
 {
 	while (w->at < end) {
@@ -79,7 +79,7 @@ const struct zone_image *zone_check_image(const struct zone_extent *check, uint3
 {
 	const struct zone_image *image = zone_check_within(check, offset, sizeof *image);
 	struct walk w = {0};
-	uint32_t front = 0, glue = 0, rest = 0, fixups_at;
+	uint32_t required = 0, glue = 0, rest = 0, fixups_at;
 
 	if (!image || image->kind >= ZONE_KIND_COUNT || image->authority > image->trimmed ||
 	    image->trimmed > image->length)
@@ -92,13 +92,13 @@ const struct zone_image *zone_check_image(const struct zone_extent *check, uint3
 	w.before = HEADER_SIZE + image->base + 4;
 	w.fixups = w.body + fixups_at;
 	w.fixup_count = image->fixups;
-	if (!walk_to(&w, image->authority, &front) || !walk_to(&w, image->trimmed, &glue) ||
+	if (!walk_to(&w, image->authority, &required) || !walk_to(&w, image->trimmed, &glue) ||
 	    !walk_to(&w, image->length, &rest))
 		return NULL;
-	/* Any fixup that is no pointer's place was not met. */
+	/* A fixup that is not at a pointer was not counted. */
 	if (w.fixup != w.fixup_count)
 		return NULL;
-	return front == (uint32_t)load_be16(image->counts) + load_be16(image->counts + 2) &&
+	return required == (uint32_t)load_be16(image->counts) + load_be16(image->counts + 2) &&
 			       glue == image->glue && glue + rest == load_be16(image->counts + 4)
 		       ? image
 		       : NULL;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Of zone_check(): one reply image, walked record by record. */
+/* Part of zone_check(): one reply image, walked record by record. */
 #ifndef XDPKIT_ZONE_CHECK_IMAGE_H
 #define XDPKIT_ZONE_CHECK_IMAGE_H
 
 #include "zone/zone.h"
 
-/* An arena and where its contents end: the table, and a zone's entries in front of all. */
+/* An arena and the bounds of its contents: after the zone entries, before the table. */
 struct zone_extent {
 	const struct zone_arena *arena;
-	uint64_t first; /* behind the entries */
-	uint64_t end;   /* the table */
+	uint64_t first; /* end of the entries */
+	uint64_t end;   /* start of the table */
 };
 
-/* What lies at an offset if `bytes` bytes fit there, else NULL. */
+/* A pointer to an offset if `bytes` bytes fit there, else NULL. */
 static inline const void *zone_check_within(const struct zone_extent *check, uint32_t offset,
 					    uint64_t bytes)
 {

@@ -5,7 +5,7 @@
 
 #include "base/sha1.h"
 
-/* A key is a name with each byte escaped at the worst, chain.py's canonical_key(). */
+/* At worst every byte of the name is escaped: chain.py's canonical_key(). */
 #define KEY_MAX (2 * ZONE_NAME_MAX)
 
 static const struct zone_denial *denial_of(const struct zone_node *node)
@@ -26,7 +26,7 @@ static void add(const struct zone_arena *arena, struct zone_proof *proof, uint32
 	proof->size += part->size;
 }
 
-/* The closest encloser that can be proved: opt-out may have left out the one that there is. */
+/* The closest provable encloser: opt-out may have omitted the actual one. */
 static const struct zone_node *provable(const struct zone_arena *arena,
 					const struct zone_node *node)
 {
@@ -37,7 +37,7 @@ static const struct zone_node *provable(const struct zone_arena *arena,
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* RFC 4034 section 6.1 as one string: labels from the right, a zero behind each. */
+/* RFC 4034 section 6.1 as one string: labels from the right, each followed by a zero. */
 static uint32_t canonical_key(const struct zone_name *name, uint32_t below, uint8_t *key)
 {
 	const uint8_t *bytes = (const uint8_t *)name->word;
@@ -59,7 +59,7 @@ static uint32_t canonical_key(const struct zone_name *name, uint32_t below, uint
 	return length;
 }
 
-static bool key_is_above(const struct zone_part *part, const uint8_t *key, uint32_t length)
+static bool sorts_after(const struct zone_part *part, const uint8_t *key, uint32_t length)
 {
 	uint32_t shorter = part->key < length ? part->key : length;
 	int order = memcmp(part + 1, key, shorter);
@@ -67,7 +67,7 @@ static bool key_is_above(const struct zone_part *part, const uint8_t *key, uint3
 	return order ? order > 0 : part->key > length;
 }
 
-/* The part of the last name that is not above this one; the zone's own name is below them all. */
+/* The part of the last name that sorts at or before this one; the apex sorts before them all. */
 static uint32_t cover_name(const struct zone_arena *arena, const struct zone_entry *zone,
 			   const struct zone_name *name)
 {
@@ -80,7 +80,7 @@ static uint32_t cover_name(const struct zone_arena *arena, const struct zone_ent
 	while (count > 1) {
 		uint32_t half = count / 2;
 
-		if (!key_is_above(zone_at(arena, first[half]), key, length))
+		if (!sorts_after(zone_at(arena, first[half]), key, length))
 			first += half;
 		count -= half;
 	}
@@ -103,7 +103,7 @@ static void hash_name(const struct zone_hashing *hashing, const uint8_t *name, u
 	}
 }
 
-/* The part of the last hash that is not above that of the next closer name; a ring. */
+/* The part of the last hash that is at or below that of the next closer name; wraps around. */
 static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_entry *zone,
 			   const struct zone_name *name, uint32_t below)
 {
@@ -127,7 +127,7 @@ static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_ent
 	return first->part;
 }
 
-/* The name, or the one with a label more than its encloser, does not exist. */
+/* The name, or in NSEC3 the next closer name to its encloser, does not exist. */
 static void add_cover(const struct zone_arena *arena, const struct zone_node *encloser,
 		      const struct zone_name *name, struct zone_proof *proof)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which NSEC or NSEC3 records prove that a name or a type does not exist (RFC 4035 section 3.1.3,
- * RFC 5155 section 7.2), in zones that were signed elsewhere.
+ * Selects the NSEC or NSEC3 records that prove that a name or a type does not exist (RFC 4035
+ * section 3.1.3, RFC 5155 section 7.2), in presigned zones.
  *
  * Work is bounded: one search of the sorted chain, and for NSEC3 one hash of one name, whose
  * iterations the zone compiler limits.
@@ -13,17 +13,17 @@
 
 #include "zone/zone.h"
 
-/* An NXDOMAIN or a wildcard's NODATA take three, and a wildcard that opt-out left out one more. */
+/* NXDOMAIN or wildcard NODATA takes three, and a wildcard that opt-out omitted one more. */
 #define ZONE_PROOF_MAX 4
 
-/* The parts of an answer, each once. Begin with all zeros. */
+/* The parts of an answer, each once. Initialize to all zeros. */
 struct zone_proof {
 	const struct zone_part *part[ZONE_PROOF_MAX];
 	uint32_t count;
-	uint32_t size; /* bytes in the message, owners as pointers */
+	uint32_t size; /* bytes in the message, with compressed owner names */
 };
 
-/* The node has not the type. Its zone must be signed, here and below. */
+/* The node does not have the type. Its zone must be signed, here and below. */
 void zone_prove_nodata(const struct zone_arena *arena, const struct zone_node *node,
 		       struct zone_proof *proof);
 
@@ -32,8 +32,8 @@ void zone_prove_missing(const struct zone_arena *arena, const struct zone_node *
 			const struct zone_name *name, struct zone_proof *proof);
 
 /*
- * The name does not exist, so that the wildcard under `encloser` stands in for it; `nodata`: and
- * that one has not the type. Parts that `secure` holds already are left out.
+ * The name does not exist, so the wildcard under `encloser` applies; with `nodata`, it does not
+ * have the type either. Parts that `secure` already holds are left out.
  */
 void zone_prove_wildcard(const struct zone_arena *arena, const struct zone_node *encloser,
 			 const struct zone_name *name, bool nodata, const struct zone_image *secure,

@@ -28,7 +28,7 @@ static inline uint64_t lower8(uint64_t w)
 	return w | (((from_a ^ past_z) & ~w & (0x80 * ones)) >> 2);
 }
 
-/* arena.py's name_hash() is its twin. */
+/* Must match arena.py's name_hash(). */
 static uint64_t hash_name(uint64_t seed, const uint8_t *name, uint32_t length)
 {
 	uint64_t hash = seed;
@@ -54,7 +54,7 @@ int zone_open(const void *base, size_t size)
 	if (table % sizeof(struct zone_bucket) || !arena->buckets ||
 	    table + (uint64_t)arena->buckets * sizeof(struct zone_bucket) > size - ZONE_SLACK)
 		return -1;
-	/* A probe ends at a bucket with room: a full table would be searched for ever. */
+	/* A probe ends at a bucket with room: in a full table it would never end. */
 	if (arena->node_count >= (uint64_t)arena->buckets * ZONE_SLOTS)
 		return -1;
 	return arena->min_labels <= arena->max_labels ? 0 : -1;
@@ -71,7 +71,7 @@ void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const
 		hash = hash_fold(hash ^ name->word[i], HASH_FACTOR);
 	}
 	if (tail) {
-		/* The eight bytes that end with the name, so that nothing behind it is read. */
+		/* The eight bytes that end with the name, so that nothing past it is read. */
 		name->word[words] = lower8(load64(wire + length - 8) >> (64 - tail * 8));
 		hash = hash_fold(hash ^ name->word[words++], HASH_FACTOR);
 	}
@@ -99,7 +99,7 @@ static uint32_t bucket_of(const struct zone_arena *arena, uint64_t hash)
 	return (uint32_t)(((hash >> 32) * arena->buckets) >> 32);
 }
 
-/* The slots of a bucket whose tag is this one, a bit each. */
+/* The slots of a bucket that have this tag, as a bitmask. */
 static uint32_t matching_slots(const struct zone_bucket *bucket, uint32_t tag)
 {
 	uint32_t hits = 0;
@@ -128,7 +128,7 @@ void zone_prefetch_node(const struct zone_arena *arena, struct zone_name *name)
 	name->likely = bucket->node[__builtin_ctz(hits)];
 	node = zone_at(arena, name->likely);
 	__builtin_prefetch(node);
-	/* A short name's image lies on the next line. */
+	/* The image of a short name is on the next cache line. */
 	__builtin_prefetch(node + 64);
 }
 
@@ -181,7 +181,7 @@ const struct zone_node *zone_encloser(const struct zone_arena *arena, const stru
 	const uint8_t *bytes = (const uint8_t *)name->word;
 	uint32_t at = 0;
 
-	/* At most 127 suffixes of at most 32 words: some microseconds at the very worst. */
+	/* At most 127 suffixes of at most 32 words: a few microseconds at the very worst. */
 	for (uint32_t labels = name->labels; labels > arena->min_labels;) {
 		const struct zone_node *node;
 		uint32_t length;
@@ -204,7 +204,7 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 	uint32_t count = node->type_count;
 
 	if (type == TYPE_ANY && count && !(node->flags & ZONE_NODE_CUT)) {
-		/* Lowest type first: A, NS ... at an alias the CNAME and not what it leads to. */
+		/* Lowest type first: A, NS ...; at an alias, the CNAME and not its target. */
 		if (!(node->flags & ZONE_NODE_ALIAS)) {
 			while (types->type >= TYPE_RRSIG && types->type <= TYPE_NSEC && count-- > 1)
 				types++;
@@ -222,7 +222,7 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 	if (count && types->type == type)
 		return zone_at(arena, types->image);
 	if (node->flags & ZONE_NODE_CUT && type == TYPE_DS) {
-		/* Whether the delegation is signed is for this zone to say: RFC 4035
+		/* This zone is authoritative for whether the delegation is signed: RFC 4035
 		 * section 3.1.4.1. */
 		const struct zone_entry *zone = zone_at(arena, node->zone);
 
@@ -231,15 +231,15 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 	return zone_at(arena, node->fallback);
 }
 
-/* What a missing name under `encloser` gets. */
-static void place_below(const struct zone_arena *arena, const struct zone_node *encloser,
-			uint16_t type, struct zone_lookup *lookup)
+/* The lookup result of a missing name under `encloser`. */
+static void lookup_below(const struct zone_arena *arena, const struct zone_node *encloser,
+			 uint16_t type, struct zone_lookup *lookup)
 {
 	const struct zone_entry *zone;
 
 	lookup->node = lookup->encloser = encloser;
 	if (encloser->flags & ZONE_NODE_CUT) {
-		/* Beats a wildcard beside it: what is below belongs to another server. */
+		/* Takes precedence over a wildcard: what is below belongs to another server. */
 		lookup->image = zone_at(arena, encloser->fallback);
 	} else if (encloser->flags & ZONE_NODE_DNAME) {
 		lookup->image = zone_image(arena, encloser, TYPE_DNAME);
@@ -263,6 +263,6 @@ bool zone_lookup(const struct zone_arena *arena, const struct zone_node *node,
 	}
 	node = zone_encloser(arena, name);
 	if (node)
-		place_below(arena, node, type, lookup);
+		lookup_below(arena, node, type, lookup);
 	return node;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The compiled zones: one immutable, position-independent block ("arena") of all zones served,
- * written by xdpkit/dns/arena.py and read in place. Multi-byte integers are little-endian (host
- * order) except inside names and reply images, which are wire format. Offsets are 32-bit, from the
- * start of the arena, in units of ZONE_UNIT bytes; 0 means "none".
+ * written by compiler/arena.py of xdpkit.services.dns and read in place. Multi-byte integers are
+ * little-endian (host order) except inside names and reply images, which are wire format. Offsets
+ * are 32-bit, from the start of the arena, in units of ZONE_UNIT bytes; 0 means "none".
  *
  *   zone_arena | zone_entry[zone_count] | zones | zone_bucket[buckets] | ZONE_SLACK
  *
@@ -11,11 +11,11 @@
  *   a node: zone_node | zone_type[type_count] | name, zero-padded to 8 | zone_image ...
  *
  * Every name that exists is a node in the hash table: owners, empty non-terminals, delegations.
- * What lies below a delegation is not, so the closest encloser (RFC 4592 section 3.3.1) of a
- * missing name says by itself whether the answer is a referral, a wildcard or NXDOMAIN, and of
- * which zone.
+ * Names below a delegation are not, so the closest encloser (RFC 4592 section 3.3.1) of a missing
+ * name alone determines whether the answer is a referral, a wildcard or NXDOMAIN, and from which
+ * zone.
  *
- * Thread rule: nothing here is ever written after publication; any number of threads may read.
+ * Threads: nothing here is ever written after publication; any number of threads may read.
  */
 #ifndef XDPKIT_ZONE_H
 #define XDPKIT_ZONE_H
@@ -27,7 +27,7 @@
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
 #define ZONE_VERSION 2
 #define ZONE_UNIT    8
-/* dns/reply.c copies in 16-byte steps: bytes behind the last image that may be read, not used. */
+/* dns/reply.c copies in 16-byte steps: bytes after the last image that may be read, not used. */
 #define ZONE_SLACK 64
 
 #define ZONE_NAME_MAX 255 /* bytes of a wire name with its root label, RFC 1035 section 3.1 */
@@ -38,13 +38,13 @@ struct zone_arena {
 	uint32_t node_count;
 	uint64_t size;     /* bytes, ZONE_SLACK included */
 	uint64_t checksum; /* BLAKE2b-64 of the arena with this field 0; Python checks it */
-	uint64_t seed;     /* of the name hash, drawn anew for each arena */
+	uint64_t seed;     /* of the name hash, random for each arena */
 	uint32_t table;    /* struct zone_bucket[buckets], 64-byte aligned */
 	uint32_t buckets;  /* at least one of them is not full */
 	uint32_t zones;    /* struct zone_entry[zone_count] */
 	uint32_t zone_count;
 	uint8_t max_labels; /* of any node, the root label not counted */
-	uint8_t min_labels; /* of any apex: shorter names are in no zone */
+	uint8_t min_labels; /* of any apex: shorter names are not in any zone */
 	uint8_t spare[6];
 };
 
@@ -60,18 +60,18 @@ struct zone_entry {
 };
 
 /*
- * One proof, an NSEC or NSEC3 RRset and its signatures, to be put into any message whose question
- * ends in the zone's name. Behind it: `key` bytes of sorting key (NSEC only), `labels` bytes of the
- * owner's labels below the zone's name, and the records without their owner, big-endian.
+ * One proof, an NSEC or NSEC3 RRset and its signatures, for any message whose question ends in the
+ * zone's name. After it: `key` bytes of sort key (NSEC only), `labels` bytes of the owner's labels
+ * below the zone's name, and the records without their owner, big-endian.
  */
 struct zone_part {
-	uint16_t size; /* in a message, owners as pointers where they can be */
+	uint16_t size; /* in a message, with compressed owner names */
 	uint16_t records;
 	uint16_t key;
 	uint16_t labels;
 };
 
-/* NSEC's chain is part offsets in canonical order (RFC 4034 section 6.1), NSEC3's is these. */
+/* An NSEC chain is part offsets in canonical order (RFC 4034 section 6.1), an NSEC3 chain these. */
 struct zone_hashed {
 	uint8_t hash[20];
 	uint32_t part;
@@ -85,20 +85,22 @@ struct zone_hashing {
 };
 
 /*
- * In front of each node of a signed zone: struct zone_part offsets. `match` proves the types that a
+ * Precedes each node of a signed zone: struct zone_part offsets. `match` proves the types that a
  * name has, `cover` that no wildcard is below it. At a cut, and with ZONE_NODE_UNPROVEN, `match` is
- * of a name above if opt-out left this one out, and `cover` proves that (RFC 5155 section 7.2.4).
+ * that of an ancestor if opt-out omitted this name, and `cover` proves it (RFC 5155 section 7.2.4).
  */
 struct zone_denial {
 	uint32_t match;
 	uint32_t cover;
-	uint32_t provable; /* with ZONE_NODE_UNPROVEN: struct zone_node above, which has an NSEC3 */
+	uint32_t provable; /* with ZONE_NODE_UNPROVEN: ancestor (struct zone_node) that has an NSEC3
+			    */
 	uint32_t spare;
 };
 
 /*
- * One cache line. Tags and nodes apart, so that eight tags compare as two vectors. A used slot's
- * tag is odd, an empty one's 0; slots fill from the front, and a full bucket spills into the next.
+ * One cache line. Tags and nodes are separate, so that eight tags compare as two vectors. The tag
+ * of a used slot is odd, that of an empty one 0; slots fill from the front, and a full bucket
+ * spills into the next.
  */
 #define ZONE_SLOTS 8
 
@@ -120,7 +122,7 @@ struct zone_node {
 	uint16_t type_count;
 	uint32_t zone;     /* struct zone_entry */
 	uint32_t wildcard; /* the node of "*" under this name, a struct zone_node */
-	uint32_t fallback; /* the image for every type that is not listed */
+	uint32_t fallback; /* the image for every type not in the list */
 };
 
 struct zone_type {
@@ -129,7 +131,7 @@ struct zone_type {
 	uint32_t image;
 };
 
-/* How an image's answer is counted; dns/reply.c turns it into a verdict. */
+/* The kind of answer that an image is; dns/compose.h maps it to a verdict. */
 enum zone_kind {
 	ZONE_KIND_NOERROR,
 	ZONE_KIND_NODATA,
@@ -141,24 +143,24 @@ enum zone_kind {
 
 /*
  * The finished answer, authority and additional sections of a reply, made for a question whose name
- * has `base` bytes. At a longer question each big-endian 16-bit word at the `fixups` positions
- * (uint16_t from the start of the body, behind the body, 2-byte aligned) grows by the difference:
- * they are the compression pointers to anything but the start of the question. Made so that no
- * pointer passes 0x3fff even at the longest question.
+ * has `base` bytes. With a longer question, each big-endian 16-bit word at the `fixups` positions
+ * (uint16_t from the start of the body, stored after the body, 2-byte aligned) grows by the
+ * difference: they are the compression pointers to anything but the start of the question. No
+ * pointer exceeds 0x3fff even with the longest question.
  */
 struct zone_image {
-	uint8_t bits; /* byte 2 of the DNS header: QR, and AA where it is due */
+	uint8_t bits; /* byte 2 of the DNS header: QR, and AA if authoritative */
 	uint8_t rcode;
 	uint8_t counts[6];  /* ANCOUNT, NSCOUNT, ARCOUNT as in the message */
 	uint16_t length;    /* of the body, bytes */
-	uint16_t trimmed;   /* of it without the additional records that may be left out */
-	uint16_t authority; /* of it without any additional record */
+	uint16_t trimmed;   /* length without the additional records that may be left out */
+	uint16_t authority; /* length without any additional records */
 	uint16_t fixups;
 	uint8_t base;
 	uint8_t kind;    /* enum zone_kind */
 	uint16_t glue;   /* ARCOUNT of the trimmed body */
-	uint32_t secure; /* struct zone_image: what it is for a question with DO; 0: the same.
-			    In that one, the parts in it: their count and offsets, or 0 */
+	uint32_t secure; /* struct zone_image: the one for a question with DO; 0: the same.
+			    In that one: offset of its parts' count and offsets, or 0 */
 };
 
 _Static_assert(sizeof(struct zone_arena) == 64, "arena.py: HEADER");
@@ -176,28 +178,28 @@ _Static_assert(sizeof(struct zone_hashed) == 24, "compile.py: a hash and an offs
 _Static_assert(sizeof(struct zone_denial) == 16, "arena.py: DENIAL");
 _Static_assert(offsetof(struct zone_hashing, salt_length) == 2, "arena.py: HASHING");
 
-/* A name to look up: lower-cased wire format, and behind it zeros for hashing in whole words. */
+/* A name to look up: lower-cased wire format, zero-padded for hashing in whole words. */
 struct zone_name {
 	uint64_t word[ZONE_NAME_MAX / 8 + 2];
 	uint64_t hash;
 	uint32_t length;
 	uint32_t labels; /* the root label not counted */
-	uint32_t likely; /* the node that zone_prefetch_node() saw the tag of, or 0 */
+	uint32_t likely; /* the node whose tag zone_prefetch_node() found, or 0 */
 };
 
-/* 0 if `base` holds an arena of this version in `size` bytes and its geometry is sound, else -1. */
+/* 0 if `base` holds an arena of this version in `size` bytes with a valid layout, else -1. */
 int zone_open(const void *base, size_t size);
 
 /*
- * Takes the uncompressed name of `length` bytes and `labels` labels at `wire` over into `name`,
- * lower-cased and hashed. Reads the 7 bytes in front of `wire` too (part of the DNS header).
+ * Copies the uncompressed name of `length` bytes and `labels` labels at `wire` into `name`,
+ * lower-cased and hashed. Also reads the 7 bytes before `wire` (part of the DNS header).
  */
 void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const uint8_t *wire,
 		   uint32_t length, uint32_t labels);
 
 /*
- * Brings the bucket of a name, then the node that its tag promises, into the cache: a batch of
- * look-ups in a large arena waits for memory once, not twice for each.
+ * Prefetch the bucket of a name, then the node that its tag points to: a batch of lookups in a
+ * large arena then waits for memory once, not twice for each.
  */
 void zone_prefetch_bucket(const struct zone_arena *arena, const struct zone_name *name);
 void zone_prefetch_node(const struct zone_arena *arena, struct zone_name *name);
@@ -205,10 +207,10 @@ void zone_prefetch_node(const struct zone_arena *arena, struct zone_name *name);
 /* The node of exactly this name, or NULL. */
 const struct zone_node *zone_find(const struct zone_arena *arena, const struct zone_name *name);
 
-/* The closest encloser of a name that zone_find() did not find, or NULL: in no zone. */
+/* The closest encloser of a name that zone_find() did not find, or NULL: not in any zone. */
 const struct zone_node *zone_encloser(const struct zone_arena *arena, const struct zone_name *name);
 
-/* The node's image for a type; ANY (RFC 8482 section 4.1) gets one RRset. Never NULL. */
+/* The node's image for a type; for ANY (RFC 8482 section 4.1), one RRset. Never NULL. */
 const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
 				    uint16_t type);
 
@@ -217,17 +219,17 @@ static inline const void *zone_at(const struct zone_arena *arena, uint32_t offse
 	return (const char *)arena + (size_t)offset * ZONE_UNIT;
 }
 
-/* How a name lies in the zones. */
+/* What a question leads to in the zones. */
 struct zone_lookup {
-	const struct zone_node *node; /* whose records count: the name's, a wildcard's ... */
+	const struct zone_node *node; /* whose records apply: the name's, a wildcard's ... */
 	const struct zone_node
 		*encloser; /* the closest one of a name that does not exist, or NULL */
 	const struct zone_image *image;
 };
 
 /*
- * Finds the image for a name and type, `node` being what zone_find() gave for it: RFC 1034 section
- * 4.3.2, as the compiler settled it. False if the name is in no zone.
+ * Finds the image for a name and type, `node` being the result of zone_find() for it: RFC 1034
+ * section 4.3.2, as the compiler precomputed it. False if the name is not in any zone.
  */
 bool zone_lookup(const struct zone_arena *arena, const struct zone_node *node,
 		 const struct zone_name *name, uint16_t type, struct zone_lookup *lookup);

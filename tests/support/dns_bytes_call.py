@@ -1,4 +1,4 @@
-"""Zones as text on one side, the bytes door on the other: what the DNS tests share."""
+"""Shared by the DNS tests: zones given as text, and the bytes call that answers from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xdpkit._core._thread_state import ThreadState
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 
 HEAD = "$TTL 300\n@ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60\n@ NS ns1\n"
-"""How each test zone begins, unless the test is about that."""
+"""The beginning of each test zone, unless the test is about that."""
 
 SIZES = (
     HEAD
@@ -27,7 +27,7 @@ SIZES = (
 
 
 class BytesCall:
-    """A server that is asked without a network."""
+    """A server that is queried without a network."""
 
     def __init__(
         self, directory: Path, zones: dict[str, str], max_udp: int = 1232, **dns: Any
@@ -46,7 +46,7 @@ class BytesCall:
         self.set(dns_max_udp=max_udp, dns=dns)
 
     def set(self, **settings: Any) -> None:
-        """A new snapshot, of the same zones."""
+        """Sets a new snapshot with the same zones."""
         self.snapshot = Snapshot({"dns": 53}, zones=self._zones, **settings)
 
     def send(
@@ -70,7 +70,7 @@ class BytesCall:
         )
 
     def ask(self, name: str | dns.name.Name, rdtype: str, **edns: int) -> dns.message.Message:
-        """The parsed reply to a sound question; `verdict` and `size` are set on it.
+        """The parsed reply to a valid question, with attributes `verdict` and `size`.
 
         With EDNS, unless `use_edns` is -1.
         """
@@ -84,5 +84,5 @@ class BytesCall:
 
 
 def lines(section: list) -> list[str]:
-    """A section's records as text, one each, in order."""
+    """A section's records as text, one line each, in order."""
     return [line for rrset in section for line in rrset.to_text().splitlines()]

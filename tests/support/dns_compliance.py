@@ -1,9 +1,9 @@
-"""RFC 8906 section 8 and what ISC's genreport asks, as requests and what their replies must be.
+"""The tests of RFC 8906 section 8 and ISC's genreport: requests, and what their replies must be.
 
-Sections 8.1.5 and genreport's "tcp" and "ednstcp" are for the askers: all of it goes over TCP too.
+Section 8.1.5 and genreport's "tcp" and "ednstcp" are up to the caller: everything works over TCP.
 Section 8.3 is about servers without EDNS.
 
-Any door can be asked: the tests of ``unit`` and ``netns`` bring a function of bytes to bytes each.
+Any way in can be tested: each test provides a function from request bytes to reply bytes.
 The server has a zone whose apex has an SOA and the name ``large`` a TXT RRset of over 1232 bytes.
 """
 
@@ -46,13 +46,13 @@ class Case:
     request: bytes
     rcode: int = dns.rcode.NOERROR
     soa: bool = True
-    """The SOA is the answer; if not, there is none."""
+    """Whether the SOA is the answer; if not, there is no SOA in it."""
     largest: int = 1232
     truncated: bool = False
 
 
 def cases(zone: str) -> dict[str, Case]:
-    """All of them, for a server of this zone."""
+    """All cases, for a server of this zone."""
     return {**_basic(zone), **_types(zone), **_edns(zone), **_options(zone), **_other(zone)}
 
 
@@ -133,7 +133,7 @@ def _options(zone: str) -> dict[str, Case]:
 
 
 def _other(zone: str) -> dict[str, Case]:
-    """What BIND 9.11's resolver and dig send, and a signature by a key that nobody has."""
+    """What BIND 9.11's resolver and dig send, and a TSIG by an unknown key."""
     signed = _query(zone)
     key = dns.tsig.Key("zero", bytes(32), "hmac-sha256")
     signed.use_tsig(key, fudge=300)
@@ -146,35 +146,35 @@ def _other(zone: str) -> dict[str, Case]:
 
 
 def check(case: Case, reply: bytes, tcp: bool = False) -> None:
-    """Raises AssertionError for a reply that the case does not allow; over TCP none is cut."""
-    said = dns.message.from_wire(reply)
+    """Raises AssertionError for a reply that the case does not allow; over TCP none has TC."""
+    message = dns.message.from_wire(reply)
     flags, asked_flags = (struct.unpack_from(">H", wire, 2)[0] for wire in (reply, case.request))
     opcode = asked_flags >> 11 & 15
-    assert said.id == 0x1234 and flags & 0x8000 and flags >> 11 & 15 == opcode
-    assert said.rcode() == case.rcode
+    assert message.id == 0x1234 and flags & 0x8000 and flags >> 11 & 15 == opcode
+    assert message.rcode() == case.rcode
     if opcode:
-        # Nothing but the header, and no flag in it.
+        # Only the header, without flags.
         assert reply == struct.pack(">6H", 0x1234, 0x8000 | opcode << 11 | case.rcode, 0, 0, 0, 0)
         return
     asked = dns.message.from_wire(case.request, keyring=False)
-    assert said.question == asked.question
+    assert message.question == asked.question
     assert bool(flags & AA) == (case.rcode == dns.rcode.NOERROR)
-    # RD and CD are copied; we recurse and validate for nobody; Z is nobody's.
+    # RD and CD are copied; we neither recurse nor validate; Z is reserved.
     assert flags & (RD | CD) == asked_flags & (RD | CD) and not flags & (RA | AD | Z)
     assert bool(flags & TC) == (case.truncated and not tcp)
-    assert [rrset.rdtype for rrset in said.answer if rrset.rdtype == dns.rdatatype.SOA] == (
+    assert [rrset.rdtype for rrset in message.answer if rrset.rdtype == dns.rdatatype.SOA] == (
         [dns.rdatatype.SOA] if case.soa else []
     )
     assert tcp or len(reply) <= (case.largest if asked.edns >= 0 else 512)
-    _check_opt(asked, said)
+    _check_opt(asked, message)
 
 
-def _check_opt(asked: dns.message.Message, said: dns.message.Message) -> None:
-    """An OPT if and only if there was one; of its flags DO alone; no option that was not asked."""
-    assert (said.edns >= 0) == (asked.edns >= 0) and said.edns <= 0
-    assert said.ednsflags & 0xFFFF == asked.ednsflags & 0x8000
-    given = {int(option.otype): option.to_wire() for option in said.options}
+def _check_opt(asked: dns.message.Message, message: dns.message.Message) -> None:
+    """An OPT if and only if there was one; no flag but DO; no option that was not requested."""
+    assert (message.edns >= 0) == (asked.edns >= 0) and message.edns <= 0
+    assert message.ednsflags & 0xFFFF == asked.ednsflags & 0x8000
+    given = {int(option.otype): option.to_wire() for option in message.options}
     wanted = {int(option.otype) for option in asked.options} if asked.edns == 0 else set()
     assert given.keys() <= wanted & {NSID, COOKIE}
-    # Either of a server that gives cookies, or none at all: never the client's alone.
+    # A full cookie, or none if the server has cookies off: never the client's alone.
     assert COOKIE not in given or (given[COOKIE][:8] == b"8 bytes!" and len(given[COOKIE]) == 24)

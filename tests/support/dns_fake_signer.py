@@ -1,6 +1,6 @@
-"""Makes a plain zone look signed: a whole NSEC or NSEC3 chain, and signatures that prove nothing.
+"""Makes a plain zone look signed: a complete NSEC or NSEC3 chain, and dummy signatures.
 
-For tests of which records come back; who wants to know whether they are believed signs in earnest
+For tests of which records are returned; tests of whether they validate need real signatures
 (dnsdiff/signing.py).
 """
 

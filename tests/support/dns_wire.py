@@ -1,4 +1,4 @@
-"""DNS messages byte by byte: the parts that tests put together rightly and wrongly."""
+"""DNS messages byte by byte: parts from which tests build valid and invalid ones."""
 
 from __future__ import annotations
 

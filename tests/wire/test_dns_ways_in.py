@@ -20,7 +20,7 @@ import pytest
 from dns_asking import MOST_OPEN, tcp_replies, udp_asker
 from dnsdiff import signing
 from dnsdiff.questions import questions
-from dnsdiff.worlds import USUAL
+from dnsdiff.zone_sets import USUAL
 from required import missing
 from serving import QUEUES, WAYS_IN, Server, bytes_call, eventually
 from tcp_serving import connect

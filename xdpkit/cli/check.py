@@ -66,7 +66,7 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
 
     with LoadProgress(dns.zones) as progress:
         arena = anyio.run(compile_zones, dns.zones, progress)
-        progress.end(arena.names, arena.size, arena.seconds)
+        progress.finish(arena.names, arena.size, arena.seconds)
     cache = dns.cache_directory()
     return {
         "port": dns.port,

@@ -235,7 +235,7 @@ class Server:
         stack.callback(handed_over.close)
         self.control.adopt(handed_over.listener)
         if self.cookies and handed_over.facts["cookies"]:
-            self.cookies.inherit(handed_over.facts["cookies"])
+            self.cookies.take_over(handed_over.facts["cookies"])
         return handed_over, 0.0
 
     def _open_slow_path(

@@ -1,1 +1,1 @@
-"""What is served: each service with its data, from its files to the snapshot."""
+"""The services, each with its data, from its files to the snapshot."""

@@ -1,4 +1,4 @@
-"""Prefixes that may ask and prefixes that may not, compiled into what ``cext/admit/access.h`` reads.
+"""Allowed and denied prefixes, compiled into the table that ``cext/admit/access.h`` reads.
 
 rules = build(allow=[parse_prefix("192.0.2.0/24")], deny=[parse_prefix("192.0.2.66")])
 AccessList(rules).allowed("192.0.2.1")
@@ -12,14 +12,14 @@ from collections.abc import Collection, Mapping
 from xdpkit.config.prefixes import Prefix, check_prefixes
 
 HEADER = struct.Struct("<4I")
-"""struct access_list: of IPv4, then of IPv6, the number of changes and address 0's answer."""
+"""struct access_list: for IPv4, then IPv6, the number of changes and the answer for address 0."""
 CHANGE_BYTES = {4: 4, 6: 16}
 
 
 def build(allow: Collection[Prefix], deny: Collection[Prefix]) -> bytes:
-    """What an ``AccessList`` takes: the longest prefix that holds an address decides.
+    """The data of an ``AccessList``: the longest prefix that contains an address decides.
 
-    An address that none holds is allowed if ``allow`` is empty, else denied; in either family.
+    An address in no prefix is allowed if ``allow`` is empty, else denied; in either family.
     Raises ValueError as ``check_prefixes`` does.
     """
     check_prefixes(allow, deny)
@@ -33,17 +33,17 @@ def build(allow: Collection[Prefix], deny: Collection[Prefix]) -> bytes:
 def _flatten(
     answers: Mapping[Prefix, bool], version: int, *, default: bool
 ) -> tuple[bool, list[int]]:
-    """The answer of address 0 and, ascending, the addresses at which the answer changes."""
+    """The answer for address 0 and, ascending, the addresses at which the answer changes."""
     bits = 8 * CHANGE_BYTES[version]
     spans = sorted(
         (int(prefix.network_address), prefix.prefixlen, answer)
         for prefix, answer in answers.items()
         if prefix.version == version
     )
-    # Behind the last address: ends whatever is open there.
+    # Past the last address: closes whatever is still open there.
     spans.append((1 << bits, bits, default))
     since = {0: default}
-    # Two prefixes lie one in the other or apart, so those that hold an address are a stack.
+    # Two prefixes are nested or disjoint, so those that contain an address form a stack.
     holding = [(2 << bits, default)]
     for start, length, answer in spans:
         while holding[-1][0] <= start:

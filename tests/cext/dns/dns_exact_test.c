@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Answers requests from the arena in a file, each in a buffer of exactly the room that it says, so
- * that the sanitizers see each byte read or written too far. Lines on stdin are a room, the largest
- * UDP reply and a request in hexadecimal digits; those on stdout are the replies, empty for
- * silence.
+ * Answers requests from the arena in a file, each in a buffer of exactly the stated size (room), so
+ * that the sanitizers catch every byte read or written past its end. Lines on stdin are the room,
+ * the largest UDP reply and a request in hex; lines on stdout are the replies, empty for silence.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +49,7 @@ int main(int argc, char **argv)
 	CHECK(!fseek(file, 0, SEEK_END));
 	size = (size_t)ftell(file);
 	rewind(file);
-	/* As large pages are: the table's buckets are cache lines. */
+	/* Aligned as huge pages are: the table's buckets are cache lines. */
 	CHECK(!posix_memalign(&arena, 64, size) && fread(arena, 1, size, file) == size);
 	fclose(file);
 	CHECK(!zone_open(arena, size));

@@ -1,6 +1,6 @@
-"""A slow resolver of zones by the letter of RFC 1034 section 4.3.2, to hold the fast one against.
+"""A slow reference implementation of RFC 1034 section 4.3.2, to compare the fast one with.
 
-Written from the RFCs on dnspython's own zone objects and names; it shares nothing with xdpkit.
+Written from the RFCs on top of dnspython's zones and names; it shares no code with xdpkit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Record = tuple[dns.name.Name, int, int, str]
 
 @dataclass
 class Reply:
-    """What must be in a message, sections as sorted lists of (owner, type, TTL, RDATA text)."""
+    """The expected message, its sections as sorted lists of (owner, type, TTL, RDATA text)."""
 
     rcode: int = dns.rcode.NOERROR
     aa: bool = True
@@ -26,7 +26,7 @@ class Reply:
     authority: list[Record] = field(default_factory=list)
     additional: list[Record] = field(default_factory=list)
     endless: bool = False
-    """The aliases lead round, or are more than a server follows."""
+    """The aliases form a loop, or are more than a server follows."""
 
 
 def records(
@@ -52,7 +52,7 @@ class Model:
         return max(fit, key=lambda z: len(z.origin)) if fit else None
 
     def cut(self, zone: dns.zone.Zone, name: dns.name.Name) -> dns.name.Name | None:
-        """The delegation highest in the zone that is at or above the name."""
+        """The topmost delegation in the zone at or above the name."""
         for depth in range(len(zone.origin) + 1, len(name) + 1):
             top = name.split(depth)[1]
             if zone.get_rdataset(top, t.NS):
@@ -78,7 +78,7 @@ class Model:
         reply.authority += records(zone.origin, soa, min(soa.ttl, soa[0].minimum))
 
     def addresses(self, zone: dns.zone.Zone, rdataset: dns.rdataset.Rdataset, reply: Reply) -> None:
-        """RFC 1034 section 4.3.2 step 6, as far as the zone goes."""
+        """RFC 1034 section 4.3.2 step 6, within the zone."""
         hosts = {
             getattr(rdata, "exchange", None) or rdata.target
             for rdata in rdataset
@@ -88,7 +88,7 @@ class Model:
             reply.additional += self.glue(zone, host)
 
     def glue(self, zone: dns.zone.Zone, host: dns.name.Name) -> list[Record]:
-        """The addresses of a host that its zone has, below a cut too, and those of a wildcard."""
+        """The addresses of a host in its zone, also below a cut, or those of a wildcard."""
         if not host.is_subdomain(zone.origin):
             return []
         source = host
@@ -129,7 +129,7 @@ class Model:
                 source = source.parent()
             dname = zone.get_rdataset(source, t.DNAME)
             if dname and source != name:
-                # Met again it mostly leads round, or on to ever longer names.
+                # A second visit mostly means a loop, or ever longer names.
                 if (zone.origin, source) in seen:
                     break
                 seen.add((zone.origin, source))
@@ -167,7 +167,7 @@ class Model:
         reply.endless = True
 
     def delegated(self, above: dns.zone.Zone, name: dns.name.Name, reply: Reply) -> None:
-        """DS at the name of a zone served: the zone above tells, if that it knows no such name."""
+        """DS at the apex of a served zone: the zone above answers, even if it lacks the name."""
         cut = self.cut(above, name)
         if cut is not None and cut != name:
             reply.aa = bool(reply.answer)

@@ -1,4 +1,4 @@
-"""The zones of dnsdiff, written and compiled once for a module of tests, and the bytes door."""
+"""The zones of dnsdiff, written and compiled once per test module, and the bytes call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dnsdiff import signing
-from dnsdiff.worlds import USUAL, World
+from dnsdiff.zone_sets import USUAL, ZoneSet
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot, ZoneMap
@@ -15,11 +15,11 @@ from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone
 
 
 class SignedZones:
-    """`zones` is the directory, `keys` the KSK file of each signed zone."""
+    """`zones` is the directory, `keys` maps each signed zone to its KSK file."""
 
-    def __init__(self, directory: Path, max_udp: int = 4096, world: World = USUAL) -> None:
+    def __init__(self, directory: Path, max_udp: int = 4096, zone_set: ZoneSet = USUAL) -> None:
         self.zones = directory / "zones"
-        self.keys = signing.write(self.zones, world)
+        self.keys = signing.write(self.zones, zone_set)
         fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
         try:
             size = compile_zones(read_zones(zone_files(self.zones)), fd)
@@ -28,7 +28,7 @@ class SignedZones:
             os.close(fd)
 
     def ask(self, requests: Sequence[bytes], tcp: bool = False) -> list[bytes]:
-        """The reply to each request; a request without one is an error here."""
+        """The reply to each request; an unanswered request is an error."""
         found = []
         for request in requests:
             verdict, reply = answer(self.snapshot, "dns", request, tcp=tcp)

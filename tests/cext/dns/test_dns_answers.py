@@ -1,4 +1,4 @@
-"""Answers in detail: what the model of test_dns_property.py cannot say."""
+"""Details of answers that the model of test_dns_property.py does not cover."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_any_gets_one_rrset(tmp_path: Path) -> None:
     assert call.ask("f.z", "ANY").verdict == "dns_nodata"
 
 
-def test_names_in_rdata_are_compressed_where_all_readers_know_it(tmp_path: Path) -> None:
+def test_names_in_rdata_are_compressed_only_for_rfc_1035_types(tmp_path: Path) -> None:
     text = HEAD + "m MX 10 a.m\nm MX 20 b.m\ns SRV 1 2 3 a.s\n*.w MX 10 a.w\n*.w MX 10 q.w\n"
     call = BytesCall(tmp_path, {"z": text})
     assert call.ask("m.z", "MX", use_edns=-1).size == 12 + 9 + (14 + 4) * 2
@@ -76,7 +76,7 @@ def test_pointers_move_with_the_question(
     assert not reply.flags & dns.flags.AA
 
 
-def test_the_wildcard_itself_is_no_suffix_to_point_at(tmp_path: Path) -> None:
+def test_no_pointer_leads_to_the_wildcard_itself(tmp_path: Path) -> None:
     call = BytesCall(tmp_path, {"z": HEAD + "*.w MX 10 *.w\n*.w MX 20 a.*.w\n"})
     assert lines(call.ask("q.w.z", "MX").answer) == [
         "q.w.z. 300 IN MX 10 *.w.z.",
@@ -86,7 +86,7 @@ def test_the_wildcard_itself_is_no_suffix_to_point_at(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("longer", [0, 1, 200])
 def test_no_pointer_past_14_bits(longer: int) -> None:
-    # Larger than the door's room, so it is read here as dns/reply.c would send it.
+    # Too large for the bytes call, so it is read here as dns/reply.c would send it.
     wildcard = b"\1*\1w\1z\0"
     body, rrset = Body(wildcard), RRset(15, 0, 300, "", 0)
     rrset.rdatas = [b"\0\1\x3c%060d\4h%03d\3far\4test\0" % (i, i // 2) for i in range(600)]
@@ -96,9 +96,9 @@ def test_no_pointer_past_14_bits(longer: int) -> None:
     sections = bytearray(data[IMAGE.size : IMAGE.size + length])
     at = IMAGE.size + length + length % 2
     for position in struct.unpack_from(f"<{fixups}H", data, at):
-        moved = int.from_bytes(sections[position : position + 2], "big") + longer
-        assert 0xC000 <= moved <= 0xFFFF
-        sections[position : position + 2] = moved.to_bytes(2, "big")
+        relocated = int.from_bytes(sections[position : position + 2], "big") + longer
+        assert 0xC000 <= relocated <= 0xFFFF
+        sections[position : position + 2] = relocated.to_bytes(2, "big")
     assert base == len(wildcard)
     front = bytes([min(1 + longer, 60)]) + b"q" * min(1 + longer, 60)
     while len(front) < 2 + longer:
@@ -117,7 +117,7 @@ def test_only_ascii_letters_have_two_cases(tmp_path: Path) -> None:
     def escaped(data: bytes) -> str:
         return "".join(f"\\{byte:03}" for byte in data)
 
-    # Eight bytes around each value, so that a carry between neighbours would show.
+    # Eight bytes around each value, so that a carry between neighbors would show.
     labels = [bytes((65, byte, 90, byte ^ 0x80, byte, 97, 64, 91)) for byte in range(256)]
     unlike = {label.lower(): label for label in labels}
     zone = HEAD + "".join(f"{escaped(label)} TXT {i}\n" for i, label in enumerate(unlike.values()))
@@ -185,7 +185,7 @@ def test_a_long_chain_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nsec3", [False, True])
 def test_any_gets_data_and_no_proof(tmp_path: Path, nsec3: bool) -> None:
-    """Of types above RRSIG's and NSEC's, too: RFC 8482 section 4.1."""
+    """Also for types above RRSIG and NSEC: RFC 8482 section 4.1."""
     text = HEAD + f'a TLSA 3 1 1 {"ab" * 32}\na CAA 0 issue "ca.test"\n'
     call = BytesCall(tmp_path, {"z": fake_signed(text, "z", nsec3)})
     [rrset] = call.ask("a.z", "ANY").answer

@@ -1,4 +1,4 @@
-"""RFC 8906 through the bytes door, with nothing told and with all that may be told."""
+"""RFC 8906 through the bytes call, with all optional information off and on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dns_fake_signer import fake_signed
 from xdpkit._core._answer import answer
 
 ZONE = HEAD + "".join(f'large TXT "{i:03d}{"y" * 197}"\n' for i in range(8))
-TOLD = {"told": {"nsid": b"ns1", "cookie_secrets": (bytes(16),)}, "silent": {}}
+OPTIONAL = {"full": {"nsid": b"ns1", "cookie_secrets": (bytes(16),)}, "minimal": {}}
 CASES = cases("z.example")
 
 
 ZONES = {"plain": ZONE, "signed": fake_signed(ZONE, "z.example")}
 
 
-@pytest.fixture(scope="module", params=itertools.product(TOLD, ZONES), ids="-".join)
+@pytest.fixture(scope="module", params=itertools.product(OPTIONAL, ZONES), ids="-".join)
 def call(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
     which, zone = request.param
-    told: dict[str, Any] = TOLD[which]
-    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": ZONES[zone]}, **told)
+    settings: dict[str, Any] = OPTIONAL[which]
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": ZONES[zone]}, **settings)
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])

@@ -1,4 +1,4 @@
-"""DNS cookies: RFC 7873's behaviour, RFC 9018's bytes, and the hash beneath."""
+"""DNS cookies: the behavior of RFC 7873, the format of RFC 9018, and the underlying hash."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
 def cookie(
     call: BytesCall, sent: bytes = CLIENT, now: int = NOW, source: str = FIRST
 ) -> tuple[bytes, str]:
-    """The cookie in a reply, and how the one that was sent was counted."""
+    """The cookie in a reply, and how the request's cookie was counted."""
     before = call.state.dns_counters()
     verdict, reply = call.send(asking(option(10, sent)), source, now)
     assert verdict == "dns_noerror" and reply is not None
@@ -40,33 +40,31 @@ def cookie(
     return options_of(reply)[10], counted.removeprefix("cookie_")
 
 
-def test_siphash_is_that_of_the_paper_and_of_openssl(
-    tool: Callable[[str], str], tmp_path: Path
-) -> None:
+def test_siphash_matches_the_paper_and_openssl(tool: Callable[[str], str], tmp_path: Path) -> None:
     (program,) = programs("siphash_test")
     done = subprocess.run([program], check=True, capture_output=True, text=True)
     hashes = done.stdout.split()
     # Appendix A of the paper: 15 bytes.
     assert int.from_bytes(bytes.fromhex(hashes[15]), "little") == 0xA129CA6149BE45E5
     for length in (0, 1, 7, 8, 9, 20, 31, 32, 63, 64):
-        said = openssl_siphash(tool, tmp_path, bytes(range(16)), bytes(range(length)))
-        assert said.hex().upper() == hashes[length]
+        digest = openssl_siphash(tool, tmp_path, bytes(range(16)), bytes(range(length)))
+        assert digest.hex().upper() == hashes[length]
 
 
 def openssl_siphash(tool: Callable[[str], str], directory: Path, key: bytes, data: bytes) -> bytes:
-    """The same by other people."""
+    """The same hash, by an independent implementation."""
     (directory / "data").write_bytes(data)
     options = ["-macopt", f"hexkey:{key.hex()}", "-macopt", "size:8"]
     command = [tool("openssl"), "mac", *options, "-in", str(directory / "data"), "SIPHASH"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True)
-    return bytes.fromhex(said.stdout)
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return bytes.fromhex(done.stdout)
 
 
 @pytest.mark.parametrize("version, counted", [(0, "bad"), (1, "valid"), (2, "bad"), (255, "bad")])
 def test_versions(
     call: BytesCall, tool: Callable[[str], str], tmp_path: Path, version: int, counted: str
 ) -> None:
-    """With the right hash of all that is before it."""
+    """With a correct hash."""
     front = CLIENT + bytes([version, 0, 0, 0]) + struct.pack(">I", NOW)
     made = openssl_siphash(tool, tmp_path, SECRETS[1], front + bytes([192, 0, 2, 1]))
     assert cookie(call, front + made)[1] == counted
@@ -105,7 +103,7 @@ def test_rfc_9018_appendix_a(
     assert kind == counted
     if reply is not None:
         assert got.hex() == reply
-    # Our own reserved bytes are 0, whatever came.
+    # Our own reserved bytes are 0, whatever was received.
     assert got[8:12] == b"\1\0\0\0"
 
 
@@ -119,12 +117,12 @@ def test_age(call: BytesCall, source: str, start: int, age: int, counted: str) -
     made, _ = cookie(call, CLIENT, start - min(age, 0), source)
     got, kind = cookie(call, made, start + max(age, 0), source)
     assert kind == counted
-    # The same one comes back until it is half an hour old; with a new one all is well again.
+    # The same one is returned until it is half an hour old; a new one is valid again.
     assert (got == made) == (counted == "valid" and age <= 1800)
     assert cookie(call, got, start + max(age, 0), source)[1] == "valid"
 
 
-def test_a_cookie_is_bound_to_all_that_made_it(call: BytesCall) -> None:
+def test_a_cookie_is_bound_to_all_its_inputs(call: BytesCall) -> None:
     made, _ = cookie(call)
     assert cookie(call, made, source="192.0.2.2")[1] == "bad"
     assert cookie(call, made, source="2001:db8::1")[1] == "bad"
@@ -161,7 +159,7 @@ def test_a_malformed_cookie_is_formerr(call: BytesCall, length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [*range(16, 41)])
-def test_server_cookies_of_others_get_a_new_one(call: BytesCall, length: int) -> None:
+def test_foreign_server_cookies_are_replaced(call: BytesCall, length: int) -> None:
     got, kind = cookie(call, CLIENT + bytes(length - 8))
     assert kind == "bad" and got[:8] == CLIENT
     assert cookie(call, got) == (got, "valid")
@@ -215,7 +213,7 @@ def test_errors_and_truncation_carry_the_cookie(call: BytesCall) -> None:
         verdict, reply = call.send(request, now_s=NOW)
         assert verdict == expected and reply is not None
         assert options_of(reply)[10] == made
-    # Of another version nothing is known, so nothing is sent.
+    # Options of another EDNS version are not parsed, so none are sent.
     verdict, reply = call.send(message(SOA + opt(version=1, data=sent), counts=(1, 0, 0, 1)))
     assert verdict == "dns_badvers" and reply is not None and options_of(reply) == {}
 
@@ -231,7 +229,7 @@ def test_without_edns_there_is_no_cookie(call: BytesCall) -> None:
 def test_what_was_made_is_accepted(
     call: BytesCall, secret: bytes, now: int, address: object
 ) -> None:
-    """By every server that has the secret, and by no other."""
+    """By every server that has the secret, and no other."""
     source = str(address)
     if answerable(source):
         call.set(dns={"cookie_secrets": (secret,)})
@@ -246,7 +244,7 @@ def test_what_was_made_is_accepted(
 
 
 def answerable(source: str) -> bool:
-    """Not a group, nor "this" network; nor IPv4-mapped or IPv4-compatible."""
+    """Not multicast or "this" network, nor IPv4-mapped or IPv4-compatible."""
     if ":" not in source:
         return 0 < int(source.partition(".")[0]) < 224
     return source[:2] != "ff" and not source.startswith("::")

@@ -1,15 +1,15 @@
-"""Debian's knotd and nsd get the same zones and questions: no difference without a reason.
+"""Debian's knotd and nsd get the same zones and questions: no unexplained difference.
 
-Each question is put over TCP, where replies are whole, and over UDP with the size that it says, to
-all three. tests/netns/test_dns_ways_in.py puts the same ones to a server's doors in the network. The
-reasons are in dnsdiff/rules.py. All of it, as root, in some minutes:
+Each question goes to all three servers over TCP, where replies are complete, and over UDP with the
+size that it states. tests/wire/test_dns_ways_in.py sends the same ones to a server's ways in on the
+network. The explanations are in dnsdiff/rules.py. A full run, as root, takes a few minutes:
 
-    XDPKIT_DIFF_QUERIES=200000 pytest tests/unit/test_dns_differential.py \\
-        tests/netns/test_dns_ways_in.py
+    XDPKIT_DIFF_QUERIES=200000 pytest tests/cext/dns/test_dns_differential.py \\
+        tests/wire/test_dns_ways_in.py
 
 environment:
-  XDPKIT_DIFF_QUERIES  how many questions (default 5000, some seconds)
-  XDPKIT_DIFF_SEED     others (default 1)
+  XDPKIT_DIFF_QUERIES  number of questions (default 5000, a few seconds)
+  XDPKIT_DIFF_SEED     random seed (default 1)
 """
 
 from __future__ import annotations
@@ -22,72 +22,72 @@ import dns.message
 import pytest
 from dns_signed import SignedZones
 from dnsdiff import servers, signing
-from dnsdiff.compare import difference, narrow_difference, squeezed, used
+from dnsdiff.compare import difference, udp_difference, udp_error, used
 from dnsdiff.questions import Question, corners, questions
 from dnsdiff.rules import ONE_RELEASE, RULES
 from dnsdiff.seen import read
-from dnsdiff.worlds import BELOW_ROOT, USUAL
+from dnsdiff.zone_sets import BELOW_ROOT, USUAL
 from required import missing
 
 COUNT = int(os.environ.get("XDPKIT_DIFF_QUERIES", "5000"))
 SEED = int(os.environ.get("XDPKIT_DIFF_SEED", "1"))
 BLOCK = 1000
 
-WORLDS = {"usual": (USUAL, COUNT - COUNT // 10), "below-root": (BELOW_ROOT, COUNT // 10)}
-"""Each with the number of its questions."""
+ZONE_SETS = {"usual": (USUAL, COUNT - COUNT // 10), "below-root": (BELOW_ROOT, COUNT // 10)}
+"""Each with its number of questions."""
 
 MANY = 50_000
-"""So many questions meet every difference there is."""
+"""This many questions hit every known difference."""
 
 
 @dataclass
-class Stand:
+class PeerTestbed:
     """Three servers with the same zones."""
 
     ours: SignedZones
     peers: dict[str, servers.Peer]
 
 
-@pytest.fixture(scope="module", params=WORLDS)
-def world(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(scope="module", params=ZONE_SETS)
+def zone_set(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
 @pytest.fixture(scope="module")
-def stand(world: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+def testbed(zone_set: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerTestbed]:
     found = {name: signing.program(name) for name in ("knotd", "nsd", "dnssec-signzone")}
     lost = [name for name, path in found.items() if path is None]
     if lost:
-        missing(f"no {', '.join(lost)}: vagrant/provision.sh test brings them")
+        missing(f"no {', '.join(lost)}: vagrant/provision.sh test installs them")
     directory = tmp_path_factory.mktemp("differential")
-    zones = WORLDS[world][0]
-    ours = SignedZones(directory, world=zones)
+    zones = ZONE_SETS[zone_set][0]
+    ours = SignedZones(directory, zone_set=zones)
     probe = dns.message.make_query(zones.origins[-1], "SOA").to_wire()
     programs = {name: path for name, path in found.items() if path and name != "dnssec-signzone"}
     with servers.peers(programs, ours.zones, zones.texts, probe) as peers:
-        yield Stand(ours, peers)
+        yield PeerTestbed(ours, peers)
 
 
 @pytest.mark.timeout(120 + COUNT // 50)
-def test_no_difference_without_a_reason(world: str, stand: Stand) -> None:
-    zones, count = WORLDS[world]
+def test_no_unexplained_difference(zone_set: str, testbed: PeerTestbed) -> None:
+    zones, count = ZONE_SETS[zone_set]
     asked = [*corners(zones), *questions(zones, SEED, count)]
     wrong: list[str] = []
     for first in range(0, len(asked), BLOCK):
-        wrong += compared(stand, asked[first : first + BLOCK])
+        wrong += differences(testbed, asked[first : first + BLOCK])
         if len(wrong) > 20:
             break
     assert not wrong, "\n".join(wrong[:20])
 
 
-def compared(stand: Stand, block: list[Question]) -> list[str]:
-    """What is wrong with the replies to these."""
+def differences(testbed: PeerTestbed, block: list[Question]) -> list[str]:
+    """Errors in the replies to these questions."""
     requests = [question.wire() for question in block]
-    whole = [read(reply) for reply in stand.ours.ask(requests, tcp=True)]
-    sent = [read(reply) for reply in stand.ours.ask(requests)]
-    found = [squeezed(*each) for each in zip(block, whole, sent, strict=True)]
-    for name, peer in stand.peers.items():
+    whole = [read(reply) for reply in testbed.ours.ask(requests, tcp=True)]
+    sent = [read(reply) for reply in testbed.ours.ask(requests)]
+    found = [udp_error(*each) for each in zip(block, whole, sent, strict=True)]
+    for name, peer in testbed.peers.items():
         theirs = [read(reply) for reply in peer.tcp(requests)]
         found += [
             difference(name, question, mine, other, peer.tcp)
@@ -95,7 +95,7 @@ def compared(stand: Stand, block: list[Question]) -> list[str]:
         ]
         theirs = [read(reply) for reply in peer.udp(requests)]
         found += [
-            narrow_difference(name, *seen, peer.tcp)
+            udp_difference(name, *seen, peer.tcp)
             for seen in zip(block, whole, sent, theirs, strict=True)
         ]
     return [each for each in found if each]

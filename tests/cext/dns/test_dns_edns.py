@@ -1,6 +1,6 @@
-"""Header flags, EDNS and size: what comes back with a sound question.
+"""Header flags, EDNS and size of the replies to well-formed questions.
 
-RFC 8906 section 8's UDP queries are among them, with what ISC's genreport wants of the replies.
+These include the UDP queries of RFC 8906 section 8, and what ISC's genreport requires of replies.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def test_badvers(call: BytesCall, flags: int) -> None:
     assert reply == struct.pack(">6H", 0x1234, 0x8110, 1, 0, 0, 1) + SOA + opt(1232, 1, 0, flags)
 
 
-def test_what_another_edns_version_puts_into_its_options_is_not_judged(call: BytesCall) -> None:
+def test_options_of_another_edns_version_are_not_validated(call: BytesCall) -> None:
     verdict, _ = call.send(message(SOA + opt(version=1, data=b"?"), counts=(1, 0, 0, 1)))
     assert verdict == "dns_badvers"
 
@@ -103,7 +103,7 @@ def test_every_data_type_has_an_answer(call: BytesCall, rdtype: int) -> None:
 
 
 def reply_size(name: str, text: int) -> int:
-    """Of a TXT of two strings, without OPT: header, question, owner, fixed part, two strings."""
+    """For a TXT of two strings, without OPT: header, question, owner, fixed part, two strings."""
     return 12 + len(name) + 2 + len(b"\1z\7example") + 4 + 2 + 10 + text + 2
 
 

@@ -1,7 +1,7 @@
-"""Replies in buffers of exactly the room that is promised, under ASAN and UBSAN.
+"""Replies in buffers of exactly the promised size (room), under ASAN and UBSAN.
 
-A frame's buffer is larger than its reply may be, and so is the bytes door's: there nothing would
-show that a pointer was moved, or a record copied, behind the end of what is sent.
+A frame's buffer is larger than its reply may be, and so is that of the bytes call: neither would
+reveal a pointer adjusted, or a record copied, past the end of the reply.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from c_programs import sanitized
 from dns_bytes_call import HEAD, BytesCall
 from dns_fake_signer import fake_signed
 
-# What moves pointers: wildcards, referrals and denials, at questions longer than they were made
-# for; and addresses that are left out where there is too little room, with pointers among them.
+# Cases that adjust pointers: wildcards, referrals and denials, for longer questions than they were
+# made for; and addresses, with pointers among them, that are left out for lack of room.
 PLAIN = (
     HEAD
     + "".join(
@@ -42,7 +42,7 @@ def program() -> Path:
 
 
 def asked() -> Iterator[tuple[int, bytes]]:
-    """Room, and a request that it is enough for."""
+    """Requests, each with a room that is enough for it."""
     for name in NAMES:
         for rdtype in ("A", "MX", "TXT"):
             for do in (False, True):
@@ -55,7 +55,7 @@ def asked() -> Iterator[tuple[int, bytes]]:
 
 
 @pytest.mark.parametrize("signed", ["plain", "nsec", "nsec3"])
-def test_nothing_is_touched_behind_the_room(program: Path, tmp_path: Path, signed: str) -> None:
+def test_nothing_is_touched_past_the_room(program: Path, tmp_path: Path, signed: str) -> None:
     text = PLAIN if signed == "plain" else fake_signed(PLAIN, "z.example", signed == "nsec3")
     call = BytesCall(tmp_path / "zones", {"z.example": text}, max_udp=4096)
     arena = tmp_path / "arena"
@@ -68,6 +68,6 @@ def test_nothing_is_touched_behind_the_room(program: Path, tmp_path: Path, signe
     assert done.returncode == 0, done.stderr[-4000:]
     replies = [bytes.fromhex(line) for line in done.stdout.splitlines()]
     for (room, request), reply in zip(requests, replies, strict=True):
-        # The OPT says what the door takes, which is more than there is room here.
+        # The OPT states the server's own maximum, which is more than the room here.
         _, expected = call.send(request)
         assert reply == expected, (room, request.hex())

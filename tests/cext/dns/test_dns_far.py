@@ -1,6 +1,6 @@
-"""Replies over TCP whose proofs lie where no pointer reaches: a pointer has 14 bits.
+"""Replies over TCP with proofs beyond the reach of pointers: a pointer has 14 bits.
 
-knotd and nsd are asked for such replies by test_dns_differential.py (dnsdiff's corners).
+test_dns_differential.py compares such replies with those of knotd and nsd (dnsdiff's corners).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from xdpkit._core._answer import answer
 REACH = 1 << 14
 """RFC 1035 section 4.1.4."""
 
-# Around it: the proofs of one name, in front of the reach and behind it.
+# Around it: the proofs of one name, from before the reach to past it.
 AROUND = range(REACH - 170, REACH + 8)
 
 
 def records(owner: str, size: int) -> str:
-    """A wildcard's TXT records, whose data has so many bytes.
+    """A wildcard's TXT records, with ``size`` bytes of data.
 
-    Of a wildcard, because the proof that the name itself does not exist follows the records.
+    A wildcard, because the proof that the name itself does not exist follows the records.
     """
     lines = []
     for number, part in enumerate([*[1000] * 15, size - 15000]):
@@ -47,26 +47,26 @@ def whole(call: BytesCall, name: str, rdtype: str) -> bytes:
 
 
 @pytest.mark.parametrize("nsec3", [False, True])
-def test_every_place_around_the_reach(tmp_path: Path, nsec3: bool) -> None:
-    """The proofs move over it byte by byte; dnspython reads the same records each time."""
-    # What is in front of the proofs, less the data: the same for every name of three digits.
+def test_every_position_around_the_reach(tmp_path: Path, nsec3: bool) -> None:
+    """The proofs move across it byte by byte; dnspython reads the same records each time."""
+    # What precedes the proofs, less the data: the same for every name with three digits.
     rest = 12 + len(b"\1q\4w000\1z\7example\0") + 4 + 16 * 12
     rest += 12 + len(b"\0\20\15\4" + bytes(14) + b"\1z\7example\0" + bytes(3))
     text = HEAD + "".join(records(f"w{n:03}", at - rest) for n, at in enumerate(AROUND))
     call = BytesCall(tmp_path, {"z.example": fake_signed(text, "z.example", nsec3)})
-    for number, place in enumerate(AROUND):
+    for number, position in enumerate(AROUND):
         reply = whole(call, f"q.w{number:03}.z.example", "TXT")
-        assert proofs_at(reply) == place
+        assert proofs_at(reply) == position
         (owner, first), (signed, second) = proofs(reply)
         assert (first, second) == (t.NSEC3 if nsec3 else t.NSEC, t.RRSIG)
         assert owner == signed
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1, 2, 3])
-def test_what_no_message_holds(tmp_path: Path, over: int) -> None:
+def test_more_than_a_message_holds(tmp_path: Path, over: int) -> None:
     """A proof at the end of 65,535 bytes, RFC 1035 section 4.2.2."""
-    # An image leaves room for the longest question, so the proof has to be large.
-    following = f'{"p" * 63}.{"q" * 63}.x TXT "the name behind the wildcard"\n'
+    # An image leaves room for the longest question, so the proof must be large.
+    following = f'{"p" * 63}.{"q" * 63}.x TXT "the name after the wildcard"\n'
 
     def reply(size: int) -> bytes:
         signed = fake_signed(HEAD + records("w", size) + following, "z.example")
@@ -79,8 +79,8 @@ def test_what_no_message_holds(tmp_path: Path, over: int) -> None:
     assert bool(message.answer and message.authority) == (over <= 0)
 
 
-def test_a_chain_ends_where_pointers_would(tmp_path: Path) -> None:
-    """DNAMEs with large signatures: who wants to know more asks for the last target."""
+def test_an_alias_chain_ends_where_pointers_would(tmp_path: Path) -> None:
+    """DNAMEs with large signatures: a resolver then queries the last target."""
     chain = "".join(f"d{n} DNAME d{n + 1}\n" for n in range(15)) + "x.d15 A 192.0.2.1\n"
     signed = fake_signed(HEAD + chain, "z.example").replace(" AAAA\n", f" {'A' * 2048}\n")
     call = BytesCall(tmp_path, {"z.example": signed})
@@ -91,7 +91,7 @@ def test_a_chain_ends_where_pointers_would(tmp_path: Path) -> None:
         f"x.d{n}.z.example. 300 IN CNAME x.d{n + 1}.z.example." for n in range(len(aliases))
     ]
     assert 3 < len(aliases) < 15
-    # Each with its DNAME and that one's signature.
+    # Each with its DNAME and the signature of that.
     assert len(message.answer) == 3 * len(aliases)
     plain = call.ask("x.d0.z.example", "A")
     assert plain.answer[-1].to_text() == "x.d15.z.example. 300 IN A 192.0.2.1"
@@ -104,7 +104,7 @@ def proofs(reply: bytes) -> list[tuple[str, int]]:
 
 
 def proofs_at(reply: bytes) -> int:
-    """Where the authority section begins."""
+    """Offset of the authority section."""
     message = dns.message.from_wire(reply)
     message.authority, message.additional = [], []
     message.use_edns(-1)
@@ -112,8 +112,8 @@ def proofs_at(reply: bytes) -> int:
     return len(found)
 
 
-def test_an_answer_behind_a_long_chain(tmp_path: Path) -> None:
-    """Nothing is looked up where the last DNAME moved the pointers of a large answer too far."""
+def test_an_answer_after_a_long_chain(tmp_path: Path) -> None:
+    """No lookup where the last DNAME would push the pointers of a large answer too far."""
 
     def owner(number: int) -> str:
         """253 bytes of wire format."""
@@ -122,7 +122,7 @@ def test_an_answer_behind_a_long_chain(tmp_path: Path) -> None:
     links = ["a", *(owner(number) for number in range(1, 17))]
     text = "".join(f"{one} DNAME {next}\n" for one, next in pairwise(links))
     for number in range(250):
-        # The second name points at the first, up to POINTER_END and beyond.
+        # The second name points to the first, up to POINTER_END and beyond.
         text += f"x.{links[-1]} MX 1 g.{number:03}.org.\nx.{links[-1]} MX 2 h.{number:03}.org.\n"
     call = BytesCall(tmp_path, {"z.test": HEAD + text})
     request = dns.message.make_query("x.a.z.test", "MX", use_edns=False)

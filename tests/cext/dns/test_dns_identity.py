@@ -1,4 +1,4 @@
-"""What the server tells of itself: NSID, class CHAOS; client subnets; limits by family."""
+"""What the server reveals about itself: NSID, class CHAOS; client subnets; limits by family."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NAMES = {
     b"\x08hostname\4bind\0": b"ns1.example",
     b"\2id\6server\0": b"one",
 }
-TOLD = {"version": b"xdpkit 9", "hostname": b"ns1.example", "id": b"one"}
+TEXTS = {"version": b"xdpkit 9", "hostname": b"ns1.example", "id": b"one"}
 
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
     return BytesCall(
-        tmp_path_factory.mktemp("zones"), {"z.example": HEAD}, nsid=b"ns\0\xff", **TOLD
+        tmp_path_factory.mktemp("zones"), {"z.example": HEAD}, nsid=b"ns\0\xff", **TEXTS
     )
 
 
@@ -36,7 +36,7 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
     return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": HEAD})
 
 
-def test_nsid_is_told_to_who_asks(call: BytesCall) -> None:
+def test_nsid_is_sent_on_request(call: BytesCall) -> None:
     _, reply = call.send(asking(option(NSID)))
     assert reply is not None and reply.endswith(opt(data=option(NSID, b"ns\0\xff")))
     _, reply = call.send(asking(option(NSID), option(NSID)))
@@ -50,8 +50,8 @@ def test_nsid_is_in_errors_too(call: BytesCall) -> None:
         (b"\1x\0\0\1\0\1", "dns_refused"),
         (NAME + b"\0\1\0\4", "dns_refused"),
     ):
-        said, reply = call.send(asking(option(NSID), question=question))
-        assert said == verdict and reply is not None
+        got, reply = call.send(asking(option(NSID), question=question))
+        assert got == verdict and reply is not None
         assert options_of(reply)[NSID] == b"ns\0\xff"
 
 
@@ -94,7 +94,7 @@ def test_chaos_is_off_unless_configured(silent: BytesCall, name: bytes) -> None:
     assert reply == struct.pack(">6H", 0x1234, 0x8105, 1, 0, 0, 0) + name + b"\0\x10\0\3"
 
 
-def test_the_names_are_of_class_chaos_alone(call: BytesCall) -> None:
+def test_the_names_are_in_class_chaos_only(call: BytesCall) -> None:
     assert call.send(message(b"\7version\4bind\0\0\x10\0\1"))[0] == "dns_refused"
 
 
@@ -123,7 +123,7 @@ def test_the_longest_of_all_fits_512_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("more", [{}, {"nsid": b"n" * 100}, {"cookie_secrets": (bytes(16),)}])
 @pytest.mark.parametrize("step", [0, 1])
 def test_options_count_toward_the_limit(tmp_path: Path, more: dict[str, Any], step: int) -> None:
-    """A reply that is whole at the limit; with a byte more it is truncated, and has its options."""
+    """A reply of exactly the limit is complete; one byte more is truncated, with its options."""
     options = option(NSID) * ("nsid" in more) + option(COOKIE, bytes(8)) * (
         "cookie_secrets" in more
     )
@@ -181,7 +181,7 @@ def test_the_limit_of_each_family(tmp_path: Path, payload: int) -> None:
             question = b"\4t" + str(size).encode() + NAME + b"\0\x10\0\1"
             verdict, reply = call.send(asking(question=question, size=payload), source)
             assert reply is not None
-            # In our OPT the size is what we take: the same.
+            # The size in our OPT is what we accept: the same.
             assert reply.endswith(opt(limit))
             fits = size + 60 <= min(limit, max(payload, 512))
             assert (verdict == "dns_noerror") == fits and len(reply) <= limit
@@ -196,7 +196,7 @@ def test_settings_that_do_not_fit(wrong: dict[str, Any]) -> None:
         Snapshot({"ntp": 123}, dns=wrong)
 
 
-def test_a_question_is_whole_beside_all_flags(call: BytesCall) -> None:
+def test_the_question_is_intact_with_all_flags(call: BytesCall) -> None:
     _, reply = call.send(asking(option(NSID), flags=0xFFFF))
     assert reply is not None
     parsed = dns.message.from_wire(reply)

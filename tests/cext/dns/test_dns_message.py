@@ -1,4 +1,4 @@
-"""Messages that are malformed, not ours to answer, or any bytes at all."""
+"""Messages that are malformed, not for us to answer, or arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_other_opcodes(call: BytesCall, opcode: int, rest: int, body: bytes) -> 
 
 FORMERR = {
     "no question": message(b"", counts=(0, 0, 0, 0)),
-    "no question but a record": message(b"\0\0\1" + bytes(8), counts=(0, 0, 0, 1)),
+    "a record but no question": message(b"\0\0\1" + bytes(8), counts=(0, 0, 0, 1)),
     "two questions": message(SOA + SOA, counts=(2, 0, 0, 0)),
     "an answer": message(counts=(1, 1, 0, 0)),
     "an authority": message(counts=(1, 0, 1, 0)),
@@ -54,14 +54,14 @@ FORMERR = {
     "no class": message(NAME + b"\0\6"),
     "class cut": message(NAME + b"\0\6\0"),
     "pointer to itself": message(b"\xc0\x0c\0\6\0\1"),
-    "pointer behind a label": message(b"\x01z\xc0\x0c\0\6\0\1"),
+    "pointer after a label": message(b"\x01z\xc0\x0c\0\6\0\1"),
     "pointer into the header": message(b"\x01z\xc0\x00\0\6\0\1"),
     "label of type 01": message(b"\x41" + b"a" * 65 + b"\0\0\6\0\1"),
     "label of type 10": message(b"\x80" + b"a" * 128 + b"\0\0\6\0\1"),
     "label of 64": message(b"\x40" + b"a" * 64 + b"\0\0\6\0\1"),
     "name of 256": message((b"\x3f" + b"a" * 63) * 3 + b"\x3e" + b"a" * 62 + b"\0" + b"\0\6\0\1"),
     "name of 300": message((b"\x01a") * 149 + b"\0" + b"\0\6\0\1"),
-    "junk behind the question": message(SOA + b"\0"),
+    "junk after the question": message(SOA + b"\0"),
     "additional missing": message(SOA, counts=(1, 0, 0, 1)),
     "additional cut": message(SOA + OPT[:-1], counts=(1, 0, 0, 1)),
     "additional owner cut": message(SOA + b"\x05ab", counts=(1, 0, 0, 1)),
@@ -106,7 +106,7 @@ def test_no_question_and_no_cookie(call: BytesCall) -> None:
 
 
 @pytest.mark.parametrize("tail", [OPT, b"\0", b"\1a" + OPT])
-def test_formerr_has_an_opt_if_a_sound_one_was_seen(call: BytesCall, tail: bytes) -> None:
+def test_formerr_has_an_opt_if_the_request_had_a_valid_one(call: BytesCall, tail: bytes) -> None:
     additional = 2 if len(tail) > 1 else 1
     request = message(SOA + opt(4096, flags=0x8000) + tail, counts=(1, 0, 0, additional))
     verdict, reply = call.send(request)
@@ -149,17 +149,17 @@ requests = st.one_of(
 
 @pytest.fixture(scope="module")
 def talkative(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
-    """With all that may be told turned on, as long as it may be."""
-    told = {"nsid": b"n" * 128, "version": b"v" * 255, "cookie_secrets": (b"s" * 16,)}
-    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": SIZES}, **told)
+    """With all optional information turned on, at its maximum length."""
+    dns_settings = {"nsid": b"n" * 128, "version": b"v" * 255, "cookie_secrets": (b"s" * 16,)}
+    return BytesCall(tmp_path_factory.mktemp("zones"), {"z.example": SIZES}, **dns_settings)
 
 
 @settings(max_examples=600, deadline=None)
 @given(requests, st.booleans())
-def test_any_bytes_get_a_sound_reply_or_none(
-    call: BytesCall, talkative: BytesCall, request: bytes, tell: bool
+def test_arbitrary_bytes_get_a_sound_reply_or_none(
+    call: BytesCall, talkative: BytesCall, request: bytes, full: bool
 ) -> None:
-    verdict, reply = (talkative if tell else call).send(request)
+    verdict, reply = (talkative if full else call).send(request)
     if reply is None:
         assert verdict == ("dns_short" if len(request) < 12 else "dns_response")
         return
@@ -170,5 +170,5 @@ def test_any_bytes_get_a_sound_reply_or_none(
     if verdict in ("dns_formerr", "dns_notimp", "dns_cookie", "dns_badcookie"):
         assert not parsed.question
     else:
-        # Only another EDNS version is refused before it is seen that nothing is asked.
+        # Only another EDNS version is refused before the missing question is noticed.
         assert len(parsed.question) == (header(request)[2] if verdict == "dns_badvers" else 1)

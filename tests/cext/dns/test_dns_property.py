@@ -53,7 +53,7 @@ questions = st.lists(
 
 
 def zone_text(found: list[tuple[list[str], tuple[str, str]]]) -> str:
-    """A master file of those of the records that may stand together."""
+    """A master file with those of the records that may coexist."""
     kept, types = [], {(): {"SOA", "NS"}}
     for labels_, (rdtype, rdata) in found:
         owner = tuple(labels_)
@@ -85,7 +85,7 @@ def flat(section: list) -> list[Record]:
 
 
 def once(section: list[Record]) -> list[Record]:
-    """A DNAME that is met twice on the way is there once."""
+    """A DNAME that is followed twice appears once."""
     return sorted(set(section))
 
 
@@ -100,7 +100,7 @@ def check(call: BytesCall, model: Model, name: str, rdtype: str) -> str:
     verdict, reply = call.send(request)
     assert reply is not None
     end = 12 + len(qname.to_wire()) + 4
-    assert reply[12:end] == request[12:end], "the question comes back as it was, case and all"
+    assert reply[12:end] == request[12:end], "the question is returned unchanged, including case"
     message = dns.message.from_wire(reply)
     want = model.respond(qname, dns.rdatatype.from_text(rdtype))
     if want.endless:
@@ -117,7 +117,7 @@ def check(call: BytesCall, model: Model, name: str, rdtype: str) -> str:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(zone_records, zone_records, st.booleans(), questions)
-def test_answers_equal_the_models(parent, child, both, asked) -> None:
+def test_answers_match_the_model(parent, child, both, asked) -> None:
     zones = {ORIGINS[0]: zone_text(parent)}
     if both:
         zones[ORIGINS[1]] = zone_text(child)

@@ -1,4 +1,4 @@
-"""What the response rate limits do to DNS: whose answers are counted, and what is sent instead."""
+"""Response rate limiting of DNS: whose answers are counted, and what is sent instead."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLAIN = message(b"\3www" + NAME + b"\0\1\0\1")
 
 
 class Limited:
-    """A door with limits, asked at times of one's own."""
+    """The bytes call with limits, at times set by the test."""
 
     def __init__(self, directory: Path, rule: RrlRule | None = RULE, **dns: object) -> None:
         zone = HEAD + "ns1 A 192.0.2.1\nwww A 192.0.2.80\nsub NS ns.sub\nns.sub A 192.0.2.53\n"
@@ -42,7 +42,7 @@ class Limited:
         self.limit(rule)
 
     def limit(self, rule: RrlRule | None, exempt: tuple[str, ...] = ()) -> None:
-        """A new snapshot and a new memory, but for the counts that were there."""
+        """Sets a new snapshot and a new thread state."""
         prefixes = [parse_prefix(text) for text in exempt]
         others = AccessList(access_list.build((), prefixes)) if prefixes else None
         self.call.state = ThreadState(answers=1 << 12)
@@ -57,7 +57,7 @@ class Limited:
         return [self.send(request, **more)[0] for _ in range(count)]  # type: ignore[arg-type]
 
     def counts(self) -> tuple[int, int, int]:
-        """Limited answers, and how many of them slipped or were told BADCOOKIE."""
+        """Limited answers, and how many of them slipped or became BADCOOKIE."""
         counts = self.call.state.dns_counters()
         return counts["rrl_limited"], counts["rrl_slipped"], counts["rrl_badcookie"]
 
@@ -67,10 +67,10 @@ def limited(tmp_path: Path) -> Limited:
     return Limited(tmp_path)
 
 
-def test_over_the_limit_is_told_to_come_over_tcp(limited: Limited) -> None:
+def test_over_the_limit_is_sent_to_tcp(limited: Limited) -> None:
     assert limited.verdicts(7) == ["dns_noerror"] * 5 + ["dns_rrl_slip"] * 2
     _, reply = limited.send()
-    # The question, no record, no OPT; RD comes back, AA does not: it was not looked up.
+    # The question, no records, no OPT; RD is copied, AA is not set: it was not looked up.
     assert reply == struct.pack(">6H", 0x1234, 0x8300, 1, 0, 0, 0) + PLAIN[12:]
     assert limited.counts() == (3, 3, 0)
     assert limited.send(tcp=True)[0] == "dns_noerror"
@@ -94,19 +94,19 @@ def test_over_tcp_nothing_is_limited_or_counted(limited: Limited) -> None:
     assert limited.verdicts(6) == ["dns_noerror"] * 5 + ["dns_rrl_slip"]
 
 
-def test_a_server_cookie_is_no_forgery(limited: Limited) -> None:
+def test_a_server_cookie_proves_the_source(limited: Limited) -> None:
     _, reply = limited.send(asking(option(10, CLIENT)))
     assert reply is not None
     cookie = options_of(reply)[10]
     assert set(limited.verdicts(1000, asking(option(10, cookie)))) == {"dns_noerror"}
-    # Nor were they counted; from another address the same cookie is one of no use.
+    # Nor were they counted; from another address the same cookie is useless.
     assert limited.verdicts(5) == ["dns_noerror"] * 4 + ["dns_rrl_slip"]
     stolen = limited.verdicts(6, asking(option(10, cookie)), source=OTHER)
     assert stolen == ["dns_noerror"] * 5 + ["dns_badcookie"]
 
 
 @pytest.mark.parametrize("sent", [CLIENT, CLIENT + bytes(8), CLIENT + bytes(16)])
-def test_a_client_with_cookies_gets_one_to_come_again_with(limited: Limited, sent: bytes) -> None:
+def test_a_client_with_cookies_gets_one_to_retry_with(limited: Limited, sent: bytes) -> None:
     limited.verdicts(5)
     verdict, reply = limited.send(asking(option(10, sent)))
     assert verdict == "dns_badcookie" and reply is not None
@@ -119,7 +119,7 @@ def test_a_client_with_cookies_gets_one_to_come_again_with(limited: Limited, sen
     assert limited.send(asking(option(10, cookie)))[0] == "dns_noerror"
 
 
-def test_with_cookies_off_it_is_told_to_come_over_tcp(tmp_path: Path) -> None:
+def test_with_cookies_off_it_is_sent_to_tcp(tmp_path: Path) -> None:
     limited = Limited(tmp_path, cookie_secrets=())
     assert limited.verdicts(6, asking(option(10, CLIENT)))[-1] == "dns_rrl_slip"
 
@@ -136,7 +136,7 @@ def test_the_exempt_are_not_counted(limited: Limited, source: str) -> None:
     "slip, low, high", [(0, 0, 0), (1, 2000, 2000), (2, 850, 1150), (10, 120, 290)]
 )
 def test_slip(limited: Limited, slip: int, low: int, high: int) -> None:
-    """One in so many, at random: 99.9999 % of draws are within these bounds."""
+    """One in ``slip``, at random: 99.9999 % of runs are within these bounds."""
     limited.limit(RULE._replace(slip=slip))
     limited.verdicts(5)
     for request in (PLAIN, asking(option(10, CLIENT))):
@@ -158,13 +158,13 @@ EVERY = {
 
 @pytest.mark.parametrize("expected", EVERY)
 def test_every_kind_of_answer_is_counted(tmp_path: Path, expected: str) -> None:
-    """And what is sent instead is never longer than its request by more than a cookie."""
+    """And what is sent instead is at most a cookie longer than the request."""
     limited = Limited(tmp_path, nsid=b"n" * 128, id=b"i" * 255)
     request = EVERY[expected]
     assert limited.verdicts(6, request) == [expected] * 5 + ["dns_rrl_slip"]
     _, reply = limited.send(request)
     assert reply is not None and len(reply) == len(request)
-    # Zones, classes and kinds count together.
+    # Zones, classes and kinds of answers count together.
     assert limited.send()[0] == "dns_rrl_slip"
     nsid = asking(option(3), option(10, CLIENT), question=NAME + b"\0\xff\0\1")
     verdict, reply = limited.send(nsid)
@@ -198,7 +198,7 @@ def test_a_request_for_a_cookie_alone_is_counted(limited: Limited) -> None:
     assert limited.verdicts(6, request) == ["dns_cookie"] * 5 + ["dns_badcookie"]
 
 
-def test_a_flood_in_a_victims_name_leaves_it_tcp_and_its_neighbours_all(limited: Limited) -> None:
+def test_a_spoofed_flood_leaves_the_victim_tcp_and_its_neighbors_udp(limited: Limited) -> None:
     for _ in range(100_000):
         limited.mono += SECOND // 100_000
         limited.send(ANY)
@@ -209,7 +209,7 @@ def test_a_flood_in_a_victims_name_leaves_it_tcp_and_its_neighbours_all(limited:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_the_frame_door_limits_alike(limited: Limited, family: int) -> None:
+def test_whole_frames_are_limited_too(limited: Limited, family: int) -> None:
     """Whole frames, as the AF_XDP loop sees them."""
     from scapy.layers.inet import IP, UDP
     from scapy.layers.inet6 import IPv6

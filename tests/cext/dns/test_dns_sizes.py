@@ -15,16 +15,16 @@ LIMITS = [512, 1220, 1232, 1452, 4096]
 
 
 def text_of(room: int) -> str:
-    """TXT data of exactly this many bytes."""
+    """TXT data of exactly ``room`` bytes."""
     whole, rest = divmod(room, 256)
     strings = ["x" * 255] * whole + ["x" * (rest - 1)] * bool(rest)
     return " ".join(f'"{string}"' for string in strings)
 
 
 def of_size(directory: Path, text: str, name: str, rdtype: str, want: int) -> BytesCall:
-    """A door whose full reply to a question has ``want`` bytes: a record `fill` makes up for it.
+    """A bytes call whose full reply to a question has ``want`` bytes, padded by a TXT record.
 
-    `text` has {fill} where the strings of a TXT go.
+    `text` has {fill} where the strings of the TXT go.
     """
     probe = BytesCall(directory, {"z.example": text.format(fill=text_of(100))}, max_udp=4096)
     have = probe.ask(name, rdtype, payload=4096).size
@@ -34,7 +34,7 @@ def of_size(directory: Path, text: str, name: str, rdtype: str, want: int) -> By
 
 
 def around(*sizes: int) -> list[int]:
-    """The limits next to some sizes that a client may set, and the least and most there are."""
+    """The limits next to some sizes, and next to the smallest and largest that clients can set."""
     return [
         n for size in (512, *sizes, 4096) for n in range(size - 2, size + 3) if 512 <= n <= 4096
     ]
@@ -52,7 +52,7 @@ def test_an_answer(tmp_path: Path, limit: int, over: int) -> None:
     assert reply.size == (limit + over if over <= 0 else 12 + 17 + 11)
 
 
-# An MX question's answer is small, so its owner's name and one long host make up the size.
+# Each MX record brings one host with one address, which is optional.
 def hosts(count: int) -> str:
     return "".join(f"mx MX 1 h{i:03}\nh{i:03} A 192.0.2.{i % 250}\n" for i in range(count))
 
@@ -74,7 +74,7 @@ def test_optional_addresses_go_before_tc(tmp_path: Path, limit: int, count: int)
 
 @pytest.mark.parametrize("glue, siblings", [(4, 0), (6, 5), (0, 12), (30, 1)])
 @pytest.mark.parametrize("name", ["sub.z.example", "x.a-longer-name.sub.z.example"])
-def test_glue_that_must_not_be_missing(tmp_path: Path, glue: int, siblings: int, name: str) -> None:
+def test_required_glue(tmp_path: Path, glue: int, siblings: int, name: str) -> None:
     text = HEAD + "".join(
         f"sub NS ns-{i:02}.{cut}\nns-{i:02}.{cut} AAAA 2001:db8::{i}\n"
         for cut, count in (("sub", glue), ("sib", siblings))
@@ -97,7 +97,9 @@ def test_glue_that_must_not_be_missing(tmp_path: Path, glue: int, siblings: int,
                 for rrset in full.additional
                 if payload >= full.size or (payload >= trimmed and ".sub." in rrset.name.to_text())
             }
-    assert (least > 512) == (glue > 20), "one of the zones has more servers than 512 bytes hold"
+    assert (least > 512) == (glue > 20), (
+        "exactly one of the zones has more servers than 512 bytes hold"
+    )
 
 
 @pytest.mark.parametrize("nsec3", [False, True])
@@ -123,12 +125,12 @@ def test_proofs_are_whole_or_tc(tmp_path: Path, nsec3: bool, signature: int, nam
 @pytest.mark.parametrize("nsec3", [False, True])
 @pytest.mark.parametrize("count", [4, 8, 12])
 def test_optional_addresses_go_before_proofs(tmp_path: Path, nsec3: bool, count: int) -> None:
-    """Of a wildcard's records, where the proof stands in front of the addresses."""
+    """For a wildcard's records, where the proof precedes the addresses."""
     plain = HEAD + "".join(f"*.w MX 1 h{i:02}\nh{i:02} A 192.0.2.{i}\n" for i in range(count))
     call = BytesCall(tmp_path, {"z.example": fake_signed(plain, "z.example", nsec3)}, max_udp=4096)
     full = call.ask("q.w.z.example", "MX", want_dnssec=True, payload=4096)
     assert {rrset.rdtype for rrset in full.additional} == {t.A, t.RRSIG}
-    # Each owner is a pointer, nobody's name ends in another host's: all that is left out.
+    # Each owner is a pointer, and no name ends in another host's: exactly this is left out.
     data = sum(12 + len(rdata.to_wire()) for rrset in full.additional for rdata in rrset)
     trimmed = full.size - data
     for payload in around(trimmed, full.size):
@@ -143,8 +145,8 @@ def test_optional_addresses_go_before_proofs(tmp_path: Path, nsec3: bool, count:
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_an_alias_that_a_dname_makes(tmp_path: Path, more: int) -> None:
-    """It ends the reply, as its target is in no zone."""
+def test_a_cname_synthesized_from_a_dname(tmp_path: Path, more: int) -> None:
+    """It ends the reply, as its target is not in any zone."""
     targets = [f"{'a' * 63}.{'b' * n}.test." for n in range(20, 40)]
     text = HEAD + "".join(f"dn{n} DNAME {target}\n" for n, target in enumerate(targets, 10))
     call = BytesCall(tmp_path, {"z.example": text})

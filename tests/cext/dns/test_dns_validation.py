@@ -1,4 +1,4 @@
-"""BIND's validator, delv, believes every answer from the signed zones: records and denials."""
+"""BIND's validator, delv, accepts every answer from the signed zones: records and denials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import dns.message
 import pytest
 from dns_signed import SignedZones
 
-# Below the signed zone: each kind of answer and of denial there is.
+# Below the signed zone: every kind of answer and denial.
 NAMES = """
 @ ns1 www web nothing x.nothing wild q.wild x.y.z.wild sub.wild a.sub.wild y.wild q.y.wild q.wcname
 q.wout q.wmiss q.wtwo q.wtwo2 q.wround c0 dangling toent towild towildent ent c.ent x.ent q.ent2.ent
@@ -21,10 +21,10 @@ q.dndn q.dnc todn q.wdn q.child host.child q.w.child zzz \\000\\000 tochild noch
 q.dnchild x.mixent b.mixent mixent
 """
 
-# Asked for TXT too: what has other types only, or that one.
+# Also queried for TXT: names that have only other types, or that one.
 TEXTS = "@ web sub.wild q.wild ent c.ent x.ent q.wdeep.ent2 q.wcname x.dn towild mixent"
 
-# Below or at delegations: (name, type, what delv finds).
+# Below or at delegations: (name, type, delv's verdict).
 DELEGATED = [
     ("secure", "DS", "fully validated"),
     ("insecure", "DS", "negative response, fully validated"),
@@ -41,7 +41,7 @@ def zones(tmp_path_factory: pytest.TempPathFactory) -> SignedZones:
 
 
 class Datagrams(socketserver.BaseRequestHandler):
-    """The bytes door behind UDP."""
+    """The bytes call behind UDP."""
 
     ask: Callable[[list[bytes]], list[bytes]]
 
@@ -51,7 +51,7 @@ class Datagrams(socketserver.BaseRequestHandler):
 
 
 class Stream(Datagrams):
-    """And behind TCP, which BIND takes to when it sees a DNAME; with all the room there is."""
+    """The same behind TCP, which BIND uses after a DNAME; without a smaller size limit."""
 
     def handle(self) -> None:
         with self.request.makefile("rb") as stream:
@@ -64,7 +64,7 @@ class Stream(Datagrams):
 
 @pytest.fixture(scope="module")
 def port(zones: SignedZones) -> Iterator[int]:
-    """A port of the loopback behind which the zones are."""
+    """A loopback port that serves the zones."""
     for handler in (Datagrams, Stream):
         handler.ask = staticmethod(zones.ask)
     with (
@@ -92,7 +92,7 @@ def anchors(zones: SignedZones) -> Path:
 
 
 def delv(port: int, anchors: Path, zone: str, questions: list[tuple[str, str]]) -> list[str]:
-    """What delv says of each question."""
+    """The output of delv for each question."""
     found = []
     for name, rdtype in questions:
         command = ["delv", "@127.0.0.1", "-p", str(port), "-a", str(anchors), f"+root={zone}"]
@@ -107,22 +107,22 @@ def delv(port: int, anchors: Path, zone: str, questions: list[tuple[str, str]]) 
     return found
 
 
-@pytest.mark.parametrize("flavour", ["nsec", "nsec3", "optout"])
+@pytest.mark.parametrize("flavor", ["nsec", "nsec3", "optout"])
 @pytest.mark.parametrize("rdtype, names", [("A", NAMES), ("TXT", TEXTS)], ids=["A", "TXT"])
-def test_believed(port: int, anchors: Path, flavour: str, rdtype: str, names: str) -> None:
-    zone = f"{flavour}.test"
+def test_validated(port: int, anchors: Path, flavor: str, rdtype: str, names: str) -> None:
+    zone = f"{flavor}.test"
     asked = [(zone if name == "@" else f"{name}.{zone}", rdtype) for name in names.split()]
-    for question, said in zip(asked, delv(port, anchors, zone, asked), strict=True):
-        # Where opt-out may have left a delegation out, a missing name is proved to nobody.
-        left_out = flavour == "optout" and "unsigned answer" in said
-        assert "fully validated" in said or left_out, f"{question}: {said}"
+    for question, output in zip(asked, delv(port, anchors, zone, asked), strict=True):
+        # Where opt-out may have omitted a delegation, the absence of a name cannot be proved.
+        omitted = flavor == "optout" and "unsigned answer" in output
+        assert "fully validated" in output or omitted, f"{question}: {output}"
 
 
-@pytest.mark.parametrize("flavour", ["nsec", "nsec3", "optout"])
+@pytest.mark.parametrize("flavor", ["nsec", "nsec3", "optout"])
 @pytest.mark.parametrize("name, rdtype, words", DELEGATED)
 def test_delegations(
-    port: int, anchors: Path, flavour: str, name: str, rdtype: str, words: str
+    port: int, anchors: Path, flavor: str, name: str, rdtype: str, words: str
 ) -> None:
-    zone = f"{flavour}.test"
-    said = delv(port, anchors, zone, [(f"{name}.{zone}", rdtype)])[0]
-    assert words in said, said
+    zone = f"{flavor}.test"
+    output = delv(port, anchors, zone, [(f"{name}.{zone}", rdtype)])[0]
+    assert words in output, output

@@ -1,6 +1,6 @@
-"""Judges denials as a validator does, signatures aside: RFC 4035 section 5.4, RFC 5155 section 8.
+"""Checks denials as a validator does, signatures aside: RFC 4035 section 5.4, RFC 5155 section 8.
 
-Written from the RFCs on dnspython's names; it shares nothing with xdpkit.
+Written from the RFCs on top of dnspython's names; it shares no code with xdpkit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Proofs:
         return dns.dnssec.nsec3_hash(name, rdata.salt.hex(), rdata.iterations, 1).lower()
 
     def covered(self, name: Name) -> bool:
-        """Whether nothing can be at the name: it lies between two names of the chain."""
+        """Whether the name cannot exist: it sorts between two names of the chain."""
         return self.cover(name) is not None
 
     def cover(self, name: Name) -> dns.rdata.Rdata | None:
@@ -63,7 +63,7 @@ class Proofs:
         return None
 
     def encloser(self, name: Name) -> Name:
-        """The closest encloser that is proved; AssertionError if none is."""
+        """The proved closest encloser; AssertionError if there is none."""
         if self.nsec:
             owner, rdata = next((o, r) for o, r in self.nsec.items() if self.cover(name) is r)
             return max(
@@ -80,19 +80,19 @@ class Proofs:
         """RFC 4035 section 5.4, RFC 5155 section 8.4: NXDOMAIN."""
         assert self.nsec3 or self.covered(name)
         encloser = self.encloser(name)
-        # An opt-out span proves nothing absent: the answer is an insecure one, wildcard or not.
+        # An opt-out span proves no absence: the answer is insecure, wildcard or not.
         if not self.opted_out(name, encloser):
             assert self.covered(star(encloser)), "a wildcard is not excluded"
 
     def opted_out(self, name: Name, encloser: Name) -> bool:
-        """Whether unsigned delegations may be where the next closer name would be."""
+        """Whether an unsigned delegation may exist at the next closer name."""
         while name.parent() != encloser:
             name = name.parent()
         cover = self.cover(name) if self.nsec3 else None
         return cover is not None and bool(cover.flags & 1)
 
     def no_type(self, name: Name, rdtype: int) -> None:
-        """RFC 5155 sections 8.5 to 8.7: NODATA, of the name itself, a wildcard or an opt-out."""
+        """RFC 5155 sections 8.5 to 8.7: NODATA of the name itself, a wildcard or an opt-out."""
         match = self.match(name)
         if match is not None:
             return self._lacks(match, rdtype)
@@ -108,7 +108,7 @@ class Proofs:
         return None
 
     def is_empty(self, name: Name) -> bool:
-        """Whether an NSEC shows names below this one and none at it."""
+        """Whether an NSEC shows names below this one but none at it."""
         return any(o < name and r.next.is_subdomain(name) for o, r in self.nsec.items())
 
     def expanded(self, name: Name) -> None:

@@ -1,4 +1,4 @@
-"""Random zones made to look signed: every denial proves what it denies, and DO adds signatures."""
+"""Random zones with fake signatures: every denial has its proof, and DO adds signatures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_dns_property import LABELS, flat, labels, mixed_case, records, zone_text
 
-# No alias: where one leads the differential tests see.
+# No aliases: the differential tests cover them.
 DATA = records.filter(lambda record: record[0] not in ("CNAME", "DNAME"))
 zone_records = st.lists(st.tuples(labels, DATA), max_size=14)
 questions = st.lists(
@@ -40,7 +40,7 @@ def ask(call: BytesCall, name: str, rdtype: str, do: bool) -> dns.message.Messag
 
 
 def judge(reply: dns.message.Message, name: dns.name.Name, rdtype: int, verdict: str) -> None:
-    """What the reply must prove."""
+    """Checks that the reply proves what it must."""
     origin = dns.name.from_text("z.example")
     proofs = Proofs(reply, origin)
     if verdict == "dns_nxdomain":
@@ -58,17 +58,15 @@ def judge(reply: dns.message.Message, name: dns.name.Name, rdtype: int, verdict:
 
 
 def plain(section: list) -> list:
-    """A section's records but those that DO adds, and a delegation's DS."""
+    """A section's records except those that DO adds, and a delegation's DS."""
     added = (t.RRSIG, t.NSEC, t.NSEC3, t.DS)
     return [record for record in flat(section) if record[1] not in added]
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(zone_records, st.sampled_from(["nsec", "nsec3", "optout"]), questions)
-def test_denials_prove_what_they_deny(found, flavour, asked) -> None:
-    text = fake_signed(
-        zone_text(found), "z.example", flavour != "nsec", opt_out=flavour == "optout"
-    )
+def test_denials_are_proved(found, flavor, asked) -> None:
+    text = fake_signed(zone_text(found), "z.example", flavor != "nsec", opt_out=flavor == "optout")
     with tempfile.TemporaryDirectory() as directory:
         call = BytesCall(Path(directory), {"z.example": text}, max_udp=4096)
     for front, rdtype, seed in asked:
@@ -91,7 +89,7 @@ def test_denials_prove_what_they_deny(found, flavour, asked) -> None:
         judge(with_do, dns.name.from_text(name), t.from_text(rdtype), with_do.verdict)
 
 
-# Empty non-terminals, some of them there for unsigned delegations only: opt-out leaves those out.
+# Empty non-terminals, some only above unsigned delegations: opt-out omits those.
 ENTS = """$TTL 300
 @ SOA ns1 hostmaster 1 7200 3600 1209600 60
 @ NS ns1
@@ -107,9 +105,9 @@ ds.in.signed DS 1 8 2 ababababababababababababababababababababababababababababab
 """
 
 
-@pytest.mark.parametrize("flavour", ["nsec", "nsec3", "optout"])
-def test_every_depth(tmp_path: Path, flavour: str) -> None:
-    text = fake_signed(ENTS, "z.example", flavour != "nsec", opt_out=flavour == "optout")
+@pytest.mark.parametrize("flavor", ["nsec", "nsec3", "optout"])
+def test_every_depth(tmp_path: Path, flavor: str) -> None:
+    text = fake_signed(ENTS, "z.example", flavor != "nsec", opt_out=flavor == "optout")
     call = BytesCall(tmp_path, {"z.example": text}, max_udp=4096)
     known = "ent y.ent x.y.ent cut in.cut deep.in.cut mixed in.mixed deep.in.mixed wild star signed"
     for above in [*known.split(), "in.wild", "sub.in.wild", "in.signed", "ds.in.signed", "*.wild"]:

@@ -1,4 +1,4 @@
-"""The arena that is kept from start to start: used if it is whole and theirs, else made anew."""
+"""The arena cached between starts: used if it is intact and current, else compiled again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xdpkit._core._snapshot import Snapshot
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler import arena_file, sources
 from xdpkit.services.dns.compiler.arena import CHECKSUM_AT, checksum
-from xdpkit.services.dns.compiler.arena_file import FOOTER, cache_file, open_kept, read_sources
+from xdpkit.services.dns.compiler.arena_file import FOOTER, cache_file, open_cached, read_sources
 from xdpkit.services.dns.query.query import explain
 from xdpkit.services.dns.serving.store import Arena, load_zones
 
@@ -30,7 +30,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another use
 
 
 class Site:
-    """A directory of zones and one of what is kept of them."""
+    """A directory of zones and one for their cache."""
 
     def __init__(self, directory: Path) -> None:
         self.zones, self.cache = directory / "zones", directory / "cache"
@@ -39,28 +39,28 @@ class Site:
         self.write("part", "y A 192.0.2.2\n")
 
     def write(self, name: str, text: str) -> None:
-        """Writes a file as if a while ago, so that its times tell it from what comes later."""
+        """Writes a file with old times, so that later changes can be told apart."""
         path = self.zones / name
         path.write_text(text)
         os.utime(path, ns=(0, path.stat().st_mtime_ns - 60 * 10**9))
 
     @property
-    def kept(self) -> Path:
+    def cached(self) -> Path:
         """The cache file."""
         return cache_file(self.cache, self.zones)
 
     def load(self) -> Arena:
-        """As the daemon starts."""
+        """Loads like a starting daemon."""
         return anyio.run(partial(load_zones, self.zones, self.cache))
 
     @property
     def files(self) -> list[str]:
-        """All that is in the cache."""
+        """The files in the cache."""
         return sorted(path.name for path in self.cache.iterdir())
 
     def damage(self, data: bytes) -> None:
-        """Puts something else in the place of what is kept."""
-        self.kept.write_bytes(data)
+        """Overwrites the cache file."""
+        self.cached.write_bytes(data)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def address(arena: Arena, name: str) -> bytes:
-    """The address that the zones have for a name, or nothing."""
+    """The address that the zones have for a name, or b""."""
     request = dns.message.make_query(name, "A").to_wire()
     reply = answer(Snapshot({"dns": 53}, zones=arena.map), "dns", request)[1]
     assert reply is not None
@@ -79,10 +79,10 @@ def address(arena: Arena, name: str) -> bytes:
 
 
 def test_the_second_start_compiles_nothing(site: Site) -> None:
-    assert stat.S_IMODE(site.kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(site.cached.stat().st_mode) == 0o600
     assert stat.S_IMODE(site.cache.stat().st_mode) == 0o700
-    assert site.files == [site.kept.name]
-    before = sources.stat_of(site.kept)
+    assert site.files == [site.cached.name]
+    before = sources.stat_of(site.cached)
     arena = site.load()
     assert arena.origin == "cache"
     assert address(arena, "x.z") == bytes((192, 0, 2, 1))
@@ -90,9 +90,9 @@ def test_the_second_start_compiles_nothing(site: Site) -> None:
     assert {name: (zone.serial, zone.names) for name, zone in arena.zones.items()} == {
         "z": (2026112201, 3)
     }
-    assert sources.stat_of(site.kept) == before
-    # What happens to the file afterwards reaches no answer.
-    os.truncate(site.kept, 0)
+    assert sources.stat_of(site.cached) == before
+    # What happens to the file afterwards does not affect answers.
+    os.truncate(site.cached, 0)
     assert address(arena, "x.z") == bytes((192, 0, 2, 1))
 
 
@@ -103,7 +103,7 @@ def test_instances_share_a_directory_by_the_path_of_their_zones(site: Site, tmp_
     assert len(site.files) == 2
     assert site.load().origin == "cache"
     (tmp_path / "link").symlink_to(site.zones)
-    assert cache_file(site.cache, tmp_path / "link") == site.kept
+    assert cache_file(site.cache, tmp_path / "link") == site.cached
 
 
 # -------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def take_a_zone(site: Site) -> None:
     [edit, edit_the_included, edit_with_the_times_of_before, add_a_zone, take_a_zone],
     ids=lambda change: change.__name__,
 )
-def test_what_changed_is_compiled_and_kept(site: Site, change: object) -> None:
+def test_changed_zones_are_compiled_and_cached(site: Site, change: object) -> None:
     assert callable(change)
     change(site)
     assert site.load().origin == "compiled"
@@ -153,8 +153,8 @@ def test_a_touched_file_is_the_same_file(site: Site) -> None:
     assert site.load().origin == "cache"
 
 
-def test_a_file_changed_as_it_was_read_is_looked_into(tmp_path: Path) -> None:
-    """Within a tick of the clock a file may change and keep its times."""
+def test_a_file_changed_while_read_is_checked_by_content(tmp_path: Path) -> None:
+    """Within a clock tick a file can change without a change of its times."""
     site = Site(tmp_path)
     path = site.zones / "z.zone"
     path.touch()
@@ -171,7 +171,7 @@ def test_another_compiler_is_another_arena(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(arena_file, "compiler_key", lambda: "another")
-    fd = open_kept(site.kept)
+    fd = open_cached(site.cached)
     try:
         with pytest.raises(arena_file.Stale):
             read_sources(fd)
@@ -204,21 +204,25 @@ def test_the_compilers_key_is_of_its_source(
 # -------------------------------------------------------------------------------------------------
 
 
-def whole(data: bytes, size: int) -> bytes:
-    """The file with its arena's checksum made right again."""
+def rechecksummed(data: bytes, size: int) -> bytes:
+    """The file with a corrected checksum of its arena."""
     total = checksum(memoryview(data)[:size]).to_bytes(8, "little")
     return data[:CHECKSUM_AT] + total + data[CHECKSUM_AT + 8 :]
 
 
 def test_every_bit_counts(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    data = site.kept.read_bytes()
-    places = {*range(0, 64), *range(64, len(data), 97), *range(len(data) - FOOTER.size, len(data))}
-    for at in sorted(places):
+    data = site.cached.read_bytes()
+    positions = {
+        *range(0, 64),
+        *range(64, len(data), 97),
+        *range(len(data) - FOOTER.size, len(data)),
+    }
+    for at in sorted(positions):
         damaged = bytearray(data)
         damaged[at] ^= 1 << at % 8
         site.damage(damaged)
         caplog.clear()
-        fd = open_kept(site.kept)
+        fd = open_cached(site.cached)
         try:
             with pytest.raises(ValueError, match=r"checksum|sound|cut off|record"):
                 arena_file.read_arena(fd, *read_sources(fd))
@@ -230,11 +234,11 @@ def test_every_bit_counts(site: Site, caplog: pytest.LogCaptureFixture) -> None:
 def test_a_file_cut_off_is_replaced(
     site: Site, caplog: pytest.LogCaptureFixture, left: int
 ) -> None:
-    data = site.kept.read_bytes()
+    data = site.cached.read_bytes()
     site.damage(data[:left])
     assert site.load().origin == "compiled"
     assert len(caplog.messages) == 1
-    assert str(site.kept) in caplog.text and "compiled anew" in caplog.text
+    assert str(site.cached) in caplog.text and "compiling the zones again" in caplog.text
     caplog.clear()
     assert site.load().origin == "cache"
     assert caplog.messages == []
@@ -245,26 +249,26 @@ def test_a_file_cut_off_is_replaced(
     [
         (0, b"kztixnoz", "sound"),  # the other byte order
         (8, struct.pack("<I", 1), "sound"),  # another version of the arena
-        (16, struct.pack("<Q", 1 << 40), "sound"),  # larger than it is
-        (40, struct.pack("<I", 1 << 31), "sound"),  # the table behind the end
-        (64, struct.pack("<I", 0xFFFFFFF), "sound"),  # a zone's apex behind the end
+        (16, struct.pack("<Q", 1 << 40), "sound"),  # larger than the file
+        (40, struct.pack("<I", 1 << 31), "sound"),  # the table past the end
+        (64, struct.pack("<I", 0xFFFFFFF), "sound"),  # a zone's apex past the end
         (64 + 12, struct.pack("<I", 1), "sound"),  # NXDOMAIN's image in the header
     ],
 )
-def test_offsets_that_lie_are_found(
+def test_wrong_offsets_are_found(
     site: Site, caplog: pytest.LogCaptureFixture, at: int, value: bytes, words: str
 ) -> None:
-    """With a checksum that is right: whoever wrote this knew how."""
-    data = site.kept.read_bytes()
+    """With a correct checksum, as a deliberate attacker would write it."""
+    data = site.cached.read_bytes()
     size = FOOTER.unpack(data[-FOOTER.size :])[1]
-    site.damage(whole(data[:at] + value + data[at + len(value) :], size))
+    site.damage(rechecksummed(data[:at] + value + data[at + len(value) :], size))
     assert site.load().origin == "compiled"
     assert len(caplog.messages) == 1 and words in caplog.text
     assert site.load().origin == "cache"
 
 
-def test_a_record_that_is_none_is_found(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    data = site.kept.read_bytes()
+def test_an_invalid_record_is_found(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    data = site.cached.read_bytes()
     size = FOOTER.unpack(data[-FOOTER.size :])[1]
     for record in (
         b"[]",
@@ -303,30 +307,30 @@ def pipe(path: Path) -> None:
 @pytest.mark.parametrize(
     "how", [pytest.param(give_away, marks=ROOT), open_up, link, pipe], ids=lambda how: how.__name__
 )
-def test_what_somebody_else_may_have_written_is_not_used(
+def test_a_file_that_others_could_have_written_is_not_used(
     site: Site, caplog: pytest.LogCaptureFixture, how: object
 ) -> None:
     assert callable(how)
-    how(site.kept)
+    how(site.cached)
     assert site.load().origin == "compiled"
-    assert len(caplog.messages) == 1 and str(site.kept) in caplog.text
+    assert len(caplog.messages) == 1 and str(site.cached) in caplog.text
     assert site.load().origin == "cache"
 
 
 # -------------------------------------------------------------------------------------------------
 
 
-def test_no_place_to_keep_it(tmp_path: Path) -> None:
+def test_an_unusable_cache_directory(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.cache.write_text("a file")
     arena = site.load()
     assert arena.origin == "compiled"
-    assert str(site.cache) in arena.unkept
+    assert str(site.cache) in arena.cache_error
     assert address(arena, "x.z") == bytes((192, 0, 2, 1))
 
 
-def test_a_disk_that_is_full_leaves_the_old(site: Site, tmp_path: Path) -> None:
-    before = site.kept.read_bytes()
+def test_a_full_disk_leaves_the_old_file(site: Site, tmp_path: Path) -> None:
+    before = site.cached.read_bytes()
     source = tmp_path / "larger"
     source.write_bytes(bytes(1 << 20))
 
@@ -334,64 +338,64 @@ def test_a_disk_that_is_full_leaves_the_old(site: Site, tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
 
     code = (
-        "import sys; from pathlib import Path; from xdpkit.services.dns.compiler.arena_file import keep;"
-        "file = open(sys.argv[1], 'rb'); keep(file.fileno(), Path(sys.argv[2]))"
+        "import sys; from pathlib import Path;"
+        "from xdpkit.services.dns.compiler.arena_file import write_cache;"
+        "file = open(sys.argv[1], 'rb'); write_cache(file.fileno(), Path(sys.argv[2]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, source, site.kept],
+        [sys.executable, "-c", code, source, site.cached],
         preexec_fn=limited,
         capture_output=True,
         text=True,
         check=False,
     )
     assert "File too large" in done.stderr
-    assert site.kept.read_bytes() == before
-    assert site.files == [site.kept.name]
+    assert site.cached.read_bytes() == before
+    assert site.files == [site.cached.name]
 
 
-def test_what_a_killed_writer_left_is_taken_over(site: Site) -> None:
-    part = site.kept.with_suffix(".part")
+def test_a_partial_file_of_a_killed_writer_is_reused(site: Site) -> None:
+    part = site.cached.with_suffix(".part")
     part.write_bytes(b"x" * 10_000_000)
     edit(site)
     assert site.load().origin == "compiled"
-    assert site.files == [site.kept.name]
+    assert site.files == [site.cached.name]
     assert site.load().origin == "cache"
 
 
 def test_two_writers_at_once_leave_one_whole_file(site: Site, tmp_path: Path) -> None:
-    data = site.kept.read_bytes()
+    data = site.cached.read_bytes()
     copy = tmp_path / "copy"
     copy.write_bytes(data)
     code = (
-        "import sys; from pathlib import Path; from xdpkit.services.dns.compiler.arena_file import keep\n"
+        "import sys; from pathlib import Path\n"
+        "from xdpkit.services.dns.compiler.arena_file import write_cache\n"
         "file = open(sys.argv[1], 'rb')\n"
-        "for _ in range(200): keep(file.fileno(), Path(sys.argv[2]))"
+        "for _ in range(200): write_cache(file.fileno(), Path(sys.argv[2]))"
     )
-    command = [sys.executable, "-c", code, str(copy), str(site.kept)]
+    command = [sys.executable, "-c", code, str(copy), str(site.cached)]
     writers = [subprocess.Popen(command) for _ in range(2)]
     assert [writer.wait(100) for writer in writers] == [0, 0]
-    assert site.kept.read_bytes() == data
-    assert site.files == [site.kept.name]
+    assert site.cached.read_bytes() == data
+    assert site.files == [site.cached.name]
 
 
-def test_query_takes_what_is_kept(
-    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_query_uses_the_cache(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def compiled(directory: Path) -> None:
         raise AssertionError(f"{directory} was compiled")
 
-    monkeypatch.setattr("xdpkit.services.dns.query.query._compiled", compiled)
+    monkeypatch.setattr("xdpkit.services.dns.query.query._compile", compiled)
     assert explain(site.zones, "y.z", "A", cache=site.cache).answer == ("y.z. 300 IN A 192.0.2.2",)
     monkeypatch.undo()
     edit(site)
     assert explain(site.zones, "x.z", "A", cache=site.cache).answer == ("x.z. 300 IN A 192.0.2.9",)
-    # It reads, and keeps nothing.
-    kept = site.kept.read_bytes()
+    # It only reads the cache.
+    cached = site.cached.read_bytes()
     assert explain(site.zones, "x.z", "A", cache=tmp_path / "none").rcode == "NOERROR"
-    assert site.kept.read_bytes() == kept and not (tmp_path / "none").exists()
+    assert site.cached.read_bytes() == cached and not (tmp_path / "none").exists()
 
 
-def test_a_broken_zone_leaves_what_is_kept(site: Site) -> None:
+def test_a_broken_zone_leaves_the_cache(site: Site) -> None:
     site.write("z.zone", HEAD + "x A nothing\n")
     with pytest.raises(ZoneError):
         site.load()

@@ -1,4 +1,4 @@
-"""Secrets that nobody configured: drawn, rolled, and the one before still good."""
+"""Random cookie secrets: generated, rolled over, and the previous one still valid."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_roll_keeps_the_secret_before(publisher: SnapshotPublisher) -> None
     rolling.roll()
     second = cookie(publisher, CLIENT)
     assert second != first
-    # Accepted and renewed: what is asked without a question says whether it was.
+    # Accepted and renewed: the reply to a request without a question tells.
     assert accepted(publisher, first) and cookie(publisher, first) == second
     rolling.roll()
     assert accepted(publisher, second) and not accepted(publisher, first)
@@ -50,14 +50,16 @@ def accepted(publisher: SnapshotPublisher, sent: bytes) -> bool:
     return verdict == "dns_cookie"
 
 
-def test_two_servers_draw_different_secrets(publisher: SnapshotPublisher) -> None:
+def test_two_servers_generate_different_secrets(publisher: SnapshotPublisher) -> None:
     CookieSecrets(publisher)
     one = cookie(publisher, CLIENT)
     CookieSecrets(publisher)
     assert cookie(publisher, CLIENT) != one
 
 
-def test_it_rolls_by_itself(publisher: SnapshotPublisher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_rolls_over_by_itself(
+    publisher: SnapshotPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cookies, "ROLL_SECONDS", 0.01)
 
     async def live() -> None:
@@ -73,11 +75,11 @@ def test_it_rolls_by_itself(publisher: SnapshotPublisher, monkeypatch: pytest.Mo
     anyio.run(live)
 
 
-def test_a_successor_goes_on_and_rolls_when_it_was_due(publisher: SnapshotPublisher) -> None:
-    """Or a secret would live as long as instances follow each other within a day."""
+def test_a_successor_takes_over_and_rolls_on_schedule(publisher: SnapshotPublisher) -> None:
+    """Otherwise a secret would never expire if instances are replaced at least once a day."""
     predecessor, successor = CookieSecrets(publisher), CookieSecrets(publisher)
-    bequest = json.loads(json.dumps(predecessor.bequest()))
-    successor.inherit(bequest)
+    handed_over = json.loads(json.dumps(predecessor.handed_over()))
+    successor.take_over(handed_over)
     first = cookie(publisher, CLIENT)
 
     async def live() -> None:
@@ -87,7 +89,7 @@ def test_a_successor_goes_on_and_rolls_when_it_was_due(publisher: SnapshotPublis
                 await anyio.sleep(0.1)
                 assert successor.secrets == predecessor.secrets
                 tasks.cancel_scope.cancel()
-            successor.inherit(bequest | {"until": time.monotonic()})
+            successor.take_over(handed_over | {"until": time.monotonic()})
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(successor.run)
                 while successor.secrets == predecessor.secrets:

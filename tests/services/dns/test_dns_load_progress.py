@@ -1,4 +1,4 @@
-"""The bar of a load: on a terminal, and nowhere else; and what is asked of systemd meanwhile."""
+"""The progress bar of a load: on a terminal only; and the time requested from systemd."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from xdpkit.services.dns.serving import zone_store
-from xdpkit.services.dns.serving.load_progress import LoadProgress, told
+from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
 from xdpkit.services.dns.serving.store import Progress
 
 LOAD = """
@@ -24,7 +24,7 @@ with LoadProgress(Path("zones")) as progress:
     for part in range(1, 9):
         progress(Progress("big", part * 20000, False, part / 10))
         time.sleep(0.1)
-    progress.end(160000, 1000, 2.0)
+    progress.finish(160000, 1000, 2.0)
 """
 
 
@@ -49,7 +49,7 @@ def read(fd: int) -> bytes:
         return b""
 
 
-def test_nothing_in_a_pipe() -> None:
+def test_no_bar_without_a_terminal() -> None:
     done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
 
@@ -62,11 +62,13 @@ def test_nothing_in_a_pipe() -> None:
         ("compiled", 2.0, "1,000 names compiled in 2.0 s (500 names/s), 9 bytes"),
     ],
 )
-def test_what_is_told(origin: str, seconds: float, words: str) -> None:
-    assert told(1000, 9, seconds, origin) == words
+def test_the_summary(origin: str, seconds: float, words: str) -> None:
+    assert describe_load(1000, 9, seconds, origin) == words
 
 
-def test_systemd_is_asked_for_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_time_is_requested_from_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
 
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
     monkeypatch.setattr(zone_store, "LONG_SECONDS", 0.0)
@@ -74,10 +76,10 @@ def test_systemd_is_asked_for_more_time(tmp_path: Path, monkeypatch: pytest.Monk
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(10)
         with LoadProgress(tmp_path) as bar:
-            zone_store._Announcer(tmp_path, bar)(Progress("z", 20000, False, 0.1))
+            zone_store._ProgressReporter(tmp_path, bar)(Progress("z", 20000, False, 0.1))
         assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=60000000"
         # A reload has no such limit.
-        zone_store._Announcer(tmp_path, None)(Progress("z", 20000, False, 0.1))
+        zone_store._ProgressReporter(tmp_path, None)(Progress("z", 20000, False, 0.1))
         manager.setblocking(False)
         with pytest.raises(BlockingIOError):
             manager.recv(100)

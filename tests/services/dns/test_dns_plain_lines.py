@@ -1,4 +1,4 @@
-"""Plain lines mean to us what they mean to dnspython, in whatever surroundings."""
+"""We read plain lines exactly like dnspython, in any context."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ends = st.sampled_from(["", " ", " ; note", ";note", " (", ") ", " \r", " extra"
 
 @st.composite
 def lines(draw: st.DrawFn) -> str:
-    """A record, more or less, or something in between."""
+    """A record, a directive, or something that is almost one."""
     if draw(st.integers(0, 9)) == 0:
         return draw(
             st.sampled_from(
@@ -68,7 +68,7 @@ def lines(draw: st.DrawFn) -> str:
 
 
 def meaning(path: Path) -> object:
-    """All that the compiler takes from a file, or where and why it is refused."""
+    """Everything that the compiler takes from a file, or where and why it is refused."""
     try:
         zone: Zone = read_zone(path)
     except ZoneError as error:
@@ -78,14 +78,14 @@ def meaning(path: Path) -> object:
 
 @settings(max_examples=300)
 @given(st.sampled_from(["", "$TTL 300\n"]), st.lists(lines(), max_size=8))
-def test_the_same_without_them(
+def test_the_same_without_plain_lines(
     tmp_path_factory: pytest.TempPathFactory, first: str, written: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("zone") / "z.example.zone"
     path.write_text(first + HEAD + "\n".join(written), newline="")
     ours = meaning(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "plain", lambda _: None)
+        patch.setattr(records, "parse_plain_line", lambda _: None)
         assert meaning(path) == ours
 
 
@@ -106,7 +106,7 @@ def test_the_same_without_them(
     ],
 )
 def test_what_is_plain(line: str, taken: bool) -> None:
-    assert (records.plain(line) is not None) == taken
+    assert (records.parse_plain_line(line) is not None) == taken
 
 
 def test_errors_name_the_line_of_a_plain_record(tmp_path: Path) -> None:

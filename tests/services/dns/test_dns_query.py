@@ -82,7 +82,7 @@ def test_the_records_are_shown(zones: Path) -> None:
     "name, rdtype, client",
     [("a..b", "A", "192.0.2.1"), ("a", "NOTYPE", "192.0.2.1"), ("a", "A", "here")],
 )
-def test_questions_that_are_none(zones: Path, name: str, rdtype: str, client: str) -> None:
+def test_invalid_questions(zones: Path, name: str, rdtype: str, client: str) -> None:
     with pytest.raises(UsageError):
         explain(zones, name, rdtype, client)
 
@@ -92,7 +92,7 @@ def test_a_client_that_is_never_answered(zones: Path) -> None:
         explain(zones, "www.z.example", "A", "224.0.0.1")
 
 
-def test_a_zone_that_is_wrong(tmp_path: Path) -> None:
+def test_an_invalid_zone(tmp_path: Path) -> None:
     (tmp_path / "z.zone").write_text(HEAD + "x\n")
     with pytest.raises(ZoneError, match=":4:"):
         explain(tmp_path, "x.z", "A")
@@ -110,10 +110,10 @@ def test_a_zone_that_is_wrong(tmp_path: Path) -> None:
         ("far", "A", False, "cname"),
     ],
 )
-def test_what_stands_beside_an_alias(
+def test_records_beside_an_alias(
     tmp_path: Path, name: str, rdtype: str, nsec3: bool, match: str
 ) -> None:
-    """What the alias owns itself is answered without following it."""
+    """The alias's own records are answered without following it."""
     (tmp_path / "z.example.zone").write_text(fake_signed(ZONE, "z.example", nsec3))
     found = explain(tmp_path, f"{name}.z.example", rdtype)
     assert found.match == match
@@ -146,8 +146,8 @@ def test_proofs(tmp_path: Path, nsec3: bool) -> None:
     text = fake_signed(HEAD + "www A 192.0.2.1\n*.wild A 192.0.2.3\n", "z.example", nsec3)
     (tmp_path / "z.example.zone").write_text(text)
     missing = " ".join(explain(tmp_path, "q.x.z.example", "A").proof)
-    assert "x.z.example. is not there" in missing and "*.z.example. is not there" in missing
+    assert "x.z.example. does not exist" in missing and "*.z.example. does not exist" in missing
     found = explain(tmp_path, "q.wild.z.example", "A")
-    assert "q.wild.z.example. is not there" in " ".join(found.proof)
+    assert "q.wild.z.example. does not exist" in " ".join(found.proof)
     assert found.sizes["do"]["full"] > found.sizes["plain"]["full"]
-    assert "www.z.example. is there" in " ".join(explain(tmp_path, "www.z.example", "MX").proof)
+    assert "www.z.example. exists" in " ".join(explain(tmp_path, "www.z.example", "MX").proof)

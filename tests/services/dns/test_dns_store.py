@@ -1,4 +1,4 @@
-"""The compiler as a child process, the sealed arena it hands back, and arenas that are refused."""
+"""The compiler as a child process, the read-only arena it returns, and arenas that are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot, ZoneMap
 from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.services.dns.compiler.arena import HEADER, name_hash
-from xdpkit.services.dns.query.view import View
+from xdpkit.services.dns.query.view import ArenaView
 from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
 
 COUNT = 20_000
@@ -48,12 +48,12 @@ def test_a_large_zone(large: Path) -> None:
         "large.example": (2026112201, COUNT + 1),
         "small.example": (2026112201, 2),
     }
-    assert (arena.names, arena.origin, arena.unkept) == (COUNT + 3, "compiled", "")
+    assert (arena.names, arena.origin, arena.cache_error) == (COUNT + 3, "compiled", "")
     first, last = progress[0], progress[-1]
     assert (first.zone, first.records, first.done) == ("large.example", COUNT, False)
     assert (last.zone, last.records, last.done, last.share) == ("large.example", COUNT + 1, True, 1)
     assert sorted(progress, key=lambda report: report.share) == progress
-    # Beyond name and RDATA: node, image, type, fixed part of the record, table.
+    # Besides name and RDATA: node, image, type, fixed part of the record, table.
     assert arena.size / COUNT < 100 + 22
     snapshot = Snapshot({"dns": 53}, zones=arena.map)
     assert open_files() == before
@@ -66,21 +66,21 @@ def test_a_large_zone(large: Path) -> None:
         assert answer(snapshot, "dns", request)[0] == "dns_nxdomain"
 
 
-def test_nobody_can_change_an_arena(large: Path) -> None:
+def test_an_arena_is_read_only(large: Path) -> None:
     with run(large).map.view() as data:
         assert data.readonly
         with pytest.raises(TypeError):
             data[0] = 1
 
 
-@pytest.mark.parametrize("text, place", [(HEAD + "x A 1.2.3\n", ":4: "), ("", ":1: ")])
-def test_the_childs_error_comes_through(tmp_path: Path, text: str, place: str) -> None:
+@pytest.mark.parametrize("text, location", [(HEAD + "x A 1.2.3\n", ":4: "), ("", ":1: ")])
+def test_the_childs_error_is_raised(tmp_path: Path, text: str, location: str) -> None:
     path = tmp_path / "z.zone"
     path.write_text(text)
     before = open_files()
     with pytest.raises(ZoneError) as caught:
         run(tmp_path)
-    assert str(caught.value).startswith(f"{path}{place}") and caught.value.exit_code == 2
+    assert str(caught.value).startswith(f"{path}{location}") and caught.value.exit_code == 2
     assert open_files() == before
 
 
@@ -112,10 +112,10 @@ def test_a_child_that_dies(large: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def compilers() -> list[int]:
-    """Our children, dead ones too, that are zone compilers. Other tests' children are not ours."""
+    """Our zone compiler children, including dead ones. Other tests' children do not count."""
     children = Path("/proc/thread-self/children").read_text().split()
     texts = {int(pid): Path("/proc", pid, "cmdline").read_bytes() for pid in children}
-    # A dead child that nobody waited for has no command line any more.
+    # A dead child that has not been waited for has no command line.
     return [
         pid
         for pid, text in texts.items()
@@ -153,12 +153,12 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         (16, b"\1"),  # size
         (12, b"\xff\xff\xff\xff"),  # more nodes than the table holds
         (40, b"\1\0\0\0"),  # table not aligned
-        (40, b"\xff\xff\xff\xff"),  # table behind the end
+        (40, b"\xff\xff\xff\xff"),  # table past the end
         (44, b"\0\0\0\0"),  # no bucket
-        (44, b"\xff\xff\xff\xff"),  # buckets behind the end
+        (44, b"\xff\xff\xff\xff"),  # buckets past the end
         (48, b"\0\0\0\0"),  # zones in the header
         (52, b"\0\0\0\0"),  # no zone
-        (52, b"\xff\xff\xff\xff"),  # zones behind the table
+        (52, b"\xff\xff\xff\xff"),  # zones past the table
         (57, b"\xff"),  # least labels above most
     ],
 )
@@ -177,7 +177,7 @@ def test_c_refuses_wrong_geometry(arena: bytes, at: int, value: bytes) -> None:
 def test_the_seed_differs_from_arena_to_arena_and_both_sides_hash_alike(large: Path) -> None:
     one, two = run(large).map.view(), run(large).map.view()
     assert one[32:40] != two[32:40]
-    view = View(one)
+    view = ArenaView(one)
     assert view.seed == HEADER.unpack_from(one)[5]
     for i in range(0, COUNT, 501):
         name = b"".join(bytes([len(p)]) + p for p in (b"h%d" % i, b"large", b"example", b""))

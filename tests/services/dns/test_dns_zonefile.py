@@ -14,7 +14,7 @@ from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 from xdpkit.services.dns.zonefile.read import read_zone
 
-# After the three lines of HEAD; (what follows, line of the error, words in it).
+# After the three lines of HEAD: (text that follows, line of the error, words in it).
 BAD = {
     "no type": ("x\n", 4, "incomplete"),
     "unknown type": ("ok A 192.0.2.1\nx NOSUCHTYPE 1\n", 5, "NOSUCHTYPE"),
@@ -56,7 +56,7 @@ BAD = {
 }
 
 
-# What a signer left out or got wrong: (what is replaced, with what, words in the error).
+# Omissions and errors of a signer: (pattern, replacement, words in the error).
 BROKEN_SIGNED = {
     "no RRSIG": (r"^x\.z\S+ \d+ RRSIG A .*\n", "", "no RRSIG"),
     "no NSEC": (r"^x\.z\S+ \d+ (NSEC|RRSIG NSEC) .*\n", "", "does not lead"),
@@ -94,7 +94,7 @@ def test_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: st
 @pytest.mark.parametrize(
     "nsec3, case", [(False, c) for c in BROKEN_SIGNED] + [(True, c) for c in BROKEN_HASHED]
 )
-def test_signed_zones_that_are_not_whole(tmp_path: Path, nsec3: bool, case: str) -> None:
+def test_incomplete_signed_zones(tmp_path: Path, nsec3: bool, case: str) -> None:
     pattern, new, words = (BROKEN_HASHED if nsec3 else BROKEN_SIGNED)[case]
     text = fake_signed(SIGNED, "z.example", nsec3)
     count = 1 if case == "NSEC3 gone" else 0
@@ -106,8 +106,8 @@ def test_signed_zones_that_are_not_whole(tmp_path: Path, nsec3: bool, case: str)
     write(tmp_path, "z.example.zone", broken)
     with (tmp_path / "out").open("w+b") as out, pytest.raises(ZoneError, match=words) as caught:
         compile_zones(read_zones([path]), out.fileno())
-    place = str(caught.value).removeprefix(f"{path}:").split(":")[0]
-    assert 1 <= int(place) <= broken.count("\n") and "z" in broken.splitlines()[int(place) - 1]
+    line = str(caught.value).removeprefix(f"{path}:").split(":")[0]
+    assert 1 <= int(line) <= broken.count("\n") and "z" in broken.splitlines()[int(line) - 1]
 
 
 @pytest.mark.parametrize("iterations, taken", [(0, True), (50, True), (51, False), (2500, False)])
@@ -135,7 +135,7 @@ def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
         (b"$TTL 60\n\n\xff\xfe A 192.0.2.1\n", 1, "utf-8"),
     ],
 )
-def test_what_a_zone_must_have(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:
+def test_required_records(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:
     path = write(tmp_path, "z.example.zone", text)
     with pytest.raises(ZoneError) as caught:
         read_zone(path)
@@ -143,7 +143,7 @@ def test_what_a_zone_must_have(tmp_path: Path, text: str | bytes, line: int, wor
 
 
 @pytest.mark.parametrize("name", ["a..b.zone", f"{'a' * 64}.zone", "*.example.zone", "a\\999.zone"])
-def test_names_that_are_no_zones(tmp_path: Path, name: str) -> None:
+def test_invalid_zone_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(ZoneError, match="name"):
         read_zone(write(tmp_path, name, HEAD))
 
@@ -177,7 +177,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_which_files_are_zones(tmp_path: Path) -> None:
     for name in ("geo.json", ".hidden.zone", "z.zone.swp", "readme"):
         write(tmp_path, name, "")
-    with pytest.raises(ZoneError, match="no zone"):
+    with pytest.raises(ZoneError, match="no zones found"):
         zone_files(tmp_path)
     found = [write(tmp_path, name, HEAD) for name in ("..zone", "a.zone", "b.zone")]
     assert zone_files(tmp_path) == found
@@ -191,22 +191,22 @@ def test_one_zone_in_two_files(tmp_path: Path) -> None:
 
 
 def test_the_same_record_in_capitals_is_there_once(tmp_path: Path) -> None:
-    """Of names; text is another one."""
+    """This applies to names, not to text."""
     lines = "x NS a\nx NS A\nc CNAME www\nc CNAME WWW\nt TXT a\nt TXT A\np PTR a.\np PTR A.\n"
     zone = read_zone(write(tmp_path, "z.example.zone", HEAD + lines))
     counts = {owner[1:2]: len(rrsets[0].rdatas) for owner, rrsets in zone.nodes.items()}
     assert [counts[owner] for owner in (b"x", b"c", b"t", b"p")] == [1, 1, 2, 1]
 
 
-def test_records_that_no_message_holds(tmp_path: Path) -> None:
-    """Read no further than that is known: the time goes with the square of their number."""
+def test_more_records_than_a_message_holds(tmp_path: Path) -> None:
+    """Refused as early as possible: the time grows with the square of their number."""
     hosts = "".join(f"x A 10.0.{n >> 8}.{n & 255}\n" for n in range(6000))
     path = write(tmp_path, "z.example.zone", HEAD + hosts + "x A nonsense\n")
     with pytest.raises(ZoneError, match=r":4: more records of one name and type than"):
         read_zone(path)
 
 
-def test_a_chain_whose_reply_no_message_holds(tmp_path: Path) -> None:
+def test_an_alias_chain_larger_than_a_message(tmp_path: Path) -> None:
     big = "".join(f'x TXT "{i:04}{"y" * 246}"\n' for i in range(247))
     chain = "".join(
         f"c{i} CNAME {'l' * 60}{i + 1}\n{'l' * 60}{i + 1} CNAME c{i + 1}\n" for i in range(7)

@@ -1,1 +1,1 @@
-"""The same zones and questions put to xdpkit, knotd and nsd, and what may differ between them."""
+"""The same zones and questions for xdpkit, knotd and nsd, and the allowed differences."""

@@ -1,4 +1,4 @@
-"""Names and RRsets at the edge of what DNS allows, and zones inside and beside each other."""
+"""Names and RRsets at the limits of what DNS allows, and zones within and beside each other."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ host AAAA 2001:db8::62
 dnup DNAME child.{above}.
 """
 
-# Each below the one before, and no zone delegates the next: the longest match decides.
+# Each below the previous one, without a delegation: the longest match decides.
 NESTED = {
     "lm.test": """\
 @ A 192.0.2.70
@@ -124,7 +124,7 @@ round CNAME round.lm.test.
 """,
 }
 
-# A DNAME at the apex: all below it is elsewhere (RFC 6672 section 2.3).
+# A DNAME at the apex: it redirects all names below it (RFC 6672 section 2.3).
 APEX_DNAME = """\
 @ DNAME wild.nsec.test.
 @ A 192.0.2.80
@@ -139,11 +139,11 @@ $TTL 300
 
 
 def longest(room: int) -> str:
-    """Long labels of so many bytes."""
+    """Long labels that take ``room`` bytes."""
     labels = []
     while room:
         size = min(room - 1, 63)
-        # No label of a single byte may be left over: that is its length and nothing.
+        # No single byte may be left over: it would be a length byte without a label.
         size -= room - size - 1 == 1
         labels.append("x" * size)
         room -= size + 1
@@ -151,7 +151,7 @@ def longest(room: int) -> str:
 
 
 def odd(origin: str, longest_name: int) -> str:
-    """What a zone gets of all this; its longest names have so many bytes, or one less."""
+    """All of this for one zone; its longest names have ``longest_name`` bytes, or one less."""
     room = longest_name - len(dns.name.from_text(origin).to_wire())
     names = {"longest": longest(room), "most": ".".join("m" * (room // 2)), "above": origin}
     return (

@@ -1,4 +1,4 @@
-"""Seeded questions about the zones: names there are, names near them, every type, flag and size."""
+"""Random questions about the zones: existing names, names near them, all types, flags and sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
-from dnsdiff.worlds import World
+from dnsdiff.zone_sets import ZoneSet
 
 LABELS = [b"q", b"x", b"*", b"zzz", b"a", b"\0", b"nothing", b"m" * 60, b"A", b"ns", b"w"]
 LABELS += [b"X" * 63, b"\xff", b"_", b".", b"child"]
@@ -26,33 +26,33 @@ TYPE65535 CDS CSYNC
 
 FAR = "bigtxt bigtxt65 q.wbigown q.r.wbigown *.wbigown q.wbig q.dnbig q.q.dnbig"
 
-# Asked for once in a while: transfers and other meta types, which are no questions for a zone, or
-# none at all (RFC 6895 section 3.1).
+# Queried occasionally: transfers and other meta types, which a zone cannot answer, or which are not
+# QTYPEs at all (RFC 6895 section 3.1).
 META = [0, 41, 128, 200, 249, 250, 252, 253, 254, 249]
 
 SIZES = [None, None, 0, 512, 512, 600, 1000, 1220, 1220, 1232, 1232, 1452, 1452, 4096, 4096, 65535]
 
-# IN nearly always; CH, HS, ANY and NONE: RFC 6895 section 3.2.
+# Almost always IN; CH, HS, ANY and NONE: RFC 6895 section 3.2.
 CLASSES = [1] * 100 + [3, 4, 254, 255]
 
-# What a client may set and a server may copy or not: RD, CD, AD, both, and those of a reply.
+# Flags that a server copies, ignores, or that belong in replies: RD, CD, AD and combinations.
 FLAGS = [0, 0, 0x0100, 0x0010, 0x0110, 0x0020, 0x0130, 0x0420, 0x0280, 0x0040, 0x07F0]
 
 # All opcodes but QUERY, in the flags.
 OPCODES = [opcode << 11 for opcode in range(1, 16)]
 
 UNKNOWN_OPTION = dns.edns.GenericOption(65001, b"anything")
-"""Of a code for local use, RFC 6891 section 9."""
+"""An option code for local use, RFC 6891 section 9."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question to a server of a world; ``size`` is None without EDNS.
+    """A question to a server of a zone set; ``size`` is None without EDNS.
 
-    ``flags`` is the second word of the header, opcode and all; ``ednsflags`` does not have DO.
+    ``flags`` is the second word of the header, opcode and all; ``ednsflags`` excludes DO.
     """
 
-    world: World
+    zone_set: ZoneSet
     name: dns.name.Name
     rdtype: int
     size: int | None = 4096
@@ -93,13 +93,13 @@ class Question:
         return f"{self.name} {dns.rdatatype.to_text(self.rdtype)} {' '.join(extras)}"
 
 
-def names(chance: random.Random, world: World) -> Iterator[dns.name.Name]:
-    """Names without end."""
+def names(chance: random.Random, zone_set: ZoneSet) -> Iterator[dns.name.Name]:
+    """An endless series of names."""
     kinds: dict[bytes, list[dns.name.Name]] = defaultdict(list)
-    for known in world.names():
-        # A hundred hosts that differ by a number count as one.
+    for known in zone_set.names():
+        # A hundred hosts that differ only by a number count as one.
         kinds[known.to_wire().translate(None, b"0123456789")].append(known)
-    names_of_kinds, origins = list(kinds.values()), world.origins
+    names_of_kinds, origins = list(kinds.values()), zone_set.origins
     while True:
         name = chance.choice(chance.choice(names_of_kinds))
         for _ in range(chance.choice([0, 0, 0, 1, 1, 1, 2, 4])):
@@ -110,7 +110,7 @@ def names(chance: random.Random, world: World) -> Iterator[dns.name.Name]:
 def changed(
     chance: random.Random, name: dns.name.Name, origins: list[dns.name.Name]
 ) -> dns.name.Name:
-    """A name near another."""
+    """A random variation of a name."""
     labels = list(name.labels)
     kind = chance.randrange(6)
     if kind <= 1:
@@ -134,7 +134,7 @@ def changed(
 
 
 def mixed(chance: random.Random, name: dns.name.Name) -> dns.name.Name:
-    """Its letters in any case."""
+    """The name with random letter case."""
     if chance.random() < 0.7:
         return name
     return dns.name.Name(
@@ -148,26 +148,26 @@ def mixed(chance: random.Random, name: dns.name.Name) -> dns.name.Name:
     )
 
 
-def corners(world: World) -> Iterator[Question]:
-    """What chance meets too seldom: replies of over 16 KiB with proofs behind the records."""
-    wildcards = [name for name in world.names() if name.labels[:2] == (b"*", b"wbigown")]
+def corners(zone_set: ZoneSet) -> Iterator[Question]:
+    """Cases too rare for chance: replies of over 16 KiB with proofs after the records."""
+    wildcards = [name for name in zone_set.names() if name.labels[:2] == (b"*", b"wbigown")]
     for wildcard, owner in itertools.product(wildcards, FAR.split()):
         name = dns.name.from_text(owner, wildcard.parent().parent())
         for rdtype, do in itertools.product(("TXT", "A", "ANY"), (True, False)):
-            yield Question(world, name, dns.rdatatype.from_text(rdtype), do=do)
+            yield Question(zone_set, name, dns.rdatatype.from_text(rdtype), do=do)
 
 
-def questions(world: World, seed: int, count: int) -> Iterator[Question]:
-    """The same ones for the same seed."""
+def questions(zone_set: ZoneSet, seed: int, count: int) -> Iterator[Question]:
+    """Random questions, the same for the same seed."""
     chance = random.Random(seed)
-    some = names(chance, world)
+    some = names(chance, zone_set)
     types = [int(dns.rdatatype.from_text(rdtype)) for rdtype in TYPES.split()]
     for _ in range(count):
         size = chance.choice(SIZES)
         edns = size is not None
         flags = chance.choice(FLAGS)
         yield Question(
-            world,
+            zone_set,
             next(some),
             chance.choice(META if chance.random() < 0.01 else types),
             size,

@@ -1,7 +1,7 @@
-"""A reader of DNS messages that is fast with records it has met before, and strict with all.
+"""A reader of DNS messages that is fast for records it has seen before, and strict for all.
 
-dnspython reads each record once; later ones of the same bytes are the same object, so that sets of
-records compare at the speed of sets of numbers.
+dnspython parses each record once; later ones with the same bytes are the same object, so that sets
+of records compare as fast as sets of numbers.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ import dns.rdatatype as t
 FIXED = struct.Struct("!HHIH")
 HEADER = 12
 
-# RDATA that may hold compressed names: bytes in front of the first, number of names. RFC 3597
-# section 4 allows it for the types of RFC 1035 alone.
+# RDATA that may hold compressed names: bytes before the first, number of names. RFC 3597 section 4
+# allows it only for the types of RFC 1035.
 COMPRESSED = {t.NS: (0, 1), t.MD: (0, 1), t.MF: (0, 1), t.CNAME: (0, 1), t.SOA: (0, 2)}
 COMPRESSED |= {t.MB: (0, 1), t.MG: (0, 1), t.MR: (0, 1), t.PTR: (0, 1), t.MINFO: (0, 2)}
 COMPRESSED |= {t.MX: (2, 1)}
 
-# Types whose text is compared in lower case: it holds names, which some servers write so.
+# Types whose text is compared in lower case: it holds names, which some servers lower-case.
 NAMED = {*COMPRESSED, t.RP, t.AFSDB, t.RT, t.KX, t.SRV, t.NAPTR, t.SVCB, t.HTTPS, t.DNAME}
 NAMED |= {t.NSEC, t.NSEC3}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """A record; the same in content is the same object."""
+    """A record; equal content is the same object."""
 
     name: dns.name.Name
     rdtype: int
@@ -42,7 +42,7 @@ class Record:
         return self.rdtype, self.ttl, self.text
 
 
-# Both grow with the zones and not with the messages.
+# Both grow with the zones, not with the number of messages.
 _by_bytes: dict[tuple[bytes, bytes, bytes], Record] = {}
 _by_content: dict[tuple[bytes, int, int, str], Record] = {}
 
@@ -61,7 +61,7 @@ def _parsed(owner: bytes, fixed: bytes, rdata: bytes) -> Record:
     if rdtype in NAMED:
         text = text.lower()
     elif rdtype == t.RRSIG:
-        # Up to the signer's name; in the signature a letter's case counts.
+        # Up to the signer's name; the signature is case-sensitive.
         parts = text.split(" ")
         text = " ".join([part.lower() for part in parts[:8]] + parts[8:])
     if rdclass != dns.rdataclass.IN:
@@ -74,7 +74,7 @@ def _parsed(owner: bytes, fixed: bytes, rdata: bytes) -> Record:
 
 
 class Reader:
-    """Reads a message from its start to its end; anything unsound raises an exception."""
+    """Reads a message from start to end; anything malformed raises an exception."""
 
     def __init__(self, message: bytes) -> None:
         self.message = message
@@ -91,7 +91,7 @@ class Reader:
         return self.message[HEADER : self.at]
 
     def name(self) -> bytes:
-        """The next name without pointers, as it is written; the place moves behind it."""
+        """The next name, uncompressed, in its original case; advances past it."""
         labels, self.at = self._name(self.at)
         return labels
 
@@ -102,21 +102,21 @@ class Reader:
             at += 1 + length
         if not length:
             return b"".join(parts) + b"\0", at + 1
-        assert length >= 0xC0, "an unknown type of label"
+        assert length >= 0xC0, "unknown label type"
         to = (length & 0x3F) << 8 | message[at + 1]
-        assert HEADER <= to < start, "a pointer that does not lead to a prior name"
+        assert HEADER <= to < start, "a pointer that does not point backward"
         if to not in self._names:
             self._names[to] = self._name(to)[0]
         return b"".join(parts) + self._names[to], at + 2
 
     def record(self) -> tuple[bytes, bytes, bytes]:
-        """The next record: the owner, type and class and TTL, and the RDATA without pointers."""
+        """The next record: owner; type, class and TTL; uncompressed RDATA."""
         owner = self.name()
         fixed = self.message[self.at : self.at + 8]
         rdtype, _, _, length = FIXED.unpack_from(self.message, self.at)
         self.at += FIXED.size
         end = self.at + length
-        assert end <= len(self.message), "a record that does not end"
+        assert end <= len(self.message), "a record beyond the end of the message"
         if rdtype not in COMPRESSED:
             rdata, self.at = self.message[self.at : end], end
             return owner, fixed, rdata
@@ -125,12 +125,12 @@ class Reader:
         self.at += skip
         parts += [self.name() for _ in range(names)]
         parts.append(self.message[self.at : end])
-        assert self.at <= end, "RDATA that is longer than it says"
+        assert self.at <= end, "RDATA longer than RDLENGTH"
         self.at = end
         return owner, fixed, b"".join(parts)
 
     def section(self, index: int) -> tuple[set[Record], list[tuple[bytes, bytes, bytes]]]:
-        """The records of a section, 1 to 3, and what is OPT; ``twice`` gets what is there again."""
+        """The records of a section, 1 to 3, and its OPTs; duplicates are added to ``twice``."""
         found, opts = set(), []
         for _ in range(self.header[2 + index]):
             owner, fixed, rdata = self.record()

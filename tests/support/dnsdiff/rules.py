@@ -1,4 +1,4 @@
-"""Every difference between servers that there may be, each with its reason."""
+"""All allowed differences between servers, each with its reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dnsdiff.questions import META, Question
 from dnsdiff.seen import CD, Seen, last_name
 
 Rule = Callable[[Question, Seen, Seen], None]
-"""Makes theirs what ours is in the one point that it is about, or nothing."""
+"""Makes their reply equal to ours in the one respect that it is about, if it applies."""
 
 SIGNED = (t.RRSIG, t.NSEC, t.NSEC3)
 
@@ -23,15 +23,15 @@ def is_alias(question: Question, seen: Seen) -> bool:
 
 
 def other_classes(question: Question, ours: Seen, theirs: Seen) -> None:
-    """knotd serves its zones in every class but CH, nsd in ANY too; we in the one they are of."""
+    """knotd serves its zones in every class but CH, nsd also in ANY; we only in their own class."""
     if question.rdclass != 1 and ours.rcode == dns.rcode.REFUSED:
         theirs.__dict__.update(ours.__dict__)
 
 
 def other_opcodes(question: Question, ours: Seen, theirs: Seen) -> None:
-    """We know no opcode but QUERY and give nothing but a header (RFC 8906 section 8.1.4).
+    """We support only QUERY and otherwise return just a header (RFC 8906 section 8.1.4).
 
-    The peers know NOTIFY and UPDATE, which nobody here may send them.
+    The peers support NOTIFY and UPDATE, which nobody here is authorized to send.
     """
     if question.opcode and ours.rcode == dns.rcode.NOTIMP and theirs.rcode != dns.rcode.NOERROR:
         theirs.__dict__.update(ours.__dict__)
@@ -43,13 +43,13 @@ def cd_not_copied(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def extended_errors(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Which errors have an RFC 8914 option is each one's own choice."""
+    """Each server chooses which errors get an RFC 8914 option."""
     if ours.edns and theirs.edns and without_errors(ours) == without_errors(theirs):
         theirs.edns = ours.edns
 
 
 def without_errors(seen: Seen) -> list[tuple[int, bytes]]:
-    """The EDNS options less those of RFC 8914, which have code 15."""
+    """The EDNS options except those of RFC 8914, which have code 15."""
     assert seen.edns
     data, found = seen.edns[2], []
     while data:
@@ -60,9 +60,9 @@ def without_errors(seen: Seen) -> list[tuple[int, bytes]]:
 
 
 def meta_types(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Types that are no data. The peers take some for types that nobody has; we for none of ours.
+    """Meta types. The peers treat some as types that no name has; we refuse them all.
 
-    That is so but for type 0, reserved for SIG(0) (RFC 2931), which knotd does not implement.
+    The exception is type 0, reserved for SIG(0) (RFC 2931), which knotd does not implement.
     """
     refused = ours.rcode == dns.rcode.REFUSED and not ours.answer | ours.authority
     if question.rdtype in META and (refused or question.rdtype == 0):
@@ -77,13 +77,13 @@ def one_rrset(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def one_signature(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Asked for RRSIG, knotd gives those of one type; we give all."""
+    """For RRSIG, knotd returns those of one type; we return all."""
     if question.rdtype == t.RRSIG and theirs.answer < ours.answer:
         theirs.answer = theirs.answer | ours.of("answer", t.RRSIG)
 
 
 def not_followed(*types: int) -> Rule:
-    """Types that a server takes for the alias's own; we follow it (RFC 1034 section 4.3.2)."""
+    """Types that a server answers at the alias; we follow it (RFC 1034 section 4.3.2)."""
 
     def rule(question: Question, ours: Seen, theirs: Seen) -> None:
         if question.rdtype in types and is_alias(question, ours) and theirs.answer < ours.answer:
@@ -98,7 +98,7 @@ def authority_of_answers(question: Question, ours: Seen, theirs: Seen) -> None:
     extra = {
         record
         for record in theirs.authority - ours.authority
-        if record.name in question.world.origins
+        if record.name in question.zone_set.origins
         and (record.rdtype == t.NS or record.text.startswith("ns "))
     }
     if theirs.answer and extra:
@@ -110,13 +110,13 @@ def authority_of_answers(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def name_too_long(question: Question, ours: Seen, theirs: Seen) -> None:
-    """A DNAME makes the name too long: RFC 6672 section 2.2 wants YXDOMAIN, knotd says NXDOMAIN."""
+    """A DNAME makes the name too long: RFC 6672 section 2.2 says YXDOMAIN, knotd NXDOMAIN."""
     if (ours.rcode, theirs.rcode) == (dns.rcode.YXDOMAIN, dns.rcode.NXDOMAIN):
         theirs.rcode, theirs.authority = ours.rcode, ours.authority
 
 
 def star_in_question(question: Question, ours: Seen, theirs: Seen) -> None:
-    """knotd takes a name that begins with "*" for a wildcard itself, and proves no expansion."""
+    """knotd treats a name that begins with "*" as the wildcard, and proves no expansion."""
     missing = ours.authority - theirs.authority
     met = [question.name, last_name(question, ours), *(record.name for record in ours.answer)]
     if any(name.labels[0] == b"*" for name in met) and {r.rdtype for r in missing} <= set(SIGNED):
@@ -124,7 +124,7 @@ def star_in_question(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def empty_wildcard(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Of a wildcard that is an empty non-terminal knotd does not prove that it is one (NSEC)."""
+    """For a wildcard that is an empty non-terminal, knotd does not prove that it is one (NSEC)."""
     missing = ours.authority - theirs.authority
     behind = [label.lower() for label in last_name(question, ours).labels]
     if b"entwild" in behind and {record.rdtype for record in missing} == {t.NSEC, t.RRSIG}:
@@ -132,7 +132,7 @@ def empty_wildcard(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def missing_addresses(question: Question, ours: Seen, theirs: Seen) -> None:
-    """For SVCB, knotd proves which further records its host has not."""
+    """For SVCB, knotd proves which additional records the target does not have."""
     if question.do and ours.of("answer", t.SVCB, t.HTTPS):
         theirs.additional = {
             r
@@ -142,14 +142,14 @@ def missing_addresses(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def denial_asked_for(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Asked for the NSEC of a wildcard, knotd does not put it into the authority section again."""
+    """For the NSEC of a wildcard, knotd does not repeat it in the authority section."""
     if question.rdtype == t.NSEC:
         twice = {record.data() for record in ours.answer}
         theirs.authority = theirs.authority | {r for r in ours.authority if r.data() in twice}
 
 
 def literal_wildcard(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Asked for a name that begins with "*", nsd proves the closest encloser too (NSEC3)."""
+    """For a name that begins with "*", nsd also proves the closest encloser (NSEC3)."""
     extra = theirs.authority - ours.authority
     starred = last_name(question, theirs).labels[0] == b"*"
     if starred and {record.rdtype for record in extra} == {t.NSEC3, t.RRSIG}:
@@ -157,9 +157,9 @@ def literal_wildcard(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def glue_of_answers(question: Question, ours: Seen, theirs: Seen) -> None:
-    """nsd adds no addresses from below a delegation to answers; we and knotd do.
+    """nsd adds no addresses from below a delegation to answers; knotd and we do.
 
-    Nor, behind a DNAME, those that a wildcard gives to a host.
+    Nor, after a DNAME, a host's addresses that come from a wildcard.
     """
     missing = ours.additional - theirs.additional
     hosts = {record.name.labels[0].lower() for record in missing}
@@ -169,16 +169,16 @@ def glue_of_answers(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def other_types_hosts(question: Question, ours: Seen, theirs: Seen) -> None:
-    """For SVCB and HTTPS we and knotd add the host's addresses (RFC 9460 section 4.1).
+    """For SVCB and HTTPS, knotd and we add the target's addresses (RFC 9460 section 4.1).
 
-    nsd does so for AFSDB, RT and others instead, as RFC 1035 and RFC 1183 say.
+    nsd instead does so for AFSDB, RT and others, as in RFC 1035 and RFC 1183.
     """
     if ours.of("answer", t.SVCB, t.HTTPS) or ours.of("answer", t.AFSDB, t.RT, t.KX, t.NAPTR):
         theirs.additional = ours.additional
 
 
 def wildcard_behind_dname(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Where a DNAME leads to a wildcard, nsd proves another name than the one made (NSEC)."""
+    """Where a DNAME leads to a wildcard, nsd proves a name other than the target (NSEC)."""
     if question.do and ours.of("answer", t.DNAME) and ours.answer == theirs.answer:
         mine, other = ours.of("authority", t.NSEC), theirs.of("authority", t.NSEC)
         if mine and other and mine != other:
@@ -186,7 +186,7 @@ def wildcard_behind_dname(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def left_out_encloser(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Below a name that opt-out left out, nsd covers the name and not the next closer one."""
+    """Below a name that opt-out omitted, nsd covers the name itself, not the next closer name."""
     labels = {label.lower() for label in last_name(question, ours).labels}
     differ = {record.rdtype for record in ours.authority ^ theirs.authority}
     if question.do and {b"cutent", b"optout"} <= labels and differ == {t.NSEC3, t.RRSIG}:
@@ -194,29 +194,29 @@ def left_out_encloser(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def alias_behind_alias(question: Question, ours: Seen, theirs: Seen) -> None:
-    """Where an alias leads to another one, nsd gives the second's own NSEC; we follow both."""
+    """Where an alias leads to another one, nsd returns the second's own NSEC; we follow both."""
     shared = ours.of("answer", t.CNAME) & theirs.of("answer", t.CNAME)
     if question.rdtype == t.NSEC and shared and theirs.of("answer", t.NSEC):
         theirs.__dict__.update(ours.__dict__)
 
 
 def nobody_delegates(question: Question, ours: Seen, theirs: Seen) -> None:
-    """A DS at an apex that the zone above, served too, does not know: nsd says NOERROR."""
+    """DS at an apex that does not exist in the served parent zone: nsd says NOERROR."""
     rcodes = ours.rcode, theirs.rcode
     if question.rdtype == t.DS and rcodes == (dns.rcode.NXDOMAIN, dns.rcode.NOERROR):
         theirs.rcode, theirs.authority = ours.rcode, ours.authority
 
 
 def later_version(question: Question, ours: Seen, theirs: Seen) -> None:
-    """To a later version of EDNS, nsd gives back all flags of the request and sets AA."""
+    """For a later version of EDNS, nsd returns all flags of the request and sets AA."""
     if question.version and ours.rcode == theirs.rcode == dns.rcode.BADVERS:
         theirs.aa, theirs.tc, theirs.bits = ours.aa, ours.tc, ours.bits
 
 
 def hidden_names(question: Question, ours: Seen, theirs: Seen) -> None:
-    """nsd has one tree of names for all zones: it meets those that a zone above has below an apex.
+    """nsd has one tree of names for all zones: it also sees names of a parent zone below an apex.
 
-    lm.test has names, and a wildcard, below x.lm.test, which is a zone of its own.
+    lm.test has names, and a wildcard, below x.lm.test, which is a separate zone.
     """
     hidden = last_name(question, ours).is_subdomain(dns.name.from_text("x.lm.test"))
     if hidden and ours.rcode == dns.rcode.NXDOMAIN and ours.answer == theirs.answer:
@@ -224,23 +224,23 @@ def hidden_names(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 def highest_label(question: Question, ours: Seen, theirs: Seen) -> None:
-    """knotd does not order names right that are below a label of the highest byte."""
+    """knotd sorts names below a label of the highest byte value incorrectly."""
     label = any(b"\xff" in label for label in last_name(question, ours).labels)
     if label and ours.rcode == theirs.rcode == dns.rcode.NXDOMAIN:
         theirs.aa, theirs.authority = ours.aa, ours.authority
 
 
 def lowest_label(question: Question, ours: Seen, theirs: Seen) -> None:
-    """A label that is one zero byte is covered by no wildcard for knotd 3.4; 3.2 knows better."""
+    """In knotd 3.4, no wildcard covers a label of a single zero byte; 3.2 is correct."""
     denied = (ours.rcode, theirs.rcode) == (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
     if denied and question.name.labels[0] == b"\0":
         theirs.__dict__.update(ours.__dict__)
 
 
 def hidden_targets(question: Question, ours: Seen, theirs: Seen) -> None:
-    """knotd looks for an alias's target in the alias's zone, even below another zone's apex.
+    """knotd looks up an alias's target in the alias's zone, even below another zone's apex.
 
-    RFC 1034 section 4.3.2 starts anew with the nearest zone.
+    RFC 1034 section 4.3.2 starts over with the nearest zone.
     """
     if last_name(question, ours).is_subdomain(dns.name.from_text("x.lm.test")):
         shared = ours.of("answer", t.CNAME) & theirs.of("answer", t.CNAME)
@@ -249,7 +249,7 @@ def hidden_targets(question: Question, ours: Seen, theirs: Seen) -> None:
 
 
 ONE_RELEASE = {("knotd", "lowest_label")}
-"""The rules that not every supported release of Debian needs."""
+"""Rules that not every supported Debian release needs."""
 
 RULES: dict[str, list[Rule]] = {
     "knotd": [
@@ -290,4 +290,4 @@ RULES: dict[str, list[Rule]] = {
         left_out_encloser,
     ],
 }
-"""Every difference there may be; what is left after these is an error."""
+"""All allowed differences; any that remain are errors."""

@@ -1,4 +1,4 @@
-"""What a reply says, and the names that it leads to."""
+"""The content of a reply, and the names that it leads to."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import dns.rdatatype as t
 from dnsdiff.questions import Question
 from dnsdiff.records import Reader, Record
 
-# RFC 1035 section 4.1.1, RFC 4035 section 3.1.6; the opcode is for Question to say.
+# RFC 1035 section 4.1.1, RFC 4035 section 3.1.6; the opcode is in Question.
 QR, AA, TC, RD, RA, Z, AD, CD = 1 << 15, 1 << 10, 1 << 9, 1 << 8, 1 << 7, 1 << 6, 1 << 5, 1 << 4
 
 
 @dataclass
 class Seen:
-    """What a reply says; sections as sets, so that their order does not count."""
+    """The content of a reply; sections are sets, so that order does not matter."""
 
     size: int
     rcode: int
@@ -33,11 +33,11 @@ class Seen:
     twice: set[Record] = field(default_factory=set)
 
     def facts(self) -> tuple[object, ...]:
-        """All but the size, and what is there twice."""
+        """Everything except the size and the duplicates."""
         return tuple(getattr(self, name) for name in FACTS)
 
     def of(self, section: str, *types: int) -> set[Record]:
-        """The records of a section that have one of the types."""
+        """The records of a section with one of the types."""
         return {record for record in getattr(self, section) if record.rdtype in types}
 
 
@@ -45,7 +45,7 @@ FACTS = [each.name for each in fields(Seen) if each.name not in ("size", "twice"
 
 
 def read(reply: bytes) -> Seen:
-    """Reads a reply; raises what Reader does, or AssertionError."""
+    """Reads a reply; raises like Reader, or AssertionError."""
     reader = Reader(reply)
     flags = reader.header[1]
     question = reader.question()
@@ -73,7 +73,7 @@ def read(reply: bytes) -> Seen:
 
 
 def is_endless(question: Question, seen: Seen) -> bool:
-    """Whether the aliases of an answer lead round."""
+    """Whether the aliases of an answer form a loop."""
     name = last_name(question, seen)
     return any(record.name == name for record in seen.of("answer", t.CNAME))
 

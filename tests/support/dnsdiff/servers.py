@@ -1,4 +1,4 @@
-"""knotd and nsd on the loopback, serving a directory of zones."""
+"""knotd and nsd on loopback, serving a directory of zones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from tcp_client import TcpClient
 
 Ask = Callable[[Sequence[bytes]], list[bytes]]
-"""Puts requests to a server; gives the reply to each."""
+"""Sends requests to a server; returns the reply to each."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ remote-control:
 
 PATIENCE = 20.0
 
-# Requests on the way at once: the sockets' buffers hold as many replies.
+# Requests in flight: the socket buffers hold as many replies.
 WINDOW = 32
 
 
 def free_port() -> int:
-    """A UDP and TCP port of the loopback that nobody has."""
+    """A free UDP and TCP port on loopback."""
     with socket.socket() as tcp:
         tcp.bind(("127.0.0.1", 0))
         port: int = tcp.getsockname()[1]
@@ -85,7 +85,7 @@ def free_port() -> int:
 def running(
     name: str, command: list[str], port: int, directory: Path, probe: bytes
 ) -> Iterator[Peer]:
-    """A server until the end of the block."""
+    """A server that runs until the end of the block."""
     log = directory / f"{name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=directory)
@@ -106,7 +106,7 @@ def running(
 
 
 def answered(sock: socket.socket, probe: bytes) -> bool:
-    """Whether there is an answer with records to the probe yet."""
+    """Whether the server answers the probe with records yet."""
     try:
         sock.send(probe)
         if not select.select([sock], [], [], 0.1)[0]:
@@ -119,7 +119,7 @@ def answered(sock: socket.socket, probe: bytes) -> bool:
 
 
 def exchange(sock: socket.socket, requests: Sequence[bytes]) -> list[bytes]:
-    """The replies to requests, whose ids this sets; a lost one is asked for again."""
+    """The replies to requests, whose IDs this sets; lost ones are sent again."""
     replies: list[bytes] = []
     for first in range(0, len(requests), WINDOW):
         window = requests[first : first + WINDOW]
@@ -137,13 +137,13 @@ def exchange(sock: socket.socket, requests: Sequence[bytes]) -> list[bytes]:
             if not waiting:
                 break
         lost = [request.hex() for n, request in enumerate(window) if n not in found]
-        assert not lost, f"a server does not answer: {lost}"
+        assert not lost, f"the server does not answer: {lost}"
         replies += [found[index] for index in range(len(window))]
     return replies
 
 
 def exchange_tcp(server: tuple[str, int], requests: Sequence[bytes]) -> list[bytes]:
-    """The same on a connection, one after the other: each reply waits for the ACK of the last."""
+    """The same over one TCP connection, one request at a time."""
     with TcpClient(server) as client:
         return [client.ask(request)[0] for request in requests]
 

@@ -1,4 +1,4 @@
-"""Signs the zones with BIND's tools: keys and signatures of today, nothing from the network."""
+"""Signs the zones with BIND's tools: fresh keys and signatures, nothing from the network."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from checkout import CHECKOUT
 
-from dnsdiff.worlds import USUAL, World
+from dnsdiff.zone_sets import USUAL, ZoneSet
 
-# What dnssec-signzone is told beside the zone: a salt and some iterations, and none.
+# Options of dnssec-signzone: NSEC3 with a salt and iterations, and without both.
 OPTIONS = {
     "nsec": (),
     "nsec3": ("-3", "0123abcd", "-H", "5"),
@@ -25,7 +25,7 @@ def program(name: str) -> str | None:
 
 
 def run(directory: Path, name: str, *arguments: str) -> str:
-    """A program of BIND's in a directory; its output."""
+    """Runs a BIND program in a directory; returns its output."""
     found = program(name)
     assert found, f"no {name}: vagrant/provision.sh test installs it"
     done = subprocess.run(
@@ -36,7 +36,7 @@ def run(directory: Path, name: str, *arguments: str) -> str:
 
 
 def sign(directory: Path, zone: str, options: tuple[str, ...]) -> Path:
-    """Signs `ZONE.zone` of a directory in its place, children before parents; gives the KSK."""
+    """Signs `ZONE.zone` of a directory in place, children before parents; returns the KSK."""
     key = run(directory, "dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", "-f", "KSK", zone)
     run(directory, "dnssec-keygen", "-q", "-a", "ECDSAP256SHA256", zone)
     given, made = directory / f"{zone}.zone", directory / f"{zone}.signed"
@@ -50,11 +50,11 @@ def sign(directory: Path, zone: str, options: tuple[str, ...]) -> Path:
     return directory / f"{key}.key"
 
 
-def write(directory: Path, world: World = USUAL) -> dict[str, Path]:
-    """Writes a world's zones, the signed ones signed; gives the KSK of each of those."""
+def write(directory: Path, zone_set: ZoneSet = USUAL) -> dict[str, Path]:
+    """Writes the zones of a set and signs them as it says; returns the KSK of each signed zone."""
     directory.mkdir(parents=True)
-    for zone, text in world.texts.items():
+    for zone, text in zone_set.texts.items():
         (directory / f"{zone}.zone").write_text(text)
-    # A child first, so that its parent gets the DS.
-    signed = sorted(world.signed, key=lambda zone: -len(zone.rstrip(".")))
-    return {zone: sign(directory, zone, OPTIONS[world.signed[zone]]) for zone in signed}
+    # Children first, so that their parents get the DS.
+    signed = sorted(zone_set.signed, key=lambda zone: -len(zone.rstrip(".")))
+    return {zone: sign(directory, zone, OPTIONS[zone_set.signed[zone]]) for zone in signed}

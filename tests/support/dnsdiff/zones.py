@@ -1,4 +1,4 @@
-"""Zones with everything that a name can be, once plain and three times signed."""
+"""Zones with every kind of name, once unsigned and signed in three ways."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Predecessor:
             ],
             "udp": list(self.udp_path.sockets) if self.udp_path else [],
             "tcp": list(self.tcp_path.sockets) if self.tcp_path else [],
-            "cookies": self.cookies.bequest() if self.cookies else None,
+            "cookies": self.cookies.handed_over() if self.cookies else None,
         }
 
     def _descriptors(self) -> list[int]:

@@ -1,7 +1,7 @@
-"""The arena's layout (``cext/zone/zone.h`` says what the fields mean) and its writer.
+"""The arena's layout (``cext/zone/zone.h`` documents the fields) and its writer.
 
-The writer streams: nodes go to the file as they are made, the hash table follows them, what points
-forward is mended at the end. So a million names cost the table and not the arena in memory.
+The writer streams: nodes go to the file as they are made, the hash table follows them, and forward
+references are patched at the end. So a million names cost the table in memory, not the arena.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ APEX, CUT, ALIAS, DNAME, UNPROVEN = 1, 2, 4, 8, 16
 """ZONE_NODE_*."""
 
 FILL = 5
-"""Names per bucket of 8 on average: 12.8 bytes a name, and 1 in 40 is in a second bucket."""
+"""Average names per bucket of 8: 12.8 bytes a name, and 1 in 40 is in a second bucket."""
 
 _FACTOR = 0xA0761D6478BD642F
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def name_hash(name: bytes, seed: int) -> int:
-    """64-bit hash of a lower-cased wire name: the twin of zone/zone.c's hash_name()."""
+    """64-bit hash of a lower-cased wire name: must match zone/zone.c's hash_name()."""
     for at in range(0, len(name), 8):
         product = (seed ^ int.from_bytes(name[at : at + 8], "little")) * _FACTOR
         seed = (product ^ (product >> 64)) & _MASK
@@ -57,7 +57,7 @@ def name_hash(name: bytes, seed: int) -> int:
 
 
 def label_count(name: bytes) -> int:
-    """Labels of a wire name, the root label not counted."""
+    """Number of labels of a wire name, the root label not counted."""
     at = count = 0
     while name[at]:
         at += name[at] + 1
@@ -74,13 +74,13 @@ def checksum(data: memoryview | mmap.mmap) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
-def _pointing(image: bytes, secure: int) -> bytes:
+def _with_secure(image: bytes, secure: int) -> bytes:
     """The image with its field `secure` set."""
     return image[:SECURE_AT] + secure.to_bytes(4, "little") + image[SECURE_AT + 4 :]
 
 
 class Writer:
-    """Writes an arena for ``zones`` zones into an empty file; call add_zone() for each of them."""
+    """Writes an arena for ``zones`` zones into an empty file; each zone ends with end_zone()."""
 
     def __init__(self, fd: int, zones: int, seed: int | None = None) -> None:
         self.seed = secrets.randbits(64) if seed is None else seed
@@ -92,7 +92,7 @@ class Writer:
         self._patches: list[tuple[int, int]] = []
 
     def _put(self, data: bytes) -> int:
-        """Appends, a multiple of UNIT bytes; gives the offset in units."""
+        """Appends a multiple of UNIT bytes; returns the offset in units."""
         at = self._flushed + len(self._buffer)
         self._buffer += data
         if len(self._buffer) >= 1 << 22:
@@ -109,30 +109,30 @@ class Writer:
 
     @property
     def entry(self) -> int:
-        """Offset in units of the entry of the zone that is being written."""
+        """Offset in units of the entry of the zone being written."""
         return (HEADER.size + ENTRY.size * len(self._entries)) // UNIT
 
     def put(self, data: bytes) -> int:
-        """Writes what several nodes use, padded; gives its offset."""
+        """Writes data that several nodes share, padded; returns its offset."""
         return self._put(data + bytes(-len(data) % UNIT))
 
     def _image(self, image: Image, at: int, proofs: dict[int, int]) -> bytes:
-        """An image at the offset ``at``, what it is with DO behind it."""
+        """An image at the offset ``at``, followed by the one for DO."""
         plain, secure = image.plain, image.secure
         if secure is None:
             return plain
-        behind = at + len(plain) // UNIT
-        plain = _pointing(plain, behind)
+        secure_at = at + len(plain) // UNIT
+        plain = _with_secure(plain, secure_at)
         if not image.proofs:
             return plain + secure
-        # What is in it already: C must not add it once more.
+        # The proofs that are already in it: C must not add them again.
         known = [proofs[id(proof)] for proof in image.proofs if id(proof) in proofs]
-        known_at = behind + len(secure) // UNIT
+        known_at = secure_at + len(secure) // UNIT
         listed = struct.pack(f"<I{len(known)}I", len(known), *known)
-        return plain + _pointing(secure, known_at) + listed + bytes(-len(listed) % UNIT)
+        return plain + _with_secure(secure, known_at) + listed + bytes(-len(listed) % UNIT)
 
     def add_image(self, image: Image) -> int:
-        """Writes an image that several nodes use; gives its offset."""
+        """Writes an image that several nodes share; returns its offset."""
         return self._put(self._image(image, (self._flushed + len(self._buffer)) // UNIT, {}))
 
     def add_node(
@@ -144,11 +144,11 @@ class Writer:
         denial: bytes = b"",
         proofs: dict[int, int] | None = None,
     ) -> int:
-        """Writes a node with its images; gives its offset.
+        """Writes a node with its images; returns its offset.
 
-        ``images`` is sorted by type; one of type None takes the place of the image at ``fallback``.
-        ``denial`` goes in front of it, and ``proofs`` says where each of the zone's proofs is, by
-        its id().
+        ``images`` is sorted by type; one of type None replaces the image at ``fallback``.
+        ``denial`` precedes the node, and ``proofs`` maps the id() of each of the zone's proofs to
+        its offset.
         """
         self._put(denial)
         start = (self._flushed + len(self._buffer)) // UNIT
@@ -173,15 +173,15 @@ class Writer:
         return start
 
     def set_wildcard(self, node: int, wildcard: int) -> None:
-        """Says at a node where the wildcard under it is."""
+        """Records at a node the offset of the wildcard under it."""
         self._patches.append((node * UNIT + WILDCARD_AT, wildcard))
 
     def set_provable(self, node: int, provable: int) -> None:
-        """Says in front of a node that has no NSEC3 which one above it has."""
+        """Records before a node without NSEC3 the ancestor that has one."""
         self._patches.append((node * UNIT - DENIAL.size + PROVABLE_AT, provable))
 
     def end_zone(self, *fields: int) -> None:
-        """Ends the zone with ENTRY's fields; the nodes to come are the next one's."""
+        """Ends the zone with ENTRY's fields; further nodes belong to the next zone."""
         self._entries.append(ENTRY.pack(*fields))
 
     def _table(self) -> tuple[array[int], int]:
@@ -197,16 +197,16 @@ class Writer:
         return table, buckets
 
     def finish(self) -> int:
-        """Writes the table, mends what points forward, checksums; gives the size in bytes."""
+        """Writes the table, forward references and checksum; returns the size in bytes."""
         if len(self._entries) != self._zones:
-            raise ValueError(f"{len(self._entries)} zones written, {self._zones} announced")
+            raise ValueError(f"{len(self._entries)} zones written, {self._zones} expected")
         self._put(bytes(-(self._flushed + len(self._buffer)) % 64))
         table, buckets = self._table()
         at = self._put(table.tobytes())
         self._put(bytes(SLACK))
         self._flush()
         if self._flushed > UNIT << 32:
-            raise ValueError("larger than 32-bit offsets reach")
+            raise ValueError("the arena is too large for 32-bit offsets")
         for where, value in self._patches:
             os.pwrite(self._fd, value.to_bytes(4, "little"), where)
         os.pwrite(self._fd, b"".join(self._entries), HEADER.size)

@@ -1,9 +1,9 @@
-"""The arena with what it was made from behind it: what the compiler hands over, and the cache.
+"""The arena followed by a record of its sources: the compiler's output, and the cache file.
 
     arena | record (JSON) | FOOTER
 
-The arena has a checksum of its own; the footer's is of all that follows it, so that no bit can turn
-unnoticed. The record says which files were read, and by which compiler.
+The arena has its own checksum; the footer's covers everything after the arena, so that no bit flip
+goes unnoticed. The record lists the files that were read, and the compiler version.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from typing import Any
 
 from xdpkit._core._snapshot import ZoneMap
 from xdpkit.services.dns.compiler.sources import Source, compiler_key
-from xdpkit.services.dns.query.view import View
+from xdpkit.services.dns.query.view import ArenaView
 
 MAGIC = b"xdpzones"
 FOOTER = struct.Struct("<8sQQ32s")
-"""Magic, bytes of the arena, bytes of the record, BLAKE2b-256 of the record and these."""
+"""Magic, arena size, record size, BLAKE2b-256 of the record and these fields."""
 
 # 10,000 files have a record of 2 MB.
 RECORD_MAX = 1 << 28
 
 
 class Stale(ValueError):
-    """An arena that is whole, and of another compiler or of other files."""
+    """The arena is intact, but was made by another compiler or from other files."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ArenaFile:
     """An arena in memory, its zones, and the files that they were read from."""
 
     zones: ZoneMap
-    view: View
+    view: ArenaView
     sources: tuple[Source, ...]
 
 
@@ -49,7 +49,7 @@ def _digest(record: bytes, size: int) -> bytes:
 
 
 def append_record(fd: int, size: int, sources: tuple[Source, ...]) -> int:
-    """Writes record and footer behind an arena of ``size`` bytes; gives the size of all."""
+    """Appends record and footer to an arena of ``size`` bytes; returns the total size."""
     facts = {"compiler": compiler_key(), "sources": [astuple(source) for source in sources]}
     record = json.dumps(facts).encode()
     tail = record + FOOTER.pack(MAGIC, size, len(record), _digest(record, size))
@@ -68,7 +68,7 @@ def _record(fd: int) -> tuple[int, dict[str, Any]]:
         raise ValueError("it is too short")
     magic, size, length, digest = FOOTER.unpack(footer)
     if magic != MAGIC or length > RECORD_MAX or size + length + FOOTER.size != end:
-        raise ValueError("it does not end as an arena file does: cut off, or not one")
+        raise ValueError("it has no valid footer: cut off, or not an arena file")
     record = os.pread(fd, length, size)
     if _digest(record, size) != digest:
         raise ValueError("the checksum of its record is wrong")
@@ -78,7 +78,7 @@ def _record(fd: int) -> tuple[int, dict[str, Any]]:
 def read_sources(fd: int, ours: bool = True) -> tuple[int, tuple[Source, ...]]:
     """The size of the arena in a file, and the files that it was made from.
 
-    Raises ValueError if that is damaged; with ``ours``, Stale if another compiler made it.
+    Raises ValueError if it is damaged; with ``ours``, Stale if another compiler made it.
     """
     try:
         size, facts = _record(fd)
@@ -89,50 +89,50 @@ def read_sources(fd: int, ours: bool = True) -> tuple[int, tuple[Source, ...]]:
             for path, zone, found, settled, digest in facts["sources"]
         )
     except (LookupError, TypeError, RecursionError) as error:
-        raise ValueError("its record is not what we write") from error
+        raise ValueError("its record is malformed") from error
 
 
 def read_arena(fd: int, size: int, sources: tuple[Source, ...]) -> ArenaFile:
     """Copies the arena of a file into memory and checks it. Raises OSError or ValueError."""
     zones = ZoneMap(fd, size)
-    return ArenaFile(zones, View(zones.view()), sources)
+    return ArenaFile(zones, ArenaView(zones.view()), sources)
 
 
 # -------------------------------------------------------------------------------------------------
 
 
 def cache_file(cache: Path, directory: Path) -> Path:
-    """Where the arena of a directory of zones is kept."""
+    """The path of the cached arena of a zone directory."""
     key = blake2b(os.fsencode(directory.resolve()), digest_size=8).hexdigest()
     return cache / f"zones-{key}.arena"
 
 
-def open_kept(path: Path) -> int:
-    """Opens a kept arena; the caller closes it.
+def open_cached(path: Path) -> int:
+    """Opens a cached arena; the caller closes it.
 
-    Raises FileNotFoundError without one, ValueError if somebody else could have written it.
+    Raises FileNotFoundError if there is none, ValueError if another user could have written it.
     """
-    # Not blocking: a FIFO in its place shall not hold up a start.
+    # Nonblocking: a FIFO in its place must not hold up a start.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         if found.st_uid != os.geteuid():
-            raise ValueError(f"it is the user {found.st_uid}'s, and we are {os.geteuid()}")
+            raise ValueError(f"it belongs to user {found.st_uid}, and we are {os.geteuid()}")
         if found.st_mode & 0o022:
-            raise ValueError(f"others may write to it (mode {stat.S_IMODE(found.st_mode):o})")
+            raise ValueError(f"others can write to it (mode {stat.S_IMODE(found.st_mode):o})")
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def keep(fd: int, path: Path) -> None:
-    """Copies a whole arena file to ``path``, at once or not at all. Raises OSError.
+def write_cache(fd: int, path: Path) -> None:
+    """Copies an arena file to ``path`` atomically. Raises OSError.
 
-    The directory is made if it is missing. What a killed process left of it the next one takes
-    over.
+    The directory is created if it is missing. The next process reuses a partial file that a killed
+    one left.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -142,7 +142,7 @@ def keep(fd: int, path: Path) -> None:
         try:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            # An instance on another interface writes the very same.
+            # An instance on another interface is writing the same file.
             return
         if not part.exists() or not os.path.samestat(os.fstat(out), part.stat()):
             return

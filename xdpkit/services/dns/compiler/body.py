@@ -1,7 +1,7 @@
-"""The sections behind a question, record by record, and the image that they become.
+"""The sections after a question, built record by record, and the image made of them.
 
-An image is made for one question name. Where a longer question may use it too (wildcards, denials,
-referrals), the positions of its compression pointers go along: see ``struct zone_image``.
+An image is made for one question name. If longer questions may use it too (wildcards, denials,
+referrals), it includes the positions of its compression pointers: see ``struct zone_image``.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ QR, AA = 0x80, 0x04
 NOERROR, NXDOMAIN, YXDOMAIN = 0, 3, 6
 
 QUESTION = 12
-"""Where the question's name begins: behind the header, RFC 1035 section 4.1."""
+"""Where the question's name begins: after the header, RFC 1035 section 4.1."""
 
 NAME_MAX = 255
 
 POINTER_END = 0x2000
-"""No name from here on is pointed at. A pointer has 14 bits (RFC 1035 section 4.1.4), and a longer
-question, or DNAMEs in front of the image (``CHAIN_END``), move it by as much again."""
+"""No pointer leads to a name from here on. A pointer has 14 bits (RFC 1035 section 4.1.4), and a
+longer question, or DNAMEs before the image (``ALIASES_END``), can move it by as much again."""
 
 BODY_MAX = 65535 - QUESTION - NAME_MAX - 4 - 11
-"""Bytes of a body that fits a message with any question and an OPT."""
+"""The most bytes of a body that fits a message with any question and an OPT."""
 
-# RDATA that may hold compressed names (RFC 3597 section 4: those of RFC 1035, no others): bytes in
-# front of the first name, number of names. cext/dns/compose.c has it too.
+# RDATA that may hold compressed names (RFC 3597 section 4: the types of RFC 1035): bytes before the
+# first name, number of names. cext/dns/rdata.h has the same.
 COMPRESSED = {2: (0, 1), 3: (0, 1), 4: (0, 1), 5: (0, 1), 6: (0, 2), 7: (0, 1), 8: (0, 1)}
 COMPRESSED |= {9: (0, 1), 12: (0, 1), 14: (0, 2), 15: (2, 1)}
 
 
 class ImageTooLarge(ValueError):
-    """A DNS message of 64 KiB cannot hold the reply; the argument is its size without question."""
+    """The reply does not fit a DNS message (64 KiB); the argument is its size less the question."""
 
 
 class Kind(IntEnum):
@@ -56,10 +56,10 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What an answer is made of, for the question without and with the DO bit.
+    """The images of an answer, for a question without and with the DO bit.
 
-    ``secure`` is None where nothing is signed. ``proofs`` are those in ``secure`` that C must not
-    add once more.
+    ``secure`` is None if nothing is signed. ``proofs`` are those in ``secure`` that C must not add
+    again.
     """
 
     plain: bytes
@@ -68,11 +68,11 @@ class Image:
 
 
 class Body:
-    """The bytes behind a question for ``qname``.
+    """The bytes after a question for ``qname``.
 
-    ``shared``: the question may be for another name below ``qname``. At a wildcard it may too, and
-    there the owner of the answer is the question and not the wildcard. With ``do``, signatures go
-    along.
+    ``shared``: the question may be for another name below ``qname``. So it may be at a wildcard,
+    where the owner of the answer is the question's name, not the wildcard. With ``do``, signatures
+    are included.
     """
 
     def __init__(self, qname: bytes, shared: bool = False, do: bool = False) -> None:
@@ -80,7 +80,7 @@ class Body:
         self.wildcard = qname.startswith(b"\1*")
         self.shared = shared
         self.do = do
-        self.moves = shared or self.wildcard
+        self.relocatable = shared or self.wildcard
         self.bytes = bytearray()
         self.counts = [0, 0, 0]
         self.fixups: list[int] = []
@@ -89,8 +89,8 @@ class Body:
         self._authority: int | None = None
         self._trimmed: tuple[int, int] | None = None
 
-    def _table(self) -> dict[bytes, int]:
-        """Suffixes written so far and where; begun at the first name that needs it."""
+    def _suffix_table(self) -> dict[bytes, int]:
+        """Offsets of the suffixes written so far; created for the first name that needs it."""
         if self._suffixes is None:
             self._suffixes = {}
             name, at = self.qname, QUESTION
@@ -101,16 +101,16 @@ class Body:
                 name = parent(name)
         return self._suffixes
 
-    def _name(self, name: bytes) -> None:
-        """Appends a name, the longest suffix that was written before as a pointer."""
-        table, out = self._table(), self.bytes
-        # C puts a proof in front of the additional section: nothing may point into that.
+    def _add_name(self, name: bytes) -> None:
+        """Appends a name, replacing the longest suffix written before with a pointer."""
+        table, out = self._suffix_table(), self.bytes
+        # C inserts proofs before the additional section, so nothing may point into that.
         remember = not (self.do and self.wildcard and self._authority is not None)
         while len(name) > 1:
             key = name.lower()
             known = table.get(key)
             if known is not None:
-                if self.moves:
+                if self.relocatable:
                     self.fixups.append(len(out))
                 out += (0xC000 | known).to_bytes(2, "big")
                 return
@@ -124,7 +124,7 @@ class Body:
     def add(self, section: int, owner: bytes | None, rrset: RRset, ttl: int | None = None) -> None:
         """Appends an RRset to section 0 (answer), 1 (authority) or 2 (additional).
 
-        The owner None is the question's name, as it was asked. ``ttl`` replaces the RRset's.
+        The owner None is the question's name as received. ``ttl`` replaces the RRset's.
         """
         out = self.bytes
         if section == 2 and self._authority is None:
@@ -134,24 +134,24 @@ class Body:
             if owner is None:
                 out += b"\xc0\x0c"
             else:
-                self._name(owner)
+                self._add_name(owner)
             out += FIXED.pack(rrset.rdtype, 1, rrset.ttl if ttl is None else ttl, len(rdata))
             if template is None:
                 out += rdata
                 continue
             start = len(out)
-            self._rdata(rdata, *template)
+            self._add_rdata(rdata, *template)
             out[start - 2 : start] = (len(out) - start).to_bytes(2, "big")
         self.counts[section] += len(rrset.rdatas)
 
-    def _rdata(self, rdata: bytes, skip: int, names: int) -> None:
+    def _add_rdata(self, rdata: bytes, skip: int, names: int) -> None:
         self.bytes += rdata[:skip]
         at = skip
         for _ in range(names):
             end = at
             while rdata[end]:
                 end += rdata[end] + 1
-            self._name(rdata[at : end + 1])
+            self._add_name(rdata[at : end + 1])
             at = end + 1
         self.bytes += rdata[at:]
 
@@ -163,7 +163,7 @@ class Body:
         rdtype: int,
         ttl: int | None = None,
     ) -> None:
-        """Appends what a name has of a type, and with ``do`` its signatures."""
+        """Appends the RRset of a type, and with ``do`` its signatures."""
         for rrset in find(rrsets, rdtype):
             self.add(section, owner, rrset, ttl)
         if self.do:
@@ -173,15 +173,15 @@ class Body:
     def prove(self, proofs: Iterable[Proof]) -> None:
         """Appends proofs to the authority section, each once."""
         for proof in proofs:
-            # By identity: a zone and the one above it have records of one owner.
+            # By identity: a zone and its parent can have records with the same owner.
             if any(proof is have for have in self.proofs):
                 continue
             self.proofs.append(proof)
             for rrset in proof.rrsets:
                 self.add(1, proof.owner, rrset)
 
-    def optional(self) -> None:
-        """What comes from here on may be left out of a reply that would be too long."""
+    def begin_optional(self) -> None:
+        """Records added from here on may be left out of a reply that would be too long."""
         self._trimmed = len(self.bytes), self.counts[2]
 
     def image(self, kind: Kind, rcode: int = NOERROR, authoritative: bool = True) -> bytes:

@@ -1,10 +1,10 @@
-"""Compiles a directory of zones: ``python -m xdpkit.services.dns.compiler.compile --fd N [--cache FILE] DIR``.
+"""Compiles a directory of zones: ``python -m ...compiler.compile --fd N [--cache FILE] DIR``.
 
 A child process of the daemon: dnspython's garbage and the minutes that a million names take stay
-out of the process that holds the sockets. It writes one JSON object a line on stdout:
-``{"zone": NAME, "records": N, "share": OF_ALL_WORK}`` as it goes, with "names" in place of
-"records" when a zone is in the arena; ``{"unkept": REASON}`` if the cache file could not be
-written; and last either ``{"size": BYTES}`` (exit 0) or
+out of the process that holds the sockets. It writes JSON objects to stdout, one per line:
+``{"zone": NAME, "records": N, "share": OF_ALL_WORK}`` as it goes, with "names" instead of
+"records" once a zone is in the arena; ``{"unkept": REASON}`` if the cache file could not be
+written; and finally either ``{"size": BYTES}`` (exit 0) or
 ``{"error": REASON, "path": FILE, "line": N}`` (exit 2).
 """
 
@@ -25,33 +25,33 @@ from xdpkit.services.dns.compiler.forest import Forest
 from xdpkit.services.dns.compiler.sources import SUFFIX, Reading, stat_of, zone_files
 from xdpkit.services.dns.compiler.tree import Tree
 from xdpkit.services.dns.zonefile.read import read_zone
-from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, text
+from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, name_text
 
 __all__ = ["compile_zones", "main", "read_zones", "write_zone", "zone_files"]
 
-# Of the time that a zone takes, reading has this share and making images the rest: measured with
-# zones of addresses, and of signed ones it is much the same.
+# The share of a zone's time spent reading; making images is the rest: measured with zones of
+# addresses, and much the same for signed ones.
 READING = 0.8
 
-# The nice value behind threads that answer: a third of their share of a CPU (sched(7)), and they
-# preempt it as soon as they wake. Much less, and a reload of a machine that is busy with other
-# things would never end.
-BEHIND = 5
+# Nice value relative to answering threads: a third of their share of a CPU (sched(7)), and they
+# preempt it as soon as they wake. With a much lower priority, a reload on a machine that is busy
+# with other work would never finish.
+BACKGROUND_NICE = 5
 
-# Names between two reports.
+# Names between two progress reports.
 STEP = 20_000
 
 Report = Callable[[dict[str, Any]], None]
 
 
-def silent(_: dict[str, Any]) -> None:
-    """Reports to nobody."""
+def no_report(_: dict[str, Any]) -> None:
+    """Discards progress reports."""
 
 
 def read_zones(
-    files: Iterable[Path], report: Report = silent, reading: Reading | None = None
+    files: Iterable[Path], report: Report = no_report, reading: Reading | None = None
 ) -> list[Zone]:
-    """Reads master files; raises ZoneError for the first that is wrong."""
+    """Reads master files; raises ZoneError for the first invalid one."""
     files, reading = list(files), reading or Reading()
     total = sum(stat[0] for path in files if (stat := stat_of(path))) or 1
     zones: dict[bytes, Zone] = {}
@@ -71,34 +71,34 @@ def read_zones(
 def _nodes(
     forest: Forest, tree: Tree
 ) -> Iterable[tuple[bytes, int, list[tuple[int | None, Image]]]]:
-    """(name, flags, images) of every name that is this zone's."""
+    """(name, flags, images) of every name that belongs to this zone."""
     for name, rrsets in tree.nodes.items():
-        if tree.is_taken(name):
+        if tree.is_in_inner_zone(name):
             continue
         try:
             if name in tree.cuts:
                 found: list[tuple[int | None, Image]] = []
-                if tree.signers(name):
-                    found.append((DS, images.delegated(tree, name)))
+                if tree.ds(name):
+                    found.append((DS, images.delegated_ds(tree, name)))
                 yield name, arena.CUT, [*found, (None, images.referral(tree, name))]
                 continue
             flags = arena.APEX if name == tree.origin else 0
             flags |= arena.ALIAS if find(rrsets, CNAME) else 0
             flags |= arena.DNAME if find(rrsets, DNAME) else 0
-            yield name, flags, list(images.of_node(forest, tree, name))
+            yield name, flags, list(images.node_images(forest, tree, name))
         except ImageTooLarge as error:
-            reason = f"the reply for {text(name)} has {error} bytes, more than a DNS message"
+            reason = f"the reply for {name_text(name)} has {error} bytes, more than a DNS message"
             raise rrsets[0].error(reason) from None
 
 
-class _Chain:
-    """Writes the proofs of a signed zone, and says at each node which are its own."""
+class _ChainWriter:
+    """Writes the proofs of a signed zone, and refers each node to its own."""
 
     def __init__(self, writer: arena.Writer, tree: Tree) -> None:
         self.denial, self.tree = tree.denial, tree
         self.fields = (0, 0, 0)
         self.parts: dict[int, int] = {}
-        """Where each proof is, by its id()."""
+        """The offset of each proof, by its id()."""
         if not self.denial:
             return
         hashed = self.denial.parameters
@@ -115,38 +115,38 @@ class _Chain:
         at = writer.put(chain)
         self.fields = (at, len(self.denial.proofs), writer.put(hashing) if hashing else 0)
 
-    def denial_of(self, name: bytes) -> tuple[bytes, int, bytes | None]:
-        """What goes in front of a node, its flags, and the name that is proved in its stead."""
+    def denial_fields(self, name: bytes) -> tuple[bytes, int, bytes | None]:
+        """The bytes before a node, its flags, and the ancestor that is proved instead of it."""
         if not self.denial:
             return b"", 0, None
         proofs = self.denial.nodata(name)
         provable = self.denial.provable(name)
-        left_out = len(proofs) > 1
-        if name in self.tree.cuts or left_out:
+        omitted = len(proofs) > 1
+        if name in self.tree.cuts or omitted:
             cover = proofs[1:]
         else:
-            cover = [] if name in self.tree.wildcards else [self.denial.encloser(name)]
+            cover = [] if name in self.tree.wildcards else [self.denial.no_wildcard(name)]
         offsets = [self.parts[id(proof)] for proof in (proofs[0], *cover)]
         front = arena.DENIAL.pack(*offsets, *[0] * (2 - len(offsets)), 0)
-        return front, arena.UNPROVEN if left_out else 0, provable if left_out else None
+        return front, arena.UNPROVEN if omitted else 0, provable if omitted else None
 
 
 def write_zone(
     writer: arena.Writer, forest: Forest, tree: Tree, progress: Callable[[int], None] | None = None
 ) -> None:
-    """Adds a zone to an arena; ``progress`` is called with the nodes written so far."""
+    """Adds a zone to an arena; ``progress`` is called with the number of nodes so far."""
     zone = tree.zone
     nxdomain = writer.add_image(images.nxdomain(tree))
     nodata = writer.add_image(images.nodata(tree))
-    chain = _Chain(writer, tree)
+    chain = _ChainWriter(writer, tree)
     offsets: dict[bytes, int] = {}
-    """Of names that others refer to: enclosers of wildcards, and of what opt-out left out."""
+    """Names that others refer to: enclosers of wildcards, and of names that opt-out omitted."""
     wildcards: dict[bytes, int] = {}
     unproven: dict[int, bytes] = {}
     for count, (name, flags, found) in enumerate(_nodes(forest, tree)):
         if progress is not None and count % STEP == STEP - 1:
             progress(count)
-        front, more, provable = chain.denial_of(name)
+        front, more, provable = chain.denial_fields(name)
         offset = writer.add_node(name, flags | more, found, nodata, front, chain.parts)
         if provable is not None:
             unproven[offset] = provable
@@ -164,14 +164,14 @@ def write_zone(
 
 
 def compile_zones(
-    zones: list[Zone], fd: int, report: Report = silent, seed: int | None = None
+    zones: list[Zone], fd: int, report: Report = no_report, seed: int | None = None
 ) -> int:
-    """Writes the arena of ``zones`` into the empty file ``fd``; gives its size in bytes."""
+    """Writes the arena of ``zones`` into the empty file ``fd``; returns its size in bytes."""
     forest = Forest(zones)
     writer = arena.Writer(fd, len(zones), seed)
     total, done = sum(len(tree.nodes) for tree in forest.trees.values()), 0
     for tree in forest.trees.values():
-        name, before = text(tree.origin), done
+        name, before = name_text(tree.origin), done
 
         def progress(nodes: int, name: str = name, before: int = before) -> None:
             share = READING + (1 - READING) * (before + nodes) / total
@@ -184,21 +184,21 @@ def compile_zones(
     return writer.finish()
 
 
-def _keep(fd: int, path: Path, report: Report) -> None:
+def _write_cache(fd: int, path: Path, report: Report) -> None:
     try:
-        arena_file.keep(fd, path)
+        arena_file.write_cache(fd, path)
     except OSError as error:
         report({"unkept": f"{error.filename or path}: {error.strerror}"})
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The child's command line; the exit status is returned."""
+    """The child's command line; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m xdpkit.services.dns.compiler.compile", description=__doc__
     )
     parser.add_argument("--fd", type=int, required=True, help="an empty memfd")
-    parser.add_argument("--cache", type=Path, help="where to keep the same")
-    text = "leave the CPU to those who answer"
+    parser.add_argument("--cache", type=Path, help="cache file to write")
+    text = "run at a lower priority than the answering threads"
     parser.add_argument("--behind", action="store_true", help=text)
     parser.add_argument("directory", type=Path)
     options = parser.parse_args(arguments)
@@ -207,12 +207,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(line), flush=True)
 
     if options.behind:
-        os.nice(BEHIND)
+        os.nice(BACKGROUND_NICE)
     directory = options.directory.absolute()
     reading = Reading()
     try:
         files = zone_files(directory)
-        # $INCLUDE is relative to the zones, wherever the daemon was started.
+        # $INCLUDE is relative to the zone directory, wherever the daemon was started.
         os.chdir(directory)
         size = compile_zones(read_zones(files, report, reading), options.fd, report)
     except ZoneError as error:
@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     size = arena_file.append_record(options.fd, size, reading.sources)
     if options.cache:
-        _keep(options.fd, options.cache.absolute(), report)
+        _write_cache(options.fd, options.cache.absolute(), report)
     report({"size": size})
     return 0
 

@@ -1,7 +1,7 @@
-"""Proofs that a name or a type does not exist, in zones that somebody signed (RFC 4035, RFC 5155).
+"""Proofs that a name or a type does not exist, in presigned zones (RFC 4035, RFC 5155).
 
-A proof is an NSEC or NSEC3 RRset with its signatures. Which ones an answer needs is settled here
-for every name that is known when the zone is compiled; what a missing name itself needs is found by
+A proof is an NSEC or NSEC3 RRset with its signatures. Which ones an answer needs is decided here
+for every name known when the zone is compiled; those for a missing name itself are found by
 ``cext/zone/denial.c``, in the same sorted chain.
 """
 
@@ -10,18 +10,27 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from xdpkit.services.dns.compiler.chain import Chain, Proof, canonical_key, parameters_of
-from xdpkit.services.dns.zonefile.zone import DS, NSEC, RRSIG, RRset, find, parent, signatures, text
+from xdpkit.services.dns.compiler.chain import NsecChain, Proof, canonical_key, split_parameters
+from xdpkit.services.dns.zonefile.zone import (
+    DS,
+    NSEC,
+    RRSIG,
+    RRset,
+    find,
+    name_text,
+    parent,
+    signatures,
+)
 
 if TYPE_CHECKING:
     from xdpkit.services.dns.compiler.tree import Tree
 
 
 class Denial:
-    """The sorted chain of a signed zone, and what it proves about the names there are."""
+    """The sorted chain of a signed zone, and what it proves about the names that exist."""
 
-    def __init__(self, tree: Tree, chain: Chain) -> None:
-        """Raises ZoneError if the chain or a signature is missing somewhere."""
+    def __init__(self, tree: Tree, chain: NsecChain) -> None:
+        """Raises ZoneError if part of the chain or a signature is missing."""
         self._tree, self._chain = tree, chain
         self.parameters = chain.parameters
         if self.parameters:
@@ -50,24 +59,24 @@ class Denial:
 
     def _check_links(self) -> None:
         if not self.proofs:
-            raise self._chain.place.error(
+            raise self._chain.error_at.error(
                 "no NSEC3 record has these parameters; sign the zone again"
             )
         for proof, after in zip(self.proofs, self.proofs[1:] + self.proofs[:1], strict=True):
             rdata = proof.rrsets[0].rdatas[0]
             if self.parameters:
-                rest = parameters_of(rdata)[1]
+                rest = split_parameters(rdata)[1]
                 right = rest[1 : 1 + rest[0]] == after.key
             else:
                 right = rdata.lower().startswith(after.owner)
             if not right:
                 raise proof.rrsets[0].error(
-                    f"the record at {text(proof.owner)} does not lead to {text(after.owner)}, the"
-                    " next one; sign the zone again"
+                    f"the record at {name_text(proof.owner)} does not lead to"
+                    f" {name_text(after.owner)}, the next one; sign the zone again"
                 )
 
     def _check_signed(self, name: bytes, rrsets: list[RRset]) -> None:
-        """RFC 4035 section 2.2: a signature for each RRset that this zone speaks for."""
+        """RFC 4035 section 2.2: a signature for each RRset that the zone is authoritative for."""
         for rrset in rrsets:
             if rrset.rdtype == RRSIG or (
                 name in self._tree.cuts and rrset.rdtype not in (DS, NSEC)
@@ -75,20 +84,20 @@ class Denial:
                 continue
             if not signatures(rrsets, rrset.rdtype):
                 raise rrset.error(
-                    f"no RRSIG for this type at {text(name)}, and the zone is signed; sign it again"
+                    f"no RRSIG for this type at {name_text(name)} in a signed zone; sign it again"
                 )
 
     def _check_proved(self, name: bytes, rrsets: list[RRset]) -> None:
         if not self.parameters:
             proved = not rrsets or bool(find(rrsets, NSEC))
         else:
-            # Unsigned delegations, and what exists for them only, may be left out by opt-out.
+            # Opt-out may omit unsigned delegations, and the empty non-terminals above only those.
             optional = not rrsets or (name in self._tree.cuts and not find(rrsets, DS))
             proved = self.match(name) is not None or (optional and self.cover(name).opt_out)
         if not proved:
-            place = rrsets[0] if rrsets else self._chain.place
+            source = rrsets[0] if rrsets else self._chain.error_at
             kind = "NSEC3" if self.parameters else "NSEC"
-            raise place.error(f"no {kind} for {text(name)}; sign the zone again")
+            raise source.error(f"no {kind} for {name_text(name)}; sign the zone again")
 
     # ---------------------------------------------------------------------------------------------
 
@@ -99,11 +108,11 @@ class Denial:
         return proof if proof.key == key else None
 
     def cover(self, name: bytes) -> Proof:
-        """The record that ends before the name; the last one goes on at the beginning."""
+        """The record whose interval begins at or before the name; the last one wraps around."""
         return self.proofs[bisect_right(self._keys, self._key(name)) - 1]
 
     def provable(self, name: bytes) -> bytes:
-        """The name, or the closest one above it that opt-out did not leave out."""
+        """The name, or its closest ancestor that opt-out did not omit."""
         while self.parameters and not self.match(name):
             name = parent(name)
         return name
@@ -116,45 +125,45 @@ class Denial:
         match = self.match(name)
         if match:
             return [match]
-        # RFC 5155 section 7.2.4: it was left out.
+        # RFC 5155 section 7.2.4: opt-out omitted it.
         above = self.provable(name)
-        return [self._matched(above), self.cover(_next_closer(name, above))]
+        return [self._required_match(above), self.cover(_next_closer(name, above))]
 
-    def encloser(self, name: bytes) -> Proof:
-        """That there is no wildcard below a name that a missing one is under."""
+    def no_wildcard(self, name: bytes) -> Proof:
+        """Proves that there is no wildcard under an encloser of missing names."""
         return self.cover(b"\1*" + self.provable(name))
 
-    def _matched(self, name: bytes) -> Proof:
+    def _required_match(self, name: bytes) -> Proof:
         match = self.match(name)
-        assert match is not None  # of provable()
+        assert match is not None  # provable() ensures it
         return match
 
     def missing(self, name: bytes, encloser: bytes) -> Proof:
-        """That the name, or in NSEC3 the next closer one to its encloser, does not exist."""
+        """Proves that the name, or in NSEC3 the next closer name, does not exist."""
         if self.parameters:
             name = _next_closer(name, self.provable(encloser))
         return self.cover(name)
 
     def nxdomain(self, name: bytes, encloser: bytes) -> list[Proof]:
         """RFC 4035 section 3.1.3.2, RFC 5155 section 7.2.2."""
-        proofs = [self.missing(name, encloser), self.encloser(encloser)]
+        proofs = [self.missing(name, encloser), self.no_wildcard(encloser)]
         if self.parameters:
-            proofs.append(self._matched(self.provable(encloser)))
+            proofs.append(self._required_match(self.provable(encloser)))
         return proofs
 
-    def expanded(self, name: bytes, wildcard: bytes, nodata: bool = False) -> list[Proof]:
+    def expansion(self, name: bytes, wildcard: bytes, nodata: bool = False) -> list[Proof]:
         """RFC 4035 sections 3.1.3.3 and 3.1.3.4, RFC 5155 sections 7.2.5 and 7.2.6."""
         encloser = parent(wildcard)
         proofs = [self.missing(name, encloser)]
         if nodata:
             proofs += self.nodata(wildcard)
             if self.parameters:
-                proofs.append(self._matched(self.provable(encloser)))
+                proofs.append(self._required_match(self.provable(encloser)))
         return proofs
 
 
 def _next_closer(name: bytes, encloser: bytes) -> bytes:
-    """The name with a label more than the encloser, at or above ``name``: RFC 5155 section 1.3."""
+    """The name one label longer than the encloser, at or above ``name``: RFC 5155 section 1.3."""
     while len(parent(name)) > len(encloser):
         name = parent(name)
     return name

@@ -1,55 +1,55 @@
-"""All zones served together, and where a chain of CNAMEs and DNAMEs leads through them."""
+"""All zones served together, and the alias chains of CNAMEs and DNAMEs through them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xdpkit.services.dns.compiler.tree import Match, Place, Tree
+from xdpkit.services.dns.compiler.tree import LookupResult, NameMatch, Tree
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, RRset, Zone, find, is_below, parent
 
 # A longer chain is a mistake, and resolvers give up earlier (NSD stops at 18). cext/dns/compose.c
-# has it too, for the DNAMEs that a question meets before a chain that was followed here.
-CHAIN_MAX = 16
+# has the same limit, for the DNAMEs that a question meets before a chain that was followed here.
+ALIASES_MAX = 16
 
 NAME_MAX = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A name on the way, the zone that it is in, and where it lies there."""
+class AliasStep:
+    """A name in an alias chain, its zone, and its lookup result there."""
 
     tree: Tree
     name: bytes
-    place: Place
+    result: LookupResult
 
     @property
     def rrsets(self) -> list[RRset]:
-        """The records at the place."""
-        return self.tree.nodes[self.place.node]
+        """The records of the node that was found."""
+        return self.tree.nodes[self.result.node]
 
     @property
     def wildcard(self) -> bool:
-        """Whether a wildcard stands in for the name."""
-        return self.place.match is Match.WILDCARD
+        """Whether the name is expanded from a wildcard."""
+        return self.result.match is NameMatch.WILDCARD
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class AliasChain:
     """The names that an alias leads through.
 
-    ``end`` is None when the last one is in no zone served, comes back to where the chain was, or is
-    one too many. With ``overflow``, a DNAME would have made it too long: YXDOMAIN (RFC 6672
+    ``end`` is None if the last target is not in any served zone, closes a loop, or exceeds the
+    limit. With ``overflow``, a DNAME would have made the name too long: YXDOMAIN (RFC 6672
     section 2.2).
     """
 
-    steps: tuple[Step, ...]
-    end: Step | None
+    steps: tuple[AliasStep, ...]
+    end: AliasStep | None
     overflow: bool = False
 
 
 class Forest:
-    """The trees of all zones. Raises ZoneError as Tree does."""
+    """The trees of all zones. Raises ZoneError like Tree."""
 
     def __init__(self, zones: Iterable[Zone]) -> None:
         zones = list(zones)
@@ -60,7 +60,7 @@ class Forest:
             self.trees[zone.origin] = Tree(zone, frozenset(inner))
 
     def zone_of(self, name: bytes) -> Tree | None:
-        """The zone with the longest name that this one is in."""
+        """The zone with the longest name that contains this name."""
         while name:
             tree = self.trees.get(name)
             if tree is not None:
@@ -68,44 +68,44 @@ class Forest:
             name = parent(name)
         return None
 
-    def above(self, tree: Tree) -> Tree | None:
-        """The zone that a zone's name is delegated in, if it is served too."""
+    def parent_of(self, tree: Tree) -> Tree | None:
+        """The parent zone, if it is also served."""
         return self.zone_of(parent(tree.origin))
 
-    def step(self, name: bytes) -> Step | None:
-        """Where a name lies; None if it is in no zone."""
+    def locate(self, name: bytes) -> AliasStep | None:
+        """Looks a name up; None if it is not in any zone."""
         tree = self.zone_of(name)
-        return Step(tree, name, tree.place(name)) if tree else None
+        return AliasStep(tree, name, tree.lookup(name)) if tree else None
 
-    def chain(self, tree: Tree, node: bytes) -> Chain:
+    def follow_aliases(self, tree: Tree, node: bytes) -> AliasChain:
         """Follows the CNAME at a node."""
-        steps: list[Step] = []
-        step: Step | None = Step(tree, node, Place(Match.EXACT, node))
+        steps: list[AliasStep] = []
+        step: AliasStep | None = AliasStep(tree, node, LookupResult(NameMatch.EXACT, node))
         seen: set[bytes] = set()
         while step is not None:
             target = self._target(step)
             if target is None:
-                return Chain(tuple(steps), step)
-            if step.name in seen or len(steps) == CHAIN_MAX:
+                return AliasChain(tuple(steps), step)
+            if step.name in seen or len(steps) == ALIASES_MAX:
                 break
             seen.add(step.name)
             steps.append(step)
             if len(target) > NAME_MAX:
-                return Chain(tuple(steps), None, overflow=True)
-            step = self.step(target)
-        return Chain(tuple(steps), None)
+                return AliasChain(tuple(steps), None, overflow=True)
+            step = self.locate(target)
+        return AliasChain(tuple(steps), None)
 
-    def _target(self, step: Step) -> bytes | None:
-        """What the name is another name for, if it is."""
-        if step.place.match is Match.DNAME:
-            return replaced(step)
-        if step.place.match in (Match.EXACT, Match.WILDCARD):
+    def _target(self, step: AliasStep) -> bytes | None:
+        """The target of the alias, if the name is one."""
+        if step.result.match is NameMatch.DNAME:
+            return dname_target(step)
+        if step.result.match in (NameMatch.EXACT, NameMatch.WILDCARD):
             for alias in find(step.rrsets, CNAME):
                 return alias.rdatas[0].lower()
         return None
 
 
-def replaced(step: Step) -> bytes:
-    """The name with its DNAME's owner replaced by the target; may be too long for a name."""
+def dname_target(step: AliasStep) -> bytes:
+    """The name with the DNAME's owner replaced by its target; may be too long for a name."""
     target = find(step.rrsets, DNAME)[0].rdatas[0].lower()
-    return step.name[: len(step.name) - len(step.place.node)] + target
+    return step.name[: len(step.name) - len(step.result.node)] + target

@@ -1,4 +1,4 @@
-"""Reply images: what a question for each name and type gets, finished when the zone is compiled."""
+"""Reply images: the answer for each name and type, finished when the zone is compiled."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from xdpkit.services.dns.compiler.body import NOERROR, NXDOMAIN, YXDOMAIN, Body, Image, Kind
-from xdpkit.services.dns.compiler.forest import Chain, Forest, Step, replaced
-from xdpkit.services.dns.compiler.tree import Match, Tree
+from xdpkit.services.dns.compiler.forest import AliasChain, AliasStep, Forest, dname_target
+from xdpkit.services.dns.compiler.tree import NameMatch, Tree
 from xdpkit.services.dns.zonefile.zone import (
     CNAME,
     DNAME,
@@ -26,45 +26,45 @@ from xdpkit.services.dns.zonefile.zone import (
 )
 
 TARGET = {NS: 0, MX: 2, SRV: 6, SVCB: 2, HTTPS: 2}
-"""Types whose hosts' addresses go along, and the bytes in front of the host's name: RFC 1035
+"""Types whose targets' addresses are added, and the offset of the target in the RDATA: RFC 1035
 sections 3.3.9 and 3.3.11, RFC 2782, RFC 9460 section 4.1."""
 
 
-def _both(tree: Tree, make: Callable[[bool], bytes]) -> Image:
-    """An image without and, in a signed zone, with signatures."""
+def _image_pair(tree: Tree, make: Callable[[bool], bytes]) -> Image:
+    """An image without signatures and, in a signed zone, one with them."""
     return Image(make(False), make(True) if tree.denial else None)
 
 
-def _denial(body: Body, tree: Tree) -> None:
-    """The SOA that says how long a denial holds, RFC 2308 section 3."""
+def _add_soa(body: Body, tree: Tree) -> None:
+    """Adds the SOA that says how long a denial may be cached, RFC 2308 section 3."""
     apex = tree.nodes[tree.origin]
     body.add_type(1, tree.origin, apex, SOA, tree.zone.negative_ttl)
 
 
-def _addresses(body: Body, tree: Tree, hosts: list[bytes]) -> None:
-    """Signed ones with their signatures; glue has none."""
+def _add_addresses(body: Body, tree: Tree, hosts: list[bytes]) -> None:
+    """Adds addresses, signed ones with their signatures; glue has none."""
     for host in dict.fromkeys(host.lower() for host in hosts):
         for rrset in tree.addresses(host):
             if body.do or rrset.rdtype != RRSIG:
                 body.add(2, host, rrset)
 
 
-def _additional(body: Body, tree: Tree, rrsets: list[RRset], rdtype: int) -> None:
-    """The addresses of the hosts in an answer, RFC 1034 section 4.3.2 step 6."""
+def _add_additional(body: Body, tree: Tree, rrsets: list[RRset], rdtype: int) -> None:
+    """Adds the addresses of the hosts in an answer, RFC 1034 section 4.3.2 step 6."""
     if rdtype in TARGET:
         hosts = [
             host_at(rdata, TARGET[rdtype])
             for rrset in find(rrsets, rdtype)
             for rdata in rrset.rdatas
         ]
-        body.optional()
-        _addresses(body, tree, hosts)
+        body.begin_optional()
+        _add_addresses(body, tree, hosts)
 
 
-def _delegation(body: Body, tree: Tree, cut: bytes) -> None:
-    """The NS records of a cut, what says whether it is signed, and addresses of the servers.
+def _add_delegation(body: Body, tree: Tree, cut: bytes) -> None:
+    """Adds the NS records of a cut, the proof of whether it is signed, and server addresses.
 
-    Those that lie below the cut must not be missing, the others may: RFC 9471 section 3.
+    Addresses below the cut are required, the others are optional: RFC 9471 section 3.
     """
     rrsets = tree.nodes[cut]
     body.add(1, cut, find(rrsets, NS)[0])
@@ -73,39 +73,39 @@ def _delegation(body: Body, tree: Tree, cut: bytes) -> None:
         if not find(rrsets, DS):
             body.prove(tree.denial.nodata(cut))
     hosts = find(rrsets, NS)[0].rdatas
-    _addresses(body, tree, [host for host in hosts if is_below(host.lower(), cut)])
-    body.optional()
-    _addresses(body, tree, [host for host in hosts if not is_below(host.lower(), cut)])
+    _add_addresses(body, tree, [host for host in hosts if is_below(host.lower(), cut)])
+    body.begin_optional()
+    _add_addresses(body, tree, [host for host in hosts if not is_below(host.lower(), cut)])
 
 
 def nodata(tree: Tree) -> Image:
-    """A name exists, the type does not; for every name of the zone. C adds the proofs."""
+    """NODATA: the name exists, the type does not; for any name of the zone. C adds the proofs."""
     return _negative(tree, Kind.NODATA, NOERROR)
 
 
 def nxdomain(tree: Tree) -> Image:
-    """The name does not exist; made for the zone's own name, used for all below it."""
+    """NXDOMAIN; made for the zone's own name, used for all names below it."""
     return _negative(tree, Kind.NXDOMAIN, NXDOMAIN)
 
 
 def _negative(tree: Tree, kind: Kind, rcode: int) -> Image:
     def make(do: bool) -> bytes:
         body = Body(tree.origin, shared=True, do=do)
-        _denial(body, tree)
+        _add_soa(body, tree)
         return body.image(kind, rcode)
 
-    return _both(tree, make)
+    return _image_pair(tree, make)
 
 
 def referral(tree: Tree, cut: bytes) -> Image:
-    """Ask there: for the cut and for every name below it."""
+    """The referral for a cut and every name below it."""
 
     def make(do: bool) -> bytes:
         body = Body(cut, shared=True, do=do)
-        _delegation(body, tree, cut)
+        _add_delegation(body, tree, cut)
         return body.image(Kind.REFERRAL, authoritative=False)
 
-    return _both(tree, make)
+    return _image_pair(tree, make)
 
 
 def positive(tree: Tree, name: bytes, rdtype: int) -> Image:
@@ -114,87 +114,87 @@ def positive(tree: Tree, name: bytes, rdtype: int) -> Image:
     def make(do: bool) -> bytes:
         body = Body(name, do=do)
         body.add_type(0, None, tree.nodes[name], rdtype)
-        _additional(body, tree, tree.nodes[name], rdtype)
+        _add_additional(body, tree, tree.nodes[name], rdtype)
         return body.image(Kind.NOERROR)
 
-    return _both(tree, make)
+    return _image_pair(tree, make)
 
 
-def delegated(tree: Tree, name: bytes) -> Image:
-    """The DS records of a name that is delegated, or that there are none: ``tree`` is above it."""
-    if tree.signers(name):
+def delegated_ds(tree: Tree, name: bytes) -> Image:
+    """The DS records of a delegated name, or their denial: ``tree`` is the zone above it."""
+    if tree.ds(name):
         return positive(tree, name, DS)
 
-    place = tree.place(name)
+    result = tree.lookup(name)
 
     def make(do: bool) -> bytes:
         body = Body(name, do=do)
-        if place.match is Match.CUT and place.node != name:
-            _delegation(body, tree, place.node)
+        if result.match is NameMatch.CUT and result.node != name:
+            _add_delegation(body, tree, result.node)
             return body.image(Kind.REFERRAL, authoritative=False)
-        _no_signers(body, tree, name)
-        return _unsigned(body, tree, name)
+        _deny_ds(body, tree, name)
+        return _finish_without_ds(body, tree, name)
 
-    return _both(tree, make)
+    return _image_pair(tree, make)
 
 
-def _unsigned(body: Body, tree: Tree, name: bytes) -> bytes:
-    """No DS; of a zone that nobody delegates the zone above may not even know the name."""
-    if tree.place(name).match is Match.MISSING:
+def _finish_without_ds(body: Body, tree: Tree, name: bytes) -> bytes:
+    """Ends a reply without DS; the parent may lack the name if nothing delegates the zone."""
+    if tree.lookup(name).match is NameMatch.MISSING:
         return body.image(Kind.NXDOMAIN, NXDOMAIN)
     return body.image(Kind.NODATA)
 
 
-def _no_signers(body: Body, tree: Tree, name: bytes) -> None:
-    _denial(body, tree)
+def _deny_ds(body: Body, tree: Tree, name: bytes) -> None:
+    _add_soa(body, tree)
     if not body.do or not tree.denial:
         return
-    place = tree.place(name)
-    if place.match is Match.MISSING:
-        body.prove(tree.denial.nxdomain(name, place.node))
-    elif place.match is Match.WILDCARD:
-        body.prove(tree.denial.expanded(name, place.node, nodata=True))
+    result = tree.lookup(name)
+    if result.match is NameMatch.MISSING:
+        body.prove(tree.denial.nxdomain(name, result.node))
+    elif result.match is NameMatch.WILDCARD:
+        body.prove(tree.denial.expansion(name, result.node, nodata=True))
     else:
-        body.prove(tree.denial.nodata(place.node))
+        body.prove(tree.denial.nodata(result.node))
 
 
 # -------------------------------------------------------------------------------------------------
 
 
-def _begin(chain: Chain, do: bool) -> Body:
-    """An answer section with the aliases of a chain."""
+def _alias_answer(chain: AliasChain, do: bool) -> Body:
+    """Begins an answer section with the aliases of a chain."""
     body = Body(chain.steps[0].name, do=do)
     dnames: set[bytes] = set()
     for index, step in enumerate(chain.steps):
         owner = step.name if index else None
-        if step.place.match is not Match.DNAME:
+        if step.result.match is not NameMatch.DNAME:
             body.add_type(0, owner, step.rrsets, CNAME)
             continue
-        if step.place.node not in dnames:
-            dnames.add(step.place.node)
-            body.add_type(0, step.place.node, step.rrsets, DNAME)
+        if step.result.node not in dnames:
+            dnames.add(step.result.node)
+            body.add_type(0, step.result.node, step.rrsets, DNAME)
         if not (chain.overflow and step is chain.steps[-1]):
             dname = find(step.rrsets, DNAME)[0]
             # The DNAME's own TTL: RFC 6672 section 3.1.
-            made = RRset(CNAME, 0, dname.ttl, dname.path, dname.line, [replaced(step)])
+            made = RRset(CNAME, 0, dname.ttl, dname.path, dname.line, [dname_target(step)])
             body.add(0, owner, made)
     return body
 
 
-def _prove_expansions(body: Body, chain: Chain) -> None:
-    """That the names which wildcards stand for do not exist. The question's own C proves."""
+def _prove_expansions(body: Body, chain: AliasChain) -> None:
+    """Proves that names expanded from wildcards do not exist. C does so for the question's name."""
     for step in chain.steps[1:]:
         if step.wildcard:
             _prove_expansion(body, step)
 
 
-def _prove_expansion(body: Body, step: Step, nodata: bool = False) -> None:
+def _prove_expansion(body: Body, step: AliasStep, nodata: bool = False) -> None:
     if body.do and step.tree.denial:
-        body.prove(step.tree.denial.expanded(step.name, step.place.node, nodata))
+        body.prove(step.tree.denial.expansion(step.name, step.result.node, nodata))
 
 
-def _end(chain: Chain, body: Body) -> bytes:
-    """The end of a chain whose last name has not the type that was asked for."""
+def _end_without_type(chain: AliasChain, body: Body) -> bytes:
+    """Ends a chain whose last name does not have the requested type."""
     step = chain.end
     if chain.overflow:
         _prove_expansions(body, chain)
@@ -202,83 +202,83 @@ def _end(chain: Chain, body: Body) -> bytes:
     if step is None:
         _prove_expansions(body, chain)
         return body.image(Kind.NOERROR)
-    if step.place.match is Match.CUT:
+    if step.result.match is NameMatch.CUT:
         # AA is about the first owner name, RFC 1035 section 4.1.1.
         _prove_expansions(body, chain)
-        _delegation(body, step.tree, step.place.node)
+        _add_delegation(body, step.tree, step.result.node)
         return body.image(Kind.NOERROR)
-    _denial(body, step.tree)
+    _add_soa(body, step.tree)
     _prove_expansions(body, chain)
     # RFC 6604 section 3: the rcode is that of the last name.
-    if step.place.match is Match.MISSING:
+    if step.result.match is NameMatch.MISSING:
         if body.do and step.tree.denial:
-            body.prove(step.tree.denial.nxdomain(step.name, step.place.node))
+            body.prove(step.tree.denial.nxdomain(step.name, step.result.node))
         return body.image(Kind.NXDOMAIN, NXDOMAIN)
     if step.wildcard:
         _prove_expansion(body, step, nodata=True)
     elif body.do and step.tree.denial:
-        body.prove(step.tree.denial.nodata(step.place.node))
+        body.prove(step.tree.denial.nodata(step.result.node))
     return body.image(Kind.NODATA)
 
 
-def _found(chain: Chain, step: Step, rdtype: int, body: Body) -> bytes:
-    """The end of a chain whose last name has the type."""
+def _end_with_type(chain: AliasChain, step: AliasStep, rdtype: int, body: Body) -> bytes:
+    """Ends a chain whose last name has the requested type."""
     body.add_type(0, step.name, step.rrsets, rdtype)
     _prove_expansions(body, chain)
     if step.wildcard:
         _prove_expansion(body, step)
-    _additional(body, step.tree, step.rrsets, rdtype)
+    _add_additional(body, step.tree, step.rrsets, rdtype)
     return body.image(Kind.NOERROR)
 
 
-def _signers(forest: Forest, chain: Chain, step: Step, body: Body) -> bytes:
-    """The end of a chain that leads to a delegated name, for DS: RFC 4035 section 3.1.4.1."""
-    above = step.tree if step.place.match is Match.CUT else forest.above(step.tree)
-    assert above is not None  # _asks_above() saw to it
-    if above.signers(step.name):
+def _end_with_ds(forest: Forest, chain: AliasChain, step: AliasStep, body: Body) -> bytes:
+    """Ends a chain that leads to a delegated name, for DS: RFC 4035 section 3.1.4.1."""
+    above = step.tree if step.result.match is NameMatch.CUT else forest.parent_of(step.tree)
+    assert above is not None  # _belongs_to_parent() ensures it
+    if above.ds(step.name):
         body.add_type(0, step.name, above.nodes[step.name], DS)
         _prove_expansions(body, chain)
         return body.image(Kind.NOERROR)
-    _no_signers(body, above, step.name)
+    _deny_ds(body, above, step.name)
     _prove_expansions(body, chain)
-    return _unsigned(body, above, step.name)
+    return _finish_without_ds(body, above, step.name)
 
 
-def _asks_above(forest: Forest, step: Step) -> bool:
-    """Whether a DS at this name is for the zone above to tell."""
-    if step.place.match is Match.CUT:
-        return step.place.node == step.name
-    return step.name == step.tree.origin and forest.above(step.tree) is not None
+def _belongs_to_parent(forest: Forest, step: AliasStep) -> bool:
+    """Whether the parent zone is authoritative for a DS at this name."""
+    if step.result.match is NameMatch.CUT:
+        return step.result.node == step.name
+    return step.name == step.tree.origin and forest.parent_of(step.tree) is not None
 
 
 def alias(forest: Forest, tree: Tree, name: bytes) -> tuple[dict[int, Image], Image]:
-    """The images of a name with a CNAME: by type, and for every other type."""
-    chain = forest.chain(tree, name)
+    """The images of a name with a CNAME: by type, and the one for every other type."""
+    chain = forest.follow_aliases(tree, name)
     signed = any(step.tree.denial for step in (*chain.steps, chain.end) if step is not None)
 
-    def both(end: Callable[[Body], bytes]) -> Image:
-        plain = end(_begin(chain, False))
+    def pair(end: Callable[[Body], bytes]) -> Image:
+        plain = end(_alias_answer(chain, False))
         if not signed:
             return Image(plain)
-        body = _begin(chain, True)
+        body = _alias_answer(chain, True)
         secure = end(body)
         return Image(plain, secure, tuple(body.proofs) if body.wildcard else ())
 
     images = {}
     step = chain.end
     if step is not None:
-        if step.place.match in (Match.EXACT, Match.WILDCARD):
+        if step.result.match in (NameMatch.EXACT, NameMatch.WILDCARD):
             for rdtype in {rrset.rdtype for rrset in step.rrsets}:
-                images[rdtype] = both(partial(_found, chain, step, rdtype))
-        if _asks_above(forest, step):
-            images[DS] = both(partial(_signers, forest, chain, step))
-    return images, both(partial(_end, chain))
+                images[rdtype] = pair(partial(_end_with_type, chain, step, rdtype))
+        if _belongs_to_parent(forest, step):
+            images[DS] = pair(partial(_end_with_ds, forest, chain, step))
+    return images, pair(partial(_end_without_type, chain))
 
 
-def of_node(forest: Forest, tree: Tree, name: bytes) -> Iterator[tuple[int | None, Image]]:
-    """(type, image) of all that a question for an authoritative name can get.
+def node_images(forest: Forest, tree: Tree, name: bytes) -> Iterator[tuple[int | None, Image]]:
+    """(type, image) for all answers to a question for an authoritative name.
 
-    The type None is "every other"; where it does not come, the zone's NODATA image serves.
+    The type None is "every other"; if it is missing, the zone's NODATA image is used.
     """
     rrsets = tree.nodes[name]
     images, other = dict[int, Image](), None
@@ -286,9 +286,9 @@ def of_node(forest: Forest, tree: Tree, name: bytes) -> Iterator[tuple[int | Non
         images, other = alias(forest, tree, name)
     for rdtype in dict.fromkeys(rrset.rdtype for rrset in rrsets):
         images[rdtype] = positive(tree, name, rdtype)
-    above = forest.above(tree) if name == tree.origin else None
+    above = forest.parent_of(tree) if name == tree.origin else None
     if above is not None:
-        images[DS] = delegated(above, name)
+        images[DS] = delegated_ds(above, name)
     yield from sorted(images.items())
     if other is not None:
         yield None, other

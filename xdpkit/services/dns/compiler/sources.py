@@ -1,4 +1,4 @@
-"""The files that zones were read from, and whether they still hold what was read."""
+"""The files that zones were read from, and whether their content is still the same."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from xdpkit.errors import ZoneError
 SUFFIX = ".zone"
 
 Stat = tuple[int, int, int]
-"""Size in bytes, modification time in nanoseconds, inode: they change when a file does."""
+"""Size in bytes, modification time in nanoseconds, inode: they change when the file changes."""
 
-# A file that was changed this shortly before it was read may be changed again with no trace in its
-# times: file systems count in clock ticks (10 ms at most), FAT and some NFS servers in 2 s.
+# A file modified this shortly before it was read may change again without a change of its times:
+# file systems count in clock ticks (at most 10 ms), FAT and some NFS servers in steps of 2 s.
 SETTLED_NS = 2_500_000_000
 
 
 def zone_files(directory: Path) -> list[Path]:
-    """The master files of a directory, sorted; hidden files and other suffixes are not ours."""
+    """The master files of a directory, sorted; hidden files and other suffixes are ignored."""
     try:
         found = sorted(path.name for path in directory.iterdir())
     except OSError as error:
@@ -39,12 +39,12 @@ def zone_files(directory: Path) -> list[Path]:
         if name.endswith(SUFFIX) and (not name.startswith(".") or name == "." + SUFFIX)
     ]
     if not files:
-        raise ZoneError(directory, f"no zone in it; put NAME{SUFFIX} files there")
+        raise ZoneError(directory, f"no zones found; put NAME{SUFFIX} files there")
     return files
 
 
 def stat_of(path: Path | str) -> Stat | None:
-    """None for a file that is not there, or cannot be looked at."""
+    """None for a file that does not exist or cannot be accessed."""
     try:
         # Not a Path: the watch does ten thousand of these every other second.
         found = os.stat(path)  # noqa: PTH116
@@ -59,15 +59,15 @@ class Source:
 
     path: str
     zone: bool
-    """A master file of the directory; others were included by one."""
+    """Whether it is a master file of the directory; others were included by one."""
     stat: Stat
     settled: bool
     """Whether an unchanged stat means unchanged content."""
     digest: str
-    """Of the content: BLAKE2b-128, hexadecimal."""
+    """BLAKE2b-128 of the content, hexadecimal."""
 
-    def now(self) -> Source | None:
-        """The same with today's stat, or None if the content is no longer this."""
+    def recheck(self) -> Source | None:
+        """The same with the current stat, or None if the content has changed."""
         if self.settled and stat_of(self.path) == self.stat:
             return self
         try:
@@ -78,20 +78,20 @@ class Source:
 
 
 def read(path: Path, zone: bool) -> tuple[Source, bytes]:
-    """A file's content and what is to be remembered of it. Raises OSError."""
+    """A file's content, and the record of it. Raises OSError."""
     with path.open("rb") as file:
         found = os.fstat(file.fileno())
         settled = time.time_ns() - found.st_mtime_ns > SETTLED_NS
         data = file.read()
     stat = found.st_size, found.st_mtime_ns, found.st_ino
     digest = blake2b(data, digest_size=16).hexdigest()
-    # Written to while it was read, it may be half of each.
+    # If it was written while being read, it may be a mix of both versions.
     settled = settled and stat[0] == len(data)
     return Source(str(path.absolute()), zone, stat, settled, digest), data
 
 
 class Reading:
-    """Opens files for the compiler, and remembers them."""
+    """Opens files for the compiler, and records them as sources."""
 
     def __init__(self) -> None:
         self._sources: dict[str, Source] = {}
@@ -101,7 +101,7 @@ class Reading:
     def open(self, path: Path | str, zone: bool = False) -> TextIO:
         """The content of a file as text. Raises OSError."""
         source, data = read(Path(path), zone)
-        # One that is included twice is remembered as it was first: it must be that still.
+        # A file included twice is recorded as first read: the second must be the same.
         self._sources.setdefault(source.path, source)
         if zone:
             self._before += self._size
@@ -111,7 +111,7 @@ class Reading:
 
     @property
     def bytes_read(self) -> int:
-        """Of master files, without what they include."""
+        """Bytes read of master files, without the files that they include."""
         return self._before + (self._size if self._current.closed else self._current.tell())
 
     @property
@@ -120,8 +120,8 @@ class Reading:
         return tuple(self._sources.values())
 
 
-def still(sources: Iterable[Source], directory: Path) -> tuple[Source, ...] | None:
-    """The sources with today's stats if the directory's zones are still these; else None."""
+def unchanged(sources: Iterable[Source], directory: Path) -> tuple[Source, ...] | None:
+    """The sources with current stats if the directory's zones are unchanged; else None."""
     known = list(sources)
     try:
         files = {str(path.absolute()) for path in zone_files(directory)}
@@ -129,13 +129,13 @@ def still(sources: Iterable[Source], directory: Path) -> tuple[Source, ...] | No
         return None
     if files != {source.path for source in known if source.zone}:
         return None
-    now = [source.now() for source in known]
+    now = [source.recheck() for source in known]
     return None if None in now else tuple(source for source in now if source is not None)
 
 
 @cache
 def compiler_key() -> str:
-    """Changes with the compiler's source and the library that reads master files."""
+    """A key that changes with the compiler's source and the library that reads master files."""
     digest = blake2b(dns.version.version.encode(), digest_size=8)
     for path in sorted(Path(__file__).parents[1].glob("*/*.py")):
         digest.update(path.read_bytes())

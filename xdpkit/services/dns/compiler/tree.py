@@ -1,4 +1,4 @@
-"""What exists in a zone, what it delegates, and how a name lies in it (RFC 1034 section 4.3.2)."""
+"""What exists in a zone, what it delegates, and lookups of names (RFC 1034 section 4.3.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from xdpkit.services.dns.compiler.chain import chain_of
+from xdpkit.services.dns.compiler.chain import take_nsec_chain
 from xdpkit.services.dns.compiler.denial import Denial
 from xdpkit.services.dns.zonefile.zone import (
     AAAA,
@@ -22,11 +22,11 @@ from xdpkit.services.dns.zonefile.zone import (
 )
 
 EMPTY: list[RRset] = []
-"""The records of an empty non-terminal: one list for all of them, never added to."""
+"""The records of an empty non-terminal: one shared list, never modified."""
 
 
-class Match(Enum):
-    """How a name lies in a zone."""
+class NameMatch(Enum):
+    """How a name matches in a zone."""
 
     EXACT = "exact"
     WILDCARD = "wildcard"
@@ -36,47 +36,47 @@ class Match(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a name ends up; ``node`` is the name whose records count.
+class LookupResult:
+    """What a name leads to; ``node`` is the name whose records apply.
 
-    That is the cut, the wildcard, the owner of the DNAME, or the closest encloser of what is
-    missing.
+    That is the cut, the wildcard, the owner of the DNAME, or the closest encloser of a missing
+    name.
     """
 
-    match: Match
+    match: NameMatch
     node: bytes
 
 
 class Tree:
-    """A zone's names: ``nodes`` maps those that a question can hit to their records.
+    """A zone's names: ``nodes`` maps those that a question can match to their records.
 
-    Takes the zone's own dict over: empty non-terminals are added (RFC 4592 section 2.2.2), what is
-    below a delegation moves to ``hidden``, where only glue is sought, and the hashed names of the
-    NSEC3 chain to ``denial``. ``taken`` are the names of other zones served that lie in this one;
-    what is at or below them is theirs. Raises ZoneError if the zone is signed but not whole.
+    Modifies the zone's own dict: empty non-terminals are added (RFC 4592 section 2.2.2), names
+    below a delegation move to ``hidden``, which only glue is taken from, and the hashed names of
+    the NSEC3 chain to ``denial``. ``inner`` are the names of other served zones inside this one;
+    names at or below them belong to those. Raises ZoneError if the signed zone is incomplete.
     """
 
-    def __init__(self, zone: Zone, taken: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, zone: Zone, inner: frozenset[bytes] = frozenset()) -> None:
         self.zone, self.origin, self.nodes = zone, zone.origin, zone.nodes
-        self.taken = taken
+        self.inner = inner
         self.hidden: dict[bytes, list[RRset]] = {}
         self.wildcards: set[bytes] = set()
-        """Names with a wildcard under them."""
-        # Hashed names are no names to ask for: RFC 5155 section 7.2.8.
-        chain = chain_of(zone)
+        """Names that have a wildcard under them."""
+        # Hashed owner names cannot be queried: RFC 5155 section 7.2.8.
+        chain = take_nsec_chain(zone)
         cuts = {
             name for name, rrsets in self.nodes.items() if name != self.origin and find(rrsets, NS)
         }
-        self.cuts = frozenset(name for name in cuts if not self._under(name, cuts))
+        self.cuts = frozenset(name for name in cuts if not self._is_under(name, cuts))
         if self.cuts:
-            for name in [name for name in self.nodes if self._under(name, self.cuts)]:
+            for name in [name for name in self.nodes if self._is_under(name, self.cuts)]:
                 self.hidden[name] = self.nodes.pop(name)
         for name in list(self.nodes):
-            self._connect(name)
+            self._add_ancestors(name)
         self.denial = Denial(self, chain) if chain else None
-        """What proves that names and types do not exist; None in a zone that is not signed."""
+        """Proofs that names and types do not exist; None in an unsigned zone."""
 
-    def _under(self, name: bytes, tops: Iterable[bytes]) -> bool:
+    def _is_under(self, name: bytes, tops: Iterable[bytes]) -> bool:
         """Whether the name is below, and not at, one of ``tops`` (a set)."""
         while name != self.origin:
             name = parent(name)
@@ -84,7 +84,7 @@ class Tree:
                 return True
         return False
 
-    def _connect(self, name: bytes) -> None:
+    def _add_ancestors(self, name: bytes) -> None:
         while name != self.origin:
             above = parent(name)
             if name.startswith(b"\1*"):
@@ -94,36 +94,36 @@ class Tree:
             self.nodes[above] = EMPTY
             name = above
 
-    def is_taken(self, name: bytes) -> bool:
-        """Whether another zone served has this name."""
-        return bool(self.taken) and (name in self.taken or self._under(name, self.taken))
+    def is_in_inner_zone(self, name: bytes) -> bool:
+        """Whether the name belongs to another served zone."""
+        return bool(self.inner) and (name in self.inner or self._is_under(name, self.inner))
 
-    def place(self, name: bytes) -> Place:
-        """Where a name of this zone lies."""
+    def lookup(self, name: bytes) -> LookupResult:
+        """What a name of this zone leads to."""
         node = name
         while node not in self.nodes:
             node = parent(node)
         if node in self.cuts:
-            return Place(Match.CUT, node)
+            return LookupResult(NameMatch.CUT, node)
         if node == name:
-            return Place(Match.EXACT, node)
+            return LookupResult(NameMatch.EXACT, node)
         if find(self.nodes[node], DNAME):
-            return Place(Match.DNAME, node)
+            return LookupResult(NameMatch.DNAME, node)
         if node in self.wildcards:
-            return Place(Match.WILDCARD, b"\1*" + node)
-        return Place(Match.MISSING, node)
+            return LookupResult(NameMatch.WILDCARD, b"\1*" + node)
+        return LookupResult(NameMatch.MISSING, node)
 
     def addresses(self, host: bytes) -> list[RRset]:
-        """Addresses of a host that are in this zone, glue or not, with their signatures."""
+        """Addresses of a host that this zone has, glue or not, with their signatures."""
         if not is_below(host, self.origin):
             return []
         rrsets = self.hidden.get(host)
         if rrsets is None:
-            place = self.place(host)
-            known = place.node == host or place.match is Match.WILDCARD
-            rrsets = self.nodes[place.node] if known else EMPTY
+            result = self.lookup(host)
+            known = result.node == host or result.match is NameMatch.WILDCARD
+            rrsets = self.nodes[result.node] if known else EMPTY
         return [rrset for rrset in rrsets if {rrset.rdtype, rrset.covers} & {A, AAAA}]
 
-    def signers(self, name: bytes) -> list[RRset]:
+    def ds(self, name: bytes) -> list[RRset]:
         """The DS records of a delegation."""
         return find(self.nodes.get(name, EMPTY), DS) if name in self.cuts else []

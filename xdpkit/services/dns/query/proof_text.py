@@ -1,4 +1,4 @@
-"""Says in words what the NSEC and NSEC3 records of a reply prove."""
+"""Describes what the NSEC and NSEC3 records of a reply prove."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from xdpkit.services.dns.compiler.chain import Parameters
 
 
 def proof_lines(message: dns.message.Message, qname: dns.name.Name) -> tuple[str, ...]:
-    """A line for each such record: its owner, the next one, the names it speaks of."""
+    """A line for each such record: its type and owner, and what it proves about which names."""
     names = {qname}
     for rrset in message.answer:
         if rrset.rdtype == dns.rdatatype.CNAME:
             names |= {rrset.name, rrset[0].target}
     names |= {rrset.name for rrset in message.authority if rrset.rdtype == dns.rdatatype.NS}
-    around = {above for name in names for above in _around(name)}
+    related = {above for name in names for above in _related_names(name)}
     lines = []
     for rrset in message.authority:
         for rdata in rrset:
             if rdata.rdtype in (dns.rdatatype.NSEC, dns.rdatatype.NSEC3):
-                said = _said(rrset.name, rdata, around)
+                statements = _statements(rrset.name, rdata, related)
                 kind = dns.rdatatype.to_text(rdata.rdtype)
-                lines.append(f"{kind} {rrset.name}: {', '.join(said) or 'nothing asked for'}")
+                text = ", ".join(statements) or "nothing about these names"
+                lines.append(f"{kind} {rrset.name}: {text}")
     return tuple(lines)
 
 
-def _around(name: dns.name.Name) -> list[dns.name.Name]:
-    """The name, those above it, and the wildcards beside each."""
+def _related_names(name: dns.name.Name) -> list[dns.name.Name]:
+    """The name, its ancestors, and the wildcard under each of those."""
     found = []
     while True:
         found.append(name)
@@ -41,34 +42,34 @@ def _around(name: dns.name.Name) -> list[dns.name.Name]:
             found.append(dns.name.Name((b"*", *name.labels)))
 
 
-def _said(owner: dns.name.Name, rdata: Any, names: set[dns.name.Name]) -> list[str]:
-    """Which of the names are there and which are not."""
+def _statements(owner: dns.name.Name, rdata: Any, names: set[dns.name.Name]) -> list[str]:
+    """Which of the names exist and which do not."""
     start: Any = owner
     end = rdata.next
-    places: dict[dns.name.Name, Any]
+    positions: dict[dns.name.Name, Any]
     if rdata.rdtype == dns.rdatatype.NSEC:
-        zone = _above_both(owner, end)
-        places = {name: name for name in names if name.is_subdomain(zone)}
+        zone = _common_ancestor(owner, end)
+        positions = {name: name for name in names if name.is_subdomain(zone)}
     else:
         hashing = Parameters(rdata.iterations, rdata.salt)
         start = int(owner.labels[0], 32).to_bytes(20, "big")
         zone = owner.parent()
-        places = {
+        positions = {
             name: hashing.hash(name.to_digestable()) for name in names if name.is_subdomain(zone)
         }
     # The last record of a chain leads back to the first.
     missing = [
         name
-        for name, place in places.items()
-        if (start < place < end if start < end else place > start or place < end)
+        for name, position in positions.items()
+        if (start < position < end if start < end else position > start or position < end)
     ]
-    return [f"{name} is there" for name, place in places.items() if place == start] + [
-        f"{name} is not there" for name in sorted(missing)
+    return [f"{name} exists" for name, position in positions.items() if position == start] + [
+        f"{name} does not exist" for name in sorted(missing)
     ]
 
 
-def _above_both(one: dns.name.Name, other: dns.name.Name) -> dns.name.Name:
-    """The lowest name that both are at or below: not above their zone's."""
+def _common_ancestor(one: dns.name.Name, other: dns.name.Name) -> dns.name.Name:
+    """The deepest name that both are at or below: at or below their zone's apex."""
     while not other.is_subdomain(one):
         one = one.parent()
     return one

@@ -1,7 +1,7 @@
-"""``xdpkit query``: what the server would answer, offline, and how it came to it.
+"""``xdpkit query``: what the server would answer, offline, and why.
 
-The answer itself is made by the C code through the bytes door, from zones compiled here and now;
-the reasons are read from the same arena (view.py).
+The C code makes the answer, through the bytes call, from the cached zones or from zones compiled on
+the spot; the reasons are read from the same arena (view.py).
 """
 
 from __future__ import annotations
@@ -28,41 +28,41 @@ from xdpkit.services.dns.compiler.arena_file import cache_file
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 from xdpkit.services.dns.compiler.sources import zone_files
 from xdpkit.services.dns.query.proof_text import proof_lines
-from xdpkit.services.dns.query.view import ImageView, NodeView, View
+from xdpkit.services.dns.query.view import ArenaView, ImageView, NodeView
 from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.serving.store import kept_arena
-from xdpkit.services.dns.zonefile.zone import parent, text
+from xdpkit.services.dns.serving.store import cached_arena
+from xdpkit.services.dns.zonefile.zone import name_text, parent
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A question, its answer and the reason."""
+    """A question, its answer and the reasons."""
 
     name: str
     type: str
     client: str
     zone: str | None
     node: str | None
-    """The name in the zone whose records or absence decided."""
+    """The name in the zone whose records, or lack of them, decided."""
     match: str
     """exact, cname, dname, wildcard, empty non-terminal, referral, missing, out of zone, or no data
-    for a type that no zone has, such as AXFR."""
+    for a type that no zone can have, such as AXFR."""
     chain: tuple[str, ...]
     """The names that aliases lead to, each with its zone."""
     proof: tuple[str, ...]
-    """What goes along for a question with DO: the record, and what it proves."""
+    """For a question with DO: each NSEC or NSEC3 record of the reply, and what it proves."""
     sizes: dict[str, dict[str, int]]
-    """Bytes of the image for the question "plain" and with "do": the reply with all of it ("full"),
-    without what may be left out ("trimmed"), and with TC ("least"). Proofs that depend on the name
-    come on top."""
+    """Reply sizes for a "plain" question and one with "do": with the whole image ("full"), without
+    optional records ("trimmed"), and with TC ("least"). Proofs that depend on the name are not
+    included."""
     verdict: str
     rcode: str
     authoritative: bool
     truncated: bool
     size: int
-    """Bytes of the reply over UDP, its OPT included."""
+    """Bytes of the reply over UDP, including its OPT."""
     limit: int
-    """Bytes that it may have: the request asks for the server's own maximum."""
+    """Size limit of the reply: the request asks for the server's own maximum."""
     answer: tuple[str, ...]
     authority: tuple[str, ...]
     additional: tuple[str, ...]
@@ -78,7 +78,7 @@ class Explanation:
         ]
         lines += [f"leads   to {step}" for step in self.chain]
         lines += [
-            f"image   {kind}: {found['full']} bytes, {found['trimmed']} without what is optional, "
+            f"image   {kind}: {found['full']} bytes, {found['trimmed']} without optional records, "
             f"{found['least']} when truncated"
             for kind, found in self.sizes.items()
         ]
@@ -89,19 +89,19 @@ class Explanation:
         return "\n".join(lines)
 
 
-def _match(
-    view: View, name: bytes, rdtype: int, answer: list[dns.rrset.RRset]
+def _find_node(
+    view: ArenaView, name: bytes, rdtype: int, answer: list[dns.rrset.RRset]
 ) -> tuple[NodeView | None, str]:
-    """The node that decides and how it was found; the same steps as zone/zone.c's zone_lookup().
+    """The deciding node and how it was found; the same steps as zone/zone.c's zone_lookup().
 
-    ``answer`` tells an alias that was followed from one whose own records were asked for.
+    ``answer`` distinguishes an alias that was followed from one whose own records were queried.
     """
     node = view.find(name)
     if node is not None:
         if node.flags & CUT:
             return node, "exact" if rdtype == dns.rdatatype.DS else "referral"
         if node.flags & ALIAS and rdtype not in (dns.rdatatype.CNAME, dns.rdatatype.ANY):
-            # RRSIG and NSEC may stand beside a CNAME (RFC 4034 sections 3 and 4).
+            # RRSIG and NSEC may exist beside a CNAME (RFC 4034 sections 3 and 4).
             own = bool(answer) and answer[0].rdtype == rdtype
             return node, "exact" if own else "cname"
         if not node.images:
@@ -122,8 +122,8 @@ def _match(
     return None, "out of zone"
 
 
-def _image(view: View, node: NodeView, match: str, rdtype: int) -> ImageView:
-    """The image that the answer is made of, or begins with."""
+def _image(view: ArenaView, node: NodeView, match: str, rdtype: int) -> ImageView:
+    """The image that the answer consists of, or begins with."""
     if match == "dname":
         return node.images[dns.rdatatype.DNAME]
     if match == "missing":
@@ -140,7 +140,7 @@ def _image(view: View, node: NodeView, match: str, rdtype: int) -> ImageView:
 
 
 def _sizes(image: ImageView | None, base: int) -> dict[str, dict[str, int]]:
-    """Reply bytes; ``base`` are those of header, question and OPT."""
+    """Reply sizes; ``base`` is the size of header, question and OPT."""
     both = {"plain": image, "do": image.secure if image else None}
     return {
         kind: {
@@ -153,7 +153,9 @@ def _sizes(image: ImageView | None, base: int) -> dict[str, dict[str, int]]:
     }
 
 
-def _chain(view: View, qname: dns.name.Name, message: dns.message.Message) -> tuple[str, ...]:
+def _alias_targets(
+    view: ArenaView, qname: dns.name.Name, message: dns.message.Message
+) -> tuple[str, ...]:
     """The targets of the answer's aliases, in order."""
     targets = {
         rrset.name: rrset[0].target
@@ -164,8 +166,8 @@ def _chain(view: View, qname: dns.name.Name, message: dns.message.Message) -> tu
     name = qname
     while name in targets and len(found) < len(targets):
         name = targets[name]
-        node = view.above(name.to_digestable())
-        where = f"in {text(view.zone_of(node))}" if node else "in no zone served"
+        node = view.closest(name.to_digestable())
+        where = f"in {name_text(view.zone_of(node))}" if node else "in no zone served"
         found.append(f"{name.to_text(omit_final_dot=True)} {where}")
     return tuple(found)
 
@@ -179,7 +181,7 @@ def explain_arena(
 ) -> Explanation:
     """Explains the answer to a question from an arena.
 
-    Raises UsageError for a name, type or client that is none.
+    Raises UsageError for an invalid name, type or client.
     """
     try:
         qname = dns.name.from_text(name)
@@ -187,32 +189,32 @@ def explain_arena(
         request = dns.message.make_query(qname, qtype, use_edns=0, payload=max_udp, flags=0)
         signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
     except (dns.exception.DNSException, ValueError) as error:
-        raise UsageError(f"{name} {rdtype} is no question: {error}") from None
+        raise UsageError(f"{name} {rdtype} is not a valid question: {error}") from None
     snapshot = Snapshot({"dns": 53}, zones=zones, dns_max_udp=max_udp)
     try:
         verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
     except ValueError as error:
-        raise UsageError(f"{client!r} is no address: {error}") from None
+        raise UsageError(f"{client!r} is not an address: {error}") from None
     if reply is None:
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
-    # For its proofs, so with more room than a client may get.
+    # Only for its proofs, so with more room than a client may get.
     roomy = Snapshot({"dns": 53}, zones=zones, dns_max_udp=4096)
     _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
-    view = View(zones.view())
-    node, match = _match(view, qname.to_digestable(), qtype, message.answer)
+    view = ArenaView(zones.view())
+    node, match = _find_node(view, qname.to_digestable(), qtype, message.answer)
     if node and verdict == "dns_refused":
-        # By its type, before any name is looked up.
+        # Refused because of its type, before any name is looked up.
         node, match = None, "no data"
-    zone = text(view.zone_of(node)) if node else None
+    zone = name_text(view.zone_of(node)) if node else None
     image = _image(view, node, match, qtype) if node else None
-    chain = _chain(view, qname, message)
+    chain = _alias_targets(view, qname, message)
     return Explanation(
         name=qname.to_text(omit_final_dot=True),
         type=dns.rdatatype.to_text(qtype),
         client=client,
         zone=zone,
-        node=text(node.name) if node else None,
+        node=name_text(node.name) if node else None,
         match=match,
         chain=chain,
         proof=proof_lines(dns.message.from_wire(with_do or reply), qname),
@@ -239,26 +241,26 @@ def explain(
 ) -> Explanation:
     """Explains the answer to a question from the zones of ``directory``.
 
-    They are compiled, but for those that the daemon keeps in ``cache`` and that may be read. Raises
-    ZoneError for a zone that is wrong, UsageError for a question that is none.
+    They are compiled, unless the daemon's ``cache`` has them and is readable. Raises ZoneError for
+    an invalid zone, UsageError for an invalid question.
     """
-    kept = kept_arena(cache_file(cache, directory), directory) if cache else None
-    zones = kept.map if kept else _compiled(directory)
+    cached = cached_arena(cache_file(cache, directory), directory) if cache else None
+    zones = cached.map if cached else _compile(directory)
     return explain_arena(zones, name, rdtype, client, max_udp)
 
 
-def _compiled(directory: Path) -> ZoneMap:
+def _compile(directory: Path) -> ZoneMap:
     fd = os.memfd_create("xdpkit-query", os.MFD_CLOEXEC)
     try:
         started = time.monotonic()
         with LoadProgress(directory) as progress:
             files = zone_files(directory.absolute())
-            # As the compiler's child does: $INCLUDE is relative to the zones.
+            # Like the compiler's child process: $INCLUDE is relative to the zone directory.
             with contextlib.chdir(directory):
                 zones = read_zones(files, progress.report)
                 size = compile_zones(zones, fd, progress.report)
             names = sum(zone.names for zone in zones)
-            progress.end(names, size, time.monotonic() - started)
+            progress.finish(names, size, time.monotonic() - started)
         return ZoneMap(fd, size)
     finally:
         os.close(fd)

@@ -1,4 +1,4 @@
-"""Reads an arena in Python: for ``xdpkit query``, the store and the tests, never for answers."""
+"""Reads an arena in Python: for ``xdpkit query``, the store and the tests, never for answering."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from xdpkit.services.dns.zonefile.zone import parent
 
 @dataclass(frozen=True, slots=True)
 class ImageView:
-    """An image as the arena has it: bytes behind the question, as a whole, without what is
-    optional and without the additional section; ``secure`` is what it is with DO."""
+    """An image in the arena: bytes after the question in full, without optional records and without
+    the additional section; ``secure`` is the image for DO."""
 
     kind: Kind
     full: int
@@ -38,13 +38,13 @@ class ImageView:
 
     @property
     def least(self) -> int:
-        """What goes with TC if no more fits."""
+        """Bytes that go with TC if nothing larger fits."""
         return self.authority if self.authority < self.trimmed else 0
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node as the arena has it."""
+    """A node in the arena."""
 
     name: bytes
     flags: int
@@ -54,11 +54,11 @@ class NodeView:
     fallback: ImageView
 
 
-class View:
-    """An arena that is mapped or in memory."""
+class ArenaView:
+    """An arena, mapped or in memory."""
 
     def __init__(self, data: mmap.mmap | memoryview | bytes) -> None:
-        """Raises ValueError if the data is no arena of this version, or damaged."""
+        """Raises ValueError if the data is not an arena of this version, or damaged."""
         self._data = data
         if len(data) < HEADER.size + SLACK:
             raise ValueError("too short for an arena")
@@ -85,7 +85,7 @@ class View:
         return self.node(ENTRY.unpack_from(self._data, node.zone * UNIT)[0]).name
 
     def negative(self, node: NodeView, nxdomain: bool) -> ImageView:
-        """The image of what is not in a node's zone: the type, or with ``nxdomain`` the name."""
+        """The NODATA image of a node's zone, or with ``nxdomain`` its NXDOMAIN image."""
         fields = ENTRY.unpack_from(self._data, node.zone * UNIT)
         return self._image(fields[3] if nxdomain else fields[4])
 
@@ -108,8 +108,8 @@ class View:
         name = bytes(self._data[at : at + length])
         return NodeView(name, flags, zone, wildcard, images, self._image(fallback))
 
-    def above(self, name: bytes) -> NodeView | None:
-        """The node of this lower-cased name, or the closest one above it."""
+    def closest(self, name: bytes) -> NodeView | None:
+        """The node of this lower-cased name, or of its closest ancestor."""
         while name:
             node = self.find(name)
             if node is not None:

@@ -1,4 +1,4 @@
-"""Secrets of DNS cookies that nobody configured: drawn at the start, another one each day."""
+"""Random secrets for DNS cookies, used if none is configured: one at the start, then one a day."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from xdpkit.runtime.publisher import SnapshotPublisher
 # The key of SipHash-2-4, RFC 9018 section 4.4.
 SECRET_BYTES = 16
 
-# RFC 7873 section 7.1: 26 hours at most, and not all servers in the same moment.
+# RFC 7873 section 7.1: at most 26 hours, and not all servers at the same time.
 ROLL_SECONDS = 24 * 3600.0
 
 
 class CookieSecrets:
-    """Owns the secret in use and the one before it, which is accepted until the next takes over.
+    """Owns the secret in use and the previous one, which is accepted until the next rollover.
 
-    A cookie lives for an hour, so no client notices.
+    A cookie is valid for an hour, so no client notices.
     """
 
     def __init__(self, shared: SnapshotPublisher) -> None:
@@ -31,27 +31,27 @@ class CookieSecrets:
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
-        """The one that makes cookies first."""
+        """The one that cookies are made with comes first."""
         return self._secrets
 
-    def bequest(self) -> dict[str, Any]:
-        """What a successor goes on with; JSON. The time is CLOCK_MONOTONIC's, this machine's."""
+    def handed_over(self) -> dict[str, Any]:
+        """The handed-over state, JSON. The time is this machine's CLOCK_MONOTONIC."""
         return {"secrets": [secret.hex() for secret in self._secrets], "until": self._until}
 
-    def inherit(self, bequest: Mapping[str, Any]) -> None:
-        """Goes on with another instance's secrets, which its clients have cookies of."""
-        self._secrets = tuple(bytes.fromhex(secret) for secret in bequest["secrets"])
-        self._until = float(bequest["until"])
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Takes over a predecessor's secrets, so that its clients' cookies stay valid."""
+        self._secrets = tuple(bytes.fromhex(secret) for secret in handed_over["secrets"])
+        self._until = float(handed_over["until"])
         self._publisher.change(cookie_secrets=self._secrets)
 
     def roll(self) -> None:
-        """Draws a new secret and publishes it with the one before."""
+        """Generates a new secret and publishes it with the previous one."""
         self._secrets = (secrets.token_bytes(SECRET_BYTES), *self._secrets[:1])
         self._until = time.monotonic() + ROLL_SECONDS
         self._publisher.change(cookie_secrets=self._secrets)
 
     async def run(self) -> None:
-        """Rolls once a day, until cancelled."""
+        """Rolls over once a day, until cancelled."""
         while True:
             await anyio.sleep(max(0.0, self._until - time.monotonic()))
             self.roll()

@@ -1,4 +1,4 @@
-"""Publishes the response rate limits of the configuration, at the start and by reload."""
+"""Publishes the configured response rate limits, at the start and on reload."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from xdpkit.services import access_list
 
 
 class ResponseLimits:
-    """Owns what was made of [dns.rrl] last."""
+    """Owns the published form of [dns.rrl]."""
 
     def __init__(self, path: Path, config: RrlConfig | None, shared: SnapshotPublisher) -> None:
         self._path, self._publisher = path, shared
         self._publish(config)
 
     async def reload(self) -> dict[str, Any]:
-        """Reads [dns.rrl] of the configuration again; it may have come or gone.
+        """Reads [dns.rrl] of the configuration again; it may have been added or removed.
 
-        Returns once every thread uses it. Raises ConfigError; then the old one stays.
+        Returns once every thread uses it. Raises ConfigError; then the old one stays in use.
         """
         fresh = load(self._path).dns
         if fresh is not None:

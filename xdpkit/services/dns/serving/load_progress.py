@@ -1,4 +1,4 @@
-"""How far the zones are: a bar on a terminal, and the words that remain."""
+"""The progress of a zone load: a bar on a terminal, and the summary afterwards."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from rich.progress import Progress as Bar
 from xdpkit.runtime.closing import Closing
 from xdpkit.services.dns.serving.store import Progress
 
-# A shorter load is over before a bar is read.
+# A shorter load is over before anyone could read a bar.
 PATIENCE_SECONDS = 0.5
 
-# Between two redraws.
+# Time between two redraws.
 REDRAW_SECONDS = 0.1
 
 
 class LoadProgress(Closing):
-    """A bar on standard error if that is a terminal, else nothing. A context manager."""
+    """A progress bar on standard error if that is a terminal. A context manager."""
 
     def __init__(self, directory: Path) -> None:
         self._bar = Bar(
@@ -40,13 +40,13 @@ class LoadProgress(Closing):
         self._records: dict[str, int] = {}
 
     @property
-    def shown(self) -> bool:
-        """Whether there is a terminal for it."""
+    def visible(self) -> bool:
+        """Whether there is a terminal to show it on."""
         return self._bar.console.is_terminal
 
     def __call__(self, progress: Progress) -> None:
-        """Takes a report over."""
-        if not self.shown:
+        """Shows a progress report."""
+        if not self.visible:
             return
         known = self._records.get(progress.zone, 0)
         self._records[progress.zone] = max(known, progress.records)
@@ -60,24 +60,26 @@ class LoadProgress(Closing):
         self._bar.refresh()
 
     def report(self, line: dict[str, Any]) -> None:
-        """Takes a line of the compiler's over, where that is no child."""
+        """Shows a report of the compiler when it runs in this process."""
         done = "names" in line
         self(Progress(line["zone"], line["names" if done else "records"], done, line["share"]))
 
-    def end(self, names: int, size: int, seconds: float) -> None:
-        """Says on the terminal what a compilation that one had to wait for was."""
+    def finish(self, names: int, size: int, seconds: float) -> None:
+        """Summarizes a compilation on the terminal if it took noticeable time."""
         self.close()
-        if self.shown and seconds > 1:
-            self._bar.console.print(told(names, size, seconds, "compiled"), highlight=False)
+        if self.visible and seconds > 1:
+            self._bar.console.print(
+                describe_load(names, size, seconds, "compiled"), highlight=False
+            )
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         if self._bar.live.is_started:
             self._bar.stop()
 
 
-def told(names: int, size: int, seconds: float, origin: str) -> str:
-    """What a load was, in words."""
+def describe_load(names: int, size: int, seconds: float, origin: str) -> str:
+    """A one-line summary of a load."""
     how = "taken from the cache" if origin == "cache" else "compiled"
     rate = f" ({names / seconds:,.0f} names/s)" if seconds > 1 else ""
     return f"{names:,} names {how} in {seconds:.1f} s{rate}, {size:,} bytes"

@@ -1,4 +1,4 @@
-"""The daemon's side of zone compilation: takes the arena that is kept, or has a child make one."""
+"""The daemon's side of zone compilation: reads the cached arena, or has a child compile one."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from xdpkit._core._snapshot import ZoneMap
 from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import ArenaFile, Stale
-from xdpkit.services.dns.compiler.compile import BEHIND
-from xdpkit.services.dns.compiler.sources import still
-from xdpkit.services.dns.zonefile.zone import text
+from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
+from xdpkit.services.dns.compiler.sources import unchanged
+from xdpkit.services.dns.zonefile.zone import name_text
 
 LINE_MAX = 1 << 16
-"""Bytes of one line of the child; a longer one is no report of ours."""
+"""The most bytes of one line of the child; a longer one is not one of our reports."""
 
 log = logging.getLogger("xdpkit")
 
@@ -38,19 +38,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the compiler is: with ``zone``, or with the last one if ``done``."""
+    """The progress of the compiler in ``zone``, or that it is ``done`` with it."""
 
     zone: str
     records: int
-    """Read so far, or owner names if ``done``."""
+    """Records read so far, or owner names if ``done``."""
     done: bool
     share: float = 0.0
-    """Of all the work, 0 to 1."""
+    """Share of all the work, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneInfo:
-    """What is known of a compiled zone."""
+    """Facts about a compiled zone."""
 
     serial: int
     names: int
@@ -58,19 +58,19 @@ class ZoneInfo:
 
 
 class Arena:
-    """The compiled zones in memory, and how they came there."""
+    """The compiled zones in memory, and how they were loaded."""
 
-    def __init__(self, file: ArenaFile, origin: str, seconds: float, unkept: str = "") -> None:
+    def __init__(self, file: ArenaFile, origin: str, seconds: float, cache_error: str = "") -> None:
         self.map: ZoneMap = file.zones
         self.size = file.zones.size
         self.sources = file.sources
         self.origin = origin
         """compiled or cache."""
         self.seconds = seconds
-        """That it took."""
-        self.unkept = unkept
-        """Why the cache file could not be written; empty if it was, or should not be."""
-        zones = {text(name): ZoneInfo(*known) for name, *known in file.view.zones()}
+        """Duration of the load."""
+        self.cache_error = cache_error
+        """Why the cache file could not be written; empty on success or without a cache."""
+        zones = {name_text(name): ZoneInfo(*known) for name, *known in file.view.zones()}
         self.zones: Mapping[str, ZoneInfo] = MappingProxyType(dict(sorted(zones.items())))
 
     @property
@@ -83,28 +83,28 @@ async def load_zones(
     directory: Path,
     cache: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
-    behind: bool = False,
+    background: bool = False,
 ) -> Arena:
-    """The arena of a directory's zones: the one that is kept in ``cache`` if it is theirs still.
+    """The arena of a directory's zones: the one in ``cache`` if it is still current.
 
-    Otherwise they are compiled, and the cache is written; ``behind`` those who answer meanwhile.
-    Raises as compile_zones() does.
+    Otherwise they are compiled, and the cache is written; with ``background``, at a lower priority
+    than the answering threads. Raises like compile_zones().
     """
     if cache is None:
-        return await compile_zones(directory, progress, behind=behind)
+        return await compile_zones(directory, progress, background=background)
     path = arena_file.cache_file(cache, directory)
-    kept = await in_thread(lambda: kept_arena(path, directory), behind)
-    return kept or await compile_zones(directory, progress, path, behind)
+    cached = await in_thread(lambda: cached_arena(path, directory), background)
+    return cached or await compile_zones(directory, progress, path, background)
 
 
-def kept_arena(path: Path, directory: Path) -> Arena | None:
-    """The arena in a cache file if it belongs to the directory as it is; a damaged one is told."""
+def cached_arena(path: Path, directory: Path) -> Arena | None:
+    """The arena in a cache file if it matches the directory; a damaged one is logged."""
     started = time.monotonic()
     try:
-        fd = arena_file.open_kept(path)
+        fd = arena_file.open_cached(path)
         try:
             size, sources = arena_file.read_sources(fd)
-            now = still(sources, directory)
+            now = unchanged(sources, directory)
             if now is None:
                 return None
             file = arena_file.read_arena(fd, size, now)
@@ -115,26 +115,26 @@ def kept_arena(path: Path, directory: Path) -> Arena | None:
         return None
     except (OSError, ValueError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or error
-        log.warning("%s is not used: %s; the zones are compiled anew", path, reason)
+        log.warning("%s is not used: %s; compiling the zones again", path, reason)
         return None
 
 
-async def in_thread(work: Callable[[], T], behind: bool) -> T:
-    """Does blocking work ``behind`` those who answer, in a thread; without them, here.
+async def in_thread(work: Callable[[], T], background: bool) -> T:
+    """Does blocking work, in a low-priority thread with ``background``, otherwise right here.
 
-    A thread that is made before the rights of set-up are given up would keep them (privileges.py).
+    A thread created before the setup privileges are dropped would keep them (privileges.py).
     """
-    if not behind:
+    if not background:
         return work()
 
     def lowered() -> T:
         thread = threading.get_native_id()
         before = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, max(before, BEHIND))
+        os.setpriority(os.PRIO_PROCESS, thread, max(before, BACKGROUND_NICE))
         try:
             return work()
         finally:
-            # The thread is lent out again. Without CAP_SYS_NICE it stays as it is.
+            # The thread pool reuses the thread. Without CAP_SYS_NICE its priority stays low.
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, thread, before)
 
@@ -144,51 +144,51 @@ async def in_thread(work: Callable[[], T], behind: bool) -> T:
 async def compile_zones(
     directory: Path,
     progress: Callable[[Progress], None] | None = None,
-    keep: Path | None = None,
-    behind: bool = False,
+    cache_path: Path | None = None,
+    background: bool = False,
 ) -> Arena:
-    """Compiles every zone of a directory in a child process, which also writes the file ``keep``.
+    """Compiles every zone of a directory in a child process, which also writes ``cache_path``.
 
-    ``behind`` leaves the CPU to those who answer.
-    Raises ZoneError as the child found it, with file and line, and XdpkitError if the child died.
+    With ``background``, the child yields the CPU to the answering threads.
+    Raises the child's ZoneError, with file and line, and XdpkitError if the child died.
     Cancelling kills the child.
     """
     started = time.monotonic()
     fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC)
     try:
-        options = ["--fd", str(fd), *(["--cache", str(keep)] if keep else [])]
-        options += ["--behind"] * behind
-        unkept = await _run(fd, [*options, str(directory)], progress)
+        options = ["--fd", str(fd), *(["--cache", str(cache_path)] if cache_path else [])]
+        options += ["--behind"] * background
+        cache_error = await _run(fd, [*options, str(directory)], progress)
         try:
-            file = await in_thread(lambda: _made(fd), behind)
+            file = await in_thread(lambda: _read_arena(fd), background)
         except (OSError, ValueError, MemoryError) as error:
-            raise XdpkitError(f"the zone compiler left no usable arena: {error}") from error
+            raise XdpkitError(f"the zone compiler produced no usable arena: {error}") from error
     finally:
         os.close(fd)
-    return Arena(file, "compiled", time.monotonic() - started, unkept)
+    return Arena(file, "compiled", time.monotonic() - started, cache_error)
 
 
-def _made(fd: int) -> ArenaFile:
-    # After an upgrade the child is newer than we are: an arena of the same format will do.
+def _read_arena(fd: int) -> ArenaFile:
+    # After an upgrade the child is newer than this process: an arena of the same format will do.
     return arena_file.read_arena(fd, *arena_file.read_sources(fd, ours=False))
 
 
 async def _run(fd: int, options: list[str], progress: Callable[[Progress], None] | None) -> str:
-    """Has the child write into ``fd``; returns why its cache could not be written, if so."""
-    # -P: the working directory may hold an xdpkit or a json of its own.
+    """Has the child write into ``fd``; returns why it could not write its cache, or ""."""
+    # -P: the working directory may contain an unrelated xdpkit or json module.
     command = [sys.executable, "-P", "-m", "xdpkit.services.dns.compiler.compile", *options]
     process = await anyio.open_process(
         command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, pass_fds=(fd,)
     )
-    unkept = ""
+    cache_error = ""
 
-    def take(said: dict[str, Any]) -> None:
-        nonlocal unkept
-        unkept = said.get("unkept", unkept)
-        if progress is not None and "zone" in said:
-            done = "names" in said
-            records = said["names" if done else "records"]
-            progress(Progress(said["zone"], records, done, said["share"]))
+    def take(line: dict[str, Any]) -> None:
+        nonlocal cache_error
+        cache_error = line.get("unkept", cache_error)
+        if progress is not None and "zone" in line:
+            done = "names" in line
+            records = line["names" if done else "records"]
+            progress(Progress(line["zone"], records, done, line["share"]))
 
     try:
         last = await _read(process, take)
@@ -202,15 +202,15 @@ async def _run(fd: int, options: list[str], progress: Callable[[Progress], None]
     if isinstance(last, dict) and "error" in last:
         raise ZoneError(str(last["path"]), str(last["error"]), last["line"])
     if status or not isinstance(last, dict) or "size" not in last:
-        said = last if isinstance(last, str) else "nothing"
-        raise XdpkitError(f"the zone compiler ended with status {status}; its last words: {said}")
-    return unkept
+        line = last if isinstance(last, str) else "nothing"
+        raise XdpkitError(f"the zone compiler exited with status {status}; its last output: {line}")
+    return cache_error
 
 
 async def _read(
     process: anyio.abc.Process, take: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any] | str | None:
-    """Reads the child's lines to their end; gives the last: an object, or text if it was none."""
+    """Reads all lines of the child; returns the last: an object, or text if it was not JSON."""
     last: dict[str, Any] | str | None = None
     rest = b""
     assert process.stdout is not None  # it is a pipe: open_process()'s default
@@ -219,12 +219,12 @@ async def _read(
         rest = rest[-LINE_MAX:]
         for line in lines:
             try:
-                said = json.loads(line)
+                report = json.loads(line)
             except ValueError:
-                said = None
-            if not isinstance(said, dict):  # an interpreter's trace
+                report = None
+            if not isinstance(report, dict):  # a traceback
                 last = line.decode(errors="replace") or last
                 continue
-            last = said
-            take(said)
+            last = report
+            take(report)
     return last

@@ -1,8 +1,8 @@
-"""Notices that zone files change, by looking at them.
+"""Detects changes of zone files by polling.
 
-A look is a stat of each file: it works on every file system, network ones too, where inotify says
-nothing of what others write. Ten thousand files take some 20 ms, in steps between which the control
-plane does its other work.
+A scan is a stat of each file: it works on every file system, including network ones, where inotify
+does not report what other machines write. Ten thousand files take about 20 ms, in steps between
+which the control plane does its other work.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ import anyio.lowlevel
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.sources import Source, Stat, stat_of, zone_files
 
-# Between two looks.
+# Time between two scans.
 POLL_SECONDS = 2.0
 
-# So long nothing may change before files count as written.
+# Files count as completely written after this time without changes.
 QUIET_SECONDS = 1.0
 
-# Files that never come to rest are read nevertheless.
+# Files that never settle are read after this time anyway.
 PATIENCE_SECONDS = 30.0
 
-# A look takes at most this share of the time, however many files there are.
+# Scans take at most this share of the time, however many files there are.
 SHARE = 0.02
 
-# Files of one step.
+# Files per step.
 STEP = 256
 
 
 class ZoneWatch:
-    """Looks at a directory's zones and at what else they were made from.
+    """Watches a directory's zones and the other files that they were made from.
 
-    ``known`` is what the zones in use, or the last attempt to read them, were made from.
+    ``known`` are the files of the zones in use, or of the last attempt to read them.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,21 +45,21 @@ class ZoneWatch:
         self._others: set[str] = set()
         self._seconds = 0.0
 
-    def read(self, sources: Iterable[Source]) -> None:
-        """The zones in use are of these files."""
+    def set_used(self, sources: Iterable[Source]) -> None:
+        """Records that the zones in use were made from these files."""
         sources = list(sources)
         self.known = {source.path: source.stat for source in sources}
         self._others = {source.path for source in sources if not source.zone}
 
-    def refused(self, seen: dict[str, Stat | None], path: str | None) -> None:
-        """What was seen could not be read; for what is in the file ``path``, if there is one."""
+    def set_refused(self, seen: dict[str, Stat | None], path: str | None) -> None:
+        """Records that what was seen could not be read, because of ``path`` if that is given."""
         self.known = dict(seen)
         if path is not None:
             self._others.add(path)
             self.known[path] = stat_of(path)
 
-    async def look(self) -> dict[str, Stat | None]:
-        """The files as they are; without its zones, a directory that cannot be read."""
+    async def scan(self) -> dict[str, Stat | None]:
+        """The current files; if the directory cannot be read, without its zones."""
         started = time.thread_time()
         try:
             zones = [str(path.absolute()) for path in zone_files(self._directory)]
@@ -73,24 +73,24 @@ class ZoneWatch:
         self._seconds = time.thread_time() - started
         return seen
 
-    async def change(self) -> list[str]:
-        """Waits until files differ from the known ones and rest; returns their names."""
+    async def wait_for_change(self) -> list[str]:
+        """Waits until files differ from the known ones and have settled; returns their names."""
         while True:
             await anyio.sleep(max(POLL_SECONDS, self._seconds / SHARE))
-            seen = await self.look()
+            seen = await self.scan()
             if seen == self.known:
                 continue
-            seen = await self._rest(seen)
+            seen = await self._wait_until_quiet(seen)
             names = {*seen, *self.known}
             changed = [name for name in names if seen.get(name) != self.known.get(name)]
             if changed:
                 return sorted(Path(name).name for name in changed)
 
-    async def _rest(self, seen: dict[str, Stat | None]) -> dict[str, Stat | None]:
+    async def _wait_until_quiet(self, seen: dict[str, Stat | None]) -> dict[str, Stat | None]:
         with anyio.move_on_after(PATIENCE_SECONDS):
             while True:
                 await anyio.sleep(QUIET_SECONDS)
-                before, seen = seen, await self.look()
+                before, seen = seen, await self.scan()
                 if seen == before:
                     break
         return seen

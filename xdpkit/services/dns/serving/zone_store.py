@@ -1,4 +1,4 @@
-"""The zone store: loads the zones, publishes them, keeps the old when the new are broken."""
+"""The zone store: loads and publishes the zones, keeps the old ones if the new are broken."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import anyio
 from xdpkit.errors import ConfigError, XdpkitError
 from xdpkit.runtime.notify import notify
 from xdpkit.runtime.publisher import SnapshotPublisher
-from xdpkit.services.dns.compiler.sources import still
-from xdpkit.services.dns.serving.load_progress import LoadProgress, told
+from xdpkit.services.dns.compiler.sources import unchanged
+from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
 from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
 from xdpkit.services.dns.serving.watch import ZoneWatch
 
 log = logging.getLogger("xdpkit")
 
-# Reloads that may wait for the one at work; a further one waits to get in.
+# Reloads that may wait for the current one; further callers wait for room.
 INBOX = 4
 
-# A load that takes longer is announced.
+# A load that takes longer is logged when it begins.
 LONG_SECONDS = 1.0
 
-# What the service manager is asked for while the first load goes on, again and again: longer than
-# any step between two reports takes.
+# The startup extension that the service manager is repeatedly asked for during the first load:
+# longer than any step between two reports takes.
 EXTEND_USEC = 60_000_000
 
 
 class Reload:
-    """One request to read the zones again, and where its outcome is put."""
+    """One request to read the zones again, and its outcome."""
 
     def __init__(self) -> None:
         self.done = anyio.Event()
@@ -43,9 +43,9 @@ class Reload:
 
 
 class ZoneStore:
-    """Owns the directory of zones and what was made of it last.
+    """Owns the zone directory and the arena last made from it.
 
-    ``cache`` is the directory where arenas are kept, None for nowhere; with ``watch`` the zones are
+    ``cache`` is the directory of cached arenas, None for no cache; with ``watch`` the zones are
     read again when their files change.
     """
 
@@ -63,16 +63,16 @@ class ZoneStore:
         self._watch = ZoneWatch(directory)
         self._arena: Arena | None = None
         self._loaded_at = 0.0
-        self._unkept = ""
+        self._cache_error = ""
         self._send, self._receive = anyio.create_memory_object_stream[Reload](INBOX)
 
     @property
     def infos(self) -> Mapping[str, ZoneInfo]:
-        """The zones that are served."""
+        """The zones being served."""
         return self._arena.zones if self._arena else {}
 
     def facts(self) -> dict[str, Any]:
-        """Of the arena that is served."""
+        """Facts about the arena being served, for status."""
         if self._arena is None:
             return {}
         return {
@@ -84,60 +84,60 @@ class ZoneStore:
         }
 
     async def load(self) -> bool:
-        """Loads and publishes; False if the files are as they were, and nothing was to be done.
+        """Loads and publishes; False if the files are unchanged, so that there was nothing to do.
 
-        Raises XdpkitError (ZoneError for a broken file); then what was served before is served on.
+        Raises XdpkitError (ZoneError for a broken file); then the previous zones stay in use.
         """
-        seen = await self._watch.look()
+        seen = await self._watch.scan()
         try:
             if self._arena and await self._is_current(self._arena):
                 return False
             await self._load()
         except XdpkitError as error:
-            self._watch.refused(seen, error.path if isinstance(error, ConfigError) else None)
+            self._watch.set_refused(seen, error.path if isinstance(error, ConfigError) else None)
             raise
         except (OSError, ValueError, MemoryError) as error:
-            self._watch.refused(seen, None)
+            self._watch.set_refused(seen, None)
             raise XdpkitError(
-                f"the zones in {self._directory} could not be loaded ({error}): free descriptors "
-                "or memory and reload"
+                f"the zones in {self._directory} could not be loaded ({error}): free file "
+                "descriptors or memory and reload"
             ) from error
         return True
 
     async def _is_current(self, arena: Arena) -> bool:
-        now = await in_thread(lambda: still(arena.sources, self._directory), True)
+        now = await in_thread(lambda: unchanged(arena.sources, self._directory), True)
         if now is not None:
             arena.sources = now
-            self._watch.read(now)
+            self._watch.set_used(now)
         return now is not None
 
     async def _load(self) -> None:
         first = self._arena is None
         with ExitStack() as stack:
             bar = stack.enter_context(LoadProgress(self._directory)) if first else None
-            announcer = _Announcer(self._directory, bar)
-            arena = await load_zones(self._directory, self._cache, announcer, behind=not first)
+            reporter = _ProgressReporter(self._directory, bar)
+            arena = await load_zones(self._directory, self._cache, reporter, background=not first)
         self.publish(arena)
-        log.info("zones: %s", told(arena.names, arena.size, arena.seconds, arena.origin))
-        if arena.unkept and arena.unkept != self._unkept:
+        log.info("zones: %s", describe_load(arena.names, arena.size, arena.seconds, arena.origin))
+        if arena.cache_error and arena.cache_error != self._cache_error:
             log.warning(
-                "the compiled zones could not be kept for the next start (%s): make room or let us "
-                'write there, or set cache under [dns] ("" turns it off)',
-                arena.unkept,
+                "the compiled zones could not be cached for the next start (%s): free space, grant "
+                'write access, or set cache under [dns] ("" turns it off)',
+                arena.cache_error,
             )
-        self._unkept = arena.unkept
+        self._cache_error = arena.cache_error
 
     def publish(self, arena: Arena) -> None:
-        """Answers come from this arena from now on."""
+        """Makes this the arena that is answered from."""
         self._publisher.change(zones=arena.map)
         self._arena, self._loaded_at = arena, time.time()
-        self._watch.read(arena.sources)
+        self._watch.set_used(arena.sources)
 
     async def run(self) -> None:
-        """Does the reloads one after the other, and watches, until cancelled."""
+        """Performs reloads one after the other, and watches the files, until cancelled."""
         async with anyio.create_task_group() as tasks:
             if self._watched:
-                tasks.start_soon(self._follow)
+                tasks.start_soon(self._reload_on_change)
             async for reload in self._receive:
                 try:
                     reload.changed = await self.load()
@@ -145,21 +145,21 @@ class ZoneStore:
                     reload.error = error
                 reload.done.set()
 
-    async def _follow(self) -> None:
-        """Asks for a reload whenever files changed."""
+    async def _reload_on_change(self) -> None:
+        """Requests a reload whenever files have changed."""
         while True:
-            changed = await self._watch.change()
+            changed = await self._watch.wait_for_change()
             shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
             try:
                 facts = await self.reload()
             except XdpkitError as error:
-                log.error("%s changed: %s; the old stays in use", shown, error)
+                log.error("%s changed: %s; the old zones stay in use", shown, error)
             else:
                 if facts["zones_changed"]:
                     log.info("%s changed: %d zones in use", shown, len(facts["zones"]))
 
     async def reload(self) -> dict[str, Any]:
-        """Reads the zones again; returns when the threads answer from them. Raises ZoneError."""
+        """Reads the zones again; returns once all threads answer from them. Raises ZoneError."""
         request = Reload()
         await self._send.send(request)
         await request.done.wait()
@@ -177,21 +177,21 @@ class ZoneStore:
         self._receive.close()
 
 
-class _Announcer:
-    """Says that a load goes on: by the bar of a first one, or in the log; to systemd too."""
+class _ProgressReporter:
+    """Reports a load in progress: by a bar for the first one, or in the log; to systemd too."""
 
     def __init__(self, directory: Path, bar: LoadProgress | None) -> None:
         self._directory, self._bar = directory, bar
         self._started = self._notified = time.monotonic()
-        self._said = bar is not None and bar.shown
+        self._reported = bar is not None and bar.visible
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if self._bar is not None:
             self._bar(progress)
-        if now - self._started > LONG_SECONDS and not self._said:
-            self._said = True
-            log.info("zones: compiling those in %s", self._directory)
+        if now - self._started > LONG_SECONDS and not self._reported:
+            self._reported = True
+            log.info("zones: compiling %s", self._directory)
         if self._bar is not None and now - self._notified > LONG_SECONDS:
             self._notified = now
             notify(f"EXTEND_TIMEOUT_USEC={EXTEND_USEC}")

@@ -1,1 +1,10 @@
-"""Master files, read into zones."""
+"""Master files, read into zones.
+
+    read.py         one master file, read and checked                    -> Zone
+    zone.py         the zone, its RRsets, and wire names
+    records.py      the records one by one, and which are refused
+    master_file.py  dnspython's reader, and where each record began
+    plain_lines.py  the simple lines that make up most of a large file
+
+Every refusal is a ``ZoneError`` with file and line.
+"""

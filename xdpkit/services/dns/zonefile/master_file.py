@@ -1,4 +1,4 @@
-"""dnspython's reader of master files, which knows the line of each record and skips plain ones."""
+"""dnspython's reader of master files, which knows the line of each record and skips plain lines."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from xdpkit.services.dns.zonefile.plain_lines import Lines
 if TYPE_CHECKING:
     from xdpkit.services.dns.zonefile.records import Sink
 
-# Files that include one another at most: more is a loop.
+# Deepest nesting of includes: more is a loop.
 INCLUDES_MAX = 32
 
 
 class Tokenizer(dns.tokenizer.Tokenizer):
-    """Remembers where the newest line began: dnspython counts on before an error shows.
+    """Remembers where the latest line began: dnspython counts further before it reports an error.
 
-    Where a line begins, the sink may take over what is plain.
+    At the beginning of a line, the sink may consume plain lines.
     """
 
     line = 1
@@ -32,22 +32,22 @@ class Tokenizer(dns.tokenizer.Tokenizer):
         super().__init__(cast(TextIO, self.lines), str(path))
 
     def get(self, want_leading: bool = False, want_comment: bool = False) -> dns.tokenizer.Token:
-        if want_comment:  # only asked for where a line begins
+        if want_comment:  # set only where a line begins
             self.line = self.line_number
             if self.ungotten_token is None and self.ungotten_char is None:
                 self._take_plain()
         return super().get(want_leading, want_comment)
 
     def _take_plain(self) -> None:
-        while self._sink.take(self.lines.peek()):
+        while self._sink.take_line(self.lines.peek()):
             self.lines.skip()
             self.line_number += 1
             self.line = self.line_number
-        self._sink.taken()
+        self._sink.end_plain_lines()
 
 
 class Reader(dns.zonefile.Reader):
-    """dnspython's reader, which knows at each record where the record began."""
+    """dnspython's reader, which knows where each record began."""
 
     start: tuple[str, int] | None = None
 
@@ -57,18 +57,18 @@ class Reader(dns.zonefile.Reader):
 
     @property
     def current_file(self) -> Any:
-        """What $INCLUDE opened last and is not read to its end."""
+        """The file that $INCLUDE opened last and that is not yet read to its end."""
         return self._included
 
     @current_file.setter
     def current_file(self, file: Any) -> None:
-        # Just opened by name: its content is to be remembered with the zone's.
+        # Just opened by name: it must be recorded as a source of the zone.
         path = getattr(file, "name", None)
         if path is not None:
             file.close()
             if len(self.saved_state) > INCLUDES_MAX:
                 raise dns.exception.SyntaxError(  # type: ignore[no-untyped-call]
-                    f"$INCLUDE in $INCLUDE, {INCLUDES_MAX} deep; does a file include itself?"
+                    f"$INCLUDE nested more than {INCLUDES_MAX} deep; does a file include itself?"
                 )
             file = self._reading.open(path)
         self._included = file
@@ -84,21 +84,21 @@ class Reader(dns.zonefile.Reader):
         self.start = None
 
     def stated_ttl(self) -> int | None:
-        """The TTL of $TTL; None without one."""
+        """The TTL set by $TTL; None without one."""
         from_soa = getattr(self, "default_ttl_from_soa", False)
         return self.default_ttl if self.default_ttl_known and not from_soa else None
 
-    def place(self) -> tuple[str, int]:
-        """File and line of the record at hand, or of the directive."""
+    def location(self) -> tuple[str, int]:
+        """File and line of the current record or directive."""
         return self.start or self._line()
 
     def _line(self) -> tuple[str, int]:
         path, line = self.tok.where()
-        # The tokenizer of an included file is dnspython's plain one.
+        # The tokenizer of an included file is dnspython's own.
         return path, getattr(self.tok, "line", line)
 
     def close(self) -> None:
-        """Closes what $INCLUDE opened; read() does so only when all went well."""
+        """Closes what $INCLUDE opened; read() does so only on success."""
         for opened in (self.current_file, *(state[3] for state in self.saved_state)):
             if opened is not None:
                 opened.close()

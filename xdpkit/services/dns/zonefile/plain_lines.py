@@ -1,7 +1,7 @@
-"""The lines that most of a large zone is made of, read without dnspython's tokenizer.
+"""The simple lines that make up most of a large zone, read without dnspython's tokenizer.
 
-A plain line is a whole record of a common type, without quotes, escapes and parentheses. What is
-not quite plain is left to dnspython, errors included, so that there is one judge of what is right.
+A plain line is a complete record of a common type, without quotes, escapes or parentheses. All
+others are left to dnspython, errors included, so that only one parser decides what is valid.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _PLAIN = re.compile(
 )
 
 Plain = tuple[str | None, str | None, int, str]
-"""Owner, TTL (None: the one of before), type, RDATA."""
+"""Owner (None: the previous one), TTL (None: not stated), type, RDATA."""
 
 
 class Lines:
-    """A text file by characters, as dnspython's tokenizer takes it, or by lines."""
+    """A text file read by characters, as dnspython's tokenizer does, or by lines."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -41,7 +41,7 @@ class Lines:
         return self._line[self._at :] if self._at else self._line
 
     def skip(self) -> None:
-        """Goes to the end of the line."""
+        """Skips to the end of the line."""
         self._at = len(self._line)
 
     def read(self, _: int) -> str:
@@ -54,8 +54,8 @@ class Lines:
         return self._line[self._at - 1]
 
 
-def plain(line: str) -> Plain | None:
-    """The parts of a plain line; None if it is none."""
+def parse_plain_line(line: str) -> Plain | None:
+    """The parts of a plain line; None if the line is not plain."""
     match = _PLAIN.fullmatch(line)
     if match is None:
         return None
@@ -64,7 +64,7 @@ def plain(line: str) -> Plain | None:
 
 
 def wire_name(text: str, origin: bytes) -> bytes | None:
-    """A name in wire format, under ``origin`` if it is relative; None if it is no plain one."""
+    """A name in wire format, under ``origin`` if it is relative; None if it is not a plain one."""
     if text == "@":
         return origin
     labels = text.encode().split(b".")
@@ -78,7 +78,7 @@ def wire_name(text: str, origin: bytes) -> bytes | None:
 
 
 def wire_rdata(kind: int, text: str, origin: bytes) -> bytes | None:
-    """RDATA in wire format; None if it is not quite plain."""
+    """RDATA in wire format; None if it is not plain."""
     if kind not in (A, AAAA):
         return None if ":" in text or "*" in text else wire_name(text, origin)
     try:

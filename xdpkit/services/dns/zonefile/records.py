@@ -1,4 +1,4 @@
-"""Takes the records of a master file over one by one, and refuses what a zone cannot have."""
+"""Takes the records of a master file one by one, and refuses those that a zone cannot have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import dns.rdatatype
 
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.master_file import Reader
-from xdpkit.services.dns.zonefile.plain_lines import plain, wire_name, wire_rdata
+from xdpkit.services.dns.zonefile.plain_lines import parse_plain_line, wire_name, wire_rdata
 from xdpkit.services.dns.zonefile.zone import (
     CNAME,
     DNAME,
@@ -25,37 +25,37 @@ from xdpkit.services.dns.zonefile.zone import (
     RRset,
     Zone,
     is_below,
-    text,
+    name_text,
 )
 
-# May stand beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
+# May exist beside a CNAME: KEY, RRSIG and NSEC (RFC 2181 section 10.1, RFC 4034 sections 3 and 4).
 BESIDE_CNAME = frozenset({25, RRSIG, NSEC})
 
 # One record each: RFC 1035 section 3.3.13, RFC 2181 section 10.1, RFC 6672 section 2.4.
 SINGLE = frozenset({SOA, CNAME, DNAME})
 
-# RDATA that is a name and no more: the same in capitals (RFC 1034 section 3.1). 12 is PTR.
+# RDATA that is just a name: case does not matter (RFC 1034 section 3.1). 12 is PTR.
 NAMES = frozenset({NS, CNAME, 12, DNAME})
 
 # Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
 NOT_DATA = frozenset({0, OPT, *range(128, 256)})
 
-# RFC 2181 section 8: a TTL with the topmost bit set counts as 0, which nobody who writes it means.
+# RFC 2181 section 8: a TTL with the top bit set counts as 0, which its author cannot have meant.
 TTL_MAX = 0x7FFFFFFF
 
-# An RRset above this cannot be in any message (RFC 1035 section 4.2.2), however short the name.
+# A larger RRset does not fit any message (RFC 1035 section 4.2.2), however short the name.
 RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 
-# In front of each RDATA: a pointer to the owner, type, class, TTL and length.
+# Before each RDATA: a pointer to the owner, type, class, TTL and length.
 RECORD_FIXED = 12
 
 TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds"
 
 
 class Sink:
-    """Stands where dnspython's reader wants a transaction, and fills a Zone.
+    """Takes the place of a transaction of dnspython's reader, and fills a Zone.
 
-    dnspython's own zone objects take over 1 kB a record; a million names want less.
+    dnspython's own zone objects take over 1 kB per record; too much for a million names.
     """
 
     def __init__(self, zone: Zone, progress: Callable[[int], None] | None) -> None:
@@ -65,21 +65,21 @@ class Sink:
         self._last: tuple[dns.name.Name | None, bytes] = (None, b"")
         self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
         self._plain_owner: bytes | None = None
-        """Of the plain line before this one."""
+        """The owner on the previous plain line."""
 
     def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
-        """The zone's name, and that names stay absolute."""
-        # The root as origin makes the reader hand over names out of the zone: it would skip them.
+        """The origin for dnspython, and that names stay absolute."""
+        # With the root as origin, the reader also passes names outside the zone, not skipping them.
         return dns.name.root, False, dns.name.root
 
     def check_put_rdataset(self, check: Any) -> None:
-        """The checks are ours: see add()."""
+        """Does nothing: add() does the checks."""
 
     def _set_origin(self, origin: dns.name.Name) -> None:
-        """$ORIGIN is the reader's affair."""
+        """Does nothing: the reader handles $ORIGIN."""
 
     def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
-        """Takes a record over; raises ZoneError at its line."""
+        """Adds a record; raises ZoneError with its line."""
         try:
             wire = rdata.to_wire() or b""
         except (ValueError, dns.exception.DNSException) as error:
@@ -91,9 +91,9 @@ class Sink:
             self._last = (name, name.to_digestable())
         return self._last[1]
 
-    def take(self, line: str) -> bool:
-        """Takes a whole line over if it is plain. Raises ZoneError."""
-        parts, reader = plain(line), self.reader
+    def take_line(self, line: str) -> bool:
+        """Adds the record of a line if it is plain. Raises ZoneError."""
+        parts, reader = parse_plain_line(line), self.reader
         if parts is None or reader is None or reader.current_origin is None:
             return False
         name, stated, rdtype, text = parts
@@ -112,8 +112,8 @@ class Sink:
         self._add(owner, ttl, rdtype, 0, wire)
         return True
 
-    def taken(self) -> None:
-        """No plain line follows: tells dnspython what a line without an owner is about."""
+    def end_plain_lines(self) -> None:
+        """No plain line follows: gives dnspython the owner for a line without one."""
         if self._plain_owner is not None and self.reader is not None:
             self.reader.last_name = dns.name.from_wire(self._plain_owner, 0)[0]
             self._last = (self.reader.last_name, self._plain_owner)
@@ -125,15 +125,15 @@ class Sink:
             rrset = self._rrset(owner, rdtype, covers, ttl)
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
-        # RFC 2181 section 5: a record that is there twice is there once.
-        if not _has(rrset, wire):
+        # RFC 2181 section 5: duplicate records count once.
+        if not _contains(rrset, wire):
             if rdtype in SINGLE and rrset.rdatas:
-                raise self.error(f"a second {_shown(rdtype)} at {text(owner)}")
+                raise self.error(f"a second {_type_text(rdtype)} at {name_text(owner)}")
             rrset.rdatas.append(wire)
-            # Now, for each record is compared with all before it.
+            # Checked now, as each record is compared with all before it.
             if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
                 raise rrset.error(TOO_MANY)
-        # RFC 2181 section 5.2: one TTL for the RRset; the lowest does no harm.
+        # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
         rrset.ttl = min(rrset.ttl, ttl)
         self.count += 1
         if self.progress is not None and self.count % 20000 == 0:
@@ -142,25 +142,26 @@ class Sink:
     def _check(self, owner: bytes, rdtype: int, ttl: int) -> None:
         if not is_below(owner, self.zone.origin):
             raise ValueError(
-                f"{text(owner)} is not in the zone {text(self.zone.origin)}; move it or $ORIGIN"
+                f"{name_text(owner)} is not in the zone {name_text(self.zone.origin)};"
+                " move it or fix $ORIGIN"
             )
         if rdtype in NOT_DATA:
-            raise ValueError(f"{_shown(rdtype)} is a type for messages, not for zones")
+            raise ValueError(f"{_type_text(rdtype)} is a type for messages, not for zones")
         if ttl > TTL_MAX:
             raise ValueError(f"the TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
         if rdtype == DNAME and owner.startswith(b"\1*"):
-            # RFC 6672 section 3.3: what it would mean is left open.
-            raise ValueError("a wildcard cannot own a DNAME; write it at the name above")
+            # RFC 6672 section 3.3 leaves its meaning undefined.
+            raise ValueError("a wildcard cannot own a DNAME; put it at the name above")
         apex = owner == self.zone.origin
         if rdtype == SOA and not apex:
             raise ValueError(
-                f"a SOA below the zone's name; make {text(owner)} a zone file of its own"
+                f"an SOA below the apex; give {name_text(owner)} a zone file of its own"
             )
         if rdtype == DS and apex:
-            raise ValueError("a DS at the zone's own name belongs into the zone above")
+            raise ValueError("a DS at the apex belongs in the zone above; move it there")
         if rdtype == NS and owner.startswith(b"\1*"):
-            # RFC 4592 section 4.2 leaves it undefined what such a delegation would mean.
-            raise ValueError("a wildcard cannot be delegated; write the NS at each name")
+            # RFC 4592 section 4.2 leaves the meaning of such a delegation undefined.
+            raise ValueError("a wildcard cannot be delegated; put the NS records at each name")
 
     def _rrset(self, owner: bytes, rdtype: int, covers: int, ttl: int) -> RRset:
         rrsets = self.zone.nodes.setdefault(owner, [])
@@ -169,26 +170,26 @@ class Sink:
                 return rrset
             # RFC 1034 section 3.6.2.
             if CNAME in (rrset.rdtype, rdtype) and not {rrset.rdtype, rdtype} & BESIDE_CNAME:
-                raise ValueError(f"a CNAME and other data at {text(owner)}; keep one of them")
-        path, line = self.place()
+                raise ValueError(f"a CNAME and other data at {name_text(owner)}; keep one of them")
+        path, line = self.location()
         rrsets.append(RRset(rdtype, covers, ttl, path, line))
         return rrsets[-1]
 
-    def place(self) -> tuple[str, int]:
-        """File and line of the record at hand."""
-        return (str(self.zone.path), 1) if self.reader is None else self.reader.place()
+    def location(self) -> tuple[str, int]:
+        """File and line of the current record."""
+        return (str(self.zone.path), 1) if self.reader is None else self.reader.location()
 
     def error(self, reason: str) -> ZoneError:
-        """A ZoneError here and now."""
-        path, line = self.place()
+        """A ZoneError at the current record."""
+        path, line = self.location()
         return ZoneError(path, reason, line)
 
 
-def _has(rrset: RRset, wire: bytes) -> bool:
+def _contains(rrset: RRset, wire: bytes) -> bool:
     if rrset.rdtype in NAMES:
         return wire.lower() in map(bytes.lower, rrset.rdatas)
     return wire in rrset.rdatas
 
 
-def _shown(rdtype: int) -> str:
+def _type_text(rdtype: int) -> str:
     return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(rdtype))

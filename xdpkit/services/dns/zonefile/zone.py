@@ -1,4 +1,4 @@
-"""A zone as its master file says it, and the arithmetic of wire names."""
+"""A zone as its master file has it, and functions on wire names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = b"\0"
 
 @dataclass(slots=True)
 class RRset:
-    """Records of one owner and type, RDATA uncompressed, in the file's order."""
+    """Records of one owner and type, RDATA uncompressed, in file order."""
 
     rdtype: int
     covers: int
@@ -29,38 +29,38 @@ class RRset:
     rdatas: list[bytes] = field(default_factory=list)
 
     def error(self, reason: str) -> ZoneError:
-        """The error that says ``reason`` at the place of the first record."""
+        """An error with ``reason`` at the location of the first record."""
         return ZoneError(self.path, reason, self.line)
 
 
 @dataclass
 class Zone:
-    """One zone as its file says it."""
+    """One zone as its file has it."""
 
     origin: bytes
     path: Path
     nodes: dict[bytes, list[RRset]] = field(default_factory=dict)
     names: int = 0
-    """Owner names in the file, counted before tree.py adds to and takes from ``nodes``."""
+    """Owner names in the file, counted before tree.py modifies ``nodes``."""
 
     @property
     def soa(self) -> RRset:
-        """The SOA; read_zone() saw to it that there is one."""
+        """The SOA; read_zone() ensures that there is one."""
         return next(rrset for rrset in self.nodes[self.origin] if rrset.rdtype == SOA)
 
     @property
     def serial(self) -> int:
-        """Of the SOA; the five 32-bit numbers end its RDATA (RFC 1035 section 3.3.13)."""
+        """The SOA serial; the RDATA ends in five 32-bit numbers (RFC 1035 section 3.3.13)."""
         return int.from_bytes(self.soa.rdatas[0][-20:-16], "big")
 
     @property
     def negative_ttl(self) -> int:
-        """Seconds that a denial may be kept: RFC 2308 section 5."""
+        """Seconds that a denial may be cached: RFC 2308 section 5."""
         return min(self.soa.ttl, int.from_bytes(self.soa.rdatas[0][-4:], "big"))
 
 
 def find(rrsets: Iterable[RRset], rdtype: int) -> list[RRset]:
-    """The RRsets of a type: one or none, except that RRSIGs come in one for each type covered."""
+    """The RRsets of a type: one or none, but RRSIGs have one RRset for each covered type."""
     return [rrset for rrset in rrsets if rrset.rdtype == rdtype]
 
 
@@ -69,18 +69,18 @@ def signatures(rrsets: Iterable[RRset], rdtype: int) -> list[RRset]:
     return [rrset for rrset in rrsets if rrset.rdtype == RRSIG and rrset.covers == rdtype]
 
 
-def text(name: bytes) -> str:
-    """A wire name for people, without the last dot (the root is a dot alone)."""
+def name_text(name: bytes) -> str:
+    """A wire name as text, without the final dot (except for the root)."""
     return dns.name.from_wire(name, 0)[0].to_text(omit_final_dot=True)
 
 
 def parent(name: bytes) -> bytes:
-    """The wire name without its first label; of the root, the empty string."""
+    """The wire name without its first label; for the root, the empty string."""
     return name[name[0] + 1 :]
 
 
 def host_at(rdata: bytes, at: int) -> bytes:
-    """The wire name that begins at a place of an RDATA."""
+    """The wire name that begins at an offset in an RDATA."""
     end = at
     while rdata[end]:
         end += rdata[end] + 1

@@ -1,4 +1,4 @@
-"""Zones that are served together."""
+"""Sets of zones that are served together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import dns.name
 
 from dnsdiff import odd_zones, zones
 
-# A world's root, and below it zones that are delegated and served, or only one of these.
+# A root zone, and below it zones that are delegated, served, or both.
 ROOT = """\
 $TTL 300
 . SOA a.root.test. nstld.test. 2026112201 1800 900 604800 86400
@@ -75,8 +75,8 @@ PLAIN += "www CNAME web.test.\n*.w CNAME q.wild.\ndn DNAME .\n"
 
 
 @dataclass(frozen=True)
-class World:
-    """Zones' names and master files, none signed yet, and how those are signed that will be."""
+class ZoneSet:
+    """Names and unsigned master files of zones, and the kind of signing for those to be signed."""
 
     texts: dict[str, str]
     signed: dict[str, str] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class World:
         return max((o for o in self.origins if name.is_subdomain(o)), key=len, default=None)
 
     def names(self) -> list[dns.name.Name]:
-        """The owner names that the master files say, glue and all."""
+        """The owner names in the master files, including glue."""
         found = set()
         for origin, text in self.texts.items():
             base = dns.name.from_text(origin)
@@ -99,10 +99,10 @@ class World:
         return sorted(found)
 
 
-FLAVOURS = ("plain", "nsec", "nsec3", "optout")
+FLAVORS = ("plain", "nsec", "nsec3", "optout")
 
 
-def _usual() -> World:
+def _usual() -> ZoneSet:
     texts = {
         "other.test": zones.OTHER,
         "apexdn.test": odd_zones.EMPTY + odd_zones.APEX_DNAME,
@@ -114,20 +114,20 @@ def _usual() -> World:
     for name, text in odd_zones.NESTED.items():
         texts[name] = zones.HEAD + "ns1 A 192.0.2.1\n" + text
     whole = zones.HOSTS + zones.TYPES + zones.WILDCARDS + zones.CUTS + zones.ALIASES + zones.SIZES
-    for flavour in FLAVOURS:
-        above = f"{flavour}.test"
+    for flavor in FLAVORS:
+        above = f"{flavor}.test"
         # For NSEC3, BIND's signer puts "*." in front of every name.
-        longest = 255 if flavour in ("plain", "nsec") else 253
+        longest = 255 if flavor in ("plain", "nsec") else 253
         texts[above] = zones.HEAD + whole + odd_zones.odd(above, longest)
         texts[f"child.{above}"] = zones.CHILD.format(above=above)
         texts[f"plainchild.{above}"] = odd_zones.PLAIN_CHILD.format(above=above)
-        if flavour != "plain":
-            signed |= {above: flavour, f"child.{above}": flavour}
-    return World(texts, signed)
+        if flavor != "plain":
+            signed |= {above: flavor, f"child.{above}": flavor}
+    return ZoneSet(texts, signed)
 
 
 USUAL = _usual()
 """The zones of most tests."""
 
-BELOW_ROOT = World({".": ROOT, "test": TEST, "plain": PLAIN}, {".": "nsec", "test": "nsec3"})
-"""The root zone, which everything else is in."""
+BELOW_ROOT = ZoneSet({".": ROOT, "test": TEST, "plain": PLAIN}, {".": "nsec", "test": "nsec3"})
+"""The root zone, and zones within it."""
