@@ -101,7 +101,7 @@ def test_the_longest_secret() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_one_length_is_accepted(algorithm: str, version: int) -> None:
-    """Like chronyd: tests/netns/test_ntp_keys_chronyd.py."""
+    """Like chronyd: tests/wire/test_ntp_macs.py."""
     table, data = key(algorithm, secret_of(algorithm)), MESSAGE[:48]
     mac = digest(table, 1, data, version)
     whole = {"SHA1": 20, "SHA256": 32, "SHA384": 48, "SHA512": 64}.get(algorithm, 16)

@@ -1,7 +1,4 @@
-"""Key files: chrony's format, what is rejected and how, and that no secret is ever printed.
-
-tests/netns/test_ntp_keys_chronyd.py checks that chronyd reads the same.
-"""
+"""Key files: chrony's format, what is rejected and how, and that no secret is ever printed."""
 
 from __future__ import annotations
 
