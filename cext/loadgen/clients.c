@@ -8,7 +8,7 @@
 
 static struct loadgen_client *client_of(struct loadgen_clients *clients, uint64_t sequence)
 {
-	return &clients->client[clients->asked[sequence % LOADGEN_WINDOW]];
+	return &clients->client[clients->requester[sequence % LOADGEN_WINDOW]];
 }
 
 void loadgen_clients_open(struct loadgen_clients *clients, uint32_t count)
@@ -23,7 +23,7 @@ void loadgen_clients_ask(struct loadgen_clients *clients, uint64_t sequence, uin
 {
 	struct loadgen_client *client;
 
-	clients->asked[sequence % LOADGEN_WINDOW] =
+	clients->requester[sequence % LOADGEN_WINDOW] =
 		clients->ready[clients->next++ % LOADGEN_WINDOW];
 	client = client_of(clients, sequence);
 	if (!client->receive)
@@ -32,31 +32,32 @@ void loadgen_clients_ask(struct loadgen_clients *clients, uint64_t sequence, uin
 	store_be64(payload + offsetof(struct ntp_header, receive), ~mark);
 }
 
-void loadgen_clients_back(struct loadgen_clients *clients, uint64_t sequence)
+void loadgen_clients_release(struct loadgen_clients *clients, uint64_t sequence)
 {
-	clients->ready[clients->end++ % LOADGEN_WINDOW] = clients->asked[sequence % LOADGEN_WINDOW];
+	clients->ready[clients->end++ % LOADGEN_WINDOW] =
+		clients->requester[sequence % LOADGEN_WINDOW];
 }
 
-/* A difference of two timestamps in nanoseconds; beyond a second it is that. */
+/* The difference of two timestamps in nanoseconds, capped at one second. */
 static uint64_t elapsed_ns(uint64_t from, uint64_t to)
 {
 	return to - from <= UINT32_MAX ? (to - from) * 1000000000u >> 32 : 1000000000u;
 }
 
-/* The departure of the client's last reply, as the server tells it now. */
-static bool departure_is_right(struct loadgen_clients *clients, const struct loadgen_client *client,
-			       uint64_t tx_record)
+/* Checks the transmit time that the server now reports for the client's previous reply. */
+static bool transmit_time_is_right(struct loadgen_clients *clients,
+				   const struct loadgen_client *client, uint64_t reported)
 {
-	/* Signed differences: eras wrap in 2036. */
-	if (!client->receive || (int64_t)(tx_record - client->receive) < 0 ||
-	    (int64_t)(client->arrived - tx_record) < 0)
+	/* Signed differences: the era wraps in 2036. */
+	if (!client->receive || (int64_t)(reported - client->receive) < 0 ||
+	    (int64_t)(client->arrived - reported) < 0)
 		return false;
 	if (client->transmit) {
-		clients->same += tx_record == client->transmit;
-		clients->later += (int64_t)(tx_record - client->transmit) > 0;
-		clients->earlier += (int64_t)(tx_record - client->transmit) < 0;
+		clients->same += reported == client->transmit;
+		clients->later += (int64_t)(reported - client->transmit) > 0;
+		clients->earlier += (int64_t)(reported - client->transmit) < 0;
 	}
-	loadgen_times_add(&clients->underway, elapsed_ns(tx_record, client->arrived));
+	loadgen_times_add(&clients->underway, elapsed_ns(reported, client->arrived));
 	return true;
 }
 
@@ -68,8 +69,8 @@ bool loadgen_clients_reply(struct loadgen_clients *clients, uint64_t sequence, u
 	uint64_t transmit = load_be64(payload + offsetof(struct ntp_header, transmit));
 	struct loadgen_client *client = client_of(clients, sequence);
 
-	if (loadgen_clients_follows(origin, mark)) {
-		if (!departure_is_right(clients, client, transmit))
+	if (loadgen_clients_is_interleaved(origin, mark)) {
+		if (!transmit_time_is_right(clients, client, transmit))
 			return false;
 		clients->interleaved++;
 		transmit = 0;

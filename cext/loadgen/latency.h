@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A histogram of durations, of fixed size and with percentiles that are off by 1.6 % at most. */
-#ifndef XDPKIT_BLAST_TIMES_H
-#define XDPKIT_BLAST_TIMES_H
+/* A histogram of durations: fixed size, percentiles within 1.6 %. */
+#ifndef XDPKIT_LOADGEN_LATENCY_H
+#define XDPKIT_LOADGEN_LATENCY_H
 
 #include <stdint.h>
 
-/* 64 buckets to each power of two of nanoseconds. */
+/* 64 buckets per power of two of nanoseconds. */
 #define LOADGEN_BUCKET_BITS 6
 #define LOADGEN_BUCKETS     (64 << LOADGEN_BUCKET_BITS)
 
@@ -19,7 +19,7 @@ static inline void loadgen_times_add(struct loadgen_times *times, uint64_t ns)
 	uint32_t power = 63 - (uint32_t)__builtin_clzll(ns | 1 << LOADGEN_BUCKET_BITS);
 	uint32_t mask = (1 << LOADGEN_BUCKET_BITS) - 1;
 
-	/* The bits below the highest one choose the bucket. */
+	/* The bits below the highest set bit select the bucket. */
 	times->bucket[(power << LOADGEN_BUCKET_BITS) +
 		      (ns >> (power - LOADGEN_BUCKET_BITS) & mask)]++;
 	times->count++;
@@ -27,8 +27,7 @@ static inline void loadgen_times_add(struct loadgen_times *times, uint64_t ns)
 		times->longest_ns = ns;
 }
 
-/* What `percent` of them did not exceed: a bucket's upper end, or the longest where that is less.
- */
+/* The value that `percent` of them do not exceed: a bucket's upper bound, at most the longest. */
 static inline uint64_t loadgen_times_percentile(const struct loadgen_times *times, double percent)
 {
 	double wanted = (double)times->count * percent / 100;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What is a right reply. */
+/* What makes a reply correct. */
 #include "loadgen/loadgen.h"
 
 #include <linux/in.h>
@@ -10,8 +10,8 @@
 /* Version 4, mode 4 (server): RFC 5905 figure 8. */
 #define NTP_SERVER 0x24
 
-/* The server's address and port, as the requests' header has them. */
-static bool sender_is_right(const struct loadgen *loadgen, const struct request *rq)
+/* Whether the reply is from the address and port that requests go to. */
+static bool sender_matches(const struct loadgen *loadgen, const struct request *rq)
 {
 	const uint8_t *udp = loadgen->header + loadgen->header_bytes - FRAME_UDP_BYTES;
 	const uint8_t *ip = loadgen->header + loadgen->ip_at;
@@ -22,15 +22,15 @@ static bool sender_is_right(const struct loadgen *loadgen, const struct request 
 				   : memcmp(rq->source, ip + 24, 16) == 0;
 }
 
-/* The origin timestamp of the reply to a request. */
+/* The origin timestamp of a basic reply to this request. */
 static uint64_t mark_of(const struct loadgen *loadgen, uint64_t sequence)
 {
 	return sequence ^ loadgen->key;
 }
 
 /*
- * A server's reply with a time in it, as long as the request, and with the same four bytes behind
- * the header (a key's id). A departure that an interleaved one tells is the client's to judge.
+ * A server reply that gives time, as long as the request, with the same four bytes after the header
+ * (a key ID). The client checks the transmit time that an interleaved reply reports.
  */
 static bool ntp_is_right(const struct loadgen *loadgen, const struct request *rq, uint64_t sequence)
 {
@@ -49,11 +49,11 @@ static bool ntp_is_right(const struct loadgen *loadgen, const struct request *rq
 	if (rq->length != length || (p[0] & 0x3f) != NTP_SERVER || p[1] < 1 || p[1] > 15 ||
 	    receive == 0 || transmit == receive)
 		return false;
-	return loadgen_clients_follows(origin, mark_of(loadgen, sequence)) ||
+	return loadgen_clients_is_interleaved(origin, mark_of(loadgen, sequence)) ||
 	       (int64_t)(transmit - receive) > 0;
 }
 
-/* A whole answer to the very question: response, no error, not cut, the same question bytes. */
+/* A complete answer to that question: response, no error, not truncated, same question bytes. */
 static bool dns_is_right(struct loadgen *loadgen, const struct request *rq, uint64_t sequence)
 {
 	const uint8_t *query, *p = rq->payload;
@@ -66,13 +66,13 @@ static bool dns_is_right(struct loadgen *loadgen, const struct request *rq, uint
 	if (rq->length <= at || (p[2] & 0x82) != 0x80 || (p[3] & 0x0f) != 0 ||
 	    load_be16(p + 4) != 1 || memcmp(p + 12, query + 12, at - 12) != 0)
 		return false;
-	return loadgen->versioned ? loadgen_version_follows(loadgen, p, rq->length, at)
+	return loadgen->versioned ? loadgen_version_check(loadgen, p, rq->length, at)
 				  : load_be16(p + 6) >= 1;
 }
 
-/* A reply goes to the address and port that its request came from. */
-static bool receiver_is_right(const struct loadgen *loadgen, const struct frame *frame,
-			      uint64_t sequence)
+/* Whether the reply went to the address and port that its request came from. */
+static bool receiver_matches(const struct loadgen *loadgen, const struct frame *frame,
+			     uint64_t sequence)
 {
 	const uint8_t *first =
 		loadgen->header + loadgen->ip_at + (loadgen->ip_version == 4 ? 12 : 8);
@@ -84,8 +84,8 @@ static bool receiver_is_right(const struct loadgen *loadgen, const struct frame 
 }
 
 /*
- * The latest request whose number leaves this rest divided by `range`, and that came from where the
- * reply went; false without one.
+ * The latest request whose sequence number is congruent to `rest` modulo `range`, and that came
+ * from where the reply went; false if there is none.
  */
 static bool sequence_of_rest(const struct loadgen *loadgen, const struct frame *frame,
 			     uint64_t rest, uint64_t range, uint64_t *sequence)
@@ -94,7 +94,7 @@ static bool sequence_of_rest(const struct loadgen *loadgen, const struct frame *
 		return false;
 	*sequence = loadgen->sequence - 1 - (loadgen->sequence - 1 - rest) % range;
 	for (int turn = 0; turn < LOADGEN_ID_TURNS; turn++, *sequence -= range) {
-		if (receiver_is_right(loadgen, frame, *sequence))
+		if (receiver_matches(loadgen, frame, *sequence))
 			return true;
 		if (*sequence < range)
 			return false;
@@ -102,7 +102,7 @@ static bool sequence_of_rest(const struct loadgen *loadgen, const struct frame *
 	return false;
 }
 
-/* The request that a reply names, by number; false when it cannot be one of ours. */
+/* The sequence number of a reply's request; false if it cannot be one of ours. */
 static bool sequence_of(const struct loadgen *loadgen, const struct frame *frame,
 			const struct request *rq, uint64_t *sequence)
 {
@@ -125,7 +125,7 @@ static bool sequence_of(const struct loadgen *loadgen, const struct frame *frame
 	*sequence = mark ^ loadgen->key;
 	if (loadgen->clients.count && *sequence >= loadgen->sequence)
 		*sequence = ~*sequence;
-	return *sequence < loadgen->sequence && receiver_is_right(loadgen, frame, *sequence);
+	return *sequence < loadgen->sequence && receiver_matches(loadgen, frame, *sequence);
 }
 
 static bool payload_is_right(struct loadgen *loadgen, const struct request *rq, uint64_t sequence)
@@ -143,8 +143,8 @@ static bool payload_is_right(struct loadgen *loadgen, const struct request *rq, 
 	}
 }
 
-enum loadgen_judgement loadgen_reply(struct loadgen *loadgen, uint8_t *data, uint32_t length,
-				     uint64_t now_ns, uint64_t arrived_ns)
+enum loadgen_judgment loadgen_reply(struct loadgen *loadgen, uint8_t *data, uint32_t length,
+				    uint64_t now_ns, uint64_t arrived_ns)
 {
 	struct loadgen_slot *slot;
 	struct request rq;
@@ -157,7 +157,7 @@ enum loadgen_judgement loadgen_reply(struct loadgen *loadgen, uint8_t *data, uin
 	    (uint16_t)(load_be16(frame.udp + 2) - loadgen->first_port) >= loadgen->ports)
 		return LOADGEN_STRAY;
 	rq.service = loadgen->service;
-	if (!sender_is_right(loadgen, &rq) || !sequence_of(loadgen, &frame, &rq, &sequence) ||
+	if (!sender_matches(loadgen, &rq) || !sequence_of(loadgen, &frame, &rq, &sequence) ||
 	    !payload_is_right(loadgen, &rq, sequence))
 		goto wrong;
 	slot = &loadgen->slot[sequence % LOADGEN_WINDOW];
@@ -173,7 +173,7 @@ enum loadgen_judgement loadgen_reply(struct loadgen *loadgen, uint8_t *data, uin
 		if (!loadgen_clients_reply(&loadgen->clients, sequence, mark_of(loadgen, sequence),
 					   rq.payload, arrived_ns))
 			goto wrong;
-		loadgen_clients_back(&loadgen->clients, sequence);
+		loadgen_clients_release(&loadgen->clients, sequence);
 	}
 	loadgen_times_add(&loadgen->latency, now_ns - slot->sent_ns);
 	slot->sent_ns = 0;

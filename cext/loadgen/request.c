@@ -42,13 +42,13 @@ static uint32_t fill_payload(struct loadgen *loadgen, uint8_t *payload)
 	return loadgen->echo_bytes;
 }
 
-/* Gives up the request that is open in a slot. */
+/* Counts the outstanding request of a slot as lost. */
 static void lose(struct loadgen *loadgen, const struct loadgen_slot *slot)
 {
 	loadgen->lost++;
 	loadgen->open--;
 	if (loadgen->clients.count)
-		loadgen_clients_back(&loadgen->clients, slot->sequence);
+		loadgen_clients_release(&loadgen->clients, slot->sequence);
 }
 
 uint32_t loadgen_request(struct loadgen *loadgen, uint8_t *data, uint64_t now_ns)
@@ -75,7 +75,7 @@ uint32_t loadgen_request(struct loadgen *loadgen, uint8_t *data, uint64_t now_ns
 	}
 	store_be16(udp, loadgen_port(loadgen, loadgen->sequence));
 	store_be16(udp + 4, (uint16_t)udp_length);
-	/* Pseudo header: protocol and length, as words of network order loaded in host order. */
+	/* Pseudo-header: protocol and length, network-order words loaded in host order. */
 	sum = __builtin_bswap16(IPPROTO_UDP);
 	sum += __builtin_bswap16((uint16_t)udp_length);
 	sum = checksum_add(sum, ip + (loadgen->ip_version == 4 ? 12 : 8), addresses);
@@ -96,13 +96,13 @@ void loadgen_expire(struct loadgen *loadgen, uint64_t now_ns)
 	for (; loadgen->oldest < loadgen->sequence; loadgen->oldest++) {
 		struct loadgen_slot *slot = &loadgen->slot[loadgen->oldest % LOADGEN_WINDOW];
 
-		/* A slot that was used again is counted by its later request. */
+		/* A reused slot is counted with its later request. */
 		if (slot->sequence != loadgen->oldest || !slot->sent_ns)
 			continue;
 		if (now_ns != UINT64_MAX && now_ns - slot->sent_ns < LOADGEN_TIMEOUT_NS)
 			return;
 		lose(loadgen, slot);
-		/* No request has this number: a reply that comes yet is late, not a duplicate. */
+		/* No request has this number: a reply after this is late, not a duplicate. */
 		*slot = (struct loadgen_slot){0, UINT64_MAX};
 	}
 }

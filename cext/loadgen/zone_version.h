@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which version of a zone a DNS reply was made from, where each version has a TTL of its own on all
- * of its records: a reply of two TTLs mixes two versions.
+ * Which version of a zone a DNS reply was made from, given that each version has its own TTL on all
+ * its records: a reply with two TTLs mixes two versions.
  */
-#ifndef XDPKIT_BLAST_VERSION_H
-#define XDPKIT_BLAST_VERSION_H
+#ifndef XDPKIT_LOADGEN_ZONE_VERSION_H
+#define XDPKIT_LOADGEN_ZONE_VERSION_H
 
 #include "loadgen/loadgen.h"
 #include "dns/wire.h"
 
-/* The offset behind a name; a compression pointer ends it. `length` or more if it does not end. */
+/* The offset after a name; a compression pointer ends it. >= `length` if the name is cut off. */
 static inline uint32_t loadgen_name_end(const uint8_t *p, uint32_t length, uint32_t at)
 {
 	while (at < length && p[at] && p[at] < 0xc0)
@@ -17,7 +17,7 @@ static inline uint32_t loadgen_name_end(const uint8_t *p, uint32_t length, uint3
 	return at < length ? at + (p[at] ? 2 : 1) : length;
 }
 
-/* The TTL of all records from `at` on but the OPT; 0 if there are two, or anything is not whole. */
+/* The common TTL of all records from `at` except OPT; 0 if they differ or any is malformed. */
 static inline uint32_t loadgen_version_of(const uint8_t *p, uint32_t length, uint32_t at)
 {
 	uint32_t count = load_be16(p + 6) + load_be16(p + 8) + load_be16(p + 10), version = 0;
@@ -39,9 +39,9 @@ static inline uint32_t loadgen_version_of(const uint8_t *p, uint32_t length, uin
 	return at == length ? version : 0;
 }
 
-/* Whether a reply is of one version; the change from the last one's is counted. */
-static inline bool loadgen_version_follows(struct loadgen *loadgen, const uint8_t *p,
-					   uint32_t length, uint32_t at)
+/* Whether a reply is from one version; counts a change from the previous reply's. */
+static inline bool loadgen_version_check(struct loadgen *loadgen, const uint8_t *p, uint32_t length,
+					 uint32_t at)
 {
 	uint32_t version = loadgen_version_of(p, length, at);
 

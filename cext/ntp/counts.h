@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one thread counts of NTP beside the verdicts (runtime/stats.h): written by it alone with
- * plain stores, read by the control plane at any time, never reset.
+ * The NTP counters of one thread besides its verdicts (runtime/stats.h). Only that thread writes
+ * them, with plain stores; the control plane reads them at any time; they are never reset.
  */
 #ifndef XDPKIT_NTP_COUNTS_H
 #define XDPKIT_NTP_COUNTS_H
@@ -9,20 +9,21 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Keys with a counter of their own; what is beyond shares the last. */
+/* Keys with a counter of their own; all further keys share the last one. */
 #define NTP_KEY_SLOTS 256
 
 /*
- * A sketch of the set of clients (HyperLogLog, Flajolet et al. 2007): 4096 registers of the longest
- * run of zero bits, an estimate within 1.6 %, whatever the number. Sketches of several threads that
- * share a seed merge by the larger of each register.
+ * A sketch of the set of clients (HyperLogLog, Flajolet et al. 2007): 4096 registers, each holding
+ * the longest run of zero bits seen. The standard error is 1.6 % at any cardinality. Sketches of
+ * threads that share a seed are merged by taking the maximum of each register.
  */
 #define NTP_CLIENTS_BITS 12
 #define NTP_CLIENTS      (1 << NTP_CLIENTS_BITS)
 
 /*
- * Histogram of signed nanoseconds: exact below 16, then 16 steps to each power of two (6 % wide),
- * up to 2^24 ns (17 ms) and beyond in the last; the buckets of negative values mirror those.
+ * Histogram of signed nanoseconds: exact below 16, then 16 buckets per power of two (6 % wide), up
+ * to 2^24 ns (17 ms); larger values go in the last bucket. Negative values mirror the positive
+ * ones.
  */
 #define NTP_ERROR_STEPS_BITS 4
 #define NTP_ERROR_TOP_BITS   24
@@ -30,15 +31,15 @@
 #define NTP_ERROR_BUCKETS (2 * NTP_ERROR_SIDE)
 
 struct ntp_counts {
-	uint64_t version[8]; /* requests of 48 bytes and more, by what their first byte says */
-	uint64_t mode[8];    /* of those with a version that is served */
+	uint64_t version[8];         /* requests of at least 48 bytes, by version field */
+	uint64_t mode[8];            /* of those, requests of a supported version, by mode field */
 	uint64_t key[NTP_KEY_SLOTS]; /* authenticated replies, by the key's slot */
-	uint64_t leaked;             /* over the limit, and answered all the same */
-	uint64_t steps;              /* times that UTC was set: saved timestamps dropped */
-	uint64_t tx_true;            /* transmit times that the kernel or the NIC told afterwards */
-	uint64_t tx_missing;         /* asked for, and not told */
-	uint64_t tx_disbelieved;     /* told, and further than a second from the time of the kick */
-	uint64_t tx_error[NTP_ERROR_BUCKETS]; /* true transmit time less the one in the reply */
+	uint64_t leaked;             /* over the rate limit but answered anyway */
+	uint64_t steps;              /* times UTC was stepped: saved timestamps dropped */
+	uint64_t tx_true;            /* transmit timestamps returned by the kernel or the NIC */
+	uint64_t tx_missing;         /* requested but not returned */
+	uint64_t tx_disbelieved;     /* returned, but more than a second from the kick */
+	uint64_t tx_error[NTP_ERROR_BUCKETS]; /* true transmit time minus the one in the reply */
 	uint8_t clients[NTP_CLIENTS];
 };
 
@@ -70,7 +71,7 @@ static inline void ntp_clients_add(uint8_t *clients, const uint8_t *source, uint
 		memcpy(&high, source, 8);
 		memcpy(&low, source + 8, 8);
 	}
-	/* Two rounds of multiply and fold (the constants of MurmurHash3's 64-bit finaliser). */
+	/* Two rounds of multiply and fold (the constants of MurmurHash3's 64-bit finalizer). */
 	hash = (low ^ seed) * 0xff51afd7ed558ccdull;
 	hash = (hash ^ hash >> 32 ^ high) * 0xc4ceb9fe1a85ec53ull;
 	hash ^= hash >> 29;

@@ -2,8 +2,8 @@
 #include "ntp/interleaved.h"
 
 /*
- * 2^64 divided by the golden ratio (Knuth, TAOCP 6.4). No secret is needed: nobody but us chooses
- * the timestamps that are put in.
+ * 2^64 divided by the golden ratio (Knuth, TAOCP 6.4). No secret is needed: only this server
+ * chooses the timestamps that are stored.
  */
 #define SPREAD 0x9e3779b97f4a7c15ull
 
@@ -28,7 +28,7 @@ void ntp_saved_open(struct ntp_saved_table *table, void *memory, uint32_t entrie
 {
 	uint32_t bits = (uint32_t)__builtin_ctz(entries / NTP_SAVED_BUCKET);
 
-	/* Odd like every other: era 0 ends just behind it (ntp_saved_receive()). */
+	/* Odd like every receive timestamp; era 0 ends just before it (ntp_saved_receive()). */
 	*table = (struct ntp_saved_table){.entries = memory, .shift = 64 - bits, .last_receive = 1};
 }
 
@@ -45,7 +45,7 @@ void ntp_saved_put(struct ntp_saved_table *table, uint64_t receive, uint64_t tra
 	for (int i = 0; i < NTP_SAVED_BUCKET; i++) {
 		uint64_t saved = entry[i].receive ^ table->salt;
 
-		/* Entries of before a change of the salt look very old, or come from the future. */
+		/* Entries from before a salt change look very old, or lie in the future. */
 		if (entry[i].transmit == 0 || saved == receive) {
 			oldest = entry + i;
 			break;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The API of OpenSSL 1.1.1, which has MD5_Init() and its like without a deprecation warning: their
- * state is on the stack, where EVP_DigestInit_ex2() of OpenSSL 3.0 (Debian 12) allocates it anew
- * for each digest. AES goes through EVP, which alone uses the CPU's instructions for it.
+ * The API of OpenSSL 1.1.1, which offers MD5_Init() and its siblings without deprecation warnings:
+ * they keep their state on the stack, whereas EVP_DigestInit_ex2() in OpenSSL 3.0 (Debian 12)
+ * allocates it for every digest. AES uses EVP, the only interface to the CPU's AES instructions.
  */
 #define OPENSSL_API_COMPAT 10101
 
@@ -19,15 +19,15 @@
 
 #include "base/bytes.h"
 
-/* Bytes encrypted at a time, a multiple of a block: a request without extension fields is one. */
+/* Bytes encrypted per call, a multiple of the block: a request without extension fields fits. */
 #define CMAC_CHUNK 64
 
-/* The polynomial that doubles in GF(2^128): Rb of RFC 4493 section 2.3. */
+/* The reduction polynomial of doubling in GF(2^128): Rb in RFC 4493 section 2.3. */
 #define CMAC_POLYNOMIAL 0x87
 
 static const uint8_t zero_block[NTP_CMAC_BYTES];
 
-/* Bytes of a cipher's key: 16 or 32; 0 for a hash, which takes any. */
+/* A cipher's key length in bytes, 16 or 32; 0 for a hash, which takes any length. */
 static size_t cipher_key_bytes(enum ntp_algorithm algorithm)
 {
 	return algorithm < NTP_AES128 ? 0 : algorithm == NTP_AES128 ? 16 : 32;
@@ -39,7 +39,7 @@ int ntp_digest_open(struct ntp_digest *digest)
 	static const char *const cipher[] = {"AES-128-CBC", "AES-256-CBC"};
 
 	*digest = (struct ntp_digest){0};
-	/* What this system's policy forbids cannot be fetched. */
+	/* Algorithms that the system's crypto policy forbids cannot be fetched. */
 	for (int i = 0; i < NTP_AES128; i++) {
 		EVP_MD *md = EVP_MD_fetch(NULL, hash[i], NULL);
 
@@ -59,7 +59,7 @@ int ntp_digest_open(struct ntp_digest *digest)
 			return -ENOMEM;
 		}
 	}
-	/* Failed fetches are no error of whoever looks at this thread's error queue next. */
+	/* Failed fetches must not show up as errors to the next reader of the error queue. */
 	ERR_clear_error();
 	return 0;
 }
@@ -73,8 +73,8 @@ void ntp_digest_close(struct ntp_digest *digest)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Starts CBC under a key. The padding that is on by default comes with EVP_EncryptFinal(), which is
- * never called. */
+/* Starts CBC with a key. The default padding is added by EVP_EncryptFinal(), which is never
+ * called. */
 static EVP_CIPHER_CTX *cbc_start(struct ntp_digest *digest, enum ntp_algorithm algorithm,
 				 const uint8_t *secret)
 {
@@ -89,7 +89,7 @@ static void double_block(const uint8_t *in, uint8_t *out)
 	uint64_t high = load_be64(in), low = load_be64(in + 8);
 
 	store_be64(out, high << 1 | low >> 63);
-	/* A mask, not a branch: the bit is the key's. */
+	/* A mask, not a branch: the bit depends on the key. */
 	store_be64(out + 8, low << 1 ^ (CMAC_POLYNOMIAL & -(high >> 63)));
 }
 
@@ -108,7 +108,7 @@ static int make_subkeys(struct ntp_digest *digest, struct ntp_key *key)
 	return 0;
 }
 
-/* RFC 4493 section 2.4: CBC with a zero vector, its last block mixed with a subkey. */
+/* RFC 4493 section 2.4: CBC with a zero IV, the last block XORed with a subkey. */
 static bool cmac(struct ntp_digest *digest, const struct ntp_key *key, const uint8_t *data,
 		 uint32_t length, uint8_t *mac)
 {
@@ -159,7 +159,7 @@ HASH_FUNCTION(hash_sha256, SHA256, SHA256_CTX)
 HASH_FUNCTION(hash_sha384, SHA384, SHA512_CTX)
 HASH_FUNCTION(hash_sha512, SHA512, SHA512_CTX)
 
-/* The whole digest, before version 4 cuts it. */
+/* The full digest, before truncation for version 4. */
 static bool compute(struct ntp_digest *digest, const struct ntp_key *key, const uint8_t *data,
 		    uint32_t length, uint8_t *whole)
 {
@@ -216,7 +216,7 @@ bool ntp_digest_check(struct ntp_digest *digest, const struct ntp_key *key, uint
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Bytes that a key takes in the table, so that the next one is aligned too. */
+/* Bytes a key occupies in the table, padded so that the next one is aligned. */
 static size_t key_room(size_t secret_bytes)
 {
 	size_t align = _Alignof(struct ntp_key);
@@ -233,7 +233,7 @@ struct ntp_keys *ntp_keys_new(uint32_t count, size_t secret_bytes)
 	while (1ull << bits < 2ull * count)
 		bits++;
 	head = sizeof *keys + (sizeof keys->slot[0] << bits);
-	/* Each key wastes less than its alignment. */
+	/* Padding per key is less than its alignment. */
 	size = head + count * key_room(_Alignof(struct ntp_key) - 1) + secret_bytes;
 	if (count >> 30 || secret_bytes >> 32 || size >> 32)
 		return NULL;

@@ -8,19 +8,19 @@
 #include "runtime/snapshot.h"
 #include "runtime/stats.h"
 
-/* Lowest poll a reply carries: chrony's floor for requests below it (2^-19 s). */
+/* Lowest poll value in a reply: chrony's floor for lower requests (2^-19 s). */
 #define NTP_POLL_MIN (-19)
 
-/* "RATE", the kiss code of a reply to who asks too often: RFC 5905 figure 13. */
+/* "RATE", the kiss code sent to clients that poll too often: RFC 5905 figure 13. */
 #define NTP_KOD_RATE 0x52415445u
 
-/* Fills the 0xF323 field behind the header; root delay and dispersion in units of 2^-28 s. */
+/* Fills the 0xF323 field after the header; root delay and dispersion in units of 2^-28 s. */
 static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *now, uint64_t rx_ns,
 			   uint8_t *field)
 {
 	uint32_t delay = (uint32_t)now->first, dispersion = (uint32_t)(now->second >> 32);
 
-	/* Short format has 16 fraction bits, this field 28: 12 more, only 4 bits for seconds. */
+	/* NTP short format has 16 fraction bits; this field has 28, and only 4 for seconds. */
 	delay = delay >> 20 ? UINT32_MAX : delay << 12;
 	dispersion = dispersion >> 20 ? UINT32_MAX : dispersion << 12;
 	store_be16(field, NTP_FIELD_MONO_ROOT);
@@ -33,9 +33,9 @@ static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *no
 }
 
 /*
- * The timestamps. An interleaved reply answers to the client's receive timestamp with the time at
- * which the reply before it really left; a basic one to its transmit timestamp, and gets its own
- * transmit time in ntp_finish().
+ * The timestamps. The origin of an interleaved reply is the client's receive timestamp, and its
+ * transmit timestamp is when the previous reply really left. The origin of a basic reply is the
+ * client's transmit timestamp, and ntp_finish() fills in its own transmit time.
  */
 static void fill_timestamps(struct thread_state *state, uint64_t receive, uint64_t transmit,
 			    uint8_t *p)
@@ -43,7 +43,7 @@ static void fill_timestamps(struct thread_state *state, uint64_t receive, uint64
 	uint64_t reference = state->now.reference;
 	uint64_t origin;
 
-	/* A clock that is its own reference was last set at the latest whole second. */
+	/* A clock that is its own reference was last updated at the latest whole second. */
 	reference = reference ? reference : receive & ~0xffffffffull;
 	memcpy(&origin,
 	       p + (transmit ? offsetof(struct ntp_header, receive)
@@ -55,7 +55,7 @@ static void fill_timestamps(struct thread_state *state, uint64_t receive, uint64
 	store_be64(p + offsetof(struct ntp_header, transmit), transmit);
 }
 
-/* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) is an unsynchronised server's. */
+/* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) claims to be unsynchronized. */
 static void fill_state(const struct thread_state *state, const struct ntp_query *query, int8_t poll,
 		       bool kod, uint8_t *p)
 {
@@ -65,13 +65,13 @@ static void fill_state(const struct thread_state *state, const struct ntp_query 
 		first = (first & 0x0000ffffffffffff) | 3ull << 62;
 		second = (second & ~0xffffffffull) | NTP_KOD_RATE;
 	}
-	/* Whole words: the checksum's wide loads would stall on a row of narrow stores. */
+	/* Whole words: wide loads by the checksum would stall on a series of narrow stores. */
 	store_be64(p, first | (uint64_t)(query->version << 3 | query->mode) << 56 |
 			      (uint64_t)(uint8_t)poll << 40);
 	store_be64(p + 8, second);
 }
 
-/* Key id, and zeros where ntp_finish() puts the digest. */
+/* The key ID, then zeros where ntp_finish() puts the digest. */
 static void fill_mac(struct thread_state *state, const struct ntp_query *query, struct request *rq,
 		     struct tx_record *tx_record)
 {
@@ -98,7 +98,7 @@ static bool digest_is_right(struct thread_state *state, const struct request *rq
 				query->mac_at, mac + 4, rq->length - query->mac_at - 4);
 }
 
-/* Limits first, as chrony: a flood with a key id costs no digests. */
+/* Rate limit first, like chrony: a flood with a key ID does not cost us digests. */
 static enum verdict admit(const struct snapshot *snap, struct thread_state *state,
 			  const struct request *rq, const struct ntp_query *query)
 {
@@ -122,7 +122,7 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 	enum verdict verdict = VERDICT_ntp_answered;
 	int8_t poll, poll_min = NTP_POLL_MIN;
 	uint8_t *p = rq->payload;
-	bool follows;
+	bool interleaved;
 
 	if (query->pending) {
 		verdict = admit(snap, state, rq, query);
@@ -131,8 +131,8 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 	}
 	if (state->saved.entries)
 		receive = ntp_saved_receive(&state->saved, receive);
-	follows = query->follows && verdict == VERDICT_ntp_answered;
-	if (follows)
+	interleaved = query->interleaved && verdict == VERDICT_ntp_answered;
+	if (interleaved)
 		transmit = ntp_saved_take(&state->saved,
 					  load_be64(p + offsetof(struct ntp_header, origin)));
 	if (state->ratelimit)
@@ -149,7 +149,7 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 	if (query->key)
 		fill_mac(state, query, rq, tx_record);
 	tx_record->stamp = transmit == 0;
-	tx_record->save = follows;
+	tx_record->save = interleaved;
 	return transmit ? VERDICT_ntp_interleaved : verdict;
 }
 
@@ -161,8 +161,7 @@ uint64_t ntp_finish(struct thread_state *state, const struct tx_record *tx_recor
 	uint64_t value = 0, sum;
 
 	transmit &= ~NTP_LOW_BIT;
-	/* Signed difference: eras wrap in 2036. A clock stepped back between the reads ends here.
-	 */
+	/* Signed difference: the era wraps in 2036. Also catches a clock set back in between. */
 	if ((int64_t)(transmit - receive) < 0)
 		transmit = receive + NTP_LOW_BIT;
 	if (tx_record->stamp) {
@@ -173,7 +172,7 @@ uint64_t ntp_finish(struct thread_state *state, const struct tx_record *tx_recor
 		ntp_saved_put(&state->saved, receive, transmit);
 	sum = checksum_word(0, value);
 	if (tx_record->key) {
-		/* Where libcrypto fails the digest stays zero, and the client drops the reply. */
+		/* If libcrypto fails, the digest stays zero and the client drops the reply. */
 		digest = payload + tx_record->mac_at + 4;
 		sum = checksum_add(sum, digest,
 				   ntp_digest_make(&state->digest, tx_record->key,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which NTP requests are answered: RFC 5905, RFC 7822, and chrony's behaviour where they differ. */
+/* Which NTP requests are answered: RFC 5905, RFC 7822, and chrony's behavior where it differs. */
 #include "base/bytes.h"
 #include "ntp/ntp.h"
 #include "runtime/snapshot.h"
@@ -10,17 +10,17 @@ enum ntp_mode { MODE_RESERVED, MODE_ACTIVE, MODE_PASSIVE, MODE_CLIENT, MODE_SERV
 #define NTP_PORT 123
 
 /*
- * Key id and digest: 16 bytes (MD5, AES-CMAC) to 20 (SHA-1, longer ones cut) in version 4, RFC 7822
- * section 3; up to a whole SHA-512 before, as chrony has it.
+ * Key ID and digest. In version 4 the digest is 16 bytes (MD5, AES-CMAC) to 20 (SHA-1, or longer
+ * ones truncated), RFC 7822 section 3; in earlier versions up to a full SHA-512, as in chrony.
  */
 #define NTP_MAC_MIN    (4 + NTP_CMAC_BYTES)
 #define NTP_MAC_MAX_V4 (4 + NTP_DIGEST_MAX_V4)
 #define NTP_MAC_MAX    (4 + NTP_DIGEST_MAX)
 
-/* Header, 1024 bytes of extension fields and the longest MAC: what chrony accepts. */
+/* Header, 1024 bytes of extension fields, and the longest MAC: chrony's limit. */
 #define NTP_MAX_BYTES (NTP_HEADER_BYTES + 1024 + NTP_MAC_MAX)
 
-/* Shortest extension field, and shortest as the last one without a MAC: RFC 7822 section 3. */
+/* Shortest extension field, and shortest last one if no MAC follows: RFC 7822 section 3. */
 #define NTP_FIELD_MIN      16
 #define NTP_FIELD_LAST_MIN 28
 
@@ -36,13 +36,13 @@ static bool field_is_nts(uint16_t type)
 	       type == NTP_FIELD_NTS_PLACEHOLDER || type == NTP_FIELD_NTS_AUTHENTICATOR;
 }
 
-/* Whether the last `left` bytes are a MAC; version 4 tells it from a field by its length. */
+/* Whether the last `left` bytes are a MAC; in version 4 only its length sets it apart. */
 static bool is_mac(uint32_t left, uint8_t version)
 {
 	return left >= NTP_MAC_MIN && left <= (version < 4 ? NTP_MAC_MAX : NTP_MAC_MAX_V4);
 }
 
-/* Key id 0 is a crypto-NAK's (RFC 5905 section 7.3) and nobody's key. */
+/* Key ID 0 means crypto-NAK (RFC 5905 section 7.3) and is never a key. */
 static enum verdict find_key(const struct snapshot *snap, const struct request *rq, uint32_t at,
 			     struct ntp_query *query)
 {
@@ -54,8 +54,8 @@ static enum verdict find_key(const struct snapshot *snap, const struct request *
 }
 
 /*
- * Walks what follows the header as RFC 7822 and chrony do: extension fields (version 4 only), then
- * perhaps a MAC. Unknown fields are skipped; NTS fields too when a MAC ends the message.
+ * Parses what follows the header like RFC 7822 and chrony: extension fields (version 4 only), then
+ * an optional MAC. Unknown fields are skipped, and so are NTS fields if the message ends in a MAC.
  */
 static enum verdict walk_fields(const struct snapshot *snap, const struct request *rq,
 				struct ntp_query *query)
@@ -83,7 +83,7 @@ static enum verdict walk_fields(const struct snapshot *snap, const struct reques
 	return nts ? VERDICT_ntp_nts : VERDICT_PENDING;
 }
 
-/* The reply's mode for the request's, or the reason for silence in *verdict. */
+/* The reply's mode for the request's mode, or in *verdict the reason for not replying. */
 static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mode,
 			  enum verdict *verdict)
 {
@@ -96,16 +96,16 @@ static uint8_t reply_mode(const struct request *rq, uint8_t version, uint8_t mod
 	else if (mode != MODE_RESERVED || version != 1)
 		*verdict = VERDICT_ntp_mode;
 	else if (rq->source_port == NTP_PORT)
-		/* RFC 1059 had no modes: a client is known by its port, a peer has 123. */
+		/* RFC 1059 had no modes: a peer uses port 123, a client any other. */
 		*verdict = VERDICT_ntp_port;
 	return MODE_SERVER;
 }
 
 /*
- * RFC 9769 section 2: a client that follows the interleaved mode sends our last receive timestamp
- * as its origin, told by its lowest bit, and receive and transmit timestamps that differ.
+ * RFC 9769 section 2: a client in interleaved mode sends our last receive timestamp as its origin,
+ * recognizable by its lowest bit, and receive and transmit timestamps that differ.
  */
-static bool request_follows(const uint8_t *p)
+static bool request_is_interleaved(const uint8_t *p)
 {
 	uint64_t origin = load_be64(p + offsetof(struct ntp_header, origin));
 
@@ -138,8 +138,8 @@ enum verdict ntp_read(const struct snapshot *snap, struct thread_state *state,
 					       rq->ip_version);
 		ratelimit_prefetch(state->ratelimit, query->client);
 	}
-	if (query->version == 4 && state->saved.entries && request_follows(p)) {
-		query->pending = query->follows = true;
+	if (query->version == 4 && state->saved.entries && request_is_interleaved(p)) {
+		query->pending = query->interleaved = true;
 		ntp_saved_prefetch(&state->saved,
 				   load_be64(p + offsetof(struct ntp_header, origin)));
 	}

@@ -9,63 +9,62 @@
 #include "runtime/thread_state.h"
 #include "ntp/ntp.h"
 
-/* A transmit time further from the kick than this is of another clock, or of another frame. */
+/* A transmit timestamp further from the kick than this is from another clock or frame. */
 #define TRANSMIT_MAX_NS CLOCK_SECOND_NS
 
-/* No digest takes longer: what was measured then was something else. */
+/* No digest takes longer; a larger measurement was of something else. */
 #define TRANSMIT_MAC_MAX_NS 10000.0
 
-/* The clock's time when the batch's digests will be made, which is before its first frame leaves.
- */
-static uint64_t ready_ns(const struct transmit *how)
+/* When the digests of the batch will be done, which is before its first frame leaves. */
+static uint64_t ready_ns(const struct transmit *tx)
 {
 	uint64_t now_ns = clock_ns(CLOCK_REALTIME);
 
-	return how->keyed ? now_ns + (uint64_t)(how->mac_ns * how->keyed) : now_ns;
+	return tx->keyed ? now_ns + (uint64_t)(tx->mac_ns * tx->keyed) : now_ns;
 }
 
-/* Learns what a digest takes from a batch whose digests were to be ready at `ready`. */
-static void learn_mac(struct transmit *how, uint64_t ready)
+/* Updates the cost of a digest from a batch whose digests were predicted to be done at `ready`. */
+static void learn_mac(struct transmit *tx, uint64_t ready)
 {
 	double late = (double)(int64_t)(clock_ns(CLOCK_REALTIME) - ready);
 
-	/* An eighth of the new: a thread put off its CPU in between does not count for much. */
-	how->mac_ns += late / how->keyed / 8;
-	if (how->mac_ns < 0 || how->mac_ns > TRANSMIT_MAC_MAX_NS)
-		how->mac_ns = 0;
-	how->keyed = 0;
+	/* Weight 1/8: being preempted in between has little effect. */
+	tx->mac_ns += late / tx->keyed / 8;
+	if (tx->mac_ns < 0 || tx->mac_ns > TRANSMIT_MAC_MAX_NS)
+		tx->mac_ns = 0;
+	tx->keyed = 0;
 }
 
-void transmit_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n)
+void tx_stamp_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n)
 {
-	struct transmit *how = &state->transmit;
-	uint64_t ready = ready_ns(how), sent_ns = ready;
+	struct transmit *tx = &state->transmit;
+	uint64_t ready = ready_ns(tx), sent_ns = ready;
 	uint64_t transmit = ntp_time(ready), sum;
 
-	if (how->compensate)
-		transmit_fit_begin(&how->fit, ready);
+	if (tx->compensate)
+		transmit_fit_begin(&tx->fit, ready);
 	for (uint32_t i = 0; i < n; i++) {
-		struct tx_record *d = records[i];
+		struct tx_record *record = records[i];
 
-		if (how->compensate) {
-			sent_ns = ready + transmit_fit_delay(&how->fit, d->batch_index);
+		if (tx->compensate) {
+			sent_ns = ready + transmit_fit_delay(&tx->fit, record->batch_index);
 			transmit = ntp_time(sent_ns);
 		}
-		sum = ntp_finish(state, d, transmit);
-		if (d->udp)
-			frame_checksum_added(d->udp, sum);
-		if (d->completion) {
-			d->completion->sent_ns = sent_ns;
-			d->completion->batch_index = d->batch_index;
-			d->completion->save = d->save;
+		sum = ntp_finish(state, record, transmit);
+		if (record->udp)
+			frame_checksum_added(record->udp, sum);
+		if (record->completion) {
+			record->completion->sent_ns = sent_ns;
+			record->completion->batch_index = record->batch_index;
+			record->completion->save = record->save;
 		}
 	}
-	if (how->keyed)
-		learn_mac(how, ready);
+	if (tx->keyed)
+		learn_mac(tx, ready);
 }
 
-void transmit_completed(struct thread_state *state, const uint8_t *data, const struct phc_map *phc,
-			int64_t tai_offset_s)
+void tx_process_completion(struct thread_state *state, const uint8_t *data,
+			   const struct phc_map *phc, int64_t tai_offset_s)
 {
 	struct tx_headroom head;
 	uint64_t stamp, utc_ns;
@@ -90,7 +89,7 @@ void transmit_completed(struct thread_state *state, const uint8_t *data, const s
 	state->counts.tx_true++;
 	state->counts.tx_error[ntp_error_bucket(error)]++;
 	if (state->transmit.compensate)
-		transmit_fit_note(&state->transmit.fit, error, head.completion.batch_index);
+		transmit_fit_add_error(&state->transmit.fit, error, head.completion.batch_index);
 	if (head.completion.save)
 		ntp_saved_correct(&state->saved,
 				  load_be64(data + head.completion.payload +

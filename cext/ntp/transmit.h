@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The transmit times of NTP replies: predicted and written into the replies of a batch just before
- * the kick, and measured afterwards where the kernel or the NIC tells when each frame left. One
- * clock read serves the batch; with compensation a frame's place in it counts too
+ * the kick, and measured afterwards if the kernel or the NIC reports when each frame left. One
+ * clock read serves the whole batch; with compensation the frame's batch index counts too
  * (ntp/transmit_fit.h).
  */
 #ifndef XDPKIT_TRANSMIT_H
@@ -18,68 +18,69 @@
 struct thread_state;
 struct ntp_key;
 
-/* Where the true transmit time of a frame comes from. */
+/* Source of a frame's true transmit time. */
 enum transmit_source {
-	TRANSMIT_KICK,       /* from nowhere: the clock read before the kick is all there is */
-	TRANSMIT_COMPLETION, /* the kernel's, when the frame was sent: CLOCK_TAI */
-	TRANSMIT_HARDWARE,   /* the NIC's own clock */
+	TRANSMIT_KICK,       /* none: there is only the clock read before the kick */
+	TRANSMIT_COMPLETION, /* from the kernel, when the frame was sent: CLOCK_TAI */
+	TRANSMIT_HARDWARE,   /* from the NIC's clock (PHC) */
 };
 
 struct transmit {
 	uint8_t source; /* enum transmit_source */
 	bool compensate;
 	struct transmit_fit fit;
-	double mac_ns;  /* what a digest takes, running mean */
-	uint32_t keyed; /* replies of this batch that want one */
+	double mac_ns;  /* time per digest, moving average */
+	uint32_t keyed; /* replies in this batch that need one */
 };
 
 /*
- * What a frame's completion needs to know, in the frame: before the packet lies the TX metadata
- * (linux Documentation/networking/xsk-tx-metadata.rst), before that our note.
+ * TX completion: what the frame itself carries for when it shows up on the completion ring. The TX
+ * metadata lies before the packet (linux Documentation/networking/xsk-tx-metadata.rst), and this
+ * struct before the metadata.
  */
 struct tx_completion {
 	uint64_t sent_ns; /* UTC, as predicted; 0: not an NTP reply */
-	uint16_t payload; /* offset from the packet's start */
+	uint16_t payload; /* offset from the start of the packet */
 	uint8_t batch_index;
-	bool save; /* the receive timestamp in it is in the table of saved ones */
+	bool save; /* its receive timestamp is a key in the table of saved timestamps */
 	uint8_t unused[4];
 };
 
 struct tx_headroom {
 	struct tx_completion completion;
 	uint64_t flags;       /* XDP_TXMD_FLAGS_TIMESTAMP */
-	uint64_t tx_stamp;    /* filled in when the frame is on the completion ring */
-	uint64_t launch_time; /* of the kernel's struct, not used */
+	uint64_t tx_stamp;    /* valid once the frame is on the completion ring */
+	uint64_t launch_time; /* in the kernel's struct; not used */
 };
 
-/* struct xsk_tx_metadata, linux/if_xdp.h since 6.8 and longer since 6.14; and its flag. */
+/* struct xsk_tx_metadata, linux/if_xdp.h since 6.8 and longer since 6.14, and its flag. */
 #define TRANSMIT_METADATA_BYTES 24
 #define TRANSMIT_METADATA_STAMP 1 /* XDP_TXMD_FLAGS_TIMESTAMP */
 
 _Static_assert(sizeof(struct tx_headroom) == sizeof(struct tx_completion) + TRANSMIT_METADATA_BYTES,
 	       "the metadata ends where the packet starts");
 
-/* A reply that waits for its transmit time. */
+/* TX record: a reply that awaits its transmit time. */
 struct tx_record {
 	uint8_t *payload;
-	uint8_t *udp; /* its header, of a frame; NULL: no checksum to bring up to date */
-	struct tx_completion *completion; /* NULL: its transmit time will not be known */
+	uint8_t *udp;                     /* UDP header of a frame; NULL: no checksum to update */
+	struct tx_completion *completion; /* NULL: no timestamp requested */
 	const struct ntp_key *key;        /* NULL: no digest */
-	uint16_t mac_at;                  /* where the reply's MAC begins */
-	uint8_t version;                  /* of the message, which the digest's length depends on */
-	uint8_t batch_index;              /* in the batch */
-	bool stamp; /* false: the time of an earlier reply is in it (interleaved) */
-	bool save;  /* its own transmit time will be asked for */
+	uint16_t mac_at;                  /* offset of the reply's MAC */
+	uint8_t version;                  /* of the message; sets the digest's length */
+	uint8_t batch_index;              /* the frame's */
+	bool stamp; /* false: carries the time of an earlier reply (interleaved) */
+	bool save;  /* its own transmit time is saved for the next request */
 };
 
-/* Puts transmit times into the `n` NTP replies of a batch: the last thing before the kick. */
-void transmit_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n);
+/* Writes transmit times into the `n` NTP replies of a batch: the last step before the kick. */
+void tx_stamp_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n);
 
 /*
- * Asks for the transmit time of the frame that begins at `data`, with the NTP reply `payload` in
- * it. Returns the note that transmit_batch() completes.
+ * Requests a transmit timestamp for the frame at `data`, which contains the NTP reply `payload`.
+ * Returns the TX completion, which tx_stamp_batch() fills in.
  */
-static inline struct tx_completion *transmit_ask(uint8_t *data, const uint8_t *payload)
+static inline struct tx_completion *tx_request_timestamp(uint8_t *data, const uint8_t *payload)
 {
 	struct tx_headroom *head = (struct tx_headroom *)(data - sizeof *head);
 
@@ -90,14 +91,14 @@ static inline struct tx_completion *transmit_ask(uint8_t *data, const uint8_t *p
 	return &head->completion;
 }
 
-/* Marks the frame as one that nothing is asked for. */
-static inline void transmit_skip(uint8_t *data)
+/* Marks the frame as one without a requested timestamp. */
+static inline void tx_skip_timestamp(uint8_t *data)
 {
 	((struct tx_headroom *)(data - sizeof(struct tx_headroom)))->completion.sent_ns = 0;
 }
 
-/* Learns from a frame that has left; `phc` is the NIC's clock, `tai_offset_s` TAI less UTC. */
-void transmit_completed(struct thread_state *state, const uint8_t *data, const struct phc_map *phc,
-			int64_t tai_offset_s);
+/* Evaluates a completed frame; `phc` is the NIC's clock, `tai_offset_s` is TAI minus UTC. */
+void tx_process_completion(struct thread_state *state, const uint8_t *data,
+			   const struct phc_map *phc, int64_t tai_offset_s);
 
 #endif

@@ -21,7 +21,7 @@ union query {
 /*
  * Answers `rq` from `snap`. An ANSWER verdict means that the reply is in place and `rq->length` is
  * its length; a DROP verdict that there is none. A reply of SERVICE_ntp is whole only when
- * transmit_batch() has completed it from `tx_record`, which the door does as late as it can.
+ * tx_stamp_batch() has completed it from `tx_record`, which the door does as late as it can.
  */
 enum verdict answer(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		    struct tx_record *tx_record);

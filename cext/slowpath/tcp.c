@@ -26,7 +26,7 @@ void tcp_received(struct tcp_connection *c, uint32_t length)
 	c->held += (uint16_t)length;
 }
 
-/* The length of the query at hand; 0: it is not whole yet, or never will be. */
+/* The length of the next query; 0: incomplete so far, or invalid. */
 static uint32_t query_length(struct tcp_connection *c, const uint8_t *input)
 {
 	uint32_t held = c->held - c->at, length;
@@ -56,7 +56,7 @@ static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct s
 		.tcp = true,
 		.rx_ns = tcp->clock.utc_ns,
 	};
-	struct tx_record tx_record; /* NTP's alone */
+	struct tx_record tx_record; /* used by NTP only */
 	enum verdict verdict;
 
 	memcpy(rq.payload, query, length);
@@ -80,12 +80,12 @@ enum tcp_step tcp_answer(struct tcp *tcp, struct tcp_connection *c, const struct
 
 	while (!c->end && (length = query_length(c, input))) {
 		if (TCP_OUTPUT - tcp->filled < TCP_REPLY_MAX)
-			return TCP_FULL;
+			return TCP_OUTPUT_FULL;
 		answer_one(tcp, c, snap, input + c->at + TCP_PREFIX, length);
 		c->at += (uint16_t)(TCP_PREFIX + length);
 		tcp_touch(&tcp->table, c, tcp->clock.mono_ns);
 	}
-	return c->end ? TCP_LEAVES : TCP_WAITS;
+	return c->end ? TCP_CLOSES : TCP_NEEDS_INPUT;
 }
 
 struct tcp_bytes tcp_output(const struct tcp *tcp, const struct tcp_connection *c)
@@ -104,12 +104,12 @@ bool tcp_sent(struct tcp *tcp, struct tcp_connection *c, uint32_t length)
 
 	if (!c->unsent) {
 		if (left)
-			tcp_keep(&tcp->table, c, tcp->output + length, left);
+			tcp_keep_unsent(&tcp->table, c, tcp->output + length, left);
 		tcp->filled = 0;
 	} else if (left) {
 		unsent->from += length;
 	} else {
-		tcp_taken(&tcp->table, c);
+		tcp_free_unsent(&tcp->table, c);
 		tcp_touch(&tcp->table, c, tcp->clock.mono_ns);
 	}
 	return !left;

@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 
-/* Doubly linked lists through an array of links; `head` is the entry that stands for the ends. */
+/* Doubly linked lists in an array of links; `head` is a list's sentinel entry. */
 
 static void list_remove(struct tcp_link *links, uint32_t i)
 {
@@ -20,7 +20,7 @@ static void list_append(struct tcp_link *links, uint32_t head, uint32_t i)
 	links[head].previous = i;
 }
 
-/* `count` entries from 1 up, all in the list at count + 1; the one at 0 is empty. */
+/* Entries 1 to `count` all go in the list at count + 1; the list at 0 is empty. */
 static void list_open(struct tcp_link *links, uint32_t count)
 {
 	links[0] = (struct tcp_link){0, 0};
@@ -29,7 +29,7 @@ static void list_open(struct tcp_link *links, uint32_t count)
 		list_append(links, count + 1, i);
 }
 
-/* The first of the list at `head`, moved to the end of the list at `to`; 0 if there is none. */
+/* Moves the first entry of the list at `head` to the end of the list at `to`; 0 if empty. */
 static uint32_t list_take(struct tcp_link *links, uint32_t head, uint32_t to)
 {
 	uint32_t i = links[head].next;
@@ -43,7 +43,7 @@ static uint32_t list_take(struct tcp_link *links, uint32_t head, uint32_t to)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Half full at most, and never quite: a search ends. */
+/* Always less than half full, so every search terminates. */
 static uint32_t source_bits(const struct tcp_limits *limits)
 {
 	return 33u - (uint32_t)__builtin_clz(limits->connections | 1);
@@ -54,7 +54,7 @@ struct layout {
 	size_t input, connection, order, source, unsent, unsent_order, size;
 };
 
-/* Each array begins on a cache line. */
+/* Each array starts on a cache line. */
 static size_t lay_out(struct layout *layout, size_t count, size_t bytes)
 {
 	size_t at = layout->size;
@@ -63,7 +63,7 @@ static size_t lay_out(struct layout *layout, size_t count, size_t bytes)
 	return at;
 }
 
-/* Entry 0 is none, and lists have one more for their free entries. */
+/* Entry 0 means none; lists have one extra entry, the head of the free list. */
 static struct layout layout_of(const struct tcp_limits *limits)
 {
 	size_t connections = limits->connections + 1ul, unsent = limits->unsent + 1ul;
@@ -108,13 +108,13 @@ void tcp_table_open(struct tcp_table *table, const struct tcp_limits *limits, vo
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* What is counted as one source. */
+/* The prefix that counts as one source. */
 static uint64_t source_prefix(const uint8_t *source, uint8_t ip_version)
 {
 	return ip_version == 4 ? load_be32(source) : load_be64(source);
 }
 
-/* Both factors are secret: nobody can make sources fall on one place. */
+/* Both factors are secret, so nobody can provoke collisions. */
 static uint32_t source_slot(const struct tcp_table *table, uint64_t prefix, uint8_t ip_version)
 {
 	unsigned __int128 product =
@@ -124,7 +124,7 @@ static uint32_t source_slot(const struct tcp_table *table, uint64_t prefix, uint
 			  (64 - table->source_bits));
 }
 
-/* The entry of a source, or the empty one where it would go. */
+/* The entry of a source, or the empty entry where it would go. */
 static struct tcp_source *source_find(const struct tcp_table *table, const uint8_t *source,
 				      uint8_t ip_version)
 {
@@ -139,7 +139,7 @@ static struct tcp_source *source_find(const struct tcp_table *table, const uint8
 	return found;
 }
 
-/* Those behind an entry that is empty now move up, where a search from their own slot needs it. */
+/* Closes the gap of a removed entry by moving up later ones whose search would stop there. */
 static void source_close_gap(struct tcp_table *table, uint32_t gap)
 {
 	uint32_t mask = (1u << table->source_bits) - 1, at = gap;
@@ -161,7 +161,7 @@ static void source_close_gap(struct tcp_table *table, uint32_t gap)
 	}
 }
 
-bool tcp_share_taken(const struct tcp_table *table, const uint8_t *source, uint8_t ip_version)
+bool tcp_source_is_full(const struct tcp_table *table, const uint8_t *source, uint8_t ip_version)
 {
 	return source_find(table, source, ip_version)->connections >= table->limits.per_source;
 }
@@ -197,7 +197,7 @@ void tcp_touch(struct tcp_table *table, struct tcp_connection *c, uint64_t now_n
 	list_append(table->order, 0, i);
 }
 
-struct tcp_connection *tcp_idlest(const struct tcp_table *table)
+struct tcp_connection *tcp_longest_idle(const struct tcp_table *table)
 {
 	uint32_t i = table->order[0].next;
 
@@ -211,7 +211,7 @@ int tcp_release(struct tcp_table *table, struct tcp_connection *c)
 	int fd = c->fd;
 
 	if (c->unsent)
-		tcp_taken(table, c);
+		tcp_free_unsent(table, c);
 	if (!--from->connections)
 		source_close_gap(table, (uint32_t)(from - table->source));
 	list_remove(table->order, i);
@@ -223,7 +223,7 @@ int tcp_release(struct tcp_table *table, struct tcp_connection *c)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-struct tcp_connection *tcp_in_the_way(const struct tcp_table *table)
+struct tcp_connection *tcp_unsent_victim(const struct tcp_table *table)
 {
 	uint32_t free_ones = table->limits.unsent + 1, oldest = table->unsent_order[0].next;
 
@@ -232,8 +232,8 @@ struct tcp_connection *tcp_in_the_way(const struct tcp_table *table)
 	return &table->connection[table->unsent[oldest].connection];
 }
 
-void tcp_keep(struct tcp_table *table, struct tcp_connection *c, const uint8_t *bytes,
-	      uint32_t length)
+void tcp_keep_unsent(struct tcp_table *table, struct tcp_connection *c, const uint8_t *bytes,
+		     uint32_t length)
 {
 	uint32_t i = list_take(table->unsent_order, table->limits.unsent + 1, 0);
 	struct tcp_unsent *unsent = &table->unsent[i];
@@ -245,7 +245,7 @@ void tcp_keep(struct tcp_table *table, struct tcp_connection *c, const uint8_t *
 	c->unsent = i;
 }
 
-void tcp_taken(struct tcp_table *table, struct tcp_connection *c)
+void tcp_free_unsent(struct tcp_table *table, struct tcp_connection *c)
 {
 	list_remove(table->unsent_order, c->unsent);
 	list_append(table->unsent_order, table->limits.unsent + 1, c->unsent);

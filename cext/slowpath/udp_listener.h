@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel door: the same answers through ordinary UDP sockets, for what reaches us by way of the
- * kernel (queues that were not chosen, fragments, IP options, local clients). One thread, one
- * socket per (address, port), recvmmsg and sendmmsg.
+ * The UDP listener: the same answers through ordinary UDP sockets, for packets that reach us
+ * through the kernel (queues not selected, fragments, IP options, local clients). One thread, one
+ * socket per (address, port), recvmmsg() and sendmmsg().
  */
-#ifndef XDPKIT_DOOR_H
-#define XDPKIT_DOOR_H
+#ifndef XDPKIT_UDP_LISTENER_H
+#define XDPKIT_UDP_LISTENER_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -25,13 +25,13 @@
 
 #define UDP_BATCH WORKER_BATCH
 
-/* Largest datagram taken: above any request served, and room for any reply; a longer one is cut. */
+/* Largest datagram: more than any served request or reply needs; longer ones are truncated. */
 #define UDP_ROOM 4096
 
 /* SCM_TIMESTAMPNS, with header and padding. */
 #define UDP_CONTROL 64
 
-/* What epoll hands back for a socket: descriptor and service in its 64 bits. */
+/* The epoll tag of a socket: descriptor and service in 64 bits. */
 static inline uint64_t udp_tag(int fd, uint8_t service)
 {
 	return (uint64_t)service << 32 | (uint32_t)fd;
@@ -55,13 +55,13 @@ struct udp_listener {
 	struct sockaddr_in6 peer[UDP_BATCH]; /* holds a sockaddr_in as well */
 	struct request request[UDP_BATCH];
 	struct tx_record tx_records[UDP_BATCH];
-	struct tx_record *pending_tx[UDP_BATCH]; /* of the replies that are to be sent */
-	uint8_t outcome[UDP_BATCH];              /* verdict of each reply that is to be sent */
+	struct tx_record *pending_tx[UDP_BATCH]; /* of the replies to send */
+	uint8_t outcome[UDP_BATCH];              /* verdict of each reply to send */
 	_Alignas(8) uint8_t control[UDP_BATCH][UDP_CONTROL];
 	uint8_t payload[UDP_BATCH][UDP_ROOM];
 };
 
-/* Points every message at its buffers again, for the next recvmmsg. */
+/* Points messages at their buffers again, for the next recvmmsg(). */
 static inline void udp_rearm(struct udp_listener *udp, int from, int to)
 {
 	for (int i = from; i < to; i++) {
@@ -77,7 +77,7 @@ static inline void udp_rearm(struct udp_listener *udp, int from, int to)
 	}
 }
 
-/* The kernel's receive time of a datagram in nanoseconds of UTC, or 0 where it gave none. */
+/* The kernel's receive stamp of a datagram in nanoseconds of UTC; 0: none. */
 static inline uint64_t udp_arrival(struct msghdr *header)
 {
 	struct timespec t;
@@ -92,8 +92,9 @@ static inline uint64_t udp_arrival(struct msghdr *header)
 }
 
 /*
- * Fills message `i`'s request. Returns VERDICT_PENDING, or bad_frame for a datagram cut short.
- * Martian sources need no look here: the kernel dropped them, and a local client's is our own.
+ * Fills in the request of message `i`. Returns VERDICT_PENDING, or bad_frame for a truncated
+ * datagram. No check for martian sources: the kernel dropped those, and a local client's source is
+ * rightly our own address.
  */
 static inline enum verdict udp_request(struct udp_listener *udp, int i, uint64_t tag)
 {

@@ -21,22 +21,22 @@ from xdpkit.services.ntp.client import Sample
 def test_a_histogram_since() -> None:
     before = {"-16": 5, "0": 7}
     after = {"32": 1, "-16": 5, "0": 9, "-40": 2}
-    assert figures.since(after, before) == {-40: 2, 0: 2, 32: 1}
-    assert list(figures.since(after, before)) == [-40, 0, 32]
+    assert figures.histogram_delta(after, before) == {-40: 2, 0: 2, 32: 1}
+    assert list(figures.histogram_delta(after, before)) == [-40, 0, 32]
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1), st.floats(0, 100))
 def test_percentiles_of_a_histogram_are_those_of_the_values(
     values: list[int], percent: float
 ) -> None:
-    counted = figures.since({str(value): values.count(value) for value in values}, {})
+    counted = figures.histogram_delta({str(value): values.count(value) for value in values}, {})
     found = figures.percentile(counted, percent)
     below = sum(value < found for value in values)
     assert below <= len(values) * percent / 100 <= sum(value <= found for value in values) + 1e-9
 
 
 def test_a_percentile_of_nothing() -> None:
-    with pytest.raises(ValueError, match="of nothing"):
+    with pytest.raises(ValueError, match="an empty histogram"):
         figures.percentile({}, 50)
 
 

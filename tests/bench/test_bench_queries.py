@@ -36,7 +36,7 @@ def asked(query: bytes) -> tuple[str, str]:
 def test_of_file_reads_what_dnsperf_reads(tmp_path: Path) -> None:
     path = tmp_path / "queries"
     path.write_text("; comment\n\nwww.example A\n#\nExample. mx\n. NS\n")
-    found = [asked(query) for query in queries.of_file(path)]
+    found = [asked(query) for query in queries.from_file(path)]
     assert found == [("www.example.", "A"), ("Example.", "MX"), (".", "NS")]
 
 
@@ -45,29 +45,29 @@ def test_of_file_reads_what_dnsperf_reads(tmp_path: Path) -> None:
     [
         ("www.example", "is not NAME TYPE"),
         ("www.example A IN", "is not NAME TYPE"),
-        ("www..example A", "is no query"),
-        ("www.example B", "is no query"),
-        (f"{'a' * 64}.example A", "is no query"),
+        ("www..example A", "is not a query"),
+        ("www.example B", "is not a query"),
+        (f"{'a' * 64}.example A", "is not a query"),
     ],
 )
 def test_of_file_says_which_line_is_wrong(tmp_path: Path, line: str, words: str) -> None:
     path = tmp_path / "queries"
     path.write_text(f"www.example A\n{line}\n")
     with pytest.raises(ConfigError, match=f"queries:2: .*{words}"):
-        queries.of_file(path)
+        queries.from_file(path)
 
 
 def test_of_file_without_a_query(tmp_path: Path) -> None:
     path = tmp_path / "queries"
     path.write_text("; nothing\n")
-    with pytest.raises(ConfigError, match="no query in it"):
-        queries.of_file(path)
+    with pytest.raises(ConfigError, match="the file has no queries"):
+        queries.from_file(path)
 
 
 def test_of_zone_asks_for_what_has_an_answer(tmp_path: Path) -> None:
     path = tmp_path / "example.zone"
     path.write_text(ZONE)
-    found = {asked(query) for query in queries.of_zone(path)}
+    found = {asked(query) for query in queries.from_zone(path)}
     assert found == {
         ("example.", "SOA"),
         ("example.", "NS"),
@@ -76,14 +76,14 @@ def test_of_zone_asks_for_what_has_an_answer(tmp_path: Path) -> None:
     }
     path.write_text("nonsense\n")
     with pytest.raises(ZoneError):
-        queries.of_zone(path)
+        queries.from_zone(path)
 
 
 def test_drawn_repeats_few_and_permutes_many() -> None:
-    few = queries.drawn([b"a", b"b"], least=1000)
+    few = queries.draw([b"a", b"b"], least=1000)
     assert len(few) == 1000 and set(few) == {b"a", b"b"}
     many = [b"%d" % number for number in range(1000)]
-    permuted = queries.drawn(many, least=10)
+    permuted = queries.draw(many, least=10)
     assert permuted != many and sorted(permuted) == sorted(many)
 
 

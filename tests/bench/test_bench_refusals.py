@@ -49,12 +49,12 @@ def test_endpoints(text: str, version: int | None, expected: object) -> None:
 @pytest.mark.parametrize(
     "text, version, words",
     [
-        ("192.0.2.1:0", None, "is no UDP port"),
-        ("192.0.2.1:x", None, "is no UDP port"),
-        ("[2001:db8::1]:70000", None, "is no UDP port"),
-        ("192.0.2.1", 6, "is no IPv6 address"),
-        ("2001:db8::1", 4, "is no IPv4 address"),
-        ("no host.invalid", None, "is no address and no host's name"),
+        ("192.0.2.1:0", None, "is not a UDP port"),
+        ("192.0.2.1:x", None, "is not a UDP port"),
+        ("[2001:db8::1]:70000", None, "is not a UDP port"),
+        ("192.0.2.1", 6, "is not an IPv6 address"),
+        ("2001:db8::1", 4, "is not an IPv4 address"),
+        ("no host.invalid", None, "is neither an address nor a host name"),
     ],
 )
 def test_bad_endpoints(text: str, version: int | None, words: str) -> None:
@@ -65,7 +65,7 @@ def test_bad_endpoints(text: str, version: int | None, words: str) -> None:
 def test_mac_addresses() -> None:
     assert target.parse_mac("02:00:0a:0:0:1") == bytes.fromhex("02000a000001")
     for wrong in ("", "02:00", "02:00:00:00:00:xx", "ff:ff:ff:ff:ff:ff", "0200:00:00:00:00:01"):
-        with pytest.raises(UsageError, match="is no host's MAC address"):
+        with pytest.raises(UsageError, match="is not a unicast MAC address"):
             target.parse_mac(wrong)
 
 
@@ -106,14 +106,20 @@ def test_vlan_tags(text: str, tags: tuple[int, ...]) -> None:
         (["blast", "ntp", "--interface", "lo"], "--to is missing"),
         (["blast", "ntp", "--rate", "1", "--max"], "not allowed with"),
         (["blast", "ntp", "--rate", "0"], "--rate 0: from 1"),
-        (["blast", "ntp", "--ports", "1001"], "--ports 1001: from 1 to 1000"),
+        (
+            ["blast", "ntp", "--ports", "1001"],
+            "--ports 1001: from 1 to 1000",
+        ),
         (["blast", "ntp", "--bytes", "7"], "--bytes 7: from 8"),
         (["blast", "ntp", "--vlan", "1.2.3"], "--vlan '1.2.3'"),
         (["blast", "ntp", "--vlan", "4095"], "a tag is 1 to 4094"),
         (["blast", "dns", "--interface", "lo", "--to", "192.0.2.1"], "dns needs names"),
         (["blast", "ntp", "--interface", "lo", "--to", "192.0.2.1", "--zone", "x"], "are for dns"),
-        (["blast", "ntp", "--interface", "lo", "--to", "127.0.0.1"], "lo is no veth"),
-        (["blast", "ntp", "--interface", "nope0", "--to", "192.0.2.1"], "nope0 is not here"),
+        (["blast", "ntp", "--interface", "lo", "--to", "127.0.0.1"], "lo is not a veth"),
+        (
+            ["blast", "ntp", "--interface", "nope0", "--to", "192.0.2.1"],
+            "nope0 does not exist",
+        ),
         (
             [
                 "blast",

@@ -113,26 +113,26 @@ static bool deliver(struct client *client)
 	memcpy(client->answers + client->got, out.at, n);
 	client->got += n;
 	client->budget -= n;
-	if (n < out.length && !client->c->unsent && tcp_in_the_way(&tcp.table)) {
-		CHECK(tcp_in_the_way(&tcp.table) != client->c);
-		end(tcp_in_the_way(&tcp.table));
+	if (n < out.length && !client->c->unsent && tcp_unsent_victim(&tcp.table)) {
+		CHECK(tcp_unsent_victim(&tcp.table) != client->c);
+		end(tcp_unsent_victim(&tcp.table));
 	}
 	return tcp_sent(&tcp, client->c, n);
 }
 
 static void converse(struct client *client)
 {
-	enum tcp_step step = TCP_FULL;
+	enum tcp_step step = TCP_OUTPUT_FULL;
 
-	while (step == TCP_FULL) {
+	while (step == TCP_OUTPUT_FULL) {
 		step = tcp_answer(&tcp, client->c, &snap);
 		if (!deliver(client))
 			return;
 	}
 	CHECK(tcp.filled == 0);
 	check_answers(client, tcp.table.limits.queries, true);
-	if (step == TCP_LEAVES)
-		client->c->leaving = true;
+	if (step == TCP_CLOSES)
+		client->c->half_closed = true;
 }
 
 static uint32_t receive(struct client *client, const uint8_t *data, uint32_t size)
@@ -140,7 +140,7 @@ static uint32_t receive(struct client *client, const uint8_t *data, uint32_t siz
 	uint32_t room;
 	uint8_t *at;
 
-	if (client->c->unsent || client->c->leaving)
+	if (client->c->unsent || client->c->half_closed)
 		return 0;
 	at = tcp_input(&tcp, client->c, &room);
 	CHECK(room > 0);
@@ -162,11 +162,11 @@ static void connect_client(struct client *client)
 	for (int i = 0; i < CLIENTS; i++)
 		same += clients[i].c && clients[i].c->ip_version == ip_version &&
 			!memcmp(clients[i].c->source, address, ip_version == 4 ? 4 : 8);
-	CHECK(tcp_share_taken(&tcp.table, address, ip_version) == (same >= limits.per_source));
+	CHECK(tcp_source_is_full(&tcp.table, address, ip_version) == (same >= limits.per_source));
 	if (same >= limits.per_source)
 		return;
 	if (tcp.table.used == limits.connections)
-		end(tcp_idlest(&tcp.table));
+		end(tcp_longest_idle(&tcp.table));
 	client->sent = client->got = client->budget = 0;
 	client->c = tcp_admit(&tcp.table, (int)(client - clients), address, ip_version, 1,
 			      tcp.clock.mono_ns);
@@ -217,9 +217,9 @@ static void act(const uint8_t **data, size_t *size)
 		const struct tcp_connection *c;
 
 		tcp.clock.mono_ns += amount;
-		while ((c = tcp_idlest(&tcp.table)) &&
-		       c->active_ns + tcp_patience_ns(&tcp.table) <= tcp.clock.mono_ns)
-			end(tcp_idlest(&tcp.table));
+		while ((c = tcp_longest_idle(&tcp.table)) &&
+		       c->active_ns + tcp_idle_limit_ns(&tcp.table) <= tcp.clock.mono_ns)
+			end(tcp_longest_idle(&tcp.table));
 	} else {
 		end(client->c);
 	}
@@ -249,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_table(&tcp.table);
 	}
 	while (tcp.table.used)
-		end(tcp_idlest(&tcp.table));
+		end(tcp_longest_idle(&tcp.table));
 	check_table(&tcp.table);
 	return 0;
 }

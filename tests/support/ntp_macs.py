@@ -1,8 +1,8 @@
-"""NTP's symmetric keys and their MACs, with nothing of xdpkit in it: the tests' second opinion.
+"""NTP symmetric keys and their MACs, implemented independently of xdpkit: the tests' reference.
 
-A MAC is the key's id and the digest of what stands before it: H(secret || data), RFC 5905 section
-7.3, or AES-CMAC, RFC 8573. In version 4 a digest is cut to 20 bytes, so that a MAC can be told from
-an extension field (RFC 7822); in older ones chrony sends and expects all of it.
+A MAC is the key ID and the digest of everything before it: H(secret || data), RFC 5905 section 7.3,
+or AES-CMAC, RFC 8573. In version 4 a digest is truncated to 20 bytes, so that a MAC can be told
+from an extension field (RFC 7822); in older versions chrony sends and expects the full digest.
 """
 
 from __future__ import annotations
@@ -28,23 +28,22 @@ class Key:
     secret: bytes
 
     def digest(self, data: bytes) -> bytes:
-        """The whole digest: 16 bytes (MD5, AES) to 64 (SHA512)."""
+        """The full digest: 16 bytes (MD5, AES) to 64 (SHA512)."""
         if self.algorithm in CIPHERS:
             return aes_cmac(self.secret, data)
         return hashlib.new(self.algorithm.lower(), self.secret + data).digest()
 
     def mac(self, data: bytes) -> bytes:
-        """The MAC that belongs behind a message; its first byte tells the version."""
+        """The MAC to append to a message, whose first byte has the version."""
         whole = self.digest(data)
         version = data[0] >> 3 & 7
         return struct.pack("!I", self.id) + whole[: VERSION_4_DIGEST if version == 4 else None]
 
 
-# With this id and 24 bytes behind it, version 4 has no MAC but an extension field of 28 bytes.
+# In version 4, this ID followed by 24 bytes is not a MAC but an extension field of 28 bytes.
 FIELD_LIKE = Key(0xF323001C, "SHA1", bytes(range(1, 151)))
 
-# Every algorithm; a secret shorter and one longer than a hash's block; ids at both ends of their
-# range.
+# Every algorithm; secrets shorter and longer than a hash block; IDs at both ends of the range.
 KEYS = (
     FIELD_LIKE,
     Key(1, "MD5", b"a secret of MD5"),
@@ -59,12 +58,12 @@ KEYS = (
 
 
 def key_file(keys: Iterable[Key]) -> str:
-    """The keys as chrony's key file has them."""
+    """The keys as a chrony key file."""
     return "".join(f"{key.id} {key.algorithm} HEX:{key.secret.hex().upper()}\n" for key in keys)
 
 
 def sound_mac(keys: Sequence[Key], message: bytes, start: int) -> bool:
-    """Whether what a message holds from ``start`` on is a right MAC of one of the keys."""
+    """Whether the message from ``start`` on is a valid MAC by one of the keys."""
     mac = message[start:]
     return any(mac == key.mac(message[:start]) for key in keys if mac[:4] == key.id.to_bytes(4))
 
@@ -93,7 +92,7 @@ def substitutions() -> bytes:
 
 
 S = substitutions()
-# SubBytes and MixColumns of one byte, for each of a column's four places.
+# SubBytes and MixColumns of one byte, for each of a column's four rows.
 T0 = [doubled(s) << 24 | s << 16 | s << 8 | (s ^ doubled(s)) for s in S]
 T1, T2, T3 = ([t >> n | t << 32 - n & 0xFFFFFFFF for t in T0] for n in (8, 16, 24))
 
@@ -120,7 +119,7 @@ def round_keys(key: bytes) -> list[int]:
 
 
 def aes(key: bytes, block: bytes) -> bytes:
-    """One block of 16 bytes enciphered (FIPS 197 section 5.1)."""
+    """Encrypts one 16-byte block (FIPS 197 section 5.1)."""
     words = round_keys(key)
     state = [w ^ k for w, k in zip(struct.unpack("!4I", block), words[:4], strict=True)]
     for at in range(4, len(words) - 4, 4):

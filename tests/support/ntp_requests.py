@@ -1,8 +1,8 @@
-"""NTP requests made from a seed: well-formed, nearly so, keyed, and mutated ones.
+"""NTP requests generated from a seed: well-formed, almost well-formed, keyed, and mutated.
 
-Each has a transmit timestamp of its own (bytes 40 to 47, which the reply's origin repeats), so that
-answers can be told apart; but some are given the one of an earlier request. Equal arguments give
-equal requests.
+Each has its own transmit timestamp (bytes 40 to 47, which the reply's origin echoes), so that
+replies can be told apart; but some reuse that of an earlier request. Equal arguments give equal
+requests.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ntp_macs import FIELD_LIKE, KEYS, Key
 
 HEADER = 48
 TRANSMIT = slice(40, 48)
-# The most that chrony 4.3 reads: the header, 1024 bytes of fields, a key id and 64 of a digest.
+# The most that chrony 4.3 reads: header, 1024 bytes of fields, key ID, 64 bytes of digest.
 LONGEST = HEADER + 1024 + 68
-# What a frame of 1500 bytes is not enough for is tried too: it comes in fragments.
+# Also includes requests too large for a 1500-byte packet, which are fragmented.
 LONGEST_SENT = 1500
 NTP_PORT = 123
 
@@ -34,9 +34,9 @@ BYTES = (0, 1, 2, 3, 4, 16, 20, 24, 28, 0x1B, 0x23, 0x7F, 0x80, 0xF3, 0xFF)
 
 @dataclass(frozen=True)
 class Request:
-    """A datagram, the port it comes from if that matters, and how it was made.
+    """A datagram, its source port if that matters, and how it was made.
 
-    ``mac`` tells of a keyed request that is sound but perhaps for its MAC: "good" or "wrong".
+    ``mac`` is set if only the MAC of a keyed request may be at fault: "good" or "wrong".
     """
 
     payload: bytes
@@ -46,30 +46,30 @@ class Request:
 
     @property
     def token(self) -> bytes:
-        """What the reply's origin timestamp will be; empty when it is too short for an answer."""
+        """The origin timestamp of the reply; empty if the request is too short for an answer."""
         return self.payload[TRANSMIT] if len(self.payload) >= HEADER else b""
 
 
 def requests(seed: int, count: int, keys: Sequence[Key] = KEYS) -> Iterator[Request]:
-    """So many requests; about two in five of them are answered by a server that has the keys."""
+    """``count`` requests; a server with the keys answers about two in five of them."""
     maker = Maker(seed, keys)
     return (maker.request() for _ in range(count))
 
 
 def field(kind: int, body: bytes, stated: int | None = None) -> bytes:
-    """An extension field (RFC 7822), which may state another length than it has."""
+    """An extension field (RFC 7822), whose stated length may be wrong."""
     return struct.pack("!HH", kind, 4 + len(body) if stated is None else stated) + body
 
 
 class Maker:
-    """A source of requests; all chance is in ``chance``."""
+    """A source of requests; all randomness comes from ``chance``."""
 
     def __init__(self, seed: int, keys: Sequence[Key]) -> None:
         self.chance = random.Random(seed)
         self.keys = keys
         self.serial = self.chance.getrandbits(64)
         self.last = self.token()
-        self.sorts: dict[Callable[[], tuple[bytes, str, str]], int] = {
+        self.kinds: dict[Callable[[], tuple[bytes, str, str]], int] = {
             self.plain: 18,
             self.any_first_byte: 12,
             self.any_tail: 12,
@@ -81,7 +81,7 @@ class Maker:
 
     def request(self) -> Request:
         """The next one."""
-        payload, kind, mac = self.sort()
+        payload, kind, mac = self.random_kind()
         payload = payload[:LONGEST_SENT]
         if self.chance.random() < 0.01:
             kind += ", token shared"
@@ -91,21 +91,21 @@ class Maker:
         source_port = NTP_PORT if self.chance.random() < 0.12 else 0
         return Request(payload, kind, source_port, mac)
 
-    def sort(self) -> tuple[bytes, str, str]:
-        [make] = self.chance.choices([*self.sorts], [*self.sorts.values()])
+    def random_kind(self) -> tuple[bytes, str, str]:
+        [make] = self.chance.choices([*self.kinds], [*self.kinds.values()])
         return make()
 
     def token(self) -> bytes:
-        """Eight bytes that never come again: an odd step walks through all 64-bit numbers."""
+        """Eight bytes that never repeat: an odd step cycles through all 64-bit numbers."""
         self.serial = (self.serial + 0x9E3779B97F4A7C15) % 2**64
         return self.serial.to_bytes(8)
 
     def some(self, length: int) -> bytes:
-        """Zeros, ones or anything."""
+        """All zeros, all ones, or random bytes."""
         return self.chance.choice((bytes(length), b"\xff" * length, self.chance.randbytes(length)))
 
     def header(self, version: int, mode: int) -> bytes:
-        """The 48 bytes; what a server must not look at is anything."""
+        """The 48 bytes; fields that a server must ignore are random."""
         chance = self.chance
         first = chance.choice((0, 0, 0, 1, 2, 3)) << 6 | version << 3 | mode
         words = [chance.choice((0, 16, chance.getrandbits(8))), chance.choice(POLLS)]
@@ -142,7 +142,7 @@ class Maker:
         return field(chance.getrandbits(16), self.some(length - 4))
 
     def field_list(self) -> list[bytes]:
-        """One to five fields; seldom one as long as is read or longer, or very many."""
+        """One to five fields; rarely a single one around the maximum length, or very many."""
         chance = self.chance
         luck = chance.random()
         if luck < 0.04:
@@ -155,20 +155,20 @@ class Maker:
             ]
         return [self.field() for _ in range(chance.randrange(1, 6))]
 
-    # -------------------------------------------------------------------------------- the sorts
+    # -------------------------------------------------------------------------------- the kinds
 
     def plain(self) -> tuple[bytes, str, str]:
         return self.sound_header(), "plain", ""
 
     def any_first_byte(self) -> tuple[bytes, str, str]:
-        """Any version and mode; more often that of version 1's clients, told by their port."""
+        """Any version and mode; more often version 1, mode 0, where the port decides."""
         version, mode = self.chance.randrange(8), self.chance.randrange(8)
         if self.chance.random() < 0.1:
             version, mode = 1, 0
         return self.header(version, mode), "any first byte", ""
 
     def any_tail(self) -> tuple[bytes, str, str]:
-        """Too short, or with anything behind the header."""
+        """Too short, or with anything after the header."""
         chance = self.chance
         if chance.random() < 0.3:
             return self.sound_header()[: chance.randrange(HEADER)], "short", ""
@@ -178,7 +178,7 @@ class Maker:
         return self.sound_header() + self.some(length), "any tail", ""
 
     def fields(self) -> tuple[bytes, str, str]:
-        """Version 4 and fields that are well-formed, if the last one happens to be long enough."""
+        """Version 4 with fields that are well-formed if the last one happens to be long enough."""
         parts = self.field_list()
         if len(parts[-1]) < 28 and self.chance.random() < 0.8:
             parts.append(field(self.chance.getrandbits(16), self.some(24)))
@@ -186,7 +186,7 @@ class Maker:
         return self.header(version, 3) + b"".join(parts), "fields", ""
 
     def broken_fields(self) -> tuple[bytes, str, str]:
-        """The same with one thing wrong: a length, or what is behind the last field."""
+        """The same with one error: a length, or what follows the last field."""
         chance = self.chance
         parts = self.field_list()
         at = chance.randrange(len(parts))
@@ -197,10 +197,10 @@ class Maker:
                 stated = chance.choice((near, near, chance.choice(STATED_LENGTHS)))
                 parts[at] = field(int.from_bytes(broken[:2]), broken[4:], stated)
             case "short":
-                # Only its length is wrong: all behind it would be in order.
+                # Only its length is wrong: everything after it is valid.
                 parts.insert(at, field(chance.getrandbits(16), self.some(chance.choice((0, 4, 8)))))
             case "odd":
-                # The whole is a multiple of four again.
+                # The total is a multiple of four again.
                 size = chance.choice((13, 14, 25, 26, 27))
                 parts += [field(chance.getrandbits(16), self.some(n)) for n in (size, 60 - size)]
             case "rest":
@@ -208,7 +208,7 @@ class Maker:
         return self.header(4, 3) + b"".join(parts), "broken fields", ""
 
     def keyed(self) -> tuple[bytes, str, str]:
-        """A MAC, right or wrong in one of many ways, perhaps behind fields."""
+        """A MAC, valid or wrong in one of many ways, possibly after fields."""
         chance = self.chance
         message = self.sound_header()
         version = message[0] >> 3 & 7
@@ -222,12 +222,12 @@ class Maker:
         if chance.random() < 0.5:
             return good, "right MAC", "good" if sound else ""
         how, wrong = chance.choice([*self.wrong_macs(key, message).items()])
-        # A wrong one may be right (a digest that is as long as it may be, whole) or a field.
+        # A "wrong" MAC may be valid (a full digest of the maximum length) or parse as a field.
         certain = sound and wrong != good and key != FIELD_LIKE
         return wrong, how, "wrong" if certain else ""
 
     def wrong_macs(self, key: Key, message: bytes) -> dict[str, bytes]:
-        """Messages with a MAC that no key of ours makes, or with bytes behind it."""
+        """Messages with a MAC that none of our keys makes, or with bytes after it."""
         chance = self.chance
         mac = key.mac(message)
         number, digest = mac[:4], mac[4:]
@@ -235,7 +235,7 @@ class Maker:
         flipped[chance.randrange(len(digest))] ^= 1 << chance.randrange(8)
         other = chance.choice([k for k in self.keys if k != key])
         changed = bytearray(message)
-        # Neither the first byte nor the fields: these decide how the rest is read.
+        # Not the first byte or the fields: those decide how the rest is parsed.
         changed[chance.randrange(1, HEADER)] ^= 1 << chance.randrange(8)
         cut = chance.randrange(0, len(digest), 4)
         return {
@@ -255,22 +255,22 @@ class Maker:
         }
 
     def unknown(self) -> bytes:
-        """The id of no key."""
+        """An ID that no key has."""
         known = {key.id for key in self.keys}
         candidates = (4, 0x0FFFFFFF, 0xABCD001C, 0x0104001C, self.chance.getrandbits(32))
         return self.chance.choice([i for i in candidates if i not in known]).to_bytes(4)
 
     def mutated(self) -> tuple[bytes, str, str]:
-        """One of the others with one to four changes."""
-        payload, kind, _ = self.sort()
+        """One of the other kinds with one to four changes."""
+        payload, kind, _ = self.random_kind()
         data = bytearray(payload)
         for _ in range(self.chance.randrange(1, 5)):
             self.mutate(data)
-        # A kind may have been mutated before: once in its name is enough.
+        # It may have been mutated before: say so only once in its name.
         return bytes(data), f"mutated {kind.removeprefix('mutated ')}", ""
 
     def mutate(self, data: bytearray) -> None:
-        """One change: a bit, a byte, or some bytes taken out, put in or repeated."""
+        """One change: a bit, a byte, or some bytes removed, inserted, or repeated."""
         chance = self.chance
         at = chance.randrange(len(data) + 1)
         size = chance.choice((1, 4, 4, 8, 16, 20, 28))

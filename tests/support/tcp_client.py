@@ -1,4 +1,4 @@
-"""A DNS client over TCP that does as it is told, for tests of a server's manners."""
+"""A scripted DNS-over-TCP client, for tests of how a server handles connections."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import struct
 from collections.abc import Iterable
 from typing import Self
 
-# Far above what an answer takes: a limit for a machine that stands still.
+# Far longer than any answer takes: a limit for a stalled machine.
 PATIENCE = 30.0
 
 
 def framed(*messages: bytes) -> bytes:
-    """Messages as they go over a connection, each behind its length."""
+    """Messages as sent over a connection, each after its length."""
     return b"".join(struct.pack("!H", len(message)) + message for message in messages)
 
 
 class TcpClient:
-    """A connection; ``receive_buffer`` bounds what its kernel takes until it is read."""
+    """A connection; ``receive_buffer`` limits what the kernel accepts before it is read."""
 
     def __init__(
         self, server: tuple[str, int], source: str = "", receive_buffer: int | None = None
@@ -45,7 +45,7 @@ class TcpClient:
         self.socket.sendall(framed(*messages))
 
     def exactly(self, length: int) -> bytes:
-        """So many bytes; fewer only at the connection's end."""
+        """Reads ``length`` bytes; fewer only at the end of the connection."""
         received = bytearray()
         while len(received) < length:
             part = self.socket.recv(min(length - len(received), 1 << 16))
@@ -55,7 +55,7 @@ class TcpClient:
         return bytes(received)
 
     def receive(self) -> bytes:
-        """The next message, less its length; b"" at the end of the connection."""
+        """The next message without its length; b"" at the end of the connection."""
         prefix = self.exactly(2)
         if not prefix:
             return b""
@@ -65,7 +65,7 @@ class TcpClient:
         return message
 
     def ask(self, *queries: bytes) -> list[bytes]:
-        """Sends all, then reads as many answers."""
+        """Sends all queries, then reads as many answers."""
         self.send(*queries)
         return [self.receive() for _ in queries]
 
@@ -77,7 +77,7 @@ class TcpClient:
         return messages
 
     def ended(self) -> bool:
-        """Waits for the end, by which of the two ways whatever; True unless a message comes."""
+        """Waits for a close or a reset; True unless a message comes."""
         try:
             return self.receive() == b""
         except ConnectionResetError:
@@ -85,5 +85,5 @@ class TcpClient:
 
 
 def numbered(query: bytes, numbers: Iterable[int]) -> list[bytes]:
-    """The query with other ids."""
+    """The query with other IDs."""
     return [struct.pack("!H", number & 0xFFFF) + query[2:] for number in numbers]

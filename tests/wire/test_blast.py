@@ -102,7 +102,7 @@ def test_what_nobody_answers_is_lost(lab: Lab, served: Server) -> None:
     done = blast(lab, "ntp", "--to", f"{lab.server.ipv4}:9", "--count", "10", "--seconds", "0.3")
     assert done.returncode == 1
     assert "0 answered, 0 wrong, 10 lost" in done.stdout
-    assert "no answer from 192.0.2.1 port 9" in done.stderr
+    assert "no reply from 192.0.2.1 port 9" in done.stderr
 
 
 def test_the_wrong_service_answers_wrongly(lab: Lab, served: Server) -> None:

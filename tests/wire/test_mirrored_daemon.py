@@ -155,9 +155,9 @@ def test_the_life_of_the_mirrored_daemon(lab: Lab, server: Server, place: Path) 
     for line, words in zip(
         said,
         (
-            "NTP is not synchronised, and replies say so: 127.0.0.1:11123: nothing listens there",
+            "NTP is not synchronized, and replies say so: 127.0.0.1:11123: nothing listens there",
             "NTP time is from 127.0.0.1:11123: stratum 5",
-            "NTP is not synchronised, and replies say so: 127.0.0.1:11123: nothing listens there",
+            "NTP is not synchronized, and replies say so: 127.0.0.1:11123: nothing listens there",
             "NTP time is from 127.0.0.1:11123: stratum 6",
         ),
         strict=True,

@@ -164,7 +164,7 @@ def test_port_taken(lab: Lab, tmp_path: Path) -> None:
     with taken:
         taken.bind((lab.server.ipv4, 53))
         with serving(lab, tmp_path) as server:
-            assert f"UDP {lab.server.ipv4}:53 is taken by another program" in server.log()
+            assert f"UDP {lab.server.ipv4}:53 is in use by another program" in server.log()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from xdpkit._core._answer cimport (
     answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
 )
 from xdpkit._core._thread_state cimport (
-    TRANSMIT_KICK, clock_read, tx_record, thread_state_begin_batch, transmit_ask, transmit_batch,
-    transmit_completed, transmit_skip,
+    TRANSMIT_KICK, clock_read, tx_record, thread_state_begin_batch, tx_process_completion,
+    tx_request_timestamp, tx_skip_timestamp, tx_stamp_batch,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
@@ -162,9 +162,9 @@ cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
     if w.wants_tx_timestamp:
         if stamped:
             d.options = XSK_TX_METADATA
-            record.completion = transmit_ask(f.data, rq.payload)
+            record.completion = tx_request_timestamp(f.data, rq.payload)
         else:
-            transmit_skip(f.data)
+            tx_skip_timestamp(f.data)
     if stamped:
         record.payload, record.udp, record.batch_index = rq.payload, f.udp, w.batch_index
         w.pending_tx[w.pending_tx_count] = record
@@ -175,7 +175,7 @@ cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
 cdef void stamp_batch(worker *w) noexcept nogil:
     """Completes the NTP replies of the batch with their transmit time; the kick is next."""
     if w.pending_tx_count:
-        transmit_batch(w.state, w.pending_tx, w.pending_tx_count)
+        tx_stamp_batch(w.state, w.pending_tx, w.pending_tx_count)
     w.pending_tx_count = w.batch_index = 0
 
 
@@ -185,7 +185,7 @@ cdef inline void reap(worker *w, const snapshot *snap) noexcept nogil:
 
     if w.wants_tx_timestamp:
         for i in range(n):
-            transmit_completed(
+            tx_process_completion(
                 w.state,
                 w.xsk.umem + ring_address(&w.xsk.completion, w.xsk.completion.at + i)[0],
                 &snap.phc,

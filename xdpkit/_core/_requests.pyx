@@ -21,7 +21,7 @@ cdef extern from *:
     """
     void *aligned_alloc(size_t alignment, size_t size) nogil
 
-# By enum loadgen_judgement.
+# By enum loadgen_judgment.
 JUDGEMENTS = ("right", "wrong", "duplicate", "late", "stray")
 
 # RFC 5905 figure 8: the header, and the transmit timestamp that ends it.

@@ -17,7 +17,7 @@ cdef extern from "slowpath/tcp_table.h" nogil:
         int fd
         uint32_t unsent
         uint8_t end
-        bint leaving
+        bint half_closed
     cdef struct tcp_limits:
         uint32_t connections
         uint32_t per_source
@@ -29,7 +29,7 @@ cdef extern from "slowpath/tcp_table.h" nogil:
     size_t tcp_table_bytes(const tcp_limits *limits)
     void tcp_table_open(tcp_table *table, const tcp_limits *limits, void *state,
                         const uint64_t *seed)
-    tcp_connection *tcp_in_the_way(const tcp_table *table)
+    tcp_connection *tcp_unsent_victim(const tcp_table *table)
 
 cdef extern from "slowpath/tcp.h" nogil:
     cdef struct tcp:
@@ -45,8 +45,8 @@ cdef extern from "slowpath/tcp.h" nogil:
         const uint8_t *at
         uint32_t length
     enum tcp_step:
-        TCP_FULL
-        TCP_LEAVES
+        TCP_OUTPUT_FULL
+        TCP_CLOSES
     uint8_t *tcp_input(tcp *t, tcp_connection *c, uint32_t *room)
     void tcp_received(tcp_connection *c, uint32_t length)
     tcp_step tcp_answer(tcp *t, tcp_connection *c, const snapshot *snap)
@@ -73,13 +73,13 @@ cdef extern from "slowpath/tcp_listener.h" nogil:
     int tcp_listener_watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t tag)
     int tcp_listener_wait(tcp_listener *d, int ms)
     tcp_connection *tcp_listener_connection(tcp_listener *d, uint64_t tag)
-    void tcp_listener_watch_for(tcp_listener *d, tcp_connection *c, uint32_t events)
-    bint tcp_listener_later()
+    void tcp_listener_watch_connection(tcp_listener *d, tcp_connection *c, uint32_t events)
+    bint tcp_listener_would_block()
     int tcp_listener_sleep_ms(const tcp_listener *d)
     void tcp_listener_accept(tcp_listener *d)
-    void tcp_listener_end(tcp_listener *d, tcp_connection *c, tcp_end why)
+    void tcp_listener_close(tcp_listener *d, tcp_connection *c, tcp_end why)
     void tcp_listener_tick(tcp_listener *d)
-    void tcp_listener_end_all(tcp_listener *d)
+    void tcp_listener_close_all(tcp_listener *d)
 
 
 cdef class TcpListener(Thread):

@@ -99,7 +99,7 @@ cdef void serve(tcp_listener *d) noexcept nogil:
             turn(d, snap, d.event[i].data.u64)
         # After what has come was read: it may have waited for this thread.
         tcp_listener_tick(d)
-    tcp_listener_end_all(d)
+    tcp_listener_close_all(d)
     qsbr_offline(d.reader)
 
 
@@ -113,9 +113,9 @@ cdef inline void turn(tcp_listener *d, const snapshot *snap, uint64_t tag) noexc
         return
     if c.unsent:
         if deliver(d, c):
-            tcp_listener_watch_for(d, c, EPOLLIN)
+            tcp_listener_watch_connection(d, c, EPOLLIN)
             converse(d, c, snap)
-    elif c.leaving:
+    elif c.half_closed:
         throw_away(d, c)
     elif receive(d, c):
         converse(d, c, snap)
@@ -123,15 +123,15 @@ cdef inline void turn(tcp_listener *d, const snapshot *snap, uint64_t tag) noexc
 
 cdef inline void converse(tcp_listener *d, tcp_connection *c, const snapshot *snap) noexcept nogil:
     """Answers what has come, until that is all, or the client does not take the answers."""
-    cdef tcp_step step = TCP_FULL
+    cdef tcp_step step = TCP_OUTPUT_FULL
 
-    while step == TCP_FULL:
+    while step == TCP_OUTPUT_FULL:
         step = tcp_answer(&d.tcp, c, snap)
         if not deliver(d, c):
             return
-    if step == TCP_LEAVES:
+    if step == TCP_CLOSES:
         # Not closed yet: with input unread that would be a reset, and could undo our answers.
-        c.leaving = True
+        c.half_closed = True
         shutdown(c.fd, SHUT_WR)
 
 
@@ -145,9 +145,9 @@ cdef inline bint receive(tcp_listener *d, tcp_connection *c) noexcept nogil:
         d.tcp.stats.batches += 1
         tcp_received(c, <uint32_t>n)
     elif n == 0:
-        tcp_listener_end(d, c, TCP_END_client)
-    elif not tcp_listener_later():
-        tcp_listener_end(d, c, TCP_END_error)
+        tcp_listener_close(d, c, TCP_END_client)
+    elif not tcp_listener_would_block():
+        tcp_listener_close(d, c, TCP_END_error)
     return n > 0
 
 
@@ -163,19 +163,19 @@ cdef inline bint deliver(tcp_listener *d, tcp_connection *c) noexcept nogil:
     d.tcp.stats.kicks += 1
     n = send(c.fd, out.at, out.length, MSG_NOSIGNAL)
     if n < 0:
-        if not tcp_listener_later():
+        if not tcp_listener_would_block():
             d.tcp.filled = 0
-            tcp_listener_end(d, c, TCP_END_error)
+            tcp_listener_close(d, c, TCP_END_error)
             return False
         n = 0
     if <uint32_t>n < out.length and not before:
-        other = tcp_in_the_way(&d.tcp.table)
+        other = tcp_unsent_victim(&d.tcp.table)
         if other is not NULL:
-            tcp_listener_end(d, other, TCP_END_displaced)
+            tcp_listener_close(d, other, TCP_END_displaced)
     if tcp_sent(&d.tcp, c, <uint32_t>n):
         return True
     if not before:
-        tcp_listener_watch_for(d, c, EPOLLOUT)
+        tcp_listener_watch_connection(d, c, EPOLLOUT)
     return False
 
 
@@ -183,8 +183,8 @@ cdef inline void throw_away(tcp_listener *d, tcp_connection *c) noexcept nogil:
     """Reads what nobody wants; the client's end, or a failure, is the connection's."""
     cdef ssize_t n = recv(c.fd, NULL, THROWN_AWAY, MSG_TRUNC)
 
-    if n == 0 or (n < 0 and not tcp_listener_later()):
-        tcp_listener_end(d, c, <tcp_end>c.end)
+    if n == 0 or (n < 0 and not tcp_listener_would_block()):
+        tcp_listener_close(d, c, <tcp_end>c.end)
 
 
 cdef void *entry(void *argument) noexcept nogil:
@@ -237,9 +237,10 @@ cdef class TcpListener(Thread):
             raise OSError("no descriptor left for epoll")
         self._prepare(&self.c.thread, -1)
         tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, EPOLLIN,
-                       TCP_LISTENER_WAKE)
+                           TCP_LISTENER_WAKE)
         # The thread's first turn begins to listen.
-        tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.listen_fd, 0, TCP_LISTENER_LISTENERS)
+        tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.listen_fd, 0,
+                           TCP_LISTENER_LISTENERS)
 
     def add(self, sock):
         """Accepts from one more socket from now on."""

@@ -76,11 +76,11 @@ cdef extern from "runtime/thread_state.h" nogil:
     int ntp_digest_open(ntp_digest *digest)
     void ntp_digest_close(ntp_digest *digest)
     uint32_t ntp_error_bucket(int64_t ns)
-    void transmit_batch(thread_state *m, tx_record *const *records, uint32_t n)
-    tx_completion *transmit_ask(uint8_t *data, const uint8_t *payload)
-    void transmit_skip(uint8_t *data)
-    void transmit_completed(thread_state *m, const uint8_t *data, const phc_map *phc,
-                            int64_t tai_offset_s)
+    void tx_stamp_batch(thread_state *m, tx_record *const *records, uint32_t n)
+    tx_completion *tx_request_timestamp(uint8_t *data, const uint8_t *payload)
+    void tx_skip_timestamp(uint8_t *data)
+    void tx_process_completion(thread_state *m, const uint8_t *data, const phc_map *phc,
+                               int64_t tai_offset_s)
 
 
 cdef class ThreadState:

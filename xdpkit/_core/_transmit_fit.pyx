@@ -11,7 +11,7 @@ cdef extern from "ntp/transmit_fit.h" nogil:
         double slope_ns
     void transmit_fit_begin(transmit_fit *fit, uint64_t now_ns)
     uint64_t transmit_fit_delay(const transmit_fit *fit, uint8_t batch_index)
-    void transmit_fit_note(transmit_fit *fit, int64_t error_ns, uint8_t batch_index)
+    void transmit_fit_add_error(transmit_fit *fit, int64_t error_ns, uint8_t batch_index)
 
 
 cdef class Prediction:
@@ -34,5 +34,5 @@ cdef class Prediction:
             for batch_index, delay in enumerate(delays)
         ]
         for batch_index, error in enumerate(errors):
-            transmit_fit_note(&self.fit, error, batch_index)
+            transmit_fit_add_error(&self.fit, error, batch_index)
         return errors

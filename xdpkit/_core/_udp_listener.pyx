@@ -14,7 +14,9 @@ import os
 
 from xdpkit._core._answer cimport answer_c
 from xdpkit._core._loop cimport WORKER_WAIT_MS
-from xdpkit._core._thread_state cimport clock_read, tx_record, thread_state_begin_batch, transmit_batch
+from xdpkit._core._thread_state cimport (
+    clock_read, tx_record, thread_state_begin_batch, tx_stamp_batch,
+)
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
     SERVICE_ntp, VERDICT_not_sent, VERDICT_PENDING, stats_dict, verdict_answers,
@@ -125,7 +127,7 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
         return
     # One socket, one service.
     if d.request[0].service == SERVICE_ntp:
-        transmit_batch(d.state, d.pending_tx, replies)
+        tx_stamp_batch(d.state, d.pending_tx, replies)
     send_batch(d, udp_tag_fd(tag), replies)
 
 

@@ -17,7 +17,7 @@ from xdpkit.bench import cpu, probe
 from xdpkit.bench import testbed as stand
 from xdpkit.bench.ntp_rates import WINDOW, Case, own
 from xdpkit.control.client import request
-from xdpkit.loadgen.figures import percentile, since, spreads
+from xdpkit.loadgen.figures import histogram_delta, percentile, spreads
 
 # By name: requests a second (0: as fast as it goes), and open requests at most. Bounded, so that a
 # generator that was off its processor does not make other batches for one case than for another.
@@ -91,7 +91,7 @@ def add(errors: Errors, entry: stand.Entry, load: str, seconds: float) -> None:
     probe.run(entry.generator, seconds / 2, rate=rate, window=window)
     before = told(entry)
     probe.run(entry.generator, seconds, rate=rate, window=window)
-    counted = since(told(entry), before)
+    counted = histogram_delta(told(entry), before)
     if counted:
         errors.rounds.append({name: percentile(counted, p) for name, p in PERCENTILES.items()})
         errors.histogram.update(counted)

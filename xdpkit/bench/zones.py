@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 
 from xdpkit.lab.checkout import checkout
-from xdpkit.loadgen.queries import drawn, query, zipf
+from xdpkit.loadgen.queries import draw, query, zipf
 from xdpkit.services.dns.compiler.sources import compiler_key
 from xdpkit.services.dns.serving.store import Progress, compile_zones
 
@@ -49,7 +49,7 @@ def queries(names: int) -> list[bytes]:
 
 def uniform(names: int) -> list[bytes]:
     """Queries in random order, every name as likely as the others."""
-    return drawn(queries(names))
+    return draw(queries(names))
 
 
 def popular(names: int) -> list[bytes]:

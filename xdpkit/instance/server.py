@@ -209,7 +209,7 @@ class Server:
             if self.config.ntp and self.udp_path:
                 port = self.config.ntp.port
                 self.ntp_port = SharedPort(port, self.udp_path, watch.served, self.changed_now)
-                self.ntp_port.look()
+                self.ntp_port.check()
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
             if handed_over:
@@ -248,9 +248,9 @@ class Server:
             self.tcp_path = TcpSlowPath(self.publisher, self.config.dns, ifindex)
             stack.push_async_callback(self._end, self.tcp_path.close)
         if handed_over:
-            self.udp_path.inherited = handed_over.udp
+            self.udp_path.handed_over = handed_over.udp
             if self.tcp_path:
-                self.tcp_path.inherited = handed_over.tcp
+                self.tcp_path.handed_over = handed_over.tcp
         self.udp_path.listener.start()
         if self.tcp_path:
             self.tcp_path.listener.start()

@@ -1,7 +1,7 @@
-"""DNS queries for the generator: from a dnsperf file, from a zone's own names, or of the benchmark.
+"""DNS queries for the generator: from a dnsperf file, from a zone's names, or for the benchmark.
 
-Each is a finished message with id 0 and an EDNS option record, as resolvers send it; the generator
-puts the id in. All of them must have an answer: a reply without one counts as wrong.
+Each is a finished message with ID 0 and an EDNS OPT record like a resolver's; the generator fills
+in the ID. Every query must have an answer: a reply without one counts as wrong.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from xdpkit.services.dns.compiler.tree import Tree
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.zone import RRSIG
 
-# RFC 1035 section 4.1.1: id 0, no flag, one question, one additional record.
+# RFC 1035 section 4.1.1: ID 0, no flags, one question, one additional record.
 HEADER = struct.pack("!6H", 0, 0, 1, 0, 0, 1)
-# RFC 6891 section 6.1.2: root name, type OPT, 1232 bytes of UDP, no extended code, no option.
+# RFC 6891 section 6.1.2: root name, type OPT, UDP size 1232, no extended RCODE, no options.
 OPT = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
 CLASS_IN = 1
-# RFC 7873 section 4: its option code.
+# RFC 7873 section 4: the option code.
 COOKIE = 10
 
-# Sent in turn, so a few names are drawn often enough that no processor learns their order.
-AT_LEAST = 1 << 16
+# Queries are sent in turn: a few names are repeated so often that no CPU can learn their order.
+MIN_QUERIES = 1 << 16
 
-# Types that are asked for as part of other answers only.
-NOT_ASKED = frozenset({RRSIG, 47, 50})
+# Types only returned as part of other answers: RRSIG, NSEC, NSEC3.
+SKIPPED_TYPES = frozenset({RRSIG, 47, 50})
 
 
 def query(name: bytes, rdtype: int) -> bytes:
-    """The message that asks for a wire-format name and a type number."""
+    """The query message for a wire-format name and a type number."""
     return HEADER + name + struct.pack("!HH", rdtype, CLASS_IN) + OPT
 
 
 def with_cookie(request: bytes, cookie: bytes | None) -> bytes:
-    """The same query with this cookie in its OPT."""
+    """The query with this cookie in its OPT record."""
     if cookie is None:
         return request
     option = struct.pack("!HH", COOKIE, len(cookie)) + cookie
@@ -50,13 +50,13 @@ def with_cookie(request: bytes, cookie: bytes | None) -> bytes:
 
 
 def cookie_of(reply: bytes) -> bytes | None:
-    """The whole cookie that a reply carries."""
+    """The full cookie that a reply carries."""
     options = dns.message.from_wire(reply).options
     return next((bytes(each.to_wire()) for each in options if each.otype == COOKIE), None)
 
 
-def drawn(queries: list[bytes], least: int = AT_LEAST, seed: int = 0) -> list[bytes]:
-    """The queries in random order; few ones are drawn with repetition until there are ``least``."""
+def draw(queries: list[bytes], least: int = MIN_QUERIES, seed: int = 0) -> list[bytes]:
+    """The queries in random order, or ``least`` random draws from them if there are fewer."""
     chance = random.Random(seed)
     if len(queries) >= least:
         return chance.sample(queries, len(queries))
@@ -64,7 +64,7 @@ def drawn(queries: list[bytes], least: int = AT_LEAST, seed: int = 0) -> list[by
 
 
 def zipf(queries: list[bytes], count: int, seed: int = 0) -> list[bytes]:
-    """``count`` draws in which the query of rank r has weight 1/r; ranks are given at random."""
+    """``count`` draws in which the query of rank r has weight 1/r; ranks are random."""
     chance = random.Random(seed)
     ranked = chance.sample(queries, len(queries))
     weights: list[float] = []
@@ -75,10 +75,10 @@ def zipf(queries: list[bytes], count: int, seed: int = 0) -> list[bytes]:
     return chance.choices(ranked, cum_weights=weights, k=count)
 
 
-def of_file(path: Path) -> list[bytes]:
-    """The queries of a file in dnsperf's format: NAME TYPE on each line, ``;`` or ``#`` comments.
+def from_file(path: Path) -> list[bytes]:
+    """The queries in a dnsperf file: NAME TYPE on each line, ``;`` or ``#`` comments.
 
-    Raises ConfigError with the line that is wrong, and OSError.
+    Raises ConfigError with the offending line, and OSError.
     """
     queries = [
         _of_line(path, number, line)
@@ -86,7 +86,7 @@ def of_file(path: Path) -> list[bytes]:
         if line.strip() and line.lstrip()[0] not in ";#"
     ]
     if not queries:
-        raise ConfigError(path, "no query in it; write NAME TYPE on each line")
+        raise ConfigError(path, "the file has no queries: write NAME TYPE on each line")
     return queries
 
 
@@ -98,19 +98,19 @@ def _of_line(path: Path, number: int, line: str) -> bytes:
         name = dns.name.from_text(words[0])
         return query(name.to_wire() or b"\0", dns.rdatatype.from_text(words[1]))
     except (dns.exception.DNSException, UnicodeError, ValueError) as error:
-        raise ConfigError(path, f"{line.strip()!r} is no query: {error}", number) from error
+        raise ConfigError(path, f"{line.strip()!r} is not a query: {error}", number) from error
 
 
-def of_zone(path: Path) -> list[bytes]:
-    """A query for every RRset of a master file that is its zone's own. Raises ZoneError."""
+def from_zone(path: Path) -> list[bytes]:
+    """A query for every authoritative RRset of a zone file. Raises ZoneError."""
     return list(_of_tree(Tree(read_zone(path), frozenset())))
 
 
 def _of_tree(tree: Tree) -> Iterator[bytes]:
-    """What is below a delegation is not among the tree's nodes."""
+    """Names below a delegation are not among the tree's nodes."""
     for name, rrsets in tree.nodes.items():
         if name in tree.cuts:
             continue
         for rrset in rrsets:
-            if rrset.rdtype not in NOT_ASKED:
+            if rrset.rdtype not in SKIPPED_TYPES:
                 yield query(name, rrset.rdtype)

@@ -1,4 +1,4 @@
-"""``xdpkit blast``: requests of one service out of an interface, every reply checked and timed."""
+"""``xdpkit blast``: sends requests for one service; checks and times every reply."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from xdpkit.loadgen.figures import latencies_us, ratio
 from xdpkit.loadgen.setup import PORTS, Load, request_header
 from xdpkit.nic.os.interface import Address
 
-# How long what is open at the end is waited for, and how often progress is told, seconds.
+# How long to wait for the last replies, and how often to report progress, in seconds.
 LAST_REPLIES = 1.0
 SLICE = 0.25
 
-# Open requests without --window and --rate, and interleaved clients without --clients.
+# Default --window when there is no --rate, and default --clients.
 WINDOW = 1024
 
 
 def main(options: Namespace) -> int:
-    """Sends and reports; returns 1 when a reply was wrong or none came. Raises XdpkitError."""
+    """Sends and reports; returns 1 if a reply was wrong or none came. Raises XdpkitError."""
     endpoint, permitted = destination(options)
     first = None
     if options.source:
         first = target.first_address(options.source, options.addresses, endpoint[0])
     mac = target.parse_mac(options.to_mac) if options.to_mac else None
-    asked = questions(options)
+    payloads = dns_queries(options)
     clients = interleaved_clients(options)
     found = target.find(options.interface, endpoint, mac=mac, first=first, permitted=permitted)
     if first is None:
@@ -50,7 +50,7 @@ def main(options: Namespace) -> int:
             options.queue,
             options.service,
             header,
-            queries=asked,
+            queries=payloads,
             echo_bytes=options.bytes,
             ports=options.ports,
             addresses=options.addresses,
@@ -75,8 +75,8 @@ def destination(options: Namespace) -> tuple[tuple[Address, int], bool]:
     """((address, port), whether it was given with --yes-send-to). Raises UsageError."""
     if not options.interface:
         raise UsageError(
-            "--interface is missing: blast is for a lab, and sends through the veth or macvlan "
-            "that you name (ip netns exec NAMESPACE xdpkit blast ...)"
+            "--interface is missing: blast is meant for a lab and sends through the veth or "
+            "macvlan you name (ip netns exec NAMESPACE xdpkit blast ...)"
         )
     port = target.PORT[options.service]
     version = options.version
@@ -92,21 +92,21 @@ def destination(options: Namespace) -> tuple[tuple[Address, int], bool]:
     return endpoint, permitted is not None
 
 
-def questions(options: Namespace) -> list[bytes]:
+def dns_queries(options: Namespace) -> list[bytes]:
     """The DNS queries that the options name, in random order. Raises UsageError, ConfigError."""
     if options.service != "dns":
         if options.queries or options.zone:
             raise UsageError(f"--queries and --zone are for dns, not for {options.service}")
         return []
     if bool(options.queries) == bool(options.zone):
-        raise UsageError("dns needs names: one of --queries FILE and --zone FILE")
+        raise UsageError("dns needs names to query: give either --queries FILE or --zone FILE")
     if options.queries:
-        return queries.drawn(queries.of_file(options.queries))
-    return queries.drawn(queries.of_zone(options.zone))
+        return queries.draw(queries.from_file(options.queries))
+    return queries.draw(queries.from_zone(options.zone))
 
 
 def interleaved_clients(options: Namespace) -> int:
-    """How many clients of the interleaved mode to play; 0: none. Raises UsageError."""
+    """How many interleaved-mode clients to simulate; 0: none. Raises UsageError."""
     if not options.interleaved:
         if options.clients:
             raise UsageError("--clients is for ntp --interleaved")
@@ -127,15 +127,15 @@ def subnets(found: target.Target) -> list[str]:
 
 
 def send(generator: Generator, options: Namespace, console: Console) -> float:
-    """Sends for as long, or as many, as asked, telling how it goes; returns the seconds taken.
+    """Sends for the given time or count, showing progress; returns the seconds taken.
 
-    Ctrl-C ends it early, with the report.
+    Ctrl-C ends it early, and the report still follows.
     """
-    # A rate alone is an open loop: what is not answered does not hold back what is sent.
+    # A rate alone is an open loop: unanswered requests do not hold back further ones.
     window = options.window or (0 if options.rate else WINDOW)
     begin = time.monotonic()
     with console.status("") as status, suppress(KeyboardInterrupt):
-        # Not before: the live line brings imports of its own.
+        # Start timing here: the live display imports modules of its own.
         begin = time.monotonic()
         end = begin + options.seconds
         while (left := end - time.monotonic()) > 0:
@@ -160,7 +160,7 @@ def send(generator: Generator, options: Namespace, console: Console) -> float:
 
 
 def facts_of(generator: Generator, seconds: float) -> dict[str, Any]:
-    """What was sent and what became of it; latencies in microseconds."""
+    """The results; latencies are in microseconds."""
     counters = generator.counters()
     del counters["open"]
     return {
@@ -173,7 +173,7 @@ def facts_of(generator: Generator, seconds: float) -> dict[str, Any]:
 
 
 def interleaved_facts(generator: Requests) -> dict[str, Any]:
-    """Replies by mode, and the time from the departures that were told to the arrivals."""
+    """Replies by mode, and the time from the reported transmit time to the arrival."""
     counters = generator.interleaved()
     return {
         **counters,
@@ -184,42 +184,42 @@ def interleaved_facts(generator: Requests) -> dict[str, Any]:
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
-    """The facts for a person."""
+    """The results as lines of text."""
     counts = ", ".join(
         f"{facts[name]:,} {name}" for name in ("answered", "wrong", "lost", "duplicate", "late")
     )
-    told = [
+    report = [
         f"{facts['service']} to {facts['to']} port {facts['port']}: {facts['sent']:,} sent in "
         f"{facts['seconds']:.2f} s, {counts}",
         f"answers/s  {facts['answers_per_s']:,.0f}",
         f"latency/us {percentiles(facts['latency_us'])}",
     ]
     if modes := facts.get("interleaved"):
-        told += [
+        report += [
             f"interleaved {modes['interleaved']:,}, basic {modes['basic']:,}: {modes['clients']:,} "
             f"clients, {modes['share']:.4f} of the replies interleaved",
-            f"told departure to arrival/us {percentiles(modes['underway_us'])}",
-            f"told departure of a basic reply against its transmit timestamp: later "
+            f"transmit time to arrival/us {percentiles(modes['underway_us'])}",
+            f"reported transmit time of a basic reply vs. its transmit timestamp: later "
             f"{modes['later']:,}, same {modes['same']:,}, earlier {modes['earlier']:,}",
         ]
-    return told
+    return report
 
 
 def percentiles(figures: dict[str, float]) -> str:
-    """Names and figures in one line."""
+    """Names and figures on one line."""
     return "  ".join(
         f"{name.replace('p99_9', 'p99.9')} {value:,.1f}" for name, value in figures.items()
     )
 
 
 def verdict(facts: dict[str, Any]) -> int:
-    """The exit status, with a line that says why it is 1."""
+    """The exit status; if it is 1, prints why."""
     if facts["wrong"]:
         print(f"xdpkit: {facts['wrong']:,} replies were wrong", file=sys.stderr)
         return 1
     if not facts["answered"]:
         print(
-            f"xdpkit: no answer from {facts['to']} port {facts['port']}: is it served there?",
+            f"xdpkit: no reply from {facts['to']} port {facts['port']}: is a server running there?",
             file=sys.stderr,
         )
         return 1
@@ -227,7 +227,7 @@ def verdict(facts: dict[str, Any]) -> int:
 
 
 def check_numbers(options: Namespace) -> None:
-    """Raises UsageError for numbers that cannot be."""
+    """Raises UsageError for numbers out of range."""
     bounds = {
         "rate": (1, 10**9),
         "seconds": (0.001, 10**6),
@@ -244,4 +244,4 @@ def check_numbers(options: Namespace) -> None:
         if value is not None and not least <= value <= most:
             raise UsageError(f"--{name} {value}: from {least} to {most}")
     if options.rate and options.max:
-        raise UsageError("--rate and --max: one of them")
+        raise UsageError("--rate and --max exclude each other: give only one")

@@ -1,6 +1,6 @@
-"""Sets up the load generator on an interface: catch program, socket, request headers.
+"""Sets up the load generator on an interface: catch program, sockets, request headers.
 
-For interfaces of the lab: whatever it sends goes to the MAC address that it was given.
+For interfaces of a lab: everything is sent to the given MAC address.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from xdpkit.bpf import link, loader
 from xdpkit.nic.os.interface import Interface
 from xdpkit.runtime.closing import Closing
 
-# IANA's dynamic ports (RFC 6335): Linux' own ephemeral ports, 32768 to 60999, mostly lie below.
+# In IANA's dynamic range (RFC 6335), above Linux's default ephemeral ports, 32768 to 60999.
 FIRST_PORT, PORTS = 61000, 1000
 
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
@@ -30,8 +30,8 @@ Address = IPv4Address | IPv6Address
 class Load(Closing):
     """The catch program on ``interface`` and an AF_XDP socket on each of ``queues``.
 
-    With ``stamps`` the program leaves the time of arrival with each reply, for the interleaved
-    mode. A context manager; closing detaches. Raises BpfError, AttachError or XskError.
+    With ``stamps`` the program adds a receive stamp to each reply, for the interleaved mode. A
+    context manager; closing detaches. Raises BpfError, AttachError, or XskError.
     """
 
     def __init__(self, interface: Interface, queues: Sequence[int], stamps: bool = False) -> None:
@@ -69,15 +69,14 @@ class Load(Closing):
         share: tuple[int, int] = (0, 1),
         clients: int = 0,
     ) -> Generator:
-        """A generator of one service's requests on a queue; ``header`` is ``request_header``'s.
+        """A generator of requests for one service on a queue; ``header``: see ``request_header``.
 
-        Source addresses are ``addresses`` in number, from the header's own upwards. ``share`` is
-        (which, of how many): generators that take turns on a socket have ports of their own, so
-        that a late reply to one is not judged by the next. ``clients`` of NTP's interleaved mode
-        need stamps.
+        ``addresses`` is the number of source addresses, from the header's own up. ``share`` is
+        (index, total): generators that take turns on a socket each have their own ports, so that
+        a late reply to one is not judged by the next. Interleaved-mode ``clients`` need stamps.
         """
         if clients and not self._stamps:
-            raise ValueError("interleaved clients need the times of arrival: stamps=True")
+            raise ValueError("interleaved clients need receive stamps: stamps=True")
         data, ip_at = header
         which, of = share
         return Generator(
@@ -113,9 +112,9 @@ def request_header(
     port: int,
     tags: Sequence[int] = (),
 ) -> tuple[bytes, int]:
-    """Ethernet to UDP header of a request as (bytes, offset of the IP header); lengths are left 0.
+    """Ethernet through UDP header of a request as (bytes, offset of the IP header); lengths are 0.
 
-    ``macs`` and ``addresses`` are (source, destination); ``tags`` VLAN ids, outermost first.
+    ``macs`` and ``addresses`` are (source, destination); ``tags`` are VLAN IDs, outermost first.
     """
     source, destination = addresses
     ethernet = macs[1] + macs[0]

@@ -1,8 +1,8 @@
-"""Where the generator may send, and the addresses it needs for that, read by netlink.
+"""Where the generator may send, and the addresses it needs for that, read over netlink.
 
-Without leave it sends only out of a veth or macvlan whose other end is in another network
-namespace, to an address on that link: that is a lab, a container or a test, never the machine's own
-network.
+Without explicit permission it sends only through a veth or macvlan whose other end is in another
+network namespace, to an address on that link: that is a lab, a container, or a test, never the
+machine's own network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xdpkit.nic.os.interface import Address, Interface, from_link
 
 KINDS = ("veth", "macvlan")
 PORT = {"ntp": 123, "dns": 53, "echo": 7}
-# RFC 863: what is sent there only makes the kernel look for the neighbour.
+# The discard port, RFC 863: a datagram to it only triggers the kernel's neighbor discovery.
 DISCARD_PORT = 9
 NEIGHBOUR_SECONDS = 2.0
 
@@ -31,7 +31,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True)
 class Target:
-    """One stream of requests: from whom, to whom, through which interface."""
+    """One stream of requests: source, destination, interface."""
 
     interface: Interface
     mac: bytes
@@ -42,7 +42,7 @@ class Target:
 
 
 def parse_endpoint(text: str, version: int | None, port: int) -> tuple[Address, int]:
-    """ADDR, ADDR:PORT or [ADDR]:PORT, ADDR also a host's name; ``version`` 4 or 6 chooses.
+    """ADDR, ADDR:PORT, or [ADDR]:PORT, where ADDR may be a host name; ``version`` is 4 or 6.
 
     Raises UsageError.
     """
@@ -53,13 +53,13 @@ def parse_endpoint(text: str, version: int | None, port: int) -> tuple[Address, 
     elif text.count(":") == 1:
         host, _, number = text.partition(":")
     if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 65535:
-        raise UsageError(f"{text!r}: {number!r} is no UDP port: write ADDR:PORT or [ADDR]:PORT")
+        raise UsageError(f"{text!r}: {number!r} is not a UDP port: write ADDR:PORT or [ADDR]:PORT")
     try:
         address = ip_address(host)
     except ValueError:
         address = _resolved(host, version)
     if version and address.version != version:
-        raise UsageError(f"{host} is no IPv{version} address: leave -{version} out")
+        raise UsageError(f"{host} is not an IPv{version} address: omit -{version}")
     return address, int(number)
 
 
@@ -68,7 +68,7 @@ def _resolved(host: str, version: int | None) -> Address:
     try:
         found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
     except OSError as error:
-        raise UsageError(f"{host!r} is no address and no host's name: {error}") from error
+        raise UsageError(f"{host!r} is neither an address nor a host name: {error}") from error
     return ip_address(found[0][4][0])
 
 
@@ -80,16 +80,16 @@ def find(
     first: Address | None = None,
     permitted: bool = False,
 ) -> Target:
-    """Everything to send to ``endpoint`` through interface ``name`` of this namespace.
+    """Everything needed to send to ``endpoint`` through interface ``name`` of this namespace.
 
-    ``permitted`` lifts the bound to a lab. Raises NicError and UsageError.
+    ``permitted`` lifts the restriction to a lab. Raises NicError and UsageError.
     """
     address, port = endpoint
     with IPRoute() as ipr:
         indexes = ipr.link_lookup(ifname=name)
         if not indexes:
             names = sorted(str(link.get_attr("IFLA_IFNAME")) for link in ipr.get_links())
-            raise UsageError(f"--interface {name} is not here: one of {', '.join(names)}")
+            raise UsageError(f"--interface {name} does not exist: use one of {', '.join(names)}")
         link = ipr.get_links(indexes[0])[0]
         if not permitted:
             check_kind(name, link_kind(link), link.get_attr("IFLA_LINK_NETNSID") is not None)
@@ -100,7 +100,7 @@ def find(
 
 
 def link_kind(link: Any) -> str:
-    """The kind of a link, such as veth; empty for a device of hardware."""
+    """The kind of a link, such as veth; empty for a hardware device."""
     info = link.get_attr("IFLA_LINKINFO")
     return str(info.get_attr("IFLA_INFO_KIND")) if info is not None else ""
 
@@ -109,9 +109,9 @@ def check_kind(name: str, kind: str, far_end_elsewhere: bool) -> None:
     """Raises UsageError for an interface that does not lead into a network namespace."""
     if kind in KINDS and far_end_elsewhere:
         return
-    what = kind or "no veth"
+    what = f"a link of kind {kind}" if kind else "not a veth"
     if kind in KINDS:
-        what = f"a {kind}, but its other end is in this namespace"
+        what += ", but its other end is in this namespace"
     raise UsageError(
         f"{name} is {what}: blast sends only through a veth or macvlan whose other end is in "
         "another network namespace, or to the address given with --yes-send-to ADDR"
@@ -126,8 +126,8 @@ def _route(
         route = next(iter(ipr.route("get", dst=str(address), oif=interface.index)))
     except NetlinkError as error:
         raise NicError(
-            f"{address} cannot be reached through {interface.name}: {error.args[-1]}; give the "
-            f"interface an address of that subnet"
+            f"{address} is not reachable through {interface.name}: {error.args[-1]}; give the "
+            f"interface an address in that subnet"
         ) from error
     gateway = route.get_attr("RTA_GATEWAY")
     if route.get_attr("RTA_OIF") != interface.index or (gateway and not permitted):
@@ -142,7 +142,7 @@ def _route(
 
 
 def _neighbour(ipr: IPRoute, interface: Interface, hop: Address) -> bytes:
-    """The next hop's MAC address; the kernel is made to ask for it. Raises NicError."""
+    """The next hop's MAC address, by triggering neighbor discovery. Raises NicError."""
     family = socket.AF_INET if hop.version == 4 else socket.AF_INET6
     deadline = time.monotonic() + NEIGHBOUR_SECONDS
     with socket.socket(family, socket.SOCK_DGRAM) as prompt:
@@ -152,8 +152,8 @@ def _neighbour(ipr: IPRoute, interface: Interface, hop: Address) -> bytes:
                     return bytes.fromhex(entry.get_attr("NDA_LLADDR").replace(":", ""))
             if time.monotonic() > deadline:
                 raise NicError(
-                    f"{hop} does not answer on {interface.name}: is its host up? or give its MAC "
-                    "address with --to-mac"
+                    f"{hop} does not answer on {interface.name}: is the host up? If so, give "
+                    "its MAC address with --to-mac"
                 )
             try:
                 prompt.sendto(b"", (str(hop), DISCARD_PORT))
@@ -163,14 +163,16 @@ def _neighbour(ipr: IPRoute, interface: Interface, hop: Address) -> bytes:
 
 
 def parse_mac(text: str) -> bytes:
-    """A MAC address as six pairs of hex digits. Raises UsageError."""
+    """Parses a MAC address: six pairs of hex digits. Raises UsageError."""
     parts = text.replace("-", ":").split(":")
     try:
         mac = bytes(int(part, 16) for part in parts if len(part) in (1, 2))
     except ValueError:
         mac = b""
     if len(mac) != 6 or len(parts) != 6 or mac[0] & 1:
-        raise UsageError(f"--to-mac {text!r} is no host's MAC address: write 02:00:00:00:00:01")
+        raise UsageError(
+            f"--to-mac {text!r} is not a unicast MAC address: 02:00:00:00:00:01 is one"
+        )
     return mac
 
 
@@ -179,18 +181,18 @@ def first_address(text: str, count: int, target: Address) -> Address:
     try:
         network: Network = ip_interface(text).network
     except ValueError as error:
-        raise UsageError(f"--from: {error}: write a prefix such as 198.18.0.0/16") from error
+        raise UsageError(f"--from: {error}: write a prefix like 198.18.0.0/16") from error
     if network.version != target.version:
-        raise UsageError(f"--from {text}: {target} is IPv{target.version}")
-    # Neither the network's own address nor, with IPv4, its broadcast.
+        raise UsageError(f"--from {text}: {target} is IPv{target.version}: give such a prefix")
+    # Excludes the network address and the broadcast address.
     room = max(network.num_addresses - 2, 1)
     if count > room:
-        raise UsageError(f"--addresses {count}: {text} has {room}: give --from a wider prefix")
+        raise UsageError(f"--addresses {count}: {text} has {room}: give --from a shorter prefix")
     return network.network_address + (1 if network.num_addresses > 2 else 0)
 
 
 def check_sources(source: Address, count: int, own: Sequence[str], target: Address) -> None:
-    """Raises UsageError where counting up from our own address leaves its subnet or hits others."""
+    """Raises UsageError if the range from our own address leaves its subnet or hits the target."""
     if count == 1:
         return
     last = int(source) + count - 1
@@ -202,6 +204,6 @@ def check_sources(source: Address, count: int, own: Sequence[str], target: Addre
         if last <= end and not int(source) <= int(target) <= last:
             return
     raise UsageError(
-        f"--addresses {count}: the subnet of {source} has not that many above it: name a prefix "
-        "with --from"
+        f"--addresses {count}: the subnet of {source} does not have that many above it: give a "
+        "prefix with --from"
     )

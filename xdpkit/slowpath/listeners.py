@@ -1,7 +1,7 @@
-"""Sockets that a door of the kernel's side answers on: opened and closed as addresses change.
+"""The sockets of the slow path's listeners, opened and closed as addresses change.
 
 Each is bound to one address: a wildcard :53 would collide with a local resolver, and a reply must
-come from the address that was asked.
+come from the address that was queried.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, str, int]
 
 
 class Kind(NamedTuple):
-    """What a door's sockets are, and the setting that does without them."""
+    """What a listener's sockets are, and the setting that turns them off."""
 
     protocol: str
     """UDP or TCP."""
@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 
 
 class Listener(Protocol):
-    """What the two doors have in common for the owner of their sockets."""
+    """What the owner of the sockets needs from either listener."""
 
     @property
     def done(self) -> bool: ...
@@ -45,20 +45,20 @@ class Listener(Protocol):
 
 
 class ListenerSockets(ABC):
-    """A door with its sockets, following what is served; a subclass makes them."""
+    """A listener's sockets, following the served addresses; a subclass creates them."""
 
     def __init__(self, publisher: SnapshotPublisher, listener: Listener, kind: Kind) -> None:
         self._publisher = publisher
         self._listener = listener
         self._kind = kind
-        self.inherited: dict[Key, socket.socket] = {}
-        """Sockets of a predecessor, taken instead of new ones."""
+        self.handed_over: dict[Key, socket.socket] = {}
+        """Sockets from a predecessor, used instead of new ones."""
         self._sockets: dict[Key, socket.socket] = {}
-        self._gone: list[socket.socket] = []
+        self._closing: list[socket.socket] = []
 
     @property
     def sockets(self) -> Mapping[Key, socket.socket]:
-        """Those that are answered on."""
+        """The sockets in use."""
         return self._sockets
 
     @abstractmethod
@@ -67,18 +67,18 @@ class ListenerSockets(ABC):
 
     @abstractmethod
     def _add(self, sock: socket.socket, service: str) -> None:
-        """Has the door answer on a socket from now on. Raises OSError."""
+        """Adds a socket to the listener. Raises OSError."""
 
     def _open(self, key: Key) -> socket.socket:
-        """A socket that the door answers on, a predecessor's or a new one. Raises SocketError."""
+        """Adds a predecessor's or a new socket to the listener. Raises SocketError."""
         address, service, port = key
-        sock = self.inherited.pop(key, None) or self._make(address, service, port)
+        sock = self.handed_over.pop(key, None) or self._make(address, service, port)
         with opening(self._kind, address, port, sock):
             self._add(sock, service)
         return sock
 
     def _open_missing(self, wanted: Iterable[Key]) -> list[str]:
-        """Opens what is not open yet; returns a line for each that could not be."""
+        """Opens missing sockets; returns one line for each that could not be opened."""
         failed = []
         for key in sorted(set(wanted) - self._sockets.keys()):
             try:
@@ -88,25 +88,25 @@ class ListenerSockets(ABC):
         return failed
 
     async def _close_others(self, wanted: Iterable[Key]) -> None:
-        """Closes what is not wanted any more, when the door's thread has let go of it."""
+        """Closes sockets no longer wanted, after a grace period of the listener thread."""
         gone = [self._sockets.pop(key) for key in self._sockets.keys() - set(wanted)]
         for old in gone:
             self._listener.remove(old)
         if gone:
             self._publisher.change()
-            # If the thread does not pass, the sockets stay open: it may be reading one.
-            self._gone += gone
+            # Without a quiescent state the sockets stay open: the thread may be reading one.
+            self._closing += gone
             await self._publisher.passed()
-            while self._gone:
-                self._gone.pop().close()
+            while self._closing:
+                self._closing.pop().close()
 
     async def close(self, deadline: ShutdownDeadline) -> bool:
-        """Ends the thread and closes the sockets; returns whether it did end in time."""
+        """Stops the thread and closes the sockets; returns whether it ended in time."""
         self._listener.stop()
         if not await deadline.wait(lambda: self._listener.done):
             return False
         self._listener.join()
-        for opened in (*self._sockets.values(), *self._gone):
+        for opened in (*self._sockets.values(), *self._closing):
             opened.close()
         self._sockets.clear()
         return True
@@ -116,7 +116,7 @@ class ListenerSockets(ABC):
 def opening(
     kind: Kind, address: str, port: int, sock: socket.socket | None = None
 ) -> Iterator[socket.socket]:
-    """A socket, a new one if none is given, to be set up in the block; closed if that fails.
+    """A socket, new if none is given, to set up in the ``with`` block; closed if that fails.
 
     Raises SocketError for an OSError.
     """
@@ -131,7 +131,7 @@ def opening(
 
 
 def bind(sock: socket.socket, address: str, port: int, ifindex: int) -> None:
-    """Binds to one address, whether the host has it already or not. Raises OSError.
+    """Binds to one address, even one that the host does not have yet. Raises OSError.
 
     ``ifindex`` is the scope of a link-local address.
     """
@@ -145,19 +145,19 @@ def bind(sock: socket.socket, address: str, port: int, ifindex: int) -> None:
 
 
 def family(address: str) -> socket.AddressFamily:
-    """The address family of an address in text."""
+    """The address family of a textual address."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def _open_error(kind: Kind, address: str, port: int, error: OSError) -> SocketError:
-    """What the errno of a socket call means for the person at the terminal."""
+    """A socket call's errno as a message for the operator."""
     protocol = kind.protocol
-    place = f"{protocol} [{address}]:{port}" if ":" in address else f"{protocol} {address}:{port}"
+    where = f"{protocol} [{address}]:{port}" if ":" in address else f"{protocol} {address}:{port}"
     if error.errno == errno.EADDRINUSE:
         return SocketError(
-            f"{place} is taken by another program ('ss -l{protocol[0].lower()}np sport = :{port}' "
+            f"{where} is in use by another program ('ss -l{protocol[0].lower()}np sport = :{port}' "
             f"shows it): stop it, or set {kind.remedy}"
         )
     if error.errno in (errno.EACCES, errno.EPERM):
-        return SocketError(f"{place}: no permission: run as root, or with CAP_NET_BIND_SERVICE")
-    return SocketError(f"{place}: {error.strerror}")
+        return SocketError(f"{where}: no permission: run as root, or with CAP_NET_BIND_SERVICE")
+    return SocketError(f"{where}: {error.strerror}")

@@ -1,8 +1,8 @@
-"""A classic BPF filter for the slow path's IPv6 sockets: no request off a wire has our own source.
+"""A classic BPF filter for IPv6 sockets: drops requests off the wire with our own source address.
 
-The kernel drops such martians over IPv4, not over IPv6; and a datagram's ancillary data cannot tell
-them from a local client's, which has our address rightly. The device it was received on can: lo for
-a local client (linux Documentation/networking/filter.rst, "ancillary data").
+The kernel drops such martians for IPv4, but not for IPv6, and a datagram's ancillary data cannot
+tell them from a local client's, which rightly has our address. The receiving device can: it is lo
+for a local client (linux Documentation/networking/filter.rst, "ancillary data").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WHOLE, NOTHING = 0xFFFFFFFF, 0
 LOOPBACK_IFINDEX = 1
 # Offset of the source address in the IPv6 header: RFC 8200 section 3.
 SOURCE = 8
-# BPF_MAXINSNS is 4096, an address takes nine.
+# BPF_MAXINSNS is 4096; an address takes nine instructions.
 MOST_ADDRESSES = 400
 
 Instruction = tuple[int, int, int, int]
@@ -40,7 +40,7 @@ def program(own: Iterable[IPv6Address]) -> list[Instruction]:
         words = struct.unpack("!4I", address.packed)
         for index, word in enumerate(words):
             code.append((LOAD, 0, 0, SKF_NET_OFF + SOURCE + 4 * index))
-            # To the next address; behind the last word lies the return.
+            # On mismatch jump to the next address; after the last word comes the return.
             code.append((JUMP_EQUAL, 0, 7 - 2 * index, word))
         code.append((RETURN, 0, 0, NOTHING))
     code.append((RETURN, 0, 0, WHOLE))
@@ -48,7 +48,7 @@ def program(own: Iterable[IPv6Address]) -> list[Instruction]:
 
 
 def attach(sock: socket.socket, own: Iterable[IPv6Address]) -> None:
-    """Puts the filter on a socket, in place of an older one. Raises OSError."""
+    """Attaches the filter to a socket, replacing an older one. Raises OSError."""
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program(own))
     buffer = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: length in instructions, pointer.

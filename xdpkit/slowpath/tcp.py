@@ -1,4 +1,4 @@
-"""The TCP door's listening sockets: one for every address that DNS is served at."""
+"""The TCP listener's listening sockets: one for every address on which DNS is served."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from xdpkit.slowpath.listeners import Kind, ListenerSockets, bind, opening
 # linux/tcp.h: not in Python's socket module.
 TCP_USER_TIMEOUT = 18
 
-# What the kernel may keep of one connection, for it doubles these: an answer of 64 KiB goes out in
-# one call, and some hundred queries may wait. They do not grow as the kernel's own would.
+# The kernel's buffers per connection, which it doubles: a 64 KiB answer goes out in one call, and
+# several hundred queries can wait. Fixed sizes, so that the kernel does not autotune them.
 SEND_BUFFER = 1 << 16
 RECEIVE_BUFFER = 1 << 15
 
-# Descriptors that are not connections: zones, queues, and two for each of some hundred addresses.
+# Descriptors besides connections: zones, queues, and two per address for some hundred addresses.
 OTHER_DESCRIPTORS = 1000
 
 TCP = Kind("TCP", socket.SOCK_STREAM, "tcp_connections = 0")
 
 
 class TcpSlowPath(ListenerSockets):
-    """The TCP door with its listening sockets, following the addresses that are served."""
+    """The TCP listener with its listening sockets, following the served addresses."""
 
     def __init__(self, publisher: SnapshotPublisher, config: DnsConfig, ifindex: int) -> None:
         self.config = config
@@ -45,9 +45,9 @@ class TcpSlowPath(ListenerSockets):
         super().__init__(publisher, self.listener, TCP)
 
     async def serve(self, addresses: Iterable[ServedAddress]) -> list[str]:
-        """Listens at exactly these; returns a line for each that could not be opened.
+        """Listens on exactly these; returns one line for each that could not be opened.
 
-        Sockets of addresses that are gone are closed when the door's thread has let go of them.
+        Sockets of removed addresses are closed after a grace period of the listener thread.
         """
         wanted = {(str(served.address), "dns", self.config.port) for served in addresses}
         failed = self._open_missing(wanted)
@@ -55,7 +55,7 @@ class TcpSlowPath(ListenerSockets):
         return failed
 
     async def drain(self) -> None:
-        """Listens no more, and leaves clients that are connected the idle time to finish."""
+        """Stops listening, and gives connected clients the idle time to finish."""
         for opened in self._sockets.values():
             self.listener.remove(opened)
         with anyio.move_on_after(self.config.tcp_idle):
@@ -63,17 +63,17 @@ class TcpSlowPath(ListenerSockets):
                 await anyio.sleep(0.05)
 
     def notes(self) -> list[str]:
-        """Where what was obtained may be less than was asked for."""
+        """Lines for the startup summary where resources may fall short of the configuration."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if limit >= self.config.tcp_connections + OTHER_DESCRIPTORS:
             return []
         return [
-            f"TCP: a limit of {limit} descriptors may be too low for tcp_connections = "
+            f"TCP: the limit of {limit} descriptors may be too low for tcp_connections = "
             f"{self.config.tcp_connections}: raise it (ulimit -n, LimitNOFILE in systemd)"
         ]
 
     def status(self, counters: Mapping[str, Any]) -> dict[str, Any]:
-        """What ``xdpkit status --json`` says of it, beside the verdicts, by the door's counters."""
+        """Its part of ``xdpkit status --json`` without the verdicts, from its counters."""
         shown = ("open", "accepted", "queries", "pauses")
         elsewhere = {*shown, "ended", "verdicts"}
         return {
@@ -93,18 +93,18 @@ class TcpSlowPath(ListenerSockets):
 
 
 def open_listener(address: str, port: int, ifindex: int, idle_s: int) -> socket.socket:
-    """A non-blocking TCP socket that listens at ``address`` and ``port``.
+    """A nonblocking TCP socket that listens on ``address`` and ``port``.
 
-    Connections inherit what is set here. ``idle_s`` is how long the kernel keeps what a client does
-    not take; ``ifindex`` the scope of a link-local address. Raises SocketError.
+    Accepted connections get the options set here. ``idle_s`` is how long the kernel keeps
+    unacknowledged data; ``ifindex`` is the scope of a link-local address. Raises SocketError.
     """
     with opening(TCP, address, port) as sock:
         sock.setblocking(False)
-        # Connections of an instance before may still be in TIME_WAIT.
+        # Connections of a previous instance may still be in TIME_WAIT.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        # Answers are sent whole, as many as there are: nothing is to wait for more.
+        # Complete answers are sent together already: nothing should wait for more.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, idle_s * 1000)
         bind(sock, address, port, ifindex)

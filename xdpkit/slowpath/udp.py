@@ -1,4 +1,4 @@
-"""The kernel door's sockets: one for every address and service (``door_sockets``)."""
+"""The UDP listener's sockets: one for every address and service (``listeners``)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ IP_MTU_DISCOVER = 10
 IPV6_MTU_DISCOVER = 23
 PMTUDISC_PROBE = 3
 
-# A burst of some 5,000 requests while the thread is off its CPU (the kernel counts 800 bytes each).
+# A burst of about 5,000 requests while the thread is off-CPU (the kernel charges 800 bytes each).
 RECEIVE_BUFFER = 4 << 20
 
 UDP = Kind("UDP", socket.SOCK_DGRAM, "slow_path = false")
 
 
 class UdpSlowPath(ListenerSockets):
-    """The kernel door with its sockets, following the addresses that are served."""
+    """The UDP listener with its sockets, following the served addresses."""
 
     def __init__(self, publisher: SnapshotPublisher, state: ThreadState, ifindex: int) -> None:
         self.listener = UdpListener(publisher.shared, state)
@@ -43,10 +43,10 @@ class UdpSlowPath(ListenerSockets):
         ports: dict[str, int],
         own: Iterable[Address] = (),
     ) -> list[str]:
-        """Answers on exactly these; returns a line for each that could not be opened.
+        """Answers on exactly these; returns one line for each that could not be opened.
 
-        ``own`` are this host's addresses, which no frame off a wire may come from. Sockets of
-        addresses that are gone are closed when the door's thread has let go of them.
+        ``own`` are this host's addresses, which no frame off the wire may have as its source.
+        Sockets of removed addresses are closed after a grace period of the listener thread.
         """
         wanted = {
             (str(served.address), service, port)
@@ -62,8 +62,8 @@ class UdpSlowPath(ListenerSockets):
         return failed
 
     def is_shared(self, port: int, addresses: Iterable[ServedAddress]) -> bool:
-        """Whether another program's socket has the port at one of these addresses, or at all."""
-        sockets = (*self._sockets.values(), *self.inherited.values())
+        """Whether another program's socket has the port on one of these addresses or a wildcard."""
+        sockets = (*self._sockets.values(), *self.handed_over.values())
         ours = {os.fstat(opened.fileno()).st_ino for opened in sockets}
         return port_watch.is_held(port, ours, {served.address for served in addresses})
 
@@ -75,19 +75,19 @@ class UdpSlowPath(ListenerSockets):
 
 
 def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.socket:
-    """A non-blocking UDP socket bound to ``address`` and ``port``, set up as the door needs it.
+    """A nonblocking UDP socket bound to ``address`` and ``port``, set up for the listener.
 
     ``ifindex`` is the scope of a link-local address. Raises SocketError.
     """
     with opening(UDP, address, port) as sock:
         sock.setblocking(False)
         if service == "ntp":
-            # A chronyd's client sockets may have our port (acquisitionport 123). For other services
-            # sharing would take the port from a server that lets it be shared, without a word.
+            # chronyd's client sockets may use our port (acquisitionport 123). For other services,
+            # sharing would silently take the port from a server that allows it to be shared.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         set_receive_buffer(sock)
-        # PROBE: replies carry DF and no forged ICMP can make them smaller or fragmented.
+        # PROBE: replies carry DF, and forged ICMP cannot make them smaller or fragmented.
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
         else:
@@ -97,7 +97,7 @@ def open_socket(address: str, service: str, port: int, ifindex: int) -> socket.s
 
 
 def set_receive_buffer(sock: socket.socket) -> None:
-    """Beyond net.core.rmem_max where we may (CAP_NET_ADMIN), else as far as that goes."""
+    """Exceeds net.core.rmem_max if permitted (CAP_NET_ADMIN), else goes up to it."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except PermissionError:

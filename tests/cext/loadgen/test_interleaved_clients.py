@@ -20,7 +20,7 @@ from xdpkit.loadgen.setup import request_header
 SERVER = Snapshot({"ntp": 123}, ntp={"stratum": 10})
 US, SECOND = 1000, 10**9
 NOW = 1_795_000_000 * SECOND
-# Ethernet, IPv4 without options, UDP: where the payload begins; and NTP's timestamps in it.
+# Offsets: UDP header and payload after Ethernet and plain IPv4; NTP timestamps in the payload.
 UDP_AT, PAYLOAD_AT = 34, 42
 ORIGIN, RECEIVE, TRANSMIT = 24, 32, 40
 
@@ -46,7 +46,7 @@ def put(frame: bytes, at: int, value: int) -> bytes:
 
 
 class Lab:
-    """One server, and what the generator says of its replies; a request a millisecond."""
+    """One server, and how the generator judges its replies; one request per millisecond."""
 
     def __init__(self, clients: int = 1) -> None:
         self.requests = requests(clients)
@@ -59,7 +59,7 @@ class Lab:
         return self.requests.request(self.now)
 
     def answer(self, request: bytes, departure: int = 20 * US) -> bytes:
-        """The server's reply, that leaves so long after the request was sent."""
+        """The server's reply, leaving ``departure`` ns after the request was sent."""
         at = self.now + 10 * US
         verdict, reply = answer_frame(
             SERVER, request, rx_ns=at, tx_ns=self.now + departure, state=self.state
@@ -68,7 +68,7 @@ class Lab:
         return reply
 
     def judge(self, reply: bytes, arrival: int = 30 * US) -> str:
-        """What the generator says of a reply that arrives so long after its request was sent."""
+        """The verdict on a reply that arrives ``arrival`` ns after its request was sent."""
         at = self.now + arrival
         return self.requests.reply(reply, at, at)
 
@@ -80,7 +80,7 @@ class Lab:
         return counted["basic"], counted["interleaved"]
 
 
-def test_the_third_reply_tells_when_the_second_left() -> None:
+def test_the_third_reply_reports_when_the_second_left() -> None:
     lab = Lab()
     assert [lab.exchange() for _ in range(4)] == ["right"] * 4
     assert lab.modes() == (2, 2)
@@ -108,11 +108,11 @@ def test_what_a_request_says() -> None:
     assert field(second, ORIGIN) == field(reply, RECEIVE)
     assert field(second, RECEIVE) not in (0, field(second, TRANSMIT))
     assert field(second, TRANSMIT) != field(first, TRANSMIT)
-    # Headers and 48 bytes, nothing behind.
+    # Headers and 48 bytes, nothing after that.
     assert len(first) == len(second) == PAYLOAD_AT + 48
 
 
-def test_a_client_has_one_request_open() -> None:
+def test_a_client_has_one_outstanding_request() -> None:
     lab = Lab(3)
     asked = [lab.ask() for _ in range(3)]
     assert lab.requests.ready == 0
@@ -124,25 +124,25 @@ def test_a_client_has_one_request_open() -> None:
 
 
 @pytest.mark.parametrize(
-    "departure, judgement",
+    "departure, judgment",
     [
-        (10 * US - 1, "wrong"),  # before the request had come
+        (10 * US - 1, "wrong"),  # before the request arrived
         (10 * US + 2, "right"),
         (30 * US, "right"),
-        (30 * US + 2, "wrong"),  # after the reply had arrived
+        (30 * US + 2, "wrong"),  # after the reply arrived
         (10**6 * US, "wrong"),
         (-(2**62), "wrong"),
     ],
 )
-def test_the_bounds_of_a_departure(departure: int, judgement: str) -> None:
-    """Of the second reply: it came in at 10 us, and arrived at 30."""
+def test_the_bounds_of_a_departure(departure: int, judgment: str) -> None:
+    """The second request was received at 10 us, and its reply arrived at 30."""
     lab = Lab()
     lab.exchange()
     lab.exchange(departure=20 * US)
     reply = lab.answer(lab.ask())
-    told = field(reply, TRANSMIT) + ((departure - 20 * US) << 32) // SECOND
-    assert lab.judge(put(reply, TRANSMIT, told)) == judgement
-    if judgement == "wrong":
+    reported = field(reply, TRANSMIT) + ((departure - 20 * US) << 32) // SECOND
+    assert lab.judge(put(reply, TRANSMIT, reported)) == judgment
+    if judgment == "wrong":
         assert lab.modes() == (2, 0)
         assert lab.requests.counters()["wrong"] == lab.requests.counters()["open"] == 1
 
@@ -153,9 +153,9 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
     "no-receive": lambda reply: put(reply, RECEIVE, 0),
     "transmit-is-receive": lambda reply: put(reply, TRANSMIT, field(reply, RECEIVE)),
     "no-departure": lambda reply: put(reply, TRANSMIT, 0),
-    # A basic reply's own time, under an interleaved one's origin.
+    # A basic reply's own time, with the origin of an interleaved one.
     "own-departure": lambda reply: put(reply, TRANSMIT, field(reply, RECEIVE) + 4096),
-    # The basic origin, with the departure of the reply before.
+    # The origin of a basic reply, with the transmit time of the previous one.
     "basic-origin": lambda reply: put(reply, ORIGIN, ~field(reply, ORIGIN)),
 }
 
@@ -171,16 +171,16 @@ def test_wrong(name: str) -> None:
     assert lab.judge(reply) == "right"
 
 
-def test_nothing_is_told_to_who_asked_for_nothing() -> None:
+def test_interleaved_reply_to_a_basic_request_is_wrong() -> None:
     lab = Lab()
     reply = lab.answer(lab.ask())
-    told = put(reply, ORIGIN, ~field(reply, ORIGIN))
-    assert lab.judge(told) == lab.judge(put(told, TRANSMIT, 0)) == "wrong"
+    reported = put(reply, ORIGIN, ~field(reply, ORIGIN))
+    assert lab.judge(reported) == lab.judge(put(reported, TRANSMIT, 0)) == "wrong"
     assert lab.judge(reply) == "right"
 
 
-def test_what_was_told_to_another_client_is_wrong() -> None:
-    """Each has its port: with the other's origin the reply went to the wrong one."""
+def test_a_reply_meant_for_another_client_is_wrong() -> None:
+    """Each has its own port: with the other's origin, the reply went to the wrong client."""
     lab = Lab(2)
     for _ in range(4):
         lab.exchange()
@@ -198,7 +198,7 @@ def test_duplicate_late_and_lost() -> None:
     lab.requests.expire(lab.now + 2 * SECOND)
     assert lab.requests.ready == 1
     assert lab.judge(reply) == "late"
-    # The reply was lost, its departure was used up: the next one is basic, and then it goes on.
+    # That reply was lost and its saved timestamp used: the next is basic, then interleaved again.
     before = lab.modes()
     assert [lab.exchange(), lab.exchange()] == ["right", "right"]
     assert lab.modes() == (before[0] + 1, before[1] + 1)
@@ -207,8 +207,8 @@ def test_duplicate_late_and_lost() -> None:
     assert (counters["wrong"], counters["open"]) == (0, 0)
 
 
-def test_told_departures_against_the_replies_own() -> None:
-    """A server that knows no better tells what the reply carried; the truth is later."""
+def test_reported_transmit_times_against_the_replies_own() -> None:
+    """Without a better source, the server reports what the reply carried; the truth is later."""
     lab = Lab()
     lab.exchange()
     lab.exchange()
@@ -216,7 +216,7 @@ def test_told_departures_against_the_replies_own() -> None:
     assert lab.judge(own) == "right"
     for _ in range(3):
         assert [lab.requests.interleaved()[name] for name in ("same", "later")] == [1, 0]
-        # What this tells is of an interleaved reply, which carried no time of its own.
+        # This reports on an interleaved reply, which did not carry its own time.
         assert lab.exchange() == "right"
     for shift, name in ((3000, "later"), (-3000, "earlier")):
         lab = Lab()
@@ -225,11 +225,11 @@ def test_told_departures_against_the_replies_own() -> None:
         reply = lab.answer(lab.ask())
         assert lab.judge(put(reply, TRANSMIT, field(reply, TRANSMIT) + shift)) == "right"
         counted = lab.requests.interleaved()
-        told = {key: counted[key] for key in ("same", "later", "earlier")}
-        assert told == {"same": 0, "later": 0, "earlier": 0} | {name: 1}
+        reported = {key: counted[key] for key in ("same", "later", "earlier")}
+        assert reported == {"same": 0, "later": 0, "earlier": 0} | {name: 1}
 
 
-def test_clear_keeps_what_is_open() -> None:
+def test_clear_keeps_outstanding_requests() -> None:
     lab = Lab(2)
     lab.exchange()
     open_one = lab.answer(lab.ask())
@@ -243,10 +243,10 @@ def test_clear_keeps_what_is_open() -> None:
     st.integers(1, 5),
     st.lists(st.tuples(st.integers(11, 10**5), st.integers(0, 10**5), st.booleans()), max_size=60),
 )
-def test_a_right_server_is_never_wrong(
+def test_a_correct_server_is_never_wrong(
     clients: int, exchanges: list[tuple[int, int, bool]]
 ) -> None:
-    """Any delays, any reply lost."""
+    """With any delays and any losses."""
     lab = Lab(clients)
     for departure, way, is_lost in exchanges:
         lab.now += SECOND

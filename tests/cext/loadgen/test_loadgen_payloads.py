@@ -1,4 +1,4 @@
-"""The generator's finished NTP payloads: which request a reply names, and what is right of it."""
+"""The generator's finished NTP payloads: matching replies to requests, and what is correct."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SERVER = Snapshot({"ntp": 123}, ntp={"stratum": 10})
 SECOND = 10**9
 NOW = 1_795_000_000 * SECOND
 UDP_AT, PAYLOAD_AT, NTP_BYTES, ORIGIN = 34, 42, 48, 24
-# chrony's experimental field, which is answered by one of its length.
+# chrony's experimental field; the reply carries one of the same length.
 MONO_ROOT = struct.pack("!HHI", 0xF323, 28, 0xF5BEDD9A) + bytes(20)
 
 
@@ -45,7 +45,7 @@ def changed(reply: bytes, at: int, value: bytes) -> bytes:
 @pytest.mark.parametrize("rest", [b"", MONO_ROOT], ids=["plain", "extension"])
 @pytest.mark.parametrize("count", [1, 3, 4096])
 def test_every_one_is_answered_in_any_order(count: int, rest: bytes) -> None:
-    # One open request for each payload: with fewer ports than that a second would be the first.
+    # One outstanding request per payload: with too few ports a repeat would look like the first.
     made = requests(count, rest)
     for _ in range(3):
         sent = [made.request(NOW) for _ in range(min(count, 100))]
@@ -55,13 +55,13 @@ def test_every_one_is_answered_in_any_order(count: int, rest: bytes) -> None:
     assert counters["wrong"] == counters["open"] == 0
 
 
-def test_the_payload_is_sent_as_it_is() -> None:
+def test_the_payload_is_sent_unchanged() -> None:
     made = requests(2, MONO_ROOT)
     sent = [made.request(NOW)[PAYLOAD_AT:] for _ in range(3)]
     assert sent == [payload + MONO_ROOT for payload in frames.ntp_payloads(2)] + sent[:1]
 
 
-def test_ports_tell_which_turn_a_reply_is_of() -> None:
+def test_ports_tell_repeats_of_a_payload_apart() -> None:
     made = requests(2, ports=7)
     sent = [made.request(NOW) for _ in range(14)]
     assert [made.reply(answer(one), NOW + 1) for one in sent] == ["right"] * 14
@@ -94,7 +94,7 @@ def test_a_reply_of_another_length_is_wrong() -> None:
     assert plain.reply(answer(long.request(NOW)), NOW + 1) == "wrong"
 
 
-def test_payloads_that_will_not_do() -> None:
+def test_invalid_payloads() -> None:
     header = request_header(frames.MACS, (ip_address("192.0.2.2"), ip_address("192.0.2.1")), 123)
     payloads = frames.ntp_payloads(3)
     for wrong in ([payloads[0], payloads[2]], [payloads[0][:47]], [payloads[0] + bytes(480)]):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What Python cannot see of cext/ntp/keys.c: that a digest is made and checked without allocating,
- * locking or calling the kernel, that the table may lie anywhere, and that it is wiped before its
- * memory is freed. The functions counted here stand in front of the C library's.
+ * What Python cannot test of cext/ntp/keys.c: that a digest is made and checked without
+ * allocations, locks, or system calls, that the table is position independent, and that it is wiped
+ * before its memory is freed. The counting functions here interpose those of the C library.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,7 +18,7 @@
 #include "check.h"
 #include "ntp/keys.h"
 
-/* glibc's own, under the names that it exports for this. */
+/* glibc's implementations, under the names it exports for interposition. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *memory, size_t size);
@@ -83,7 +83,7 @@ static size_t secret_bytes(enum ntp_algorithm algorithm)
 	return algorithm == NTP_AES128 ? 16 : SECRET_BYTES;
 }
 
-/* A key of each algorithm, its number plus 1 as its id. */
+/* One key per algorithm, with the algorithm's number plus 1 as its id. */
 static struct ntp_keys *one_of_each(struct ntp_digest *digest)
 {
 	struct ntp_keys *keys =
@@ -96,7 +96,7 @@ static struct ntp_keys *one_of_each(struct ntp_digest *digest)
 	return keys;
 }
 
-/* A message of `length` bytes is signed and checked, and refused when a bit of it has changed. */
+/* Makes and checks a digest over `length` bytes; a flipped bit must make the check fail. */
 static void exchange(struct ntp_digest *digest, const struct ntp_keys *keys, uint32_t id,
 		     uint8_t version, uint32_t length)
 {
@@ -160,7 +160,7 @@ int main(void)
 	test_moved(&digest, keys);
 	test_wiped(&digest);
 
-	/* The loop's part; from here on any system call but read, write and exit is the end. */
+	/* The packet path; from here on, any system call but read, write, or exit is fatal. */
 	every_key(&digest, keys);
 	allocations = frees = locks = 0;
 	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));

@@ -1,4 +1,4 @@
-"""NTP requests at the bytes door: what is answered, what is not, and every field of a reply."""
+"""NTP over the bytes call: which requests are answered, and every field of a reply."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def request(version: int = 4, mode: int = 3, leap: int = 0, poll: int = 6) -> by
     )
 
 
-def field(kind: int, length: int, body: bytes = b"", said: int | None = None) -> bytes:
-    """An extension field of ``length`` bytes that says it has ``said``."""
-    return struct.pack(">HH", kind, length if said is None else said) + body.ljust(
+def field(kind: int, length: int, body: bytes = b"", stated: int | None = None) -> bytes:
+    """An extension field of ``length`` bytes whose length field says ``stated``."""
+    return struct.pack(">HH", kind, length if stated is None else stated) + body.ljust(
         length - 4, b"\0"
     )
 
@@ -96,7 +96,7 @@ def test_not_answered(version: int, mode: int, port: int, verdict: str) -> None:
 @pytest.mark.parametrize(
     "rest", [bytes(47), b"\xff" * 47, bytes(range(1, 48))], ids=["0", "ff", "any"]
 )
-def test_what_else_a_request_says_does_not_matter(leap: int, rest: bytes) -> None:
+def test_other_request_fields_do_not_matter(leap: int, rest: bytes) -> None:
     reply = reply_to(bytes([leap << 6 | 0x23]) + rest)
     assert reply[24:32] == rest[-8:]
 
@@ -121,7 +121,7 @@ def test_length(length: int) -> None:
         (4, field(UNKNOWN, 28) + bytes(20), "ntp_key"),
         (4, field(UNKNOWN, 28) + bytes(24), "ntp_key"),
         *[
-            (4, field(UNKNOWN, 28, said=n), "ntp_extension")
+            (4, field(UNKNOWN, 28, stated=n), "ntp_extension")
             for n in (0, 1, 4, 12, 27, 30, 32, 65532)
         ],
         (4, field(UNKNOWN, 696) + field(UNKNOWN, 696), "ntp_length"),
@@ -130,12 +130,12 @@ def test_length(length: int) -> None:
             for kind in (NTS_UNIQUE, NTS_COOKIE, NTS_PLACEHOLDER, NTS_AUTHENTICATOR)
         ],
         (4, field(NTS_UNIQUE, 36) + field(NTS_COOKIE, 104) + MONO, "ntp_nts"),
-        # Broken behind an NTS field: malformed, rather than a service we do not have.
+        # Malformed after an NTS field: counts as malformed, not as an unsupported service.
         (4, field(NTS_UNIQUE, 36) + bytes(28), "ntp_extension"),
     ],
     ids=lambda value: f"{len(value)}:{value[:6].hex()}" if isinstance(value, bytes) else None,
 )
-def test_behind_the_header(version: int, tail: bytes, verdict: str) -> None:
+def test_after_the_header(version: int, tail: bytes, verdict: str) -> None:
     assert ask(request(version) + tail) == (verdict, None)
 
 
@@ -200,18 +200,18 @@ def test_fields() -> None:
     assert transmit == (seconds + NTP_OF_1970 << 32 | (fraction + 1000 << 32) // 10**9) & ~1
 
 
-@pytest.mark.parametrize("stratum,said", [(0, 0), (1, 1), (15, 15), (16, 0), (255, 0)])
-def test_stratum(stratum: int, said: int) -> None:
+@pytest.mark.parametrize("stratum,expected", [(0, 0), (1, 1), (15, 15), (16, 0), (255, 0)])
+def test_stratum(stratum: int, expected: int) -> None:
     server = Snapshot({"ntp": 123}, ntp=STATE | {"stratum": stratum, "leap": 3})
     reply = answer(server, "ntp", request(), CLIENT, NOW, NOW)[1]
-    assert reply is not None and reply[1] == said and reply[0] >> 6 == 3
+    assert reply is not None and reply[1] == expected and reply[0] >> 6 == 3
 
 
 @pytest.mark.parametrize(
-    "poll,said", [(-128, -19), (-20, -19), (-19, -19), (-18, -18), (0, 0), (17, 17)]
+    "poll,expected", [(-128, -19), (-20, -19), (-19, -19), (-18, -18), (0, 0), (17, 17)]
 )
-def test_poll_has_a_floor(poll: int, said: int) -> None:
-    assert HEADER.unpack(reply_to(request(poll=poll)))[2] == said
+def test_poll_has_a_floor(poll: int, expected: int) -> None:
+    assert HEADER.unpack(reply_to(request(poll=poll)))[2] == expected
 
 
 @given(rx=st.integers(0, 2**63 - 1), late=st.integers(-(10**9), 10**9))

@@ -1,4 +1,4 @@
-"""The interleaved mode (RFC 9769) and the server's state at the bytes door."""
+"""Interleaved mode (RFC 9769) and the server's state, over the bytes call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ntp_time(ns: int) -> int:
 
 
 class Client:
-    """Follows the interleaved mode: sends back what the last reply said."""
+    """A client in interleaved mode: sends back the timestamps of the last reply."""
 
     def __init__(self, state: ThreadState) -> None:
         self.state = state
@@ -33,7 +33,7 @@ class Client:
         self.now = NOW
 
     def ask(self, late: int = 1000, wait: int = SECOND, version: int = 4) -> tuple[str, int]:
-        """One exchange whose reply leaves ``late`` ns after the request came; its transmit time."""
+        """One exchange whose reply leaves ``late`` ns after the request: verdict, transmit time."""
         self.now += wait
         self.transmit += 2
         first = version << 3 | 3
@@ -54,7 +54,7 @@ def state() -> ThreadState:
 
 
 def test_the_last_milliseconds_of_era_0(state: ThreadState) -> None:
-    """2036: the first receive timestamp is just before zero, and odd as all are."""
+    """2036: the first receive timestamp is just before zero, and odd like all of them."""
     client = Client(state)
     client.now = (2**32 - NTP_OF_1970) * SECOND - 1_000_000
     client.ask(wait=0)
@@ -62,7 +62,7 @@ def test_the_last_milliseconds_of_era_0(state: ThreadState) -> None:
 
 
 def test_the_third_reply_is_the_first_interleaved_one(state: ThreadState) -> None:
-    """As chronyd has it: only a client that sends our receive timestamp back is remembered."""
+    """Like chronyd: only clients that send our receive timestamp back are remembered."""
     client = Client(state)
     assert client.ask(1000)[0] == "ntp_answered"
     assert client.ask(2000)[0] == "ntp_answered"
@@ -101,8 +101,8 @@ def test_off() -> None:
     assert {client.ask()[0] for _ in range(4)} == {"ntp_answered"}
 
 
-def test_receive_timestamps_of_one_moment_differ(state: ThreadState) -> None:
-    """They name the reply, so that two clients of one clock read must not share one."""
+def test_simultaneous_receive_timestamps_differ(state: ThreadState) -> None:
+    """They identify the reply, so two requests with the same clock read must not share one."""
     clients = [Client(state) for _ in range(16)]
     for client in clients:
         client.ask()
@@ -117,7 +117,7 @@ def test_receive_timestamps_of_one_moment_differ(state: ThreadState) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 10**6)), max_size=80))
 def test_never_the_transmit_time_of_another_reply(turns: list[tuple[int, int]]) -> None:
-    """Eight clients in any order over a table of four entries: right, or basic."""
+    """Eight clients in any order over a table of four entries: correct, or basic."""
     state = ThreadState(interleaved=4)
     clients = [Client(state) for _ in range(8)]
     left = [0] * len(clients)
@@ -127,7 +127,7 @@ def test_never_the_transmit_time_of_another_reply(turns: list[tuple[int, int]]) 
         clients[who].now = now - SECOND
         verdict, transmitted = clients[who].ask(late)
         if verdict == "ntp_interleaved":
-            # Two units: a receive timestamp that was moved on pushes the transmit time with it.
+            # Two units: a receive timestamp that was advanced pushes the transmit time along.
             assert 0 <= (transmitted - (ntp_time(left[who]) & ~1)) % 2**64 <= 2
         left[who] = now + late
 
@@ -145,7 +145,7 @@ def test_the_table_forgets_the_oldest() -> None:
 
 
 @pytest.mark.parametrize("entries", [1, 2, 3, 5, 100])
-def test_sizes_that_will_not_do(entries: int) -> None:
+def test_invalid_sizes(entries: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
         ThreadState(interleaved=entries)
 
@@ -182,7 +182,7 @@ class TestState:
         exact = 200 + age * 15e-6 * 65536
         assert exact <= dispersion < exact + 1.01
 
-    def test_a_clock_of_before_the_update_does_not_shrink_it(self) -> None:
+    def test_a_clock_before_the_update_does_not_shrink_it(self) -> None:
         assert self.reply(0)[5] == 200
 
     def test_it_saturates(self) -> None:

@@ -1,4 +1,4 @@
-"""The table of NTP keys and the digests made with them, against vectors, hashlib and openssl."""
+"""The NTP key table and its digests, against test vectors, hashlib, and openssl."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_cmac_vectors(algorithm: str, secret: str, length: int, mac: str) -> Non
 
 
 @pytest.mark.parametrize("algorithm", AES_BYTES)
-def test_cmac_is_openssl_s(tool: Callable[[str], str], algorithm: str, tmp_path: Path) -> None:
-    """Every length around the ends of blocks, and of the chunks that ours is made in."""
+def test_cmac_matches_openssl(tool: Callable[[str], str], algorithm: str, tmp_path: Path) -> None:
+    """All lengths around the boundaries of blocks and of our chunks."""
     openssl, data = tool("openssl"), tmp_path / "data"
     secret = random.Random(algorithm).randbytes(AES_BYTES[algorithm])
     table = key(algorithm, secret)
@@ -85,7 +85,7 @@ def test_cmac_is_openssl_s(tool: Callable[[str], str], algorithm: str, tmp_path:
     secret=st.binary(min_size=1, max_size=300),
     data=st.binary(max_size=300),
 )
-def test_a_hash_is_hashlib_s(algorithm: str, secret: bytes, data: bytes) -> None:
+def test_hashes_match_hashlib(algorithm: str, secret: bytes, data: bytes) -> None:
     whole = hashlib.new(algorithm.lower(), secret + data).digest()
     table = key(algorithm, secret)
     assert [digest(table, 1, data, version) for version in (1, 2, 3)] == [whole] * 3
@@ -100,8 +100,8 @@ def test_the_longest_secret() -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("version", [1, 2, 3, 4])
-def test_one_length_is_right(algorithm: str, version: int) -> None:
-    """As chronyd has it: tests/netns/test_ntp_keys_chronyd.py."""
+def test_one_length_is_accepted(algorithm: str, version: int) -> None:
+    """Like chronyd: tests/wire/test_ntp_macs.py."""
     table, data = key(algorithm, secret_of(algorithm)), MESSAGE[:48]
     mac = digest(table, 1, data, version)
     whole = {"SHA1": 20, "SHA256": 32, "SHA384": 48, "SHA512": 64}.get(algorithm, 16)
@@ -125,7 +125,7 @@ def test_any_bit_counts(algorithm: str, version: int) -> None:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_another_key_is_another_digest(algorithm: str) -> None:
-    """Each key's own secret is used, whichever came before on the same contexts."""
+    """Each key's own secret is used, whatever key used the same context before."""
     secrets = [flipped(secret_of(algorithm), bit) for bit in range(40)]
     table = Keys([(n, algorithm, secret, n) for n, secret in enumerate(secrets, 1)])
     macs = [digest(table, n, MESSAGE) for n in range(1, 41)]
@@ -185,7 +185,7 @@ def test_every_id_is_found(slots: dict[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows,error,said",
+    "rows,error,message",
     [
         ([(0, "MD5", b"a-secret", 0)], ValueError, "key 0: the id is 0, or the secret's length"),
         ([(5, "MD5", b"", 0)], ValueError, "key 5: the id is 0, or the secret's length"),
@@ -202,16 +202,16 @@ def test_every_id_is_found(slots: dict[int, int]) -> None:
         ([(1, "MD5", b"a-secret")], ValueError, None),
     ],
 )
-def test_what_is_no_key(
-    rows: list[tuple[int, str, bytes, int]], error: type[Exception], said: str | None
+def test_invalid_keys(
+    rows: list[tuple[int, str, bytes, int]], error: type[Exception], message: str | None
 ) -> None:
-    with pytest.raises(error, match=said) as caught:
+    with pytest.raises(error, match=message) as caught:
         Keys(rows)
     assert "a-secret" not in str(caught.value)
 
 
 def test_the_table_in_c() -> None:
-    """No allocation, lock or system call in the packet path; a table that can move and is wiped."""
+    """No allocations, locks, or system calls in the packet path; a relocatable, wiped table."""
     (program,) = programs("keys_test")
     done = subprocess.run([program], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "quiet\n"), done.stderr

@@ -1,4 +1,4 @@
-"""What the NTP tests are made with: MACs by published vectors, requests by what they promise."""
+"""Tests of the NTP test helpers: MACs against published vectors, requests against their docs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_requests_are_of_every_sort() -> None:
     assert {request.payload[0] & 63 for request in made if request.payload} == set(range(64))
     assert {request.source_port for request in made} == {0, 123}
     assert {request.mac for request in made} == {"", "good", "wrong"}
-    # Nearly all can be told apart by what the answer repeats; a few are meant not to be.
+    # Nearly all can be told apart by what the reply echoes; a few deliberately cannot.
     tokens = Counter(request.token for request in made if request.token)
     assert 0.9 < sum(n == 1 for n in tokens.values()) / tokens.total() < 1
     assert sum(n == 2 for n in tokens.values()) > 10

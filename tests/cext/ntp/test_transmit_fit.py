@@ -1,4 +1,4 @@
-"""The prediction of transmit times on departures made up: it settles on their median."""
+"""The prediction of transmit times with made-up delays: it converges to their median."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from xdpkit._core._transmit_fit import Prediction
 
 US, MS, SECOND = 10**3, 10**6, 10**9
-# Batches until what was learnt from the start value does not show any more.
+# Batches until the initial value no longer has an effect.
 LEARNING = 600
 
 
 def delays(base: int, slope: int, frames: int) -> list[int]:
-    return [base + slope * place for place in range(frames)]
+    return [base + slope * index for index in range(frames)]
 
 
-def test_nothing_learnt_nothing_predicted() -> None:
-    """Without completions, as in the slow path, the clock read is what is sent."""
+def test_nothing_learned_nothing_predicted() -> None:
+    """Without TX completions, as on the slow path, the clock read is sent as it is."""
     fit = Prediction()
     for pause in (10 * US, SECOND):
         assert fit.batch(pause, []) == []
@@ -30,13 +30,13 @@ def test_nothing_learnt_nothing_predicted() -> None:
 
 
 @given(st.integers(50, 20_000), st.integers(20, 5_000), st.integers(2, 64))
-def test_it_settles_on_a_line(base: int, slope: int, frames: int) -> None:
+def test_it_converges_to_a_line(base: int, slope: int, frames: int) -> None:
     fit = Prediction()
     for _ in range(LEARNING):
         fit.batch(30 * US, delays(base, slope, frames))
     for _ in range(20):
         errors = fit.batch(30 * US, delays(base, slope, frames))
-        # Steps of a share each of base and slope.
+        # Base and slope keep moving by one step.
         assert abs(errors[0]) <= base / 16
         assert abs(errors[-1]) <= base / 16 + (slope * frames) / 8
 
@@ -48,7 +48,7 @@ def test_a_frame_at_a_time() -> None:
 
 
 def test_each_pause_has_its_base() -> None:
-    """The longer it slept the colder it is: it need not learn that anew each time."""
+    """The longer the pause, the colder the caches: it need not relearn that each time."""
     bases = {10 * US: 600, 200 * US: 900, 700 * US: 2000, 3 * MS: 4000, 20 * MS: 8000, SECOND: 9000}
     fit = Prediction()
     for _ in range(LEARNING):
@@ -59,8 +59,8 @@ def test_each_pause_has_its_base() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 8, 64])
-def test_the_median_is_right(frames: int) -> None:
-    """Noise to one side, and one batch in twenty held up for a millisecond in the middle."""
+def test_the_median_error_is_small(frames: int) -> None:
+    """One-sided noise, and one batch in twenty delayed by a millisecond midway."""
     chance = random.Random(4)
     fit = Prediction()
     found: list[int] = []
@@ -87,11 +87,11 @@ def test_the_slope_follows_the_load_within_a_few_batches() -> None:
 
 
 @given(st.lists(st.lists(st.integers(-(10**10), 10**10), max_size=64), max_size=50))
-def test_whatever_is_told_it_stays_in_bounds(batches: list[list[int]]) -> None:
-    """A prediction is never before the clock read, and grows by its share at most."""
+def test_any_delays_stay_in_bounds(batches: list[list[int]]) -> None:
+    """A prediction is never before the clock read, and grows by one step per batch at most."""
     fit = Prediction()
-    for told in batches:
-        errors = fit.batch(10 * US, told)
-        predicted = [delay - error for delay, error in zip(told, errors, strict=True)]
+    for measured in batches:
+        errors = fit.batch(10 * US, measured)
+        predicted = [delay - error for delay, error in zip(measured, errors, strict=True)]
         assert all(0 <= delay < 1000 * 65 * (1 + 1 / 16) ** 50 for delay in predicted)
         assert predicted == sorted(predicted)

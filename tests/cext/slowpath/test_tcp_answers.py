@@ -1,4 +1,4 @@
-"""DNS over TCP: what is said on a connection, against the bytes door."""
+"""DNS over TCP: the replies on a connection, compared with the bytes call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dns_wire import message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tcp_client import framed, numbered
-from tcp_loopback import Talking, query, sized, talking
+from tcp_loopback import LoopbackServer, loopback_server, query, sized
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot
@@ -35,35 +35,35 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 @pytest.fixture(scope="module")
-def server(snapshot: Snapshot) -> Iterator[Talking]:
-    with talking(snapshot) as server:
+def server(snapshot: Snapshot) -> Iterator[LoopbackServer]:
+    with loopback_server(snapshot) as server:
         yield server
 
 
-# --------------------------------------------------------------------------------- whole answers
+# ------------------------------------------------------------------------------ complete answers
 
 
 @pytest.mark.parametrize("count", SIZES)
 @pytest.mark.parametrize("edns", [-1, 0])
-def test_no_size_is_cut(server: Talking, count: int, edns: int) -> None:
+def test_no_answer_is_truncated(server: LoopbackServer, count: int, edns: int) -> None:
     asked = dns.message.make_query(f"n{count}.z.example", "TXT", use_edns=edns, payload=1232)
     with server.connect() as client:
         [reply] = client.ask(asked.to_wire())
-    said = dns.message.from_wire(reply)
-    assert said.id == asked.id and not said.flags & dns.flags.TC
-    assert len(said.answer[0]) == count
-    assert (said.edns, said.payload) == ((0, 1232) if edns == 0 else (-1, 0))
+    reply_message = dns.message.from_wire(reply)
+    assert reply_message.id == asked.id and not reply_message.flags & dns.flags.TC
+    assert len(reply_message.answer[0]) == count
+    assert (reply_message.edns, reply_message.payload) == ((0, 1232) if edns == 0 else (-1, 0))
     _, udp = answer(server.snapshot, "dns", asked.to_wire())
     assert udp is not None
     if len(reply) <= (1232 if edns == 0 else 512):
         assert udp == reply
     else:
-        # What the client is to come back for.
+        # So that the client retries over TCP.
         assert dns.message.from_wire(udp).flags & dns.flags.TC
 
 
 def test_the_largest_answer_there_is(tmp_path: Path) -> None:
-    """65535 bytes with the longest name, EDNS and every bit of the image's limit (images.py)."""
+    """65535 bytes with the longest name and EDNS, exactly the limit of an image (images.py)."""
     name = ".".join(["n" * 63, "n" * 63, "n" * 63, "n" * 51, "z", "example"])
     fixed = 2 + 10 + 1
     lengths = [254] * 244
@@ -71,7 +71,7 @@ def test_the_largest_answer_there_is(tmp_path: Path) -> None:
     lines = [f'{name}. TXT "{i:03}{"x" * (n - 3)}"\n' for i, n in enumerate([*lengths, rest])]
     call = BytesCall(tmp_path / "zones", {"z.example": HEAD + "".join(lines)})
     asked = dns.message.make_query(name, "TXT", use_edns=0).to_wire()
-    with talking(call.snapshot) as server, server.connect() as client:
+    with loopback_server(call.snapshot) as server, server.connect() as client:
         replies = client.ask(asked, asked, asked)
     assert [len(reply) for reply in replies] == [65535] * 3
     assert len(dns.message.from_wire(replies[2]).answer[0]) == 245
@@ -88,59 +88,62 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_errors_are_those_of_udp(server: Talking, case: str) -> None:
+def test_errors_are_the_same_as_over_udp(server: LoopbackServer, case: str) -> None:
     verdict, udp = answer(server.snapshot, "dns", REFUSED[case])
     before = server.counters()["verdicts"]
     with server.connect() as client:
-        # The connection goes on.
-        assert client.ask(REFUSED[case], WWW) == [udp, server.says(WWW)]
+        # The connection stays open.
+        assert client.ask(REFUSED[case], WWW) == [udp, server.expected(WWW)]
     assert verdict.startswith("dns_")
     assert sum(server.counters()["verdicts"]) == sum(before) + 2
 
 
-# --------------------------------------------------------------------------------- many of them
+# ---------------------------------------------------------------------------------- many queries
 
 
-def test_a_thousand_in_one_go(server: Talking) -> None:
+def test_a_thousand_pipelined_queries(server: LoopbackServer) -> None:
     kinds = itertools.cycle([WWW, query("n16.z.example", "TXT"), query("nobody.z.example")])
     asked = [struct.pack("!H", n) + next(kinds)[2:] for n in range(1000)]
     with server.connect() as client:
-        assert client.ask(*asked) == [server.says(one) for one in asked]
+        assert client.ask(*asked) == [server.expected(one) for one in asked]
 
 
-def test_large_answers_in_a_row(server: Talking) -> None:
-    """Far more than the kernel and the output hold: the client is waited for, nothing is lost."""
+def test_large_answers_in_a_row(server: LoopbackServer) -> None:
+    """Far more than the kernel and our output hold: we wait for the client, nothing is lost."""
     asked = numbered(LARGEST, range(60))
-    expected = [server.says(one) for one in asked]
+    expected = [server.expected(one) for one in asked]
     assert len(expected[0]) > 60_000
     with server.connect(receive_buffer=4096) as client, server.connect() as other:
         client.send(*asked)
         server.until(lambda counters: counters["queries"] >= 3, "the first answers")
-        # While this one does not read, another is served.
-        assert other.ask(WWW) == [server.says(WWW)]
+        # While this client does not read, another is served.
+        assert other.ask(WWW) == [server.expected(WWW)]
         assert [client.receive() for _ in asked] == expected
 
 
-def test_a_client_that_has_sent_all_gets_all(server: Talking) -> None:
+def test_a_client_that_shuts_down_its_side_gets_every_answer(server: LoopbackServer) -> None:
     asked = numbered(LARGEST, range(40))
     with server.connect(receive_buffer=4096) as client:
         client.send(*asked)
         client.socket.shutdown(1)
-        assert client.rest() == [server.says(one) for one in asked]
+        assert client.rest() == [server.expected(one) for one in asked]
 
 
-def test_byte_by_byte(server: Talking) -> None:
+def test_byte_by_byte(server: LoopbackServer) -> None:
     with server.connect() as client:
         for byte in framed(WWW, LARGEST):
             client.socket.send(bytes([byte]))
             time.sleep(0.0005)
-        assert [client.receive(), client.receive()] == [server.says(WWW), server.says(LARGEST)]
+        assert [client.receive(), client.receive()] == [
+            server.expected(WWW),
+            server.expected(LARGEST),
+        ]
 
 
 @settings(max_examples=30)
 @given(st.data())
-def test_any_cuts(server: Talking, data: st.DataObject) -> None:
-    """The stream is the same however it is cut into segments."""
+def test_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
+    """The replies are the same however the stream is split into segments."""
     asked = data.draw(st.lists(st.sampled_from([WWW, LARGEST, *REFUSED.values()]), max_size=20))
     stream = framed(*asked)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
@@ -148,11 +151,11 @@ def test_any_cuts(server: Talking, data: st.DataObject) -> None:
         for start, end in itertools.pairwise([0, *cuts, len(stream)]):
             client.socket.sendall(stream[start:end])
         client.socket.shutdown(1)
-        assert client.rest() == [server.says(one) for one in asked]
+        assert client.rest() == [server.expected(one) for one in asked]
 
 
-def test_the_longest_query(server: Talking) -> None:
-    """Padding (RFC 7830) up to what is taken; one byte more ends the connection."""
+def test_the_longest_query(server: LoopbackServer) -> None:
+    """Padding (RFC 7830) up to the limit; one more byte closes the connection."""
     asked = dns.message.make_query("www.z.example", "A", use_edns=0)
     spare = QUERY_MAX - len(asked.to_wire()) - 4
     longest = asked.to_wire()[:-2] + struct.pack("!HHH", spare + 4, 12, spare) + bytes(spare)
@@ -160,7 +163,7 @@ def test_the_longest_query(server: Talking) -> None:
     with server.connect() as client:
         [reply] = client.ask(longest)
         assert dns.message.from_wire(reply).answer[0][0].to_text() == "192.0.2.2"
-        assert client.ask(longest, WWW)[1] == server.says(WWW)
+        assert client.ask(longest, WWW)[1] == server.expected(WWW)
         client.socket.sendall(struct.pack("!H", QUERY_MAX + 1))
         assert client.ended()
 
@@ -169,7 +172,7 @@ def test_the_longest_query(server: Talking) -> None:
 
 
 def versions(tmp_path: Path, count: int) -> list[Snapshot]:
-    """Zones in which every record of an answer says which one it is of."""
+    """Versions of a zone in which every record of an answer names its version."""
     texts = [
         HEAD + "".join(f'n TXT "{version:03} {record:04} {"x" * 200}"\n' for record in range(200))
         for version in range(count)
@@ -180,19 +183,19 @@ def versions(tmp_path: Path, count: int) -> list[Snapshot]:
     ]
 
 
-def test_an_answer_is_of_one_version(tmp_path: Path) -> None:
-    """New zones come while answers wait for their client: each is whole, and none goes back."""
+def test_an_answer_is_from_one_version(tmp_path: Path) -> None:
+    """Zones change while answers wait for their client: each is complete, none is older."""
     snapshots = versions(tmp_path, 6)
     asked = numbered(query("n.z.example", "TXT"), range(120))
-    with talking(snapshots[0]) as server, server.connect(receive_buffer=4096) as client:
+    with loopback_server(snapshots[0]) as server, server.connect(receive_buffer=4096) as client:
         client.send(*asked)
         seen = []
         for number in range(len(asked)):
             if number % 20 == 0:
                 server.shared.publish(snapshots[number // 20])
-            said = dns.message.from_wire(client.receive())
-            assert said.id == number and len(said.answer[0]) == 200
-            [version] = {record.strings[0][:3] for record in said.answer[0]}
+            reply_message = dns.message.from_wire(client.receive())
+            assert reply_message.id == number and len(reply_message.answer[0]) == 200
+            [version] = {record.strings[0][:3] for record in reply_message.answer[0]}
             seen.append(int(version))
         server.until(lambda _: server.shared.collect() == 0, "the old zones to go")
     assert seen == sorted(seen)

@@ -1,4 +1,4 @@
-"""DNS over TCP: bad clients, too many of them, and how connections end."""
+"""DNS over TCP: misbehaving clients, too many clients, and how connections are closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dns_bytes_call import HEAD, BytesCall
 from tcp_client import TcpClient, framed, numbered
-from tcp_loopback import Talking, query, sized, talking
+from tcp_loopback import LoopbackServer, loopback_server, query, sized
 
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._tcp_listener import ENDS
@@ -31,18 +31,18 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 @pytest.fixture
-def server(snapshot: Snapshot) -> Iterator[Talking]:
-    with talking(snapshot) as server:
+def server(snapshot: Snapshot) -> Iterator[LoopbackServer]:
+    with loopback_server(snapshot) as server:
         yield server
 
 
-def serves(server: Talking, source: str = "127.0.0.1") -> bool:
+def serves(server: LoopbackServer, source: str = "127.0.0.1") -> bool:
     """A new client gets its answer."""
     with server.connect(source) as client:
-        return client.ask(WWW) == [server.says(WWW)]
+        return client.ask(WWW) == [server.expected(WWW)]
 
 
-# ------------------------------------------------------------------------------- what is no query
+# ---------------------------------------------------------------------------------------- garbage
 
 GARBAGE = {
     "a length of 0": (b"\0\0", "framing"),
@@ -56,28 +56,28 @@ GARBAGE = {
 
 @pytest.mark.parametrize("case", GARBAGE)
 @pytest.mark.parametrize("more", [b"", framed(WWW) * 100], ids=["alone", "and more"])
-def test_garbage_ends_the_connection(server: Talking, case: str, more: bytes) -> None:
-    """What was asked before it is answered, what comes behind it is not."""
+def test_garbage_ends_the_connection(server: LoopbackServer, case: str, more: bytes) -> None:
+    """Queries before the garbage are answered, those after it are not."""
     data, reason = GARBAGE[case]
     with server.connect() as client:
         client.socket.sendall(framed(WWW, WWW) + data + more)
-        assert client.rest() == [server.says(WWW)] * 2
+        assert client.rest() == [server.expected(WWW)] * 2
     counters = server.until_ended(**{reason: 1})
     assert counters["queries"] == 2 + (reason == "message")
     assert serves(server)
 
 
-def test_garbage_behind_large_answers(server: Talking) -> None:
-    """They are waited for first."""
+def test_garbage_after_large_answers(server: LoopbackServer) -> None:
+    """The answers are sent first."""
     asked = numbered(LARGE, range(20))
     with server.connect(receive_buffer=4096) as client:
         client.socket.sendall(framed(*asked) + b"\0\0")
-        assert client.rest() == [server.says(one) for one in asked]
+        assert client.rest() == [server.expected(one) for one in asked]
     server.until_ended(framing=1)
 
 
 @pytest.mark.parametrize("length", range(1, len(framed(WWW))))
-def test_half_a_message_and_gone(server: Talking, length: int) -> None:
+def test_half_a_message_then_close(server: LoopbackServer, length: int) -> None:
     with server.connect() as client:
         client.socket.sendall(framed(WWW)[:length])
         client.socket.shutdown(socket.SHUT_WR)
@@ -85,7 +85,7 @@ def test_half_a_message_and_gone(server: Talking, length: int) -> None:
     server.until_ended(client=1)
 
 
-def test_a_reset(server: Talking) -> None:
+def test_a_reset(server: LoopbackServer) -> None:
     clients = [server.connect(receive_buffer=4096) for _ in range(3)]
     clients[1].socket.sendall(framed(WWW)[:5])
     clients[2].send(*numbered(LARGE, range(10)))
@@ -101,16 +101,16 @@ def test_a_reset(server: Talking) -> None:
 
 
 def test_an_idle_connection_ends(snapshot: Snapshot) -> None:
-    with talking(snapshot, idle_ns=SHORT_NS) as server, server.connect() as client:
-        assert client.ask(WWW) == [server.says(WWW)]
+    with loopback_server(snapshot, idle_ns=SHORT_NS) as server, server.connect() as client:
+        assert client.ask(WWW) == [server.expected(WWW)]
         assert client.ended()
         server.until_ended(idle=1)
 
 
 def test_half_messages_do_not_count(snapshot: Snapshot) -> None:
-    """Bytes that drip in keep nothing open; whole queries do."""
+    """Bytes that trickle in do not keep a connection open; complete queries do."""
     with (
-        talking(snapshot, idle_ns=3_000_000_000) as server,
+        loopback_server(snapshot, idle_ns=3_000_000_000) as server,
         server.connect() as busy,
         server.connect() as dripping,
     ):
@@ -118,15 +118,15 @@ def test_half_messages_do_not_count(snapshot: Snapshot) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):
             for _ in range(1000):
                 dripping.socket.sendall(b"x")
-                assert busy.ask(WWW) == [server.says(WWW)]
+                assert busy.ask(WWW) == [server.expected(WWW)]
                 time.sleep(0.05)
         server.until_ended(idle=1)
-        assert busy.ask(WWW) == [server.says(WWW)]
+        assert busy.ask(WWW) == [server.expected(WWW)]
 
 
 def test_a_client_that_does_not_read(snapshot: Snapshot) -> None:
-    """Its answers are not kept for ever, and it ends with a reset: they were cut short."""
-    with talking(snapshot, idle_ns=SHORT_NS) as server:
+    """Its answers are not kept forever, and a reset shows that they were cut short."""
+    with loopback_server(snapshot, idle_ns=SHORT_NS) as server:
         with server.connect(receive_buffer=4096) as client:
             client.send(*numbered(LARGE, range(30)))
             server.until_ended(unread=1)
@@ -136,8 +136,8 @@ def test_a_client_that_does_not_read(snapshot: Snapshot) -> None:
 
 
 def test_a_client_that_never_closes(snapshot: Snapshot) -> None:
-    """Where we have closed our side, its own is waited for, but not for ever."""
-    with talking(snapshot, idle_ns=SHORT_NS) as server, server.connect() as client:
+    """After closing our side we wait for the client's, but not forever."""
+    with loopback_server(snapshot, idle_ns=SHORT_NS) as server, server.connect() as client:
         client.socket.sendall(b"\0\0")
         assert client.ended()
         server.until_ended(framing=1)
@@ -146,10 +146,12 @@ def test_a_client_that_never_closes(snapshot: Snapshot) -> None:
 
 def test_a_quarter_of_the_time_when_nearly_full(snapshot: Snapshot) -> None:
     with ExitStack() as stack:
-        server = stack.enter_context(talking(snapshot, connections=16, idle_ns=8_000_000_000))
+        server = stack.enter_context(
+            loopback_server(snapshot, connections=16, idle_ns=8_000_000_000)
+        )
         clients = [stack.enter_context(server.connect(f"127.0.1.{n}")) for n in range(13)]
         assert clients[0].ended()
-        # Three of four may stay for their whole time; without that rule all would end together.
+        # At 3/4 of the slots the full time applies again; otherwise all would close at once.
         counters = server.until_ended(idle=1)
         assert counters["open"] == 12
 
@@ -158,21 +160,21 @@ def test_a_quarter_of_the_time_when_nearly_full(snapshot: Snapshot) -> None:
 
 
 def test_queries_of_one_connection(snapshot: Snapshot) -> None:
-    with talking(snapshot, queries=3) as server:
+    with loopback_server(snapshot, queries=3) as server:
         for number in range(2):
             with server.connect() as client:
                 client.send(*[WWW] * 10)
-                assert client.rest() == [server.says(WWW)] * 3
+                assert client.rest() == [server.expected(WWW)] * 3
             server.until_ended(queries=number + 1)
 
 
 def test_the_share_of_a_source(snapshot: Snapshot) -> None:
-    """An eighth of all; the others are served on, and it again once it has less."""
-    with talking(snapshot, connections=64) as server, ExitStack() as stack:
+    """An eighth of all slots; others are still served, and so is the source once it has fewer."""
+    with loopback_server(snapshot, connections=64) as server, ExitStack() as stack:
         flood = [stack.enter_context(server.connect("127.0.0.2")) for _ in range(8)]
         assert all(client.ask(WWW) for client in flood)
         for _ in range(20):
-            # The reset may come before the client knows that it is connected.
+            # The reset may arrive before connect() returns.
             with suppress(ConnectionResetError), server.connect("127.0.0.2") as refused:
                 assert refused.ended()
         server.until_ended(source=20)
@@ -183,11 +185,11 @@ def test_the_share_of_a_source(snapshot: Snapshot) -> None:
         assert serves(server, "127.0.0.2")
 
 
-def test_the_idlest_makes_room(snapshot: Snapshot) -> None:
-    with talking(snapshot, connections=8) as server, ExitStack() as stack:
+def test_the_connection_idle_longest_makes_room(snapshot: Snapshot) -> None:
+    with loopback_server(snapshot, connections=8) as server, ExitStack() as stack:
         clients = [stack.enter_context(server.connect(f"127.0.1.{n}")) for n in range(8)]
         server.until(lambda counters: counters["open"] == 8, "eight of them")
-        # Not the first to come, but the first of those who have not asked.
+        # Not the first to connect, but the first of those that have not sent a query.
         for n in (0, 1, 2, 4):
             assert clients[n].ask(WWW)
         for n in range(3):
@@ -200,15 +202,15 @@ def test_the_idlest_makes_room(snapshot: Snapshot) -> None:
 
 
 def test_many_slow_readers(snapshot: Snapshot) -> None:
-    """Of those who do not take their answers, the slowest go when there is no more room."""
-    with talking(snapshot, connections=64) as server, ExitStack() as stack:
+    """When there is no more room, the slowest of the clients that do not read are closed."""
+    with loopback_server(snapshot, connections=64) as server, ExitStack() as stack:
         slow = []
         for n in range(6):
             client = stack.enter_context(server.connect(f"127.0.1.{n}", receive_buffer=4096))
             client.send(*numbered(LARGE, range(30)))
             server.until(lambda c, n=n: c["queries"] >= 2 * (n + 1), "two answers")
             slow.append(client)
-        # One of sixteen connections may have answers waiting: four.
+        # One in sixteen connections may have unsent answers: four.
         server.until_ended(displaced=2)
         for client in slow[:2]:
             with pytest.raises(ConnectionResetError):
@@ -219,9 +221,9 @@ def test_many_slow_readers(snapshot: Snapshot) -> None:
 
 
 def test_a_storm(snapshot: Snapshot) -> None:
-    """Clients of every kind at once for a while; then all places are free again."""
+    """Clients of every kind at once for a while; afterwards all slots are free again."""
 
-    def storm(server: Talking, seed: int) -> None:
+    def storm(server: LoopbackServer, seed: int) -> None:
         for n in range(60):
             data = [framed(WWW), framed(WWW)[:9], b"\0\0", framed(*[LARGE] * 5), framed(LARGE)]
             with (
@@ -232,7 +234,7 @@ def test_a_storm(snapshot: Snapshot) -> None:
                 if n % 3:
                     client.socket.recv(10)
 
-    with talking(snapshot, connections=12, idle_ns=SHORT_NS) as server:
+    with loopback_server(snapshot, connections=12, idle_ns=SHORT_NS) as server:
         threads = [threading.Thread(target=storm, args=(server, n)) for n in range(4)]
         for thread in threads:
             thread.start()
@@ -243,35 +245,35 @@ def test_a_storm(snapshot: Snapshot) -> None:
         assert serves(server)
 
 
-# --------------------------------------------------------------------------------- sockets and end
+# ---------------------------------------------------------------------------- sockets and shutdown
 
 
-def test_a_listening_socket_goes(server: Talking) -> None:
-    """Its connections stay."""
+def test_a_listening_socket_is_removed(server: LoopbackServer) -> None:
+    """Its connections stay open."""
     other = open_listener("127.0.0.9", 0, 0, 10)
     address = other.getsockname()
-    server.call.add(other)
+    server.listener.add(other)
     with TcpClient(address) as client:
-        assert client.ask(WWW) == [server.says(WWW)]
-        server.call.remove(other)
+        assert client.ask(WWW) == [server.expected(WWW)]
+        server.listener.remove(other)
         server.shared.publish(server.snapshot)
         server.until(lambda _: server.shared.collect() == 0, "the thread to let go")
         other.close()
         with pytest.raises(ConnectionRefusedError):
             TcpClient(address)
-        assert client.ask(WWW) == [server.says(WWW)]
+        assert client.ask(WWW) == [server.expected(WWW)]
     assert serves(server)
 
 
-def test_the_end_of_the_server(snapshot: Snapshot) -> None:
-    with talking(snapshot) as server, ExitStack() as stack:
+def test_shutdown_of_the_server(snapshot: Snapshot) -> None:
+    with loopback_server(snapshot) as server, ExitStack() as stack:
         clients = [stack.enter_context(server.connect(receive_buffer=4096)) for _ in range(5)]
         clients[1].socket.sendall(b"\0")
         clients[2].send(*numbered(LARGE, range(30)))
         assert clients[3].ask(WWW)
         server.until(lambda counters: counters["open"] == 5, "five of them")
-        server.call.stop()
-        server.call.join()
+        server.listener.stop()
+        server.listener.join()
         counters = server.counters()
         assert (counters["open"], counters["ended"]["stopped"]) == (0, 5)
         for client in (clients[0], clients[1], clients[3]):
@@ -280,8 +282,8 @@ def test_the_end_of_the_server(snapshot: Snapshot) -> None:
             clients[2].rest()
 
 
-def test_it_sleeps_when_there_is_nothing_to_do(server: Talking) -> None:
-    """Whether connections wait, half a message is at hand, or a client was slow before."""
+def test_it_sleeps_when_there_is_nothing_to_do(server: LoopbackServer) -> None:
+    """With idle connections, half a message received, or a client that was slow before."""
     with (
         server.connect() as client,
         server.connect() as half,
@@ -300,16 +302,16 @@ def test_every_reason_has_a_meaning() -> None:
     assert all(ENDS.values()) and len(ENDS) == 10
 
 
-def test_memory_is_whole_from_the_start(snapshot: Snapshot) -> None:
+def test_memory_is_allocated_at_the_start(snapshot: Snapshot) -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1])
 
-    with talking(snapshot, connections=400) as server, ExitStack() as stack:
+    with loopback_server(snapshot, connections=400) as server, ExitStack() as stack:
         before = resident()
         for n in range(400):
             client = stack.enter_context(server.connect(f"127.0.4.{n % 200}", receive_buffer=4096))
             client.send(*[LARGE] * 20)
         server.until(lambda counters: counters["accepted"] == 400, "all of them")
         server.until(lambda counters: counters["queries"] == 800, "two answers each")
-        # Python's own share of it: some hundred sockets.
+        # Python's own share: several hundred sockets.
         assert resident() - before < 400

@@ -1,4 +1,4 @@
-"""From threads' counts to the facts of ``status``."""
+"""From the threads' counters to the facts in ``status``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
-from xdpkit.services.ntp.counts import clients, quantile, thread_facts, total_facts
+from xdpkit.services.ntp.counts import estimate_clients, quantile, thread_facts, total_facts
 
 SERVER = Snapshot({"ntp": 123})
 REQUEST = bytes([0x23]) + bytes(47)
@@ -33,13 +33,13 @@ def test_clients_are_counted_to_a_few_percent(count: int) -> None:
     sketch = asked_by(state, [*ipv4, *ipv6, *ipv4])
     exact = len({*ipv4, *ipv6})
     # Four standard errors of 1.6 %.
-    assert abs(clients([sketch]) - exact) <= 0.065 * exact + 1
+    assert abs(estimate_clients([sketch]) - exact) <= 0.065 * exact + 1
 
 
 def test_sketches_merge() -> None:
     here = asked_by(ThreadState(), [f"198.51.{i}.{j}" for i in range(4) for j in range(200)])
     there = asked_by(ThreadState(), [f"198.51.{i}.{j}" for i in range(2, 6) for j in range(200)])
-    assert abs(clients([here, there]) - 1200) < 80
+    assert abs(estimate_clients([here, there]) - 1200) < 80
 
 
 def test_quantiles() -> None:

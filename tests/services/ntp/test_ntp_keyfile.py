@@ -1,7 +1,4 @@
-"""Key files: what chrony's format means, what is refused and how, and that no secret is ever said.
-
-tests/netns/test_ntp_keys_chronyd.py asks a chronyd whether it reads the same.
-"""
+"""Key files: chrony's format, what is rejected and how, and that no secret is ever printed."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from hypothesis import strategies as st
 
 from xdpkit._core._keys import ALGORITHMS
 from xdpkit.errors import ConfigError
-from xdpkit.services.ntp.keys import ELSEWHERE, Key, KeyFile, read_keys
+from xdpkit.services.ntp.keys import CHRONY_ONLY_TYPES, Key, KeyFile, read_keys
 
 LAST_ID = 2**32 - 1
 SECRET = b"do-not-say-this"
@@ -42,9 +39,9 @@ def refusal(path: Path, text: bytes) -> str:
     with pytest.raises(ConfigError) as caught:
         read(path, text)
     assert caught.value.exit_code == 2
-    said = str(caught.value)
-    assert said.startswith(f"{path}:") and "\n" not in said
-    return said.removeprefix(f"{path}:")
+    message = str(caught.value)
+    assert message.startswith(f"{path}:") and "\n" not in message
+    return message.removeprefix(f"{path}:")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +79,14 @@ def test_the_order_of_the_file_is_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line,said",
+    "line,expected",
     [
         (b"1", "key 1: the secret is missing: write 1 [TYPE] SECRET"),
-        (b"1 SHA1", "key 1: a type, but no secret behind it: write 1 SHA1 SECRET"),
-        (b"1 WHIRLPOOL", "key 1: a type, but no secret behind it: write 1 WHIRLPOOL SECRET"),
+        (b"1 SHA1", "key 1: a type, but no secret after it: write 1 SHA1 SECRET"),
+        (b"1 WHIRLPOOL", "key 1: a type, but no secret after it: write 1 WHIRLPOOL SECRET"),
         (b"1 MD5 do-not-say-this # mine", "key 1: more than three words"),
-        (b"0 MD5 do-not-say-this", f"the key's ID, a number within 1..{LAST_ID}"),
-        (b"4294967296 MD5 do-not-say-this", f"the key's ID, a number within 1..{LAST_ID}"),
+        (b"0 MD5 do-not-say-this", f"the key's ID, a number in 1..{LAST_ID}"),
+        (b"4294967296 MD5 do-not-say-this", f"the key's ID, a number in 1..{LAST_ID}"),
         (b"-1 do-not-say-this", "the key's ID, a number"),
         (b"+1 do-not-say-this", "the key's ID, a number"),
         (b"1x do-not-say-this", "the key's ID, a number"),
@@ -104,37 +101,43 @@ def test_the_order_of_the_file_is_kept(path: Path) -> None:
         (b"5 do-not-say-this tail", "key 5: unknown type: valid: MD5, SHA1, SHA256, SHA384"),
         (b"5 \xff\xfe do-not-say-this", "key 5: unknown type: valid: MD5"),
         *[
-            (b"5 %s do-not-say-this" % kind.encode(), f"key 5: {kind} is not offered: use one of")
-            for kind in ELSEWHERE
+            (b"5 %s do-not-say-this" % kind.encode(), f"key 5: {kind} is not supported: use one of")
+            for kind in CHRONY_ONLY_TYPES
         ],
         (b"5 MD5 HEX:", "key 5: the secret is empty"),
         (b"5 MD5 ASCII:", "key 5: the secret is empty"),
         (b"5 ASCII:", "key 5: the secret is empty"),
-        (b"5 MD5 HEX:abc", "key 5: behind HEX: stand pairs of hexadecimal digits"),
-        (b"5 MD5 HEX:xy", "key 5: behind HEX: stand pairs of hexadecimal digits"),
-        (b"5 AES128 do-not-say-this", "key 5: an AES128 secret has 16 bytes, this one 15: write"),
-        (b"5 AES128 HEX:" + b"00" * 17, "this one 17: write HEX: and 32 digits"),
-        (b"5 AES256 HEX:" + b"00" * 16, "an AES256 secret has 32 bytes, this one 16: write"),
+        (b"5 MD5 HEX:abc", "key 5: HEX: must be followed by pairs of hex digits"),
+        (b"5 MD5 HEX:xy", "key 5: HEX: must be followed by pairs of hex digits"),
+        (
+            b"5 AES128 do-not-say-this",
+            "key 5: an AES128 secret has 16 bytes, but this one 15: write",
+        ),
+        (b"5 AES128 HEX:" + b"00" * 17, "but this one 17: write HEX: and 32 digits"),
+        (
+            b"5 AES256 HEX:" + b"00" * 16,
+            "an AES256 secret has 32 bytes, but this one 16: write",
+        ),
         (b"5 MD5 do-not\0say-this", "is this a key file?"),
-        (b"5 MD5 " + b"x" * 2042, "no line of text of at most 2047 bytes"),
+        (b"5 MD5 " + b"x" * 2042, "not a text line of at most 2047 bytes"),
     ],
     ids=lambda value: value.decode("latin-1")[:30] if isinstance(value, bytes) else None,
 )
-def test_refused(path: Path, line: bytes, said: str) -> None:
+def test_refused(path: Path, line: bytes, expected: str) -> None:
     text = b"# a comment, and a good key\n77 SHA1 a-good-secret\n" + line + b"\n88 never-read"
     words = refusal(path, text)
     assert words.startswith("3: ")
-    assert said in words
+    assert expected in words
     assert "say-this" not in words and "a-good-secret" not in words
 
 
-def test_an_id_that_is_there_twice(path: Path) -> None:
+def test_a_duplicate_id(path: Path) -> None:
     words = refusal(path, b"\n7 the-first-secret\n8 another-secret\n007 SHA1 the-last-secret\n")
-    assert words == "4: key 7 is in line 2 too: remove one of them"
+    assert words == "4: key 7 is on line 2 too: remove one of them"
 
 
 @pytest.mark.parametrize("size", [64 << 20, (64 << 20) + 1])
-def test_a_file_that_is_none(path: Path, size: int) -> None:
+def test_a_file_that_is_no_key_file(path: Path, size: int) -> None:
     path.write_bytes(b"")
     os.truncate(path, size)
     with pytest.raises(ConfigError, match=r"larger than|is this a key file"):
@@ -142,7 +145,7 @@ def test_a_file_that_is_none(path: Path, size: int) -> None:
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.keys: no such key file: write it"):
+    with pytest.raises(ConfigError, match=r"none\.keys: no such key file: create it"):
         read_keys(tmp_path / "none.keys")
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         read_keys(tmp_path)
@@ -157,7 +160,7 @@ def test_nobody_else_can_read_it(path: Path, mode: int) -> None:
 def test_everybody_can_read_it(path: Path, mode: int) -> None:
     [warning] = read(path, b"1 a-long-enough-one", mode).warnings
     assert warning == (
-        f"{path}: every user of this machine can read or change it: chmod o-rwx {path}"
+        f"{path}: every user on this machine can read or change it: chmod o-rwx {path}"
     )
 
 
@@ -176,7 +179,7 @@ def test_a_key_does_not_show_its_secret(path: Path) -> None:
     assert file.keys[0].secret == SECRET
 
 
-# Neither blanks nor NUL; not a prefix that has a meaning.
+# No blanks or NUL, and no prefix with a meaning.
 WORDS = st.binary(min_size=1, max_size=40).map(
     lambda raw: bytes(byte for byte in raw if byte not in b" \t\n\r\x0b\x0c\0") or b"_"
 )
@@ -184,7 +187,7 @@ WORDS = st.binary(min_size=1, max_size=40).map(
 
 @st.composite
 def keys(draw: st.DrawFn) -> tuple[Key, bytes]:
-    """A key and a line that means it."""
+    """A key and a line that represents it."""
     kind = draw(st.sampled_from(ALGORITHMS))
     length = {"AES128": 16, "AES256": 32}.get(kind)
     if draw(st.booleans()):
@@ -199,7 +202,7 @@ def keys(draw: st.DrawFn) -> tuple[Key, bytes]:
     key = Key(draw(st.integers(1, LAST_ID)), kind, secret)
     blanks = st.text(" \t\r\x0b\x0c", min_size=1, max_size=3).map(str.encode)
     words = [str(key.id).encode(), *([kind.encode()] if kind != "MD5" else []), word]
-    assume(not (len(words) == 2 and word.decode("latin-1") in ALGORITHMS + ELSEWHERE))
+    assume(not (len(words) == 2 and word.decode("latin-1") in ALGORITHMS + CHRONY_ONLY_TYPES))
     return key, b"".join(draw(blanks) + word for word in words) + draw(blanks)
 
 
@@ -215,7 +218,7 @@ def test_what_is_written_is_read(path: Path, pairs: list[tuple[Key, bytes]]) -> 
     after=st.binary(max_size=12),
 )
 def test_no_message_holds_a_secret(path: Path, before: bytes, between: bytes, after: bytes) -> None:
-    """Whatever is wrong, and wherever the secret has got to."""
+    """Whatever is wrong, and wherever the secret ends up."""
     try:
         file = read(path, before + between + SECRET + after)
     except ConfigError as error:
@@ -225,7 +228,7 @@ def test_no_message_holds_a_secret(path: Path, before: bytes, between: bytes, af
 
 
 def test_what_openssl_does_not_allow_is_refused(path: Path) -> None:
-    """As under FIPS: the default property query lets no algorithm of the default provider pass."""
+    """As under FIPS: the default property query matches no algorithm of the default provider."""
     path.write_bytes(b"\n5 MD5 do-not-say-this\n")
     configuration = path.with_name("openssl.cnf")
     configuration.write_text(

@@ -1,4 +1,4 @@
-"""The choice among sources: what is published when, what is logged, what status says."""
+"""Source selection: what is published when, what is logged, what status says."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.fixture
 def polled_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests that are not about how often that is."""
+    """For tests that are not about the poll interval."""
     monkeypatch.setattr(ntp_source, "POLL_SECONDS", 0.25)
 
 
@@ -98,10 +98,10 @@ def test_local_alone_is_published_once(caplog: pytest.LogCaptureFixture) -> None
         }
 
     anyio.run(main)
-    assert lines(caplog) == ["NTP time is from local: stratum 1, reference id LOCL"]
+    assert lines(caplog) == ["NTP time is from local: stratum 1, reference ID LOCL"]
 
 
-def test_the_kernel_is_asked_every_second() -> None:
+def test_the_kernel_is_polled_every_second() -> None:
     disciplined = is_disciplined(adjtimex()[1])
 
     async def main() -> None:
@@ -116,9 +116,9 @@ def test_the_kernel_is_asked_every_second() -> None:
 
 @pytest.mark.usefixtures("polled_often")
 def test_a_daemon_comes_goes_and_comes_back(caplog: pytest.LogCaptureFixture) -> None:
-    """Unsynchronised, synchronised, holdover, unsynchronised, synchronised: a line for each change.
+    """Unsynchronized, synchronized, holdover, and so on: one log line per change.
 
-    Nothing but a change is published, and never a mixture of two states.
+    Only changes are published, and never a mixture of two states.
     """
 
     async def main() -> None:
@@ -158,19 +158,19 @@ def test_a_daemon_comes_goes_and_comes_back(caplog: pytest.LogCaptureFixture) ->
         epochs = {state["mono_epoch"] for state in published}
         assert len(epochs) == 1
         name = str(daemon.where)
-        unsynchronised, back = "NTP is not synchronised", f"NTP time is from {name}: stratum 3"
-        said = lines(caplog)
-        assert [line.startswith(unsynchronised) for line in said] == [True, False, True, False]
-        assert said[1] == said[3] == f"{back}, reference id 192.0.2.7"
-        assert f"{name}: it is not synchronised itself: 'chronyc tracking'" in said[0]
-        assert f"{name}: it does not answer: let it" in said[2]
+        unsynchronized, back = "NTP is not synchronized", f"NTP time is from {name}: stratum 3"
+        messages = lines(caplog)
+        assert [line.startswith(unsynchronized) for line in messages] == [True, False, True, False]
+        assert messages[1] == messages[3] == f"{back}, reference ID 192.0.2.7"
+        assert f"{name}: it is not synchronized itself: 'chronyc tracking'" in messages[0]
+        assert f"{name}: it does not answer: make it allow us" in messages[2]
 
     anyio.run(main)
 
 
 @pytest.mark.usefixtures("polled_often")
-def test_the_first_that_is_synchronised(caplog: pytest.LogCaptureFixture) -> None:
-    """In the order of the configuration, whatever answers first, and back to the better one."""
+def test_the_first_synchronized_source(caplog: pytest.LogCaptureFixture) -> None:
+    """In configuration order, whichever answers first, and back to the better one."""
 
     async def main() -> None:
         with (
@@ -193,9 +193,9 @@ def test_the_first_that_is_synchronised(caplog: pytest.LogCaptureFixture) -> Non
                 ]
                 best.fault = right
                 await eventually(lambda: source.facts()["stratum"] == 2)
-        said = [line.split("(")[0].split(":")[-1] for line in lines(caplog)]
+        messages = [line.split("(")[0].split(":")[-1] for line in lines(caplog)]
         strata = [line.split("stratum ")[1].split(",")[0] for line in lines(caplog)]
-        assert strata == ["5", "2", "5", "10", "2"], said
+        assert strata == ["5", "2", "5", "10", "2"], messages
         warned = [record.levelno == logging.WARNING for record in caplog.records]
         assert warned == [True, False, True, True, False]
 

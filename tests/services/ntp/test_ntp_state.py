@@ -1,4 +1,4 @@
-"""The server's own state: built from the kernel's word and from replies, and as C takes it."""
+"""The server's own state: from the kernel, from replies, and as C receives it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from xdpkit.services.ntp.state import (
     State,
     leap_end,
     short_sum,
-    unsynchronised,
+    unsynchronized_state,
 )
-from xdpkit.services.ntp.upstream import Upstream, mirrored
+from xdpkit.services.ntp.upstream import Upstream, mirrored_state
 
 # linux/timex.h.
 STA_PLL, STA_PPSFREQ, STA_NANO = 0x1, 0x2, 0x2000
@@ -45,7 +45,7 @@ U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
 
 
 def reply_of(state: State) -> bytes:
-    """What the server answers from this state, at the bytes door, before it ages and expires."""
+    """The bytes call's reply from this state, before it ages and expires."""
     fields = asdict(replace(state, expires_ns=NEVER, drift_ppm=0)) | {"mono_epoch": 1}
     snapshot = Snapshot({"ntp": 123}, ntp=fields)
     verdict, reply = answer(snapshot, "ntp", request(5), ("192.0.2.2", 40000), NOW, NOW + 1)
@@ -53,10 +53,10 @@ def reply_of(state: State) -> bytes:
     return reply
 
 
-def test_unsynchronised_as_chronyd() -> None:
-    """LI 3, stratum 0, delay and dispersion of a second, no reference: chronyd 4.3's, by trial."""
+def test_unsynchronized_like_chronyd() -> None:
+    """LI 3, stratum 0, delay and dispersion 1 s, no reference: as observed with chronyd 4.3."""
     leap, stratum, _, precision, delay, dispersion, refid, *_ = HEADER.unpack(
-        reply_of(unsynchronised(-25))
+        reply_of(unsynchronized_state(-25))
     )
     assert (leap >> 6, stratum, precision) == (3, 0, -25)
     assert (delay, dispersion, refid) == (65536, 65536, bytes(4))
@@ -68,7 +68,7 @@ def test_local() -> None:
     assert (state["root_delay"], state["root_dispersion"], state["reference"]) == (0, 0, 0)
     assert (state["expires_ns"], state["drift_ppm"]) == (NEVER, 0)
     assert state["leap_ends_ns"] == 0
-    # A clock of hundreds of nanoseconds at worst, and none of picoseconds.
+    # Hundreds of nanoseconds at worst, and not picoseconds.
     assert -40 < state["precision"] < -20
 
 
@@ -77,7 +77,7 @@ def test_local() -> None:
     "time_state, status, leap",
     [
         (kernel.TIME_OK, STA_PLL | STA_NANO, 0),
-        # The kernel takes the bit up at the next second.
+        # The kernel acts on the bit at the next second.
         (kernel.TIME_OK, STA_INS, 1),
         (kernel.TIME_OK, STA_DEL, 2),
         (kernel.TIME_OK, STA_INS | STA_DEL, 1),
@@ -113,14 +113,14 @@ def test_dispersion_of_the_kernel(maxerror_us: int, units: int) -> None:
 
 
 @given(st.integers(0, 2**63 - 1))
-def test_dispersion_never_says_less(maxerror_us: int) -> None:
+def test_dispersion_is_never_too_small(maxerror_us: int) -> None:
     units = kernel.dispersion(maxerror_us)
     assert units <= SHORT_MAX
     assert units == SHORT_MAX or 0 <= units * 10**6 - maxerror_us * 65536 < 10**6
 
 
 def test_this_kernel() -> None:
-    """Whatever this machine's clock is, the source says it, and reading has set nothing."""
+    """The source reports this machine's clock, whatever its state, and reading changes nothing."""
     before = adjtimex()[1]
     source = Kernel(3, refid_number("KRNL"), -20, holdover_s=5)
     anyio.run(source.poll)
@@ -189,7 +189,7 @@ ORIGIN = MARK.to_bytes(8)
 
 @st.composite
 def replies(draw: st.DrawFn) -> bytes:
-    """Any synchronised server's reply to MARK."""
+    """A reply to MARK by any synchronized server."""
     return HEADER.pack(
         draw(st.integers(0, 2)) << 6 | 4 << 3 | 4,
         draw(st.integers(1, 15)),
@@ -216,23 +216,23 @@ def test_any_reply_is_mirrored(
     data: bytes, monotonic: int, utc: int, took: int, holdover: int
 ) -> None:
     reply = read_reply(data, MARK)
-    state = mirrored(reply, (monotonic, utc), utc + took, holdover)
+    state = mirrored_state(reply, (monotonic, utc), utc + took, holdover)
     assert (state.leap, state.stratum, state.precision) == (data[0] >> 6, data[1], reply.precision)
     assert state.root_delay == reply.root_delay
     assert state.refid.to_bytes(4) == data[12:16]
     assert state.reference.to_bytes(8) == data[16:24]
     assert state.root_dispersion >= min(reply.root_dispersion + 1, SHORT_MAX)
     assert state.updated_ns == monotonic
-    # Never before the next answer can be there.
+    # Never before the next answer can arrive.
     assert state.expires_ns == monotonic + max(holdover, 2) * 10**9
     assert state.drift_ppm == 15
     assert (state.leap_ends_ns > utc) == (state.leap in (1, 2))
     assert state.leap_ends_ns % DAY_NS == 0 and state.leap_ends_ns <= utc + DAY_NS
-    # C takes all of it, and what it says is what it was given.
+    # C accepts all of it and sends what it was given.
     Snapshot({"ntp": 123}, ntp=asdict(state) | {"mono_epoch": 2**32 - 1})
-    said = HEADER.unpack(reply_of(state))
-    assert (said[1], said[3], said[4]) == (state.stratum, state.precision, state.root_delay)
-    assert said[6] == data[12:16]
+    sent = HEADER.unpack(reply_of(state))
+    assert (sent[1], sent[3], sent[4]) == (state.stratum, state.precision, state.root_delay)
+    assert sent[6] == data[12:16]
 
 
 @given(
@@ -242,13 +242,13 @@ def test_any_reply_is_mirrored(
     st.integers(0, 2**32 - 2),
 )
 def test_a_daemon_that_serves_another_time(utc: int, took: int, off: int, dispersion: int) -> None:
-    """As far as its time is not that of this clock, the error bound grows: never by less."""
+    """The error bound grows by at least as much as its time differs from this clock."""
     utc += 10**11
     server = timestamp(utc + took // 2 + off)
     head = (4 << 3 | 4, 5, 0, -20, 0, dispersion, b"", 0)
     reply = read_reply(HEADER.pack(*head, MARK, server, server), MARK)
-    added = mirrored(reply, (0, utc), utc + took, 1).root_dispersion - dispersion
-    # Within our exchange nothing is known of it.
+    added = mirrored_state(reply, (0, utc), utc + took, 1).root_dispersion - dispersion
+    # A difference within our exchange cannot be detected.
     away = max(0, abs(off) - took // 2)
     if away == 0:
         assert added == 1
@@ -257,7 +257,7 @@ def test_a_daemon_that_serves_another_time(utc: int, took: int, off: int, disper
 
 
 @given(st.binary(max_size=100) | st.binary(min_size=48, max_size=48))
-def test_any_datagram_is_read_or_refused_for_a_known_reason(data: bytes) -> None:
+def test_any_datagram_is_accepted_or_rejected_for_a_known_reason(data: bytes) -> None:
     for candidate in (data, data[:24] + ORIGIN + data[32:]):
         try:
             reply = read_reply(candidate, MARK)
@@ -270,7 +270,7 @@ def test_any_datagram_is_read_or_refused_for_a_known_reason(data: bytes) -> None
 def test_leap_and_dispersion_as_time_goes_by() -> None:
     head = (1 << 6 | 4 << 3 | 4, 5, 0, -20, 0, 65535, b"", 0)
     at = timestamp(NOW)
-    state = mirrored(read_reply(HEADER.pack(*head, MARK, at, at), MARK), (10**9, NOW), NOW, 9)
+    state = mirrored_state(read_reply(HEADER.pack(*head, MARK, at, at), MARK), (10**9, NOW), NOW, 9)
     midnight = (NOW // DAY_NS + 1) * DAY_NS
     assert (state.leap_now(NOW), state.leap_now(midnight - 1), state.leap_now(midnight)) == (
         1,

@@ -1,4 +1,4 @@
-"""The mirrored daemon: what of its answers is believed, and what is ignored, by reason."""
+"""The mirrored daemon: which of its answers are accepted, and which are ignored and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xdpkit.services.ntp.upstream import Upstream
 
 HOLDOVER = 600
 
-# Above what a busy machine needs until a poll is not disturbed.
+# More polls than a busy machine needs for an undisturbed one.
 MANY = 30
 
 
@@ -32,7 +32,7 @@ def upstream(daemon: TimeServer) -> Iterator[Upstream]:
 
 
 def poll_until(upstream: Upstream, done: Callable[[], bool]) -> None:
-    """Polls, at least once, until it is so."""
+    """Polls, at least once, until ``done`` is true."""
 
     async def poll() -> None:
         for _ in range(MANY):
@@ -49,7 +49,7 @@ def state_of(upstream: Upstream) -> State | None:
 
 
 def answered(upstream: Upstream) -> State:
-    """The state after one more good answer."""
+    """The state after one more valid answer."""
     before = upstream.answers
     poll_until(upstream, lambda: upstream.answers > before)
     state = state_of(upstream)
@@ -57,12 +57,12 @@ def answered(upstream: Upstream) -> State:
     return state
 
 
-def test_a_good_answer_is_taken_over(daemon: TimeServer, upstream: Upstream) -> None:
+def test_a_valid_answer_is_mirrored(daemon: TimeServer, upstream: Upstream) -> None:
     before = time.monotonic_ns()
     state = answered(upstream)
     assert (state.leap, state.stratum, state.precision) == (0, 3, -24)
     assert (state.root_delay, state.refid) == (0x1234, 0xC0000207)
-    # One clock: its receive and transmit time lie within the exchange, and only the unit is added.
+    # One clock: its receive and transmit times lie within the exchange; only rounding is added.
     assert state.root_dispersion == 0x5678 + 1
     assert state.reference == REFERENCE
     assert before <= state.updated_ns <= time.monotonic_ns()
@@ -82,7 +82,7 @@ def test_an_announced_leap_second(daemon: TimeServer, upstream: Upstream, leap: 
     assert state.leap_ends_ns in ((before // day + 1) * day, (time.time_ns() // day + 1) * day)
 
 
-def test_every_request_is_another(daemon: TimeServer, upstream: Upstream) -> None:
+def test_every_request_is_different(daemon: TimeServer, upstream: Upstream) -> None:
     for _ in range(5):
         answered(upstream)
     assert len(set(daemon.marks)) == len(daemon.marks) >= 5
@@ -101,7 +101,7 @@ def test_ipv6() -> None:
 
 
 def another_time(seconds: int) -> Fault:
-    """A reply that is off by so much."""
+    """A reply that is off by ``seconds``."""
 
     def fault(reply: bytes) -> list[bytes]:
         data = bytearray(reply)
@@ -117,7 +117,7 @@ def another_time(seconds: int) -> Fault:
 def test_another_time_is_a_dispersion(daemon: TimeServer, upstream: Upstream, seconds: int) -> None:
     daemon.fault = another_time(seconds)
     added = answered(upstream).root_dispersion - 0x5678
-    # At most what it is off; what the exchange took is not known to be.
+    # At most the difference; the part within the exchange cannot be detected.
     assert (abs(seconds) - 1) * SHORT_UNITS < added <= abs(seconds) * SHORT_UNITS + 1
 
 
@@ -148,7 +148,7 @@ GARBAGE: dict[str, tuple[Fault, str]] = {
 
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_garbage_is_ignored(daemon: TimeServer, upstream: Upstream, kind: str) -> None:
-    """Nothing comes of it before a good answer, and it does not disturb the state behind one."""
+    """It has no effect before a valid answer, and does not disturb the state after one."""
     fault, reason = GARBAGE[kind]
     daemon.fault = fault
     poll_until(upstream, lambda: upstream.ignored.get(reason, 0) >= 1)
@@ -177,7 +177,7 @@ def test_from_another_port(daemon: TimeServer, upstream: Upstream) -> None:
 def test_no_answer(daemon: TimeServer, upstream: Upstream) -> None:
     daemon.fault = silent
     anyio.run(upstream.poll)
-    # Not yet counted: it may still come.
+    # Not counted yet: it may still arrive.
     assert (upstream.polls, upstream.ignored) == (1, {})
     assert upstream.problem() == upstream.fixes["no_answer"]
     daemon.fault = right
@@ -186,7 +186,7 @@ def test_no_answer(daemon: TimeServer, upstream: Upstream) -> None:
 
 
 def test_late(daemon: TimeServer, upstream: Upstream) -> None:
-    """An answer behind its second is not one; the next request is not taken in by it."""
+    """An answer after its second does not count, nor does it fool the next request."""
     daemon.delay = 1.3
     anyio.run(upstream.poll)
     assert upstream.answers == 0 and state_of(upstream) is None
@@ -205,7 +205,7 @@ def test_refused_and_back(daemon: TimeServer, upstream: Upstream) -> None:
 
 
 def test_two_answers_to_one_request(daemon: TimeServer, upstream: Upstream) -> None:
-    """The second falls to a closed port: it is not the next request's."""
+    """The second arrives at a closed port, so it is not taken for the next request's."""
     daemon.fault = lambda reply: [reply, reply]
     for _ in range(3):
         answered(upstream)

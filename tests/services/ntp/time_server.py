@@ -1,4 +1,4 @@
-"""An NTP server on a loopback address that makes the mistakes it is told to."""
+"""An NTP server on a loopback address that makes mistakes on demand."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ipaddress import ip_address
 from xdpkit.config.ntp import Loopback
 from xdpkit.services.ntp.client import HEADER, timestamp
 
-# Turns a right reply into the datagrams that are sent instead.
+# Turns a correct reply into the datagrams that are sent instead.
 Fault = Callable[[bytes], list[bytes]]
 
 REFERENCE = timestamp(1_795_000_000 * 10**9) | 1
 
 
 def good(request: bytes, stratum: int = 3, leap: int = 0) -> bytes:
-    """The right reply: this machine's time, and fields that are easily known again."""
+    """The correct reply: this machine's time, and easily recognizable fields."""
     now = timestamp(time.time_ns())
     head = (leap << 6 | 4 << 3 | 4, stratum, 6, -24, 0x1234, 0x5678, bytes([192, 0, 2, 7]))
     return HEADER.pack(*head, REFERENCE, int.from_bytes(request[40:48]), now, now)
@@ -46,11 +46,11 @@ def put(at: int, *values: int) -> Fault:
 
 
 class TimeServer:
-    """A server in a thread, from its making to the end of the ``with``; ``fault`` may change."""
+    """A server thread, from construction to the end of the ``with``; ``fault`` may change."""
 
     def __init__(self, fault: Fault = right, host: str = "127.0.0.1", stratum: int = 3) -> None:
         self.fault, self.stratum = fault, stratum
-        # Seconds before each reply; replies go out from a port of their own.
+        # Seconds to wait before each reply; whether replies come from another port.
         self.delay, self.elsewhere = 0.0, False
         # Source ports and transmit timestamps of the requests so far.
         self.ports: list[int] = []

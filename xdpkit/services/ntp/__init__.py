@@ -1,1 +1,1 @@
-"""The control-plane side of NTP: the server's own state."""
+"""The control plane of NTP: time sources, server state, keys, and access."""

@@ -1,4 +1,4 @@
-"""Who may ask for the time: symmetric keys, access lists and the rate limit, by reload too."""
+"""Who may ask for the time: symmetric keys, access list, and rate limit, all reloadable."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ log = logging.getLogger("xdpkit")
 
 
 class Admission:
-    """Owns what was made of the key file and of the configuration's lists last."""
+    """Owns what was last built from the key file and the configured lists."""
 
     def __init__(self, path: Path, config: NtpConfig, shared: SnapshotPublisher) -> None:
         self._path, self._config = path, config
         self._publisher = shared
         self.slots: dict[int, int] = {}
-        """The counter of each key id that was ever there."""
+        """The counter slot of every key ID ever loaded."""
         self._keys = 0
 
     def load(self) -> None:
-        """Reads the key file and publishes. Raises ConfigError; nothing has changed then."""
+        """Reads the key file and publishes. Raises ConfigError and then changes nothing."""
         self._publish(self._config)
 
     async def reload(self) -> dict[str, Any]:
-        """Reads the configuration's lists and limits, and the key file, again.
+        """Rereads the configured lists and limits, and the key file.
 
-        Returns once every thread uses them. Raises ConfigError; then the old ones stay. Everything
-        else in the configuration's [ntp] is for the next start.
+        Returns once every thread uses them. Raises ConfigError and then keeps the old ones.
+        Everything else in [ntp] takes effect at the next start.
         """
         fresh = load(self._path).ntp
         if fresh is not None:
@@ -61,7 +61,7 @@ class Admission:
         self._keys = len(file.keys) if file else 0
 
     def _table(self, file: KeyFile) -> Keys:
-        """Keys keep their counter's slot over a reload, and no slot is given away again."""
+        """Keys keep their counter slot across reloads, and slots are never reused."""
         return Keys(
             (key.id, key.algorithm, key.secret, self.slots.setdefault(key.id, len(self.slots)))
             for key in file.keys

@@ -1,4 +1,4 @@
-"""A small NTP client: one exchange, checked, for the demo and for the daemon that is mirrored."""
+"""A small NTP client: one validated exchange, for the demo and for the mirrored daemon."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNIX_EPOCH = 2_208_988_800
 
 
 class NtpReplyError(ValueError):
-    """The datagram is no answer to our request, or gives no time; ``reason`` says it in a word."""
+    """The datagram does not answer our request or gives no time; ``reason`` is one word."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -27,7 +27,7 @@ class NtpReplyError(ValueError):
 
 @dataclass(frozen=True)
 class Reply:
-    """The fields of a good reply: short format, refid as it came, timestamps in 32.32."""
+    """The fields of a valid reply: NTP short format, refid as received, 32.32 timestamps."""
 
     leap: int
     stratum: int
@@ -42,7 +42,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Sample:
-    """One exchange: the server's state; the clock offset and round trip it shows, in seconds."""
+    """One exchange: the server's state, the clock offset and the round-trip delay in seconds."""
 
     leap: int
     stratum: int
@@ -52,7 +52,7 @@ class Sample:
 
 
 def ask(address: str, port: int = 123, timeout: float = 2.0) -> Sample:
-    """Asks a server once, from a fresh port with a random transmit timestamp (RFC 5905 section 8).
+    """Queries a server once, from a new port with a random transmit timestamp (RFC 5905, 8).
 
     Raises OSError (TimeoutError among them) and NtpReplyError.
     """
@@ -68,9 +68,9 @@ def ask(address: str, port: int = 123, timeout: float = 2.0) -> Sample:
 
 
 def request(mark: int) -> bytes:
-    """A request of version 4 that says nothing of this clock; ``mark`` is its transmit timestamp.
+    """A version 4 request that reveals nothing of this clock; its transmit timestamp is ``mark``.
 
-    Random, as RFC 9109's reasoning goes: nobody can answer without having seen the request.
+    It should be random, by the reasoning of RFC 9109: nobody can answer without having seen it.
     """
     return HEADER.pack(4 << 3 | CLIENT, 0, 0, 0, 0, 0, bytes(4), 0, 0, 0, mark)
 
@@ -78,20 +78,20 @@ def request(mark: int) -> bytes:
 def read_reply(data: bytes, mark: int) -> Reply:
     """Checks a reply to ``request(mark)``: RFC 5905 section 8, packet tests 2, 3 and 6.
 
-    Raises NtpReplyError for one that is not ours or whose sender is not synchronised.
+    Raises NtpReplyError if it is not to our request or its sender is not synchronized.
     """
     if len(data) != HEADER.size:
         raise NtpReplyError("length", f"{len(data)} bytes instead of {HEADER.size}")
     first, stratum, _, precision, delay, dispersion, refid, *times = HEADER.unpack(data)
     reference, origin, receive, transmit = times
     if first >> 3 & 7 != 4:
-        raise NtpReplyError("version", "not of version 4")
+        raise NtpReplyError("version", "not version 4")
     if first & 7 != SERVER:
-        raise NtpReplyError("mode", "not a server's reply")
+        raise NtpReplyError("mode", "not a server reply")
     if origin != mark:
         raise NtpReplyError("origin", "the origin timestamp is not our transmit timestamp")
     if first >> 6 == LEAP_UNKNOWN:
-        raise NtpReplyError("unsynchronised", "the server is not synchronised")
+        raise NtpReplyError("unsynchronised", "the server is not synchronized")
     if not 1 <= stratum <= 15:
         raise NtpReplyError("stratum", f"stratum {stratum}: the server gives no time")
     if transmit == 0 or receive == 0:
@@ -112,7 +112,7 @@ def read_reply(data: bytes, mark: int) -> Reply:
 def sample(data: bytes, mark: int, sent_ns: int, received_ns: int) -> Sample:
     """Checks a reply and computes offset and delay (RFC 5905 section 8).
 
-    Times are nanoseconds of UTC since 1970. Raises NtpReplyError.
+    Times are UTC nanoseconds since 1970. Raises NtpReplyError.
     """
     reply = read_reply(data, mark)
     t1, t4 = sent_ns / 1e9, received_ns / 1e9
@@ -127,14 +127,14 @@ def sample(data: bytes, mark: int, sent_ns: int, received_ns: int) -> Sample:
 
 
 def timestamp(utc_ns: int) -> int:
-    """Nanoseconds of UTC since 1970 as a 32.32 NTP timestamp, era dropped, rounded down."""
+    """UTC nanoseconds since 1970 as a 32.32 NTP timestamp without era, rounded down."""
     return (utc_ns // 10**9 + UNIX_EPOCH) % 2**32 << 32 | (utc_ns % 10**9 << 32) // 10**9
 
 
-def outside(reply: Reply, sent_ns: int, received_ns: int) -> int:
+def distance_outside(reply: Reply, sent_ns: int, received_ns: int) -> int:
     """How far the server's two timestamps lie outside our exchange with it, in units of 2^-32 s.
 
-    0 for a server that reads the same clock. Times are nanoseconds of UTC.
+    0 for a server that reads the same clock. Times are UTC nanoseconds.
     """
     early = _difference(timestamp(sent_ns), reply.receive)
     late = _difference(reply.transmit, timestamp(received_ns))
@@ -142,5 +142,5 @@ def outside(reply: Reply, sent_ns: int, received_ns: int) -> int:
 
 
 def _difference(one: int, other: int) -> int:
-    """Of two timestamps less than half an era, 68 years, apart (RFC 5905 section 6)."""
+    """Difference of two timestamps less than half an era (68 years) apart (RFC 5905 section 6)."""
     return (one - other + 2**63) % 2**64 - 2**63

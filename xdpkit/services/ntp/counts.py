@@ -1,4 +1,4 @@
-"""What the answering threads counted of NTP (``cext/ntp/counts.h``), as facts for ``status``."""
+"""The NTP counters of the answering threads (``cext/ntp/counts.h``), as facts for ``status``."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-# Error quantiles that are shown; the histogram has the rest.
+# Error quantiles to show; the histogram has the rest.
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 
-# RFC 5905 figure 10; mode 0 of version 1 is a client's (RFC 1059).
+# RFC 5905 figure 10; mode 0 in version 1 is a client's (RFC 1059).
 MODES = {0: "reserved", 1: "symmetric_active", 3: "client"}
 
 
 def thread_facts(counters: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one queue or the kernel door: its transmit times, and how wrong the replies' were.
+    """Facts about one queue or the UDP listener: its transmit timestamps and their errors.
 
-    ``tx_timestamps`` is where they come from: hardware, completion, or kick (the clock read before
-    the kick: how far that is from the truth is not known). Errors are true time less the
-    reply's transmit timestamp, nanoseconds.
+    ``tx_timestamps`` is their source: hardware, completion, or kick (the clock read before the
+    kick, whose error is unknown). Errors are the true time minus the reply's transmit timestamp,
+    in nanoseconds.
     """
     error = {int(ns): count for ns, count in counters["tx_error"].items()}
     transmit = counters["transmit"]
@@ -39,15 +39,15 @@ def thread_facts(counters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def total_facts(threads: Sequence[Mapping[str, Any]], keys: Mapping[int, int]) -> dict[str, Any]:
-    """Of all threads together: requests by version and mode, authenticated replies by key id, and
-    how many clients there were. ``keys`` has the counter of each key id (``Admission``).
+    """Totals of all threads: requests by version and mode, authenticated replies by key ID, and the
+    number of clients. ``keys`` is the counter slot of each key ID (``Admission``).
     """
     authenticated = _sums(thread["key"] for thread in threads)
     last = len(authenticated) - 1
     versions = _sums(thread["version"] for thread in threads)
     modes = _sums(thread["mode"] for thread in threads)
     return {
-        "clients": clients([thread["clients"] for thread in threads]),
+        "clients": estimate_clients([thread["clients"] for thread in threads]),
         "versions": {str(version): count for version, count in enumerate(versions) if count},
         "modes": {name: modes[mode] for mode, name in MODES.items() if modes[mode]},
         "keys": {str(key): authenticated[min(slot, last)] for key, slot in sorted(keys.items())},
@@ -59,7 +59,7 @@ def _sums(rows: Iterable[Sequence[int]]) -> list[int]:
 
 
 def quantile(histogram: Mapping[int, int], share: float) -> int:
-    """The value that ``share`` of the counted are at or below, by the buckets' lower bounds."""
+    """The value that a fraction ``share`` does not exceed, by the buckets' lower bounds."""
     wanted = share * sum(histogram.values())
     seen = 0
     for value, count in sorted(histogram.items()):
@@ -69,10 +69,10 @@ def quantile(histogram: Mapping[int, int], share: float) -> int:
     raise ValueError("an empty histogram")
 
 
-def clients(sketches: Sequence[bytes]) -> int:
-    """How many different addresses the sketches have seen, to some 2 % (HyperLogLog).
+def estimate_clients(sketches: Sequence[bytes]) -> int:
+    """How many distinct addresses the sketches have seen, within about 2 % (HyperLogLog).
 
-    Flajolet, Fusy, Gandouet and Meunier 2007, with its correction for small numbers.
+    Flajolet, Fusy, Gandouet, and Meunier 2007, with their small-range correction.
     """
     registers = [max(column) for column in zip(*sketches, strict=True)]
     size = len(registers)

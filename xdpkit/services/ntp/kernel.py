@@ -1,4 +1,4 @@
-"""NTP state of ``source = "kernel"``: what adjtimex(2) says of the discipline of this clock."""
+"""NTP state of ``source = "kernel"``: what adjtimex(2) says about this clock's discipline."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ STA_INS, STA_DEL, STA_UNSYNC, STA_CLOCKERR = 0x10, 0x20, 0x40, 0x1000
 _LEAPS = {
     TIME_INS: LEAP_INSERT,
     TIME_DEL: LEAP_DELETE,
-    # The inserted second itself: midnight is still to come.
+    # During the inserted second itself: midnight is still to come.
     TIME_OOP: LEAP_INSERT,
-    # It is over, whatever bit is still set.
+    # The leap second is over, whatever bit is still set.
     TIME_WAIT: LEAP_NONE,
 }
 
 
 def is_disciplined(status: int) -> bool:
-    """Whether somebody keeps the clock right.
+    """Whether the clock is being disciplined.
 
-    By the bits, as TIME_ERROR also stands for a missing pulse-per-second signal.
+    Judged by the status bits, as TIME_ERROR can also mean a missing pulse-per-second signal.
     """
     return not status & (STA_UNSYNC | STA_CLOCKERR)
 
@@ -43,8 +43,8 @@ def is_disciplined(status: int) -> bool:
 def leap(time_state: int, status: int) -> int:
     """The leap indicator of a disciplined clock.
 
-    The kernel takes up a bit at the next second (``second_overflow`` in kernel/time/ntp.c), and in
-    TIME_ERROR it does not say how far it is: then the bits count.
+    The kernel acts on a bit at the next second (``second_overflow`` in kernel/time/ntp.c), and
+    TIME_ERROR hides the leap state: in both cases the bits decide.
     """
     if time_state in _LEAPS:
         return _LEAPS[time_state]
@@ -54,21 +54,21 @@ def leap(time_state: int, status: int) -> int:
 
 
 def dispersion(maxerror_us: int) -> int:
-    """The kernel's bound of the error, which it ages itself, in short format, rounded up."""
+    """The kernel's error bound, which it ages itself, in NTP short format, rounded up."""
     return short_sum(-(-max(0, maxerror_us) * SHORT_UNITS // 1_000_000))
 
 
 class Kernel(Polled):
-    """The clock as the kernel sees it; stratum and reference id are the operator's word.
+    """The clock as the kernel sees it; stratum and reference ID come from the operator.
 
-    What holds when nothing reads it any more holds for ``holdover_s``; a clock that the kernel
-    calls unsynchronised is so at once.
+    If adjtimex fails, the last state holds for ``holdover_s``; if the kernel reports the clock as
+    unsynchronized, that takes effect immediately.
     """
 
     fixes: ClassVar = {
-        "unsynchronised": "the kernel's clock is not synchronised: start a daemon that disciplines "
+        "unsynchronised": "the kernel's clock is not synchronized: start a daemon that disciplines "
         "it (chrony: with rtcsync)",
-        "os_error": "adjtimex is not permitted: let the system call filter allow it",
+        "os_error": "adjtimex is not permitted: allow it in the system call filter",
     }
 
     def __init__(self, stratum: int, refid: int, precision: int, holdover_s: int) -> None:
@@ -77,9 +77,9 @@ class Kernel(Polled):
         self._holdover_s = holdover_s
 
     async def poll(self) -> None:
-        """Reads the kernel's word."""
+        """Reads the kernel's clock state."""
         self.polls += 1
-        # Before the reading: a leap second it tells of is never taken for that of the next day.
+        # Before adjtimex: an announced leap second is never mistaken for one on the next day.
         utc_ns = time.time_ns()
         try:
             time_state, status, maxerror_us = adjtimex()

@@ -1,13 +1,13 @@
-"""NTP's symmetric keys, read from a key file in chrony's format (chrony.conf(5), "keyfile").
+"""NTP symmetric keys, read from a key file in chrony's format (chrony.conf(5), "keyfile").
 
     # a comment: the line starts with one of ! ; # %
     10 tulips-in-may
     20 SHA256 ASCII:a-secret-without-blanks
     30 AES128 HEX:7EA62AE64D190114D46D5A082F948EC1
 
-A line is ``ID [TYPE] SECRET``; without a type it is MD5. What chronyd would leave out of its table
-with a line in its log (a type it does not know, a broken HEX:, an ID that is there twice) is an
-error here, so that no key is missing unseen. No message ever holds a word of the file but the ID.
+A line is ``ID [TYPE] SECRET``; the default type is MD5. Lines that chronyd would skip with a log
+message (an unknown type, a malformed HEX:, a duplicate ID) are errors here, so that no key goes
+missing unnoticed. Messages never quote anything from the file but the ID and a known type.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from xdpkit._core._keys import ALGORITHMS, offered
 from xdpkit.errors import ConfigError
 
 DEFAULT_TYPE = "MD5"
-"""Of a line without a type, as in chrony."""
+"""The type of a line without one, as in chrony."""
 
-ELSEWHERE = ("SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512", "TIGER", "WHIRLPOOL")
-"""Types that chrony has and we do not."""
+CHRONY_ONLY_TYPES = ("SHA3-224", "SHA3-256", "SHA3-384", "SHA3-512", "TIGER", "WHIRLPOOL")
+"""Types that chrony supports and we do not."""
 
 AES_BYTES = {"AES128": 16, "AES256": 32}
-"""A cipher's key has one length."""
+"""Key length of each cipher."""
 
 SECURE_BYTES = 10
-"""Secrets below 80 bits are what chronyd calls too short, and uses all the same."""
+"""chronyd warns about secrets below 80 bits as too short, and still uses them."""
 
 _COMMENT = b"!;#%"
 _LAST_ID = (1 << 32) - 1
-# chronyd reads lines into 2048 bytes and would take the rest of a longer one for another line.
+# chronyd reads lines into 2048 bytes and would treat the rest of a longer one as another line.
 _LONGEST_LINE = 2047
-# A million keys; keeps a mistaken path such as /dev/zero from filling memory.
+# Enough for a million keys; keeps a wrong path such as /dev/zero from filling memory.
 _LARGEST = 64 << 20
 
 
@@ -53,7 +53,7 @@ class Key:
 
 @dataclass(frozen=True)
 class KeyFile:
-    """A key file's keys in its order, and what a person should mend in it, a line each."""
+    """A key file's keys in file order, and warnings for the operator, one line each."""
 
     path: Path
     keys: tuple[Key, ...]
@@ -61,9 +61,9 @@ class KeyFile:
 
 
 def read_keys(path: Path) -> KeyFile:
-    """Reads and checks a key file; one without keys is sound.
+    """Reads and checks a key file; one without keys is valid.
 
-    Raises ConfigError, with file:line and the key's ID, for the first thing that is wrong.
+    Raises ConfigError, with file:line and the key's ID, for the first error.
     """
     raw, mode = _read(path)
     available = offered()
@@ -75,7 +75,7 @@ def read_keys(path: Path) -> KeyFile:
             if key is None:
                 continue
             if key.id in lines:
-                raise ValueError(f"key {key.id} is in line {lines[key.id]} too: remove one of them")
+                raise ValueError(f"key {key.id} is on line {lines[key.id]} too: remove one of them")
         except ValueError as error:
             raise ConfigError(path, str(error), number) from None
         lines[key.id] = number
@@ -85,42 +85,42 @@ def read_keys(path: Path) -> KeyFile:
 
 
 def _parse(line: bytes, available: frozenset[str]) -> Key | None:
-    """The key of a line; None for a comment and an empty one. Raises ValueError."""
+    """The key on a line; None for a comment or a blank line. Raises ValueError."""
     words = line.split()
     if not words or words[0][0] in _COMMENT:
         return None
     if len(line) > _LONGEST_LINE or b"\0" in line:
-        raise ValueError(f"no line of text of at most {_LONGEST_LINE} bytes: is this a key file?")
+        raise ValueError(f"not a text line of at most {_LONGEST_LINE} bytes: is this a key file?")
     key_id = int(words[0]) if words[0].isdigit() else 0
     if not 1 <= key_id <= _LAST_ID:
-        raise ValueError(f"the line must start with the key's ID, a number within 1..{_LAST_ID}")
+        raise ValueError(f"the line must start with the key's ID, a number in 1..{_LAST_ID}")
     name = f"key {key_id}"
     if len(words) == 1:
         raise ValueError(f"{name}: the secret is missing: write {key_id} [TYPE] SECRET")
     if len(words) > 3:
         raise ValueError(
-            f"{name}: more than three words: write {key_id} [TYPE] SECRET, a comment on a line of "
-            "its own, a secret with blanks as HEX:"
+            f"{name}: more than three words: write {key_id} [TYPE] SECRET, comments on their own "
+            "line, a secret with blanks as HEX:"
         )
-    # Not quoted in messages: where a blank is too many it is a part of the secret.
+    # Never quoted in messages: after a stray blank it is part of the secret.
     second = words[1].decode("ascii", "replace")
-    if len(words) == 2 and (second in ALGORITHMS or second in ELSEWHERE):
-        raise ValueError(f"{name}: a type, but no secret behind it: write {key_id} {second} SECRET")
+    if len(words) == 2 and (second in ALGORITHMS or second in CHRONY_ONLY_TYPES):
+        raise ValueError(f"{name}: a type, but no secret after it: write {key_id} {second} SECRET")
     kind = second if len(words) == 3 else DEFAULT_TYPE
     _check_type(name, kind, available)
     secret = _decode(name, words[-1])
     wanted = AES_BYTES.get(kind, len(secret))
     if len(secret) != wanted:
         raise ValueError(
-            f"{name}: an {kind} secret has {wanted} bytes, this one {len(secret)}: "
+            f"{name}: an {kind} secret has {wanted} bytes, but this one {len(secret)}: "
             f"write HEX: and {2 * wanted} digits"
         )
     return Key(key_id, kind, secret)
 
 
 def _check_type(name: str, kind: str, available: frozenset[str]) -> None:
-    if kind in ELSEWHERE:
-        raise ValueError(f"{name}: {kind} is not offered: use one of {', '.join(ALGORITHMS)}")
+    if kind in CHRONY_ONLY_TYPES:
+        raise ValueError(f"{name}: {kind} is not supported: use one of {', '.join(ALGORITHMS)}")
     if kind not in ALGORITHMS:
         close = get_close_matches(kind.upper(), ALGORITHMS, n=1)
         fix = f"did you mean {close[0]}?" if close else f"valid: {', '.join(ALGORITHMS)}"
@@ -135,7 +135,7 @@ def _decode(name: str, word: bytes) -> bytes:
         try:
             secret = unhexlify(word[4:])
         except ValueError:
-            raise ValueError(f"{name}: behind HEX: stand pairs of hexadecimal digits") from None
+            raise ValueError(f"{name}: HEX: must be followed by pairs of hex digits") from None
     else:
         secret = word.removeprefix(b"ASCII:")
     if not secret:
@@ -146,7 +146,7 @@ def _decode(name: str, word: bytes) -> bytes:
 def _open_to_others(path: Path, mode: int) -> list[str]:
     if not mode & (stat.S_IROTH | stat.S_IWOTH):
         return []
-    return [f"{path}: every user of this machine can read or change it: chmod o-rwx {path}"]
+    return [f"{path}: every user on this machine can read or change it: chmod o-rwx {path}"]
 
 
 def _too_short(path: Path, keys: list[Key], lines: dict[int, int]) -> list[str]:
@@ -157,18 +157,18 @@ def _too_short(path: Path, keys: list[Key], lines: dict[int, int]) -> list[str]:
     more = f" and {len(short) - 1} more" if len(short) > 1 else ""
     return [
         f"{path}:{lines[first.id]}: key {first.id}{more}: a secret of fewer than {SECURE_BYTES} "
-        "bytes can be guessed: make a longer one"
+        "bytes can be guessed: use a longer one"
     ]
 
 
 def _read(path: Path) -> tuple[bytes, int]:
-    """The file's bytes and its mode, both of the file that was opened."""
+    """The file's contents and mode, both from the same open file."""
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST + 1)
             mode = os.fstat(file.fileno()).st_mode
     except FileNotFoundError as error:
-        reason = "no such key file: write it, or name another in the configuration"
+        reason = "no such key file: create it, or name another in the configuration"
         raise ConfigError(path, reason) from error
     except OSError as error:
         raise ConfigError(path, f"cannot be read: {error.strerror}") from error

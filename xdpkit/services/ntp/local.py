@@ -10,14 +10,14 @@ from xdpkit._core._clock import clock_precision
 from xdpkit.services.ntp.polled import Polled
 from xdpkit.services.ntp.state import LEAP_NONE, NEVER, State
 
-# 127.127.1.1: the reference id of an undisciplined local clock, as in chrony and ntpd.
+# 127.127.1.1: the reference ID of an undisciplined local clock, as in chrony and ntpd.
 REFID_LOCAL = 0x7F7F0101
 
 
 class Local(Polled):
-    """A clock that is its own reference: the operator vouches for it, nobody is asked.
+    """A clock that is its own reference: the operator vouches for it, nothing is polled.
 
-    Root delay and dispersion are 0, as there is no path to a better clock to add any.
+    Root delay and dispersion are 0, as there is no path to a better clock.
     """
 
     def __init__(self, stratum: int, refid: int, precision: int) -> None:
@@ -37,7 +37,7 @@ class Local(Polled):
         )
 
     async def poll(self) -> None:
-        """Nothing to ask."""
+        """Nothing to poll."""
 
 
 def local_state(stratum: int) -> dict[str, int]:

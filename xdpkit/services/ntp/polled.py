@@ -1,4 +1,4 @@
-"""What all sources of NTP time have in common: they are asked once a second and may say nothing."""
+"""What all NTP time sources have in common: polled once a second, with or without an answer."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, ClassVar
 
 from xdpkit.services.ntp.state import SECOND_NS, State
 
-# How often a source is asked, and how long one poll takes at most.
+# Poll interval, and the longest that one poll may take.
 POLL_SECONDS = 1.0
 REPLY_SECONDS = 1.0
 
-# A shorter holdover would end before the next answer can be there.
+# A shorter holdover would expire before the next answer can arrive.
 _SHORTEST_HOLDOVER_NS = int((POLL_SECONDS + REPLY_SECONDS) * SECOND_NS)
 
 
 def expiry(answered_ns: int, holdover_s: int) -> int:
-    """Until when an answer holds, by the clock of ``answered_ns``."""
+    """When an answer expires, on the clock of ``answered_ns``."""
     return answered_ns + max(holdover_s * SECOND_NS, _SHORTEST_HOLDOVER_NS)
 
 
 class Polled(ABC):
-    """A source: ``poll`` asks it, ``current`` is what it said last, as long as that holds.
+    """A source: ``poll`` queries it, ``current`` is its last answer until that expires.
 
-    ``name`` is as in the configuration. Every poll is counted as an answer or, in ``ignored``,
-    under the one reason why not; reasons are the keys of ``fixes``, so that there are only so many.
+    ``name`` is as in the configuration. Every poll counts as an answer or, in ``ignored``, under
+    the one reason why not; the reasons are the keys of ``fixes``, a bounded set.
     """
 
-    # What each reason means and what to do about it.
+    # For each reason: what it means and how to fix it.
     fixes: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, name: str) -> None:
@@ -40,28 +40,28 @@ class Polled(ABC):
 
     @abstractmethod
     async def poll(self) -> None:
-        """Asks once; takes REPLY_SECONDS at most."""
+        """Polls once; takes at most REPLY_SECONDS."""
 
     def current(self, now_ns: int) -> State | None:
-        """What this source says of the clock; None when it is unsynchronised."""
+        """The state this source gives; None if it is unsynchronized."""
         if self._state and now_ns < self._state.expires_ns:
             return self._state
         return None
 
     def problem(self) -> str:
-        """Why there is nothing from it, and the fix."""
+        """Why it gives no time, and the fix."""
         if not self._reason:
-            return "its last answer is too old: it is asked again"
+            return "its last answer is too old: it is polled again"
         return self.fixes[self._reason]
 
     def facts(self, now_ns: int) -> dict[str, Any]:
         """Its part of ``xdpkit status --json``."""
-        word = "unsynchronised"
+        condition = "unsynchronised"
         if self.current(now_ns):
-            word = "holdover" if self._reason else "synchronised"
+            condition = "holdover" if self._reason else "synchronised"
         return {
             "name": self.name,
-            "state": word,
+            "state": condition,
             "polls": self.polls,
             "answers": self.answers,
             "ignored": dict(sorted(self.ignored.items())),

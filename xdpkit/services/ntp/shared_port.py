@@ -1,4 +1,4 @@
-"""Leaves NTP on the slow path to a program of this host that needs its replies (``port_watch``)."""
+"""Leaves NTP on the slow path to a local program that needs its replies (``port_watch``)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from xdpkit.slowpath.udp import UdpSlowPath
 
 log = logging.getLogger("xdpkit")
 
-# How soon a program that misses its replies is noticed: within the two seconds of an iburst.
-_LOOK_SECONDS = 1.0
+# How soon a program that is missing its replies is noticed: within the two seconds of an iburst.
+_CHECK_SECONDS = 1.0
 
-# What the kernel door counts when it is handed a reply.
+# The UDP listener's verdict when it receives a reply.
 _NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
 
 
 class SharedPort:
-    """Whether another program has the NTP port too: ``shared``; ``changed`` is called at a change.
+    """``shared`` is whether another program has the NTP port too; ``changed`` is called on change.
 
-    ``served`` gives the addresses in question.
+    ``served`` returns the addresses in question.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class SharedPort:
         self._port, self._slow_path = port, slow_path
         self._served, self._changed = served, changed
 
-    def look(self) -> None:
-        """Leaves NTP to such a program, or takes it up again."""
+    def check(self) -> None:
+        """Stops answering NTP if there is such a program, or resumes."""
         shared = self._slow_path.is_shared(self._port, self._served())
         if shared == self.shared:
             return
@@ -47,8 +47,9 @@ class SharedPort:
         if shared:
             log.warning(
                 "another program has UDP port %d ('ss -lunp sport = :%d' shows it): the slow path "
-                "leaves it to that, so that it hears its replies; the chosen queues answer on. If "
-                "it is a client, give it another source port (chrony: acquisitionport 0)",
+                "leaves the port to it, so that it gets its replies; the chosen queues keep "
+                "answering. If it is a client, give it another source port (chrony: "
+                "acquisitionport 0)",
                 self._port,
                 self._port,
             )
@@ -56,14 +57,14 @@ class SharedPort:
             log.info("UDP port %d is free again: the slow path answers NTP", self._port)
 
     async def run(self) -> None:
-        """Looks for such a program once a datagram for one came to us, and while there is one."""
+        """Checks for such a program after a datagram meant for it, and while there is one."""
         strays = 0
         while True:
-            await anyio.sleep(_LOOK_SECONDS)
+            await anyio.sleep(_CHECK_SECONDS)
             now = self._slow_path.listener.counters()["verdicts"][_NTP_MODE]
             if now != strays or self.shared:
                 try:
-                    self.look()
+                    self.check()
                 except OSError as error:
-                    log.warning("who has the NTP port could not be read: %s", error)
+                    log.warning("cannot find out which program has the NTP port: %s", error)
             strays = now

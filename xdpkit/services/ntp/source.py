@@ -1,4 +1,4 @@
-"""The service that owns the server's NTP state: asks the sources, chooses, publishes, says so."""
+"""The service that owns the server's NTP state: polls sources, selects one, publishes, logs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from xdpkit.runtime.closing import Closing
 from xdpkit.services.ntp.kernel import Kernel
 from xdpkit.services.ntp.local import Local
 from xdpkit.services.ntp.polled import POLL_SECONDS, Polled
-from xdpkit.services.ntp.state import SHORT_UNITS, unsynchronised
+from xdpkit.services.ntp.state import SHORT_UNITS, unsynchronized_state
 from xdpkit.services.ntp.upstream import Upstream
 
 log = logging.getLogger("xdpkit")
 
 
 class NtpSource(Closing):
-    """The choice among the configured sources: the first that is synchronised.
+    """Selects among the configured sources: the first one that is synchronized.
 
-    ``publish`` gets the fields of struct ntp_state (``cext/runtime/snapshot.h``) whenever one of them has
-    changed, for the first time within ``start``. ``run`` logs the source, and each change once.
+    ``publish`` gets the fields of struct ntp_state (``cext/runtime/snapshot.h``) whenever one of
+    them changes, and first in ``start``. ``run`` logs the source, and each change once.
     """
 
     def __init__(self, config: NtpConfig, publish: Callable[[dict[str, int]], None]) -> None:
@@ -39,7 +39,7 @@ class NtpSource(Closing):
         self._precision = clock_precision()
         self._sources = [self._source(config, kind) for kind in config.source]
         self._chosen: Polled | None = None
-        self._state = unsynchronised(self._precision)
+        self._state = unsynchronized_state(self._precision)
 
     def _source(self, config: NtpConfig, kind: str | Loopback) -> Polled:
         if isinstance(kind, Loopback):
@@ -50,15 +50,15 @@ class NtpSource(Closing):
         return Local(config.stratum, refid, self._precision)
 
     async def start(self) -> None:
-        """Asks every source once, all together, and publishes; takes a second at most."""
+        """Polls every source once, concurrently, and publishes; takes at most a second."""
         async with anyio.create_task_group() as tasks:
             for source in self._sources:
                 tasks.start_soon(source.poll)
         self._choose()
 
     async def run(self) -> None:
-        """Asks every source once a second, until cancelled; a local clock has nothing to say."""
-        self._tell()
+        """Polls every source once a second until canceled, except the local clock."""
+        self._log_source()
         async with anyio.create_task_group() as tasks:
             for source in self._sources:
                 if not isinstance(source, Local):
@@ -67,17 +67,17 @@ class NtpSource(Closing):
     async def _follow(self, source: Polled) -> None:
         next_poll = anyio.current_time()
         while True:
-            # Not one poll after the other when the machine slept, or a poll took its second.
+            # No burst of polls after the machine was suspended or a poll took a full second.
             next_poll = max(next_poll + POLL_SECONDS, anyio.current_time())
             await anyio.sleep_until(next_poll)
             await source.poll()
             if self._choose():
-                self._tell()
+                self._log_source()
 
     def _choose(self) -> bool:
-        """Takes the first source that is synchronised; returns whether that is another one."""
+        """Selects the first synchronized source; returns whether that is a change."""
         now_ns = time.monotonic_ns()
-        chosen, state = None, unsynchronised(self._precision)
+        chosen, state = None, unsynchronized_state(self._precision)
         for source in self._sources:
             if current := source.current(now_ns):
                 chosen, state = source, current
@@ -89,17 +89,17 @@ class NtpSource(Closing):
             self._publish(fields)
         return chosen is not before
 
-    def _tell(self) -> None:
-        """Says which source it is now, and why not one of those before it."""
+    def _log_source(self) -> None:
+        """Logs the selected source, and why those before it were passed over."""
         failed = takewhile(lambda source: source is not self._chosen, self._sources)
         why = "; ".join(f"{source.name}: {source.problem()}" for source in failed)
         if self._chosen is None:
-            log.warning("NTP is not synchronised, and replies say so: %s", why)
+            log.warning("NTP is not synchronized, and replies say so: %s", why)
             return
         state = self._state
         log.log(
             logging.WARNING if why else logging.INFO,
-            "NTP time is from %s: stratum %d, reference id %s%s",
+            "NTP time is from %s: stratum %d, reference ID %s%s",
             self._chosen.name,
             state.stratum,
             refid_text(state.refid, state.stratum),
@@ -107,7 +107,7 @@ class NtpSource(Closing):
         )
 
     def facts(self) -> dict[str, Any]:
-        """``ntp`` in ``xdpkit status --json``; source and age are null when unsynchronised."""
+        """``ntp`` in ``xdpkit status --json``; source and age are null when unsynchronized."""
         now_ns = time.monotonic_ns()
         state, chosen = self._state, self._chosen
         return {
@@ -123,7 +123,7 @@ class NtpSource(Closing):
         }
 
     def close(self) -> None:
-        """Closes what the sources hold open."""
+        """Closes the sources' sockets."""
         for source in self._sources:
             if isinstance(source, Upstream):
                 source.close()

@@ -1,8 +1,7 @@
-"""What the server says of its own clock (RFC 5905 section 9.1), as ``cext/ntp/reply.c`` puts it into
-replies.
+"""What the server says about its own clock (RFC 5905 section 9.1), as sent by ``cext/ntp/reply.c``.
 
-Times are CLOCK_MONOTONIC in nanoseconds where not said otherwise; delay and dispersion are in the
-NTP short format, units of 2^-16 s in 32 bits.
+Times are CLOCK_MONOTONIC in nanoseconds unless noted; delay and dispersion are in NTP short format,
+units of 2^-16 s in 32 bits.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 SHORT_UNITS = 1 << 16
 SHORT_MAX = 0xFFFFFFFF
 
-# RFC 5905 figure 27, PHI: how far the frequency of a clock that nobody corrects may be off.
+# RFC 5905 figure 27, PHI: frequency tolerance of an undisciplined clock.
 PHI_PPM = 15
 
 NEVER = 2**63 - 1
@@ -28,8 +27,8 @@ class State:
     """Fields of struct ntp_state (``cext/runtime/snapshot.h``), by its names and in its units.
 
     ``reference`` 0 is a clock that is its own reference: its last update is the latest second.
-    From ``updated_ns`` on, when the dispersion was right, it grows by ``drift_ppm``. ``expires_ns``
-    ends all of it. ``leap_ends_ns`` is the UTC midnight at which leap 1 or 2 is over, else 0.
+    ``root_dispersion`` is as of ``updated_ns`` and grows by ``drift_ppm``. At ``expires_ns`` the
+    state expires. ``leap_ends_ns`` is the UTC midnight at which leap 1 or 2 ends, else 0.
     """
 
     leap: int
@@ -45,11 +44,11 @@ class State:
     leap_ends_ns: int
 
     def age_s(self, now_ns: int) -> float:
-        """How old it is in seconds; 0 for a state that does not age."""
+        """Its age in seconds; 0 for a state that does not age."""
         return max(0, now_ns - self.updated_ns) / SECOND_NS if self.drift_ppm else 0.0
 
     def leap_now(self, utc_ns: int) -> int:
-        """The leap indicator as of now: what was announced is over at its midnight."""
+        """The leap indicator as of now: an announcement ends at its midnight."""
         return LEAP_NONE if 0 < self.leap_ends_ns <= utc_ns else self.leap
 
     def dispersion_s(self, now_ns: int) -> float:
@@ -57,8 +56,8 @@ class State:
         return self.root_dispersion / SHORT_UNITS + self.age_s(now_ns) * self.drift_ppm / 1e6
 
 
-def unsynchronised(precision: int) -> State:
-    """A server without a time: LI 3, stratum 0, and a second of both, as chronyd answers then."""
+def unsynchronized_state(precision: int) -> State:
+    """A server without time: LI 3, stratum 0, delay and dispersion 1 s, like chronyd."""
     return State(
         leap=LEAP_UNKNOWN,
         stratum=0,
@@ -75,14 +74,14 @@ def unsynchronised(precision: int) -> State:
 
 
 def short_sum(*units: int) -> int:
-    """A sum in short format that stays at the largest value instead of wrapping."""
+    """A saturating sum in NTP short format."""
     return min(sum(units), SHORT_MAX)
 
 
 def leap_end(leap: int, utc_ns: int) -> int:
-    """When an announced leap second is over: the first UTC midnight after ``utc_ns``; else 0.
+    """When an announced leap second ends: the first UTC midnight after ``utc_ns``; else 0.
 
-    A leap second is the last one of a UTC day (ITU-R TF.460-6 section 2.1).
+    A leap second is the last second of a UTC day (ITU-R TF.460-6 section 2.1).
     """
     if leap not in (LEAP_INSERT, LEAP_DELETE):
         return 0

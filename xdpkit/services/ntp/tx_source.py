@@ -1,4 +1,4 @@
-"""Where the true transmit times of NTP replies come from, by configuration and interface."""
+"""The source of true transmit times of NTP replies, by configuration and interface."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from xdpkit.config.ntp import NtpConfig
 
 
 def transmit_source(config: NtpConfig | None, kind: str, zerocopy: bool) -> str:
-    """Where a queue's true transmit times come from: hardware, completion, or kick (none do).
+    """A queue's source of true transmit times: hardware, completion, or kick (there is none).
 
-    ``kind`` is the interface's. A driver with zero-copy tells what the NIC's clock said. In copy
-    mode the kernel's stamp is taken when it frees the frame: on veth that is when it was sent, but
-    behind a NIC only after the completion interrupt, so that one must ask for it.
+    ``kind`` is the interface's. A zero-copy driver reports the NIC's clock. In copy mode the kernel
+    takes the timestamp when it frees the frame: on veth that is when it was sent, but on a NIC only
+    after the completion interrupt, so there it must be asked for in the configuration.
     """
     if config is None or config.tx_timestamps == "kick":
         return "kick"

@@ -1,7 +1,7 @@
-"""NTP state of ``source = "127.0.0.1:11123"``: the daemon that disciplines this clock, mirrored.
+"""NTP state of ``source = "127.0.0.1:11123"``: the mirrored daemon, which disciplines this clock.
 
-It is asked as any client asks. Its stratum is not increased: both read one clock, so that we are no
-further from the reference than it is.
+It is polled like any NTP server. Its stratum is not incremented: both read the same clock, so we
+are no further from the reference than it is.
 """
 
 from __future__ import annotations
@@ -20,19 +20,21 @@ from xdpkit.services.ntp.client import NtpReplyError, Reply
 from xdpkit.services.ntp.polled import REPLY_SECONDS, Polled, expiry
 from xdpkit.services.ntp.state import PHI_PPM, State, leap_end, short_sum
 
-# 2^-32 s, the unit of timestamps, in one of short format.
+# Units of a timestamp (2^-32 s) per unit of short format.
 _UNITS_32_32 = 1 << 16
 
 
-def mirrored(reply: Reply, sent_ns: tuple[int, int], received_ns: int, holdover_s: int) -> State:
-    """The state that a reply gives us.
+def mirrored_state(
+    reply: Reply, sent_ns: tuple[int, int], received_ns: int, holdover_s: int
+) -> State:
+    """Our state according to a reply.
 
-    ``sent_ns`` is when we asked, by CLOCK_MONOTONIC and UTC, ``received_ns`` UTC of the answer. The
-    dispersion grows by a unit for what rounding took off, and by as much as the daemon's time is
-    not that of this clock: while it slews away an offset it serves what the clock is to become.
+    ``sent_ns`` is when we sent the request, in CLOCK_MONOTONIC and UTC, ``received_ns`` the UTC of
+    the answer. The dispersion grows by one unit for rounding, and by how far the daemon's time is
+    from this clock: while slewing, the daemon serves the time that the clock is being slewed to.
     """
     monotonic_ns, utc_ns = sent_ns
-    off = client.outside(reply, utc_ns, received_ns)
+    off = client.distance_outside(reply, utc_ns, received_ns)
     return State(
         leap=reply.leap,
         stratum=reply.stratum,
@@ -49,21 +51,21 @@ def mirrored(reply: Reply, sent_ns: tuple[int, int], received_ns: int, holdover_
 
 
 class Upstream(Polled):
-    """A daemon on a loopback address; its last good answer holds for ``holdover_s``."""
+    """A daemon on a loopback address; its last valid answer holds for ``holdover_s``."""
 
     fixes: ClassVar = {
         "refused": "nothing listens there: start it (chrony: port 11123, bindaddress 127.0.0.1)",
-        "no_answer": "it does not answer: let it (chrony: allow 127.0.0.1)",
-        "late": "it takes longer than a second to answer: see what keeps it",
-        "unsynchronised": "it is not synchronised itself: 'chronyc tracking' and 'chronyc sources' "
+        "no_answer": "it does not answer: make it allow us (chrony: allow 127.0.0.1)",
+        "late": "it takes longer than a second to answer: find out what delays it",
+        "unsynchronised": "it is not synchronized itself: 'chronyc tracking' and 'chronyc sources' "
         "say why",
-        "stratum": "it answers without a stratum: it is not synchronised, or limits our rate",
-        "timestamp": "it answers without a time: see what listens there",
-        "length": "what answers there is not an NTP server: correct the port",
+        "stratum": "it answers without a stratum: it is not synchronized, or rate-limits us",
+        "timestamp": "it answers without a time: check what is listening there",
+        "length": "what answers there is not an NTP server: fix the port",
         "version": "it does not answer in version 4: mirror another daemon",
-        "mode": "what answers there is not an NTP server: correct the port",
-        "origin": "its answers are not to our requests: see what listens there",
-        "os_error": "the system would not let us ask: see 'ip address show lo' and the firewall",
+        "mode": "what answers there is not an NTP server: fix the port",
+        "origin": "its answers do not match our requests: check what is listening there",
+        "os_error": "the system did not let us send: check 'ip address show lo' and the firewall",
     }
 
     def __init__(self, where: Loopback, holdover_s: int) -> None:
@@ -74,9 +76,9 @@ class Upstream(Polled):
         self._unanswered: socket.socket | None = None
 
     async def poll(self) -> None:
-        """Asks from a port of its own and waits a second at most for the first datagram.
+        """Sends a request from a new port and waits up to a second for the first datagram.
 
-        A request without an answer is counted one poll later: until then the answer may come late.
+        A request without an answer is counted one poll later: until then the answer may be late.
         """
         self.polls += 1
         try:
@@ -91,7 +93,7 @@ class Upstream(Polled):
             self._ignore("os_error")
 
     async def _ask(self) -> State:
-        """One request; TimeoutError when there is no answer yet: its socket is then kept."""
+        """Sends one request; TimeoutError if there is no answer yet, and then keeps its socket."""
         mark = secrets.randbits(64)
         with ExitStack() as stack:
             sock = socket.socket(self._family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -109,10 +111,10 @@ class Upstream(Polled):
                 stack.pop_all()
                 raise TimeoutError from None
         reply = client.read_reply(data, mark)
-        return mirrored(reply, sent_ns, received_ns, self._holdover_s)
+        return mirrored_state(reply, sent_ns, received_ns, self._holdover_s)
 
     def _count_unanswered(self) -> None:
-        """Counts the request before, if it was not answered in time."""
+        """Counts the previous request if it was not answered in time."""
         before, self._unanswered = self._unanswered, None
         if before is None:
             return
