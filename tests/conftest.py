@@ -1,4 +1,4 @@
-"""What all tests share: who may run the ones that need root, and who must have run them."""
+"""Shared by all tests: which ones need root, and the environments where those must have run."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from required import missing, required
 
 HERE = Path(__file__).parent
 
-# These make network namespaces or load BPF programs; so does what else is marked netns.
+# These create network namespaces or load BPF programs, as do other tests marked netns.
 NETNS_FOLDERS = ("wire", "ebpf")
 
-# No deadline: the machines that run this have few cores and other work.
+# No deadline: the machines that run this have few cores, which are busy.
 hypothesis.settings.register_profile("xdpkit", deadline=None)
 hypothesis.settings.load_profile("xdpkit")
 
 ran_netns = pytest.StashKey[int]()
 
 
-# What tests start must find the installed package, as a user's programs do, and not the checkout's sources.
+# Programs that tests start must find the installed package, as a user's do, not the sources here.
 os.environ["PYTHONSAFEPATH"] = "1"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_cache_on_the_machine(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Compiled zones are kept where the tests' other files are, by every server that they start."""
+    """Makes every server that a test starts cache compiled zones in the tests' own directory."""
     os.environ["CACHE_DIRECTORY"] = str(tmp_path_factory.mktemp("cache"))
 
 
 def namespaces_missing() -> str:
-    """Why there can be no network namespace here; empty when there can."""
+    """Why network namespaces cannot be created here; empty if they can."""
     if os.geteuid() != 0:
         return "needs root"
     if shutil.which("unshare") is None:
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = namespaces_missing() if needing else ""
     for item in needing if reason else ():
         item.add_marker(pytest.mark.skip(reason=reason))
-    # What wants processors for itself first; the package last, which is made beside all others.
+    # Tests that need the CPUs to themselves come first; the package, built meanwhile, last.
     items.sort(key=_order)
 
 
@@ -91,19 +91,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def unproven(config: pytest.Config) -> bool:
-    """A run that had to show packets in namespaces and has shown none."""
+    """Whether a run that had to include namespace tests has run none."""
     return required() and not config.option.collectonly and not config.stash.get(ran_netns, 0)
 
 
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str], str]:
-    """Finds a program, in the virtual environment first; a missing one fails CI, others skip."""
+    """Finds a program, in the virtual environment first; if missing, CI fails, others skip."""
 
     def find(name: str) -> str:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         found = shutil.which(name, path=path)
         if found is None:
-            missing(f"{name} is not installed: vagrant/provision.sh test does it")
+            missing(f"{name} is not installed: vagrant/provision.sh test installs it")
         return found
 
     return find
@@ -111,7 +111,7 @@ def tool() -> Callable[[str], str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def package_meanwhile(request: pytest.FixtureRequest) -> None:
-    """Starts what the package's tests will wait for, beside tests that need no certain speed."""
+    """Starts the slow work for the package's tests during tests that do not depend on speed."""
     if request.path.relative_to(HERE).parts[0] in (*NETNS_FOLDERS, "fuzz"):
         return
     of_package = [item for item in request.session.items if item.get_closest_marker("package")]
@@ -121,6 +121,6 @@ def package_meanwhile(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def package_making(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Making]:
-    """The Debian package and a bare Debian, which this starts to make."""
-    with making(tmp_path_factory.mktemp("package")) as under_way:
-        yield under_way
+    """The Debian package and a bare Debian; starts building both."""
+    with making(tmp_path_factory.mktemp("package")) as in_progress:
+        yield in_progress

@@ -1,4 +1,4 @@
-"""The facts that bench prints: JSON, table and plots, from rounds made up here."""
+"""The output of bench: JSON, tables and plots, from made-up rounds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FIGURES = {
 
 
 def result(row: rows.Row, server: str, *scales: float, wrong: int = 0) -> Result:
-    """A row with a round for each of ``scales``, by which all figures are multiplied."""
+    """A row with one round per scale, which multiplies all figures."""
     entry = Entry(row, server, cast(Generator, None), [], None, "native, copy")
     made = Result(entry, [{k: v * scale for k, v in FIGURES.items()} for scale in scales])
     made.wrong = wrong
@@ -50,10 +50,10 @@ def results() -> dict[str, Result]:
     chronyd = result(rows.Row("chronyd", "ntp", 123, beside="echo"), "chronyd", 0.3, 0.5, 0.9)
     made = {"echo": echo, "xdpkit-ntp": ntp, "chronyd": chronyd}
     for number in range(3):
-        for name, own in made.items():
+        for name, each in made.items():
             base = echo.rounds[number]["answers_per_s"]
             if name != "echo":
-                own.rounds[number]["ratio_to_echo"] = own.rounds[number]["answers_per_s"] / base
+                each.rounds[number]["ratio_to_echo"] = each.rounds[number]["answers_per_s"] / base
     return made
 
 
@@ -87,12 +87,12 @@ def test_a_result_counts_what_was_not_right(results: dict[str, Result]) -> None:
     assert (row["wrong"], row["duplicate"], row["late"]) == (3, 2, 1)
 
 
-def test_versus_without_the_other(results: dict[str, Result]) -> None:
-    assert rounds.versus(results, "xdpkit-ntp", "ntpd") == {}
-    assert rounds.versus(results, "ntpd", "chronyd") == {}
+def test_ratios_without_the_other_row(results: dict[str, Result]) -> None:
+    assert rounds.median_ratios(results, "xdpkit-ntp", "ntpd") == {}
+    assert rounds.median_ratios(results, "ntpd", "chronyd") == {}
 
 
-def shown(facts: dict[str, Any], show: Any) -> str:
+def rendered(facts: dict[str, Any], show: Any) -> str:
     console = Console(width=bench.WIDTH)
     with console.capture() as capture:
         show(facts, console)
@@ -101,7 +101,7 @@ def shown(facts: dict[str, Any], show: Any) -> str:
 
 def test_the_table_has_every_row(results: dict[str, Result]) -> None:
     facts = bench.document(results, Plan(), {"nsd": "did not come up"})
-    text = shown(facts, bench.show)
+    text = rendered(facts, bench.show)
     assert all(name in text for name in ("echo", "xdpkit-ntp", "chronyd", "90..360"))
     assert "not measured: nsd: did not come up" in text
     assert "xdpkit-ntp / chronyd: answers 4.00" in text
@@ -127,8 +127,8 @@ OFFWIRE = {
 
 
 def test_other_tables() -> None:
-    assert "9 (8..10)" in shown(bench.machine() | SPIN, spin.show)
-    text = shown(bench.machine() | OFFWIRE, offwire.show)
+    assert "9 (8..10)" in rendered(bench.machine() | SPIN, spin.show)
+    text = rendered(bench.machine() | OFFWIRE, offwire.show)
     assert "20.0 (21.0)" in text and "500" in text
 
 

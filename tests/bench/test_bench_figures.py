@@ -22,7 +22,7 @@ def test_spread_is_median_least_most() -> None:
     assert figures.spread("x", []) == {}
 
 
-def test_spreads_take_what_each_round_has() -> None:
+def test_spreads_use_the_figures_each_round_has() -> None:
     facts = figures.spreads([{"a": 1.0}, {"a": 3.0, "b": 5.0}])
     assert (facts["a"], facts["a_min"], facts["a_max"], facts["b"]) == (2.0, 1.0, 3.0, 5.0)
 

@@ -1,4 +1,4 @@
-"""``bench --floods`` without a server: what its clients send and believe, sums and tables."""
+"""``bench --floods`` without a server: what its clients send and accept, sums and tables."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def reply(rcode: int = 0, answers: int = 1, cookie: bytes = b"") -> bytes:
     return made.to_wire()
 
 
-def test_right_is_a_whole_answer_to_the_question() -> None:
+def test_a_right_reply_is_a_complete_answer_to_the_question() -> None:
     assert is_right(reply(), QUESTION)
     assert not is_right(reply(), OTHER)
     assert not is_right(reply(answers=0), QUESTION)
     assert not is_right(reply(rcode=2), QUESTION)
-    cut = bytearray(reply())
-    cut[2] |= 2
-    assert not is_right(bytes(cut), QUESTION)
+    truncated = bytearray(reply())
+    truncated[2] |= 2
+    assert not is_right(bytes(truncated), QUESTION)
 
 
 @pytest.mark.parametrize("cookie", [b"", bytes(range(24))])
@@ -50,8 +50,8 @@ def test_the_cookie_of_a_reply(cookie: bytes) -> None:
     assert cookie_of(reply(23, 0, cookie)) == (cookie or None)
 
 
-def taken(kept: int, amplification: float) -> floods.Facts:
-    """A round in which every client asked ten times."""
+def a_round(kept: int, amplification: float) -> floods.Facts:
+    """A round in which every group of clients sent ten queries."""
     counts = {"asked": 10, "by_udp": kept, "by_tcp": 1, "wrong": 0}
     figures = {
         "offered_per_s": 1e5,
@@ -63,7 +63,7 @@ def taken(kept: int, amplification: float) -> floods.Facts:
 
 
 def test_rounds_are_summed_up_and_shown() -> None:
-    made = floods.row("any-txt", "on", [taken(9, 1.0), taken(5, 3.0), taken(8, 2.0)])
+    made = floods.row("any-txt", "on", [a_round(9, 1.0), a_round(5, 3.0), a_round(8, 2.0)])
     assert made["kept"] == pytest.approx(25 / 30)
     assert made["clients"]["victim"] == {
         "asked": 30,
@@ -85,16 +85,17 @@ def test_rounds_are_summed_up_and_shown() -> None:
     console = Console(width=bench.WIDTH)
     with console.capture() as capture:
         floods.show(facts, console)
-    shown = capture.get()
-    assert "83.33% (10%)" in shown and "any-txt" in shown and "2.00" in shown
+    text = capture.get()
+    assert "83.33% (10%)" in text and "any-txt" in text and "2.00" in text
 
 
-def test_floods_come_from_others() -> None:
-    own = {address for group in floods.GROUPS for address in group.addresses} - {floods.VICTIM}
+def test_floods_do_not_spoof_the_clients() -> None:
+    clients = {address for group in floods.GROUPS for address in group.addresses}
+    clients -= {floods.VICTIM}
     for flood in floods.floods():
         assert all(len(query) <= 512 for query in flood.queries)
         for first, count in flood.sources:
             start = [*map(int, first.split("."))]
             number = int.from_bytes(bytes(start))
             every = {".".join(map(str, (number + n).to_bytes(4))) for n in range(count)}
-            assert not own & every
+            assert not clients & every

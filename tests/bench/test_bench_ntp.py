@@ -1,4 +1,4 @@
-"""``bench --ntp`` without a server: arithmetic, tables and plots, from facts made up here."""
+"""``bench --ntp`` without a server: arithmetic, tables and plots, from made-up facts."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_every_case_has_a_name_and_the_first_is_plain() -> None:
 
 
 def test_a_case_is_a_server_with_its_row() -> None:
-    """With tables behind [ntp]'s keys, files, finished payloads and many addresses."""
+    """With tables after [ntp]'s keys, files, finished payloads and many addresses."""
     payloads = [b"\x23" + bytes(46) + b"\1"]
     case = ntp_rates.Case(
         "full", 'keys = "keys"\n[ntp.limit]\n', {"keys": "1"}, lambda: payloads, addresses=9
     )
-    server = ntp_rates.own(case)
+    server = ntp_rates.server_for(case)
     assert '[ntp]\nkeys = "keys"\n[ntp.limit]\n' in server.configuration
     assert server.files == {"keys": "1"}
     [row] = server.rows
@@ -141,16 +141,16 @@ def test_the_tables_have_every_part(facts: dict[str, Any]) -> None:
 
 
 def test_wrong_replies_and_silence_fail(facts: dict[str, Any]) -> None:
-    assert ntp.failed(facts) == []
+    assert ntp.failures(facts) == []
     facts["interleaved"]["wrong"] = 3
     facts["rates"][1]["answers_per_s"] = 0.0
-    assert ntp.failed(facts) == [
+    assert ntp.failures(facts) == [
         "interleaved at a rate: 3 wrong replies",
         "interleaved: no right reply at all",
     ]
 
 
-def test_a_load_that_got_no_reply_is_told_without_figures(facts: dict[str, Any]) -> None:
+def test_a_load_that_got_no_reply_has_a_row_without_figures(facts: dict[str, Any]) -> None:
     empty = ntp_error.row(("saturated", "on", "idle"), ntp_error.Errors())
     assert empty["replies"] == 0 and "p50" not in empty
     assert ntp.error_table([empty])[1] == [["saturated", "on", "idle"]]

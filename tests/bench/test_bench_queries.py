@@ -1,4 +1,4 @@
-"""Where the generator's queries come from, and the frames of what is measured off the wire."""
+"""Where the load generator's queries come from, and the frames of off-wire measurements."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_of_file_without_a_query(tmp_path: Path) -> None:
         queries.from_file(path)
 
 
-def test_of_zone_asks_for_what_has_an_answer(tmp_path: Path) -> None:
+def test_of_zone_queries_what_has_an_answer(tmp_path: Path) -> None:
     path = tmp_path / "example.zone"
     path.write_text(ZONE)
     found = {asked(query) for query in queries.from_zone(path)}
@@ -90,7 +90,7 @@ def test_drawn_repeats_few_and_permutes_many() -> None:
 def test_zipf_makes_few_names_popular() -> None:
     names = [b"%d" % number for number in range(1000)]
     counts = Counter(queries.zipf(names, 100_000)).most_common()
-    # The harmonic number of 1000 is 7.49: the first has a share of 0.134, the tenth a tenth of it.
+    # The harmonic number of 1000 is 7.49: the first's share is 0.134, the tenth's a tenth of that.
     assert counts[0][1] == pytest.approx(13_360, rel=0.1)
     assert counts[9][1] == pytest.approx(1_336, rel=0.2)
 

@@ -1,4 +1,4 @@
-"""What blast and bench refuse: where nobody may send, and what no option means."""
+"""What blast and bench refuse: targets that must not be sent to, and invalid options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ V4, V6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")
 
 
 @pytest.mark.parametrize("kind", ["veth", "macvlan"])
-def test_a_veth_into_a_namespace_will_do(kind: str) -> None:
+def test_a_veth_into_a_namespace_is_accepted(kind: str) -> None:
     target.check_kind("x", kind, far_end_elsewhere=True)
 
 
@@ -147,11 +147,11 @@ def test_vlan_tags(text: str, tags: tuple[int, ...]) -> None:
         ),
         (["bench", "--quick", "--offwire"], "not allowed with"),
         (["bench", "--ntp", "--spin"], "not allowed with"),
-        (["bench", "--only", "echo,nosuch"], "--only nosuch: not here"),
+        (["bench", "--only", "echo,nosuch"], "--only nosuch: no such row"),
         (["bench", "--rounds", "0"], "--rounds 0: from 1"),
     ],
 )
-def test_refusals_are_one_line_and_2(
+def test_refusals_are_one_line_and_exit_status_2(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(arguments) == 2
@@ -174,10 +174,10 @@ ready = "up"
 def test_peers_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "peers.toml"
     path.write_text(PEERS)
-    mine, other = peers.of_file(path)
+    mine, other = peers.read_peers(path)
     assert (mine.name, mine.service, mine.port, mine.ready) == ("mine", "dns", 53, "")
     assert (other.name, other.service, other.port, other.ready) == ("other", "ntp", 1123, "up")
-    assert peers.filled("{zone} {x}", {"zone": "/z"}) == "/z {x}"
+    assert peers.fill_in("{zone} {x}", {"zone": "/z"}) == "/z {x}"
 
 
 @pytest.mark.parametrize(
@@ -196,17 +196,17 @@ def test_bad_peers_files(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "peers.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=re.escape(words)):
-        peers.of_file(path)
+        peers.read_peers(path)
 
 
 def test_rows_come_with_their_echo() -> None:
     options = Namespace(only="xdpkit-dns-10", quick=False)
-    assert bench.chosen(options, []) == ["echo-dns", "xdpkit-dns-10"]
+    assert bench.select_rows(options, []) == ["echo-dns", "xdpkit-dns-10"]
     options.only = None
     mine = peers.Peer("mine", "dns", ("x",), 53)
-    assert bench.chosen(options, [mine])[-2:] == ["xdpkit-dns-1m-zipf", "mine"]
+    assert bench.select_rows(options, [mine])[-2:] == ["xdpkit-dns-1m-zipf", "mine"]
     options.quick = True
-    assert bench.chosen(options, [mine]) == [
+    assert bench.select_rows(options, [mine]) == [
         "echo",
         "echo-dns",
         "xdpkit-ntp",

@@ -1,4 +1,4 @@
-"""The program under test, loaded by bcc as the product does, and from clang's object file."""
+"""The program under test, loaded by bcc as in the product, and from clang's object file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture(scope="session", params=sorted(LOADERS))
 def steer(request: pytest.FixtureRequest, lab: Lab) -> Iterator[SteerProgram]:
-    """The program with every service at both addresses, untagged, with one tag and with two."""
+    """The program with every service on both addresses, untagged, with one tag and with two."""
     with IPRoute(netns=lab.server.namespace) as ipr:
         ifindex = ipr.link_lookup(ifname=lab.server.ifname)[0]
     fd, maps = LOADERS[request.param]()
@@ -45,7 +45,7 @@ def steer(request: pytest.FixtureRequest, lab: Lab) -> Iterator[SteerProgram]:
 
 @pytest.fixture(scope="session")
 def socket(lab: Lab, steer: SteerProgram) -> Iterator[XskSocket]:
-    """An AF_XDP socket on queue 2, in nobody's XSKMAP."""
+    """An AF_XDP socket on queue 2, in no XSKMAP."""
     with lab.server.entered():
         opened = XskSocket(steer.ifindex, SOCKET_QUEUE)
     yield opened

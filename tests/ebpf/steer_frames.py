@@ -1,4 +1,4 @@
-"""Frames for the XDP program: one that is ours in every way, and what differs from it in one."""
+"""Frames for the XDP program: valid requests, and variants that differ in one respect."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 FAMILIES = (4, 6)
 
 NTP_REQUEST = b"\x23" + bytes(47)
-# Id, no flags, one question: "a." A IN.
+# ID, no flags, one question: "a." A IN.
 DNS_REQUEST = bytes.fromhex("1234 0000 0001 0000 0000 0000 0161 00 0001 0001".replace(" ", ""))
 PAYLOADS = {"ntp": NTP_REQUEST, "dns": DNS_REQUEST, "echo": b"echo"}
 
 
 def tags_of(*vids: int, outer: type[Packet] = Dot1Q) -> list[Packet]:
     """VLAN tags, outermost first; ``outer`` is Dot1AD for an 802.1ad outer tag."""
-    return [(outer if at == 0 else Dot1Q)(vlan=vid) for at, vid in enumerate(vids)]
+    return [(outer if index == 0 else Dot1Q)(vlan=vid) for index, vid in enumerate(vids)]
 
 
 def network(family: int, **fields: object) -> Packet:
-    """The IP header from client to server, fields changed as told."""
+    """The IP header from client to server, with these fields changed."""
     source, destination = ADDRESSES[family]
     layer = IP if family == 4 else IPv6
     return layer(**({"src": source, "dst": destination} | fields))
@@ -40,7 +40,7 @@ def frame(
     mac: str = SERVER_MAC,
     source_mac: str = CLIENT_MAC,
 ) -> bytes:
-    """A request of ``service`` as bytes, whole and right but for what is told."""
+    """A request to ``service`` as bytes, complete and correct except as specified."""
     packet = Ether(dst=mac, src=source_mac)
     for tag in tags:
         packet /= tag
@@ -51,5 +51,5 @@ def frame(
 
 
 def ethernet(ethertype: int, payload: bytes = bytes(46), mac: str = SERVER_MAC) -> bytes:
-    """A frame of any EtherType."""
+    """A frame with any EtherType."""
     return bytes(Ether(dst=mac, src=CLIENT_MAC, type=ethertype) / Raw(payload))

@@ -1,4 +1,4 @@
-"""The forms for drivers that leave no room before the frame, or have no stamp for it."""
+"""The variants for drivers without headroom for metadata, or without a hardware stamp."""
 
 from __future__ import annotations
 
@@ -48,14 +48,16 @@ def load_bare() -> tuple[int, dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def bare(lab: Lab) -> Iterator[SteerProgram]:
-    """The form without stamps."""
+    """The variant without stamps."""
     with serving_ntp(lab, QUEUE, load_bare) as steer:
         yield steer
 
 
 @pytest.mark.parametrize("room", [0, 216], ids=["room", "no-room"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_request_is_taken_without_a_stamp(bare: SteerProgram, family: int, room: int) -> None:
+def test_a_request_is_redirected_without_a_stamp(
+    bare: SteerProgram, family: int, room: int
+) -> None:
     before = bytes(range(room))
     action, metadata, after = bare.run(frame(family), QUEUE, metadata=before)
     assert (action, metadata, after) == (XDP_REDIRECT, before, frame(family))
@@ -67,7 +69,7 @@ def test_the_rest_passes(bare: SteerProgram) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_driver_without_an_answer_is_no_stamp(lab: Lab, family: int) -> None:
+def test_a_driver_that_gives_no_stamp(lab: Lab, family: int) -> None:
     with serving_ntp(lab, 0, lambda: load_with_clang(NO_STAMP)) as steer:
         action, metadata, _ = steer.run(frame(family), 0)
     hardware, tai = struct.unpack("=QQ", metadata)

@@ -1,4 +1,4 @@
-"""Every verdict of the XDP program, by BPF_PROG_TEST_RUN on crafted frames."""
+"""Every verdict of the XDP program, from BPF_PROG_TEST_RUN on crafted frames."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ pytestmark = pytest.mark.netns
 
 
 def check(steer: SteerProgram, data: bytes, verdict: str, queue: int = 0) -> None:
-    """The frame meets this verdict and no other."""
+    """The frame gets this verdict and no other."""
     assert steer.verdict(data, queue) == verdict
 
 
 def transport(family: int, layer: Packet) -> bytes:
-    """A frame to the server's address with another transport than UDP."""
+    """A frame to the server's address with a transport other than UDP."""
     return bytes(Ether(dst=SERVER_MAC, src=CLIENT_MAC) / network(family) / layer)
 
 
@@ -52,18 +52,18 @@ def ipv6(**fields: object) -> Callable[[], bytes]:
     return lambda: frame(6, ip=network(6, **fields))
 
 
-def without_options(option: Packet) -> Callable[[], bytes]:
+def with_option(option: Packet) -> Callable[[], bytes]:
     """An IPv4 request with one option."""
     return lambda: frame(4, ip=network(4, options=[option]))
 
 
 def next_header(number: int) -> Callable[[], bytes]:
-    """An IPv6 packet whose header says this follows."""
+    """An IPv6 packet with this next header."""
     return lambda: frame(6, ip=network(6, nh=number))
 
 
 def extension(header: Packet) -> Callable[[], bytes]:
-    """An IPv6 request behind an extension header."""
+    """An IPv6 request after an extension header."""
     return lambda: frame(6, ip=network(6) / header)
 
 
@@ -89,8 +89,8 @@ PASSED = {
     "total-65535": (ipv4(len=65535), "ip_header"),
     "payload-beyond-frame": (ipv6(plen=57), "ip_header"),
     "payload-65535": (ipv6(plen=65535), "ip_header"),
-    "router-alert": (without_options(IPOption_Router_Alert()), "ip_options"),
-    "record-route": (without_options(IPOption_RR(routers=["0.0.0.0"] * 9)), "ip_options"),
+    "router-alert": (with_option(IPOption_Router_Alert()), "ip_options"),
+    "record-route": (with_option(IPOption_RR(routers=["0.0.0.0"] * 9)), "ip_options"),
     "first-fragment": (ipv4(flags="MF"), "fragment"),
     "middle-fragment": (ipv4(flags="MF", frag=7), "fragment"),
     "last-fragment": (ipv4(frag=8191), "fragment"),
@@ -123,7 +123,7 @@ PASSED = {
 
 
 @pytest.mark.parametrize("name", PASSED)
-def test_what_is_not_plain_udp_passes(steer: SteerProgram, name: str) -> None:
+def test_what_is_not_plain_udp_is_passed(steer: SteerProgram, name: str) -> None:
     make, verdict = PASSED[name]
     check(steer, make(), verdict)
 
@@ -132,20 +132,20 @@ def test_what_is_not_plain_udp_passes(steer: SteerProgram, name: str) -> None:
 class TestBothFamilies:
     """What IPv4 and IPv6 have in common."""
 
-    def test_request_without_a_socket_is_the_kernels(
+    def test_request_without_a_socket_is_left_to_the_kernel(
         self, steer: SteerProgram, family: int
     ) -> None:
         for queue in range(4):
             check(steer, frame(family), "other_queue", queue)
 
     @pytest.mark.parametrize("service", PAYLOADS)
-    def test_request_with_a_socket_is_taken(
+    def test_request_with_a_socket_is_redirected(
         self, taken: SteerProgram, family: int, service: str
     ) -> None:
         check(taken, frame(family, service), "redirected", 2)
         check(taken, frame(family, service), "other_queue", 1)
 
-    def test_other_ports_pass(self, taken: SteerProgram, family: int) -> None:
+    def test_other_ports_are_passed(self, taken: SteerProgram, family: int) -> None:
         for port in (0, 52, 54, 122, 124, 123 << 8, 5353, 65535):
             check(taken, frame(family, udp={"dport": port}), "not_served", 2)
 
@@ -166,7 +166,7 @@ class TestBothFamilies:
             verdict = "redirected" if request else "ntp_not_request"
             check(taken, frame(family, payload=bytes([first]) + NTP_REQUEST[1:]), verdict, 2)
 
-    def test_dns_responses_pass(self, taken: SteerProgram, family: int) -> None:
+    def test_dns_responses_are_passed(self, taken: SteerProgram, family: int) -> None:
         for flags in (0x80, 0x81, 0xFF):
             response = DNS_REQUEST[:2] + bytes([flags]) + DNS_REQUEST[3:]
             check(taken, frame(family, "dns", response), "dns_not_request", 2)
@@ -174,8 +174,8 @@ class TestBothFamilies:
             query = DNS_REQUEST[:2] + bytes([flags]) + DNS_REQUEST[3:]
             check(taken, frame(family, "dns", query), "redirected", 2)
 
-    def test_too_short_to_tell_is_taken(self, taken: SteerProgram, family: int) -> None:
-        # What would be an NTP reply and a DNS response lies in the padding only.
+    def test_too_short_to_tell_is_redirected(self, taken: SteerProgram, family: int) -> None:
+        # What would make it an NTP reply or a DNS response is only in the padding.
         padding = b"\x24\xff\x84" * 10
         for service, shortest in (("ntp", 1), ("dns", 3), ("echo", 1)):
             for length in range(shortest):
@@ -220,7 +220,7 @@ class TestBothFamilies:
         check(taken, frame(family, tags=[Dot1Q(vlan=0, prio=5)]), "redirected", 2)
 
     def test_no_room_for_the_stamp(self, taken: SteerProgram, family: int) -> None:
-        # Metadata that is there already and fills the headroom to the last byte.
+        # Existing metadata that fills the headroom to the last byte.
         before = taken.counters(2).get("no_metadata", 0)
         action, metadata, after = taken.run(frame(family), 2, metadata=bytes(216))
         assert (action, after) == (2, frame(family))
@@ -228,14 +228,14 @@ class TestBothFamilies:
         assert taken.counters(2)["no_metadata"] == before + 1
 
 
-def test_tagged_frames_of_other_kinds_pass(steer: SteerProgram) -> None:
+def test_tagged_frames_of_other_kinds_are_passed(steer: SteerProgram) -> None:
     arp = Ether(dst=SERVER_MAC, src=CLIENT_MAC) / Dot1Q(vlan=100) / ARP()
     check(steer, bytes(arp), "not_ip")
     check(steer, bytes(Ether(dst=SERVER_MAC) / Dot1Q(vlan=1, type=0x0800) / Raw(b"E")), "truncated")
 
 
 def test_every_verdict_has_its_frame(taken: SteerProgram) -> None:
-    """The table of steer.h and this file are about the same things."""
+    """This file covers exactly the verdicts in steer.h."""
     frames = {verdict: make() for make, verdict in PASSED.values()} | {
         "redirected": frame(4),
         "vlan_depth": frame(4, tags=tags_of(1, 2, 3)),

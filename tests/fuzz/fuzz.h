@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the fuzz targets share. */
+/* Shared by the fuzz targets. */
 #ifndef XDPKIT_FUZZ_H
 #define XDPKIT_FUZZ_H
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* libFuzzer keeps the input and says which it was when a target aborts. */
+/* When a target aborts, libFuzzer saves the input and names it. */
 #define CHECK(condition)                                                                \
 	do {                                                                            \
 		if (!(condition)) {                                                     \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of access_open() and access_allowed(): any bytes as a list, in a buffer of
- * exactly their size, so that ASAN sees each byte read too far. What is taken for sound is asked
- * for addresses at and around its changes; a walk over all changes must say the same.
+ * libFuzzer target for access_open() and access_allowed(): any bytes as a list, in a buffer of
+ * exactly their size, so that ASAN catches any read past its end. A list that is accepted is
+ * queried for addresses at and around its changes; a walk over all changes must agree.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 typedef unsigned __int128 uint128;
 
-/* Change `i` of a family as bytes in the block, wide enough for both. */
+/* Change `i` of a family, read from the raw bytes; wide enough for both families. */
 static uint128 change_at(const uint8_t *blob, const struct access_list *list, uint8_t version,
 			 uint32_t i)
 {
@@ -65,11 +65,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check(data, list, version, 0);
 			check(data, list, version, top);
 			for (uint32_t i = 0; i < changes; i++) {
-				uint128 at = change_at(data, list, version, i);
+				uint128 edge = change_at(data, list, version, i);
 
-				check(data, list, version, at);
-				check(data, list, version, (at - 1) & top);
-				check(data, list, version, (at + 1) & top);
+				check(data, list, version, edge);
+				check(data, list, version, (edge - 1) & top);
+				check(data, list, version, (edge + 1) & top);
 			}
 		}
 	}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of the whole way of a frame in the loop: frame_parse(), answer(), frame_turn(),
- * the transmit timestamp. Frames lie in a buffer of exactly the room that is promised, so that ASAN
- * sees each byte read or written too far; replies are judged by naive code of their own.
+ * libFuzzer target for a frame's whole path through the loop: frame_parse(), answer(),
+ * frame_turn(), the transmit timestamp. Frames are in a buffer of exactly the promised room, so
+ * that ASAN catches any access out of bounds; replies are checked by separate, naive code.
  *
- * An input is a byte of knobs (mend the checksums first, room behind the frame) and the frame.
+ * An input is a byte of option bits (fix the checksums first, room after the frame) and the frame.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,10 +21,10 @@
 
 #define MAX_FRAME 1792
 
-/* The server's own addresses: never a source that is answered. */
-static const uint8_t own[][16] = {{192, 0, 2, 1}, {0x20, 1, 0x0d, 0xb8, [15] = 1}};
+/* The server's own addresses: requests from these are never answered. */
+static const uint8_t server_address[][16] = {{192, 0, 2, 1}, {0x20, 1, 0x0d, 0xb8, [15] = 1}};
 
-/* Offset of the IP header behind at most two tags; 0 when there is none. */
+/* Offset of the IP header after at most two tags; 0 if there is none. */
 static uint32_t ip_offset(const uint8_t *data, uint32_t length)
 {
 	uint32_t at = 12;
@@ -58,8 +58,8 @@ static uint32_t naive_udp_sum(const uint8_t *ip, const uint8_t *udp, uint32_t ud
 	return naive_sum(sum, udp, udp_length);
 }
 
-/* Makes checksums right where there are whole headers: a fuzzer would not guess them. */
-static void mend(uint8_t *data, uint32_t length)
+/* Corrects the checksums where headers are complete: a fuzzer would not guess them. */
+static void fix_checksums(uint8_t *data, uint32_t length)
 {
 	uint32_t at = ip_offset(data, length), udp_at, udp_length;
 
@@ -92,23 +92,23 @@ static const struct snapshot *snapshot(void)
 	snap.port[SERVICE_ntp] = 123;
 	snap.port[SERVICE_dns] = 53;
 	snap.port[SERVICE_echo] = 7;
-	snapshot_reserve(&snap, own[0], 4);
-	snapshot_reserve(&snap, own[1], 6);
+	snapshot_reserve(&snap, server_address[0], 4);
+	snapshot_reserve(&snap, server_address[1], 6);
 	return &snap;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* The source of a request that was answered: one host's, and not ours. */
+/* The source of an answered request: a single host's address, and not one of ours. */
 static void check_source(const uint8_t *source, uint8_t version, uint16_t port)
 {
 	CHECK(port != 0);
-	CHECK(memcmp(source, own[version == 6], version == 4 ? 4 : 16));
+	CHECK(memcmp(source, server_address[version == 6], version == 4 ? 4 : 16));
 	CHECK(version == 6 || (source[0] != 0 && source[0] != 127 && source[0] < 224));
 	CHECK(version == 4 || source[0] != 0xff);
 }
 
-/* Headers of a fresh packet, addresses and ports swapped, lengths and checksums right. */
+/* Headers as in a fresh packet, addresses and ports swapped, lengths and checksums correct. */
 static void check_reply(const uint8_t *was, const uint8_t *reply, uint32_t length)
 {
 	uint32_t at = ip_offset(was, length), udp_at = at + (was[at] >> 4 == 4 ? 20 : 40);
@@ -134,7 +134,7 @@ static void check_reply(const uint8_t *was, const uint8_t *reply, uint32_t lengt
 	check_source(udp - n, n == 4 ? 4 : 6, load_be16(udp + 2));
 }
 
-/* What each service promises about lengths; `asked` is the request's payload. */
+/* What each service guarantees about lengths; `asked` is the request. */
 static void check_length(const struct request *rq, const struct request *asked)
 {
 	if (rq->service == SERVICE_ntp)
@@ -145,16 +145,16 @@ static void check_length(const struct request *rq, const struct request *asked)
 		CHECK(rq->length <= 1232);
 }
 
-/* Two that see the same requests and so must remember the same. */
+/* Two thread states that see the same requests, and so must remember the same. */
 static struct thread_state state, twin;
 
-/* In the loop's three steps; answer() of the other doors must say the same. */
+/* In the loop's three steps; answer(), for the other ways in, must give the same. */
 static enum verdict answer_as_the_loop(const struct snapshot *snap, struct request *rq,
 				       struct tx_record *record)
 {
 	uint8_t copy[MAX_FRAME];
 	struct request other = *rq;
-	struct tx_record also = {0};
+	struct tx_record other_record = {0};
 	union query query;
 	enum verdict verdict;
 
@@ -165,7 +165,7 @@ static enum verdict answer_as_the_loop(const struct snapshot *snap, struct reque
 		answer_prefetch(snap, rq, &query);
 		verdict = answer_end(snap, &state, rq, &query, record);
 	}
-	CHECK(answer(snap, &twin, &other, &also) == verdict && other.length == rq->length);
+	CHECK(answer(snap, &twin, &other, &other_record) == verdict && other.length == rq->length);
 	CHECK(!memcmp(copy, rq->payload, rq->length));
 	return verdict;
 }
@@ -187,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	length = (uint32_t)size - 1;
 	memcpy(was, data + 1, length);
 	if (!(data[0] & 4))
-		mend(was, length);
+		fix_checksums(was, length);
 	room = length + more[data[0] & 3];
 	room = room < MAX_FRAME ? room : MAX_FRAME;
 	buffer = malloc(room ? room : 1);

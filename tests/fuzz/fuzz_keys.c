@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of the table of NTP keys and of its digests: any ids, secrets, messages and
- * MACs, in buffers of exactly their size, so that ASAN sees each byte read or written too far.
- * Judged by libcrypto's one-shot functions and by a linear search.
+ * libFuzzer target for the table of NTP keys and its digests: any IDs, secrets, messages and MACs,
+ * in buffers of exactly their size, so that ASAN catches any access out of bounds. Checked against
+ * libcrypto's one-shot functions and a linear search.
  *
- * An input is a byte of knobs (algorithm, version), the lengths of secret and MAC, the secret, the
- * MAC, and the message, whose words are the ids of more keys too.
+ * An input is a byte of option bits (algorithm, version), the lengths of secret and MAC, the
+ * secret, the MAC, and the message, whose words also serve as the IDs of more keys.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@
 #define KEY_ID     7
 #define MORE_KEYS  16
 
-/* A copy that ends where its memory does. */
-static uint8_t *exact(const uint8_t *data, size_t size)
+/* A copy in an allocation of exactly its size. */
+static uint8_t *copy_exact(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
 
@@ -30,9 +30,9 @@ static uint8_t *exact(const uint8_t *data, size_t size)
 	return copy;
 }
 
-/* The digest by another way. */
-static void naive(enum ntp_algorithm algorithm, const uint8_t *secret, size_t secret_length,
-		  const uint8_t *message, size_t length, uint8_t *whole)
+/* The digest, computed in a different way. */
+static void naive_digest(enum ntp_algorithm algorithm, const uint8_t *secret, size_t secret_length,
+			 const uint8_t *message, size_t length, uint8_t *whole)
 {
 	static const char *const hash[] = {"MD5", "SHA1", "SHA256", "SHA384", "SHA512"};
 	uint8_t *joined = malloc(secret_length + length);
@@ -52,7 +52,7 @@ static void naive(enum ntp_algorithm algorithm, const uint8_t *secret, size_t se
 	free(joined);
 }
 
-/* Ids from a message; the table must find what a search in a row does. */
+/* IDs from a message; the table must find what a linear search finds. */
 static void check_table(struct ntp_digest *digest, const uint8_t *message, size_t length)
 {
 	struct ntp_keys *keys = ntp_keys_new(MORE_KEYS, MORE_KEYS);
@@ -66,7 +66,7 @@ static void check_table(struct ntp_digest *digest, const uint8_t *message, size_
 
 		while (at < count && id[at] != new)
 			at++;
-		CHECK(found ? at < count && found->id == new && found->slot == at : at == count);
+		CHECK(found ? at < count && found->id == new && found->counter == at : at == count);
 		if (!new)
 			CHECK(added == -EINVAL);
 		else if (at < count)
@@ -89,7 +89,7 @@ static void check_digest(struct ntp_digest *digest, const struct ntp_key *key, u
 	uint8_t whole[NTP_DIGEST_MAX], *made = malloc(bytes);
 	bool right;
 
-	naive(key->algorithm, key->secret, key->length, message, length, whole);
+	naive_digest(key->algorithm, key->secret, key->length, message, length, whole);
 	right = mac_length == bytes && !memcmp(mac, whole, bytes);
 	CHECK(ntp_digest_check(digest, key, version, message, length, mac, mac_length) == right);
 	CHECK(made && ntp_digest_make(digest, key, version, message, length, made) == bytes);
@@ -117,9 +117,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	secret_length = data[1];
 	mac_length = data[2];
 	length = (uint32_t)size - KNOB_BYTES - secret_length - mac_length;
-	secret = exact(data + KNOB_BYTES, secret_length);
-	mac = exact(data + KNOB_BYTES + secret_length, mac_length);
-	message = exact(data + size - length, length);
+	secret = copy_exact(data + KNOB_BYTES, secret_length);
+	mac = copy_exact(data + KNOB_BYTES + secret_length, mac_length);
+	message = copy_exact(data + size - length, length);
 
 	check_table(&digest, message, length);
 	keys = ntp_keys_new(1, secret_length);

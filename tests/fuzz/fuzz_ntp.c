@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of the NTP answer and ntp_finish(): any bytes, in a buffer of exactly the room
- * that is promised, so that ASAN sees each byte read or written too far.
+ * libFuzzer target for the NTP answer and ntp_finish(): any bytes, in a buffer of exactly the
+ * promised room, so that ASAN catches any access out of bounds.
  *
- * An input is a byte of knobs (source port 123, room behind the request), the times of receipt and
- * transmission, 8 bytes each, and the request.
+ * An input is a byte of option bits (source port 123, room after the request), receive and transmit
+ * time, 8 bytes each, and the request.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 
 #define KNOB_BYTES 17
 
-/* Modes 2, 4 and 5 are replies, 6 and 7 control: an answer to one could go round for ever. */
+/* Modes 2, 4 and 5 are replies, 6 and 7 control: answering them could loop forever. */
 static void check_request(const uint8_t *request, uint32_t length, uint16_t port)
 {
 	uint8_t version = request[0] >> 3 & 7, mode = request[0] & 7;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of rrl_locate() and rrl_pass(): any rule within its bounds, any answers to eight
- * sources that have prefixes in common, in a table that remembers all of them, at times that go
- * forth and back. What passes is counted against what the rule gives each of the prefixes.
+ * libFuzzer target for rrl_locate() and rrl_pass(): any rule within its bounds, any answers to
+ * eight sources that share prefixes, in a table that remembers all of them, with a clock that also
+ * goes backward. Allowed answers are compared with what the rule gives each of the prefixes.
  *
- * An input is the rule's rate and instant (2 bytes each) and 2 bytes an answer: source (3 bits) and
- * move of the clock (log2 of nanoseconds), how many answers at once.
+ * An input is the rule's rate and instant (2 bytes each) and 2 bytes per answer: source (3 bits)
+ * and clock step (log2 of nanoseconds), how many answers at once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,25 +22,25 @@ struct level {
 	uint32_t factor;
 };
 
-/* As admit/rrl.h has them. */
+/* As in admit/rrl.h. */
 static const struct level ipv4[RRL_IPV4_LEVELS] = {{32, 1}, {24, 32}, {20, 256}, {18, 768}};
 static const struct level ipv6[RRL_IPV6_LEVELS] = {{128, 1}, {64, 2}, {56, 3}, {48, 4}, {32, 64}};
 
-/* Alike down to ever longer prefixes. */
+/* They share prefixes of several lengths. */
 static const uint8_t sources[2][SOURCES][16] = {
 	{{10, 0, 0, 1}, {10, 0, 0, 2}, {10, 0, 1, 1}, {10, 0, 0x3f, 1}},
 	{{1, [15] = 1}, {1, [15] = 2}, {1, [7] = 1}, {1, [5] = 1}},
 };
 
-static bool alike(const uint8_t *a, const uint8_t *b, uint32_t bits)
+static bool same_prefix(const uint8_t *a, const uint8_t *b, uint32_t bits)
 {
 	uint32_t bytes = bits / 8, rest = bits % 8;
 
 	return !memcmp(a, b, bytes) && (!rest || !((a[bytes] ^ b[bytes]) >> (8 - rest)));
 }
 
-/* What passed of each source is within the bounds of each of its prefixes. */
-static void check(const uint64_t passed[2][SOURCES], uint32_t rate, uint32_t instant, double ns)
+/* The answers allowed to each source are within the bounds of each of its prefixes. */
+static void check(const uint64_t allowed[2][SOURCES], uint32_t rate, uint32_t instant, double ns)
 {
 	for (int family = 0; family < 2; family++) {
 		const struct level *level = family ? ipv6 : ipv4;
@@ -52,8 +52,9 @@ static void check(const uint64_t passed[2][SOURCES], uint32_t rate, uint32_t ins
 			uint64_t sum = 0;
 
 			for (int n = 0; n < SOURCES; n++)
-				if (alike(sources[family][0], sources[family][n], level[i].bits))
-					sum += passed[family][n];
+				if (same_prefix(sources[family][0], sources[family][n],
+						level[i].bits))
+					sum += allowed[family][n];
 			CHECK((double)sum <= most);
 		}
 	}
@@ -66,10 +67,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct hash_key key[RRL_KEYS];
 	static _Alignas(64) uint8_t
 		memory[sizeof(struct rrl_table) + ENTRIES / RRL_WAYS * sizeof(struct rrl_line)];
-	uint64_t now = 0, forth = 0, passed[2][SOURCES] = {{0}};
+	uint64_t now = 0, forward = 0, allowed[2][SOURCES] = {{0}};
 	uint32_t rate, instant;
 	struct rrl_table *table;
-	struct rrl_slots place;
+	struct rrl_slots slots;
 	struct rrl_rule rule;
 
 	if (size < 4)
@@ -83,19 +84,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rrl_rule_set(&rule, rate, instant, 1);
 	for (size_t i = 4; i + 1 < size; i += 2) {
 		uint32_t family = data[i] & 1, source = data[i] >> 1 & (SOURCES - 1);
-		uint8_t version = family ? 6 : 4, move = data[i] >> 3;
+		uint8_t version = family ? 6 : 4, step = data[i] >> 3;
 
-		/* What a clock that went back earns once more is earned. */
-		if (move == 31) {
+		/* Time that passes again after a step backward earns again. */
+		if (step == 31) {
 			now >>= 1;
 		} else {
-			now += 1ull << move;
-			forth += 1ull << move;
+			now += 1ull << step;
+			forward += 1ull << step;
 		}
-		rrl_locate(table, sources[family][source], version, &place);
+		rrl_locate(table, sources[family][source], version, &slots);
 		for (uint32_t n = 0; n <= data[i + 1]; n++)
-			passed[family][source] += rrl_pass(&rule, &place, version, now);
+			allowed[family][source] += rrl_pass(&rule, &slots, version, now);
 	}
-	check(passed, rate, instant, (double)forth);
+	check(allowed, rate, instant, (double)forward);
 	return 0;
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of DNS over TCP (slowpath/tcp.c, slowpath/tcp_table.c): several clients whose
- * bytes come in chunks of any size and whose kernels take answers in pieces of any size, who are
- * displaced, idle, gone. Each gets exactly the answers that its messages get one by one, in order,
- * cut off where it ended.
+ * libFuzzer target for DNS over TCP (slowpath/tcp.c, slowpath/tcp_table.c): several clients whose
+ * bytes arrive in chunks of any size and whose kernels take answers in pieces of any size; they may
+ * be displaced, idle, or gone. Each gets exactly the answers that its messages would get one by
+ * one, in order, up to where its connection ended.
  *
- * The first byte of an input sets the limit of queries and the sources' hash. Then come acts: a
- * byte with what is done (bits 6 and 7) and by which client (bits 0 to 2), a byte with how much,
- * and what that takes.
+ * The first byte of an input sets the query limit and the sources' hash. Then come actions: a byte
+ * with the action (bits 6 and 7) and the client (bits 0 to 2), a byte with the amount, and the
+ * data that the action needs.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@
 #define CLIENTS 8
 #define IDLE_NS 1000u
 
-/* What one client has sent and got. */
+/* What one client has sent and received. */
 struct client {
 	struct tcp_connection *c; /* NULL: not connected */
 	uint32_t budget;          /* bytes that its kernel would take now */
@@ -29,7 +29,7 @@ struct client {
 	uint8_t answers[1 << 19];
 };
 
-/* Two IPv4 sources, and of IPv6 a /64 with two addresses and one beside it. */
+/* Two IPv4 sources; for IPv6, a /64 with several addresses, and another /64. */
 static const struct {
 	uint8_t ip_version, address[16];
 } sources[CLIENTS] = {
@@ -52,7 +52,7 @@ static _Alignas(64) uint8_t tables[300000];
 static struct snapshot snap;
 static struct thread_state state;
 
-/* The answers to the client's messages, one by one; they begin with what it got. */
+/* Answers the client's messages one by one; what it received must be a prefix of that. */
 static void check_answers(const struct client *client, uint32_t queries, bool all)
 {
 	static uint8_t room[TCP_REPLY_MAX];
@@ -92,7 +92,7 @@ static struct client *client_of(const struct tcp_connection *c)
 	return &clients[c->fd];
 }
 
-static void end(struct tcp_connection *c)
+static void end_connection(struct tcp_connection *c)
 {
 	struct client *client = client_of(c);
 
@@ -101,7 +101,7 @@ static void end(struct tcp_connection *c)
 	client->c = NULL;
 }
 
-/* The four that follow do as the door does, with a kernel of their own. */
+/* The next four functions do what the TCP listener does, with a simulated kernel. */
 
 static bool deliver(struct client *client)
 {
@@ -115,7 +115,7 @@ static bool deliver(struct client *client)
 	client->budget -= n;
 	if (n < out.length && !client->c->unsent && tcp_unsent_victim(&tcp.table)) {
 		CHECK(tcp_unsent_victim(&tcp.table) != client->c);
-		end(tcp_unsent_victim(&tcp.table));
+		end_connection(tcp_unsent_victim(&tcp.table));
 	}
 	return tcp_sent(&tcp, client->c, n);
 }
@@ -166,17 +166,17 @@ static void connect_client(struct client *client)
 	if (same >= limits.per_source)
 		return;
 	if (tcp.table.used == limits.connections)
-		end(tcp_longest_idle(&tcp.table));
+		end_connection(tcp_longest_idle(&tcp.table));
 	client->sent = client->got = client->budget = 0;
 	client->c = tcp_admit(&tcp.table, (int)(client - clients), address, ip_version, 1,
 			      tcp.clock.mono_ns);
 	CHECK(client->c);
 }
 
-/* The lists hold what they should, in order. */
+/* The lists contain what they should, in order. */
 static void check_table(const struct tcp_table *table)
 {
-	uint32_t connected = 0, listed = 0, unsent = 0, kept = 0;
+	uint32_t connected = 0, listed = 0, unsent = 0, unsent_listed = 0;
 	uint64_t before = 0;
 
 	for (int i = 0; i < CLIENTS; i++) {
@@ -189,9 +189,10 @@ static void check_table(const struct tcp_table *table)
 		CHECK(client_of(c)->c == c && c->active_ns >= before);
 		before = c->active_ns;
 	}
-	for (uint32_t i = table->unsent_order[0].next; i; i = table->unsent_order[i].next, kept++)
+	for (uint32_t i = table->unsent_order[0].next; i;
+	     i = table->unsent_order[i].next, unsent_listed++)
 		CHECK(table->connection[table->unsent[i].connection].unsent == i);
-	CHECK(connected == table->used && listed == connected && kept == unsent);
+	CHECK(connected == table->used && listed == connected && unsent_listed == unsent);
 }
 
 static void act(const uint8_t **data, size_t *size)
@@ -219,9 +220,9 @@ static void act(const uint8_t **data, size_t *size)
 		tcp.clock.mono_ns += amount;
 		while ((c = tcp_longest_idle(&tcp.table)) &&
 		       c->active_ns + tcp_idle_limit_ns(&tcp.table) <= tcp.clock.mono_ns)
-			end(tcp_longest_idle(&tcp.table));
+			end_connection(tcp_longest_idle(&tcp.table));
 	} else {
-		end(client->c);
+		end_connection(client->c);
 	}
 }
 
@@ -229,18 +230,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct tcp_limits own = limits;
+	struct tcp_limits fuzz_limits = limits;
 
 	if (!size || size > sizeof clients[0].stream)
 		return 0;
 	CHECK(!zone_open(dns_arena, sizeof dns_arena));
 	snap.zones = (const struct zone_arena *)dns_arena;
 	snap.dns.max_udp[0] = snap.dns.max_udp[1] = 1232;
-	own.queries = data[0] & 7;
-	CHECK(tcp_table_bytes(&own) <= sizeof tables);
+	fuzz_limits.queries = data[0] & 7;
+	CHECK(tcp_table_bytes(&fuzz_limits) <= sizeof tables);
 	memset(tables, 0, sizeof tables);
 	tcp = (struct tcp){.state = &state};
-	tcp_table_open(&tcp.table, &own, tables, (const uint64_t[2]){data[0] >> 3, data[0] & 24});
+	tcp_table_open(&tcp.table, &fuzz_limits, tables,
+		       (const uint64_t[2]){data[0] >> 3, data[0] & 24});
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i].c = NULL;
 
@@ -249,7 +251,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_table(&tcp.table);
 	}
 	while (tcp.table.used)
-		end(tcp_longest_idle(&tcp.table));
+		end_connection(tcp_longest_idle(&tcp.table));
 	check_table(&tcp.table);
 	return 0;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target of zone_check(): an arena with bytes changed at will, in memory of exactly its
- * size. What is called sound must be: questions for all that is in it, with DO and without, at the
- * ends of both its names, are answered with no byte read or written out of bounds.
+ * libFuzzer target for zone_check(): an arena with arbitrary bytes changed, in memory of exactly
+ * its size. An arena that passes must be safe: queries for everything in it, with DO and without,
+ * for its names and for names below them, are answered with no access out of bounds.
  *
- * An input is changes of six bytes: where (32 bits, little-endian, modulo the size), what is put
- * there (a byte), and a byte that says how: put, added, or a 32-bit offset moved by it.
+ * An input is a list of six-byte changes: where (32 bits, little-endian, modulo the size), a value
+ * (a byte), and a byte that says how: stored, added, or added to a 32-bit offset.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -39,9 +39,9 @@ static void change(uint8_t *arena, const uint8_t *how)
 	}
 }
 
-/* A question for a name as it is in the arena, or for one below it. */
-static uint32_t ask(uint8_t *p, const uint8_t *name, uint32_t length, const char *below,
-		    bool dnssec, uint16_t type)
+/* Writes a query for a name as it is in the arena, or for one below it. */
+static uint32_t write_query(uint8_t *p, const uint8_t *name, uint32_t length, const char *below,
+			    bool dnssec, uint16_t type)
 {
 	static const uint8_t opt[] = {0, 0, 41, 0xff, 0xff, 0, 0, 0, 0, 0, 0};
 	uint32_t at = 12, prefix = (uint32_t)strlen(below);
@@ -74,7 +74,7 @@ static void answer(const struct snapshot *snap, uint8_t *room, const uint8_t *na
 	struct dns_query query;
 
 	rq.payload = room;
-	rq.length = ask(rq.payload, name, length, below, dnssec, type);
+	rq.length = write_query(rq.payload, name, length, below, dnssec, type);
 	if (dns_read(snap, &state, &rq, &query) == VERDICT_PENDING) {
 		dns_prefetch(snap, &query);
 		dns_reply(snap, &rq, &query);
@@ -83,7 +83,7 @@ static void answer(const struct snapshot *snap, uint8_t *room, const uint8_t *na
 		abort();
 }
 
-/* Every name that the table has, and missing ones below it. */
+/* Queries every name in the table, and nonexistent ones below each. */
 static void ask_all(const struct snapshot *snap, uint8_t *room)
 {
 	static const char *const below[] = {"", "\1q", "\1*", "\1~\3xyz"};

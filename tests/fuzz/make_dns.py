@@ -1,6 +1,6 @@
 """Writes what fuzz_dns.c needs: the arena of a small zone as a C array, and the seed corpus.
 
-Run it after a change of the arena's layout (a unit test says when): python tests/fuzz/make_dns.py
+Run it after changing the arena's layout (a unit test says when): python tests/fuzz/make_dns.py
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone
 
 HERE = Path(__file__).parent
 
-# Whatever an image can hold, and pointers that move: wildcards, referrals, denials, chains.
+# Everything an image can hold, and relocated pointers: wildcards, referrals, denials, alias chains.
 ZONES = {
     "z": """$TTL 300
 @ SOA ns1 hostmaster 1 7200 3600 1209600 60
@@ -52,7 +52,7 @@ todn CNAME x.dn
     "child.z": "$TTL 300\n@ SOA a b 1 2 3 4 5\n@ NS a\n* A 192.0.2.6\nback DNAME dn.z.\n",
 }
 
-# Proofs with their pointers: no client sees whether the signatures are any.
+# Proofs with their pointers. No client here checks signatures, so they are fake.
 SIGNED = """$TTL 300
 @ SOA a b 1 2 3 4 5
 @ NS a.{origin}
@@ -82,7 +82,7 @@ SIGNED_QUESTIONS = (
 
 
 def arena() -> bytes:
-    """The arena of ZONES, the same at each call."""
+    """The arena of ZONES, identical on each call."""
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as out:
         for name, text in ZONES.items():
             Path(directory, f"{name}.zone").write_text(text)
@@ -93,7 +93,7 @@ def arena() -> bytes:
 def header() -> str:
     """The arena as the text of dns_arena.h."""
     data = arena()
-    rows = [data[at : at + 20] for at in range(0, len(data), 20)]
+    rows = [data[start : start + 20] for start in range(0, len(data), 20)]
     return "\n".join(
         [
             "/* SPDX-License-Identifier: Apache-2.0 */",
@@ -108,7 +108,7 @@ def header() -> str:
 
 
 def seeds() -> dict[str, bytes]:
-    """Corpus files: one byte of knobs (see fuzz_dns.c), then a request."""
+    """Corpus files: one byte of option bits (see fuzz_dns.c), then a request."""
     found = {}
     for index, question in enumerate(QUESTIONS.replace("\n", "").format(long="m" * 60).split(",")):
         name, rdtype = question.split()
@@ -146,7 +146,7 @@ def seeds() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Writes both."""
+    """Writes the header and the corpus."""
     (HERE / "dns_arena.h").write_text(header())
     corpus = HERE / "corpus" / "dns"
     corpus.mkdir(parents=True, exist_ok=True)

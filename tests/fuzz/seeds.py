@@ -1,4 +1,4 @@
-"""Seeds of the targets, in the layouts that fuzz_TARGET.c describes."""
+"""Seeds for the targets, in the layouts that fuzz_TARGET.c describes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from packets import Packet
 from xdpkit.config.prefixes import parse_prefix
 from xdpkit.services.access_list import build
 
-# A header of version 4, mode 3, and a transmit timestamp that is none.
+# A header of version 4, mode 3, with an arbitrary transmit timestamp.
 NTP = bytes([0x23]) + bytes(39) + bytes(range(1, 9))
-# www.z A, a name that dns_arena.h has, and a query with EDNS for one that it has not.
+# www.z A, a name in dns_arena.h, and a query with EDNS for a name that is not.
 DNS = bytes.fromhex("000101000001000000000000") + b"\3www\1z\0" + bytes.fromhex("00010001")
 EDNS = (
     bytes.fromhex("000200000001000000000001")
@@ -25,7 +25,7 @@ NTS_FIELD = struct.pack(">HH", 0x0104, 36) + bytes(32)
 
 
 def frames() -> dict[str, bytes]:
-    """A byte of knobs, a frame."""
+    """A byte of option bits, a frame."""
     tags = {"plain": (), "tag": ((0x8100, 100),), "tags": ((0x88A8, 200), (0x8100, 300))}
     payloads = {"ntp": (123, NTP), "dns": (53, DNS), "edns": (53, EDNS), "echo": (7, b"odd")}
     return {
@@ -37,7 +37,7 @@ def frames() -> dict[str, bytes]:
 
 
 def ntp() -> dict[str, bytes]:
-    """A byte of knobs, times of receipt and transmission, a request."""
+    """A byte of option bits, receive and transmit time, a request."""
     times = struct.pack(">QQ", 1_700_000_000_000_000_000, 1_700_000_000_000_001_000)
     wrap = struct.pack(">QQ", 2_085_978_495_999_999_999, 2_085_978_496_000_000_001)
     requests = {
@@ -54,7 +54,7 @@ def ntp() -> dict[str, bytes]:
 
 
 def keys() -> dict[str, bytes]:
-    """Knobs, the lengths of secret and MAC, the secret, the MAC, a message."""
+    """Option bits, the lengths of secret and MAC, the secret, the MAC, a message."""
     secrets = {0: 20, 1: 20, 2: 32, 3: 48, 4: 64, 5: 16, 6: 32}
     seeds = {
         f"{algorithm}v{version + 1}": bytes([version << 4 | algorithm, length, 20])
@@ -64,7 +64,7 @@ def keys() -> dict[str, bytes]:
         for algorithm, length in secrets.items()
         for version in (2, 3)
     }
-    # The digest of the header above: MD5 in version 4, SHA1 in version 3.
+    # The digest of the header above: MD5 for version 4, SHA1 for version 3.
     secret = bytes(range(20))
     for knobs, digest in ((0x30, hashlib.md5), (0x21, hashlib.sha1)):
         mac = digest(secret + NTP).digest()
@@ -88,7 +88,7 @@ def access() -> dict[str, bytes]:
 
 
 def limit() -> dict[str, bytes]:
-    """The fields of a rule, 6 bytes, and requests: source and move of the clock, random bits."""
+    """The fields of a rule, 6 bytes, and requests: source and clock step, random bits."""
     rules = {"chrony": (22, 7, 2, 0, 31, 63), "fast": (0, 0, 1, 1, 23, 0), "slow": (31, 254, 4, 4)}
     requests = bytes(n for turn in range(32) for n in (turn << 2 & 0xFC | turn & 3, turn))
     return {
@@ -98,28 +98,28 @@ def limit() -> dict[str, bytes]:
 
 
 def rrl() -> dict[str, bytes]:
-    """Rate and instant, and answers: source and move of the clock, how many at once."""
+    """Rate and instant, and answers: source and clock step, how many at once."""
     rules = {"knot": (49, 124), "fast": (65535, 65535), "slow": (0, 0), "narrow": (9, 0)}
     answers = bytes(n for turn in range(64) for n in (turn << 3 & 0xF8 | turn % 8, turn * 4))
     return {name: struct.pack("!2H", *rule) + answers for name, rule in rules.items()}
 
 
 def tcp() -> dict[str, bytes]:
-    """A byte of limits, acts of clients: connect, send a chunk, take bytes, let time pass."""
+    """A byte of limits, then client actions: connect, send a chunk, take bytes, let time pass."""
     big = bytes.fromhex("000301000001000000000000") + b"\3big\1z\0" + bytes.fromhex("00100001")
 
     def framed(*messages: bytes) -> bytes:
         return b"".join(struct.pack("!H", len(message)) + message for message in messages)
 
     def sent(client: int, data: bytes, chunk: int) -> bytes:
-        parts = [data[at : at + chunk] for at in range(0, len(data), chunk)]
+        parts = [data[start : start + chunk] for start in range(0, len(data), chunk)]
         return b"".join(bytes([client, len(part)]) + part for part in parts)
 
     def taken(client: int, times: int) -> bytes:
         return bytes([0x80 | client, 255] * times)
 
     opened = bytes([0, 0])
-    # More than the output holds, in one chunk of 8 times 125 bytes.
+    # More than the output buffer holds, in one chunk of 8 times 125 bytes.
     burst = bytes([0x40, 125]) + framed(*[big] * 40)
     assert len(burst) == 1002
     late = [bytes([client, 0]) + sent(client, framed(*[big] * 9), 220) for client in (0, 3, 4, 7)]
@@ -136,7 +136,7 @@ def tcp() -> dict[str, bytes]:
 
 
 def zone() -> dict[str, bytes]:
-    """Changes of one field each (fuzz_zone.c), by kind, in the header, an entry and the rest."""
+    """Single changes (fuzz_zone.c) of each kind: in the header, in an entry and in the rest."""
     return {
         f"at{at}how{how}": struct.pack("<IBB", at, 1, how)
         for at in (0, 12, 40, 44, 57, 64, 76, 300, 2000, 20000)

@@ -1,4 +1,4 @@
-"""The fuzz target's arena and seeds are those of today's layout."""
+"""The fuzz target's arena and seeds match the current layout."""
 
 from __future__ import annotations
 

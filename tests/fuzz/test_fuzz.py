@@ -1,8 +1,8 @@
-"""Each libFuzzer target, with ASAN and UBSAN, on its seeds and for a slice of the time.
+"""Each libFuzzer target, with ASAN and UBSAN, on its seeds and then for its share of the time.
 
-XDPKIT_FUZZ_SECONDS, of a processor, are shared by all targets; as many as there are processors run
-at a time. What a target died of stays in tests/fuzz/bin; an input that is worth keeping goes to
-tests/fuzz/corpus/TARGET and is run for ever after.
+All targets share XDPKIT_FUZZ_SECONDS of CPU time; one per CPU runs at a time. An input that
+crashes a target stays in tests/fuzz/bin; one worth keeping goes to tests/fuzz/corpus/TARGET and is
+run from then on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MADE = {
     "zone": seeds.zone,
 }
 
-# Largest input: a frame that fills a chunk, with its knobs.
+# Largest input: a frame that fills a chunk, with its option bits.
 MAX_LENGTH = 1793
 
 
@@ -41,7 +41,7 @@ def running(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[None]]]:
-    """Every target that is to be tried, by name: as many at a time as there are processors."""
+    """Every selected target, by name, running: as many at a time as there are CPUs."""
     BIN.mkdir(exist_ok=True)
     wanted = [
         item.callspec.params["source"]
@@ -61,15 +61,15 @@ def running(
 
 
 def fuzz(source: Path, binary: Path, directory: Path) -> None:
-    """Runs one target for its slice of the time."""
+    """Runs one target for its share of the time."""
     name = source.stem.removeprefix("fuzz_")
     grown, given = directory / "grown", directory / "given"
     grown.mkdir()
     given.mkdir()
     for seed, data in MADE.get(name, dict)().items():
         (given / seed).write_bytes(data)
-    kept = HERE / "corpus" / name
-    corpora = [grown, given, *([kept] if kept.is_dir() else [])]
+    checked_in = HERE / "corpus" / name
+    corpora = [grown, given, *([checked_in] if checked_in.is_dir() else [])]
     assert sum(1 for corpus in corpora for _ in corpus.iterdir()) > 3, "no seeds"
 
     slice_seconds = max(1, round(SECONDS / len(TARGETS)))
@@ -77,7 +77,7 @@ def fuzz(source: Path, binary: Path, directory: Path) -> None:
     command += [f"-artifact_prefix={BIN}/{name}-", "-print_final_stats=1", *corpora]
     done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, (
-        f"{source.name} died; the last lines say of what:\n{done.stderr[-6000:]}"
+        f"{source.name} crashed; its last lines of output:\n{done.stderr[-6000:]}"
     )
 
 

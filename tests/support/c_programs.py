@@ -1,6 +1,6 @@
-"""The C programs of the tests, built by meson on the library that the modules are linked to.
+"""The tests' C programs, built by meson against the library that the modules are linked to.
 
-What is built stays in .cache, so that the next run compiles what has changed only.
+Builds stay in .cache, so that the next run compiles only what has changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from checkout import CHECKOUT
 
-# Every warning is an error here, and nowhere that a user builds.
+# Warnings are errors here, but not in a user's build.
 OPTIONS = ["-Dtests=true", "-Dwerror=true", "-Db_ndebug=false"]
 SANITIZED = ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Db_lundef=false"]
 SANITIZED += ["-Dc_args=-fno-sanitize-recover=all"]
@@ -21,7 +21,7 @@ FUZZ = [*SANITIZED, "-Dfuzz=true"]
 
 
 def programs(*names: str) -> list[Path]:
-    """Programs of tests/meson.build as a user's compiler makes them."""
+    """Programs from tests/meson.build, built as a user's compiler would."""
     return _built("plain", [], names)
 
 
@@ -31,13 +31,13 @@ def sanitized(*names: str) -> list[Path]:
 
 
 def fuzz_targets(*names: str) -> list[Path]:
-    """libFuzzer's, by clang, under ASAN and UBSAN."""
+    """libFuzzer targets, built by clang, under ASAN and UBSAN."""
     return _built("fuzz", FUZZ, names, CC="clang")
 
 
 def _built(kind: str, options: list[str], names: tuple[str, ...], **environment: str) -> list[Path]:
     directory = CHECKOUT / ".cache" / f"tests-{kind}"
-    # The checkout may have been moved, and meson's files name where it was.
+    # The checkout may have been moved: meson's files contain its path.
     origin = directory / "checkout"
     if not origin.exists() or origin.read_text() != str(CHECKOUT):
         shutil.rmtree(directory, ignore_errors=True)
@@ -49,7 +49,7 @@ def _built(kind: str, options: list[str], names: tuple[str, ...], **environment:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    """Runs a tool of the virtual environment; what it says is the failure's text."""
+    """Runs a tool from the virtual environment; its output is the failure message."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     done = subprocess.run(
         command,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the programs that test a leaf of cext/ without Python. */
+/* For C programs that test the C library without Python. */
 #ifndef XDPKIT_TESTS_CHECK_H
 #define XDPKIT_TESTS_CHECK_H
 
 #include <stdio.h>
 #include <unistd.h>
 
-/* Ends the program at the first that does not hold; by _exit(2), which a seccomp sandbox allows. */
+/* Ends the program at the first failed check, with _exit(2), which the sandbox allows. */
 #define CHECK(condition)                                                                \
 	do {                                                                            \
 		if (!(condition)) {                                                     \

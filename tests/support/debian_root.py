@@ -11,19 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Nobody is asked anything; nothing is synced to the disk, which is most of the time that dpkg
-# takes.
+# No questions asked; no syncing to disk, which takes most of dpkg's time.
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "DPKG_FORCE": "unsafe-io",
     "LC_ALL": "C.UTF-8",
     "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
-    # The only ones of the caller's: others would change what is tried, as PYTHONDONTWRITEBYTECODE.
+    # The caller's others, such as PYTHONDONTWRITEBYTECODE, would change what is tested.
     **{name: os.environ[name] for name in ("http_proxy", "no_proxy") if name in os.environ},
 }
 
-# In a mount namespace of its own, so that no mount is left behind; each step replaces the process,
-# so that a signal reaches the program.
+# In its own mount namespace, so that no mount is left behind; each step replaces the process, so
+# that a signal reaches the program.
 ENTER = """
 mount -t proc proc "$0/proc"
 mount -t sysfs sysfs "$0/sys"
@@ -31,12 +30,12 @@ mount --rbind /dev "$0/dev"
 exec chroot "$0" "$@"
 """
 
-# What dpkg and apt write down whatever they do.
+# Records that dpkg and apt keep in any case.
 RECORDS = ("var/lib/dpkg/", "var/log/", "var/lib/apt/", "var/cache/apt/")
 
 
 class Started:
-    """A program that goes on beside others; ``wait`` for it, or ``abandon`` it."""
+    """A program running in the background; ``wait`` for it, or ``abandon`` it."""
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
         self._log = log
@@ -51,22 +50,22 @@ class Started:
             )
 
     def wait(self) -> str:
-        """What it said, when it has ended well."""
-        status, said = self._process.wait(), self._log.read_text()
-        assert status == 0, said[-8000:]
-        return said
+        """Its output, once it has succeeded."""
+        status, output = self._process.wait(), self._log.read_text()
+        assert status == 0, output[-8000:]
+        return output
 
     def abandon(self) -> None:
-        """Stops it, if it still goes on."""
+        """Kills it if it is still running."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
 
 class DebianRoot:
-    """This machine's own release as debootstrap makes it: the minimum, and these packages.
+    """This machine's release as set up by debootstrap: the minimum, and these packages.
 
-    The constructor only starts making it: ``wait`` before anything else.
+    The constructor only starts the installation: ``wait`` before anything else.
     """
 
     def __init__(self, path: Path, log: Path, packages: list[str]) -> None:
@@ -78,7 +77,7 @@ class DebianRoot:
         self.abandon = self._making.abandon
 
     def wait(self) -> None:
-        """Returns when the system is there."""
+        """Returns when the system is installed."""
         self._making.wait()
 
     def command(self, *argv: str) -> list[str]:
@@ -88,7 +87,7 @@ class DebianRoot:
         return [*shell, str(self.path), *argv]
 
     def run(self, *argv: str, status: int = 0) -> str:
-        """Runs a program inside to its end; returns what it said."""
+        """Runs a program inside to completion; returns its output."""
         done = subprocess.run(
             self.command(*argv),
             stdin=subprocess.DEVNULL,
@@ -102,7 +101,7 @@ class DebianRoot:
 
     @contextmanager
     def asked_of_systemd(self) -> Iterator[list[str]]:
-        """Notes what the maintainer scripts ask of systemd, which cannot run here."""
+        """Records the systemctl calls of maintainer scripts; systemd cannot run here."""
         program, log = self.path / "usr/local/sbin/systemctl", self.path / "tmp/systemctl.log"
         program.write_text('#!/bin/sh\necho "$@" >>/tmp/systemctl.log\n')
         program.chmod(0o755)
@@ -118,7 +117,7 @@ class DebianRoot:
             log.unlink(missing_ok=True)
 
     def files(self) -> dict[str, tuple[int, ...]]:
-        """Every path but RECORDS: its mode and, of a file, its size and time of change."""
+        """Every path except RECORDS: its mode and, for a file, its size and mtime."""
         found: dict[str, tuple[int, ...]] = {}
         for directory, folders, files in os.walk(self.path):
             for name in (*folders, *files):
@@ -126,8 +125,8 @@ class DebianRoot:
                 inside = str(path.relative_to(self.path))
                 if inside.startswith(RECORDS):
                     continue
-                facts = path.lstat()
-                regular = stat.S_ISREG(facts.st_mode)
-                content = (facts.st_size, facts.st_mtime_ns) if regular else ()
-                found[inside] = (facts.st_mode, *content)
+                info = path.lstat()
+                regular = stat.S_ISREG(info.st_mode)
+                content = (info.st_size, info.st_mtime_ns) if regular else ()
+                found[inside] = (info.st_mode, *content)
         return found

@@ -9,7 +9,7 @@ Labels = frozenset[tuple[str, str]]
 
 
 class Samples(dict[tuple[str, Labels], float]):
-    """Values by name and labels; none is there twice. ``kind`` is the text's media type."""
+    """Values by name and labels, without duplicates. ``kind`` is the text's media type."""
 
     def __init__(self, text: str, kind: str) -> None:
         super().__init__()
@@ -29,5 +29,5 @@ class Samples(dict[tuple[str, Labels], float]):
         return self[f"xdpkit_{name}", frozenset(labels.items())]
 
     def named(self, name: str) -> dict[Labels, float]:
-        """All of one name, by labels."""
+        """All samples of one name, by labels."""
         return {labels: value for (of, labels), value in self.items() if of == f"xdpkit_{name}"}

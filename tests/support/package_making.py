@@ -1,4 +1,4 @@
-"""The Debian package, and a bare Debian to try it in: made while other tests run."""
+"""The Debian package, and a bare Debian to test it in: built while other tests run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from debian_root import DebianRoot, Started
 
 @dataclass(frozen=True)
 class Making:
-    """Both under way, each in a process of its own."""
+    """Both builds in progress, each in its own process."""
 
     debian: DebianRoot
     _build: Started
 
     def package(self) -> Path:
-        """The package's path, when it has been built."""
+        """The package's path, once it is built."""
         return Path(self._build.wait().splitlines()[-1])
 
 
 def dependencies() -> list[str]:
-    """Packages that the control file names; what else there must be, the build finds out."""
+    """Packages listed in the control file; the build determines the other dependencies."""
     text = (CHECKOUT / "packaging/debian/control").read_text()
     depends = re.search(r"^Depends:(.*\n(?: .*\n)*)", text, re.MULTILINE)
     assert depends
@@ -38,7 +38,7 @@ def dependencies() -> list[str]:
 
 @contextmanager
 def making(directory: Path) -> Iterator[Making]:
-    """Starts both; ``directory`` is for the build and the logs.
+    """Starts both builds; ``directory`` is for the package build and the logs.
 
     The bare Debian is not in /tmp, which may be nodev.
     """

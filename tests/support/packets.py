@@ -1,4 +1,4 @@
-"""Frames packed word by word, with nothing of xdpkit in it: the tests' second opinion."""
+"""Frames packed word by word, independent of xdpkit's code: the tests' second opinion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ones_sum(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class Packet:
-    """One UDP datagram in an Ethernet frame. A checksum of None is to be computed."""
+    """One UDP datagram in an Ethernet frame. A checksum of None is computed."""
 
     payload: bytes = b""
     version: int = 4
@@ -52,7 +52,7 @@ class Packet:
 
     @property
     def pseudo(self) -> bytes:
-        """The pseudo header: RFC 768, RFC 8200 section 8.1."""
+        """The pseudo-header: RFC 768, RFC 8200 section 8.1."""
         return self.addresses + struct.pack(">IBBH", 8 + len(self.payload), 0, 0, UDP)
 
     def udp(self) -> bytes:
@@ -82,7 +82,7 @@ class Packet:
         return ethernet + self.ip() + self.udp() + self.padding
 
     def reply(self, payload: bytes) -> Packet:
-        """What a fresh packet from the server to this one's sender is."""
+        """The fresh packet that the server would send to this one's sender."""
         source = str(ipaddress.ip_address(self.addresses[: len(self.addresses) // 2]))
         destination = str(ipaddress.ip_address(self.addresses[len(self.addresses) // 2 :]))
         return Packet(
@@ -97,5 +97,5 @@ class Packet:
         )
 
     def but(self, **changes: object) -> Packet:
-        """The same with some fields other."""
+        """The same packet with some fields changed."""
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
 """Many NTP requests to one server, and for each its answer or the certainty that there is none.
 
-A batch of requests is followed by one that every server answers. All of them take one way, queues
-and sockets keep the order, so that when the last one's answer is here, what is missing was dropped:
-nothing waits for a silence to last.
+A batch of requests is followed by a sentinel that every server answers. All take the same path, and
+queues and sockets preserve order: once the sentinel's answer is here, a missing answer means that
+the request was dropped. No timeout is needed.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from xdpkit.lab.namespaces import Side
 
 ORIGIN = slice(24, 32)
 
-# The most that is under way at once: below the 256 frames of veth's rings and a socket's default
-# buffer, whatever the frames' length (linux drivers/net/veth.c, net.core.rmem_default).
+# The most requests in flight: below the 256 frames of veth's rings and a socket's default buffer,
+# whatever the length of the frames (linux drivers/net/veth.c, net.core.rmem_default).
 MOST_OPEN = 64
 MOST_BYTES = 32 << 10
 
-# First word of a sentinel's transmit timestamp: a second that no request made here asks for.
+# First word of a sentinel's transmit timestamp: a second that no other request made here has.
 SENTINEL = 0x5E471E1
 
 serials = itertools.count(1)
 
 
 class Asker:
-    """One client's two sockets to a server: from a port of the kernel's choice, and from port 123.
+    """One client's two sockets to a server: one on an ephemeral port, one on port 123.
 
-    A context manager. The sockets send on the queue that was chosen when this was made.
+    A context manager. The sockets send on the queue chosen when this object was created.
     """
 
     def __init__(self, side: Side, address: str, port: int = NTP_PORT) -> None:
@@ -46,7 +46,7 @@ class Asker:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.settimeout(PATIENCE)
             sock.bind(("", source_port))
-            # Connected: nobody else's datagrams, and an ICMP error would be seen.
+            # Connected: no other sender's datagrams, and ICMP errors are reported.
             sock.connect((address, port))
 
     def __enter__(self) -> Asker:
@@ -59,7 +59,7 @@ class Asker:
     def answers(self, requests: Sequence[Request]) -> list[bytes | None]:
         """The answer to each, in order; None for silence.
 
-        Raises AssertionError for a datagram that is no answer to a request under way, or a second.
+        Raises AssertionError for a datagram that answers no request in flight, or a duplicate.
         """
         answers: list[bytes | None] = [None] * len(requests)
         for source_port, sock in self.sockets.items():
@@ -75,7 +75,7 @@ class Asker:
         batch: dict[bytes, int],
         answers: list[bytes | None],
     ) -> None:
-        """Sends a batch and a sentinel, and takes what comes before the sentinel's answer."""
+        """Sends a batch and a sentinel; collects what arrives before the sentinel's answer."""
         last = struct.pack("!II", SENTINEL, next(serials))
         for number in batch.values():
             sock.send(requests[number].payload)
@@ -83,11 +83,11 @@ class Asker:
         waiting = dict(batch)
         while (token := (answer := sock.recv(4096))[ORIGIN]) != last:
             number = waiting.pop(token, None)
-            assert number is not None, f"a second answer, or one to nothing: {answer.hex()}"
+            assert number is not None, f"a duplicate or unsolicited answer: {answer.hex()}"
             answers[number] = answer
 
     def assert_quiet(self) -> None:
-        """Nothing came that was not asked for."""
+        """Checks that nothing unsolicited arrived."""
         for sock in self.sockets.values():
             sock.setblocking(False)
             try:
@@ -100,12 +100,12 @@ class Asker:
 
 
 def batches(requests: Sequence[Request], numbers: Sequence[int]) -> Iterator[dict[bytes, int]]:
-    """Token to number of the requests that go together: no two alike, and not too many."""
+    """Batches of requests, as token to number: without duplicate tokens, and not too many."""
     batch: dict[bytes, int] = {}
     size = 0
     for number in numbers:
         request = requests[number]
-        # One that is too short for a token is never answered: any key that is nobody's will do.
+        # A request too short for a token is never answered: any unused key will do.
         token = request.token or b"short %d" % number
         if token in batch or len(batch) == MOST_OPEN or size > MOST_BYTES:
             yield batch

@@ -1,4 +1,4 @@
-"""``xdpkit bench --json -o DIRECTORY`` as a person types it."""
+"""``xdpkit bench --json -o DIRECTORY`` as typed on the command line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from serving import XDPKIT, run_here
 
 
 def bench(directory: Path, *options: str) -> dict[str, Any]:
-    """What a run without a failure told: the same on its output and in its file."""
-    # Servers are started one after the other. Below the time that a test has (pyproject.toml).
+    """The output of a successful run, which must equal its file."""
+    # Servers start one after the other. Below a test's time limit (pyproject.toml).
     done = run_here(XDPKIT, "bench", *options, "--json", "-o", str(directory), timeout=110)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)

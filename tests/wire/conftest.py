@@ -1,4 +1,4 @@
-"""The lab, a running server and the wire between the namespaces, one of each for a module."""
+"""The lab, a running server and the wire between the namespaces, one of each per module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(request: pytest.FixtureRequest, lab: Lab, directory: Path) -> Iterator[Server]:
-    """A running instance, with the module's CONFIG if it has one; its end is checked too."""
+    """A running instance, with the module's CONFIG if any; its shutdown is checked too."""
     with serving(lab, directory, getattr(request.module, "CONFIG", CONFIG)) as server:
         yield server
 
@@ -42,7 +42,7 @@ def wire(lab: Lab, server: Server) -> Iterator[Wire]:
 
 @pytest.fixture(scope="module", params=WAYS_IN)
 def way_in(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
-    """All that the client sends takes this way."""
+    """Everything the client sends takes this way in."""
     name: str = request.param
     lab.client.send_on_queue(WAYS_IN[name], QUEUES)
     return name
@@ -50,7 +50,7 @@ def way_in(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
 
 @pytest.fixture
 def other_queue(wire: Wire) -> Iterator[int]:
-    """The client sends on a queue that the kernel has."""
+    """The client sends on a queue without an AF_XDP socket."""
     wire.use_queue(1)
     yield 1
     wire.use_queue(2)

@@ -12,19 +12,19 @@ from tcp_client import TcpClient
 
 from xdpkit.lab.namespaces import Lab
 
-# The most that is under way at once: below the 256 frames of veth's rings (drivers/net/veth.c).
+# The most messages in flight: below the 256 frames of veth's rings (drivers/net/veth.c).
 MOST_OPEN = 100
 
-# On a connection, where the largest reply has 64 KiB.
+# The same on a connection, where replies can have 64 KiB.
 MOST_OPEN_TCP = 8
 
-# The id of a message that is answered, behind a batch: what has no reply by then has none.
+# The ID of a message after each batch that is answered: what has no reply by then gets none.
 SENTINEL = 0xFFFF
 ANSWERED = query("example", "SOA")
 
 
 class UdpAsker:
-    """A socket to a server; what it sends goes by the queue that was chosen before."""
+    """A socket to a server; it sends on the queue chosen beforehand."""
 
     def __init__(self, lab: Lab, family: int, port: int = 53) -> None:
         with lab.client.entered():
@@ -32,13 +32,13 @@ class UdpAsker:
             self.socket = socket.socket(kind, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.socket.settimeout(PATIENCE)
-        # Connected: nobody else's datagrams, and an ICMP error would be seen.
+        # Connected: no other sender's datagrams, and ICMP errors are reported.
         self.socket.connect((lab.server.ipv4 if family == 4 else lab.server.ipv6, port))
 
     def replies(self, messages: Sequence[bytes]) -> list[bytes | None]:
-        """The reply to each message, in order, with its id; None for silence.
+        """The reply to each message, in order, with its ID; None for silence.
 
-        Raises AssertionError for a second reply, or one to nothing.
+        Raises AssertionError for a duplicate or unsolicited reply.
         """
         found: list[bytes | None] = []
         for first in range(0, len(messages), MOST_OPEN):
@@ -49,7 +49,7 @@ class UdpAsker:
         found: list[bytes | None] = [None] * len(messages)
         for number, message in enumerate(messages):
             self.socket.send(number.to_bytes(2, "big") + message[2:])
-        # Queues and sockets keep the order.
+        # Queues and sockets preserve order.
         self.socket.send(SENTINEL.to_bytes(2, "big") + ANSWERED[2:])
         while (number := int.from_bytes((reply := self.socket.recv(65535))[:2], "big")) != SENTINEL:
             assert number < len(messages) and found[number] is None, reply.hex()
@@ -59,7 +59,7 @@ class UdpAsker:
 
 @contextmanager
 def udp_asker(lab: Lab, family: int) -> Iterator[UdpAsker]:
-    """A UdpAsker for the length of a block; nothing may be left in its socket at the end."""
+    """A UdpAsker for a block; its socket must be empty at the end."""
     asker = UdpAsker(lab, family)
     with asker.socket:
         yield asker
@@ -72,7 +72,7 @@ def udp_asker(lab: Lab, family: int) -> Iterator[UdpAsker]:
 
 
 def tcp_replies(client: TcpClient, messages: Sequence[bytes]) -> list[bytes]:
-    """The reply to each message, none of which may be one that is not answered."""
+    """The reply to each message; every message must be one that is answered."""
     found = []
     for first in range(0, len(messages), MOST_OPEN_TCP):
         found += client.ask(*messages[first : first + MOST_OPEN_TCP])

@@ -1,8 +1,8 @@
-"""``python -m fake_nic ...``: ``xdpkit ...`` on interfaces that seem to stamp in hardware.
+"""``python -m fake_nic ...``: ``xdpkit ...`` on interfaces that seem to have hardware timestamps.
 
-The setting of the stamps lies in the file FAKE_STAMPS, or "stamps" beside the configuration. The
-clock is CLOCK_MONOTONIC_RAW, which drifts against CLOCK_TAI as a NIC's does. Every map that is
-published goes to standard error.
+The timestamping setting is in the file FAKE_STAMPS, or in "stamps" next to the configuration. The
+clock is CLOCK_MONOTONIC_RAW, which drifts against CLOCK_TAI as a PHC does. Every published clock
+map is printed to standard error.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write(_: str, setting: Setting) -> Setting:
     return setting
 
 
-class ToldPublication(SnapshotPublisher):
+class PrintingPublisher(SnapshotPublisher):
     def change(self, **parts: Any) -> None:
         super().change(**parts)
         if "phc" in parts:
@@ -63,5 +63,5 @@ if __name__ == "__main__":
     hardware_stamps.Phc = FakePhc  # type: ignore[assignment, misc]
     hwtstamp.read, hwtstamp.write = read, write
     ethtool.phc_index = lambda _: 0
-    daemon.SnapshotPublisher = ToldPublication  # type: ignore[misc]
+    daemon.SnapshotPublisher = PrintingPublisher  # type: ignore[misc]
     sys.exit(cli.main(sys.argv[1:]))

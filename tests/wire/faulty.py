@@ -1,4 +1,4 @@
-"""A server that makes mistakes on purpose, for the generator to find."""
+"""A server that makes deliberate mistakes, for the load generator to find."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from wire import ETH_P_ALL, PORTS
 from xdpkit._core._answer import answer_frame
 from xdpkit.lab.namespaces import Lab
 
-# What is sent instead of a right reply: frames, none for silence.
+# Turns a correct reply into the frames to send instead; none for silence.
 Fault = Callable[[bytes], list[bytes]]
 
 
 class Responder:
-    """Answers every request as xdpkit would, but one in ``every`` as ``fault`` makes of it."""
+    """Answers requests as xdpkit would, but passes one reply in ``every`` through ``fault``."""
 
     def __init__(self, lab: Lab, directory: Path, fault: Fault, every: int) -> None:
         write_config(directory)
         self._snapshot = bytes_call(directory, precision=-20)
         self._fault, self._every = fault, every
-        # Requests dealt with, their replies sent; and how many of them badly.
+        # Requests handled, their replies sent; and how many of these were faulty.
         self.done = self.faults = 0
         with lab.server.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -61,7 +61,7 @@ class Responder:
         _, reply = answer_frame(self._snapshot, data, rx_ns=10**18, tx_ns=10**18 + 1000)
         assert reply is not None
         frames = [reply]
-        # In the middle, so that right replies come behind the last fault.
+        # In the middle, so that correct replies follow the last fault.
         if self.done % self._every == self._every // 2:
             self.faults += 1
             frames = self._fault(reply)
@@ -70,21 +70,21 @@ class Responder:
         self.done += 1
 
 
-def changed(change: Callable[[bytearray], None]) -> Fault:
-    """A reply with another payload, its checksums right."""
+def change_payload(change: Callable[[bytearray], None]) -> Fault:
+    """A reply with a changed payload and correct checksums."""
 
     def fault(reply: bytes) -> list[bytes]:
         packet = Ether(reply)
         payload = bytearray(bytes(packet[UDP].payload))
         change(payload)
         packet[UDP].remove_payload()
-        return [rebuilt(packet / Raw(bytes(payload)))]
+        return [rebuild(packet / Raw(bytes(payload)))]
 
     return fault
 
 
-def rebuilt(packet: Packet) -> bytes:
-    """The frame with lengths and checksums made anew."""
+def rebuild(packet: Packet) -> bytes:
+    """The frame with lengths and checksums recomputed."""
     for layer in (IP, IPv6, UDP):
         for name in ("len", "plen", "chksum"):
             if layer in packet and name in packet[layer].fields:
@@ -92,37 +92,37 @@ def rebuilt(packet: Packet) -> bytes:
     return bytes(packet)
 
 
-def header(layer: type[Packet], **fields: object) -> Fault:
-    """A reply with other header fields, its checksums right."""
+def change_header(layer: type[Packet], **fields: object) -> Fault:
+    """A reply with changed header fields and correct checksums."""
 
     def fault(reply: bytes) -> list[bytes]:
         packet = Ether(reply)
         for name, value in fields.items():
             setattr(packet[layer], name, value)
-        return [rebuilt(packet)]
+        return [rebuild(packet)]
 
     return fault
 
 
-def flipped(at: int) -> Fault:
-    """A reply with one bit changed on the way."""
+def flip_bit(position: int) -> Fault:
+    """A reply with one bit flipped in transit."""
 
     def fault(reply: bytes) -> list[bytes]:
         data = bytearray(reply)
-        data[at] ^= 0x10
+        data[position] ^= 0x10
         return [bytes(data)]
 
     return fault
 
 
-def put(at: int, value: int) -> Fault:
-    """A reply with another byte in its payload."""
+def put_byte(position: int, value: int) -> Fault:
+    """A reply with one byte of its payload replaced."""
 
     def change(payload: bytearray) -> None:
-        assert payload[at] != value
-        payload[at] = value
+        assert payload[position] != value
+        payload[position] = value
 
-    return changed(change)
+    return change_payload(change)
 
 
 def lost(_: bytes) -> list[bytes]:
@@ -131,5 +131,5 @@ def lost(_: bytes) -> list[bytes]:
 
 
 def twice(reply: bytes) -> list[bytes]:
-    """The same reply two times."""
+    """The same reply twice."""
     return [reply, reply]

@@ -1,4 +1,4 @@
-"""Makes a thread of another process stand still, or call what it never would: ptrace(2), x86-64."""
+"""Freezes a thread of another process, or injects a system call: ptrace(2), x86-64."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WALL = 0x40000000
 SYSCALL_BYTES = 2
 
 GETPID = 39
-"""A call that no loop makes, and that would do no harm."""
+"""A system call that no loop makes, and that is harmless."""
 
 REGISTERS = (
     "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss "
@@ -52,7 +52,7 @@ def ptrace(request: int, tid: int, data: ctypes.Structure | None = None) -> None
 
 @contextmanager
 def frozen(tid: int) -> Iterator[None]:
-    """The thread stands still for the length of a block; it may be gone at the end."""
+    """Freezes the thread during a block; it may be gone at the end."""
     ptrace(PTRACE_ATTACH, tid)
     os.waitpid(tid, WALL)
     try:
@@ -61,14 +61,14 @@ def frozen(tid: int) -> Iterator[None]:
         try:
             ptrace(PTRACE_DETACH, tid)
         except ProcessLookupError:
-            # Its process ends once its tracer, too, has seen its end.
+            # Its process ends only after its tracer has waited for it too.
             os.waitpid(tid, WALL)
 
 
 def make_call(tid: int, *, sleeping: bool) -> None:
-    """Has a thread call getpid(2), from the place where it calls the kernel next.
+    """Makes a thread call getpid(2), at its next system call.
 
-    ``sleeping`` in a system call, it makes this one instead of going on with that.
+    If it is ``sleeping`` in a system call, this call replaces the interrupted one.
     """
     registers = Registers()
     with frozen(tid):
@@ -76,8 +76,8 @@ def make_call(tid: int, *, sleeping: bool) -> None:
             ptrace(PTRACE_SYSCALL, tid)
             os.waitpid(tid, WALL)
         ptrace(PTRACE_GETREGS, tid, registers)
-        # Back to the instruction, with another number; -1: there is nothing to be resumed. At the
-        # entry of a call, which that instruction has made already, the number is what counts.
+        # Back to the instruction, with another number; -1: no call to restart. At syscall entry,
+        # where the instruction has already been executed, only the number matters.
         registers.rip -= SYSCALL_BYTES
         registers.rax, registers.orig_rax = GETPID, (1 << 64) - 1
         ptrace(PTRACE_SETREGS, tid, registers)

@@ -1,4 +1,4 @@
-"""The AF_XDP generator at the client's end of the lab's wire."""
+"""The AF_XDP load generator at the client's end of the lab's wire."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from xdpkit._core._loadgen import Generator
 from xdpkit.lab.namespaces import Lab
 from xdpkit.loadgen.setup import Load, request_header
 
-# veth's receive ring holds 256 frames (drivers/net/veth.c): with no more open, none is dropped.
+# veth's receive ring holds 256 frames (drivers/net/veth.c): with fewer open, none is dropped.
 WINDOW = 128
 
 FAULTS = ("wrong", "duplicate", "lost", "open")
 
-# Every answer is NOERROR and whole, which is what the generator wants of a right one.
+# Every answer is NOERROR and not truncated, which the load generator requires of a right one.
 QUERIES = tuple(
     b"\0\0" + query(name, kind)[2:]
     for name, kind in (
@@ -37,7 +37,7 @@ QUERIES = tuple(
 
 @contextmanager
 def load_on(lab: Lab, queues: list[int]) -> Iterator[Load]:
-    """The generator's program and sockets on these queues of the client's interface."""
+    """The load generator's program and sockets on these queues of the client's interface."""
     with lab.client.entered():
         load = Load(interface_of(lab.client)[0], queues)
         load.__enter__()
@@ -50,7 +50,7 @@ def load_on(lab: Lab, queues: list[int]) -> Iterator[Load]:
 def generator(
     lab: Lab, load: Load, queue: int, service: str, family: int, tags: tuple[int, ...] = ()
 ) -> Generator:
-    """Requests of a service to the server."""
+    """A load generator of requests for a service."""
     macs = (interface_of(lab.client)[1], interface_of(lab.server)[1])
     client, server = lab.client, lab.server
     pair = (client.ipv4, server.ipv4) if family == 4 else (client.ipv6, server.ipv6)
@@ -71,7 +71,7 @@ def send_all(requests: Generator, count: int, patience: float = PATIENCE) -> dic
 
 @contextmanager
 def under_way(requests: Generator, rate: int) -> Iterator[None]:
-    """Requests go on at this rate during a block; at its end all are sent and judged."""
+    """Sends requests at this rate during a block; at its end all have been sent and judged."""
     stop = False
 
     def work() -> None:
@@ -89,5 +89,5 @@ def under_way(requests: Generator, rate: int) -> Iterator[None]:
 
 
 def all_answered(count: int) -> dict[str, int]:
-    """The counters of a run without a fault."""
+    """The counters of a faultless run."""
     return {"sent": count, "answered": count} | dict.fromkeys(FAULTS, 0)

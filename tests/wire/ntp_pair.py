@@ -26,7 +26,7 @@ stratum = 10
 """
 KEYS_LINE = 'keys = "ntp.keys"\n'
 
-# chronyd is at the client's own end, where port 123 is for clients.
+# chronyd runs in the client namespace, where port 123 is for clients.
 CHRONYD_PORT = 11123
 LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 OURS, THEIRS = tuple(WAYS_IN), "chronyd"
@@ -34,14 +34,14 @@ OURS, THEIRS = tuple(WAYS_IN), "chronyd"
 
 @dataclass(frozen=True)
 class Pair:
-    """The two servers, running."""
+    """The two running servers."""
 
     lab: Lab
     server: Server
     keys: tuple[Key, ...]
 
     def asker(self, which: str, family: int = 4) -> Asker:
-        """Asks chronyd, or us through one of our doors."""
+        """An Asker for chronyd, or for one of our ways in."""
         if which == THEIRS:
             return Asker(self.lab.client, LOOPBACK[family], CHRONYD_PORT)
         self.lab.client.send_on_queue(WAYS_IN[which], QUEUES)
@@ -50,8 +50,8 @@ class Pair:
 
 
 @contextmanager
-def paired(lab: Lab, directory: Path, keys: tuple[Key, ...]) -> Iterator[Pair]:
-    """Both for the length of a block; chronyd is told our precision, which each would measure."""
+def running_pair(lab: Lab, directory: Path, keys: tuple[Key, ...]) -> Iterator[Pair]:
+    """Both servers during a block; chronyd is given our precision, which it would measure."""
     file = directory / "ntp.keys"
     file.write_text(key_file(keys))
     file.chmod(0o600)

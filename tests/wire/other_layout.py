@@ -1,4 +1,4 @@
-"""``python other_layout.py -c FILE``: ``xdpkit run -c FILE`` of another version."""
+"""``python other_layout.py -c FILE``: ``xdpkit run -c FILE`` with another handover layout."""
 
 from __future__ import annotations
 

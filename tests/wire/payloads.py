@@ -1,4 +1,4 @@
-"""UDP payloads: one for every verdict of the answering side, and a corpus of good and bad ones."""
+"""UDP payloads: one for every verdict of the services, and a corpus of good and bad ones."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 
-# What a client's transmit timestamp may be: any 8 bytes.
+# A client's transmit timestamp: any 8 bytes.
 MARK = bytes.fromhex("0123456789abcdef")
 NTP_HEADER = 48
 
 
 def ntp(version: int = 4, mode: int = 3, leap: int = 0, rest: bytes = b"") -> bytes:
-    """An NTP message with MARK as its transmit timestamp, and what follows the header."""
+    """An NTP message with MARK as its transmit timestamp, and ``rest`` after the header."""
     return bytes([leap << 6 | version << 3 | mode]) + bytes(39) + MARK + rest
 
 
@@ -27,7 +27,7 @@ def field(kind: int, length: int, body: bytes = b"") -> bytes:
 
 
 def query(name: str, kind: str = "A", edns: int | None = None, **options: object) -> bytes:
-    """A DNS query with a fixed id; ``edns`` is the version, None for none."""
+    """A DNS query with a fixed ID; ``edns`` is the version, None for no EDNS."""
     settings = {} if edns is None else {"use_edns": edns, "payload": 1232}
     message = dns.message.make_query(name, kind, **(settings | options))
     message.id = 0x1234
@@ -79,7 +79,7 @@ DROPPED = {
 
 
 def ntp_corpus(chance: random.Random) -> list[bytes]:
-    """Every version and mode of a request, extension fields sound or not, any length, any bytes."""
+    """Every request version and mode, valid and invalid extension fields, any length, any bytes."""
     corpus = [ntp(v, m, leap) for v in range(8) for m in (1, 3) for leap in range(4)]
     corpus += [ntp(version=1, mode=0), ntp(version=4)[:1], ntp(version=3)[:47], b""]
     rests = [bytes(n) for n in (4, 8, 12, 16, 20, 24, 28, 32, 36, 72, 1200)]
@@ -95,7 +95,7 @@ def ntp_corpus(chance: random.Random) -> list[bytes]:
 
 
 def dns_corpus(chance: random.Random) -> list[bytes]:
-    """Names in and out of the zone, every EDNS shape, and queries with bytes changed or cut."""
+    """Names in and out of the zone, every EDNS variant, queries with bytes changed or truncated."""
     names = ["example", "www.example", "WwW.eXample", "a.wild.example", "alias.example", "."]
     names += ["in.the.example", "x.sub.example", "large.example", "nobody.example", "elsewhere"]
     names += ["a." * 120 + "example", "x" * 63 + ".example"]
@@ -113,18 +113,18 @@ def dns_corpus(chance: random.Random) -> list[bytes]:
         data = bytearray(chance.choice(whole))
         for _ in range(chance.randrange(1, 4)):
             data[chance.randrange(3, len(data))] = chance.randrange(256)
-        # Bit QR stays 0: a response never gets as far as a door.
+        # Bit QR stays 0: a response never reaches a way in.
         data[2] = chance.choice((0x00, 0x01, 0x28, 0x7F))
         corpus.append(bytes(data[: chance.choice((len(data), chance.randrange(len(data) + 1)))]))
     return corpus
 
 
 def echo_corpus(chance: random.Random) -> list[bytes]:
-    """Payloads of all lengths that a frame of the lab holds."""
+    """Payloads of all lengths that fit a frame in the lab."""
     return [chance.randbytes(n) for n in (0, 1, 2, 7, 8, 17, 18, 19, 100, 511, 512, 1400, 1452)]
 
 
-# What stands behind the header of a version 3 or 4 request.
+# What follows the header of a version 3 or 4 request.
 NTP_TAILS = {
     "header-only": b"",
     "one-field-16": field(0xABCD, 16),
@@ -153,7 +153,7 @@ NTP_TAILS = {
     "field-then-key": SOUND_FIELD + b"\0\0\0\x01" + bytes(16),
 } | {f"zeros-{n}": bytes(n) for n in (4, 8, 12, 16, 20, 24, 28, 32, 36, 72)}
 
-# Every rule of a server's decision, each by a request that is easy to read.
+# Every rule by which a server decides, each with a request that is easy to read.
 NTP_MATRIX = (
     {f"v{v}-mode-{m}": ntp(v, m) for v, m in itertools.product(range(8), range(8))}
     | {f"leap-{leap}": ntp(leap=leap) for leap in (1, 2, 3)}

@@ -1,4 +1,4 @@
-"""Other people's programs: where the tests find them and how they run them."""
+"""Third-party programs: where the tests find them and how they run them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from serving import PATIENCE, eventually
 
 from xdpkit.lab.namespaces import Side
 
-# vagrant/provision.sh unpacks them there: installed, chronyd would start a service.
+# vagrant/provision.sh unpacks them there: if installed, chronyd would start a service.
 PEERS = CHECKOUT / ".cache/peers"
 
 
 def peer(package: str, program: str) -> str:
-    """The path of somebody's program; without it CI fails and others skip."""
+    """The path of a third-party program; if missing, CI fails and others skip."""
     unpacked = PEERS / package / "usr" / program
     found = shutil.which(unpacked.name) or (str(unpacked) if unpacked.exists() else None)
     if found is None:
@@ -29,7 +29,7 @@ def peer(package: str, program: str) -> str:
 
 
 def ntpdig_command(*arguments: str) -> list[str]:
-    """NTPsec's SNTP client, with its Python modules if it is not installed."""
+    """NTPsec's SNTP client, with the path of its Python modules unless it is installed."""
     modules = PEERS / "ntpsec-ntpdig/usr/lib/python3/dist-packages"
     program = peer("ntpsec-ntpdig", "bin/ntpdig")
     return ["env", f"PYTHONPATH={modules}", "PYTHONDONTWRITEBYTECODE=1", program, *arguments]
@@ -38,8 +38,8 @@ def ntpdig_command(*arguments: str) -> list[str]:
 def dnsperf(side: Side, questions: Path, *options: str) -> dict[str, int]:
     """One run of DNS-OARC's load generator: queries sent, completed and lost.
 
-    Raises AssertionError for a reply that it did not expect: another id, a cut answer, the end of
-    a connection.
+    Raises AssertionError for an unexpected reply: a wrong ID, a truncated answer, a closed
+    connection.
     """
     found = shutil.which("dnsperf")
     if found is None:
@@ -54,9 +54,9 @@ def dnsperf(side: Side, questions: Path, *options: str) -> dict[str, int]:
 
 
 def chronyd_command(directory: Path, *directives: str, options: tuple[str, ...] = ()) -> list[str]:
-    """chronyd in the foreground, hands off the clock, without any file but a PID file of ours."""
-    own = (f"pidfile {directory}/chronyd.pid", "cmdport 0", "bindcmdaddress /")
-    return [peer("chrony", "sbin/chronyd"), "-x", "-u", "root", *options, *own, *directives]
+    """chronyd in the foreground that does not touch the clock, with no file but a PID file here."""
+    confined = (f"pidfile {directory}/chronyd.pid", "cmdport 0", "bindcmdaddress /")
+    return [peer("chrony", "sbin/chronyd"), "-x", "-u", "root", *options, *confined, *directives]
 
 
 def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 20) -> float | None:
@@ -68,7 +68,7 @@ def measured_offset(side: Side, directory: Path, *directives: str, limit: int = 
     return float(found[1]) if found else None
 
 
-# systemd-timesyncd with files and directories of its own, and without the right to set a clock.
+# systemd-timesyncd with its own files and directories, and without the right to set a clock.
 TIMESYNCD = Path("/lib/systemd/systemd-timesyncd")
 CONFINED = """
 set -e
@@ -85,10 +85,10 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --inh-cap
 
 @contextmanager
 def timesyncd(side: Side, directory: Path, address: str) -> Iterator[Path]:
-    """systemd-timesyncd with one server, for the length of a block; its log's path.
+    """systemd-timesyncd with one server, during a block; gives the path of its log.
 
-    It takes an answer for right or wrong and then tries to slew the clock, which it cannot: no
-    capability is left to it, in a mount namespace that is its own.
+    It accepts or rejects an answer and then tries to slew the clock, which fails: it has no
+    capabilities, and runs in its own mount namespace.
     """
     log = directory / "timesyncd.log"
     command = ("unshare", "--mount", "sh", "-c", CONFINED, str(TIMESYNCD), address)
@@ -105,14 +105,14 @@ def timesyncd(side: Side, directory: Path, address: str) -> Iterator[Path]:
 def chronyd_server(
     side: Side, directory: Path, *directives: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A chronyd that serves its clock, at stratum 8 on port 123 if nothing else is said."""
+    """A chronyd that serves its clock, by default at stratum 8 on port 123."""
     directives = directives or ("local stratum 8", "port 123")
     command = chronyd_command(directory, "allow", *directives, options=("-d",))
     log = directory / "chronyd.log"
     with log.open("w") as output:
         process = side.popen(*command, stdout=output, stderr=output)
     try:
-        # Its line comes after the sockets are bound.
+        # It logs this line after the sockets are bound.
         eventually(
             lambda: process.poll() is not None or "Disabled control" in log.read_text(), "chronyd"
         )

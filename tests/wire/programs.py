@@ -1,4 +1,4 @@
-"""What somebody else does to the XDP program on the server's interface."""
+"""What other programs do to the XDP program on the server's interface."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from xdpkit.lab.namespaces import Lab
 
 
 def want_bpftool() -> None:
-    """Fails or skips without it, as ``required`` has it."""
+    """Fails or skips without bpftool (see ``required``)."""
     if run_here("which", "bpftool").returncode:
         missing("no bpftool: vagrant/provision.sh test installs it")
 
 
 @dataclass
 class Foreign:
-    """Somebody's program, loaded; it lets everything pass."""
+    """A foreign XDP program, loaded; it passes everything."""
 
     lab: Lab
     id: int
 
     def attach(self, *how: str) -> bool:
-        """Puts it onto the server's interface, by netlink; returns whether the kernel did."""
+        """Attaches it to the server's interface by netlink; returns whether that succeeded."""
         mode, *more = how
         argv = ("bpftool", "net", "attach", mode, "id", str(self.id), "dev", IFNAME, *more)
         return self.lab.server.run(*argv).returncode == 0
@@ -42,9 +42,9 @@ class Foreign:
 
 @contextmanager
 def foreign_program(lab: Lab) -> Iterator[Foreign]:
-    """A program to be attached during a block."""
+    """A foreign program that can be attached during a block."""
     want_bpftool()
-    # Without ports to catch it passes all.
+    # Without ports to catch it passes everything.
     program = loader.load("catch")
     try:
         about = Path(f"/proc/self/fdinfo/{program.fd}").read_text()
@@ -60,7 +60,7 @@ def foreign_program(lab: Lab) -> Iterator[Foreign]:
 
 
 def detach_link(lab: Lab) -> None:
-    """Takes the program off the server's interface, as any root may."""
+    """Detaches the program from the server's interface, as root can."""
     want_bpftool()
     program = attached(lab.server)
     links = json.loads(run_here("bpftool", "-j", "link", "show").stdout)

@@ -1,4 +1,4 @@
-"""Users and capabilities for setpriv(1) to run a program with."""
+"""Users and capabilities to run a program with, by setpriv(1)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NO_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambie
 
 
 def need_readable_checkout(side: Side) -> None:
-    """Skips where another user cannot run what is tested."""
+    """Skips where another user cannot run the programs under test."""
     if side.run("setpriv", *NOBODY, XDPKIT, "--version").returncode:
-        pytest.skip("this checkout is not for other users to read")
+        pytest.skip("other users cannot read this checkout")
 
 
 @contextmanager
 def open_directory(side: Side) -> Iterator[Path]:
-    """A directory that any user may read; skips where the checkout is none."""
+    """A directory that any user may read; skips where the checkout is not."""
     need_readable_checkout(side)
     with tempfile.TemporaryDirectory(prefix="xdpkit-test-") as directory:
         Path(directory).chmod(0o755)

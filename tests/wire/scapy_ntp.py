@@ -1,4 +1,4 @@
-"""A program: asks an NTP server in versions 1 to 4 with scapy alone; prints the answers as JSON."""
+"""A program that queries an NTP server in versions 1 to 4 with scapy alone; prints JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.ntp import NTPHeader
 from scapy.sendrecv import sr1
 
-# A client's transmit timestamp, in seconds since 1900; a number that 32.32 bits hold exactly.
+# A client's transmit timestamp, in seconds since 1900; 32.32 bits represent it exactly.
 SENT = 3_900_000_000.25
 
 

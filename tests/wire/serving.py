@@ -1,4 +1,4 @@
-"""``xdpkit run`` in the lab's server namespace, and what a test asks of it."""
+"""``xdpkit run`` in the lab's server namespace, and what tests do with it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ IFNAME = "server0"
 QUEUE = 2
 QUEUES = 4
 
-# The ways to an answer on the network, and a queue whose requests take each.
+# The ways in over the network, and a queue whose requests take each.
 WAYS_IN = {"ring": QUEUE, "slow path": 1}
 
-# How long anything may take on a machine that is busy with other things.
+# How long anything may take on a machine that is busy with other work.
 PATIENCE = 20.0
 
-# And a start with zones of some megabytes: they are compiled first.
+# How long a start may take with zones of a few megabytes, which are compiled first.
 STARTING = 100.0
 
-# What the server tells of itself, and with which secret it makes cookies.
-TOLD = {
+# What the server reveals about itself, and the secret of its cookies.
+DNS_SETTINGS = {
     "cookie_secrets": (bytes(range(16)),),
     "nsid": b"lab",
     "version": b"xdpkit in the lab",
@@ -85,7 +85,7 @@ T = TypeVar("T")
 
 
 def eventually(ask: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-    """Asks until the answer is true, or fails."""
+    """Polls until the answer is true, or fails."""
     deadline = time.monotonic() + patience
     while not (answer := ask()):
         assert time.monotonic() < deadline, f"waited {patience:g} s for {what}"
@@ -105,8 +105,8 @@ def write_config(directory: Path, config: str = CONFIG, zone: str = ZONE) -> Pat
 class Started:
     """``xdpkit run`` in a namespace, ready or not yet.
 
-    ``before`` stands in front of the command, ``more`` are further arguments, ``program`` is what
-    runs instead of ``xdpkit run``.
+    ``before`` precedes the command, ``more`` are further arguments, ``program`` replaces
+    ``xdpkit run``.
     """
 
     def __init__(
@@ -124,30 +124,30 @@ class Started:
             self.process = side.popen(*argv, stdout=log, stderr=log)
 
     def log(self) -> str:
-        """What the process wrote."""
+        """What the process has written."""
         return self._log.read_text()
 
-    def says(self, words: str) -> None:
-        """Waits for these words in the log."""
+    def wait_for_log(self, words: str) -> None:
+        """Waits until these words are in the log."""
         eventually(lambda: words in self.log(), words)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """Sends SIGTERM; returns the exit status."""
         self.signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
-        """SIGKILL, if it still runs."""
+        """Sends SIGKILL if it is still running."""
         self.process.kill()
         self.process.wait(PATIENCE)
 
 
 @contextmanager
 def starting(side: Side, path: Path, before: Sequence[str] = ()) -> Iterator[Started]:
-    """An instance as it starts; killed at the end of the block if the test did not end it."""
+    """An instance that is starting; killed at the end of the block if the test did not stop it."""
     started = Started(side, path, before)
     try:
         yield started
@@ -156,7 +156,7 @@ def starting(side: Side, path: Path, before: Sequence[str] = ()) -> Iterator[Sta
 
 
 class Server(Started):
-    """A running instance; ``stop`` ends it politely. It was ready when this was made."""
+    """A running instance, ready once constructed; ``stop`` shuts it down cleanly."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class Server(Started):
         return True
 
     def request(self, verb: str) -> dict[str, Any]:
-        """Asks over the control socket."""
+        """Sends a request over the control socket."""
         with self.side.entered():
             return control_client.request(self.ifname, verb, time_limit=PATIENCE)
 
@@ -193,19 +193,19 @@ class Server(Started):
         return self.request("status")
 
     def verdicts(self) -> dict[str, int]:
-        """Every verdict's count, of all queues and doors together."""
+        """Every verdict's count, over all queues and ways in."""
         counts: dict[str, int] = self.status()["verdicts"]
         return counts
 
     def answers_by(self, way_in: str) -> int:
-        """Answers that one of WAYS_IN has given."""
+        """Answers given by one of WAYS_IN."""
         status = self.status()
         counts = status["queues"][str(QUEUE)] if way_in == "ring" else status["slow_path"]["udp"]
         given: int = counts["tx"]
         return given
 
     def resident_pages(self) -> int:
-        """The process's resident memory."""
+        """The process's resident memory, in pages."""
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         [line] = [line for line in text.splitlines() if line.startswith("VmRSS:")]
         return int(line.split()[1]) * 1024 // os.sysconf("SC_PAGE_SIZE")
@@ -219,7 +219,7 @@ def serving(
     zone: str = ZONE,
     before: Sequence[str] = (),
 ) -> Iterator[Server]:
-    """An instance for the length of a block; it must still be running at the end, and end well."""
+    """An instance during a block; if still running at the end, it must shut down cleanly."""
     server = Server(lab.server, write_config(directory, config, zone), before=before)
     try:
         yield server
@@ -230,7 +230,7 @@ def serving(
 
 
 def bytes_call(directory: Path, precision: int) -> Snapshot:
-    """What the instance of this directory answers from, for ``xdpkit._core._answer``."""
+    """The snapshot of the instance in this directory, for the bytes call in ``_core._answer``."""
     fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
     try:
         size = compile_zones(read_zones(zone_files(directory / "zones")), fd)
@@ -238,11 +238,11 @@ def bytes_call(directory: Path, precision: int) -> Snapshot:
     finally:
         os.close(fd)
     state = local_state(10) | {"precision": precision}
-    return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state, dns=TOLD)
+    return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state, dns=DNS_SETTINGS)
 
 
 def interface_of(side: Side) -> tuple[Interface, bytes]:
-    """The facts about a side's interface, and its MAC address."""
+    """A side's interface and its MAC address."""
     with IPRoute(netns=side.namespace) as ipr:
         index = ipr.link_lookup(ifname=side.ifname)[0]
         [link] = ipr.get_links(index)
@@ -251,7 +251,7 @@ def interface_of(side: Side) -> tuple[Interface, bytes]:
 
 
 def attached(side: Side, ifname: str = IFNAME) -> int | None:
-    """The id of the XDP program on an interface."""
+    """The ID of the XDP program on an interface, or None."""
     with IPRoute(netns=side.namespace) as ipr:
         [link] = ipr.get_links(ipr.link_lookup(ifname=ifname)[0])
         xdp = link.get_attr("IFLA_XDP")
@@ -260,19 +260,19 @@ def attached(side: Side, ifname: str = IFNAME) -> int | None:
 
 
 def reload(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``xdpkit reload`` as an operator types it."""
+    """Runs ``xdpkit reload`` as an operator would."""
     return lab.server.run(XDPKIT, "reload", *arguments)
 
 
-def looked_up(side: Side, name: str = "www.example", address: str = SERVER_IPV4) -> list[str]:
-    """The IPv4 addresses of a name, as dig is told them at the first try."""
+def look_up(side: Side, name: str = "www.example", address: str = SERVER_IPV4) -> list[str]:
+    """The IPv4 addresses of a name, as dig gets them at the first try."""
     done = side.run("dig", "+short", "+tries=1", "+time=10", f"@{address}", name, "A")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.split()
 
 
 def ping(lab: Lab) -> None:
-    """The server's kernel answers, both families."""
+    """Pings the server's kernel over both families."""
     for address in (lab.server.ipv4, lab.server.ipv6):
         done = lab.client.run("ping", "-n", "-c", "1", "-W", "5", address)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Servers with DNS over TCP in the lab, clients of theirs, and what they have to say."""
+"""Servers with DNS over TCP in the lab, their clients, and their status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tcp_client import TcpClient
 from xdpkit._core._tcp_listener import ENDS
 from xdpkit.lab.namespaces import Lab
 
-# 228 records of some 263 bytes: 60 KB.
+# 228 records of about 263 bytes: 60 KB.
 HUGE = "".join(f'huge TXT "{number:03}{"h" * 247}"\n' for number in range(228))
 LARGE, WHOLE = query("large.example", "TXT", edns=0), query("huge.example", "TXT", edns=0)
 WWW = query("www.example", edns=0)
@@ -21,7 +21,7 @@ WWW = query("www.example", edns=0)
 
 @contextmanager
 def limited(lab: Lab, directory: Path, **keys: int) -> Iterator[Server]:
-    """A server of the test's own with these keys under [dns]."""
+    """A server for one test, with these keys under [dns]."""
     lines = "".join(f"tcp_{name} = {value}\n" for name, value in keys.items())
     config = CONFIG.replace('zones = "zones"\n', 'zones = "zones"\n' + lines)
     with serving(lab, directory, config, ZONE + HUGE) as server:
@@ -36,12 +36,12 @@ def connect(lab: Lab, family: int = 4, source: str = "", **options: int) -> TcpC
 
 
 def tcp(server: Server) -> dict[str, int]:
-    """What status says of TCP; reasons of connections' ends by their names."""
-    facts = server.status()["slow_path"]["tcp"]
-    return dict.fromkeys(ENDS, 0) | facts | facts["ended"]
+    """The TCP part of the status; the reasons why connections ended, by name, are merged in."""
+    status = server.status()["slow_path"]["tcp"]
+    return dict.fromkeys(ENDS, 0) | status | status["ended"]
 
 
 def listening(lab: Lab) -> set[str]:
-    """Addresses of the server's namespace that have a listening TCP socket."""
+    """Addresses in the server's namespace that have a listening TCP socket."""
     lines = lab.server.run("ss", "-ltnH").stdout.splitlines()
     return {line.split()[3].rpartition(":")[0].strip("[]") for line in lines}

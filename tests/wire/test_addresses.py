@@ -1,4 +1,4 @@
-"""Addresses are followed live: what the interface has is served, what it no longer has is not."""
+"""Addresses are followed live: those on the interface are served, removed ones are not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def change(lab: Lab, verb: str, family: int) -> None:
 
 
 def verdict_of(server: Server, wire: Wire, family: int) -> str:
-    """What the XDP program says of a request to the address that comes and goes."""
+    """The XDP program's verdict on a request to the address that comes and goes."""
     request = wire.frame(family, "dns", query("www.example"), ip={"dst": ADDRESSES[family][0]})
     outcome = wire.exchange(server, request)
     return next(
@@ -78,7 +78,7 @@ def test_our_own_new_address_is_no_source(lab: Lab, server: Server, wire: Wire) 
 
 
 def test_hundreds_of_addresses(lab: Lab, server: Server, wire: Wire) -> None:
-    """Each is answered by both doors."""
+    """Each is answered by both ways in."""
     lines = [f"10.0.{n & 255}.{1 + (n >> 8)}/32 dev server0" for n in range(400)]
     script = "\n".join(f"addr add {line}" for line in lines)
     lab.server.run("sh", "-c", f"ip -batch - <<'X'\n{script}\nX")
@@ -96,7 +96,7 @@ def test_hundreds_of_addresses(lab: Lab, server: Server, wire: Wire) -> None:
 
 
 def test_more_addresses_than_fit(lab: Lab, server: Server, wire: Wire) -> None:
-    """It says so, and what was served is served on; when they are fewer again, all are served."""
+    """It is logged, and served ones stay served; once they are few enough, all are served."""
     # Three services each: above the 4096 keys of the XDP program's map.
     lines = [f"10.{n >> 8}.{n & 255}.1/32 dev server0" for n in range(1400)]
 

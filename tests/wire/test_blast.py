@@ -1,4 +1,4 @@
-"""``xdpkit blast`` and ``xdpkit bench`` from the command line, in the lab; rates are not judged."""
+"""``xdpkit blast`` and ``xdpkit bench`` from the command line, in the lab; rates do not matter."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ zones = "zones"
 [echo]
 """
 
-# Answers what it is asked, with a second of its own making for every request.
+# Answers every request with a made-up transmit timestamp.
 LIAR = """
 import socket, sys
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -160,4 +160,4 @@ def test_a_peer_that_does_not_come_up_is_named(tmp_path: Path) -> None:
     peers.write_text('[gone]\nservice = "ntp"\ncommand = ["sh", "-c", "echo no clock; exit 3"]\n')
     done = run_here(XDPKIT, "bench", "--quick", "--only", "gone", "--peers", str(peers))
     assert done.returncode == 1
-    assert "gone did not come up; its last words: no clock" in done.stderr
+    assert "gone did not come up; its last line of output: no clock" in done.stderr

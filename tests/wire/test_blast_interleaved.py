@@ -1,4 +1,4 @@
-"""``xdpkit blast ntp --interleaved`` against servers that know when their replies left, and not."""
+"""``xdpkit blast ntp --interleaved`` against servers with and without true transmit times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def served(lab: Lab, directory: Path, source: str, compensation: str = "false") 
 
 
 def blast(lab: Lab, *options: str) -> dict[str, Any]:
-    """The facts of a run of interleaved clients in which every reply was right."""
+    """The facts from a run of interleaved clients in which every reply was right."""
     # veth's receive ring holds 256 frames: none of CLIENTS is dropped there.
     arguments = ("--interface", "client0", "--to", *options, "--clients", str(CLIENTS), "--json")
     done = lab.client.run(XDPKIT, "blast", "ntp", "--interleaved", *arguments)
@@ -52,7 +52,7 @@ def blast(lab: Lab, *options: str) -> dict[str, Any]:
 
 
 def modes(found: dict[str, Any], verdicts: dict[str, int]) -> dict[str, Any]:
-    """What the generator saw, which is what the server counted."""
+    """The load generator's counts, which must equal the server's."""
     seen: dict[str, Any] = found["interleaved"]
     assert seen["clients"] == CLIENTS
     assert (verdicts["ntp_answered"], verdicts["ntp_interleaved"]) == (
@@ -64,23 +64,21 @@ def modes(found: dict[str, Any], verdicts: dict[str, int]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("compensation", ["false", "true"])
 @pytest.mark.parametrize("family", [4, 6])
-def test_the_told_departures_are_true(
-    lab: Lab, tmp_path: Path, family: int, compensation: str
-) -> None:
+def test_transmit_times_are_true(lab: Lab, tmp_path: Path, family: int, compensation: str) -> None:
     """Each client's third reply is its first interleaved one, and no later one is basic."""
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with served(lab, tmp_path, "completion", compensation) as server:
         found = blast(lab, address, "--count", str(COUNT))
         seen = modes(found, server.verdicts())
-        told = server.status()["queues"]["0"]["ntp"]
+        counts = server.status()["queues"]["0"]["ntp"]
     assert seen["basic"] == 2 * CLIENTS
     assert seen["interleaved"] == COUNT - 2 * CLIENTS
     assert seen["share"] == pytest.approx(1 - 2 * CLIENTS / COUNT)
-    # The kernel told the departure of every reply.
-    assert (told["tx_true"], told["tx_missing"], told["tx_disbelieved"]) == (COUNT, 0, 0)
+    # The kernel reported the transmit time of every reply.
+    assert (counts["tx_true"], counts["tx_missing"], counts["tx_disbelieved"]) == (COUNT, 0, 0)
     assert seen["same"] + seen["later"] + seen["earlier"] == CLIENTS
     if compensation == "false":
-        # A clock read before the kick cannot be later than the departure.
+        # A clock read before the kick cannot be later than the transmit time.
         assert seen["earlier"] == 0 < seen["later"]
 
 
@@ -92,7 +90,7 @@ def test_at_a_rate(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_server_that_only_knows_its_kicks(lab: Lab, tmp_path: Path) -> None:
-    """It is within the bounds; but what it tells is what each reply carried, for all of them."""
+    """It is within bounds, but the transmit time it gives is always the one the reply carried."""
     with served(lab, tmp_path, "kick") as server:
         found = blast(lab, lab.server.ipv4, "--count", str(COUNT))
         seen = modes(found, server.verdicts())

@@ -1,4 +1,4 @@
-"""Real DNS clients get right answers on a queue of ours and on one of the kernel's."""
+"""Real DNS clients get right answers from the ring and from the slow path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.netns
 
 
 def ask(lab: Lab, tool: str, address: str, *question: str) -> str:
-    """One question by dig or kdig, no second try."""
+    """One query by dig or kdig, without retries."""
     options = ["+tries=1", "+time=10"] if tool == "dig" else ["+retry=0", "+time=10"]
     done = lab.client.run(tool, *options, "+norec", f"@{address}", *question)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,7 +39,7 @@ def test_dns(lab: Lab, server: Server, way_in: str, tool: str, family: int, edns
     assert short("some.wild.example", "TXT") == ['"any', 'name"']
     assert short("in.the.example", "A") == []
     mixed = ask(lab, tool, address, edns, "wWw.ExAmPlE", "A")
-    # Debian 12's kdig shows names in lower case, whatever came; Debian 13's does not.
+    # Debian 12's kdig always prints names in lower case; Debian 13's does not.
     assert "wWw.ExAmPlE." in mixed if tool == "dig" else "www.example." in mixed.lower()
     assert "192.0.2.80" in mixed
     for question, rcode in (
@@ -63,13 +63,13 @@ def test_dig_versions_and_opcodes(lab: Lab, server: Server, way_in: str) -> None
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_dnsperf(lab: Lab, server: Server, way_in: str, family: int, tmp_path: Path) -> None:
-    """Many sockets, many queries under way: none lost, none unexpected, all by the one door."""
+    """Many sockets, many queries in flight: none lost, none unexpected, all by one way in."""
     questions = ["www.example A", "www.example AAAA", "x.wild.example TXT", "nobody.example A"]
     questions += ["alias.example A", "x.sub.example A", "example SOA", "in.the.example TXT"]
     (tmp_path / "questions").write_text("\n".join([*questions, ""]))
     before = server.answers_by(way_in)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
-    # No more under way than the 256 frames of veth's rings: linux drivers/net/veth.c.
+    # No more in flight than the 256 frames of veth's rings: linux drivers/net/veth.c.
     options = ("-m", "udp", "-c", "10", "-q", "100", "-n", "2000", "-t", "20", "-e", "-D")
     numbers = dnsperf(lab.client, tmp_path / "questions", "-s", address, *options)
     assert numbers == {"sent": 16000, "completed": 16000, "lost": 0}

@@ -1,4 +1,4 @@
-"""``xdpkit demo --interface`` and vagrant/ask.py, its sender: the VM's demo, here across veth."""
+"""``xdpkit demo --interface`` and its sender vagrant/ask.py: the VM demo, here across veth."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ENDS_SECONDS = 60
 
 @contextmanager
 def demo(lab: Lab, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The demo on the server's side, told how many requests will come."""
+    """The demo on the server's side, with the expected number of requests."""
     argv = [XDPKIT, "demo", "--interface", IFNAME, "--requests", str(REQUESTS), *arguments]
-    # Whoever runs the tests in the background may have them ignore it.
+    # Tests that run in the background may ignore SIGINT, and so would the demo.
     argv = ["env", "--default-signal=INT", *argv]
     process = lab.server.popen(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
@@ -65,7 +65,7 @@ def test_counts_fit(lab: Lab, mode: str) -> None:
     assert counts["redirected"] == {str(QUEUE): counts["ring"]["rx"]}
     assert sum(counts["other_queue"].values()) == counts["slow_path"]["tx"]
     assert counts["ring"]["tx"] + counts["slow_path"]["tx"] == REQUESTS
-    # The chosen queue passed none: every request that arrived there was taken.
+    # None on the chosen queue was passed: every request that arrived there was redirected.
     assert str(QUEUE) not in counts["other_queue"]
     assert attached(lab.server) is None
 
@@ -73,7 +73,7 @@ def test_counts_fit(lab: Lab, mode: str) -> None:
 def test_nothing_stays_on_the_machine(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The compiled zone is kept where it goes with the demo."""
+    """The compiled zone is cached in a directory that is removed with the demo."""
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with demo(lab, "--json") as process:
@@ -85,7 +85,7 @@ def test_nothing_stays_on_the_machine(
 
 
 def test_lost_requests_fail_it(lab: Lab) -> None:
-    """In a process of its own, where waiting for the missing ones is made short."""
+    """In a separate process, with a shorter wait for the missing requests."""
     code = (
         "import sys; from xdpkit.cli.main import main; from xdpkit.demo import interface;"
         "interface.QUIET_SECONDS = 2.0;"
@@ -128,12 +128,12 @@ def test_interrupted(lab: Lab, number: signal.Signals) -> None:
 
 
 def test_nobody_serves(lab: Lab) -> None:
-    """In a process that waits less for what does not come."""
+    """In a separate process, with a shorter wait for replies that do not come."""
     code = (
         f"import sys; sys.path.insert(0, '{ASK.parent}'); import ask; ask.WAIT_SECONDS = 0.5;"
         "sys.exit(ask.main(sys.argv[1:]))"
     )
     asked = lab.client.run(sys.executable, "-c", code, lab.server.ipv4, "64")
     assert asked.returncode == 1
-    # The kernel says "port unreachable" to some of them, as fast as its limit on ICMP lets it.
+    # The kernel answers some with "port unreachable", as far as its ICMP rate limit allows.
     assert ": 0 right answers, " in asked.stdout and "0 wrong" not in asked.stdout

@@ -1,4 +1,4 @@
-"""knotd and we share a secret, as an anycast group does: each takes the other's cookies."""
+"""knotd and xdpkit share a secret, as in an anycast group: each accepts the other's cookies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import dns.rcode
 import pytest
 from payloads import nothing, option, query
 from peers import peer
-from serving import PATIENCE, QUEUES, TOLD, Server, eventually, write_config
+from serving import DNS_SETTINGS, PATIENCE, QUEUES, Server, eventually, write_config
 
 from xdpkit.lab.namespaces import Lab, Side
 
@@ -58,7 +58,7 @@ def knot_server(side: Side, knotd: str, directory: Path) -> Iterator[None]:
             ipv4=side.ipv4,
             ipv6=side.ipv6,
             port=PORT,
-            secret=TOLD["cookie_secrets"][0].hex(),
+            secret=DNS_SETTINGS["cookie_secrets"][0].hex(),
         )
     )
     log = directory / "knot.log"

@@ -1,4 +1,4 @@
-"""Replies of exact sizes, each by every door to every size that a client may say: TC or whole."""
+"""Replies of exact sizes, by every way in, for every size a client may advertise: TC or whole."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from xdpkit.lab.namespaces import Lab
 pytestmark = pytest.mark.netns
 
 MOST = {4: 1232, 6: 1220}
-"""The largest reply over UDP of a server that is told both, and whose MTU is 1500."""
+"""The largest UDP reply of a server that is configured for both, with an MTU of 1500."""
 
-# What clients say, and 65535 for none at all; RFC 6891 section 6.2.5, RFC 9715, DNS flag day 2020.
+# Sizes that clients advertise; None: no EDNS. RFC 6891 section 6.2.5, RFC 9715, DNS flag day 2020.
 ADVERTISED = [None, 0, 511, 512, 513, 1219, 1220, 1221, 1231, 1232, 1233, 1452, 4096, 65535]
 
 OPT = 11
@@ -28,14 +28,14 @@ SIZES = sorted(
         limit + more + opt
         for limit in (512, 1220, 1232, 1452, 4096)
         for more in (-1, 0, 1)
-        # Without an OPT the reply to the same question is shorter.
+        # Without an OPT record the reply to the same question is shorter.
         for opt in (0, OPT)
     }
 )
 
 
 def text_of(size: int) -> str:
-    """The TXT record whose reply with an OPT has this size."""
+    """The TXT record whose reply, with an OPT record, has this size."""
     room = size - 12 - len(b"\5s0000\7example\0") - 4 - 12 - OPT
     whole, rest = divmod(room, 256)
     parts = [255] * whole + [rest - 1] * bool(rest)
@@ -51,7 +51,7 @@ def server(lab: Lab, directory: Path) -> Iterator[Server]:
 
 
 def queries(payload: int | None) -> list[bytes]:
-    """For each size, the question whose reply with an OPT has it."""
+    """For each size, the query whose reply has it, with an OPT record."""
     edns = {"use_edns": -1} if payload is None else {"use_edns": 0, "payload": payload}
     names = (f"s{size:04}.example" for size in SIZES)
     return [dns.message.make_query(name, "TXT", **edns).to_wire() for name in names]
@@ -71,7 +71,7 @@ def test_tc_where_it_belongs(lab: Lab, server: Server, way_in: str, family: int)
                     assert len(reply) == size and not said.flags & dns.flags.TC and said.answer
                 else:
                     assert said.flags & dns.flags.TC and not said.answer
-                    # The question, and the OPT if there was one.
+                    # The question, and an OPT record if the query had one.
                     assert len(reply) == 12 + 15 + 4 + OPT * (payload is not None)
 
 

@@ -1,4 +1,4 @@
-"""Response rate limits through the ring and the kernel door, and how real clients come through."""
+"""Response rate limiting on the ring and the slow path, and how real clients get through."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ queues = [2]
 zones = "zones"
 """
 
-# A burst of five, and so slow a rate that what a test takes hardly counts.
+# A burst of five, and a rate so low that a test's duration hardly matters.
 LIMIT = "[dns.rrl]\nrate = 1\ninstant = 5\n"
 
 
 def flood(lab: Lab, way_in: str, family: int = 4, count: int = 100) -> Counter[str]:
-    """Sends so many queries, each behind the reply to the one before: whole, TC, or none."""
+    """Sends this many queries, each after the previous reply; counts: whole, TC, or none."""
     lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with lab.client.entered():
@@ -61,7 +61,7 @@ def counts(server: Server) -> dict[str, int]:
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("way_in", WAYS_IN)
-def test_over_the_limit_is_cut(lab: Lab, tmp_path: Path, way_in: str, family: int) -> None:
+def test_over_the_limit_is_truncated(lab: Lab, tmp_path: Path, way_in: str, family: int) -> None:
     with serving(lab, tmp_path, CONFIG + LIMIT) as server:
         begin = time.monotonic()
         found = flood(lab, way_in, family)
@@ -74,7 +74,7 @@ def test_over_the_limit_is_cut(lab: Lab, tmp_path: Path, way_in: str, family: in
 
 
 @pytest.mark.parametrize("way_in", WAYS_IN)
-def test_real_clients_come_through(lab: Lab, tmp_path: Path, way_in: str) -> None:
+def test_real_clients_get_through(lab: Lab, tmp_path: Path, way_in: str) -> None:
     with serving(lab, tmp_path, CONFIG + LIMIT) as server:
         flood(lab, way_in)
         cut = dig(lab, "+nocookie", "+ignore")

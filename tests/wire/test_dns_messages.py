@@ -1,4 +1,4 @@
-"""DNS beside the zones, through the ring and the kernel door: cookies, NSID, CHAOS, RFC 8906."""
+"""DNS besides zones, through the ring and the slow path: cookies, NSID, CHAOS, RFC 8906."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Ask = Callable[[bytes], bytes]
 
 @contextmanager
 def by_udp(lab: Lab, family: int) -> Iterator[Ask]:
-    """One socket that asks the server, and waits for each reply."""
+    """One socket that queries the server and waits for each reply."""
     kind = socket.AF_INET if family == 4 else socket.AF_INET6
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with lab.client.entered():
@@ -42,13 +42,13 @@ def by_udp(lab: Lab, family: int) -> Iterator[Ask]:
 
 @pytest.fixture(params=WAYS_IN)
 def way_in(request: pytest.FixtureRequest, lab: Lab, server: Server) -> str:
-    """All that the client sends takes this way."""
+    """Everything the client sends takes this way in."""
     lab.client.send_on_queue(WAYS_IN[request.param], QUEUES)
     return request.param
 
 
 def counted(server: Server) -> dict[str, int]:
-    """Cookies by kind, of all doors."""
+    """Cookies by kind, over all ways in."""
     counts: dict[str, int] = server.status()["dns"]["cookies"]
     return counts
 
@@ -59,7 +59,7 @@ def cookie_of(reply: bytes) -> bytes:
 
 
 def number_of(server: Server, path: tuple[str, str]) -> int:
-    """Answers that one part of the status document counts."""
+    """Answers counted by one part of the status document."""
     kind, name = path
     answered: int = server.status()[kind][name]["tx"]
     return answered
@@ -85,7 +85,9 @@ def test_rfc_8906_over_tcp(lab: Lab, server: Server, family: int) -> None:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_a_cookie_of_one_door_is_good_at_the_other(lab: Lab, server: Server, family: int) -> None:
+def test_a_cookie_from_one_way_in_is_valid_at_the_other(
+    lab: Lab, server: Server, family: int
+) -> None:
     before = counted(server)
     with by_udp(lab, family) as ask:
         for made_on, sent_on in ((1, 2), (2, 1)):
@@ -94,7 +96,7 @@ def test_a_cookie_of_one_door_is_good_at_the_other(lab: Lab, server: Server, fam
             lab.client.send_on_queue(sent_on, QUEUES)
             reply = ask(query("www.example", edns=0, options=[option(10, made)]))
             assert cookie_of(reply) == made
-            # Of another client's it is none.
+            # From another client's cookie it is invalid.
             stolen = bytearray(made)
             stolen[0] ^= 1
             refused = ask(nothing(bytes(stolen)))
@@ -135,7 +137,7 @@ def test_dig_and_kdig(lab: Lab, server: Server, way_in: str, family: int) -> Non
 
 def test_dig_finds_our_cookies_good(lab: Lab, server: Server, way_in: str) -> None:
     before = counted(server)
-    # "Good" says that the reply has dig's own client cookie, and a server cookie behind it.
+    # "Good" means that the reply has dig's own client cookie, followed by a server cookie.
     said = dig(lab, lab.server.ipv4, "+cookie", "www.example", "+cookie", "ns.example")
     assert said.count("(good)") == 2
     after = counted(server)

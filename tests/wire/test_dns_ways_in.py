@@ -1,11 +1,11 @@
-"""Plain and signed zones through the ring, the kernel door and TCP: what the bytes door says.
+"""Plain and signed zones through the ring, the slow path and TCP: same answers as the bytes call.
 
-The bytes door's answers are held against knotd's and nsd's by tests/unit/test_dns_differential.py,
-whose questions these are. One in ten has bytes changed or is cut, so that most is refused.
+test_dns_differential.py compares the bytes call's answers with knotd's and nsd's, for the same
+questions. One in ten has bytes changed or is truncated, so most of these are refused.
 
 environment:
-  XDPKIT_DIFF_QUERIES  how many questions each way (default 4000, some seconds)
-  XDPKIT_DIFF_SEED     others (default 1)
+  XDPKIT_DIFF_QUERIES  number of questions per way in (default 4000, a few seconds)
+  XDPKIT_DIFF_SEED     selects other questions (default 1)
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @lru_cache
 def corpus() -> list[bytes]:
-    """The questions as messages, some of them spoilt."""
+    """The questions as messages, some of them corrupted."""
     chance = random.Random(SEED)
     return [
-        spoilt(chance, question.wire()) if chance.random() < 0.1 else question.wire()
+        corrupt(chance, question.wire()) if chance.random() < 0.1 else question.wire()
         for question in questions(USUAL, SEED, COUNT)
     ]
 
 
-def spoilt(chance: random.Random, message: bytes) -> bytes:
-    """Bytes behind the id changed, or the end cut off."""
+def corrupt(chance: random.Random, message: bytes) -> bytes:
+    """The message with bytes after the ID changed, or truncated."""
     data = bytearray(message)
     for _ in range(chance.randrange(1, 4)):
         data[chance.randrange(2, len(data))] = chance.randrange(256)
@@ -64,7 +64,7 @@ def spoilt(chance: random.Random, message: bytes) -> bytes:
 
 @lru_cache
 def expected(directory: Path, client: str, tcp: bool) -> list[bytes | None]:
-    """What the bytes door says to all of them."""
+    """The bytes call's replies to all of them."""
     snapshot = bytes_call(directory, 0)
     return [
         answer(snapshot, "dns", message, source=(client, 40000), tcp=tcp)[1] for message in corpus()
@@ -100,7 +100,7 @@ def test_udp(lab: Lab, server: Server, directory: Path, way_in: str, family: int
 @pytest.mark.timeout(200 + COUNT / 200)
 @pytest.mark.parametrize("family", [4, 6])
 def test_tcp(lab: Lab, server: Server, directory: Path, family: int) -> None:
-    """All but those that get no reply, which would end the connection."""
+    """All but those without a reply, which would end the connection."""
     want = expected(directory, lab.client.ipv4 if family == 4 else lab.client.ipv6, True)
     for chunk in chunks():
         pairs = [pair for pair in zip(corpus()[chunk], want[chunk], strict=True) if pair[1]]

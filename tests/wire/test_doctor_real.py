@@ -1,4 +1,4 @@
-"""``xdpkit doctor`` on real interfaces: it changes nothing, and a start gets what it says."""
+"""``xdpkit doctor`` on real interfaces: it changes nothing, and its predictions come true."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Tool = Callable[[str], str]
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x2, 0x1000
 
-# Interfaces besides the lab's, by a line that makes each; all are up and have an address.
+# More interfaces, with the command that creates each; all are up and have an address.
 MADE = {
     "br0": "ip link add br0 type bridge",
     "tap0": "ip tuntap add tap0 mode tap",
@@ -45,7 +45,7 @@ MADE = {
 
 @pytest.fixture(scope="module")
 def made(lab: Lab, tool: Tool) -> Iterator[Lab]:
-    """The lab with MADE; this process is at the other end of the tap."""
+    """The lab with MADE; this process holds the other end of the tap."""
     tool("ethtool")
     lines = [*MADE.values(), *(f"ip link set {name}1 up" for name in ("large", "single", "narrow"))]
     for number, name in enumerate(MADE):
@@ -69,7 +69,7 @@ def run(lab: Lab, *argv: str) -> str:
 
 
 def doctor(lab: Lab, *argv: str, before: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """What ``doctor --json`` says; its exit status and text agree with that."""
+    """The output of ``doctor --json``; exit status and text output must agree with it."""
     done = lab.server.run(*before, XDPKIT, "doctor", *argv, "--json", timeout=PATIENCE)
     assert done.stderr == ""
     reports: list[dict[str, Any]] = json.loads(done.stdout)["interfaces"]
@@ -86,7 +86,7 @@ def finding(report: dict[str, Any], id: str) -> dict[str, Any]:
 
 
 def config_for(name: str, queue: int = 0) -> str:
-    # Another port than 53: interfaces of one namespace share what the kernel has of them.
+    # A port other than 53: interfaces in one namespace share the kernel's ports.
     return CONFIG.replace("server0", name).replace("[2]", f"[{queue}]")
 
 
@@ -106,7 +106,7 @@ cat /proc/irq/*/smp_affinity
 
 
 def state(lab: Lab) -> Counter[str]:
-    """All that could have been changed, by line."""
+    """Everything that could have been changed, by line."""
     return Counter(run(lab, "sh", "-c", STATE).replace(" tentative", "").splitlines())
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_changed(made: Lab, tool: Tool, before: tuple[str, ...]) -> N
     assert (now - was, was - now) == (Counter(), Counter())
 
 
-def test_system_calls_are_those_of_reading(made: Lab, tool: Tool) -> None:
+def test_system_calls_only_read(made: Lab, tool: Tool) -> None:
     """No bpf(2) that loads or attaches, no file opened for writing, no module, no namespace."""
     with tempfile.NamedTemporaryFile("r", prefix="xdpkit-test-") as log:
         calls = "trace=ioctl,bpf,openat,init_module,finit_module,setsockopt,mount,unshare"
@@ -149,7 +149,7 @@ def test_system_calls_are_those_of_reading(made: Lab, tool: Tool) -> None:
         ("single0", "native mode, copying", True),
     ],
 )
-def test_what_it_says_is_what_a_start_gets(
+def test_a_start_gets_what_it_predicts(
     made: Lab, tmp_path: Path, name: str, expected: str, serves: bool
 ) -> None:
     queue = 2 if name in (IFNAME, "single0") else 0
@@ -171,7 +171,7 @@ def test_what_it_says_is_what_a_start_gets(
 
 
 def test_veth_with_too_few_queues(made: Lab) -> None:
-    """The line that it gives makes its driver native."""
+    """Its suggested command makes the driver's native XDP work."""
     [report] = doctor(made, "narrow0")
     assert report["expected"] == "generic mode"
     run(made, "sh", "-ec", finding(report, "veth-unpaired")["command"])
@@ -179,8 +179,8 @@ def test_veth_with_too_few_queues(made: Lab) -> None:
     assert report["expected"] == "native mode, copying"
 
 
-def test_commands_mend(made: Lab, tmp_path: Path) -> None:
-    """What is in the way of large0 and of one that is down, mended by the lines that it gives."""
+def test_suggested_commands_fix(made: Lab, tmp_path: Path) -> None:
+    """The obstacles of large0 and of an interface that is down are fixed by its commands."""
     path = write_config(tmp_path, config_for("large0"))
     run(made, "ip", "link", "set", "large0", "down")
     try:
@@ -190,7 +190,7 @@ def test_commands_mend(made: Lab, tmp_path: Path) -> None:
             run(made, "sh", "-ec", finding(report, id)["command"])
         [report] = doctor(made, "-c", str(path))
         assert report["serves"]
-        # The peer has a say with veth, and may not be there to be seen.
+        # With veth the peer matters too, and may be in a namespace out of sight.
         run(made, "ip", "link", "set", "large1", "mtu", "3000")
         server = Server(made.server, path, "large0")
         assert server.stop() == 0, server.log()
@@ -201,7 +201,7 @@ def test_commands_mend(made: Lab, tmp_path: Path) -> None:
 
 @contextmanager
 def foreign(lab: Lab) -> Iterator[None]:
-    """Somebody else's program on the lab's interface: this process's."""
+    """A foreign program on the lab's interface: this process's."""
     program = loader.load("catch")
     with lab.server.entered():
         fd = _bpf.link_create(program.fd, interface_of(lab.server)[0].index, _bpf.DRV_MODE)
@@ -225,8 +225,8 @@ def test_foreign_program(made: Lab) -> None:
     assert report["serves"]
 
 
-def test_program_that_nobody_holds(made: Lab, tool: Tool, tmp_path: Path) -> None:
-    """Attached by netlink, it stays; the line that it gives takes it away."""
+def test_program_without_an_owner(made: Lab, tool: Tool, tmp_path: Path) -> None:
+    """Attached by netlink, it stays; the suggested command removes it."""
     source, built = tmp_path / "pass.c", tmp_path / "pass.o"
     source.write_text('__attribute__((section("xdp"))) int pass_all(void *c) { return 2; }\n')
     command = [tool("clang"), "-O2", "-target", "bpf", "-c", source, "-o", built]
@@ -242,7 +242,7 @@ def test_program_that_nobody_holds(made: Lab, tool: Tool, tmp_path: Path) -> Non
 
 
 def test_ourselves(made: Lab, tmp_path: Path) -> None:
-    """A running instance's own program and ports are no findings; without a name it is meant."""
+    """A running instance's program and ports are no findings; it is the default interface."""
     with serving(made, tmp_path) as server:
         [report] = doctor(made)
         assert report["interface"] == IFNAME and report["serves"]
@@ -275,7 +275,7 @@ def test_another_user(made: Lab) -> None:
 
 
 def test_sysfs_of_another_namespace(made: Lab) -> None:
-    """Entered without a /sys of its own, as nsenter does."""
+    """Entered without its own /sys, as by nsenter."""
     with made.server.entered():
         done = subprocess.run(
             [XDPKIT, "doctor", IFNAME, "--json"],

@@ -1,4 +1,4 @@
-"""``xdpkit bench --floods`` from the command line, in the lab; no time and no rate is judged."""
+"""``xdpkit bench --floods`` from the command line, in the lab; times and rates do not matter."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_all_floods(tmp_path: Path) -> None:
         if limits == "off":
             assert by_tcp == 0
         elif flood != "random-subdomain":
-            # Its address is at its limit before it asks.
+            # Its address has reached its limit before its first query.
             assert groups["victim"]["by_tcp"] > 0
         assert groups["elsewhere"]["by_tcp"] == 0
-    # Large answers to one address: what is cut is not longer than what was asked.
+    # Large answers to one address: a truncated reply is no longer than its query.
     assert rows["any-txt", "on"]["amplification"] < rows["any-txt", "off"]["amplification"]

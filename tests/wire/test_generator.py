@@ -1,4 +1,4 @@
-"""The generator itself: it sees what a faulty server loses, doubles, gets wrong or lets spoil."""
+"""The load generator itself: it detects lost, duplicate, wrong and corrupted replies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty import Fault, Responder, changed, flipped, header, lost, put, twice
+from faulty import Fault, Responder, change_header, change_payload, flip_bit, lost, put_byte, twice
 from loading import generator, load_on
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
@@ -31,12 +31,12 @@ def load(lab: Lab) -> Iterator[Load]:
 def run(
     lab: Lab, load: Load, directory: Path, service: str, family: int, fault: Fault
 ) -> dict[str, int]:
-    """The counters, but for "sent", after a run against a server with this fault."""
+    """The counters, except "sent", after a run against a server with this fault."""
     requests = generator(lab, load, QUEUE, service, family)
     with Responder(lab, directory, fault, EVERY) as responder:
 
         def all_done() -> bool:
-            # A lost request stays open for a second: the window has room for all of them.
+            # A lost request stays open for a second: the window must have room for all of them.
             requests.run(0.02, count=COUNT, window=2 * FAULTS)
             return responder.done == COUNT
 
@@ -49,14 +49,14 @@ def run(
 
 
 def counters(answered: int, **faults: int) -> dict[str, int]:
-    """Counters of a run; what is not named is 0."""
+    """Counters of a run; those not given are 0."""
     return {"answered": answered, "wrong": 0, "duplicate": 0, "lost": 0, "open": 0} | faults
 
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("service", ["echo", "ntp", "dns"])
 class TestAnyService:
-    """Faults that need no look into the payload."""
+    """Faults that do not depend on the payload."""
 
     def test_right(self, lab: Lab, load: Load, tmp_path: Path, service: str, family: int) -> None:
         found = run(lab, load, tmp_path, service, family, lambda reply: [reply])
@@ -76,31 +76,31 @@ class TestAnyService:
         self, lab: Lab, load: Load, tmp_path: Path, service: str, family: int
     ) -> None:
         # The last byte of the echo's payload, of NTP's transmit time, of a DNS record.
-        found = run(lab, load, tmp_path, service, family, flipped(-1))
+        found = run(lab, load, tmp_path, service, family, flip_bit(-1))
         assert found == counters(COUNT - FAULTS, wrong=FAULTS, lost=FAULTS)
 
 
 WRONG = {
-    "echo-byte": ("echo", put(20, 0x56)),
-    "echo-short": ("echo", changed(lambda p: p.pop())),
-    "echo-long": ("echo", changed(lambda p: p.append(0x55))),
-    "ntp-mode": ("ntp", put(0, 0x23)),
-    "ntp-version": ("ntp", put(0, 0x1C)),
-    "ntp-kiss-of-death": ("ntp", put(1, 0)),
-    "ntp-stratum-16": ("ntp", put(1, 16)),
-    "ntp-origin": ("ntp", changed(lambda p: p.reverse())),
-    "ntp-transmit-before-receive": ("ntp", changed(lambda p: p.__setitem__(40, p[40] - 1))),
-    "ntp-short": ("ntp", changed(lambda p: p.__delitem__(slice(44, None)))),
-    "dns-query-back": ("dns", put(2, 0)),
-    "dns-truncated": ("dns", put(2, 0x86)),
-    "dns-servfail": ("dns", put(3, 2)),
-    "dns-no-answer": ("dns", put(7, 0)),
-    "dns-other-name": ("dns", put(13, ord("_"))),
-    "dns-short": ("dns", changed(lambda p: p.__delitem__(slice(11, None)))),
-    "address": ("ntp", header(IP, src="192.0.2.9")),
-    "ttl-is-not-judged": ("ntp", header(IP, ttl=3)),
-    "source-port": ("ntp", header(UDP, sport=124)),
-    "destination-port": ("ntp", header(UDP, dport=61999)),
+    "echo-byte": ("echo", put_byte(20, 0x56)),
+    "echo-short": ("echo", change_payload(lambda p: p.pop())),
+    "echo-long": ("echo", change_payload(lambda p: p.append(0x55))),
+    "ntp-mode": ("ntp", put_byte(0, 0x23)),
+    "ntp-version": ("ntp", put_byte(0, 0x1C)),
+    "ntp-kiss-of-death": ("ntp", put_byte(1, 0)),
+    "ntp-stratum-16": ("ntp", put_byte(1, 16)),
+    "ntp-origin": ("ntp", change_payload(lambda p: p.reverse())),
+    "ntp-transmit-before-receive": ("ntp", change_payload(lambda p: p.__setitem__(40, p[40] - 1))),
+    "ntp-short": ("ntp", change_payload(lambda p: p.__delitem__(slice(44, None)))),
+    "dns-query-back": ("dns", put_byte(2, 0)),
+    "dns-truncated": ("dns", put_byte(2, 0x86)),
+    "dns-servfail": ("dns", put_byte(3, 2)),
+    "dns-no-answer": ("dns", put_byte(7, 0)),
+    "dns-other-name": ("dns", put_byte(13, ord("_"))),
+    "dns-short": ("dns", change_payload(lambda p: p.__delitem__(slice(11, None)))),
+    "address": ("ntp", change_header(IP, src="192.0.2.9")),
+    "ttl-is-not-judged": ("ntp", change_header(IP, ttl=3)),
+    "source-port": ("ntp", change_header(UDP, sport=124)),
+    "destination-port": ("ntp", change_header(UDP, dport=61999)),
 }
 
 
@@ -115,17 +115,17 @@ def test_wrong(lab: Lab, load: Load, tmp_path: Path, name: str) -> None:
 
 
 def test_wrong_address_over_ipv6(lab: Lab, load: Load, tmp_path: Path) -> None:
-    found = run(lab, load, tmp_path, "dns", 6, header(IPv6, src="2001:db8::9"))
+    found = run(lab, load, tmp_path, "dns", 6, change_header(IPv6, src="2001:db8::9"))
     assert found == counters(COUNT - FAULTS, wrong=FAULTS, lost=FAULTS)
 
 
 def test_wrong_ipv4_header_checksum(lab: Lab, load: Load, tmp_path: Path) -> None:
-    found = run(lab, load, tmp_path, "ntp", 4, flipped(24))
+    found = run(lab, load, tmp_path, "ntp", 4, flip_bit(24))
     assert found == counters(COUNT - FAULTS, wrong=FAULTS, lost=FAULTS)
 
 
 def test_without_udp_checksum(lab: Lab, load: Load, tmp_path: Path) -> None:
-    """Every reply of ours has one: over IPv4, none is no fault, over IPv6 it is."""
+    """All our replies have one: over IPv4 its absence is legal, over IPv6 it is a fault."""
 
     def bare(reply: bytes) -> list[bytes]:
         at = 14 + (20 if reply[12:14] == b"\x08\x00" else 40) + 6

@@ -1,4 +1,4 @@
-"""An interface whose driver has no native XDP: a bridge. Served in generic mode, and said so."""
+"""An interface whose driver has no native XDP, a bridge: served in generic mode, and logged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def generic(lab: Lab, bridge: str, directory: Path) -> Iterator[Server]:
     assert attached(lab.server, bridge) is None
 
 
-def test_fallback_is_said(generic: Server) -> None:
+def test_fallback_is_logged(generic: Server) -> None:
     status = generic.status()
     assert (status["mode"], status["zerocopy"]) == ("generic", False)
     assert "the driver of bridge0 has no native XDP" in generic.log()

@@ -1,4 +1,4 @@
-"""The lab goes away with whoever made it, however that ends."""
+"""The lab disappears with the process that made it, however that ends."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ with Lab() as lab:
 """
 
 
-def there(lab: Lab) -> set[str]:
+def existing(lab: Lab) -> set[str]:
     """The lab's namespaces that exist."""
     names = {path.name for path in NAMESPACES.glob("*")}
     return names & {lab.server.namespace, lab.client.namespace}
 
 
 def alive(pid: int) -> bool:
-    """True while the process runs: the reaper's kill leaves no zombie for long."""
+    """True while the process is running: the reaper's kill leaves no zombie for long."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -42,10 +42,10 @@ def alive(pid: int) -> bool:
 
 def test_normal_end() -> None:
     with Lab() as lab:
-        assert len(there(lab)) == 2
+        assert len(existing(lab)) == 2
         ping(lab)
         inside = lab.client.popen("sleep", "1000")
-    assert there(lab) == set()
+    assert existing(lab) == set()
     assert inside.wait(20) != 0
     lab.close()
 
@@ -55,19 +55,19 @@ def test_exception() -> None:
     with pytest.raises(ZeroDivisionError), lab:  # noqa: PT012
         inside = lab.server.popen("sleep", "1000")
         raise ZeroDivisionError
-    assert there(lab) == set()
+    assert existing(lab) == set()
     assert inside.wait(20) != 0
 
 
 def test_two_labs_do_not_meet() -> None:
     with Lab() as one, Lab() as two:
-        assert there(one).isdisjoint(there(two))
+        assert existing(one).isdisjoint(existing(two))
         ping(one)
         ping(two)
         one.close()
-        assert there(one) == set()
+        assert existing(one) == set()
         ping(two)
-    assert there(two) == set()
+    assert existing(two) == set()
 
 
 @pytest.mark.parametrize(

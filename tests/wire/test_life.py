@@ -1,4 +1,4 @@
-"""How an instance ends, and that nothing of it stays."""
+"""How an instance shuts down, and that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.netns
 
 
 def listening(lab: Lab) -> str:
-    """UDP sockets in the server's namespace."""
+    """The UDP sockets in the server's namespace."""
     return lab.server.run("ss", "-lunH").stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-def test_polite_end(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
+def test_clean_shutdown(lab: Lab, tmp_path: Path, number: signal.Signals) -> None:
     server = Server(lab.server, write_config(tmp_path))
     assert attached(lab.server) is not None
     server.signal(number)

@@ -1,4 +1,4 @@
-"""What happens to the interface and to the program on it while requests come in."""
+"""Faults of the interface and the program on it while requests arrive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serving import (
     Server,
     attached,
     eventually,
-    looked_up,
+    look_up,
     serving,
     write_config,
 )
@@ -33,13 +33,13 @@ pytestmark = pytest.mark.netns
 
 
 @pytest.fixture
-def own(lab: Lab, tmp_path: Path) -> Server:
+def own_server(lab: Lab, tmp_path: Path) -> Server:
     with serving(lab, tmp_path) as server:
         yield server
 
 
 def answers_again(lab: Lab, server: Server) -> None:
-    """By the ring, without a fault."""
+    """Checks that the ring answers again, without a fault."""
     with load_on(lab, [QUEUE]) as load:
         requests = generator(lab, load, QUEUE, "ntp", 4)
         before = server.answers_by("ring")
@@ -48,7 +48,7 @@ def answers_again(lab: Lab, server: Server) -> None:
         assert server.answers_by("ring") > before
 
 
-def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own: Server) -> None:
+def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own_server: Server) -> None:
     lab.server.send_on_queue(QUEUE, 4)
     with load_on(lab, [QUEUE]) as load:
         requests = generator(lab, load, QUEUE, "ntp", 4)
@@ -57,12 +57,12 @@ def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own: Server) -> None
                 eventually(lambda: attached(lab.server), "the program")
                 detach_link(lab)
                 words = "took the XDP program off server0"
-                eventually(lambda n=times, w=words: own.log().count(w) == n, "the log")
+                eventually(lambda n=times, w=words: own_server.log().count(w) == n, "the log")
                 eventually(lambda: attached(lab.server), "the program")
         counters = requests.counters()
-    # What came in between the kernel answered.
+    # In between, the slow path answered.
     assert counters["answered"] == counters["sent"]
-    answers_again(lab, own)
+    answers_again(lab, own_server)
 
 
 def test_nobody_took_the_program_off_an_interface_that_is_gone(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_interface_that_is_made_again(tmp_path: Path) -> None:
         eventually(lambda: "server0 is not there: waiting for it" in log.read_text(), "the wait")
         lab.join()
         eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
-        assert looked_up(lab.client) == [WWW]
+        assert look_up(lab.client) == [WWW]
         assert log.read_text().count("waiting for it") == 1
         process.terminate()
         assert process.wait(PATIENCE) == 0

@@ -1,7 +1,7 @@
-"""What somebody does to the interface under load: said once, and nothing is lost of what came in.
+"""Changes by others to the interface under load: logged once, and no request is lost.
 
-The kernel throws away what is on a veth's ring when native XDP begins or ends on it, or the link
-goes down; that, and no more, may be missing.
+Except that the kernel discards what is on a veth's ring when native XDP is turned on or off, or
+the link goes down.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ pytestmark = pytest.mark.netns
 
 OFF = "somebody took the XDP program off server0"
 
-# The kernel's answers go out on the queue where the generator listens.
+# A rate for the slow path, whose answers go out on the queue where the load generator listens.
 SLOW = 20_000
 
 
 @pytest.fixture
-def own(lab: Lab, tmp_path: Path) -> Iterator[Server]:
-    """A server of the test's own, to be hurt."""
+def own_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
+    """A separate server for one test, to do harm to."""
     with serving(lab, tmp_path) as server:
         yield server
         assert "Traceback" not in server.log()
@@ -53,14 +53,14 @@ def do(lab: Lab, *argv: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def says(server: Server, words: str, times: int = 1) -> None:
-    """Waits until the server has said it so often."""
+def wait_for_log(server: Server, words: str, times: int = 1) -> None:
+    """Waits until the server has logged it this many times."""
     eventually(lambda: server.log().count(words) >= times, words)
     assert server.log().count(words) == times
 
 
 def answers_by_ring(lab: Lab, server: Server, family: int = 4) -> None:
-    """Without a fault, and all that the program ever brought to the ring was answered."""
+    """Checks that the ring answers without a fault, and has answered all it ever received."""
     with load_on(lab, [QUEUE]) as load:
         counters = send_all(generator(lab, load, QUEUE, "ntp", family), 1000)
     assert counters["answered"] == counters["sent"] == 1000
@@ -71,7 +71,7 @@ def answers_by_ring(lab: Lab, server: Server, family: int = 4) -> None:
 
 @contextmanager
 def channels(lab: Lab, ethtool: Callable[..., None], count: int) -> Iterator[None]:
-    """Both ends have so many queues in use during a block that may change that, and all after."""
+    """Both ends use this many queues during a block, which may change that; all of them after."""
     sides = (lab.client, lab.server)
     for side in sides:
         ethtool(side, "rx", str(count), "tx", str(count))
@@ -93,27 +93,27 @@ def ethtool(tool: Callable[[str], str]) -> Callable[..., None]:
     return set_channels
 
 
-def test_a_queue_in_use_is_not_taken_away(lab: Lab, own: Server) -> None:
+def test_a_queue_in_use_is_not_taken_away(lab: Lab, own_server: Server) -> None:
     """The kernel refuses it as long as the socket is bound."""
-    with loaded(lab) as asked:
+    with loaded(lab) as load:
         done = lab.server.run("ethtool", "-L", IFNAME, "rx", str(QUEUE), "tx", str(QUEUE))
         assert done.returncode != 0
-        asked.more()
-    answers_by_ring(lab, own)
+        load.wait_for_more()
+    answers_by_ring(lab, own_server)
 
 
 def test_more_queues(lab: Lab, tmp_path: Path, ethtool: Callable[..., None]) -> None:
-    """What comes over a new one the kernel's door answers."""
+    """Requests on a new queue are answered by the slow path."""
     new = QUEUES - 1
     with channels(lab, ethtool, QUEUE + 1), serving(lab, tmp_path) as server:
-        with loaded(lab, queues=QUEUE + 1) as asked:
-            asked.thrown += 3
-            # One after the other: native XDP wants as many to receive as the other end sends on.
+        with loaded(lab, queues=QUEUE + 1) as load:
+            load.flushed_rings += 3
+            # In this order: native XDP needs as many RX queues as the other end has TX queues.
             ethtool(lab.server, "rx", str(QUEUES))
             ethtool(lab.client, "rx", str(QUEUES), "tx", str(QUEUES))
             ethtool(lab.server, "tx", str(QUEUES))
             lab.client.send_on_queue(new, QUEUES)
-            # A socket of its own: those that there are have their queue.
+            # A new socket: existing ones stick to their queue.
             dug = lab.client.run("dig", "+short", "@192.0.2.1", "www.example", "A")
             assert dug.stdout.strip() == "192.0.2.80"
             counts = lab.server.run("ethtool", "-S", IFNAME).stdout
@@ -122,93 +122,93 @@ def test_more_queues(lab: Lab, tmp_path: Path, ethtool: Callable[..., None]) -> 
         assert "Traceback" not in server.log()
 
 
-def test_a_foreign_program_beside_ours(lab: Lab, own: Server) -> None:
+def test_a_foreign_program_beside_ours(lab: Lab, own_server: Server) -> None:
     """The kernel refuses it: a link owns the interface."""
     program = attached(lab.server)
-    with foreign_program(lab) as foreign, loaded(lab) as asked:
+    with foreign_program(lab) as foreign, loaded(lab) as load:
         for how in (("xdpdrv",), ("xdpgeneric",), ("xdpdrv", "overwrite")):
             assert not foreign.attach(*how)
-        asked.more()
+        load.wait_for_more()
     assert attached(lab.server) == program
-    answers_by_ring(lab, own)
+    answers_by_ring(lab, own_server)
 
 
-def test_a_foreign_program_in_our_place(lab: Lab, own: Server) -> None:
-    """The kernel answers as long as it is there."""
+def test_a_foreign_program_instead_of_ours(lab: Lab, own_server: Server) -> None:
+    """The slow path answers as long as it is there."""
     lab.server.send_on_queue(QUEUE, QUEUES)
-    with foreign_program(lab) as foreign, loaded(lab, SLOW) as asked:
+    with foreign_program(lab) as foreign, loaded(lab, SLOW) as load:
         for times in (1, 2):
-            # Ours may be back before the other comes.
-            asked.thrown += 1
+            # Our program may be back before the other is attached.
+            load.flushed_rings += 1
             detach_link(lab)
             while not foreign.attach("xdpdrv"):
-                asked.thrown += 1
+                load.flushed_rings += 1
                 detach_link(lab)
-            said = f"{OFF}, and the kernel answers: another XDP program has come onto server0"
-            says(own, said, times)
+            line = f"{OFF}, and the kernel answers: another XDP program has come onto server0"
+            wait_for_log(own_server, line, times)
             assert attached(lab.server) == foreign.id
-            rx = own.answers_by("ring")
-            asked.more()
-            assert own.answers_by("ring") == rx
-            asked.thrown += 1
+            rx = own_server.answers_by("ring")
+            load.wait_for_more()
+            assert own_server.answers_by("ring") == rx
+            load.flushed_rings += 1
             foreign.detach()
-            says(own, "the XDP program is on server0 again: AF_XDP answers", times)
-            says(own, said, times)
-            asked.more()
-            assert own.answers_by("ring") > rx
-    answers_by_ring(lab, own)
+            wait_for_log(own_server, "the XDP program is on server0 again: AF_XDP answers", times)
+            wait_for_log(own_server, line, times)
+            load.wait_for_more()
+            assert own_server.answers_by("ring") > rx
+    answers_by_ring(lab, own_server)
 
 
-def test_an_address_that_goes_and_comes(lab: Lab, own: Server) -> None:
+def test_an_address_that_goes_and_comes(lab: Lab, own_server: Server) -> None:
     """The other family does not notice; its own requests are answered again."""
-    with loaded(lab, SLOW, family=6) as asked:
+    with loaded(lab, SLOW, family=6) as load:
         for times in (1, 2):
             do(lab, "ip", "addr", "del", f"{lab.server.ipv4}/24", "dev", IFNAME)
-            says(own, "addresses now", 2 * times - 1)
-            asked.more()
+            wait_for_log(own_server, "addresses now", 2 * times - 1)
+            load.wait_for_more()
             do(lab, "ip", "addr", "add", f"{lab.server.ipv4}/24", "dev", IFNAME)
-            says(own, "addresses now", 2 * times)
-            asked.more()
-    answers_by_ring(lab, own)
+            wait_for_log(own_server, "addresses now", 2 * times)
+            load.wait_for_more()
+    answers_by_ring(lab, own_server)
 
 
-def test_an_address_that_is_asked_goes_and_comes(lab: Lab, own: Server) -> None:
+def test_an_address_that_is_asked_goes_and_comes(lab: Lab, own_server: Server) -> None:
     with load_on(lab, [QUEUE]) as load:
         requests = generator(lab, load, QUEUE, "ntp", 4)
         with under_way(requests, SLOW):
             for times in (1, 2):
                 do(lab, "ip", "addr", "del", f"{lab.server.ipv4}/24", "dev", IFNAME)
-                says(own, "addresses now", 2 * times - 1)
+                wait_for_log(own_server, "addresses now", 2 * times - 1)
                 do(lab, "ip", "addr", "add", f"{lab.server.ipv4}/24", "dev", IFNAME)
-                says(own, "addresses now", 2 * times)
+                wait_for_log(own_server, "addresses now", 2 * times)
                 before = requests.counters()["answered"]
                 eventually(lambda b=before: requests.counters()["answered"] > b, "answers")
         counters = requests.counters()
     assert (counters["wrong"], counters["duplicate"]) == (0, 0)
-    answers_by_ring(lab, own)
+    answers_by_ring(lab, own_server)
 
 
-def test_a_link_that_flaps(lab: Lab, own: Server) -> None:
+def test_a_link_that_flaps(lab: Lab, own_server: Server) -> None:
     with load_on(lab, [QUEUE]) as load:
         requests = generator(lab, load, QUEUE, "ntp", 4)
         with under_way(requests, SLOW):
             for times in (1, 2, 3):
                 do(lab, "ip", "link", "set", IFNAME, "down")
-                says(own, "server0 is down", times)
+                wait_for_log(own_server, "server0 is down", times)
                 do(lab, "ip", "link", "set", IFNAME, "up")
-                says(own, "server0 is up again", times)
+                wait_for_log(own_server, "server0 is up again", times)
                 before = requests.counters()["answered"]
                 eventually(lambda b=before: requests.counters()["answered"] > b, "answers")
         counters = requests.counters()
-    # Taken off with the link, and not put back by the kernel.
+    # Removed when the link went down, and not restored by the kernel.
     do(lab, "ip", "addr", "replace", f"{lab.server.ipv6}/64", "dev", IFNAME, "nodad")
     assert (counters["wrong"], counters["duplicate"]) == (0, 0)
-    answers_by_ring(lab, own)
+    answers_by_ring(lab, own_server)
 
 
 @pytest.mark.parametrize("how", ["delete", "move"])
 def test_an_interface_that_goes_away(how: str, tmp_path: Path) -> None:
-    """Nothing is left but a line that says so."""
+    """Nothing remains but a log line that says so."""
     with Lab() as lab:
         server = Server(lab.server, write_config(tmp_path))
         program = attached(lab.server)

@@ -1,4 +1,4 @@
-"""Logins that come over an interface though they end at another address of this host."""
+"""Logins that arrive over an interface although they end at another address of this host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus itself scrapes a live server: what it has is what the server counted."""
+"""Prometheus itself scrapes a live server: its values are the server's counts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ scrape_configs:
 
 
 def asked(lab: Lab, question: str) -> list[dict[str, Any]]:
-    """An answer of Prometheus's API; empty while it cannot answer."""
+    """An answer from Prometheus's API; empty while it cannot answer."""
     try:
         with lab.server.entered(), urlopen(f"{API}/{question}", timeout=PATIENCE) as reply:
             data: dict[str, list[dict[str, Any]]] = json.load(reply)["data"]
@@ -53,7 +53,7 @@ def asked(lab: Lab, question: str) -> list[dict[str, Any]]:
 
 
 def value(lab: Lab, expression: str) -> float:
-    """What an expression of PromQL is now; nan of nothing."""
+    """The current value of a PromQL expression; NaN if empty."""
     found = asked(lab, f"query?query={quote(expression)}")
     return float(found[0]["value"][1]) if found else float("nan")
 
@@ -79,7 +79,7 @@ def prometheus(
 
 
 def test_promtool_has_nothing_to_say(lab: Lab, server: Server) -> None:
-    """Its linter takes the text that is not OpenMetrics."""
+    """Its linter accepts the format that is not OpenMetrics."""
     assert server.process.poll() is None
     with lab.server.entered(), urlopen("http://127.0.0.1:9153/metrics", timeout=PATIENCE) as reply:
         text = reply.read().decode()
@@ -109,7 +109,7 @@ def test_prometheus_has_what_the_server_counted(lab: Lab, server: Server, promet
     eventually(lambda: value(lab, total) == sum(fine.values()), "the scrape after completions")
     early = sum(count for ns, count in fine.items() if int(ns) <= 0)
     assert value(lab, errors % ',le="0.0"') == early
-    # Between the bounds below and above the fine histogram's own median.
+    # Between the bucket bounds below and above the fine histogram's median.
     quantile = value(lab, f"histogram_quantile(0.5, {errors % ''})")
     median = server.status()["queues"]["2"]["ntp"]["tx_error_ns"]["p50"]
     edges = [bound / 1e9 for bound in BOUNDS_NS]

@@ -1,4 +1,4 @@
-"""Scrapes of a live server: what ``status`` says, under load and beside clients that mean ill."""
+"""Scrapes of a live server: same as ``status``, under load, and next to malicious clients."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def counters(samples: Samples) -> Counters:
 
 
 def from_status(server: Server) -> Counters:
-    """The same families, of the document that the control socket gives."""
+    """The same families, from the document that the control socket gives."""
     text, kind = encode(families(server.status(), VERDICTS), ACCEPTED[1])
     return counters(Samples(text.decode(), kind))
 
@@ -71,7 +71,7 @@ def answered(samples: Samples, path: str, queue: str = "") -> float:
 
 
 @pytest.mark.parametrize("accepted", ACCEPTED)
-def test_a_scrape_is_what_status_says(lab: Lab, server: Server, accepted: str) -> None:
+def test_a_scrape_equals_status(lab: Lab, server: Server, accepted: str) -> None:
     first = scrape(lab, accepted)
     for way_in, queue in WAYS_IN.items():
         lab.client.send_on_queue(queue, QUEUES)
@@ -84,14 +84,14 @@ def test_a_scrape_is_what_status_says(lab: Lab, server: Server, accepted: str) -
     before = from_status(server)
     found = scrape(lab, accepted)
     after = from_status(server)
-    # Loops turn, and neighbours are asked for, also when nobody asks for the time.
+    # Loops turn and neighbor discovery goes on even without requests.
     assert counters(found).keys() == before.keys() == after.keys()
     for key, value in counters(found).items():
         assert before[key] <= value <= after[key], key
     still = [key for key in before if before[key] == after[key]]
     assert len(still) > 0.9 * len(before)
     for path, queue in (("ring", "2"), ("slow_path_udp", "")):
-        # Some requests are the asker's own, to know where a batch ends.
+        # Some requests are the Asker's sentinels.
         assert answered(found, path, queue) - answered(first, path, queue) >= 35
     key = str(KEYS[0].id)
     name = "ntp_authenticated_total"
@@ -110,13 +110,13 @@ def test_the_transmit_errors_add_up(lab: Lab, server: Server) -> None:
         assert send_all(generator(lab, load, 2, "ntp", 4), 2000) == all_answered(2000)
     true_times = {"path": "ring", "queue": "2", "outcome": "true"}
 
-    def all_told() -> Samples | None:
+    def all_completed() -> Samples | None:
         found = scrape(lab)
         return found if found.of("ntp_transmit_stamps_total", **true_times) >= 2000 else None
 
     if server.status()["queues"]["2"]["ntp"]["tx_timestamps"] == "kick":
         pytest.skip("no transmit timestamps before Linux 6.11")
-    found = eventually(all_told, "the completions of the last batch")
+    found = eventually(all_completed, "the completions of the last batch")
     assert found is not None
     histogram = found.named("ntp_transmit_error_seconds_bucket")
     counts = {
@@ -136,7 +136,7 @@ def test_scrapes_under_load_lose_nothing(lab: Lab, server: Server) -> None:
     with load_on(lab, [2]) as load, ExitStack() as stack:
         requests = generator(lab, load, 2, "ntp", 4)
         with lab.server.entered():
-            # Never a word of these: they hold what connections there are.
+            # These never send anything: they occupy all connections.
             for _ in range(100):
                 silent = stack.enter_context(socket.create_connection(WHERE, PATIENCE))
                 silent.send(b"GET /metrics")
@@ -162,12 +162,12 @@ def test_scrapes_under_load_lose_nothing(lab: Lab, server: Server) -> None:
     assert after.of(name, **requested) - before.of(name, **requested) == sent
 
 
-def test_it_says_where(server: Server) -> None:
+def test_it_logs_where(server: Server) -> None:
     assert "xdpkit: metrics at http://127.0.0.1:9153/metrics\n" in server.log()
 
 
-def test_nobody_else_can_ask(lab: Lab, server: Server) -> None:
-    """The default is this machine alone."""
+def test_nobody_else_can_scrape(lab: Lab, server: Server) -> None:
+    """By default only this machine can."""
     assert server.process.poll() is None
     with lab.client.entered(), pytest.raises(ConnectionRefusedError):
         socket.create_connection((lab.server.ipv4, WHERE[1]), PATIENCE)
@@ -179,7 +179,7 @@ def test_a_port_that_is_taken_ends_the_start(lab: Lab, tmp_path: Path) -> None:
     with lab.server.entered():
         taken = socket.create_server(("127.0.0.1", 9154))
     with taken:
-        # Under another name: this interface is served by the module's instance.
+        # On another interface: this one is served by the module's instance.
         path.write_text(
             config.replace(f'"{IFNAME}"', '"lo"').replace("queues = [2]", "queues = [0]")
         )
@@ -192,16 +192,18 @@ def test_a_port_that_is_taken_ends_the_start(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_an_end_in_the_middle_of_scrapes(tmp_path: Path) -> None:
-    """Open connections do not hold up the end, nor the next start at the same port."""
-    with Lab() as own:
+    """Open connections delay neither the shutdown nor the next start on the same port."""
+    with Lab() as own_lab:
         for _ in range(2):
-            server = Server(own.server, write_config(tmp_path, CONFIG.replace('keys = "keys"', "")))
+            server = Server(
+                own_lab.server, write_config(tmp_path, CONFIG.replace('keys = "keys"', ""))
+            )
             try:
-                with own.server.entered():
+                with own_lab.server.entered():
                     half = socket.create_connection(WHERE, PATIENCE)
                 with half:
                     half.send(b"GET /metrics HTTP/1.1\r\n")
-                    assert scrape(own).of("up_seconds") > 0
+                    assert scrape(own_lab).of("up_seconds") > 0
                     server.signal(signal.SIGTERM)
                     assert server.process.wait(PATIENCE) == 0, server.log()
             finally:

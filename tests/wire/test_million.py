@@ -1,4 +1,4 @@
-"""A million requests back to back on one queue: nothing wrong, lost or double, no memory lost."""
+"""A million requests back to back on one queue: none wrong, lost or duplicate, no memory leak."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ pytestmark = pytest.mark.netns
 
 MILLION = 1_000_000
 
-# Far longer than it takes: a limit for a machine that stands still.
+# Far longer than it takes: a limit for a machine that hangs.
 PATIENCE = 150.0
 
-# Growth that a million lost bytes or a lost frame now and then would exceed, in pages.
+# In pages: growth that leaking a byte per request, or an occasional frame, would exceed.
 FEW_PAGES = 64
 
 

@@ -1,4 +1,4 @@
-"""What ``xdpkit run`` changes on a real interface, and that it is put back however it ends."""
+"""What ``xdpkit run`` changes on a real interface, and that it is undone however it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from xdpkit.lab.namespaces import Lab, Side
 
 pytestmark = pytest.mark.netns
 
-# A tag that is served must not be taken out of the frame: two offloads of veth are in the way.
+# A served VLAN tag must stay in the frame: two of veth's offloads have to be turned off.
 TAGGED = CONFIG.replace("queues", 'addresses = ["192.0.2.1@100", "192.0.2.1"]\nqueues')
 OFFLOADS = ("rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
 LINES = [f"ethtool -K server0 {name} off" for name in OFFLOADS]
@@ -55,7 +55,7 @@ def ethtool(tool: Callable[[str], str]) -> Callable[..., str]:
 
 @pytest.fixture(autouse=True)
 def unchanged(lab: Lab, ethtool: Callable[..., str]) -> Iterator[Callable[[], State]]:
-    """Gives the state of the interface; after each test it is what it was before."""
+    """Gives the interface's state, which must be the same after each test as before."""
 
     def state() -> State:
         offloads = ethtool(lab.server, "-k", IFNAME).splitlines()[1:]
@@ -83,7 +83,7 @@ def offloads(state: State) -> set[str]:
 def test_plan_changes_nothing(
     lab: Lab, tmp_path: Path, unchanged: Callable[[], State], ethtool: Callable[..., str]
 ) -> None:
-    """And its lines, run by a shell, are all that was to do."""
+    """And its lines, run by a shell, leave nothing more to do."""
     path = str(write_config(tmp_path, TAGGED))
     before = unchanged()
     text = xdpkit(lab, "plan", "-c", path).stdout
@@ -140,19 +140,19 @@ def test_killed_and_restored(lab: Lab, tmp_path: Path, unchanged: Callable[[], S
 
 
 def test_taken_over(lab: Lab, tmp_path: Path, unchanged: Callable[[], State]) -> None:
-    """The changes stay, and are the successor's to undo."""
+    """The changes stay, and the successor undoes them."""
     before = unchanged()
     with serving(lab, tmp_path, TAGGED) as server:
-        heir = Server(lab.server, server.path, more=("--takeover",))
+        new_server = Server(lab.server, server.path, more=("--takeover",))
         try:
             assert server.process.wait(PATIENCE) == 0, server.log()
             assert offloads(unchanged()) == {"off"}
-            eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor")
+            eventually(lambda: "stop with SIGTERM" in new_server.log(), "the successor")
             line = xdpkit(lab, "restore", IFNAME, status=1).stderr
-            assert f"xdpkit is running, pid {heir.process.pid}: stop it first" in line
-            assert heir.stop() == 0, heir.log()
+            assert f"xdpkit is running, pid {new_server.process.pid}: stop it first" in line
+            assert new_server.stop() == 0, new_server.log()
         finally:
-            heir.kill()
+            new_server.kill()
     assert unchanged() == before
 
 
@@ -167,7 +167,7 @@ def test_killed_and_changed_by_somebody(
 
 
 def test_killed_and_started_again(lab: Lab, tmp_path: Path, unchanged: Callable[[], State]) -> None:
-    """What the first left is undone before the second looks what there is to do."""
+    """What the first left is undone before the second plans its changes."""
     before = unchanged()
     Server(lab.server, write_config(tmp_path, TAGGED)).kill()
     with serving(lab, tmp_path) as server:
@@ -196,7 +196,7 @@ def test_a_queue_that_is_not_in_use_is_turned_on(
     lab: Lab, tmp_path: Path, ethtool: Callable[..., str], end: str
 ) -> None:
     def use(queues: int) -> None:
-        # veth's native XDP wants as many receive queues as the other end has for sending.
+        # veth's native XDP needs as many RX queues as the other end has TX queues.
         for side in (lab.client, lab.server):
             ethtool(side, "-L", side.ifname, "rx", str(queues), "tx", str(queues))
 
@@ -245,7 +245,7 @@ def refused(lab: Lab, directory: Path, config: str, *before: str) -> str:
 
 
 @pytest.mark.parametrize("steering, has", [("ntuple", "such rules"), ("rss", "table for RSS")])
-def test_steering_that_veth_has_not(lab: Lab, tmp_path: Path, steering: str, has: str) -> None:
+def test_steering_that_veth_lacks(lab: Lab, tmp_path: Path, steering: str, has: str) -> None:
     config = CONFIG.replace("queues", f'steering = "{steering}"\nqueues')
     line = refused(lab, tmp_path, config)
     assert line.endswith(f'the driver of server0 (veth) has no {has}: write "auto"')
@@ -283,7 +283,7 @@ def test_a_member_of_a_bridge(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_another_interface_under_the_name(lab: Lab, tmp_path: Path) -> None:
-    """The journal of the one must not be played on the other."""
+    """One interface's journal must not be replayed on the other."""
     make = "ip link add other0 type veth peer name other1"
     make += "; ip link set other0 up; ip link set other1 up"
     config = TAGGED.replace("server0", "other0").replace("[2]", "[0]")

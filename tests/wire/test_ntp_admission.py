@@ -1,4 +1,4 @@
-"""Who may ask for the time: access lists, rate limits and keys, on both doors and over reloads."""
+"""Who may ask for the time: access lists, rate limits and keys, on both ways in, over reloads."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PLAIN = b"\x23" + bytes(39)
 
 
 def numbered(count: int, key: Key | None = None) -> list[bytes]:
-    """Requests of version 4, each with a transmit timestamp of its own."""
+    """Version 4 requests, each with a different transmit timestamp."""
     made = [PLAIN + struct.pack("!II", 7, number) for number in range(1, count + 1)]
     return [message + key.mac(message) for message in made] if key else made
 
 
 def answers(lab: Lab, way_in: str, family: int, payloads: Sequence[bytes]) -> list[bytes | None]:
-    """Of requests one after the other; a sentinel that is itself refused cannot end a batch."""
+    """Answers to requests sent one at a time: a sentinel may be refused, too."""
     lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     with Asker(lab.client, address) as asker:
@@ -43,7 +43,7 @@ def answers(lab: Lab, way_in: str, family: int, payloads: Sequence[bytes]) -> li
 
 
 def silence(lab: Lab, server: Server, way_in: str, family: int, verdict: str, count: int) -> None:
-    """That many requests end without an answer, counted by reason."""
+    """Checks that this many requests get no answer, and are counted by reason."""
     before = server.verdicts()[verdict]
     lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
@@ -86,7 +86,7 @@ class TestLimit:
     ) -> None:
         limit = "[ntp.limit]\ninterval = 12\nburst = 5\nleak = 0\n"
         with serving(lab, tmp_path, CONFIG + limit) as server:
-            # Four and the sentinel.
+            # Four, and the sentinel.
             first = answers(lab, way_in, family, numbered(4))
             assert None not in first
             # At least the limit's interval.
@@ -94,7 +94,7 @@ class TestLimit:
             silence(lab, server, way_in, family, "ntp_limited", 20)
 
     @pytest.mark.parametrize("way_in", WAYS_IN)
-    def test_some_leak_and_some_are_told(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
+    def test_some_leak_and_some_get_a_kod(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
         limit = "[ntp.limit]\ninterval = 12\nburst = 1\nleak = 1\nkod = 1\n"
         with serving(lab, tmp_path, CONFIG + limit) as server:
             lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
@@ -104,14 +104,14 @@ class TestLimit:
                     sock.send(payload)
                 while sum(counts := self.counts(server)) < 200:
                     pass
-                answered, told, _ = counts
-                replies = [sock.recv(100) for _ in range(answered + told)]
+                answered, kods_sent, _ = counts
+                replies = [sock.recv(100) for _ in range(answered + kods_sent)]
                 asker.assert_quiet()
-        # Half leak; of the rest half are told: 99.9999 % of draws are within these bounds.
+        # Half leak; half of the rest get a KoD: 99.9999 % of draws are within these bounds.
         assert 60 < answered < 145
-        assert 20 < told < 85
+        assert 20 < kods_sent < 85
         kods = [reply for reply in replies if reply[12:16] == b"RATE"]
-        assert len(kods) == told
+        assert len(kods) == kods_sent
         # LI 3, version 4, mode 4, stratum 0: RFC 5905 section 7.4.
         assert {(reply[0], reply[1], len(reply)) for reply in kods} == {(0xE4, 0, 48)}
 
@@ -148,7 +148,7 @@ class TestKeys:
             assert set(server.status()["ntp"]["keys"]) == {"1", "2"}
 
     @pytest.mark.parametrize("way_in", WAYS_IN)
-    def test_the_new_ones_count_and_the_broken_file_does_not(
+    def test_new_keys_are_used_and_a_broken_file_is_not(
         self, lab: Lab, tmp_path: Path, way_in: str
     ) -> None:
         with serving(lab, tmp_path, self.config(tmp_path, self.FIRST)) as server:
@@ -167,7 +167,7 @@ class TestKeys:
             assert server.status()["ntp"]["keys"] == {"1": 3, "2": 6}
 
     @pytest.mark.parametrize("way_in", WAYS_IN)
-    def test_chronyd_believes_every_type(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
+    def test_chronyd_accepts_every_type(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
         with serving(lab, tmp_path, self.config(tmp_path, *KEYS)):
             lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
             keyfile = f"keyfile {tmp_path}/ntp.keys"

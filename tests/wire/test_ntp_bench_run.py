@@ -1,4 +1,4 @@
-"""``xdpkit bench --ntp`` from the command line, in the lab; no time and no rate is judged."""
+"""``xdpkit bench --ntp`` from the command line, in the lab; times and rates do not matter."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_all_parts(tmp_path: Path) -> None:
         assert row["p1"] <= row["p10"] <= row["p50"] <= row["p90"] <= row["p99"]
         assert row["replies"] == sum(row["histogram"].values()) > 0
         if row["compensation"] == "off":
-            # A clock read before the kick is never later than the departure.
+            # A clock read before the kick is never later than the transmit time.
             assert min(map(int, row["histogram"])) >= 0
 
     rates = {row["name"]: row for row in found["rates"]}

@@ -1,7 +1,7 @@
-"""Real NTP clients take our answers for right, on a queue of ours and on one of the kernel's.
+"""Real NTP clients accept our answers, from the ring and from the slow path.
 
-Both ends have the same clock: an offset of a second or more is a wrong era, epoch or leap second
-table. No client here can set a clock: chronyd has -x, ntpdig only looks, timesyncd may not.
+Both ends have the same clock: an offset of a second or more means a wrong era, epoch or leap second
+table. No client here can set a clock: chronyd has -x, ntpdig only measures, timesyncd may not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TIME_EPOCH = 1_660_000_000
 
 @pytest.fixture(params=[4, 6])
 def address(request: pytest.FixtureRequest, lab: Lab, server: Server, way_in: str) -> Iterator[str]:
-    """The server's address; at the end the door that was meant must have given an answer."""
+    """The server's address; by the end, the intended way in must have answered."""
     before = server.answers_by(way_in)
     yield lab.server.ipv4 if request.param == 4 else lab.server.ipv6
     eventually(lambda: server.answers_by(way_in) > before, f"an answer by the {way_in}")
@@ -59,7 +59,7 @@ def test_ntpdig(lab: Lab, address: str) -> None:
     assert abs(answer.pop("offset")) < 1
     assert 0 <= answer.pop("precision") < 20
     del answer["time"]
-    answer.pop("delay", None)  # of Debian 13's
+    answer.pop("delay", None)  # only in Debian 13
     named = {"host": address, "ip": address}
     assert answer == named | {"stratum": 10, "leap": "no-leap", "adjusted": False}
 
@@ -86,21 +86,21 @@ def test_scapy(lab: Lab, address: str) -> None:
         }
 
 
-# Before the fixtures: a server that nobody asks is what they would complain of. Unpacked beside the
-# system's it would miss the library of its own systemd.
+# Skipped before the fixtures run: these fail if the server gets no request. An unpacked timesyncd
+# would lack the library of its own systemd version.
 @pytest.mark.skipif(not TIMESYNCD.exists(), reason="systemd-timesyncd is not installed here")
 def test_timesyncd(lab: Lab, address: str, tmp_path: Path) -> None:
     with timesyncd(lab.client, tmp_path, address) as log:
         eventually(lambda: "Contacted time server" in log.read_text(), "timesyncd")
-        said = log.read_text()
-    assert "Failed to call clock_adjtime(): Operation not permitted" in said
-    assert "  stratum      : 10\n" in said
+        output = log.read_text()
+    assert "Failed to call clock_adjtime(): Operation not permitted" in output
+    assert "  stratum      : 10\n" in output
     for refusal in ("Invalid", "Disconnecting", "Ignoring", "spike"):
-        assert refusal not in said, said
+        assert refusal not in output, output
 
 
 def timesyncd_refusal(reply: bytes, nonce: bytes) -> str:
-    """Why systemd-timesyncd would not take a reply, by its manager_receive_response(); or ''."""
+    """Why timesyncd's manager_receive_response() would reject a reply; '' if it would not."""
     if len(reply) != HEADER.size:
         return "length"
     flags, stratum, _, _, delay, dispersion, _, _, origin, receive, transmit = HEADER.unpack(reply)
@@ -134,21 +134,21 @@ def test_timesyncd_rules(lab: Lab, address: str, version: int) -> None:
 
 
 def wrong_replies(reply: bytes) -> list[tuple[bytes, str]]:
-    """A good reply made bad in each of the ways that the rules know."""
+    """A good reply, broken in each way that the rules check."""
 
-    def at(offset: int, *values: int) -> bytes:
+    def with_bytes(offset: int, *values: int) -> bytes:
         return reply[:offset] + bytes(values) + reply[offset + len(values) :]
 
     return [
         (reply[:47], "length"),
         (reply + bytes(20), "length"),
-        (at(24, reply[24] ^ 1), "origin"),
-        (at(32, 0, 0, 0, 1), "before the epoch"),
-        (at(0, reply[0] | 0xC0), "not synchronised"),
-        (at(1, 0), "not synchronised"),
-        (at(1, 16), "not synchronised"),
-        (at(0, 2 << 3 | 4), "version"),
-        (at(0, reply[0] & ~7 | 2), "mode"),
-        (at(4, 0, 11), "root distance"),
-        (at(8, 0, 6), "root distance"),
+        (with_bytes(24, reply[24] ^ 1), "origin"),
+        (with_bytes(32, 0, 0, 0, 1), "before the epoch"),
+        (with_bytes(0, reply[0] | 0xC0), "not synchronised"),
+        (with_bytes(1, 0), "not synchronised"),
+        (with_bytes(1, 16), "not synchronised"),
+        (with_bytes(0, 2 << 3 | 4), "version"),
+        (with_bytes(0, reply[0] & ~7 | 2), "mode"),
+        (with_bytes(4, 0, 11), "root distance"),
+        (with_bytes(8, 0, 6), "root distance"),
     ]

@@ -29,7 +29,7 @@ ADJ_TAI = 0x0080
 
 
 class Timex(ctypes.Structure):
-    """struct timex of linux/timex.h, as far as it matters, and room for the rest."""
+    """The part of struct timex (linux/timex.h) used here, and room for the rest."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -55,8 +55,8 @@ def set_tai_offset(seconds: int) -> None:
 
 
 @contextmanager
-def kept_tai_offset() -> Iterator[None]:
-    """Whatever happens inside, the kernel's offset is what it was afterwards."""
+def restored_tai_offset() -> Iterator[None]:
+    """Restores the kernel's offset at the end of a block, whatever happens inside."""
     before = tai_offset()
     try:
         set_tai_offset(before)
@@ -69,7 +69,7 @@ def kept_tai_offset() -> Iterator[None]:
 
 
 class Client:
-    """Follows the interleaved mode over one socket and checks every time it is told."""
+    """Uses interleaved mode over one socket and checks every time it gets."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -97,7 +97,7 @@ class Client:
 @pytest.mark.parametrize("queue", [QUEUE, 0], ids=["ring", "slow path"])
 def test_no_reply_is_off_by_the_leap_seconds(lab: Lab, tmp_path: Path, queue: int) -> None:
     lab.client.send_on_queue(queue, QUEUES)
-    with serving(lab, tmp_path, CONFIG) as server, kept_tai_offset():
+    with serving(lab, tmp_path, CONFIG) as server, restored_tai_offset():
         with lab.client.entered():
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with sock:

@@ -1,14 +1,14 @@
-"""Our NTP server beside Debian's chronyd: the same requests, the same decision, the same bytes.
+"""Our NTP server compared with Debian's chronyd: same requests, same decisions, same bytes.
 
-Every request of a seeded corpus (tests/ntp_requests.py) goes to chronyd and to us, over IPv4 and
-IPv6, through the ring and through the kernel door, to servers without keys and with them. chronyd
-must answer what we answer and be silent where we are, and a reply's bytes must be chronyd's, except
-for those in DELIBERATE. Interleaved exchanges are not in here: no origin timestamp is one that a
-server gave.
+Every request of a seeded corpus (tests/support/ntp_requests.py) goes to chronyd and to us, over
+IPv4 and IPv6, through the ring and the slow path, to servers without keys and with them. chronyd
+must answer what we answer and be silent where we are, and our replies must equal chronyd's byte
+for byte, except for those in DELIBERATE. Interleaved exchanges are not covered: no origin timestamp
+here was given by a server.
 
 environment:
-  XDPKIT_DIFF_REQUESTS  how many requests each way (default 6000, some seconds; try 100000)
-  XDPKIT_DIFF_SEED      another corpus (default 20261122)
+  XDPKIT_DIFF_REQUESTS  number of requests per way in (default 6000, a few seconds; try 100000)
+  XDPKIT_DIFF_SEED      selects another corpus (default 20261122)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from functools import lru_cache
 
 import pytest
 from ntp_macs import KEYS, Key, sound_mac
-from ntp_pair import OURS, THEIRS, Pair, paired
+from ntp_pair import OURS, THEIRS, Pair, running_pair
 from ntp_requests import HEADER, MONO_ROOT, NTP_PORT, Request, requests
 from payloads import NTP_MATRIX
 from serving import eventually
@@ -36,7 +36,7 @@ SEED = int(os.environ.get("XDPKIT_DIFF_SEED", "20261122"))
 # Requests that go to one server and then to the other.
 CHUNK = 1000
 
-# Where a reply's bytes may differ from chronyd's, and why. All others are the same.
+# Where a reply's bytes may differ from chronyd's, and why. All others are equal.
 DELIBERATE = {
     "reference timestamp": (
         slice(16, 24),
@@ -51,9 +51,9 @@ DELIBERATE = {
     "monotonic epoch": (slice(72, 76), "chosen at random by every instance of either"),
 }
 # Two more are made comparable instead: the precision, which each measures for itself (chronyd is
-# told ours), and a MAC's digest, which covers the times (both are checked with the key).
+# given ours), and a MAC's digest, which covers the times (both are checked with the key).
 
-# What the corpus must meet on our side.
+# The verdicts that the corpus must cause on our side.
 VERDICTS = {"ntp_answered", "ntp_length", "ntp_version", "ntp_mode", "ntp_port"}
 VERDICTS |= {"ntp_extension", "ntp_key", "ntp_nts"}
 
@@ -69,13 +69,13 @@ NTP_OF_1970 = 2_208_988_800
 def pair(
     request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
-    with paired(lab, tmp_path_factory.mktemp("pair"), request.param) as pair:
+    with running_pair(lab, tmp_path_factory.mktemp("pair"), request.param) as pair:
         yield pair
 
 
 @lru_cache
 def corpus() -> list[Request]:
-    """The named requests, from any port and from 123, then the made ones."""
+    """The named requests, from any port and from 123, then generated ones."""
     named = [
         Request(payload, f"{name}, port {port}", port)
         for port in (0, NTP_PORT)
@@ -85,13 +85,13 @@ def corpus() -> list[Request]:
 
 
 def fields_end(reply: bytes) -> int:
-    """Where a reply's MAC starts, if it has one: the only field that a reply may have is 0xF323."""
+    """Where a reply's MAC, if any, starts: the only field that a reply may have is 0xF323."""
     mono_root = reply[HEADER : HEADER + 4] == struct.pack("!HH", MONO_ROOT, 28)
     return HEADER + 28 if mono_root and len(reply) >= HEADER + 28 else HEADER
 
 
 def timeless(reply: bytes, keys: tuple[Key, ...]) -> tuple[bytes, int, bool]:
-    """What must be equal: the bytes that do not depend on time, the length, a MAC that is right."""
+    """What must be equal: bytes that do not depend on time, the length, and a correct MAC."""
     end = fields_end(reply)
     data = bytearray(reply[: end + 4])
     for part, _ in DELIBERATE.values():
@@ -101,19 +101,19 @@ def timeless(reply: bytes, keys: tuple[Key, ...]) -> tuple[bytes, int, bool]:
 
 
 def wrong_times(reply: bytes, earliest: float, latest: float) -> str:
-    """What is wrong with the times of an answer of ours, if anything."""
+    """What is wrong with the times in one of our answers, if anything."""
     reference, receive, transmit = struct.unpack_from("!Q8xQQ", reply, 16)
     if not receive & 1 or transmit & 1:
-        return "the lowest bits do not tell the receive from the transmit timestamp"
+        return "the lowest bits do not distinguish the receive from the transmit timestamp"
     if not reference <= receive < transmit:
         return "timestamps out of order"
-    # Not to the microsecond: what shows is a wrong era, epoch or leap second table.
+    # Not to the microsecond: this detects a wrong era, epoch or leap second table.
     seconds = receive / 2**32 - NTP_OF_1970
     return "" if earliest - 1 < seconds < latest + 1 else f"received at {seconds}"
 
 
 class Comparison:
-    """What was the same and what was not, one way."""
+    """What was equal and what was not, for one way in."""
 
     def __init__(self, keys: tuple[Key, ...]) -> None:
         self.keys = keys
@@ -122,7 +122,7 @@ class Comparison:
         self.epochs: set[bytes] = set()
 
     def add(self, request: Request, ours: bytes | None, theirs: bytes | None, wrong: str) -> None:
-        """One request's two answers, and what is wrong with ours by itself."""
+        """Adds one request's two answers, and what is wrong with ours alone."""
         self.answered += theirs is not None
         if ours is None or theirs is None:
             wrong = "" if ours is theirs else "one is silent"
@@ -131,12 +131,12 @@ class Comparison:
         if ours and fields_end(ours) > HEADER:
             self.epochs.add(ours[DELIBERATE["monotonic epoch"][0]])
         if wrong:
-            said = [data.hex() if data else "silence" for data in (ours, theirs)]
+            shown = [data.hex() if data else "silence" for data in (ours, theirs)]
             self.differences.append(
                 f"{request.kind}, from port {request.source_port or 'any'}: {wrong}\n"
                 f"  request: {request.payload.hex()}\n"
-                f"  ours:    {said[0]}\n"
-                f"  chronyd: {said[1]}"
+                f"  ours:    {shown[0]}\n"
+                f"  chronyd: {shown[1]}"
             )
 
 
@@ -161,19 +161,19 @@ def test_same_answers(pair: Pair, way_in: str, family: int) -> None:
     assert len(seen.epochs) == 1
     share = seen.answered / len(corpus())
     assert 0.3 < share < 0.5
-    # All of them by that door, and the sentinels besides.
+    # All of them by that way in, plus the sentinels.
     eventually(
         lambda: pair.server.answers_by(way_in) - before > seen.answered, f"{way_in}'s counters"
     )
 
 
 def test_every_reason_for_silence(pair: Pair) -> None:
-    """What both agree on above is every rule that our server has."""
+    """The comparison above covers every rule that our server has."""
     before = pair.server.verdicts()
     with pair.asker("slow path") as ours:
         ours.answers(corpus())
 
-    def met() -> set[str]:
+    def verdicts_seen() -> set[str]:
         return {name for name, n in pair.server.verdicts().items() if n > before.get(name, 0)}
 
-    eventually(lambda: met() >= VERDICTS, f"{VERDICTS}")
+    eventually(lambda: verdicts_seen() >= VERDICTS, f"{VERDICTS}")

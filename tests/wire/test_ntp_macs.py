@@ -1,7 +1,7 @@
-"""Requests with MACs: chronyd answers the right ones, with a right MAC, and no others.
+"""Requests with MACs: chronyd answers the correct ones, with a correct MAC, and no others.
 
-This proves what makes MACs and keyed requests (tests/ntp_macs.py, tests/ntp_requests.py) by
-chronyd, and then our server by the same tables.
+This validates our makers of MACs and keyed requests (tests/support/ntp_macs.py, ntp_requests.py)
+against chronyd, and then our server against the same tables.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from asking import Asker
 from ntp_macs import FIELD_LIKE, KEYS, Key, sound_mac
-from ntp_pair import OURS, THEIRS, Pair, paired
+from ntp_pair import OURS, THEIRS, Pair, running_pair
 from ntp_requests import HEADER, Maker, Request, requests
 
 from xdpkit.lab.namespaces import Lab
@@ -23,13 +23,13 @@ SEED = 20261122
 SERVERS = (THEIRS, *OURS)
 EACH_KEY = pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.algorithm}-{key.id:x}")
 
-# Longest digest of all, SHA512's, and one word more.
+# Up to the longest digest, SHA512's, and one word more.
 LENGTHS = range(0, 72, 4)
 
 
 @pytest.fixture(scope="module")
 def pair(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with paired(lab, tmp_path_factory.mktemp("pair"), KEYS) as pair:
+    with running_pair(lab, tmp_path_factory.mktemp("pair"), KEYS) as pair:
         yield pair
 
 
@@ -42,7 +42,7 @@ def asker(request: pytest.FixtureRequest, pair: Pair) -> Iterator[Asker]:
 @EACH_KEY
 @pytest.mark.parametrize("version", range(1, 5))
 def test_length_of_the_digest(asker: Asker, key: Key, version: int) -> None:
-    """All of it before version 4, there no more than 20 bytes; never less."""
+    """The whole digest before version 4, at most 20 bytes of it in version 4; never less."""
     maker = Maker(SEED, KEYS)
     made = []
     for length in LENGTHS:
@@ -75,7 +75,7 @@ def test_every_bit_counts(asker: Asker, key: Key, version: int) -> None:
 
 
 def test_made_requests(asker: Asker) -> None:
-    """What the maker calls right is answered, with a MAC; what it calls wrong is not."""
+    """Requests generated as correct are answered, with a MAC; those generated as wrong are not."""
     keyed = [request for request in requests(SEED, 20_000) if request.mac]
     kinds: Counter[tuple[str, str]] = Counter()
     for request, reply in zip(keyed, asker.answers(keyed), strict=True):

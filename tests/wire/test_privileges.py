@@ -1,4 +1,4 @@
-"""The rights that an instance starts with, what it keeps of them, what it says of those missing."""
+"""The privileges an instance starts with, which it keeps, and what it says about missing ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from serving import (
     XDPKIT,
     Server,
     eventually,
-    looked_up,
+    look_up,
     serving,
     starting,
     write_config,
@@ -26,16 +26,16 @@ from xdpkit.runtime.privileges import KEPT, NEEDED, Capability
 
 pytestmark = pytest.mark.netns
 
-# As the unit has it: root, of whom execve(2) thinks nothing special.
+# As in the unit: root without its special treatment by execve(2).
 BARE_ROOT = ("--securebits=+noroot,+noroot_locked",)
 
-# MemoryDenyWriteExecute= of the unit: no memory is written and executed (linux 6.3, PR_SET_MDWE).
+# The unit's MemoryDenyWriteExecute=: no writable, executable memory (Linux 6.3, PR_SET_MDWE).
 NO_WRITE_EXECUTE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)"
 RUN = f"{NO_WRITE_EXECUTE}; os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 def holding(capabilities: set[Capability], *who: str) -> list[str]:
-    """In front of a command: it gets these, ambient, and can get no more."""
+    """A command prefix: the command gets these as ambient capabilities, and can get no others."""
     names = ",".join(["-all", *(f"+{each.name.lower()}" for each in sorted(capabilities))])
     sets = [f"--{kind}={names}" for kind in ("inh-caps", "ambient-caps", "bounding-set")]
     return ["setpriv", *who, *sets, sys.executable, "-c", RUN]
@@ -54,18 +54,18 @@ def rights(status: Path) -> dict[str, int]:
 
 
 def check_rights(pid: int) -> None:
-    """What is left once an instance serves: of its main thread, and of the others."""
+    """Checks what is left once an instance serves, for its main thread and the others."""
     threads = {path.name: rights(path / "status") for path in Path(f"/proc/{pid}/task").iterdir()}
     kept = mask(KEPT)
     main = {"CapInh": 0, "CapPrm": kept, "CapEff": kept, "CapAmb": 0, "NoNewPrivs": 1, "Seccomp": 0}
     answering = dict.fromkeys(main, 0) | {"NoNewPrivs": 1, "Seccomp": 2}
     assert threads.pop(str(pid)) == main
     assert list(threads.values()).count(answering) == 3, threads
-    # A thread that looks after the zones may be there, too.
+    # A thread that watches the zones may exist, too.
     assert all(each in (answering, main) for each in threads.values()), threads
 
 
-def test_what_root_keeps(lab: Lab, tmp_path: Path) -> None:
+def test_privileges_kept_as_root(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path) as server:
         pid = server.status()["pid"]
         check_rights(pid)
@@ -77,15 +77,15 @@ def test_what_root_keeps(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_what_a_long_lived_process_maps(lab: Lab, tmp_path: Path) -> None:
-    """No compiler; and what it maps is locked."""
+    """No compiler; and its mappings are locked."""
     with serving(lab, tmp_path) as server:
         pid = server.status()["pid"]
         maps = Path(f"/proc/{pid}/maps").read_text()
         assert "libcrypto" in maps
         assert not any(name in maps for name in ("LLVM", "clang", "libbcc"))
-        # "dp": glibc's state for getrandom(3), since 2.41, which is never written to a disk.
+        # "dp": glibc's state for getrandom(3), since 2.41, which is never swapped out.
         unlocked = {what for what, flags in mappings(pid) if not {"lo", "dp"} & set(flags)}
-        # The rings and the kernel's own pages never leave memory, and cannot be locked.
+        # The rings and the kernel's own pages are never swapped out, and cannot be locked.
         assert {what.split(":")[0] for what in unlocked} <= {
             "socket",
             "[vvar]",
@@ -93,13 +93,13 @@ def test_what_a_long_lived_process_maps(lab: Lab, tmp_path: Path) -> None:
             "[vdso]",
             "[vsyscall]",
         }
-        # Zones and tables are memory without a name, and so among those that are.
+        # Zones and tables are anonymous mappings, and so among these.
         locked = {what for what, flags in mappings(pid) if "lo" in flags}
         assert {"/memfd:xdpkit-umem (deleted)", "", "[heap]"} <= locked
 
 
 def mappings(pid: int) -> list[tuple[str, list[str]]]:
-    """What a process maps, and the flags of each mapping: proc_pid_smaps(5)."""
+    """A process's mappings, with the flags of each: proc_pid_smaps(5)."""
     found = []
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         words = line.split(maxsplit=5)
@@ -112,20 +112,20 @@ def mappings(pid: int) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("who", [NOBODY, BARE_ROOT], ids=["another user", "root"])
 def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
-    """From start through reload to the end."""
+    """From start through reload to shutdown."""
     with open_directory(lab.server) as directory:
         path = write_config(directory, CONFIG)
         with starting(lab.server, path, holding(set(NEEDED), *who)) as server:
-            server.says("stop with SIGTERM")
+            server.wait_for_log("stop with SIGTERM")
             for address in (lab.server.ipv4, lab.server.ipv6):
-                assert looked_up(lab.client, address=address) == [WWW]
+                assert look_up(lab.client, address=address) == [WWW]
             check_rights(server.process.pid)
             server.signal(signal.SIGHUP)
-            server.says("read again: 1 zones")
-            # An address that comes later wants its sockets, below port 1024.
+            server.wait_for_log("read again: 1 zones")
+            # An address added later needs its sockets, below port 1024.
             add = "ip addr add 192.0.2.77/24 dev server0"
             assert lab.server.run(*add.split()).returncode == 0
-            server.says("addresses now: ")
+            server.wait_for_log("addresses now: ")
             eventually(lambda: "192.0.2.77:53" in lab.server.run("ss", "-lunH").stdout, "sockets")
             assert lab.server.run(*add.replace("add ", "del ", 1).split()).returncode == 0
             assert server.stop() == 0, server.log()
@@ -154,12 +154,12 @@ def test_unlimited_locked_memory_does_without_its_capability(lab: Lab) -> None:
         enough = holding(set(NEEDED) - {Capability.IPC_LOCK}, *NOBODY)
         path = write_config(directory, CONFIG)
         with starting(lab.server, path, (*unlimited, *enough)) as server:
-            server.says("stop with SIGTERM")
+            server.wait_for_log("stop with SIGTERM")
             assert server.stop() == 0, server.log()
 
 
 def test_realtime(lab: Lab, tmp_path: Path) -> None:
-    """SCHED_FIFO for the workers alone, and it is said."""
+    """SCHED_FIFO for the workers only, and it is logged."""
     config = CONFIG.replace("queues", "realtime = 7\nqueues")
     server = Server(lab.server, write_config(tmp_path, config))
     try:

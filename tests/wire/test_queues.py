@@ -1,4 +1,4 @@
-"""A burst on each of the four queues: every packet answered once, and counted where it came in."""
+"""A burst on each of the four queues: every packet is answered once, and counted where it came."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def load(lab: Lab, server: Server) -> Iterator[Load]:
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("family", [4, 6])
 def test_burst(lab: Lab, server: Server, load: Load, queue: int, service: str, family: int) -> None:
-    # Replies of the kernel come back on the queue that the generator's socket has.
+    # The slow path's replies return on the queue of the load generator's socket.
     lab.server.send_on_queue(queue, QUEUES)
     before = server.status()
     requests = generator(lab, load, queue, service, family)
     assert send_all(requests, BURST) == all_answered(BURST)
     verdict = {"echo": "echo_answered", "ntp": "ntp_answered"}.get(service, "dns_noerror")
-    # The kernel door counts a reply when it is on its way, so the last ones may still be missing.
+    # The UDP listener counts replies after sending them, so the last ones may still be missing.
     eventually(lambda: server.verdicts()[verdict] >= before["verdicts"][verdict] + BURST, "counts")
     after = server.status()
 
@@ -54,7 +54,7 @@ def test_burst(lab: Lab, server: Server, load: Load, queue: int, service: str, f
 
 
 def number_at(document: dict[str, Any], *path: str) -> int:
-    """A counter of the status document; a verdict that never occurred is not in it."""
+    """A counter in the status document, which omits verdicts that never occurred."""
     for key in path[:-1]:
         document = document[key]
     number: int = document.get(path[-1], 0)
@@ -63,7 +63,7 @@ def number_at(document: dict[str, Any], *path: str) -> int:
 
 def test_nothing_was_lost_on_the_rings(server: Server) -> None:
     queue = server.status()["queues"][str(QUEUE)]
-    # The kernel found the TX ring empty: that is the end of every kick.
+    # The kernel found the TX ring empty: every kick ends like that.
     del queue["socket"]["tx_ring_empty_descs"]
     assert queue["socket"] == dict.fromkeys(queue["socket"], 0)
     assert queue["loop"]["tx_pending"] == 0
@@ -71,7 +71,7 @@ def test_nothing_was_lost_on_the_rings(server: Server) -> None:
 
 @pytest.mark.parametrize("family", [4, 6])
 def test_all_queues_at_once_stay_apart(lab: Lab, server: Server, load: Load, family: int) -> None:
-    """Requests of one service through both doors in turn: neither touches the other's replies."""
+    """Requests through both ways in alternately: neither affects the other's replies."""
     ring = generator(lab, load, QUEUE, "dns", family)
     lab.server.send_on_queue(0, QUEUES)
     kernel = generator(lab, load, 0, "dns", family)

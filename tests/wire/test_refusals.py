@@ -1,4 +1,4 @@
-"""What stands in the way of a start: one line each, with the fix in it, and nothing left behind."""
+"""Obstacles to a start: one line each, which contains the fix, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.netns
 
 @pytest.fixture(autouse=True)
 def nothing_left(lab: Lab) -> Iterator[None]:
-    """After each refusal the interface is the kernel's, and a good start works."""
+    """Checks after each refusal that the interface is the kernel's, and that a good start works."""
     yield
     assert attached(lab.server) is None
     assert lab.server.run("ss", "-lunH").stdout == ""
@@ -41,7 +41,7 @@ def nothing_left(lab: Lab) -> Iterator[None]:
 def refused(
     lab: Lab, directory: Path, config: str = CONFIG, before: tuple[str, ...] = (), status: int = 1
 ) -> str:
-    """Starts, with ``before`` in front of the command, and returns the one line that it says."""
+    """Starts with the command prefix ``before``, and returns the one line of output."""
     path = write_config(directory, config)
     done = lab.server.run(*before, XDPKIT, "run", "-c", str(path), timeout=PATIENCE)
     assert done.returncode == status, done.stderr
@@ -52,7 +52,7 @@ def refused(
 
 
 def test_good_start(lab: Lab, tmp_path: Path) -> None:
-    """The configuration that the refusals below begin with is one that works."""
+    """The configuration that the refusals below start from works."""
     with serving(lab, tmp_path) as server:
         assert server.status()["mode"] == "native"
     ping(lab)
@@ -151,12 +151,12 @@ def test_foreign_program(lab: Lab, tmp_path: Path, mode: str) -> None:
 
 
 def link_again(program: loader.Program, index: int) -> None:
-    """The foreign program is still where it was: a second one does not fit."""
+    """Checks that the foreign program is still attached: a second one cannot be."""
     os.close(_bpf.link_create(program.fd, index, _bpf.DRV_MODE))
 
 
 def test_port_taken(lab: Lab, tmp_path: Path) -> None:
-    """No refusal: the ring serves, and the log says what the kernel door could not have."""
+    """No refusal: the ring serves, and the log says what the slow path could not bind."""
     import socket
 
     with lab.server.entered():

@@ -1,4 +1,4 @@
-"""Zones are read again while requests come in: nothing lost or wrong, broken ones refused."""
+"""Zones are reloaded while requests arrive: nothing lost or wrong, broken zones refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from serving import (
     Server,
     attached,
     eventually,
-    looked_up,
+    look_up,
     reload,
     write_config,
 )
@@ -23,7 +23,7 @@ from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
 
-# Leaves the CPUs some room for the reloads.
+# Leaves some CPU time for the reloads.
 RATE = 20_000
 
 
@@ -37,12 +37,12 @@ def serial(server: Server) -> int:
 
 
 def ask(lab: Lab, name: str) -> dict[int, list[str]]:
-    """What both doors say: by queue, the addresses of a name."""
-    said = {}
+    """The addresses of a name from both ways in, by queue."""
+    found = {}
     for queue in (1, 2):
         lab.client.send_on_queue(queue, QUEUES)
-        said[queue] = looked_up(lab.client, name)
-    return said
+        found[queue] = look_up(lab.client, name)
+    return found
 
 
 @pytest.mark.parametrize("queue", [1, 2])

@@ -1,7 +1,7 @@
-"""Where receive times come from: the program bound to veth, its fallbacks, what is said of them.
+"""Where receive stamps come from: the program bound to veth, its fallbacks, and what is logged.
 
-veth hands XDP the stamp of a NIC behind it, has no clock of its own, and here no NIC: its stamp is
-0, and the XDP program's own is taken.
+veth passes on the stamp of a NIC behind it. It has no clock itself, and here no NIC: its stamp is
+0, and the XDP program's own is used.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ REQUESTS = 3
 
 @pytest.fixture(scope="module", autouse=True)
 def kernel(lab: Lab) -> None:
-    """Linux 6.3 and later: before, all that this file is about falls back silently."""
+    """Linux 6.3 and later: older kernels silently fall back for everything tested here."""
     release = tuple(int(part) for part in os.uname().release.split(".")[:2])
     if release < (6, 3):
         pytest.skip(f"Linux {os.uname().release} binds no program to a device")
@@ -66,7 +66,7 @@ def with_key(**keys: str) -> str:
 
 
 def calls(lab: Lab, tool: Callable[[str], str]) -> set[str]:
-    """What the attached program calls, as the kernel resolved it."""
+    """The functions that the attached program calls, as the kernel resolved them."""
     number = str(attached(lab.server))
     dump = lab.server.run(tool("bpftool"), "prog", "dump", "xlated", "id", number)
     assert dump.returncode == 0, dump.stderr
@@ -84,7 +84,7 @@ def calls(lab: Lab, tool: Callable[[str], str]) -> set[str]:
     ],
     ids=["auto", "auto-copy", "xdp", "loop", "generic"],
 )
-def test_what_is_had_and_said(
+def test_what_is_used_and_logged(
     lab: Lab,
     tmp_path: Path,
     tool: Callable[[str], str],
@@ -99,7 +99,7 @@ def test_what_is_had_and_said(
         assert ("veth_xdp_rx_timestamp" in calls(lab, tool)) is asks
         assert server.log().count(NO_HARDWARE) == int(asks)
         if mode == "generic":
-            # What is answered there, test_generic.py tells.
+            # test_generic.py tests the answers in generic mode.
             return
         wire = Wire(lab)
         try:
@@ -115,7 +115,7 @@ def test_what_is_had_and_said(
         assert loop["stamp_clock"] == (REQUESTS if timestamps == "loop" else 0)
 
 
-def test_demanded_where_there_is_none(lab: Lab, tmp_path: Path) -> None:
+def test_required_where_there_is_none(lab: Lab, tmp_path: Path) -> None:
     path = write_config(tmp_path, with_key(rx_timestamps="hardware"))
     done = lab.server.run(XDPKIT, "run", "-c", str(path), timeout=PATIENCE)
     assert done.returncode == 1
@@ -127,7 +127,7 @@ def test_demanded_where_there_is_none(lab: Lab, tmp_path: Path) -> None:
 
 
 def attach(lab: Lab, ifname: str = "server0", **keys: str) -> Attached:
-    """As the server does it, in its namespace."""
+    """Attaches as the server does, in its namespace."""
     with IPRoute(netns=lab.server.namespace) as ipr:
         [link] = ipr.get_links(ipr.link_lookup(ifname=ifname)[0])
     with lab.server.entered():
@@ -150,7 +150,7 @@ def test_a_bound_program_is_for_native_mode_on_its_interface(lab: Lab) -> None:
 
 
 def test_the_kernel_runs_no_bound_program_for_a_test(lab: Lab) -> None:
-    """Why tests/bpf has the same program with a number in the place of the call."""
+    """Why tests/ebpf has the same program with a constant instead of the call."""
     interface = lab.server.interface()
     with lab.server.entered():
         program = loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
@@ -159,7 +159,7 @@ def test_the_kernel_runs_no_bound_program_for_a_test(lab: Lab) -> None:
     program.close()
 
 
-def test_what_the_verifier_says_is_kept(lab: Lab) -> None:
+def test_the_verifiers_message_is_kept(lab: Lab) -> None:
     interface = lab.server.interface()
     forever = bytes.fromhex("05 00 ff ff 00 00 00 00")
     with lab.server.entered(), pytest.raises(_bpf.VerifierError) as caught:
@@ -177,7 +177,7 @@ def bridge(lab: Lab) -> Iterator[str]:
     lab.server.run("ip", "link", "del", "bridge1")
 
 
-# Whether the driver says that it has stamps, and how many lines it is worth that there are none.
+# Whether the driver claims to have stamps, and how many lines are logged if there are none.
 @pytest.mark.parametrize("offered, lines", [(True, 1), (None, 0), (False, 0)])
 def test_generic_mode_takes_the_plain_program(
     lab: Lab, bridge: str, monkeypatch: pytest.MonkeyPatch, offered: bool | None, lines: int
@@ -186,15 +186,15 @@ def test_generic_mode_takes_the_plain_program(
     got = attach(lab, bridge)
     try:
         assert (got.mode, got.hardware) == ("generic", None)
-        said = [note for note in got.notes if "receive times are the XDP program's" in note]
-        assert len(said) == lines
+        found = [note for note in got.notes if "receive times are the XDP program's" in note]
+        assert len(found) == lines
         assert any("has no native XDP" in note for note in got.notes)
     finally:
         got.close()
 
 
 @pytest.mark.parametrize("offered", [True, None, False])
-def test_demanded_of_a_bridge(
+def test_required_on_a_bridge(
     lab: Lab, bridge: str, monkeypatch: pytest.MonkeyPatch, offered: bool | None
 ) -> None:
     if offered is not False:
@@ -206,7 +206,7 @@ def test_demanded_of_a_bridge(
 
 
 class FakeStamps(HardwareStamps):
-    """Stamps of a NIC that has them, for an interface that has not."""
+    """Stamps of a NIC that has them, for an interface without."""
 
     def __init__(self, changes: Changes) -> None:
         self.ifname, self.closed, self.given_up = changes.device.name, 0, 0
@@ -253,8 +253,8 @@ def test_stamps_are_turned_off_when_the_program_does_not_attach(
     assert attached(lab.server) is None
 
 
-def off(found: PhcMap) -> int:
-    """By how much a map is wrong now; more when this process is put aside between the reads."""
+def map_error(found: PhcMap) -> int:
+    """How far off a map is now; more if this process is preempted between the reads."""
     raw, tai = (time.clock_gettime_ns(c) for c in (time.CLOCK_MONOTONIC_RAW, time.CLOCK_TAI))
     return abs(found.tai(raw) - tai)
 
@@ -271,7 +271,7 @@ def test_the_server_follows_the_nics_clock(monkeypatch: pytest.MonkeyPatch) -> N
         assert (served.path / "stamps").read_text() == "0 0 1"
         eventually(lambda: served.log().count("fake map") > 1, "two maps of the clock")
         last = re.findall(r"^fake map (\{.*\})$", served.log(), re.MULTILINE)[-1]
-        assert min(off(PhcMap(**json.loads(last))) for _ in range(10)) < 10**6
+        assert min(map_error(PhcMap(**json.loads(last))) for _ in range(10)) < 10**6
         assert served.stop() == 0
         assert (served.path / "stamps").read_text() == "0 0 0"
 
@@ -301,15 +301,15 @@ def test_the_stamps_are_turned_off_after_a_kill(
     try:
         assert f"left by a run that crashed, {off_again}" in second.log()
         assert stamps() == "0 0 1"
-        heir = start("--takeover")
+        new_server = start("--takeover")
         try:
             assert second.process.wait(PATIENCE) == 0, second.log()
-            eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor")
-            assert heir.status()["timestamps"] == "hardware"
+            eventually(lambda: "stop with SIGTERM" in new_server.log(), "the successor")
+            assert new_server.status()["timestamps"] == "hardware"
             assert stamps() == "0 0 1"
-            assert heir.stop() == 0, heir.log()
+            assert new_server.stop() == 0, new_server.log()
         finally:
-            heir.kill()
+            new_server.kill()
     finally:
         second.kill()
     assert stamps() == "0 0 0"

@@ -1,4 +1,4 @@
-"""What the XDP program leaves to the kernel is answered all the same, through the kernel door."""
+"""What the XDP program leaves to the kernel is still answered, by the slow path."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REQUESTS = {
 def check(
     server: Server, wire: Wire, parts: list[Packet], service: str, way: str, directory: Path
 ) -> None:
-    """One answer, by the kernel door, to a request in these frames; none of them was redirected."""
+    """One answer, by the slow path, to a request in these frames, none of which is redirected."""
     payload, verdict = REQUESTS[service]
     before = server.status()["slow_path"]["udp"]
     for part in parts[:-1]:
@@ -40,7 +40,7 @@ def check(
     outcome = wire.exchange(server, parts[-1], (way, verdict), replies=1)
     assert outcome.verdicts["redirected"] == 0
     after = server.status()["slow_path"]["udp"]
-    # On another queue the marker's echo comes by the kernel door as well.
+    # On another queue the marker's echo comes from the slow path as well.
     markers = 0 if wire.queue == 2 else 1
     assert (after["rx"], after["tx"]) == (before["rx"] + 1 + markers, before["tx"] + 1 + markers)
     [reply] = outcome.replies

@@ -1,4 +1,4 @@
-"""An instance hands over to its successor under load: nothing is lost, whoever goes away."""
+"""An instance hands over to its successor under load: nothing is lost, whichever goes away."""
 
 from __future__ import annotations
 
@@ -42,40 +42,40 @@ KEPT = "the successor went away: this instance serves on"
 @contextmanager
 def successor(server: Server, config: Path | None = None) -> Iterator[Server]:
     """``xdpkit run --takeover`` beside a running instance, until the end of the block."""
-    heir = Server(server.side, config or server.path, more=("--takeover",))
+    new_server = Server(server.side, config or server.path, more=("--takeover",))
     try:
-        eventually(lambda: "stop with SIGTERM" in heir.log(), "the successor", STARTING)
-        yield heir
-        assert heir.stop() == 0, heir.log()
+        eventually(lambda: "stop with SIGTERM" in new_server.log(), "the successor", STARTING)
+        yield new_server
+        assert new_server.stop() == 0, new_server.log()
     finally:
-        heir.kill()
+        new_server.kill()
 
 
 def test_nothing_is_lost(lab: Lab, tmp_path: Path) -> None:
-    # The start of a successor may take longer than a connection may be idle.
+    # A successor's start may take longer than the default idle timeout of a connection.
     config = CONFIG.replace("[echo]", "tcp_idle = 600\n[echo]")
-    with ExitStack() as heirs, serving(lab, tmp_path, config) as server, loaded(lab) as asked:
+    with ExitStack() as successors, serving(lab, tmp_path, config) as server, loaded(lab) as load:
         program = attached(lab.server)
         with lab.client.entered():
             client = TcpClient((lab.server.ipv4, 53))
         with client:
-            heir = heirs.enter_context(successor(server))
-            asked.more()
-            # A client that was connected is still answered, by the predecessor.
+            new_server = successors.enter_context(successor(server))
+            load.wait_for_more()
+            # A connected client is still answered, by the predecessor.
             client.send(query("www.example", "A"))
             assert client.receive()
         assert server.process.wait(PATIENCE) == 0
         assert "stopped: the successor serves server0" in server.log()
         assert attached(lab.server) not in (None, program)
-        assert heir.status()["queues"][str(QUEUE)]["rx"] > 0
+        assert new_server.status()["queues"][str(QUEUE)]["rx"] > 0
         with lab.client.entered(), TcpClient((lab.server.ipv4, 53)) as other:
             other.send(query("www.example", "A"))
             assert other.receive()
-        # And once more: what was taken over can be handed over.
+        # And again: what was taken over can be handed over.
         third = write_config(tmp_path / "third")
-        heirs.enter_context(successor(heir, third))
-        assert heir.process.wait(PATIENCE) == 0, heir.log()
-        asked.more()
+        successors.enter_context(successor(new_server, third))
+        assert new_server.process.wait(PATIENCE) == 0, new_server.log()
+        load.wait_for_more()
     assert attached(lab.server) is None
 
 
@@ -93,60 +93,60 @@ def test_a_successor_that_goes_away(
             assert await wire.receive(PATIENCE) == {"parked": True}
         wire.close()
 
-    with serving(lab, tmp_path) as server, loaded(lab) as asked:
+    with serving(lab, tmp_path) as server, loaded(lab) as load:
         for times in (1, 2):
             with lab.server.entered():
                 connection = control_client.connect(server.ifname)
             anyio.run(ask)
             eventually(lambda n=times: server.log().count(KEPT) == n, "the log")
-            asked.more()
+            load.wait_for_more()
 
 
 def test_a_queue_that_the_successor_does_not_want(lab: Lab, tmp_path: Path) -> None:
     other = write_config(tmp_path / "other", CONFIG.replace("[2]", "[0, 3]"))
-    # The kernel answers there then: slower, and on the queue that the requests came from.
+    # The slow path answers there then: at a lower rate, and on the queue the requests came from.
     lab.server.send_on_queue(QUEUE, QUEUES)
-    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab, 20_000) as asked:
-        heir = heirs.enter_context(successor(server, other))
+    with ExitStack() as successors, serving(lab, tmp_path) as server, loaded(lab, 20_000) as load:
+        new_server = successors.enter_context(successor(server, other))
         assert server.process.wait(PATIENCE) == 0, server.log()
-        asked.more()
-        assert set(heir.status()["queues"]) == {"0", "3"}
+        load.wait_for_more()
+        assert set(new_server.status()["queues"]) == {"0", "3"}
 
 
 def test_a_program_that_is_taken_off_the_successor(lab: Lab, tmp_path: Path) -> None:
-    with ExitStack() as heirs, serving(lab, tmp_path) as server, loaded(lab) as asked:
-        heir = heirs.enter_context(successor(server))
+    with ExitStack() as successors, serving(lab, tmp_path) as server, loaded(lab) as load:
+        new_server = successors.enter_context(successor(server))
         assert server.process.wait(PATIENCE) == 0, server.log()
-        asked.more()
-        asked.thrown += 1
+        load.wait_for_more()
+        load.flushed_rings += 1
         detach_link(lab)
         words = "took the XDP program off server0"
-        eventually(lambda: words in heir.log(), "the log")
+        eventually(lambda: words in new_server.log(), "the log")
         assert attached(lab.server)
-        asked.more()
-        assert heir.log().count("took the XDP program off") == 1
+        load.wait_for_more()
+        assert new_server.log().count("took the XDP program off") == 1
 
 
-def test_a_link_that_was_detached_while_it_is_given_away(lab: Lab, tmp_path: Path) -> None:
-    """Before anybody has noticed: whoever serves in the end puts the program back."""
+def test_a_link_that_is_detached_during_the_handover(lab: Lab, tmp_path: Path) -> None:
+    """Before either has noticed: whoever serves in the end restores the program."""
 
     async def ask() -> None:
         wire = Wire(connection)
         await wire.send({"verb": "takeover"})
         assert await wire.receive(PATIENCE)
-        # The watch on the program rests now.
-        asked.thrown += 1
+        # The program is not being watched now.
+        load.flushed_rings += 1
         await anyio.to_thread.run_sync(detach_link, lab)
         wire.close()
 
-    with serving(lab, tmp_path) as server, loaded(lab) as asked:
+    with serving(lab, tmp_path) as server, loaded(lab) as load:
         with lab.server.entered():
             connection = control_client.connect(server.ifname)
         anyio.run(ask)
         eventually(lambda: "took the XDP program off server0" in server.log(), "the log")
         assert server.log().count(KEPT) == 1
         assert attached(lab.server)
-        asked.more()
+        load.wait_for_more()
 
 
 def test_nobody_to_take_over_from(lab: Lab, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_nobody_to_take_over_from(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
-    """An instance of another version stops first; the gap is said."""
+    """An instance of another version stops first; the gap is logged."""
 
     async def old_instance() -> None:
         async def give(connection: socket.socket) -> None:
@@ -193,23 +193,23 @@ def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_real_restart(lab: Lab, tmp_path: Path) -> None:
-    """Its program was there when the successor looked first, and is not in the way."""
+    """The old program was there when the successor first looked, and is no obstacle."""
     other = (sys.executable, str(Path(__file__).with_name("other_layout.py")))
     server = Server(lab.server, write_config(tmp_path), program=other)
     try:
         program = attached(lab.server)
         assert program is not None
-        with successor(server) as heir:
+        with successor(server) as new_server:
             assert server.process.wait(PATIENCE) == 0, server.log()
             assert "stopped: server0 is the kernel's again" in server.log()
-            assert "not taken over but restarted: it hands over by layout" in heir.log()
-            assert heir.log().count("nothing was answered for") == 1
+            assert "not taken over but restarted: it hands over by layout" in new_server.log()
+            assert new_server.log().count("nothing was answered for") == 1
             assert attached(lab.server) not in (None, program)
-            with loaded(lab) as asked:
-                asked.thrown += 1
+            with loaded(lab) as load:
+                load.flushed_rings += 1
                 detach_link(lab)
-                eventually(lambda: "took the XDP program off" in heir.log(), "the log")
-                asked.more()
+                eventually(lambda: "took the XDP program off" in new_server.log(), "the log")
+                load.wait_for_more()
     finally:
         server.kill()
     assert attached(lab.server) is None

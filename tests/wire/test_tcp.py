@@ -34,7 +34,7 @@ def server(lab: Lab, directory: Path) -> Iterator[Server]:
 def test_truncated_answers_are_whole_over_tcp(
     lab: Lab, server: Server, family: int, queue: int
 ) -> None:
-    """dig comes back by itself, whichever door said TC."""
+    """dig retries over TCP by itself, whichever way in sent TC."""
     lab.client.send_on_queue(queue, QUEUES)
     address = lab.server.ipv4 if family == 4 else lab.server.ipv6
     for name, records in (("large", 12), ("huge", 228)):
@@ -64,7 +64,7 @@ def test_kdig_keeps_a_connection_open(lab: Lab, server: Server, family: int) -> 
 
 
 def test_dnsperf(lab: Lab, server: Server, tmp_path: Path) -> None:
-    """Many connections, each with many queries under way: none lost, none unexpected."""
+    """Many connections, each with many queries in flight: none lost, none unexpected."""
     questions = ["www.example A", "www.example AAAA", "x.wild.example TXT", "nobody.example A"]
     (tmp_path / "questions").write_text("\n".join([*questions * 8, "large.example TXT", ""]))
     before = server.verdicts()
@@ -78,10 +78,10 @@ def test_dnsperf(lab: Lab, server: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_the_answers_are_those_of_the_bytes_door(
+def test_the_answers_are_those_of_the_bytes_call(
     lab: Lab, server: Server, directory: Path, family: int
 ) -> None:
-    """The corpus of the other doors' test on one connection, but for what ends it."""
+    """The corpus for the other ways in, on one connection, except for what would end it."""
     snapshot = bytes_call(directory, 0)
     corpus = [one for one in dns_corpus(random.Random(20261122)) if len(one) >= 12]
     corpus += [WHOLE] * 3
@@ -106,7 +106,7 @@ def test_dnspython_and_a_thousand_in_one_go(lab: Lab, server: Server) -> None:
 
 
 def test_a_reload_under_load(lab: Lab, server: Server, directory: Path) -> None:
-    """Every answer is of one version, and none is of an older one than the answer before."""
+    """Every answer is from one version, and never older than the previous answer's."""
 
     def zone(version: int) -> str:
         texts = "".join(f'many TXT "{version:03} {n:03} {"m" * 200}"\n' for n in range(150))
@@ -124,7 +124,7 @@ def test_a_reload_under_load(lab: Lab, server: Server, directory: Path) -> None:
                 said = dns.message.from_wire(reply)
                 assert reply[:2] == one[:2]
                 if not said.answer:
-                    # The zone of before this test has no such name.
+                    # The zone from before this test has no such name.
                     assert seen == []
                     continue
                 assert len(said.answer[0]) == 150

@@ -1,4 +1,4 @@
-"""DNS over TCP at its limits: full, flooded, without descriptors, turned off, stopped."""
+"""DNS over TCP at its limits: full, flooded, out of descriptors, turned off, stopped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.netns
 
 
 def test_a_port_that_is_taken(lab: Lab, tmp_path: Path) -> None:
-    """It is said with its fix; the other addresses, and UDP, are answered all the same."""
+    """It is logged with its fix; the other addresses, and UDP, still answer."""
     config = CONFIG.replace('zones = "zones"\n', 'zones = "zones"\nport = 1053\n')
     with lab.server.entered():
         holder = socket.create_server((lab.server.ipv4, 1053))
@@ -47,7 +47,7 @@ def test_turned_off(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_flood_from_one_source(lab: Lab, tmp_path: Path) -> None:
-    """Of IPv6 a /64 is one source: it gets its share, everybody else is served on."""
+    """For IPv6, a /64 is one source: it gets its share, everyone else is still served."""
     lab.client.run("ip", "addr", "add", "2001:db8::3/64", "dev", "client0", "nodad")
     with limited(lab, tmp_path, connections=80, idle=60) as server, ExitStack() as stack:
         for n in range(300):
@@ -65,7 +65,7 @@ def test_a_flood_from_one_source(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_idle_connections_and_memory(lab: Lab, tmp_path: Path) -> None:
-    """Slow, half-hearted and greedy clients fill all places: no memory, and they end."""
+    """Slow, stalled and greedy clients fill the table: no memory growth, and they time out."""
     sources = [f"192.0.2.{n}" for n in range(100, 120)]
     for source in sources:
         lab.client.run("ip", "addr", "add", f"{source}/24", "dev", "client0")
@@ -89,7 +89,7 @@ def test_idle_connections_and_memory(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_no_descriptor_left(lab: Lab, tmp_path: Path) -> None:
-    """What is open is served on, nothing spins, and what waits is taken later."""
+    """Open connections are still served, nothing spins, and waiting ones are accepted later."""
     with limited(lab, tmp_path, connections=100, idle=60) as server, ExitStack() as stack:
         pid = server.process.pid
         first = stack.enter_context(connect(lab))
@@ -100,7 +100,7 @@ def test_no_descriptor_left(lab: Lab, tmp_path: Path) -> None:
         waiting = [stack.enter_context(connect(lab)) for _ in range(5)]
         for client in waiting:
             client.send(WWW)
-        # Each takes the place of the one before, and gets its answer.
+        # Each replaces the one before, and gets its answer.
         assert all(client.receive()[6:8] == b"\0\1" for client in waiting[:4])
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
         late = stack.enter_context(connect(lab))
@@ -110,18 +110,18 @@ def test_no_descriptor_left(lab: Lab, tmp_path: Path) -> None:
         assert late.receive()[6:8] == b"\0\1"
         facts = tcp(server)
         assert facts["pauses"] > 0
-        # A loop that spins turns some hundred thousand times a second.
+        # A spinning loop would turn several hundred thousand times a second.
         assert facts["loop"]["heartbeat"] < 10_000
 
 
-def test_too_few_descriptors_are_said_at_the_start(lab: Lab, tmp_path: Path) -> None:
+def test_too_few_descriptors_are_logged_at_the_start(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path, before=("prlimit", "--nofile=1500:1500")) as server:
         [line] = [line for line in server.log().splitlines() if "1500" in line]
         assert "tcp_connections = 1000" in line and "LimitNOFILE" in line
 
 
 def test_the_end_of_the_server(lab: Lab, tmp_path: Path) -> None:
-    """Connections of every kind do not hold it up; the next one listens at once."""
+    """Connections of every kind do not delay it; the next one can listen immediately."""
     for _ in range(2):
         server = Server(lab.server, write_config(tmp_path, CONFIG, ZONE + HUGE))
         with ExitStack() as stack:

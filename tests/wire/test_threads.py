@@ -1,4 +1,4 @@
-"""Threads that die or stand still: somebody answers in their place, or the process ends."""
+"""Threads that die or hang: something else answers for them, or the process exits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from serving import (
     Server,
     attached,
     eventually,
-    looked_up,
+    look_up,
     serving,
 )
 
@@ -30,15 +30,15 @@ ALONE = CONFIG.replace("queues", "slow_path = false\nqueues")
 
 
 @pytest.fixture
-def own(lab: Lab, tmp_path: Path) -> Iterator[Server]:
-    """A server of the test's own, asked on the queue that it serves."""
+def own_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
+    """A separate server for one test, queried on the queue that it serves."""
     lab.client.send_on_queue(QUEUE, QUEUES)
     with serving(lab, tmp_path) as server:
         yield server
 
 
 def worker_of(server: Server) -> int:
-    """The thread of the served queue."""
+    """The thread that serves the queue."""
     thread: int = server.status()["queues"][str(QUEUE)]["thread"]
     return thread
 
@@ -48,23 +48,23 @@ def is_detached(server: Server) -> bool:
     return detached
 
 
-def test_a_dead_worker_leaves_its_queue_to_the_kernel(own: Server, lab: Lab) -> None:
-    assert looked_up(lab.client) == [WWW]
-    before = own.status()["slow_path"]["udp"]["tx"]
-    worker = worker_of(own)
+def test_a_dead_worker_leaves_its_queue_to_the_kernel(own_server: Server, lab: Lab) -> None:
+    assert look_up(lab.client) == [WWW]
+    before = own_server.status()["slow_path"]["udp"]["tx"]
+    worker = worker_of(own_server)
     make_call(worker, sleeping=True)
-    eventually(lambda: is_detached(own), "the queue to be the kernel's")
-    assert own.status()["queues"][str(QUEUE)]["dead"]
-    assert not Path(f"/proc/{own.status()['pid']}/task/{worker}").exists()
-    assert looked_up(lab.client) == [WWW]
-    assert own.status()["slow_path"]["udp"]["tx"] == before + 1
-    assert f"worker of queue {QUEUE} made a system call that it may not" in own.log()
-    assert own.stop() == 0, own.log()
+    eventually(lambda: is_detached(own_server), "the queue to be the kernel's")
+    assert own_server.status()["queues"][str(QUEUE)]["dead"]
+    assert not Path(f"/proc/{own_server.status()['pid']}/task/{worker}").exists()
+    assert look_up(lab.client) == [WWW]
+    assert own_server.status()["slow_path"]["udp"]["tx"] == before + 1
+    assert f"worker of queue {QUEUE} made a system call that it may not" in own_server.log()
+    assert own_server.stop() == 0, own_server.log()
     assert attached(lab.server) is None
 
 
-def test_a_worker_that_died_at_work_holds_no_snapshot(lab: Lab, tmp_path: Path) -> None:
-    """One that spins is never offline: without its owner's word a reload would wait for it."""
+def test_a_worker_that_died_while_busy_holds_no_snapshot(lab: Lab, tmp_path: Path) -> None:
+    """A busy-polling one is never offline: unless marked dead, a reload would wait for it."""
     with serving(lab, tmp_path, BUSY) as server:
         make_call(worker_of(server), sleeping=False)
         eventually(lambda: is_detached(server), "the queue to be the kernel's")
@@ -72,15 +72,17 @@ def test_a_worker_that_died_at_work_holds_no_snapshot(lab: Lab, tmp_path: Path) 
             assert server.request("reload")["zones"]["example"]
 
 
-@pytest.mark.parametrize("way_in", ["UDP", "TCP"])
-def test_a_dead_door_ends_the_process(own: Server, lab: Lab, way_in: str) -> None:
-    make_call(own.status()["slow_path"][way_in.lower()]["thread"], sleeping=True)
-    assert own.process.wait(PATIENCE) == 1
-    assert f"the thread of the {way_in} listener made a system call" in own.log()
+@pytest.mark.parametrize("listener", ["UDP", "TCP"])
+def test_a_dead_listener_thread_ends_the_process(
+    own_server: Server, lab: Lab, listener: str
+) -> None:
+    make_call(own_server.status()["slow_path"][listener.lower()]["thread"], sleeping=True)
+    assert own_server.process.wait(PATIENCE) == 1
+    assert f"the thread of the {listener} listener made a system call" in own_server.log()
     assert attached(lab.server) is None
 
 
-def test_a_dead_worker_without_doors_ends_the_process(lab: Lab, tmp_path: Path) -> None:
+def test_a_dead_worker_without_slow_path_ends_the_process(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path, ALONE) as server:
         make_call(worker_of(server), sleeping=True)
         assert server.process.wait(PATIENCE) == 1
@@ -88,22 +90,24 @@ def test_a_dead_worker_without_doors_ends_the_process(lab: Lab, tmp_path: Path) 
     assert attached(lab.server) is None
 
 
-def test_a_worker_that_stands_still_gets_its_queue_back(own: Server, lab: Lab) -> None:
-    with frozen(worker_of(own)):
-        eventually(lambda: is_detached(own), "the queue to be the kernel's")
-        assert looked_up(lab.client) == [WWW]
-    eventually(lambda: not is_detached(own), "the queue to be AF_XDP's")
-    assert not own.status()["queues"][str(QUEUE)]["dead"]
-    assert looked_up(lab.client) == [WWW]
+def test_a_worker_that_hangs_gets_its_queue_back(own_server: Server, lab: Lab) -> None:
+    with frozen(worker_of(own_server)):
+        eventually(lambda: is_detached(own_server), "the queue to be the kernel's")
+        assert look_up(lab.client) == [WWW]
+    eventually(lambda: not is_detached(own_server), "the queue to be AF_XDP's")
+    assert not own_server.status()["queues"][str(QUEUE)]["dead"]
+    assert look_up(lab.client) == [WWW]
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_a_worker_that_stands_still_at_the_end(own: Server, lab: Lab, signals: int) -> None:
-    """The rest is undone without it, after a while or at a second signal."""
-    with frozen(worker_of(own)):
+def test_a_worker_that_hangs_at_shutdown(own_server: Server, lab: Lab, signals: int) -> None:
+    """Everything else is undone without it, after a while or on a second signal."""
+    with frozen(worker_of(own_server)):
         for _ in range(signals):
-            own.signal(signal.SIGTERM)
-        eventually(lambda: "leaving without waiting" in own.log(), "the end")
-    assert own.process.wait(PATIENCE) == 1
-    assert own.log().index("server0 is the kernel's again") < own.log().index("leaving without")
+            own_server.signal(signal.SIGTERM)
+        eventually(lambda: "leaving without waiting" in own_server.log(), "the end")
+    assert own_server.process.wait(PATIENCE) == 1
+    assert own_server.log().index("server0 is the kernel's again") < own_server.log().index(
+        "leaving without"
+    )
     assert attached(lab.server) is None

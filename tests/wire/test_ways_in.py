@@ -1,4 +1,4 @@
-"""One answer function, three doors: ring, kernel sockets and bytes give the same UDP payloads."""
+"""One answer function, three ways in: ring, slow path and bytes call give the same UDP payloads."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ MARKERS["ntp"] = ntp()
 # Reference, receive and transmit timestamp, and the monotonic receive time of a 0xF323 field.
 TIMES = (slice(16, 24), slice(32, 40), slice(40, 48), slice(64, 72))
 
-# Of such a field: chosen at random by every instance, so the bytes door here has another.
+# Part of such a field: chosen at random by every instance, so the bytes call here has another.
 EPOCH = slice(72, 76)
 
 
 def timeless(service: str, payload: bytes | None, *more: slice) -> bytes | None:
-    """The payload with the times taken out that differ from door to door."""
+    """The payload without the times, which differ between ways in."""
     if service != "ntp" or payload is None:
         return payload
     masked = bytearray(payload)
@@ -49,7 +49,7 @@ def by_network(wire: Wire, family: int, service: str, corpus: list[bytes]) -> li
     for start in range(0, len(corpus), BATCH):
         for number, payload in enumerate(corpus[start : start + BATCH], start):
             wire.send(wire.frame(family, service, payload, sport=FIRST_PORT + number))
-        # The queue and the socket keep the order: when this is answered, all before it are.
+        # Queue and socket preserve order: when this is answered, everything before it has been.
         wire.send(wire.frame(family, service, MARKERS[service], sport=MARKER_PORT))
         frames = wire.client.until(lambda data: destination(data) == MARKER_PORT)
         for data in only_ours(frames):
@@ -66,31 +66,31 @@ def destination(data: bytes) -> int:
 
 @pytest.mark.parametrize("family", [4, 6])
 @pytest.mark.parametrize("service", CORPORA)
-def test_three_doors_say_the_same(
+def test_all_ways_in_give_the_same(
     server: Server, wire: Wire, directory: Path, service: str, family: int
 ) -> None:
     corpus = CORPORA[service](random.Random(20261122))
     wire.use_queue(1)
     before = server.status()
-    kernel = by_network(wire, family, service, corpus)
-    asked = len(corpus) + -(-len(corpus) // BATCH)
-    rx = before["slow_path"]["udp"]["rx"] + asked
+    slow_path = by_network(wire, family, service, corpus)
+    sent = len(corpus) + -(-len(corpus) // BATCH)
+    rx = before["slow_path"]["udp"]["rx"] + sent
     eventually(
-        lambda: server.status()["slow_path"]["udp"]["rx"] >= rx, "the kernel door's counters"
+        lambda: server.status()["slow_path"]["udp"]["rx"] >= rx, "the UDP listener's counters"
     )
     middle = server.status()
     wire.use_queue(2)
     ring = by_network(wire, family, service, corpus)
     after = server.status()
-    # Each corpus went where it should: nothing of the first through the ring, and the reverse.
+    # Each corpus went where it should: nothing of the first through the ring, and vice versa.
     assert middle["queues"]["2"]["rx"] == before["queues"]["2"]["rx"]
     assert after["slow_path"]["udp"]["rx"] == middle["slow_path"]["udp"]["rx"] == rx
-    assert after["queues"]["2"]["rx"] == middle["queues"]["2"]["rx"] + asked
+    assert after["queues"]["2"]["rx"] == middle["queues"]["2"]["rx"] + sent
 
     precision = 0
     if service == "ntp":
-        said = next(reply for reply in ring if reply is not None)[3]
-        precision = said - 256
+        byte = next(reply for reply in ring if reply is not None)[3]
+        precision = byte - 256
     snapshot = bytes_call(directory, precision)
     client = wire.lab.client.ipv4 if family == 4 else wire.lab.client.ipv6
     silent = 0
@@ -99,7 +99,9 @@ def test_three_doors_say_the_same(
         _, offline = answer(snapshot, service, request, source=source)
         expected = timeless(service, offline, EPOCH)
         assert timeless(service, ring[number], EPOCH) == expected, request.hex()
-        assert timeless(service, kernel[number]) == timeless(service, ring[number]), request.hex()
+        assert timeless(service, slow_path[number]) == timeless(service, ring[number]), (
+            request.hex()
+        )
         silent += expected is None
     if service != "echo":
         assert 0 < silent < len(corpus)

@@ -1,4 +1,4 @@
-"""What goes out on the wire as an answer: every byte, both families, with and without tags."""
+"""Answers on the wire: every byte, both families, with and without tags."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ stratum = 10
 [echo]
 """
 
-# Their replies have a cookie behind the header, of which the timestamp is at 39: RFC 9018.
+# Their replies have a cookie after the header, with its timestamp at offset 39: RFC 9018.
 COOKIES = ("dns_cookie", "dns_badcookie")
 
 TAGS = [(), (100,), (200, 300)]
 
-# All that a request may have and a fresh packet has not: a spent TTL, ECN bits, ID, flow label.
+# What a request may have and a fresh packet does not: a decremented TTL, ECN bits, ID, flow label.
 WORN = {
     4: {"ttl": 1, "tos": 0xFF, "id": 77, "flags": 0},
     6: {"hlim": 1, "tc": 0xFF, "fl": 0x12345},
@@ -45,11 +45,11 @@ WORN = {
 def expected_payload(
     verdict: str, request: bytes, reply: bytes, directory: Path, client: str
 ) -> bytes:
-    """What the bytes door says; of NTP's timestamps and a cookie's, what the reply itself has."""
+    """The bytes call's reply, with NTP's and the cookie's timestamps taken from ``reply``."""
     service = verdict.partition("_")[0]
-    way_in = bytes_call(directory, precision=struct.unpack_from("b", reply.ljust(4), 3)[0])
+    snapshot = bytes_call(directory, precision=struct.unpack_from("b", reply.ljust(4), 3)[0])
     seconds = struct.unpack_from("!I", reply, 39)[0] if verdict in COOKIES else 0
-    name, payload = answer(way_in, service, request, (client, 40000), seconds * 1_000_000_000)
+    name, payload = answer(snapshot, service, request, (client, 40000), seconds * 1_000_000_000)
     assert name == verdict
     assert payload is not None
     if service == "ntp":
@@ -128,7 +128,7 @@ def test_bare_pseudo_header_sum_is_accepted_and_counted(
 def test_a_computed_checksum_of_zero_is_sent_as_all_ones(
     server: Server, wire: Wire, family: int
 ) -> None:
-    # The reply's sum is the request's: the words move, their sum stays. Find the payload for it.
+    # The reply's sum is the request's, since words only change places. Find the payload for it.
     request = wire.frame(family, "echo", bytes(2))
     request[UDP].chksum = None
     plain = Ether(bytes(request))[UDP].chksum

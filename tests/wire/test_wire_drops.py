@@ -1,4 +1,4 @@
-"""Requests for us that get silence: each is counted by its reason, and only by that."""
+"""Requests to us that get no reply: each is counted under its reason, and only there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.netns
 
 
 def check(server: Server, wire: Wire, frame: bytes | Packet, *verdicts: str) -> None:
-    """No reply, and these verdicts once each, and no other."""
+    """Checks for no reply, and these verdicts once each, and no other."""
     outcome = wire.exchange(server, frame, verdicts)
     assert outcome.replies == []
     assert outcome.verdicts == dict.fromkeys(verdicts, 1)
@@ -91,7 +91,7 @@ def test_ipv6_request_without_udp_checksum(server: Server, wire: Wire) -> None:
 
 
 def test_the_frames_of_dropped_requests_are_used_again(server: Server, wire: Wire) -> None:
-    """More of them than the UMEM has chunks (4096), and the queue still answers."""
+    """After more of them than the UMEM has chunks (4096), the queue still answers."""
     bad = bytes(wire.frame(4, *DROPPED["ntp_length"]))
     good = wire.frame(4, "echo", b"still there")
     before = server.verdicts()["ntp_length"]
@@ -103,8 +103,8 @@ def test_the_frames_of_dropped_requests_are_used_again(server: Server, wire: Wir
 
 
 @pytest.mark.parametrize("family", [4, 6])
-class TestOnTheKernelDoor:
-    """What the XDP program leaves to the kernel, and the kernel hands to the slow path."""
+class TestOnTheSlowPath:
+    """What the XDP program leaves to the kernel, and the kernel delivers to the slow path."""
 
     @pytest.mark.parametrize("verdict", DROPPED)
     def test_malformed_message(
@@ -149,7 +149,7 @@ class TestOnTheKernelDoor:
 
 
 def test_every_drop_is_here() -> None:
-    """The table of steer.h and this file are about the same things."""
+    """This file covers exactly the drops in the verdict table."""
     met = {*DROPPED, "ip_checksum", "udp_checksum", "source_port", "source_address", "echo_loop"}
     met |= {"ntp_port", "ntp_mode", "dns_response", "bad_frame", "not_sent"}
     # These need a configuration: test_ntp_admission.py, test_ntp_macs.py, test_dns_limits.py.

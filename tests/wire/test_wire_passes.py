@@ -1,4 +1,4 @@
-"""Frames that are not exactly ours: each reaches the kernel unchanged, and no door answers it."""
+"""Frames that are not exactly ours: each reaches the kernel unchanged, and gets no answer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ pytestmark = pytest.mark.netns
 
 
 def check(server: Server, wire: Wire, frame: bytes | Packet, verdict: str) -> None:
-    """This verdict, the very bytes in the server's kernel, and nothing from the doors."""
+    """Checks for this verdict, the same bytes in the server's kernel, and no answer."""
     outcome = wire.exchange(server, frame, (verdict,))
     assert outcome.passed == [bytes(frame)]
     assert outcome.replies == []
     assert set(outcome.verdicts) == {verdict}
-    # Neighbour discovery may come in between, and meet the same.
+    # Neighbor discovery may interfere, and get the same verdict.
     assert outcome.verdicts[verdict] == 1 or verdict in CHATTER
 
 
@@ -42,7 +42,7 @@ class TestEveryPass:
         self, server: Server, wire: Wire, family: int, tags: tuple[int, ...]
     ) -> None:
         whole = bytes(wire.frame(family, "ntp", ntp(), tags=tags))
-        # What the kernel makes of so few bytes behind a tag is not for raw sockets to see.
+        # Raw sockets do not see frames with so few bytes after a tag.
         shortest = 15 + 4 * len(tags) + (4 if tags else 0)
         for length in range(shortest, 14 + 4 * len(tags) + (20 if family == 4 else 40)):
             check(server, wire, whole[:length], "truncated")
@@ -83,7 +83,7 @@ class TestEveryPass:
     def test_udp_length(
         self, server: Server, wire: Wire, family: int, tags: tuple[int, ...]
     ) -> None:
-        # The kernel takes 0 over IPv6 for "as long as the packet" and hands it to the kernel door.
+        # Over IPv6 the kernel takes 0 to mean the packet's length, and the slow path gets it.
         for length in (7, 55, 57) if family == 6 and not tags else (0, 7, 55, 57):
             frame = wire.frame(family, "ntp", ntp(), tags=tags, udp={"len": length})
             check(server, wire, frame, "udp_length")
@@ -103,7 +103,7 @@ class TestEveryPass:
 @pytest.mark.parametrize("tags", TAGS[1:], ids=["one-tag", "two-tags"])
 @pytest.mark.parametrize("family", [4, 6])
 class TestOnlyTagged:
-    """Untagged, the kernel door answers or counts these: see the drops and the slow path."""
+    """Untagged, the slow path answers or counts these: see the drops and the slow path's tests."""
 
     def test_replies_to_programs_here(
         self, server: Server, wire: Wire, family: int, tags: tuple[int, ...]
@@ -132,7 +132,7 @@ def test_extension_header_and_options(server: Server, wire: Wire) -> None:
 
 
 def test_not_ip(server: Server, wire: Wire) -> None:
-    # Not for us, so that nobody answers.
+    # Not addressed to us, so that nobody answers.
     question = ARP(psrc="192.0.2.2", pdst="192.0.2.99", hwsrc=wire.client_mac)
     ether = Ether(dst=wire.server_mac, src=wire.client_mac)
     check(server, wire, ether / question, "not_ip")
@@ -143,7 +143,7 @@ def test_not_ip(server: Server, wire: Wire) -> None:
 
 @pytest.fixture
 def large_frames(lab: Lab) -> Iterator[None]:
-    """Both ends of the wire take frames that no UMEM chunk holds."""
+    """Both ends of the wire accept frames that are too large for a UMEM chunk."""
     sides = (lab.server, lab.client)
     for side in sides:
         assert side.run("ip", "link", "set", side.ifname, "mtu", "2500").returncode == 0
@@ -162,7 +162,7 @@ def test_oversize(server: Server, wire: Wire, large_frames: None, family: int) -
 
 
 def test_every_pass_is_here() -> None:
-    """The table of steer.h and this file are about the same things, but for what veth cannot do."""
+    """This file covers exactly the verdicts in steer.h, except for what veth cannot do."""
     met = {"truncated", "group_mac", "vlan_depth", "ip_header", "not_udp", "udp_length", "not_ip"}
     met |= {"not_served", "ntp_not_request", "dns_not_request", "other_queue", "oversize"}
     met |= {"extension_header", "ip_options", "fragment", "no_metadata"}
@@ -170,7 +170,7 @@ def test_every_pass_is_here() -> None:
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_other_programs_hear_what_is_theirs(server: Server, lab: Lab, family: int) -> None:
+def test_other_programs_receive_what_is_theirs(server: Server, lab: Lab, family: int) -> None:
     ipv4 = family == socket.AF_INET
     ours, theirs = (
         (lab.server.ipv4, lab.client.ipv4) if ipv4 else (lab.server.ipv6, lab.client.ipv6)
@@ -196,7 +196,7 @@ def test_other_programs_hear_what_is_theirs(server: Server, lab: Lab, family: in
         assert accepted.recv(100) == b"over TCP"
 
 
-def test_ping_after_the_neighbours_were_forgotten(server: Server, lab: Lab) -> None:
+def test_ping_after_the_neighbors_were_flushed(server: Server, lab: Lab) -> None:
     for side in (lab.server, lab.client):
         assert side.run("ip", "neigh", "flush", "dev", side.ifname).returncode == 0
     ping(lab)

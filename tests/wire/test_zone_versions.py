@@ -1,4 +1,4 @@
-"""Zones that change again and again under load: nothing lost, and no answer of two versions."""
+"""Zones that change repeatedly under load: nothing is lost, and no answer mixes two versions."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ zones = "zones"
 watch = false
 """
 
-# Room for the compiler on the same CPUs.
+# Leaves CPU time for the compiler.
 RATE = 5_000
 NAMES, RELOADS = 500, 10
 
 
 def generator_of_versions(lab: Lab, load: Load, queue: int) -> Generator:
-    """Checks that each reply is of one version."""
+    """A load generator that checks that each reply is from one version."""
     macs = (interface_of(lab.client)[1], interface_of(lab.server)[1])
     addresses = (ip_address(lab.client.ipv4), ip_address(lab.server.ipv4))
     header = request_header(macs, addresses, 53)
@@ -52,7 +52,7 @@ def test_no_answer_of_two_versions(tmp_path: Path, queue: int) -> None:
     path = write_config(tmp_path, CONFIG)
     (tmp_path / "zones" / "example.zone").unlink()
     with Lab() as lab:
-        # The kernel's replies come back on the queue that the generator listens on.
+        # The slow path's replies return on the queue that the load generator listens on.
         lab.server.send_on_queue(queue, QUEUES)
         server = Server(lab.server, path)
         try:
@@ -66,7 +66,7 @@ def test_no_answer_of_two_versions(tmp_path: Path, queue: int) -> None:
                             versions.ORIGIN: {"serial": version, "names": NAMES + 7}
                         }
                         assert reply["zones_changed"]
-                        # From the moment that the reload is done.
+                        # From the moment the reload is done.
                         sent = requests.counters()["answered"]
                         eventually(
                             lambda n=sent: requests.counters()["answered"] > n + 2 * WINDOW,
@@ -77,7 +77,7 @@ def test_no_answer_of_two_versions(tmp_path: Path, queue: int) -> None:
             assert counters["sent"] > RELOADS * WINDOW
             assert counters["answered"] == counters["sent"], str(counters)
             assert [counters[fault] for fault in ("wrong", "lost", "duplicate")] == [0, 0, 0]
-            # Each version came once, and none came back.
+            # Each version came once, and none came again later.
             assert (requests.version, requests.versions) == (RELOADS + 1, RELOADS)
             assert server.stop() == 0
         finally:

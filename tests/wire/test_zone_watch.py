@@ -1,4 +1,4 @@
-"""Zone files that change are read by themselves; half-written and broken ones do no harm."""
+"""Changed zone files are reloaded automatically; half-written and broken ones do no harm."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_files_are_followed(server: Server, directory: Path) -> None:
     eventually(lambda: zones(server) == {"example": 2, "other": 3}, "the new zone")
     other.rename(other.with_suffix(".away"))
     eventually(lambda: zones(server) == {"example": 2}, "the zone to go")
-    # As editors and rsync do: another file under the name.
+    # As editors and rsync do: a new file renamed over the old one.
     fresh = path.with_suffix(".new")
     fresh.write_text(zone(4) + "$INCLUDE part\n")
     (directory / "zones" / "part").write_text("more A 192.0.2.9\n")
@@ -63,12 +63,12 @@ def test_files_are_followed(server: Server, directory: Path) -> None:
     assert server.log().count("changed: ") == 5
 
 
-def test_what_is_broken_is_said_once(server: Server, directory: Path) -> None:
+def test_a_broken_zone_is_logged_once(server: Server, directory: Path) -> None:
     path = directory / "zones" / "example.zone"
     path.write_text(zone(2) + "www A nothing\n")
     place = f"{path}:{zone(2).count(chr(10)) + 1}: "
     eventually(lambda: place in server.log(), "the place to be named")
-    # Looks that would say it again, and then the next change.
+    # Time for checks that would log it again, and then the next change.
     first = path.stat().st_mtime_ns
     eventually(lambda: os.times().elapsed > started + 6, "some looks") if (
         started := os.times().elapsed
@@ -83,7 +83,7 @@ def test_what_is_broken_is_said_once(server: Server, directory: Path) -> None:
 
 
 def test_a_file_being_written_is_waited_for(server: Server, directory: Path) -> None:
-    """A front half that is a zone of its own is never served."""
+    """A first half that is a valid zone itself is never served."""
     path = directory / "zones" / "example.zone"
     text = zone(2)
     half = text.index("www")

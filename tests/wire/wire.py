@@ -1,8 +1,8 @@
-"""Frames onto the lab's wire and off it: raw sockets at both ends.
+"""Sends and receives frames on the lab's wire: raw sockets at both ends.
 
-What the XDP program redirects never reaches a raw socket of the server's side, and what it passes
-does: so that socket is the witness of PASS. Marker frames, sent behind a frame, tell when it has
-been dealt with: queues and sockets keep the order.
+Frames that the XDP program redirects never reach a raw socket on the server's side, and frames it
+passes do: so that socket proves PASS. Marker frames sent after a frame tell when it has been
+processed: queues and sockets preserve order.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
 TP_STATUS_VLAN_VALID = 1 << 4
-# IEEE 802 "local experimental": nobody's but ours here.
+# IEEE 802 "local experimental": used by nothing else here.
 MARKER_TYPE = 0x88B5
 
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 MARKER_PORT = 39999
 
-# Verdicts that the kernels' own chatter (ARP, neighbour discovery, MLD) may meet at any moment.
+# Verdicts that the kernels' own traffic (ARP, neighbor discovery, MLD) may get at any moment.
 CHATTER = {"group_mac", "not_ip", "not_udp", "extension_header"}
 
 serial = itertools.count(1)
@@ -52,7 +52,7 @@ class Tap:
         self.socket.bind((side.ifname, ETH_P_ALL))
 
     def next(self, patience: float = PATIENCE) -> bytes:
-        """The next frame; TimeoutError when there is none."""
+        """The next frame. Raises TimeoutError if there is none."""
         self.socket.settimeout(patience)
         data, control, _, _ = self.socket.recvmsg(1 << 16, 256)
         for level, kind, aux in control:
@@ -60,12 +60,12 @@ class Tap:
                 continue
             status, tci, tpid = struct.unpack_from("=I12xHH", aux)
             if status & TP_STATUS_VLAN_VALID:
-                # The kernel takes the outer tag off before anybody sees the frame.
+                # The kernel strips the outer tag before any socket sees the frame.
                 data = data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
         return data
 
     def until(self, is_last: Callable[[bytes], bool]) -> list[bytes]:
-        """The frames before one, which is left out."""
+        """The frames before the last one, which is left out."""
         frames = []
         deadline = time.monotonic() + PATIENCE
         while not is_last(data := self.next(max(deadline - time.monotonic(), 0.001))):
@@ -75,7 +75,7 @@ class Tap:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one frame: replies on the wire, frames in the server's kernel, verdicts."""
+    """The outcome for one frame: replies on the wire, frames in the server's kernel, verdicts."""
 
     replies: list[bytes]
     passed: list[bytes]
@@ -83,7 +83,7 @@ class Outcome:
 
 
 class Wire:
-    """Both ends of the lab's wire. Frames go out on the queue that ``use_queue`` chose."""
+    """Both ends of the lab's wire. Frames go out on the queue chosen by ``use_queue``."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -123,7 +123,7 @@ class Wire:
         return packet / Raw(payload)
 
     def reply(self, request: Packet, payload: bytes) -> bytes:
-        """What a fresh packet of the server would be, as an answer to a request, byte for byte."""
+        """The fresh packet, byte for byte, that the server would send as an answer to a request."""
         sent = request[Ether]
         packet = Ether(dst=sent.src, src=sent.dst)
         tag = sent.getlayer(Dot1Q)
@@ -147,11 +147,11 @@ class Wire:
         expected: tuple[str, ...] = (),
         replies: int = 0,
     ) -> Outcome:
-        """Sends one frame and tells what became of it.
+        """Sends one frame and returns its outcome.
 
         Both markers have come through when this returns, so the XDP program and, on its queue, the
-        ring are done with it. What the kernel makes of it takes its own time: so many ``replies``
-        and the ``expected`` verdicts are awaited.
+        ring have finished with the frame. The kernel takes its own time: this waits for this many
+        ``replies`` and for the ``expected`` verdicts.
         """
         before = Counter(server.verdicts())
         number = struct.pack("!Q", next(serial))
@@ -159,7 +159,7 @@ class Wire:
         kernel = Ether(dst=self.server_mac, src=self.client_mac, type=MARKER_TYPE) / Raw(number)
         for data in (frame, echo, kernel):
             self.send(data)
-        # By its payload alone: how a reply has to look is for the tests to say.
+        # By its payload alone: what a reply must look like is up to the tests.
         seen = self.client.until(lambda data: data.endswith(number))
         passed = self.server.until(lambda data: data == bytes(kernel))
         while len(only_ours(seen)) < replies:
@@ -187,7 +187,7 @@ class Wire:
 
 
 def is_chatter(data: bytes) -> bool:
-    """What kernels tell each other: ARP, IGMP, ICMP (no program has the client's ports), ICMPv6."""
+    """The kernels' own traffic: ARP, IGMP, ICMP (no program has the client's ports), ICMPv6."""
     packet = Ether(data)
     if packet.type == 0x0806:
         return True
@@ -197,10 +197,10 @@ def is_chatter(data: bytes) -> bool:
 
 
 def only_ours(frames: list[bytes]) -> list[bytes]:
-    """The frames without the kernels' chatter."""
+    """The frames without the kernels' own traffic."""
     return [data for data in frames if not is_chatter(data)]
 
 
 def udp_payload(data: bytes) -> bytes:
-    """The payload of a frame that holds UDP."""
+    """The payload of a UDP frame."""
     return bytes(Ether(data)[UDP].payload)

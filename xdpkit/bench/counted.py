@@ -1,9 +1,9 @@
-"""Answers frames off the wire under valgrind, for ``offwire.py``, which counts the instructions.
+"""Answers frames off the wire under valgrind for ``offwire.py``, which counts instructions.
 
     python -m xdpkit.bench.counted FRAMES ARENA ANSWERS RATE
 
-FRAMES is a marshalled list, RATE that of the response rate limits or 0. Little is imported: all of
-it runs under valgrind.
+FRAMES is a marshaled list, RATE that of response rate limiting, or 0. Imports are few: everything
+here runs under valgrind.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from xdpkit._core._snapshot import Snapshot, ZoneMap
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.services.ntp.local import local_state
 
-# Those of the frames too.
+# The frames are addressed to these.
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 
 
 def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
-    """Serves an arena, with cookies, and response rate limits of this rate; 0: none."""
+    """Serves an arena, with cookies, and with RRL at this rate; 0: no RRL."""
     with arena.open("rb") as file:
         mapped = ZoneMap(file.fileno(), arena.stat().st_size)
     dns = {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
@@ -31,7 +31,7 @@ def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
 
 
 def main(frames: str, arena: str, answers: str, rate: str) -> None:
-    """Runs batches of 64."""
+    """Answers in batches of 64."""
     snapshot = snapshot_of(Path(arena), int(rate))
     state = ThreadState(answers=1 << 16)
     OffWire(snapshot, marshal.loads(Path(frames).read_bytes()), state).run(int(answers))

@@ -1,4 +1,4 @@
-"""Processors: which one runs what, and the time that a server's processes have used."""
+"""CPUs: which one runs what, and the CPU time that a server's processes have used."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of /proc/PID/stat (proc(5)), counted behind the name's closing bracket: utime is field 14.
+# Field 14 of /proc/PID/stat (proc(5)), as an index into what follows the name's parenthesis.
 UTIME = 14 - 3
 
 
 @dataclass(frozen=True)
 class CpuTime:
-    """CPU time used so far: nanoseconds in all, and ticks of user and system mode.
+    """CPU time used so far: nanoseconds in total, and ticks of user and system mode.
 
-    The scheduler counts the nanoseconds; the ticks are a sample that only tells how they divide.
+    The scheduler counts the nanoseconds; the ticks are sampled and only give the ratio.
     """
 
     ns: int
@@ -24,7 +24,7 @@ class CpuTime:
     system: int
 
     def per_answer(self, before: CpuTime, answers: int) -> dict[str, float]:
-        """Microseconds per answer since ``before``: all, user, system."""
+        """Microseconds per answer since ``before``: total, user, system."""
         us = (self.ns - before.ns) / 1e3 / max(answers, 1)
         user, system = self.user - before.user, self.system - before.system
         share = user / (user + system) if user + system else 0.0
@@ -41,14 +41,14 @@ def available() -> list[int]:
 
 
 def split() -> tuple[int, int]:
-    """One CPU for the generator and one for the server; the same one where there is no other."""
+    """One CPU for the load generator and one for the server; the same if there is only one."""
     cpus = available()
     return cpus[0], cpus[-1]
 
 
 @contextmanager
 def pinned(cpu: int) -> Iterator[None]:
-    """Keeps the calling thread on one CPU."""
+    """Pins the calling thread to one CPU."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {cpu})
     try:
@@ -58,12 +58,12 @@ def pinned(cpu: int) -> Iterator[None]:
 
 
 def thread_ns(pid: int, tid: int) -> int:
-    """CPU time of a thread in nanoseconds (linux scheduler/sched-stats.rst, schedstat)."""
+    """CPU time of a thread, in nanoseconds (linux scheduler/sched-stats.rst, schedstat)."""
     return int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
 
 
 def used(pids: list[int]) -> CpuTime:
-    """CPU time of processes with all their threads; one that has ended counts no more."""
+    """CPU time of processes and all their threads; one that has exited no longer counts."""
     ns = user = system = 0
     for pid in pids:
         with suppress(OSError):
@@ -77,7 +77,7 @@ def used(pids: list[int]) -> CpuTime:
 
 
 def model() -> str:
-    """The processor's name."""
+    """The CPU's model name."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,12 +1,12 @@
-"""Ordinary DNS clients beside a flood: each asks at a pace, from an address of its own.
+"""Ordinary DNS clients during a flood: each queries at a steady rate from its own address.
 
     python -m xdpkit.bench.flood_clients PLAN
 
-A process of its own, in the client's namespace: PLAN is JSON. It says "ready", asks until its
-standard input ends, and says in JSON what became of each group's queries.
+Runs as its own process in the client namespace; PLAN is JSON. It prints "ready", sends queries
+until its standard input is closed, and prints as JSON what became of each group's queries.
 
-They do what resolvers do. A reply with TC is asked for again over TCP; BADCOOKIE is answered with
-the cookie that came with it; what has no answer after a second is counted as lost.
+The clients behave as resolvers do. A reply with TC is retried over TCP; after BADCOOKIE the query
+is sent again with the cookie that came along; a query without an answer after a second is lost.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from xdpkit.loadgen.queries import cookie_of, with_cookie
 
 TIMEOUT = 1.0
 TCP_TIMEOUT = 2.0
-# As many retries over TCP are under way at once.
+# Retries over TCP in flight at once.
 TCP_THREADS = 8
 
 TC, RCODE, BADCOOKIE = 0x02, 0x0F, 23
@@ -60,7 +60,7 @@ class Counts:
 
 @dataclass
 class Client:
-    """One address; ``open`` has the time and the question of each query by id."""
+    """One address; ``open`` maps a query's ID to its send time and question."""
 
     sock: socket.socket
     address: str
@@ -72,7 +72,7 @@ class Client:
 
 
 class Clients:
-    """All groups together; each client asks ``rate`` times a second."""
+    """All groups together; each client sends ``rate`` queries a second."""
 
     def __init__(self, server: str, groups: Sequence[Group], rate: int) -> None:
         self._server, self._rate = server, rate
@@ -82,8 +82,8 @@ class Clients:
         members = [(group, address) for group in groups for address in group.addresses]
         begin = time.monotonic()
         self._clients = [
-            self._client(group, address, begin + place / len(members) / rate)
-            for place, (group, address) in enumerate(members)
+            self._client(group, address, begin + index / len(members) / rate)
+            for index, (group, address) in enumerate(members)
         ]
 
     def _client(self, group: Group, address: str, due: float) -> Client:
@@ -95,7 +95,7 @@ class Clients:
         return Client(sock, address, self.counts[group.name], cookie, due)
 
     def run(self, until: int) -> None:
-        """Asks until there is something to read from this descriptor, then waits for the rest."""
+        """Queries until this descriptor is readable, then waits for the outstanding replies."""
         with ThreadPoolExecutor(TCP_THREADS) as tcp, selectors.EpollSelector() as selector:
             for client in self._clients:
                 selector.register(client.sock, selectors.EVENT_READ, client)
@@ -115,7 +115,7 @@ class Clients:
                         selector.unregister(until)
 
     def _ask(self, client: Client, now: float) -> None:
-        # What this thread was late for is not made up for: nobody asks in bursts.
+        # Missed sends are not made up for: that would make bursts.
         client.due = max(client.due + 1 / self._rate, now)
         client.number = (client.number + 1) & 0xFFFF
         question = self._queries[client.number % len(self._queries)]
@@ -165,7 +165,7 @@ class Clients:
 
 
 def is_right(reply: bytes, question: bytes) -> bool:
-    """A whole answer without an error, to this question."""
+    """A complete answer to this question, without an error."""
     end = question.index(b"\0", 12) + 5
     answers = int.from_bytes(reply[6:8])
     return (
@@ -176,10 +176,10 @@ def is_right(reply: bytes, question: bytes) -> bool:
     )
 
 
-def started(
+def start_clients(
     lab: Lab, groups: Sequence[Group], rate: int, cpus: Sequence[int]
 ) -> subprocess.Popen[str]:
-    """The process in the client's namespace, asking. Raises LabError when it does not start."""
+    """The querying process in the client namespace. Raises LabError if it does not start."""
     plan = {
         "server": lab.server.ipv4,
         "groups": [asdict(group) for group in groups],
@@ -189,12 +189,12 @@ def started(
     argv = (sys.executable, "-P", "-m", "xdpkit.bench.flood_clients", json.dumps(plan))
     process = lab.client.popen(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     if process.stdout is None or process.stdout.readline() != "ready\n":
-        raise LabError("the clients beside the flood did not start")
+        raise LabError("the clients for the flood did not start")
     return process
 
 
 def give_addresses(lab: Lab, addresses: Sequence[str]) -> None:
-    """Makes them the client's own, and lets the server's kernel, which serves TCP, reach them."""
+    """Assigns them to the client, and routes them in the server's namespace, for TCP."""
     with IPRoute(netns=lab.client.namespace) as ipr:
         index = ipr.link_lookup(ifname=lab.client.ifname)[0]
         for address in addresses:

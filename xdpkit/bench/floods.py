@@ -1,8 +1,7 @@
-"""``bench --floods``: what clients keep of their answers beside a flood, and what the flood gets.
+"""``bench --floods``: the share of answers clients keep during a flood, and what the flood gets.
 
-Two servers, with the response rate limits and without, take turns at each flood. The flood comes
-from an AF_XDP generator in the name of addresses that it does not have; clients on ordinary sockets
-ask beside it.
+Two servers, with response rate limiting and without, take turns at each flood. The flood comes
+from an AF_XDP load generator with spoofed sources; clients on ordinary sockets query alongside.
 """
 
 from __future__ import annotations
@@ -21,10 +20,9 @@ from pyroute2 import IPRoute
 from rich.console import Console
 
 from xdpkit._core._loadgen import Generator
-from xdpkit.bench import cpu, rows, zones
-from xdpkit.bench import testbed as stand
-from xdpkit.bench.flood_clients import Group, give_addresses, started
-from xdpkit.bench.table import plain
+from xdpkit.bench import cpu, rows, testbed, zones
+from xdpkit.bench.flood_clients import Group, give_addresses, start_clients
+from xdpkit.bench.table import text_table
 from xdpkit.lab.served import ServedLab
 from xdpkit.loadgen.figures import ratio, spreads
 from xdpkit.loadgen.queries import query
@@ -32,21 +30,21 @@ from xdpkit.loadgen.setup import Load, request_header
 
 ROUNDS = 3
 SECONDS = 5.0
-# What a client asks a second: below the limit of an address.
+# A client's queries per second: below the limit of an address.
 CLIENT_RATE = 40
-# Turns of the generators of one flood, seconds.
+# How long each load generator of a flood runs before the next one's turn, seconds.
 SLICE = 0.1
-# Of the flood before anything is counted: it has used up what its prefixes may have at once.
+# Seconds of flood before anything is counted: by then its prefixes have used up their burst.
 HEAD_START = 1.0
-# As many names in turn that do not exist.
+# Nonexistent names, queried in turn.
 NAMES = 1 << 16
 
 ANY, TXT, A = 255, 16, 1
 ZONE_WIRE = b"\5bench\7example\0"
-# Makes an answer worth asking for: 855 bytes.
+# Makes an answer worth an attacker's while: 855 bytes.
 BIG = "".join(f'@ TXT "{number}{"x" * 199}"\n' for number in range(4))
 
-# Of the flood's addresses the last prefix is hit in part: neighbours are in what is left of it.
+# The flood covers its last /24 only in part: the neighbors are in the rest of it.
 FLOOD_FIRST = "198.18.0.1"
 FLOOD_ADDRESSES = 900
 VICTIM = "198.18.8.8"
@@ -57,7 +55,7 @@ GROUPS = (
     Group("neighbours, cookies", tuple(f"198.18.3.{210 + n}" for n in range(4)), cookies=True),
     Group("victim", (VICTIM,)),
 )
-# Frames that found the worker too far behind: it had no processor.
+# Frames dropped because the worker had fallen too far behind: it had no CPU.
 NOT_TAKEN = ("rx_dropped", "rx_ring_full", "rx_fill_ring_empty_descs")
 LIMITS = {"off": "", "on": "[dns.rrl]\n"}
 
@@ -67,7 +65,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Flood:
-    """Queries, and the addresses that they seem to come from: (first, how many), in turns."""
+    """Queries, and the spoofed sources they come from in turn: (first, how many)."""
 
     name: str
     queries: Sequence[bytes]
@@ -75,11 +73,11 @@ class Flood:
 
 
 def floods() -> tuple[Flood, ...]:
-    """What servers meet: names that do not exist; the largest answers, for one victim; and forged
-    sources in a few /24s with one victim besides."""
+    """What servers meet: nonexistent names; the largest answers, aimed at one victim; and spoofed
+    sources in a few /24s, plus one victim."""
     chance = random.Random(0)
     missing = [query(b"\x0b%011x" % chance.getrandbits(44) + ZONE_WIRE, A) for _ in range(NAMES)]
-    # ANY alone gives one set of records (RFC 8482).
+    # ANY by itself is answered with one RRset (RFC 8482).
     amplified = [query(ZONE_WIRE, rdtype) for rdtype in (ANY, TXT)]
     many, one = (FLOOD_FIRST, FLOOD_ADDRESSES), (VICTIM, 1)
     return (
@@ -90,24 +88,24 @@ def floods() -> tuple[Flood, ...]:
 
 
 def measure(options: Namespace, say: Say) -> Facts:
-    """Every flood, with the limits and without, in turns."""
+    """Every flood, with limits and without, in turn."""
     rounds, seconds = options.rounds or ROUNDS, options.seconds or SECONDS
     found: dict[tuple[str, str], list[Facts]] = {}
     with ExitStack() as stack:
-        stands = {}
+        testbeds = {}
         for limits, table in LIMITS.items():
             say(f"starting xdpkit, limits {limits}")
-            stands[limits] = stack.enter_context(stood(table))
-        # The generator keeps its own processor busy: the clients run wherever there is room.
+            testbeds[limits] = stack.enter_context(flood_testbed(table))
+        # The load generator keeps its own CPU busy: the clients run wherever there is room.
         everywhere = cpu.available()
         with cpu.pinned(cpu.split()[0]):
             for number in range(rounds):
                 for flood in floods():
-                    for limits, place in stands.items():
+                    for limits, bed in testbeds.items():
                         say(f"round {number + 1} of {rounds}: {flood.name}, limits {limits}")
-                        taken = place.run(flood, options.load, seconds, everywhere)
+                        taken = bed.run(flood, options.load, seconds, everywhere)
                         found.setdefault((flood.name, limits), []).append(taken)
-        mode = next(iter(stands.values())).mode
+        mode = next(iter(testbeds.values())).mode
     made = [row(name, limits, taken) for (name, limits), taken in found.items()]
     wrong = [f"{each['flood']}: {each['wrong']:,} wrong replies" for each in made if each["wrong"]]
     return {
@@ -123,7 +121,7 @@ def measure(options: Namespace, say: Say) -> Facts:
 
 
 def row(name: str, limits: str, taken: list[Facts]) -> Facts:
-    """Medians of the rounds' figures, and the sums of what the clients met."""
+    """Medians of the rounds' figures, and the sums of what became of the clients' queries."""
     clients: dict[str, Facts] = {}
     for group in GROUPS:
         sums = {
@@ -147,8 +145,8 @@ def row(name: str, limits: str, taken: list[Facts]) -> Facts:
 
 
 @dataclass(frozen=True)
-class Stand:
-    """A server, and what sends to it."""
+class FloodTestbed:
+    """A server, and the load on it."""
 
     served: ServedLab
     load: Load
@@ -156,10 +154,10 @@ class Stand:
     worker: tuple[int, int]
 
     def run(self, flood: Flood, rate: int, seconds: float, cpus: Sequence[int]) -> Facts:
-        """The flood with the clients beside it; frames and bytes are those of the interface."""
+        """The flood and the clients together; frames and bytes are the interface's counters."""
         lab = self.served.lab
         generators = self._generators(flood)
-        clients = started(lab, GROUPS, CLIENT_RATE, cpus)
+        clients = start_clients(lab, GROUPS, CLIENT_RATE, cpus)
         self._flood(generators, rate, HEAD_START)
         for generator in generators:
             generator.clear()
@@ -169,14 +167,14 @@ class Stand:
         taken = time.monotonic() - begin
         spent_ns = cpu.thread_ns(*self.worker) - cpu_before
         sent = sum(generator.counters()["sent"] for generator in generators)
-        said, _ = clients.communicate()
+        output, _ = clients.communicate()
         for generator in generators:
             generator.finish(0.2, quiet=0.1)
         received, replied, dropped = (
             after - before for after, before in zip(self.traffic(), before, strict=True)
         )
         return {
-            "clients": json.loads(said),
+            "clients": json.loads(output),
             "figures": {
                 "offered_per_s": sent / taken,
                 "bytes_in": received,
@@ -209,8 +207,8 @@ class Stand:
                 generator.run(SLICE, rate=rate, window=0)
 
     def traffic(self) -> tuple[int, int, int]:
-        """Bytes of frames that the server's interface received and sent; frames that
-        its worker was too far behind to take."""
+        """Bytes that the server's interface received and sent; frames dropped because its worker
+        had fallen too far behind."""
         lab = self.served.lab
         with IPRoute(netns=lab.server.namespace) as ipr:
             link = ipr.get_links(ipr.link_lookup(ifname=lab.server.ifname)[0])[0]
@@ -220,8 +218,8 @@ class Stand:
 
 
 @contextmanager
-def stood(limits: str) -> Iterator[Stand]:
-    """A server of ours with the zone of few names. Raises LabError and what Load raises."""
+def flood_testbed(limits: str) -> Iterator[FloodTestbed]:
+    """One of our servers with the small zone. Raises LabError and what Load raises."""
     configuration = rows.configuration(f'[dns]\nzones = "zones"\n{limits}')
     files = {f"zones/{zones.ORIGIN}.zone": zones.zone_text(zones.SMALL) + BIG}
     with ServedLab(configuration, files, 1, str(cpu.split()[1])) as served, ExitStack() as stack:
@@ -229,23 +227,23 @@ def stood(limits: str) -> Iterator[Stand]:
         status = served.status()
         mode = f"{status['mode']}, {'zero-copy' if status['zerocopy'] else 'copy'}"
         worker = (served.pid, status["queues"]["0"]["thread"])
-        yield Stand(served, stand.front(served.lab, stack), mode, worker)
+        yield FloodTestbed(served, testbed.client_load(served.lab, stack), mode, worker)
 
 
 # --------------------------------------------------------------------------------------------------
 
 
 def show(facts: Facts, console: Console) -> None:
-    """The facts for a person."""
+    """Prints the facts for a human reader."""
     clients = sum(facts["clients"].values())
     console.print(
-        f"Floods of {facts['flood_per_s']:,} queries/s; beside them {clients} clients at "
+        f"Floods of {facts['flood_per_s']:,} queries/s, with {clients} ordinary clients at "
         f"{facts['client_per_s']}/s each; {facts['driver']}, {facts['mode']}; Linux "
         f"{facts['kernel']}, {facts['cpu']}; medians of {facts['rounds']} rounds of "
         f"{facts['seconds']:g} s\n"
     )
     console.print(
-        plain(
+        text_table(
             [
                 "flood",
                 "limits",
@@ -271,17 +269,17 @@ def show(facts: Facts, console: Console) -> None:
     )
     console.print()
     console.print(
-        plain(
+        text_table(
             ["answers kept (over TCP)", "limits", *facts["clients"]],
             [
-                [each["flood"], each["limits"], *map(kept, each["clients"].values())]
+                [each["flood"], each["limits"], *map(kept_share, each["clients"].values())]
                 for each in facts["floods"]
             ],
         )
     )
 
 
-def kept(counts: Facts) -> str:
-    """A group's share, and how much of it came over TCP."""
+def kept_share(counts: Facts) -> str:
+    """A group's share of answers kept, and how much of it came over TCP."""
     over = ratio(counts["by_tcp"], counts["asked"])
     return f"{counts['kept']:.2%}" + (f" ({over:.0%})" if counts["by_tcp"] else "")

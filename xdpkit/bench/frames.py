@@ -1,4 +1,4 @@
-"""Whole request frames, made in Python for what is measured without a wire."""
+"""Complete request frames, made in Python for off-wire measurements."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from xdpkit.services.ntp.client import CLIENT, HEADER
 
 MACS = (bytes.fromhex("020000000002"), bytes.fromhex("020000000001"))
 FIRST_PORT = 61000
-# Different marks, ports and payloads: no frame is like the one before.
+# Distinct timestamps, ports and payloads: no two frames in a row are alike.
 DISTINCT = 4096
-# Any timestamp but 0, which means that there is none.
+# Any timestamp but 0, which means none.
 FIRST_MARK = 1 << 32
 
 
@@ -29,9 +29,9 @@ def complement_sum(data: bytes) -> int:
 def frames(
     service: str, payloads: Iterable[bytes], version: int = 4, sources: Sequence[bytes] = ()
 ) -> list[bytes]:
-    """An Ethernet frame for each payload, checksums right, from the lab's client to its server.
+    """An Ethernet frame for each payload, with correct checksums, from lab client to lab server.
 
-    Or from ``sources``, IPv4 addresses in network order, in turns.
+    With ``sources``, IPv4 addresses in network byte order, from these in turn.
     """
     addresses = {4: (CLIENT_IPV4, SERVER_IPV4), 6: (CLIENT_IPV6, SERVER_IPV6)}[version]
     source, destination = map(ip_address, addresses)
@@ -40,14 +40,14 @@ def frames(
     made = []
     for number, payload in enumerate(payloads):
         port, length = FIRST_PORT + number % 1000, 8 + len(payload)
-        # The length counts twice: in the pseudo header and in the UDP header (RFC 768).
-        whose = sources[number % len(sources)] if sources else source.packed
-        moved = complement_sum(whose) - complement_sum(source.packed)
-        total = (base + moved + port + 2 * length + complement_sum(payload)) % 0xFFFF
+        # The length counts twice: in the pseudo-header and in the UDP header (RFC 768).
+        address = sources[number % len(sources)] if sources else source.packed
+        difference = complement_sum(address) - complement_sum(source.packed)
+        total = (base + difference + port + 2 * length + complement_sum(payload)) % 0xFFFF
         udp = struct.pack("!4H", port, PORTS[service], length, 0xFFFF - total)
         start = header[ip_at:-8]
         if sources:
-            start = start[:12] + whose + start[16:]
+            start = start[:12] + address + start[16:]
         ip = _with_length(start, version, length)
         made.append(header[:ip_at] + ip + udp + payload)
     return made
@@ -61,7 +61,7 @@ def _with_length(ip: bytes, version: int, length: int) -> bytes:
 
 
 def ntp_payloads(count: int = DISTINCT) -> list[bytes]:
-    """Version 4 client requests whose transmit timestamps count up by one."""
+    """NTPv4 client requests whose transmit timestamps count up by one."""
     flags = 4 << 3 | CLIENT
     return [
         HEADER.pack(flags, 0, 0, 0, 0, 0, bytes(4), 0, 0, 0, FIRST_MARK + number)
@@ -75,13 +75,13 @@ def echo_payloads(count: int = DISTINCT, size: int = 48) -> list[bytes]:
 
 
 def random_sources(count: int = 1 << 16, seed: int = 0) -> list[bytes]:
-    """Addresses of 10.0.0.0/8, most of them alone in their /24."""
+    """Addresses in 10.0.0.0/8, most of them alone in their /24."""
     chance = random.Random(seed)
     return [b"\x0a" + chance.randbytes(3) for _ in range(count)]
 
 
 def dns_payloads(names: int) -> list[bytes]:
-    """Queries for names of the benchmark's zone, in random order, with different ids."""
+    """Queries for names in the benchmark's zone, in random order, with distinct IDs."""
     return [
         struct.pack("!H", number & 0xFFFF) + query[2:]
         for number, query in enumerate(zones.uniform(names))

@@ -1,10 +1,10 @@
-"""``xdpkit run`` with a control plane that can be made to build cyclic garbage and collect it.
+"""``xdpkit run`` whose control plane can be told to create cyclic garbage and collect it.
 
     python -m xdpkit.bench.gc_stress CPU CONFIG
 
-Over the control socket, ``litter`` starts a Python thread on that CPU which does nothing else, and
-``tidy`` ends it: what a busy interpreter does to transmit times is measured beside an idle one, in
-the same process. Everything else is the daemon's own.
+Over the control socket, ``gc-stress`` starts a Python thread on that CPU that does nothing else,
+and ``gc-rest`` stops it: the effect of a busy interpreter on transmit times is compared with an
+idle one in the same process. Everything else is the regular daemon.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import anyio
 from xdpkit import config
 from xdpkit.instance import server as daemon
 
-# Objects in a cycle: some milliseconds of building, and of collecting, at a time.
+# Objects per cycle: a few milliseconds each of building and of collecting.
 OBJECTS = 20_000
 
 
-class Litter:
-    """A thread that holds the GIL as much as one can."""
+class GarbageThread:
+    """A thread that holds the GIL as much as a thread can."""
 
     def __init__(self, cpu: int) -> None:
         self._cpu = cpu
@@ -35,14 +35,14 @@ class Litter:
         self.collections = 0
 
     def start(self) -> None:
-        """Starts it, if it does not run."""
+        """Starts it unless it is running."""
         if self._thread is None:
             self._stop.clear()
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends it and waits for that."""
+        """Stops it and waits until it has ended."""
         if self._thread is not None:
             self._stop.set()
             self._thread.join()
@@ -61,23 +61,23 @@ class Litter:
             self.collections += 1
 
 
-class LitteredServer(daemon.Server):
-    """The daemon's server, which knows two more verbs."""
+class GcStressServer(daemon.Server):
+    """The daemon's server with two more control verbs."""
 
     def __init__(self, loaded: config.Config, cpu: int) -> None:
         super().__init__(loaded)
-        self.litter = Litter(cpu)
-        self.control.handlers |= {"litter": self._litter, "tidy": self._tidy}
+        self.garbage = GarbageThread(cpu)
+        self.control.handlers |= {"gc-stress": self._stress, "gc-rest": self._rest}
 
-    async def _litter(self) -> dict[str, Any]:
-        self.litter.start()
+    async def _stress(self) -> dict[str, Any]:
+        self.garbage.start()
         return {}
 
-    async def _tidy(self) -> dict[str, Any]:
-        await anyio.to_thread.run_sync(self.litter.stop)
-        return {"collections": self.litter.collections}
+    async def _rest(self) -> dict[str, Any]:
+        await anyio.to_thread.run_sync(self.garbage.stop)
+        return {"collections": self.garbage.collections}
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
-    sys.exit(anyio.run(LitteredServer(config.load(sys.argv[2]), int(sys.argv[1])).run))
+    sys.exit(anyio.run(GcStressServer(config.load(sys.argv[2]), int(sys.argv[1])).run))

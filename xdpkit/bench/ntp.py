@@ -1,7 +1,7 @@
-"""``bench --ntp``: the NTP server in particular, in four parts.
+"""``bench --ntp``: the NTP server in detail, in four parts.
 
-Interleaved clients at a rate; the offset that a client sees; the error of transmit timestamps; and
-what each ability costs.
+Interleaved clients at a fixed rate; the offset that a client measures; the error of transmit
+timestamps; and the cost of each feature.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from xdpkit.bench import ntp_error, ntp_interleaved, ntp_offset, ntp_rates
-from xdpkit.bench.table import plain
+from xdpkit.bench.table import text_table
 
 ROUNDS = 3
 SECONDS = 1.0
@@ -23,9 +23,9 @@ Facts = dict[str, Any]
 
 
 def measure(options: Namespace, say: Say) -> Facts:
-    """All four parts; ``failed`` names what was answered wrongly."""
+    """All four parts; ``failed`` lists what was answered incorrectly."""
     rounds, seconds = options.rounds or ROUNDS, options.seconds or SECONDS
-    interleaved = ntp_interleaved.at_a_rate(3 * seconds, say)
+    interleaved = ntp_interleaved.measure(3 * seconds, say)
     facts = {
         "mode": interleaved.pop("mode"),
         "rounds": rounds,
@@ -35,11 +35,11 @@ def measure(options: Namespace, say: Say) -> Facts:
         "transmit_error": ntp_error.measure(rounds, seconds, say),
         "rates": ntp_rates.measure(rounds, seconds, say),
     }
-    return facts | {"failed": failed(facts)}
+    return facts | {"failed": failures(facts)}
 
 
-def failed(facts: Facts) -> list[str]:
-    """What makes the run fail: a wrong reply, or none."""
+def failures(facts: Facts) -> list[str]:
+    """What makes the run fail: a wrong reply, or no right one."""
     rows = [{"name": "interleaved at a rate"} | facts["interleaved"], *facts["rates"]]
     return [f"{row['name']}: {row['wrong']:,} wrong replies" for row in rows if row["wrong"]] + [
         f"{row['name']}: no right reply at all" for row in rows if not row["answers_per_s"]
@@ -50,26 +50,26 @@ def failed(facts: Facts) -> list[str]:
 
 
 def show(facts: Facts, console: Console) -> None:
-    """The facts for a person: a table for each part."""
+    """Prints the facts for a human reader: one table per part."""
     console.print(
         f"NTP, medians of {facts['rounds']} rounds (least..most); {facts['driver']}, "
         f"{facts['mode']}; Linux {facts['kernel']}, {facts['cpu']}; generator on CPU "
         f"{facts['cpus']['generator']}, server on {facts['cpus']['server']}\n"
     )
-    console.print(plain(*interleaved_table(facts["interleaved"])))
+    console.print(text_table(*interleaved_table(facts["interleaved"])))
     console.print()
-    console.print(plain(*offset_table(facts["offset"])))
+    console.print(text_table(*offset_table(facts["offset"])))
     console.print()
-    console.print(plain(*error_table(facts["transmit_error"])))
+    console.print(text_table(*error_table(facts["transmit_error"])))
     console.print()
-    console.print(plain(*rates_table(facts["rates"])))
+    console.print(text_table(*rates_table(facts["rates"])))
 
 
 Table = tuple[list[str], list[list[str]]]
 
 
 def interleaved_table(facts: Facts) -> Table:
-    """Interleaved clients at a rate."""
+    """Interleaved clients at a fixed rate."""
     underway = facts["underway_us"]
     return (
         [f"interleaved, {facts['rate_per_s']:,} requests/s for {facts['seconds']:g} s", ""],
@@ -111,7 +111,7 @@ def offset_table(facts: Facts) -> Table:
 
 
 def error_table(rows: list[Facts]) -> Table:
-    """True transmit time less transmit timestamp; the spread of the rounds for the median."""
+    """True transmit time minus transmit timestamp; the median with the rounds' spread."""
     return (
         ["transmit error, ns", "compensation", "control plane", *ntp_error.PERCENTILES],
         [
@@ -131,7 +131,7 @@ def error_table(rows: list[Facts]) -> Table:
 
 
 def rates_table(rows: list[Facts]) -> Table:
-    """What the abilities cost."""
+    """The cost of each feature."""
     return (
         ["rates", "answers/s", "of plain", "CPU us/answer", "wrong", "lost"],
         [
@@ -149,6 +149,6 @@ def rates_table(rows: list[Facts]) -> Table:
 
 
 def spread(row: Facts, name: str, text: str, digits: int = 0) -> str:
-    """A median with the least and the most of the rounds."""
+    """A median with the minimum and maximum of the rounds."""
     least, most = row[f"{name}_min"], row[f"{name}_max"]
     return text if least == most else f"{text} ({least:,.{digits}f}..{most:,.{digits}f})"

@@ -1,6 +1,6 @@
-"""``bench --ntp``: what each of the NTP server's abilities costs, as a share of plain answers/s.
+"""``bench --ntp``: what each feature of the NTP server costs, relative to plain answers/s.
 
-One server for each case, all of them up, measured in turns; a new case is a line of ``CASES``.
+One server per case, all up at once, measured in turn; a new case is a line in ``CASES``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit._core._keys import Keys, digest
-from xdpkit.bench import cpu, probe, rows
-from xdpkit.bench import testbed as stand
+from xdpkit.bench import cpu, probe, rows, testbed
 from xdpkit.loadgen.figures import ratio, spreads
 
-# Interleaved clients, and open requests of the other cases: as in speed.py, veth drops none.
+# Interleaved clients, and open requests in the other cases: as in speed.py, veth drops none.
 WINDOW = 192
 
 Say = Callable[[str], None]
@@ -23,7 +22,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A configuration and the requests that it is asked with."""
+    """A configuration and the requests sent to it."""
 
     name: str
     ntp: str = ""
@@ -31,19 +30,19 @@ class Case:
     files: Mapping[str, str] = field(default_factory=dict)
     """Files beside the configuration, by name."""
     requests: Callable[[], Sequence[bytes]] = tuple
-    """Makes finished payloads (``Requests``, ``queries``); none: the generator's plain ones."""
+    """Makes finished payloads (``queries`` of ``Requests``); none: the generator's plain ones."""
     clients: int = 0
     addresses: int = 1
 
 
-# Prefixes that a source is looked up among, sources that are watched, and a key.
+# Prefixes to look a source up in, sources under the rate limit, and a key.
 LISTS = ", ".join(f'"10.{n}.0.0/16"' for n in range(256))
 SOURCES = 200
 KEY = (1, "AES128", bytes(range(16)), 0)
 
 
 def keyed() -> Sequence[bytes]:
-    """Requests of version 4 with AES-CMAC; the transmit timestamps count up (``Requests``)."""
+    """NTPv4 requests with AES-CMAC; the transmit timestamps count up (``Requests``)."""
     keys = Keys([KEY])
     made = []
     for number in range(1, 1025):
@@ -55,7 +54,7 @@ def keyed() -> Sequence[bytes]:
 PLAIN = Case("plain")
 CASES = (
     PLAIN,
-    # The same once more: what the others differ by less than says nothing.
+    # The same again: smaller differences than this one mean nothing.
     Case("plain-again"),
     Case(
         "limits-lists",
@@ -74,8 +73,8 @@ CASES = (
 )
 
 
-def own(case: Case, program: tuple[str, ...] = rows.Own.program) -> rows.Own:
-    """The server of a case, with its one row."""
+def server_for(case: Case, program: tuple[str, ...] = rows.OwnServer.program) -> rows.OwnServer:
+    """The server for a case, with its one row."""
     row = rows.Row(
         case.name,
         "ntp",
@@ -86,21 +85,21 @@ def own(case: Case, program: tuple[str, ...] = rows.Own.program) -> rows.Own:
         clients=case.clients,
     )
     configuration = rows.configuration(f"[ntp]\n{case.ntp}\n")
-    return rows.Own(configuration, (row,), dict(case.files), program=program)
+    return rows.OwnServer(configuration, (row,), dict(case.files), program=program)
 
 
 def measure(
     rounds: int, seconds: float, say: Say, cases: Sequence[Case] = CASES
 ) -> list[dict[str, Any]]:
-    """A row for each case: medians with least and most, and what was not right in all."""
+    """A row for each case: medians with minimum and maximum, and the count of bad replies."""
     with ExitStack() as stack:
         entries = []
         for case in cases:
             say(f"rates: starting {case.name}")
-            # All pay for the stamps that interleaved clients need.
-            stood = stand.own(own(case), cpu.split()[1], [case.name], stamps=True)
-            entries += stack.enter_context(stood)
-        found = {entry.row.name: Found() for entry in entries}
+            # All pay for the receive stamps that interleaved clients need.
+            server = testbed.own_server(server_for(case), cpu.split()[1], [case.name], stamps=True)
+            entries += stack.enter_context(server)
+        found = {entry.row.name: CaseResult() for entry in entries}
         with cpu.pinned(cpu.split()[0]):
             for number in range(rounds):
                 for entry in entries:
@@ -114,15 +113,15 @@ def measure(
 
 
 @dataclass
-class Found:
+class CaseResult:
     """A case's rounds, and how many replies were not right."""
 
     rounds: list[dict[str, float]] = field(default_factory=list)
     wrong: int = 0
     lost: int = 0
 
-    def add(self, entry: stand.Entry, seconds: float) -> None:
-        """One round; a tenth of its time before it warms up."""
+    def add(self, entry: testbed.Entry, seconds: float) -> None:
+        """One round, after a warm-up of a tenth of its length."""
         probe.run(entry.generator, seconds / 10, window=WINDOW)
         before = entry.worker_ns()
         measured = probe.run(entry.generator, seconds, window=WINDOW, quiet=probe.LAST_REPLIES)

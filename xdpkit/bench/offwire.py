@@ -1,7 +1,7 @@
-"""``bench --offwire``: the user-space work of an answer, in nanoseconds and in instructions.
+"""``bench --offwire``: the user-space cost of an answer, in nanoseconds and in instructions.
 
-Parse, verify, answer and turn around, on rings in plain memory: what is left of an answer's cost
-when a NIC in zero-copy mode takes the kernel's part away.
+Parse, verify, answer and turn the frame around, on rings in ordinary memory: what remains of an
+answer's cost when a NIC in zero-copy mode removes the kernel's share.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from xdpkit._core._stats import VERDICTS
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.bench import cpu, frames, zones
 from xdpkit.bench.counted import snapshot_of
-from xdpkit.bench.table import plain
+from xdpkit.bench.table import text_table
 from xdpkit.errors import XdpkitError
 from xdpkit.lab.namespaces import CLIENT_IPV4
 from xdpkit.loadgen import queries
@@ -38,11 +38,11 @@ from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 
 BATCHES = (1, 4, 16, 64)
 ROUNDS = 7
-# Nanoseconds are taken over so many answers, a multiple of every batch and of the frames.
+# Answers timed in one round: a multiple of every batch and of the number of frames.
 ANSWERS = 1 << 18
-# Instructions repeat exactly; valgrind is fifty times slower.
+# Answers under valgrind, which is fifty times slower; instruction counts repeat exactly.
 COUNTED = 1 << 14
-# cext/bindings/_loop.pyx: what runs between the receipt of a batch and its kick.
+# xdpkit/_core/_loop.pyx: what runs between receiving a batch and its kick.
 FUNCTIONS = ("answer_batch", "stamp_batch")
 SYMBOL = "__pyx_f_6xdpkit_5_core_5_loop_{}"
 
@@ -51,17 +51,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of request: its frames, and the arena that they are answered from."""
+    """A kind of request: its frames, and the arena they are answered from."""
 
     name: str
     frames: list[bytes]
     arena: Path
     rate: int = 0
-    """Of the response rate limits."""
+    """Of response rate limiting."""
 
 
 def measure(options: Namespace, say: Say) -> dict[str, Any]:
-    """Every case, by batch; instructions where valgrind is installed."""
+    """Every case, by batch size; instructions where valgrind is installed."""
     rounds = options.rounds or ROUNDS
     valgrind = shutil.which("valgrind")
     with tempfile.TemporaryDirectory(prefix="xdpkit-offwire-") as scratch:
@@ -78,7 +78,7 @@ def measure(options: Namespace, say: Say) -> dict[str, Any]:
 
 
 def cases(scratch: Path, say: Say) -> Sequence[Case]:
-    """Echo, NTP over both families, DNS with few names, limited ones, and many."""
+    """Echo, NTP over both families, DNS with few names, with RRL, and with many names."""
     small = scratch / "small.arena"
     zone = scratch / f"{zones.ORIGIN}.zone"
     zone.write_text(zones.zone_text(zones.SMALL))
@@ -93,7 +93,7 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
         Case("ntp-ipv4", frames.frames("ntp", ntp), small),
         Case("ntp-ipv6", frames.frames("ntp", ntp, 6), small),
         Case("dns-10", frames.frames("dns", few), small),
-        # All within the limit, from sources of their own; and one source's, nearly all over it.
+        # All within the limit, each from its own source; and all from one source, mostly over it.
         Case(
             "dns-10-rrl",
             frames.frames("dns", few, 4, frames.random_sources()),
@@ -106,7 +106,7 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
             small,
             rate=RrlRule().rate,
         ),
-        # A cookie of ours is above the limits.
+        # A valid cookie exempts from RRL.
         Case(
             "dns-10-cookie",
             frames.frames("dns", with_cookies(small, few)),
@@ -118,9 +118,9 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
 
 
 def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
-    """Nanoseconds per answer by batch: the best and the median of the rounds.
+    """Nanoseconds per answer by batch size: the best and the median of the rounds.
 
-    Raises XdpkitError when a frame was not answered: its time would be another thing's.
+    Raises XdpkitError if a frame was not answered: its time would measure something else.
     """
     facts = {}
     snapshot = snapshot_of(case.arena, case.rate)
@@ -142,7 +142,7 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def with_cookies(arena: Path, payloads: Sequence[bytes]) -> list[bytes]:
-    """The queries with the cookie that the lab's client has been given."""
+    """The queries with the server cookie issued to the lab's client."""
     first = queries.with_cookie(payloads[0], bytes(range(8)))
     source = (CLIENT_IPV4, frames.FIRST_PORT)
     _, reply = answer(snapshot_of(arena), "dns", first, source, rx_ns=time.time_ns())
@@ -151,9 +151,9 @@ def with_cookies(arena: Path, payloads: Sequence[bytes]) -> list[bytes]:
 
 
 def instructions(valgrind: str, case: Case, scratch: Path) -> float:
-    """Instructions per answer, in batches of 64, of the functions between receipt and kick.
+    """Instructions per answer, in batches of 64, in the functions between receiving and kick.
 
-    Raises XdpkitError with valgrind's last words.
+    Raises XdpkitError with the last line of valgrind's output.
     """
     sample = scratch / "frames"
     sample.write_bytes(marshal.dumps(case.frames[:COUNTED]))
@@ -176,7 +176,7 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
 
 
 def show(facts: dict[str, Any], console: Console) -> None:
-    """The facts for a person."""
+    """Prints the facts for a human reader."""
     console.print(
         f"User-space ns per answer by batch, best (median) of {facts['rounds']}; {facts['cpu']}\n"
     )
@@ -190,6 +190,6 @@ def show(facts: dict[str, Any], console: Console) -> None:
         counted = case.get("instructions_per_answer")
         rows.append([case["name"], *by_batch, f"{counted:.0f}" if counted else ""])
     headings = ["", *(f"batch {batch}" for batch in BATCHES), "instructions"]
-    console.print(plain(headings, rows))
+    console.print(text_table(headings, rows))
     if facts["instructions_not_measured"]:
         console.print(f"instructions not measured: {facts['instructions_not_measured']}")

@@ -1,7 +1,7 @@
-"""Other people's servers: which are here, how each is run on one CPU with one worker.
+"""Other servers to compare with: which are available, and how to run each on one CPU, one worker.
 
-They are looked for on PATH and, unpacked but not installed, in ``.cache/peers`` of the checkout;
-a TOML file can name more.
+They are searched for on PATH and, unpacked but not installed, in ``.cache/peers`` of the
+checkout; a TOML file can name more.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PORT = {"ntp": 123, "dns": 53}
 @dataclass(frozen=True)
 class Peer:
     """A server to compare with. In ``command`` and ``files``, {address}, {port}, {zone} (a master
-    file), {dir} (a directory of its own) and {interface} are filled in."""
+    file), {dir} (its own directory) and {interface} are filled in."""
 
     name: str
     service: str
@@ -41,12 +41,12 @@ class Peer:
     port: int
     files: tuple[tuple[str, str], ...] = ()
     ready: str = ""
-    """Text in its output that says it is up; without, it is when it replies to a request."""
+    """Text in its output that says it is up; if empty, it is up once it replies to a request."""
     version: str = ""
-    """What it says of itself, or its path."""
+    """The version it reports, or its path."""
 
 
-# One worker each, no file outside {dir}; limits on the rate of answers off, as in the others.
+# One worker each, no file outside {dir}; response rate limiting off, as in the others.
 KNOT = """\
 server:
     rundir: {dir}
@@ -89,7 +89,7 @@ zone:
     zonefile: {zone}
 """
 
-# Hands off the clock, no file but its PID file, no control port.
+# -x: does not touch the clock; no file but its PID file, no control port.
 CHRONYD = (
     *("-x", "-d", "-u", "root", "pidfile {dir}/chronyd.pid", "cmdport 0", "bindcmdaddress /"),
     *("local stratum 8", "allow", "port {port}"),
@@ -101,8 +101,8 @@ def _knotd(path: str, name: str, listen: str) -> Peer:
     return Peer(name, "dns", (path, "-c", "{dir}/knot.conf"), 53, files)
 
 
-def installed() -> list[Peer]:
-    """The peers that are here."""
+def installed_peers() -> list[Peer]:
+    """The peers available on this machine."""
     makers: dict[str, Callable[[str], list[Peer]]] = {
         "knotd": lambda path: [
             _knotd(path, "knotd-xdp", KNOT_XDP),
@@ -116,13 +116,13 @@ def installed() -> list[Peer]:
     return [
         replace(peer, version=version(path))
         for name, make in makers.items()
-        for path in find(name)
+        for path in find_program(name)
         for peer in make(path)
     ]
 
 
 def version(path: str) -> str:
-    """The first line of what the program says to ``-v`` that has a number in it, or its path."""
+    """The first line with a version number that ``-V`` or ``-v`` prints, or the path."""
     for option in ("-V", "-v"):
         with suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run([path, option], capture_output=True, text=True, timeout=5)
@@ -132,7 +132,7 @@ def version(path: str) -> str:
     return path
 
 
-def find(program: str) -> list[str]:
+def find_program(program: str) -> list[str]:
     """Where a program is: one path or none."""
     root = checkout()
     on_path = shutil.which(program)
@@ -140,17 +140,17 @@ def find(program: str) -> list[str]:
     return [on_path or str(unpacked[0])] if on_path or unpacked else []
 
 
-def of_file(path: Path) -> list[Peer]:
-    """The peers of a TOML file: a table for each, named after it. Raises ConfigError."""
+def read_peers(path: Path) -> list[Peer]:
+    """The peers in a TOML file: one table each, named after it. Raises ConfigError."""
     document = Document(path)
-    return [_of_table(document, name) for name in document.data]
+    return [_read_table(document, name) for name in document.data]
 
 
-def _of_table(document: Document, name: str) -> Peer:
+def _read_table(document: Document, name: str) -> Peer:
     table = document.table(name, ("service", "command", "port", "ready"))
-    assert table is not None  # the name is the document's own
+    assert table is not None  # the name comes from the document
     if name in OWN_NAMES:
-        raise document.error((name,), f"{name} is a row of xdpkit's: choose another name")
+        raise document.error((name,), f"{name} is one of xdpkit's own rows: choose another name")
     table.require("service", '"dns"')
     table.require("command", '["server", "--listen", "{address}:{port}"]')
     service = table.choice("service", "", tuple(PORT))
@@ -163,12 +163,12 @@ def _of_table(document: Document, name: str) -> Peer:
 
 @contextmanager
 def serving(lab: Lab, peer: Peer, cpu: int) -> Iterator[None]:
-    """The peer in the lab's server namespace, up and answering. Raises LabError."""
+    """Runs the peer in the lab's server namespace, up and answering. Raises LabError."""
     with tempfile.TemporaryDirectory(prefix="xdpkit-peer-") as scratch:
         directory = Path(scratch)
         zone = directory / f"{zones.ORIGIN}.zone"
         zone.write_text(zones.zone_text(zones.SMALL))
-        places = {
+        values = {
             "address": lab.server.ipv4,
             "port": str(peer.port),
             "zone": str(zone),
@@ -176,8 +176,8 @@ def serving(lab: Lab, peer: Peer, cpu: int) -> Iterator[None]:
             "interface": lab.server.ifname,
         }
         for name, text in peer.files:
-            (directory / name).write_text(filled(text, places))
-        command = [filled(word, places) for word in peer.command]
+            (directory / name).write_text(fill_in(text, values))
+        command = [fill_in(word, values) for word in peer.command]
         log = directory / "log"
         with log.open("w") as output:
             process = lab.server.popen(
@@ -195,9 +195,9 @@ def serving(lab: Lab, peer: Peer, cpu: int) -> Iterator[None]:
                 process.wait()
 
 
-def filled(text: str, places: dict[str, str]) -> str:
-    """The text with {name} replaced for each name of ``places``; other braces stay."""
-    for name, value in places.items():
+def fill_in(text: str, values: dict[str, str]) -> str:
+    """The text with {name} replaced for each name in ``values``; other braces stay."""
+    for name, value in values.items():
         text = text.replace(f"{{{name}}}", value)
     return text
 
@@ -207,13 +207,13 @@ def _await_ready(lab: Lab, peer: Peer, process: subprocess.Popen[str], log: Path
     while not (peer.ready in log.read_text() if peer.ready else _replies(lab, peer)):
         if process.poll() is not None or time.monotonic() > deadline:
             words = log.read_text().strip().splitlines()
-            said = words[-1] if words else "nothing"
-            raise LabError(f"{peer.name} did not come up; its last words: {said}")
+            last_line = words[-1] if words else "nothing"
+            raise LabError(f"{peer.name} did not come up; its last line of output: {last_line}")
         time.sleep(0.05)
 
 
 def _replies(lab: Lab, peer: Peer) -> bool:
-    """Whether any datagram comes back; what it says is the generator's to judge."""
+    """Whether any datagram comes back; judging its contents is up to the load generator."""
     request = NTP_HEADER.pack(4 << 3 | 3, 0, 0, 0, 0, 0, bytes(4), 0, 0, 0, 1)
     if peer.service == "dns":
         request = zones.queries(1)[0]

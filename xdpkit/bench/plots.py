@@ -1,4 +1,4 @@
-"""Plots of the benchmarks, PNG and SVG, where matplotlib is installed."""
+"""Benchmark plots as PNG and SVG, if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def available() -> bool:
 
 
 def check(console: Console) -> None:
-    """Says at the start what would be missing at the end."""
+    """Says at the start what will be missing at the end."""
     if not available():
         console.print(
             "no plots, only JSON: matplotlib is missing (pip install 'xdpkit[bench]')",
             style="yellow",
-            # Square brackets are rich's markup elsewhere.
+            # rich would take the square brackets for markup.
             markup=False,
         )
 
 
 def draw(facts: dict[str, Any], directory: Path) -> list[Path]:
-    """Draws what the facts hold; returns the files made, none without matplotlib."""
+    """Draws what the facts contain; returns the files written, none without matplotlib."""
     if not available():
         return []
     import matplotlib as mpl
@@ -56,7 +56,7 @@ def _figures(facts: dict[str, Any]) -> dict[str, Any]:
             "ntp-rates": plots_ntp.rates(facts, _where(facts)),
         }
     if "floods" in facts:
-        # Six rows: the table says it all.
+        # Only six rows: the table is enough.
         return {}
     return {
         "answers": _bars(facts, "answers_per_s", "best answers per second"),
@@ -87,8 +87,8 @@ def _bars(facts: dict[str, Any], key: str, title: str) -> Any:
     values = [row[key] for row in rows]
     below = [row[key] - row[f"{key}_min"] for row in rows]
     above = [row[f"{key}_max"] - row[key] for row in rows]
-    colours = ["tab:blue" if row["server"].startswith("xdpkit") else "tab:gray" for row in rows]
-    axes.barh([row["name"] for row in rows], values, xerr=[below, above], color=colours)
+    colors = ["tab:blue" if row["server"].startswith("xdpkit") else "tab:gray" for row in rows]
+    axes.barh([row["name"] for row in rows], values, xerr=[below, above], color=colors)
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -107,7 +107,7 @@ def _latency(facts: dict[str, Any]) -> Any:
 
 
 def _lines(facts: dict[str, Any], name: str, series: dict[str, Any]) -> Any:
-    """Answers a second against one thing that was varied: ``{label: [[x, median, min, max]]}``."""
+    """Answers per second against one variable: ``{label: [[x, median, min, max]]}``."""
     figure, axes = _axes(facts, f"echo answers per second against {series['what']}")
     for label, points in series["lines"].items():
         x, median, least, most = zip(*points, strict=True)

@@ -1,4 +1,4 @@
-"""The plots of ``bench --ntp``; ``plots.py`` asks for them where matplotlib is installed."""
+"""The plots of ``bench --ntp``; ``plots.py`` calls them if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 # Linear around zero, logarithmic beyond this many nanoseconds.
 LINEAR_NS = 200
-# The few errors outside are of frames that waited for a processor.
+# The few errors outside this range are frames that waited for a CPU.
 SHOWN_NS = (-20_000, 200_000)
-COLOURS = {"off": "tab:orange", "on": "tab:blue"}
+COLORS = {"off": "tab:orange", "on": "tab:blue"}
 STYLES = {"idle": "-", "garbage": "--"}
 
 
 def transmit_error(facts: dict[str, Any], where: str) -> Any:
-    """The distributions over each other, one panel for each load."""
+    """The distributions superimposed, one panel per load."""
     from matplotlib.figure import Figure
 
     rows = [row for row in facts["transmit_error"] if row["histogram"]]
@@ -26,7 +26,7 @@ def transmit_error(facts: dict[str, Any], where: str) -> Any:
                 continue
             axes.plot(
                 *cumulative(row["histogram"]),
-                COLOURS[row["compensation"]],
+                COLORS[row["compensation"]],
                 linestyle=STYLES[row["control_plane"]],
                 label=f"compensation {row['compensation']}, control plane {row['control_plane']}",
             )
@@ -36,7 +36,7 @@ def transmit_error(facts: dict[str, Any], where: str) -> Any:
         axes.set_title(load, fontsize=9)
         axes.grid(alpha=0.3)
         if number == 0:
-            axes.set_ylabel("share of the replies")
+            axes.set_ylabel("share of replies")
             axes.legend(fontsize=6)
     figure.suptitle(f"transmit error of NTP replies\n{where}", fontsize=10)
     figure.tight_layout()
@@ -44,13 +44,13 @@ def transmit_error(facts: dict[str, Any], where: str) -> Any:
 
 
 def cumulative(histogram: dict[str, int]) -> tuple[list[int], list[float]]:
-    """Buckets, and the share of all that they and those before hold."""
+    """The buckets and the cumulative share of each."""
     total, seen = sum(histogram.values()), 0
     shares = []
     for count in histogram.values():
         seen += count
         shares.append(seen / total)
-    return [int(at) for at in histogram], shares
+    return [int(bucket) for bucket in histogram], shares
 
 
 def rates(facts: dict[str, Any], where: str) -> Any:
@@ -67,6 +67,6 @@ def rates(facts: dict[str, Any], where: str) -> Any:
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.grid(axis="x", alpha=0.3)
     axes.set_title(
-        f"NTP answers per second, of plain NTP's in the same round\n{where}", fontsize=10
+        f"NTP answers per second, relative to plain NTP in the same round\n{where}", fontsize=10
     )
     return figure

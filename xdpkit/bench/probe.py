@@ -1,7 +1,7 @@
 """Single measurements of one server: as fast as a window allows, or at a rate; and the search for
 the highest rate without loss.
 
-A probe leaves nothing open behind: a reply that came to the next one would be judged there.
+A probe leaves no request open: its reply would otherwise be judged by the next probe.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from dataclasses import dataclass
 from xdpkit._core._loadgen import Generator
 from xdpkit.loadgen.figures import loss
 
-# What is left at a probe's end is waited for until nothing has come for so long.
+# After a probe, outstanding replies are awaited until none has arrived for this long, seconds.
 QUIET = 0.1
 LAST_REPLIES = 1.0
 
-# A rate counts as free of loss below this share, and the search ends at this share of its bound.
+# A rate counts as loss-free below this share of lost requests. The search halves its interval
+# this many times.
 LOSS_FREE = 0.001
 STEPS = 6
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one measurement gave; rates per second of the time in which requests were sent."""
+    """Results of one measurement; rates are per second of the time spent sending."""
 
     seconds: float
     sent: int
     answered: int
-    """Within the time."""
+    """Within that time."""
     replied: int
-    """Answered at all, the last ones after the time."""
+    """Answered at all, including after that time."""
     wrong: int
     duplicate: int
     late: int
@@ -58,7 +59,7 @@ def run(
 ) -> Probe:
     """Sends for ``seconds``: at ``rate`` requests a second, or with ``window`` of them open.
 
-    Answers that come after the last request was sent count for the loss, not for the rate.
+    Answers that arrive after the last request was sent count for the loss, not for the rate.
     """
     generator.clear()
     generator.run(seconds, rate=rate, window=window)
@@ -77,9 +78,9 @@ def run(
 
 
 def loss_free(measure: Callable[[int], Probe], most: float, steps: int = STEPS) -> float:
-    """The highest answered rate below ``most`` at which a probe had less than 0.1 % lost.
+    """The highest answered rate below ``most`` at which a probe lost less than 0.1 %.
 
-    Bisection; a probe that failed is repeated once, since a stolen processor fails any.
+    Bisection; a failed probe is repeated once, since losing the CPU makes any probe fail.
     """
     low, high, best = 0.0, most, 0.0
     rate = most

@@ -1,6 +1,6 @@
-"""``bench --reloads``: zones that change under load, and a million names from first load to next.
+"""``bench --reloads``: zones that change under load, and loading and reloading a million names.
 
-Every reply is judged: the right question, whole, and all of its records of one version of the zone.
+Every reply is checked: the right question, complete, all records from one version of the zone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Any
 import anyio
 from rich.console import Console
 
-from xdpkit.bench import cpu, rows, versions
-from xdpkit.bench import testbed as stand
-from xdpkit.bench.table import plain
+from xdpkit.bench import cpu, rows, testbed, versions
+from xdpkit.bench.table import text_table
 from xdpkit.control.client import request
 from xdpkit.lab.served import ServedLab
 from xdpkit.loadgen.figures import spread
@@ -28,12 +27,12 @@ from xdpkit.services.dns.serving.store import Progress, load_zones
 RELOADS, NAMES = 100, 10_000
 STARTS, MANY = 5, 1_000_000
 
-# Of the rate of the first part: a reload of many names takes a while, and shares the server's CPU.
+# Divides the first part's rate: reloading many names takes a while, and shares the server's CPU.
 MANY_RATE = 5
 
 SETTLE_SECONDS = 0.5
 
-# Longer than a million names take.
+# Longer than loading a million names takes.
 RELOAD_SECONDS = 900.0
 
 Say = Callable[[str], None]
@@ -41,15 +40,15 @@ Facts = dict[str, Any]
 
 
 def measure(options: Namespace, say: Say) -> Facts:
-    """Both parts; ``failed`` names what was lost, or answered wrongly."""
+    """Both parts; ``failed`` lists what was lost or answered incorrectly."""
     facts = {
-        "reloads": again_and_again(options.rounds or RELOADS, NAMES, options.load, say),
-        "many": many(MANY, options.load // MANY_RATE, say),
+        "reloads": repeated_reloads(options.rounds or RELOADS, NAMES, options.load, say),
+        "many": many_names(MANY, options.load // MANY_RATE, say),
     }
-    return {"mode": facts["reloads"].pop("mode")} | facts | {"failed": failed(facts)}
+    return {"mode": facts["reloads"].pop("mode")} | facts | {"failed": failures(facts)}
 
 
-def failed(facts: Facts) -> list[str]:
+def failures(facts: Facts) -> list[str]:
     """What makes the run fail."""
     found = []
     for name, part in (("reloads", facts["reloads"]), ("many names", facts["many"]["reload"])):
@@ -61,8 +60,8 @@ def failed(facts: Facts) -> list[str]:
     return found
 
 
-def again_and_again(reloads: int, names: int, rate: int, say: Say) -> Facts:
-    """A zone of ``names`` names changed and read again ``reloads`` times at a rate of requests."""
+def repeated_reloads(reloads: int, names: int, rate: int, say: Say) -> Facts:
+    """Changes and reloads a zone of ``names`` names ``reloads`` times, under a request load."""
     with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
         site = Site(Path(scratch), names)
         site.write(1)
@@ -71,16 +70,16 @@ def again_and_again(reloads: int, names: int, rate: int, say: Say) -> Facts:
             return {"mode": entry.mode, "names": names} | facts
 
 
-def many(names: int, rate: int, say: Say) -> Facts:
-    """A large zone: loaded at first, from the cache, and again while it is asked for."""
+def many_names(names: int, rate: int, say: Say) -> Facts:
+    """A large zone: loaded first, then from the cache, then reloaded under a request load."""
     with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
         site = Site(Path(scratch), names)
         site.write(1)
 
-        def tell(progress: Progress) -> None:
+        def report(progress: Progress) -> None:
             say(f"{names:,} names: {progress.share:.0%} compiled")
 
-        first = anyio.run(load_zones, site.zones, site.cache, tell)
+        first = anyio.run(load_zones, site.zones, site.cache, report)
         starts = []
         for _ in range(STARTS):
             say(f"{names:,} names: taken from the cache")
@@ -100,14 +99,14 @@ def many(names: int, rate: int, say: Say) -> Facts:
             status = entry.served.status()
             facts["source"] = status["dns"]["arena"]["source"]
             facts["start_load_s"] = status["dns"]["arena"]["load_s"]
-            facts["resident_bytes"] = resident(entry.served.pid)
+            facts["resident_bytes"] = resident_bytes(entry.served.pid)
             facts["reload"] = under_load(entry, site, 1, rate, say)
-            facts["resident_bytes_after"] = resident(entry.served.pid)
+            facts["resident_bytes_after"] = resident_bytes(entry.served.pid)
         return facts
 
 
 class Site:
-    """A zone of many versions, and where it is kept compiled."""
+    """A zone that exists in many versions, and its compiled cache."""
 
     def __init__(self, scratch: Path, names: int) -> None:
         self.zones, self.cache = scratch / "zones", scratch / "cache"
@@ -115,24 +114,24 @@ class Site:
         self._names = names
 
     def write(self, version: int) -> None:
-        """Puts a version in the place of the one before."""
+        """Replaces the zone file with this version."""
         path = self.zones / f"{versions.ORIGIN}.zone"
         part = path.with_suffix(".part")
         part.write_text(versions.zone_text(version, self._names))
         part.rename(path)
 
     @contextmanager
-    def served(self) -> Iterator[stand.Entry]:
-        """A server of it on a CPU of its own, where its compiler works too."""
+    def served(self) -> Iterator[testbed.Entry]:
+        """A server for it on its own CPU, which the zone compiler shares."""
         dns = f'[dns]\nzones = "{self.zones}"\ncache = "{self.cache}"\nwatch = false\n'
         row = rows.Row("reloads", "dns", 53, versions.queries(self._names))
-        own = rows.Own(rows.configuration(dns), (row,))
-        with stand.own(own, cpu.split()[1], [row.name]) as [entry]:
+        server = rows.OwnServer(rows.configuration(dns), (row,))
+        with testbed.own_server(server, cpu.split()[1], [row.name]) as [entry]:
             yield entry
 
 
-def under_load(entry: stand.Entry, site: Site, reloads: int, rate: int, say: Say) -> Facts:
-    """Reads ``reloads`` new versions while requests come at a rate; all of them are judged."""
+def under_load(entry: testbed.Entry, site: Site, reloads: int, rate: int, say: Say) -> Facts:
+    """Loads ``reloads`` new versions while requests arrive at a rate; all replies are checked."""
     assert entry.served is not None  # it is ours
     generator, seconds = entry.generator, list[float]()
     generator.watch_versions()
@@ -153,7 +152,7 @@ def under_load(entry: stand.Entry, site: Site, reloads: int, rate: int, say: Say
                 site.write(version)
                 say(f"{reloads - version + 2} reloads to go at {rate:,} requests/s")
                 seconds.append(reload(entry.served))
-            # So that replies of the last version come too.
+            # Lets replies from the last version arrive too.
             time.sleep(SETTLE_SECONDS)
         finally:
             going = False
@@ -180,8 +179,8 @@ def reload(served: ServedLab) -> float:
     return time.monotonic() - started
 
 
-def resident(pid: int) -> int:
-    """Resident memory of a process, bytes (proc_pid_status(5))."""
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process, in bytes (proc_pid_status(5))."""
     text = Path(f"/proc/{pid}/status").read_text()
     [line] = [line for line in text.splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) * 1024
@@ -191,18 +190,18 @@ def resident(pid: int) -> int:
 
 
 def show(facts: Facts, console: Console) -> None:
-    """The facts for a person: a table for each part."""
+    """Prints the facts for a human reader: one table per part."""
     console.print(
         f"zones, {facts['driver']}, {facts['mode']}; Linux {facts['kernel']}, {facts['cpu']}; "
         f"generator on CPU {facts['cpus']['generator']}, server and compiler on "
         f"{facts['cpus']['server']}\n"
     )
     heading = f"{facts['reloads']['reloads']} reloads of {facts['reloads']['names']:,} names"
-    console.print(plain([heading, ""], reload_rows(facts["reloads"])))
+    console.print(text_table([heading, ""], reload_rows(facts["reloads"])))
     console.print()
     part = facts["many"]
     console.print(
-        plain(
+        text_table(
             [f"{part['names']:,} names, {part['bytes']:,} bytes", ""],
             [
                 ["first load, s", f"{part['first_load_s']:.1f}"],
@@ -221,7 +220,7 @@ def show(facts: Facts, console: Console) -> None:
 
 
 def reload_rows(part: Facts) -> list[list[str]]:
-    """What became of the requests meanwhile."""
+    """What became of the requests during the reloads."""
     return [
         ["requests/s", f"{part['rate_per_s']:,}"],
         [

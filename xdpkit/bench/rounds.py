@@ -1,7 +1,7 @@
 """The measurement: every row, probe by probe, in interleaved rounds.
 
-Within a round each kind of probe is run for all rows before the next kind, so that what is compared
-was measured within seconds of each other: rates here drift by tens of percent over minutes.
+Within a round, each kind of probe is run for all rows before the next kind, so figures that are
+compared were measured within seconds of each other: rates drift by tens of percent over minutes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from xdpkit.bench.probe import Probe
 from xdpkit.bench.testbed import Entry
 from xdpkit.loadgen.figures import PERCENTILES, ratio, spreads
 
-# Open requests: enough that no server waits for the generator, or few enough for a socket's buffer.
+# Open requests: enough that no server waits for the load generator, or few enough to fit a
+# socket's buffer.
 WINDOWS = (64, 256, 1024)
 
-# The search for the highest rate without loss begins this much above the best of the windows.
+# The search for the highest loss-free rate starts this much above the best window's rate.
 ABOVE = 1.1
 
 Say = Callable[[str], None]
@@ -26,7 +27,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """How often, how long (seconds a probe), and at what rate the CPU time is taken."""
+    """How many rounds, how long a probe (seconds), and the rate for the CPU time probe."""
 
     rounds: int = 3
     seconds: float = 1.0
@@ -36,7 +37,7 @@ class Plan:
 
 @dataclass
 class Result:
-    """A row's figures, a dict for each round, and how many replies were not right in all."""
+    """A row's figures, one dict per round, and how many replies were not right in total."""
 
     entry: Entry
     rounds: list[dict[str, float]] = field(default_factory=list)
@@ -45,14 +46,14 @@ class Result:
     late: int = 0
 
     def count(self, measured: Probe) -> Probe:
-        """Adds a probe's verdicts."""
+        """Adds a probe's counts of bad replies."""
         self.wrong += measured.wrong
         self.duplicate += measured.duplicate
         self.late += measured.late
         return measured
 
     def as_dict(self) -> dict[str, object]:
-        """The row for JSON: medians, least and most of the rounds."""
+        """The row for JSON: medians, minimum and maximum of the rounds."""
         return {
             "name": self.entry.row.name,
             "service": self.entry.row.service,
@@ -66,17 +67,17 @@ class Result:
 
 
 def measure(entries: Sequence[Entry], plan: Plan, say: Say) -> dict[str, Result]:
-    """Runs all rounds; the results by row name. The calling thread should be pinned."""
+    """Runs all rounds; returns results by row name. The calling thread should be pinned."""
     results = {entry.row.name: Result(entry) for entry in entries}
     for number in range(plan.rounds):
         for result in results.values():
             result.rounds.append({})
 
-        def told(what: str, number: int = number) -> Say:
+        def reporter(what: str, number: int = number) -> Say:
             return lambda name: say(f"round {number + 1} of {plan.rounds}: {what}: {name}")
 
         alive = list(results.values())
-        _best(alive, plan, told("highest rate"))
+        _best(alive, plan, reporter("highest rate"))
         alive = [result for result in alive if result.rounds[-1]["answers_per_s"]]
         for what, step in (
             ("overload", _overload),
@@ -85,10 +86,10 @@ def measure(entries: Sequence[Entry], plan: Plan, say: Say) -> dict[str, Result]
             ("latency", _latency),
         ):
             for result in alive:
-                told(what)(result.entry.row.name)
+                reporter(what)(result.entry.row.name)
                 step(result, plan)
         for result in alive:
-            _compare(result, results)
+            _ratio_to_echo(result, results)
     return results
 
 
@@ -98,7 +99,7 @@ def _best(results: Sequence[Result], plan: Plan, say: Say) -> None:
         for result in results:
             entry, figures = result.entry, result.rounds[-1]
             say(f"{entry.row.name}, {window} open")
-            # A tenth warms caches, rings and the flow of wake-ups.
+            # A tenth of the time warms up caches, rings and the pattern of wakeups.
             probe.run(entry.generator, plan.seconds / 20, window=window)
             measured = result.count(probe.run(entry.generator, plan.seconds / 2, window=window))
             figures.setdefault("answers_per_s", 0.0)
@@ -106,7 +107,7 @@ def _best(results: Sequence[Result], plan: Plan, say: Say) -> None:
 
 
 def _overload(result: Result, plan: Plan) -> None:
-    """Twice the best rate, open loop; a server may well answer more so than in a closed loop."""
+    """Twice the best rate, open loop; a server may answer more here than in a closed loop."""
     entry, figures = result.entry, result.rounds[-1]
     rate = int(2 * figures["answers_per_s"])
     before = entry.cpu_used()
@@ -128,18 +129,18 @@ def _better(figures: dict[str, float], measured: Probe) -> None:
 def _loss_free(result: Result, plan: Plan) -> None:
     figures = result.rounds[-1]
 
-    def at(rate: int) -> Probe:
+    def probe_at(rate: int) -> Probe:
         measured = result.count(probe.run(result.entry.generator, plan.seconds / 3, rate=rate))
         _better(figures, measured)
         return measured
 
     most = ABOVE * figures["answers_per_s"]
-    figures["lossfree_per_s"] = probe.loss_free(at, most, plan.steps)
+    figures["lossfree_per_s"] = probe.loss_free(probe_at, most, plan.steps)
     figures["overload_ratio"] = ratio(figures["overload_per_s"], figures["answers_per_s"])
 
 
 def _cpu(result: Result, plan: Plan) -> None:
-    """CPU time of an answer at the same load for all."""
+    """CPU time per answer, at the same load for all."""
     entry = result.entry
     before, worker = entry.cpu_used(), entry.worker_ns()
     measured = result.count(probe.run(entry.generator, plan.seconds, rate=plan.load))
@@ -158,28 +159,28 @@ def _latency(result: Result, plan: Plan) -> None:
         figures[f"{name}_us"] = generator.latency_ns(percentile) / 1e3
 
 
-def _compare(result: Result, results: dict[str, Result]) -> None:
-    """The ratio to the echo of the same round, where that echo is measured."""
+def _ratio_to_echo(result: Result, results: dict[str, Result]) -> None:
+    """The ratio to the echo in the same round, if that echo is measured."""
     beside = results.get(result.entry.row.beside or "")
     if beside:
         base = beside.rounds[-1].get("answers_per_s", 0)
         result.rounds[-1]["ratio_to_echo"] = ratio(result.rounds[-1]["answers_per_s"], base)
 
 
-def versus(results: dict[str, Result], ours: str, theirs: str) -> dict[str, float]:
-    """How ours stands to another row, medians of the rounds' ratios; {} if either is missing."""
+def median_ratios(results: dict[str, Result], ours: str, theirs: str) -> dict[str, float]:
+    """Ours over another row, medians of the rounds' ratios; {} if either is missing."""
     pairs = [
-        (own, other)
-        for own, other in zip(
+        (our_round, their_round)
+        for our_round, their_round in zip(
             results[ours].rounds if ours in results else [],
             results[theirs].rounds if theirs in results else [],
             strict=False,
         )
-        if "cpu_us_per_answer" in own and "cpu_us_per_answer" in other
+        if "cpu_us_per_answer" in our_round and "cpu_us_per_answer" in their_round
     ]
     names = ("answers_per_s", "lossfree_per_s", "cpu_us_per_answer", "cpu_us_saturated")
     return {
-        name: statistics.median(ratio(own[name], other[name]) for own, other in pairs)
+        name: statistics.median(ratio(ours[name], theirs[name]) for ours, theirs in pairs)
         for name in names
         if pairs
     }

@@ -1,4 +1,4 @@
-"""What is measured: the rows of the table, and which server of ours answers which of them."""
+"""What is measured: the rows of the table, and which of our servers answers which rows."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from xdpkit.config import InterfaceConfig
 ECHO_PORT = 7
 # Payload of an NTP reply without extension fields (RFC 5905 figure 8).
 NTP_BYTES = 48
-# Slows the loop enough that one generator can offer it twice what it can answer.
+# Slows the loop enough that one load generator can offer it twice what it can answer.
 SPIN_NS = 5000
-# As many as the lab's subnet has room for.
+# As many as fit into the lab's subnet.
 CLIENTS = 250
 
 
 @dataclass(frozen=True)
 class Row:
-    """A service's requests, and the name of the row that it is compared with, if any.
+    """A service's requests, and the name of the row it is compared with, if any.
 
     ``queries``, ``addresses`` and ``clients`` are as in ``Load.generator``.
     """
@@ -37,7 +37,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnServer:
     """One ``xdpkit`` server: its configuration, the files beside it, the rows it answers."""
 
     configuration: str
@@ -62,7 +62,7 @@ LARGE_NAMES = ("xdpkit-dns-1m", "xdpkit-dns-1m-zipf")
 
 
 def configuration(services: str, queues: Sequence[int] = (0,), poll: str | None = None) -> str:
-    """The text of a configuration for the lab's server; ``services`` are its other tables."""
+    """Configuration text for the lab's server; ``services`` holds the other tables."""
     lines = ["[interface]", 'name = "server0"', f"queues = {list(queues)}"]
     if poll and has_poll():
         lines.append(f'poll = "{poll}"')
@@ -70,24 +70,24 @@ def configuration(services: str, queues: Sequence[int] = (0,), poll: str | None 
 
 
 def has_poll() -> bool:
-    """Whether this version of xdpkit lets one choose how a worker waits."""
-    return any(known.name == "poll" for known in fields(InterfaceConfig))
+    """Whether this version of xdpkit has the setting for how a worker waits."""
+    return any(each.name == "poll" for each in fields(InterfaceConfig))
 
 
-def beside(service: str) -> str:
+def echo_row(service: str) -> str:
     """The echo row whose replies have the size of a service's."""
     return "echo-dns" if service == "dns" else "echo"
 
 
 def row_of(name: str, service: str, port: int) -> Row:
-    """The row of a server's NTP, or of its DNS with the zone of few names."""
+    """The row for a server's NTP, or for its DNS with the small zone."""
     queries = zones.uniform(zones.SMALL) if service == "dns" else ()
-    return Row(name, service, port, queries, beside=beside(service))
+    return Row(name, service, port, queries, beside=echo_row(service))
 
 
-def small() -> Own:
+def small() -> OwnServer:
     """Echo, NTP, and DNS with few names."""
-    return Own(
+    return OwnServer(
         configuration('[ntp]\n[dns]\nzones = "zones"\n[echo]\n'),
         (
             Row("echo", "echo", ECHO_PORT),
@@ -99,24 +99,26 @@ def small() -> Own:
     )
 
 
-def limited() -> Own:
-    """DNS with few names and response rate limits, which none of the clients reaches."""
+def limited() -> OwnServer:
+    """DNS with few names and RRL, at a rate that no client reaches."""
     config = f'[dns]\nzones = "zones"\n[dns.rrl]\nrate = {RRL_BOUNDS["rate"][1]}\n'
     row = replace(row_of("xdpkit-dns-rrl", "dns", 53), addresses=CLIENTS)
-    return Own(configuration(config), (row,), small().files)
+    return OwnServer(configuration(config), (row,), small().files)
 
 
-def slowed(spin_ns: int = SPIN_NS, poll: str | None = None, queues: Sequence[int] = (0,)) -> Own:
-    """The echo, made to work for so long on each packet."""
-    return Own(
+def slowed(
+    spin_ns: int = SPIN_NS, poll: str | None = None, queues: Sequence[int] = (0,)
+) -> OwnServer:
+    """The echo service, spinning this long on each packet."""
+    return OwnServer(
         configuration(f"[echo]\nspin_ns = {spin_ns}\n", queues, poll),
         (Row("echo-spin", "echo", ECHO_PORT, beside="echo"),),
     )
 
 
-def large(arena: Path, names: int = zones.LARGE) -> Own:
-    """DNS with many names, compiled before."""
-    return Own(
+def large(arena: Path, names: int = zones.LARGE) -> OwnServer:
+    """DNS with many names, compiled beforehand."""
+    return OwnServer(
         configuration('[dns]\nzones = "zones"\n'),
         tuple(
             Row(name, "dns", 53, queries, beside="echo-dns")
@@ -124,7 +126,7 @@ def large(arena: Path, names: int = zones.LARGE) -> Own:
                 LARGE_NAMES, (zones.uniform(names), zones.popular(names)), strict=True
             )
         ),
-        # The directory that the configuration names; what is served comes from the arena.
+        # Makes the directory that the configuration names; the zones come from the arena.
         {"zones/README": ""},
         arena,
     )

@@ -15,17 +15,16 @@ from typing import Any
 from rich.console import Console
 
 from xdpkit import __version__
-from xdpkit.bench import cpu, peers, plots, rows, table, zones
-from xdpkit.bench import testbed as stand
-from xdpkit.bench.rounds import Plan, Result, Say, measure, versus
+from xdpkit.bench import cpu, peers, plots, rows, table, testbed, zones
+from xdpkit.bench.rounds import Plan, Result, Say, measure, median_ratios
 from xdpkit.errors import LabError, UsageError
 
-# What the table takes: a narrower terminal breaks its lines, which is better than cut figures.
+# The table's width: a narrower terminal wraps its lines, which is better than truncated figures.
 WIDTH = 120
 FULL = Plan()
 QUICK = Plan(rounds=1, seconds=0.3, steps=3)
 QUICK_NAMES = ("echo", "echo-dns", "xdpkit-ntp", "xdpkit-dns-10")
-# What is measured instead of servers side by side, by the option and the module of that name.
+# What can be measured instead of servers side by side: options, and modules of the same name.
 PARTS = ("offwire", "spin", "ntp", "floods", "reloads")
 PAIRS = (
     ("xdpkit-dns-10", "knotd-xdp"),
@@ -36,7 +35,7 @@ PAIRS = (
 
 
 def main(options: Namespace) -> int:
-    """Measures, tells, writes; returns 1 when a server answered wrongly. Raises XdpkitError."""
+    """Measures, prints, writes; returns 1 if a server answered incorrectly. Raises XdpkitError."""
     check_numbers(options)
     console = Console(stderr=options.json, highlight=False)
     console.width = max(console.width, WIDTH)
@@ -44,7 +43,7 @@ def main(options: Namespace) -> int:
         plots.check(console)
         options.directory.mkdir(parents=True, exist_ok=True)
     with progress(console) as say:
-        facts = measured(options, console, say)
+        facts = measure_and_show(options, console, say)
     if options.json:
         print(json.dumps(facts, indent=2))
     if options.directory:
@@ -54,11 +53,11 @@ def main(options: Namespace) -> int:
     return 1 if facts.get("failed") else 0
 
 
-def measured(options: Namespace, console: Console, say: Say) -> dict[str, Any]:
-    """The facts that the options ask for, shown on the console."""
+def measure_and_show(options: Namespace, console: Console, say: Say) -> dict[str, Any]:
+    """Measures what the options ask for and shows it on the console."""
     for name in PARTS:
         if getattr(options, name):
-            # Only now: a part may need what another does without.
+            # Imported late: a part may need a module that the others do without.
             part = importlib.import_module(f"xdpkit.bench.{name}")
             facts: dict[str, Any] = machine() | part.measure(options, say)
             part.show(facts, console)
@@ -69,7 +68,7 @@ def measured(options: Namespace, console: Console, say: Say) -> dict[str, Any]:
 
 
 def check_numbers(options: Namespace) -> None:
-    """Raises UsageError for numbers that cannot be."""
+    """Raises UsageError for numbers out of range."""
     for name, least, most in (("rounds", 1, 1000), ("seconds", 0.05, 600), ("load", 1, 10**8)):
         value = getattr(options, name)
         if value is not None and not least <= value <= most:
@@ -78,13 +77,13 @@ def check_numbers(options: Namespace) -> None:
 
 @contextmanager
 def progress(console: Console) -> Iterator[Say]:
-    """Tells what is being done, in one line that goes away."""
+    """Shows what is being done, in one line that disappears at the end."""
     with console.status("") as status:
         yield lambda line: status.update(f"  {line}")
 
 
 def machine() -> dict[str, Any]:
-    """What a figure must have beside it."""
+    """The context that any figure needs."""
     generator, server = cpu.split()
     return {
         "xdpkit": __version__,
@@ -96,49 +95,49 @@ def machine() -> dict[str, Any]:
 
 
 def side_by_side(options: Namespace, say: Say) -> dict[str, Any]:
-    """The rows that the options name, measured."""
+    """Measures the rows that the options name."""
     base = QUICK if options.quick else FULL
     plan = Plan(
         options.rounds or base.rounds, options.seconds or base.seconds, options.load, base.steps
     )
-    asked = peers.of_file(options.peers) if options.peers else []
-    known = [] if options.quick else installed_besides(asked)
-    wanted = chosen(options, [*known, *asked])
+    listed = peers.read_peers(options.peers) if options.peers else []
+    installed = [] if options.quick else installed_except(listed)
+    wanted = select_rows(options, [*installed, *listed])
     skipped: dict[str, str] = {}
     server_cpu = cpu.split()[1]
     with ExitStack() as stack:
-        entries: list[stand.Entry] = []
+        entries: list[testbed.Entry] = []
         for server in own_servers(wanted, say):
             say(f"starting xdpkit for {', '.join(row.name for row in server.rows)}")
-            entries += stack.enter_context(stand.own(server, server_cpu, wanted))
-        for peer in (*known, *asked):
+            entries += stack.enter_context(testbed.own_server(server, server_cpu, wanted))
+        for peer in (*installed, *listed):
             if peer.name not in wanted:
                 continue
             say(f"starting {peer.name}")
             row = rows.row_of(peer.name, peer.service, peer.port)
             try:
-                entries += stack.enter_context(stand.other(peer, row, server_cpu))
+                entries += stack.enter_context(testbed.peer_server(peer, row, server_cpu))
             except LabError as error:
-                if peer in asked:
+                if peer in listed:
                     raise
                 skipped[peer.name] = str(error)
-        order = {name: place for place, name in enumerate(wanted)}
+        order = {name: index for index, name in enumerate(wanted)}
         entries.sort(key=lambda entry: order[entry.row.name])
         with cpu.pinned(cpu.split()[0]):
             results = measure(entries, plan, say)
     return document(results, plan, skipped)
 
 
-def installed_besides(asked: list[peers.Peer]) -> list[peers.Peer]:
-    """The peers found here, but for those that the peers file names itself."""
-    names = {peer.name for peer in asked}
-    return [peer for peer in peers.installed() if peer.name not in names]
+def installed_except(listed: list[peers.Peer]) -> list[peers.Peer]:
+    """The peers found on this machine, except those that the peers file lists itself."""
+    names = {peer.name for peer in listed}
+    return [peer for peer in peers.installed_peers() if peer.name not in names]
 
 
-def chosen(options: Namespace, known: list[peers.Peer]) -> list[str]:
-    """The names of the rows, each behind the echo it is compared with. Raises UsageError."""
-    names = [*rows.OWN_NAMES, *(peer.name for peer in known)]
-    services = {peer.name: peer.service for peer in known}
+def select_rows(options: Namespace, available: list[peers.Peer]) -> list[str]:
+    """The names of the rows, each after the echo it is compared with. Raises UsageError."""
+    names = [*rows.OWN_NAMES, *(peer.name for peer in available)]
+    services = {peer.name: peer.service for peer in available}
     if options.only:
         picked = options.only.split(",")
     elif options.quick:
@@ -147,15 +146,15 @@ def chosen(options: Namespace, known: list[peers.Peer]) -> list[str]:
         picked = list(names)
     for name in picked:
         if name not in names:
-            raise UsageError(f"--only {name}: not here; these are: {', '.join(names)}")
+            raise UsageError(f"--only {name}: no such row; choose from: {', '.join(names)}")
     for name in list(picked):
         services.setdefault(name, "dns" if "dns" in name else "ntp")
-        picked.append(rows.beside(services[name]))
+        picked.append(rows.echo_row(services[name]))
     return [name for name in names if name in picked]
 
 
-def own_servers(wanted: list[str], say: Say) -> list[rows.Own]:
-    """The servers of ours that answer the wanted rows; a million names are compiled if need be."""
+def own_servers(wanted: list[str], say: Say) -> list[rows.OwnServer]:
+    """Our servers that answer the wanted rows; the million names are compiled if necessary."""
     servers = [rows.small()]
     if "xdpkit-dns-rrl" in wanted:
         servers.append(rows.limited())
@@ -177,7 +176,9 @@ def document(results: dict[str, Result], plan: Plan, skipped: dict[str, str]) ->
         for name, result in results.items()
         if not any(figures.get("answers_per_s") for figures in result.rounds)
     ]
-    compared = {f"{ours} / {theirs}": versus(results, ours, theirs) for ours, theirs in PAIRS}
+    compared = {
+        f"{ours} / {theirs}": median_ratios(results, ours, theirs) for ours, theirs in PAIRS
+    }
     modes = [result.entry.mode for result in results.values() if result.entry.mode]
     return {
         **machine(),
@@ -193,7 +194,7 @@ def document(results: dict[str, Result], plan: Plan, skipped: dict[str, str]) ->
 
 
 def show(facts: dict[str, Any], console: Console) -> None:
-    """The facts for a person."""
+    """Prints the facts for a human reader."""
     console.print(
         f"{facts['driver']}, {facts['mode']}, one queue; Linux {facts['kernel']}, {facts['cpu']}; "
         f"generator on CPU {facts['cpus']['generator']}, server on {facts['cpus']['server']}; "
@@ -208,7 +209,7 @@ def show(facts: dict[str, Any], console: Console) -> None:
 
 
 def write(facts: dict[str, Any], directory: Path, console: Console) -> None:
-    """bench.json, and plots where matplotlib is there."""
+    """Writes bench.json, and plots if matplotlib is installed."""
     path = directory / "bench.json"
     path.write_text(json.dumps(facts, indent=2) + "\n")
     made = plots.draw(facts, directory)

@@ -1,8 +1,8 @@
-"""``xdpkit run`` with a zone arena from the benchmarks' cache in place of master files.
+"""``xdpkit run`` with a zone arena from the benchmarks' cache instead of master files.
 
     python -m xdpkit.bench.server ARENA CONFIG
 
-Everything else is the daemon's own. Compiling a million names at every start would take a minute.
+Everything else is the regular daemon. Compiling a million names at every start would take a minute.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xdpkit.services.dns.serving.zone_store import ZoneStore
 
 
 class ArenaStore(ZoneStore):
-    """Publishes the arena of a file."""
+    """Publishes the arena in a file."""
 
     def __init__(self, path: Path, publisher: SnapshotPublisher) -> None:
         super().__init__(path, publisher)
@@ -37,7 +37,7 @@ class ArenaStore(ZoneStore):
 
 
 class ArenaServer(daemon.Server):
-    """The daemon's server with its zones from an arena."""
+    """The daemon's server, with its zones from an arena."""
 
     def __init__(self, loaded: config.Config, arena: Path) -> None:
         super().__init__(loaded)

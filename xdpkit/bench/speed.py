@@ -1,6 +1,6 @@
-"""Answers per second of each service beside a bare echo of the same size, in interleaved rounds.
+"""Answers per second of each service next to a bare echo of the same size, in interleaved rounds.
 
-The short measurement of the demo, on a server that runs already; ``rounds.py`` has the whole one.
+The demo's short measurement, on a running server; ``rounds.py`` has the full one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from xdpkit.loadgen.figures import ratio, spreads
 from xdpkit.loadgen.setup import Load
 
 # Open requests. veth's receive ring holds 256 frames (VETH_RING_SIZE, drivers/net/veth.c) and drops
-# what is more: with fewer open none is lost, and the rate is that of any larger window.
+# the rest: with fewer open, none is lost, and the rate is that of any larger window.
 WINDOW = 192
 
 
@@ -29,7 +29,7 @@ class Outcome:
     bad: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Medians, and the least and the most of the rounds."""
+        """Medians, and the minimum and maximum of the rounds."""
         return {"wrong_lost_duplicate": self.bad, **spreads(self.rounds)}
 
 
@@ -41,7 +41,7 @@ def measure(
     seconds: float = 1.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Outcome]:
-    """Runs every row once a round, on one queue over IPv4; a row's echo runs in the same round.
+    """Runs every row once per round, on one queue over IPv4; a row's echo runs in the same round.
 
     Calls ``progress`` with a line before each run.
     """
@@ -60,10 +60,10 @@ def measure(
         for number in range(rounds):
             for row in rows:
                 progress(f"round {number + 1} of {rounds}: {row.name}")
-                # The first tenth warms caches, rings and the flow of wake-ups.
+                # Warms up caches, rings and the pattern of wakeups.
                 probe.run(generators[row.name], seconds / 10, window=WINDOW)
                 before = cpu.thread_ns(served.pid, tid)
-                # Nothing may be lost here: a reply is given all the time there is.
+                # Nothing may be lost here, so late replies are waited for.
                 measured = probe.run(
                     generators[row.name], seconds, window=WINDOW, quiet=probe.LAST_REPLIES
                 )

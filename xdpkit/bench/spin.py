@@ -1,7 +1,7 @@
 """``bench --spin``: what an echo's answers per second depend on.
 
-Varied are the work that an answer takes, how the worker waits, how many requests are open, and the
-number of queues.
+It varies the work per answer, how the worker waits, how many requests are open, and the number of
+queues.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import Any
 from rich.console import Console
 
 from xdpkit._core._loadgen import Generator
-from xdpkit.bench import cpu, probe, rows
-from xdpkit.bench import testbed as stand
-from xdpkit.bench.table import plain
+from xdpkit.bench import cpu, probe, rows, testbed
+from xdpkit.bench.table import text_table
 from xdpkit.errors import XdpkitError
 from xdpkit.lab.served import ServedLab
 from xdpkit.loadgen.setup import Load
@@ -26,7 +25,7 @@ from xdpkit.loadgen.setup import Load
 SPINS = (0, 100, 200, 500, 1000, 2000, 5000)
 WINDOWS = (1, 4, 16, 64, 256, 1024)
 QUEUES = (1, 2, 4)
-# The queues are compared with an answer's work well above the kernel's, and without any.
+# Queues are compared with far more work per answer than the kernel's share, and with none.
 QUEUE_SPINS = (0, 2000)
 WINDOW = 1024
 ROUNDS = 3
@@ -37,7 +36,7 @@ Lines = dict[str, list[list[float]]]
 
 
 def measure(options: Namespace, say: Say) -> dict[str, Any]:
-    """The three series: ``{label: [[x, median, least, most], ...]}`` each."""
+    """The three series, each ``{label: [[x, median, min, max], ...]}``."""
     rounds, seconds = options.rounds or ROUNDS, options.seconds or SECONDS
     return {
         "rounds": rounds,
@@ -50,34 +49,35 @@ def measure(options: Namespace, say: Say) -> dict[str, Any]:
     }
 
 
-def polls() -> tuple[str, ...]:
+def poll_modes() -> tuple[str, ...]:
     """How a worker can wait, in this version."""
     return ("wait", "busy") if rows.has_poll() else ("wait",)
 
 
 def spins(rounds: int, seconds: float, say: Say) -> Lines:
-    """Answers a second against [echo] spin_ns; every server up at once, measured in turns."""
+    """Answers per second against [echo] spin_ns; all servers up at once, measured in turn."""
     with ExitStack() as stack:
         entries = {}
         for spin in SPINS:
             say(f"starting a server with spin_ns = {spin}")
             [entry] = stack.enter_context(
-                stand.own(rows.slowed(spin), cpu.split()[1], ["echo-spin"])
+                testbed.own_server(rows.slowed(spin), cpu.split()[1], ["echo-spin"])
             )
             entries[("wait", spin)] = entry
         found: dict[tuple[str, int], list[float]] = in_turns(entries, rounds, seconds, say)
-    # A busy worker never sleeps, so that there can be one server at a time.
-    for poll in polls()[1:]:
+    # A busy-polling worker never sleeps, so only one such server can run at a time.
+    for poll in poll_modes()[1:]:
         for spin in SPINS:
-            with stand.own(rows.slowed(spin, poll), cpu.split()[1], ["echo-spin"]) as [entry]:
+            server = rows.slowed(spin, poll)
+            with testbed.own_server(server, cpu.split()[1], ["echo-spin"]) as [entry]:
                 found |= in_turns({(poll, spin): entry}, rounds, seconds, say)
-    return {poll: [point(spin, found[poll, spin]) for spin in SPINS] for poll in polls()}
+    return {poll: [point(spin, found[poll, spin]) for spin in SPINS] for poll in poll_modes()}
 
 
 def in_turns(
-    entries: dict[tuple[str, int], stand.Entry], rounds: int, seconds: float, say: Say
+    entries: dict[tuple[str, int], testbed.Entry], rounds: int, seconds: float, say: Say
 ) -> dict[tuple[str, int], list[float]]:
-    """Answers a second of each entry, for each round."""
+    """Answers per second of each entry, for each round."""
     found: dict[tuple[str, int], list[float]] = {key: [] for key in entries}
     with cpu.pinned(cpu.split()[0]):
         for number in range(rounds):
@@ -88,7 +88,7 @@ def in_turns(
 
 
 def answers(generator: Generator, seconds: float, window: int) -> float:
-    """Answers a second, after a tenth to warm up. Raises XdpkitError when one was wrong."""
+    """Answers per second, after a warm-up of a tenth. Raises XdpkitError if one was wrong."""
     probe.run(generator, seconds / 10, window=window)
     measured = probe.run(generator, seconds, window=window)
     if measured.wrong:
@@ -97,16 +97,16 @@ def answers(generator: Generator, seconds: float, window: int) -> float:
 
 
 def point(x: float, values: Sequence[float]) -> list[float]:
-    """x, median, least, most."""
+    """x, median, minimum, maximum."""
     return [x, statistics.median(values), min(values), max(values)]
 
 
 def windows(rounds: int, seconds: float, say: Say) -> Lines:
-    """Answers a second against open requests: what bounds the batches that the loop can take."""
+    """Answers per second against open requests, which bound the loop's batches."""
     lines: Lines = {}
-    for poll in polls():
+    for poll in poll_modes():
         with (
-            stand.own(rows.slowed(0, poll), cpu.split()[1], ["echo-spin"]) as [entry],
+            testbed.own_server(rows.slowed(0, poll), cpu.split()[1], ["echo-spin"]) as [entry],
             cpu.pinned(cpu.split()[0]),
         ):
             found: dict[int, list[float]] = {window: [] for window in WINDOWS}
@@ -119,9 +119,9 @@ def windows(rounds: int, seconds: float, say: Say) -> Lines:
 
 
 def queues(rounds: int, seconds: float, say: Say) -> Lines:
-    """Answers a second of all queues together, one worker and one generator thread for each.
+    """Answers per second of all queues together, with one worker and one sender thread each.
 
-    On all CPUs: with two of them, more queues than one only share what there is.
+    On all CPUs: with only two, more than one queue just divides the same CPU time.
     """
     lines: Lines = {}
     for spin in QUEUE_SPINS:
@@ -132,23 +132,23 @@ def queues(rounds: int, seconds: float, say: Say) -> Lines:
 
 
 def on_queues(count: int, spin: int, rounds: int, seconds: float, say: Say) -> list[float]:
-    """Answers a second for each round, with this many queues."""
+    """Answers per second for each round, with this many queues."""
     server = rows.slowed(spin, queues=range(count))
     with ServedLab(server.configuration, queues=count) as served:
         client = served.lab.client
         with client.entered(), Load(client.interface(), range(count)) as load:
             generators = [
-                stand.generator(served.lab, load, server.rows[0], queue) for queue in range(count)
+                testbed.generator(served.lab, load, server.rows[0], queue) for queue in range(count)
             ]
             found = []
             for number in range(rounds):
                 say(f"round {number + 1} of {rounds}: {count} queues, spin {spin} ns")
-                found.append(together(generators, seconds))
+                found.append(run_together(generators, seconds))
             return found
 
 
-def together(generators: Sequence[Generator], seconds: float) -> float:
-    """Runs a thread for each generator, each on its CPU; the sum of their answers a second."""
+def run_together(generators: Sequence[Generator], seconds: float) -> float:
+    """Runs one pinned thread per load generator; returns the sum of their answers per second."""
     cpus = cpu.available()
     found: list[float] = []
 
@@ -162,12 +162,12 @@ def together(generators: Sequence[Generator], seconds: float) -> float:
     for thread in threads:
         thread.join()
     if len(found) < len(generators):
-        raise XdpkitError("a generator ended early")
+        raise XdpkitError("a load generator ended early")
     return sum(found)
 
 
 def show(facts: dict[str, Any], console: Console) -> None:
-    """The facts for a person: a table for each series."""
+    """Prints the facts for a human reader: one table per series."""
     console.print(
         f"Echo answers/s, medians of {facts['rounds']} rounds (least..most); {facts['driver']}, "
         f"Linux {facts['kernel']}, {facts['cpu']}"
@@ -182,4 +182,4 @@ def show(facts: dict[str, Any], console: Console) -> None:
                 cells.append(f"{median:,.0f} ({least:,.0f}..{most:,.0f})")
             table.append([f"{x:g}", *cells])
         console.print()
-        console.print(plain([series["what"], *labels], table))
+        console.print(text_table([series["what"], *labels], table))

@@ -1,4 +1,4 @@
-"""The benchmark's table for a person."""
+"""The benchmark's tables for a human reader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _share(value: float) -> str:
     return f"{value:.2f}"
 
 
-# Heading, key, how it is shown, and whether least and most are shown below it.
+# Heading, key, formatter, and whether minimum and maximum are shown below it.
 COLUMNS: tuple[tuple[str, str, Callable[[float], str], bool], ...] = (
     ("best\nanswers/s", "answers_per_s", _count, True),
     ("without\nloss/s", "lossfree_per_s", _count, True),
@@ -38,7 +38,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[float], str], bool], ...] = (
 
 
 def rates(rows: list[Facts]) -> Table:
-    """All rows, medians, with least..most where the spread matters most."""
+    """All rows: medians, with min..max where the spread matters most."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", no_wrap=True)
     for heading, *_ in COLUMNS:
@@ -58,7 +58,7 @@ def _cell(row: Facts, key: str, show: Callable[[float], str], spread: bool) -> s
 
 
 def comparisons(found: Mapping[str, Facts]) -> list[str]:
-    """One line for each pair of rows: how many times theirs ours is."""
+    """One line per pair of rows: ours as a multiple of theirs."""
     return [
         f"{pair}: answers {facts['answers_per_s']:.2f}, without loss "
         f"{facts['lossfree_per_s']:.2f}, CPU per answer {facts['cpu_us_per_answer']:.2f} "
@@ -67,8 +67,8 @@ def comparisons(found: Mapping[str, Facts]) -> list[str]:
     ]
 
 
-def plain(headings: list[str], rows: list[list[str]]) -> Table:
-    """A table of texts, the first column to the left."""
+def text_table(headings: list[str], rows: list[list[str]]) -> Table:
+    """A table of strings, its first column left-aligned."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left")

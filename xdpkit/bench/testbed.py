@@ -1,7 +1,7 @@
-"""A test stand: one server in a lab of its own, pinned to a CPU, and the generator in front of it.
+"""A testbed: one server in its own lab, pinned to a CPU, and the load generator that queries it.
 
-Every server has its own pair of namespaces, so that all of them are up at the same time and can be
-measured in turns; the ones that are not asked sleep.
+Every server has its own pair of namespaces, so all of them are up at the same time and can be
+measured in turn; idle ones sleep.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from xdpkit import __version__
 from xdpkit._core._loadgen import Generator
 from xdpkit.bench import cpu
 from xdpkit.bench.peers import Peer, serving
-from xdpkit.bench.rows import Own, Row
+from xdpkit.bench.rows import OwnServer, Row
 from xdpkit.lab.namespaces import Lab, Side
 from xdpkit.lab.served import ServedLab
 from xdpkit.loadgen.setup import Load, request_header
@@ -27,33 +27,33 @@ from xdpkit.loadgen.setup import Load, request_header
 
 @dataclass(frozen=True)
 class Entry:
-    """A row, ready to be measured: its generator, the server's processes, our worker thread."""
+    """A row ready to be measured: its load generator, server processes, our worker thread."""
 
     row: Row
     server: str
     generator: Generator
     pids: list[int]
     worker: tuple[int, int] | None = None
-    """(process, thread) of the AF_XDP worker, where the server is ours."""
+    """(process, thread) of the AF_XDP worker, if the server is ours."""
     mode: str = ""
-    """How ours is attached, such as "native, copy"."""
+    """How our program is attached, such as "native, copy"."""
     served: ServedLab | None = None
-    """Ours, to be asked for its status."""
+    """Our server, to query its status."""
 
     def cpu_used(self) -> cpu.CpuTime:
         """CPU time of the whole server."""
         return cpu.used(self.pids)
 
     def worker_ns(self) -> int:
-        """CPU time of the worker thread in nanoseconds; 0 where there is none."""
+        """CPU time of the worker thread, in nanoseconds; 0 if there is none."""
         return cpu.thread_ns(*self.worker) if self.worker else 0
 
 
 @contextmanager
-def own(
-    server: Own, server_cpu: int, wanted: Sequence[str], stamps: bool = False
+def own_server(
+    server: OwnServer, server_cpu: int, wanted: Sequence[str], stamps: bool = False
 ) -> Iterator[list[Entry]]:
-    """A server of ours with the rows that are wanted; ``stamps`` is as in ``Load``.
+    """One of our servers with the wanted rows; ``stamps`` is as in ``Load``.
 
     Raises LabError and what Load raises.
     """
@@ -66,7 +66,7 @@ def own(
         status = served.status()
         worker = (served.pid, status["queues"]["0"]["thread"])
         mode = f"{status['mode']}, {'zero-copy' if status['zerocopy'] else 'copy'}"
-        load = front(served.lab, stack, stamps)
+        load = client_load(served.lab, stack, stamps)
         name = f"xdpkit {__version__}"
         yield [
             Entry(
@@ -83,15 +83,15 @@ def own(
 
 
 @contextmanager
-def other(peer: Peer, row: Row, server_cpu: int) -> Iterator[list[Entry]]:
-    """Another server with its one row. Raises LabError and what Load raises."""
+def peer_server(peer: Peer, row: Row, server_cpu: int) -> Iterator[list[Entry]]:
+    """A peer with its one row. Raises LabError and what Load raises."""
     with Lab(1) as lab, serving(lab, peer, server_cpu), ExitStack() as stack:
-        load = front(lab, stack)
+        load = client_load(lab, stack)
         yield [Entry(row, peer.version, generator(lab, load, row), pids_in(lab.server))]
 
 
-def front(lab: Lab, stack: ExitStack, stamps: bool = False) -> Load:
-    """The generator's program and socket on the client's only queue."""
+def client_load(lab: Lab, stack: ExitStack, stamps: bool = False) -> Load:
+    """The load generator's program and socket on the client's only queue."""
     with lab.client.entered():
         return stack.enter_context(Load(lab.client.interface(), [0], stamps))
 
@@ -99,7 +99,7 @@ def front(lab: Lab, stack: ExitStack, stamps: bool = False) -> Load:
 def generator(
     lab: Lab, load: Load, row: Row, queue: int = 0, share: tuple[int, int] = (0, 1)
 ) -> Generator:
-    """The generator of a row over IPv4; ``share`` is as in ``Load.generator``."""
+    """The load generator for a row, over IPv4; ``share`` is as in ``Load.generator``."""
     macs = (lab.client.interface().mac, lab.server.interface().mac)
     addresses = (ip_address(lab.client.ipv4), ip_address(lab.server.ipv4))
     header = request_header(macs, addresses, row.port)

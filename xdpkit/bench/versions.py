@@ -1,7 +1,7 @@
-"""A zone whose versions can be told from any one reply, and questions that reach all its sections.
+"""A zone whose version shows in every reply, and questions that reach all sections of a reply.
 
-Every record of a version has that version's TTL, so a reply with two TTLs mixes two versions. The
-replies have an answer, an authority section, an additional one, or two of them.
+Every record of a version has that version as its TTL, so a reply with two TTLs mixes two versions.
+Replies have an answer, an authority section, an additional section, or two of these.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ A, MX, TXT = 1, 15, 16
 
 
 def zone_text(version: int, names: int) -> str:
-    """A master file with ``names`` names beside some others; ``version`` is from 1 to 65535."""
+    """A master file with ``names`` names and a few others; ``version`` is from 1 to 65535."""
     hosts = "".join(
         f"host-{number:07d} A 10.{version >> 8}.{version & 255}.{number & 255}\n"
         for number in range(names)
@@ -37,6 +37,6 @@ def queries(names: int) -> list[bytes]:
         (b"\x05alias", A),
         *((b"\x0chost-%07d" % number, A) for number in range(0, names, max(names // 1000, 1))),
     ]
-    asked = [query(name + _WIRE, rdtype) for name, rdtype in kinds]
-    # Half of them of the first four kinds.
-    return [each for number, host in enumerate(asked[4:]) for each in (host, asked[number % 4])]
+    made = [query(name + _WIRE, rdtype) for name, rdtype in kinds]
+    # Half of them are of the first four kinds.
+    return [each for number, host in enumerate(made[4:]) for each in (host, made[number % 4])]

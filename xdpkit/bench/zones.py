@@ -1,7 +1,7 @@
-"""The zones that the benchmarks serve, and the queries for their names.
+"""The zones that the benchmarks serve, and queries for their names.
 
-All names have one length, so that one echo's size is that of every reply. The large zone takes a
-minute to compile: its arena is kept in a cache, under a name that changes with the compiler.
+All names have the same length, so one echo has the size of every reply. The large zone takes a
+minute to compile: its arena is cached under a name that changes with the compiler.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xdpkit.services.dns.serving.store import Progress, compile_zones
 ORIGIN = "bench.example"
 SMALL, LARGE = 10, 1_000_000
 A = 1
-# Behind the question of every reply: one A record whose name is a pointer (RFC 1035 section 4.1.4).
+# After the question of every reply: one A record whose name is a pointer (RFC 1035 section 4.1.4).
 ANSWER_BYTES = 16
 
 _ORIGIN_WIRE = b"\5bench\7example\0"
@@ -35,7 +35,7 @@ ns A 192.0.2.1
 
 
 def zone_text(names: int) -> str:
-    """A master file of ``names`` names with an address each, besides the apex and its server."""
+    """A master file of ``names`` names with one address each, plus the apex and its name server."""
     return _HEAD + "".join(
         f"host-{number:07d} A 10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}\n"
         for number in range(names)
@@ -43,34 +43,34 @@ def zone_text(names: int) -> str:
 
 
 def queries(names: int) -> list[bytes]:
-    """One query for each name, in order."""
+    """One query per name, in order."""
     return [query(b"\x0chost-%07d" % number + _ORIGIN_WIRE, A) for number in range(names)]
 
 
 def uniform(names: int) -> list[bytes]:
-    """Queries in random order, every name as likely as the others."""
+    """Queries in random order, all names equally likely."""
     return draw(queries(names))
 
 
 def popular(names: int) -> list[bytes]:
-    """As many queries, by Zipf's law: a name's share goes with one over its rank."""
+    """As many queries, by Zipf's law: a name's share is proportional to 1/rank."""
     return zipf(queries(names), names)
 
 
 def reply_bytes() -> int:
-    """The payload of every reply: the query's, an option record included, and the answer."""
+    """The payload size of every reply: the query's, including its OPT record, plus the answer."""
     return len(queries(1)[0]) + ANSWER_BYTES
 
 
 def cache_directory() -> Path:
-    """.cache of the checkout that this is, or the user's cache (XDG base directories)."""
+    """This checkout's .cache, or the user's cache (XDG base directories)."""
     if root := checkout():
         return root / ".cache" / "bench"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xdpkit"
 
 
 def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
-    """The compiled zone of ``names`` names, from the cache or made now. Raises OSError."""
+    """The compiled zone of ``names`` names, from the cache or compiled now. Raises OSError."""
     directory = cache_directory()
     path = directory / f"{names}-{compiler_key()}.arena"
     if path.exists():
@@ -79,14 +79,14 @@ def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
     for old in directory.glob(f"{names}-*.arena"):
         old.unlink()
 
-    def tell(done: Progress) -> None:
+    def report(done: Progress) -> None:
         what = "compiled" if done.done else "read"
         progress(f"compiling a zone of {names:,} names, once: {done.records:,} {what}")
 
     progress(f"compiling a zone of {names:,} names, once")
     with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
         (Path(scratch) / f"{ORIGIN}.zone").write_text(zone_text(names))
-        arena = anyio.run(compile_zones, Path(scratch), tell)
+        arena = anyio.run(compile_zones, Path(scratch), report)
     part = path.with_suffix(".part")
     with arena.map.view() as data:
         part.write_bytes(data)

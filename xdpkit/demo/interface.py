@@ -70,7 +70,7 @@ class ServedInterface(Served):
     def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, text=True, **options)
 
-    def _not_up(self) -> NicError:
+    def _startup_error(self) -> NicError:
         words = self.log().splitlines()
         if self._wanted.debug:
             print(*words, sep="\n", file=sys.stderr)

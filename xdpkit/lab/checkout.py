@@ -1,4 +1,4 @@
-"""The checkout that this xdpkit was installed from: where caches and unpacked peers lie."""
+"""The checkout that this xdpkit was installed from: home of caches and unpacked peers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def checkout() -> Path | None:
-    """The checkout whose ``.venv`` runs this, or None outside of one."""
+    """The checkout whose ``.venv`` this runs in, or None outside of one."""
     root = Path(sys.prefix).parent
     return root if (root / "pyproject.toml").exists() else None

@@ -3,9 +3,9 @@
     namespace SERVER                     namespace CLIENT
     server0  192.0.2.1, 2001:db8::1 ==== client0  192.0.2.2, 2001:db8::2
 
-Nothing outside the two namespaces is touched. They are named after this process, so that several
-labs can live beside each other, and go away with it however it ends: a small shell, the reaper,
-waits on a pipe that only this process holds open.
+Nothing outside the two namespaces is touched. They are named after this process, so several labs
+can coexist, and they go away with it however it ends: a small shell, the reaper, waits on a pipe
+that only this process holds open.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from xdpkit.nic.os import ethtool
 from xdpkit.nic.os.interface import Interface, from_link
 from xdpkit.runtime.closing import Closing
 
-# RFC 5737 and RFC 3849: addresses for documentation, nobody's.
+# RFC 5737 and RFC 3849: documentation addresses, which nobody has.
 SERVER_IPV4, CLIENT_IPV4 = "192.0.2.1", "192.0.2.2"
 SERVER_IPV6, CLIENT_IPV6 = "2001:db8::1", "2001:db8::2"
 
-# linux/if_addr.h: duplicate address detection would keep an address from use for two seconds.
+# linux/if_addr.h: duplicate address detection would hold an address back for two seconds.
 IFA_F_NODAD = 0x02
 
-# Kills what still runs in the namespaces (the lab's owner started all of it) and deletes them.
+# Kills what still runs in the namespaces (all started by the lab's owner) and deletes them.
 REAPER = """
 trap '' INT TERM HUP
-# Without a word the owner has died: a program that it just started may not have come inside yet.
+# EOF without a line: the owner died, and a program it just started may not be inside yet.
 read -r _ || sleep 0.2
 for name in "$@"; do
     for pid in $(ip netns pids "$name" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
@@ -60,7 +60,7 @@ class Side:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Puts the calling thread into the namespace: sockets made inside stay there for ever."""
+        """Moves the calling thread into the namespace: sockets made inside stay there for good."""
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             netns.setns(self.namespace)
@@ -72,7 +72,7 @@ class Side:
             os.close(home)
 
     def interface(self) -> Interface:
-        """The facts about this side's interface as they are now."""
+        """The current facts about this side's interface."""
         with IPRoute(netns=self.namespace) as ipr:
             index = ipr.link_lookup(ifname=self.ifname)[0]
             return from_link(ipr.get_links(index)[0])
@@ -82,27 +82,27 @@ class Side:
         return ["ip", "netns", "exec", self.namespace, *argv]
 
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
-        """Starts a program in the namespace; the lab's end kills it if its owner did not."""
+        """Starts a program in the namespace; closing the lab kills it if its owner did not."""
         options.setdefault("stdin", subprocess.DEVNULL)
         child = subprocess.Popen(self.command(*argv), text=True, **options)
         self.children.append(child)
         return child
 
     def run(self, *argv: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-        """Runs a program in the namespace to its end; returns its output, whatever its status."""
+        """Runs a program in the namespace to completion; returns its output and exit status."""
         return subprocess.run(
             self.command(*argv), text=True, capture_output=True, timeout=timeout, check=False
         )
 
     def send_on_queue(self, queue: int, queues: int) -> None:
-        """Makes ordinary senders of this side use one TX queue, so as to arrive on that RX queue.
+        """Makes ordinary senders on this side use one TX queue, so they arrive on that RX queue.
 
         Transmit packet steering (linux Documentation/networking/scaling.rst, XPS): all CPUs on the
         chosen queue, none on the others.
         """
-        everyone = f"{(1 << (os.cpu_count() or 1)) - 1:x}"
+        all_cpus = f"{(1 << (os.cpu_count() or 1)) - 1:x}"
         script = "; ".join(
-            f"echo {everyone if q == queue else 0} > "
+            f"echo {all_cpus if q == queue else 0} > "
             f"/sys/class/net/{self.ifname}/queues/tx-{q}/xps_cpus"
             for q in range(queues)
         )
@@ -112,7 +112,7 @@ class Side:
 
 
 class Lab(Closing):
-    """Two joined namespaces, as a context manager. Raises LabError when they cannot be made."""
+    """Two joined namespaces, as a context manager. Raises LabError if they cannot be made."""
 
     def __init__(self, queues: int = 4) -> None:
         self.queues = queues
@@ -123,9 +123,9 @@ class Lab(Closing):
 
     def __enter__(self) -> Self:
         if os.geteuid() != 0:
-            raise LabError("the lab makes network namespaces: run as root (sudo)")
+            raise LabError("the lab creates network namespaces: run as root (sudo)")
         names = [side.namespace for side in (self.server, self.client)]
-        # A session of its own: an interrupt from the terminal is not for the reaper.
+        # Its own session: an interrupt from the terminal must not reach the reaper.
         self._reaper = subprocess.Popen(
             ["sh", "-c", REAPER, "xdpkit-reaper", *names],
             stdin=subprocess.PIPE,
@@ -136,8 +136,8 @@ class Lab(Closing):
         except (OSError, NetlinkError) as error:
             self.close()
             raise LabError(
-                f"the lab's namespaces could not be made: {error}; CAP_NET_ADMIN, CAP_SYS_ADMIN, "
-                "and a kernel with network namespaces and veth are needed"
+                f"the lab's namespaces could not be created: {error}; this needs CAP_NET_ADMIN, "
+                "CAP_SYS_ADMIN, and a kernel with network namespaces and veth"
             ) from error
         except BaseException:
             self.close()
@@ -151,7 +151,7 @@ class Lab(Closing):
         self.join()
 
     def join(self) -> None:
-        """Makes the veth pair; for tests, again after it was deleted."""
+        """Creates the veth pair; tests call it again after deleting the pair."""
         with IPRoute(netns=self.server.namespace) as ipr, netns_fd(self.client) as peer:
             shape = {"num_tx_queues": self.queues, "num_rx_queues": self.queues}
             ipr.link(
@@ -172,11 +172,11 @@ class Lab(Closing):
             ipr.addr("add", index=index, address=side.ipv6, prefixlen=64, flags=IFA_F_NODAD)
             ipr.link("set", index=index, state="up")
         with side.entered():
-            # Otherwise frames of local sockets travel with half a checksum, as on no real wire.
+            # Otherwise frames from local sockets carry a partial checksum, as on no real wire.
             ethtool.set_tx_checksums(side.ifname, False)
 
     def close(self) -> None:
-        """Deletes the namespaces and kills what still runs in them; again is harmless."""
+        """Deletes the namespaces and kills what still runs in them; idempotent."""
         reaper, self._reaper = self._reaper, None
         if reaper is None:
             return
@@ -188,7 +188,7 @@ class Lab(Closing):
 
 @contextmanager
 def netns_fd(side: Side) -> Iterator[int]:
-    """The namespace as a descriptor, for netlink messages."""
+    """The namespace as a file descriptor, for netlink messages."""
     fd = os.open(f"{netns.NETNS_RUN_DIR}/{side.namespace}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield fd

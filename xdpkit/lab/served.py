@@ -1,4 +1,4 @@
-"""A server of our own making: ``xdpkit run`` with files of its own, ready to answer."""
+"""``xdpkit run`` with its own configuration and files, ready to answer."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from xdpkit.errors import ControlError, LabError, XdpkitError
 from xdpkit.lab.namespaces import Lab
 from xdpkit.runtime.closing import Closing
 
-# How often it is asked whether a server is ready.
+# How often a starting server is polled.
 POLL_SECONDS = 0.02
 
 
 class Served(Closing):
-    """A server with files of its own, ready to answer in a ``with``; a subclass says where.
+    """A server with its own files, ready to answer inside a ``with``; a subclass says where.
 
-    ``configuration`` is the text of its file, beside ``files``. ``program`` is what Python runs as
-    a module: its name and the arguments before the file's path.
+    ``configuration`` is the text of its configuration file, which lies beside ``files``.
+    ``program`` is what Python runs as a module: its name and the arguments before the file's path.
     """
 
-    # Zones are compiled and bcc is run before the control socket answers: a second, with reserve.
+    # Zones are compiled and bcc runs before the control socket answers: a second, plus margin.
     ready_seconds = 60.0
     stop_seconds = 10.0
 
@@ -45,7 +45,7 @@ class Served(Closing):
 
     @property
     def path(self) -> Path:
-        """The directory of the configuration file, xdpkit.toml, and what lies beside it."""
+        """The directory of the configuration file, xdpkit.toml, and the files beside it."""
         return Path(self._directory.name)
 
     @property
@@ -68,7 +68,7 @@ class Served(Closing):
 
     def _start(self) -> None:
         argv = [sys.executable, "-P", "-m", *self._program, str(self.path / "xdpkit.toml")]
-        # Whatever the configuration says of a cache, nothing of this server stays on the machine.
+        # Whatever the configuration says about a cache, nothing is left on the machine.
         environment = os.environ | {"CACHE_DIRECTORY": str(self.path / "cache")}
         with (self.path / "log").open("w") as log:
             self._process = self._popen(argv, stderr=log, env=environment)
@@ -79,27 +79,27 @@ class Served(Closing):
                 return
             except ControlError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise self._not_up() from None
+                    raise self._startup_error() from None
             time.sleep(POLL_SECONDS)
 
     @abstractmethod
     def _popen(self, argv: list[str], **options: Any) -> subprocess.Popen[str]:
-        """Starts a program where the server is to be."""
+        """Starts a program where the server should run."""
 
     @abstractmethod
-    def _not_up(self) -> XdpkitError:
-        """What to raise for a server that ended, or was not ready in time."""
+    def _startup_error(self) -> XdpkitError:
+        """The error to raise for a server that exited or was not ready in time."""
 
     @abstractmethod
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""
 
     def log(self) -> str:
-        """What the server has said so far."""
+        """What the server has logged so far."""
         return (self.path / "log").read_text()
 
     def stop(self) -> int:
-        """Ends the server by SIGTERM; returns its exit status."""
+        """Stops the server with SIGTERM; returns its exit status."""
         process = self._process
         if process is None:
             return 0
@@ -111,13 +111,13 @@ class Served(Closing):
             return process.wait()
 
     def close(self) -> None:
-        """Ends the server and removes its files."""
+        """Stops the server and removes its files."""
         self.stop()
         self._directory.cleanup()
 
 
 class ServedLab(Served):
-    """The lab with one server in it. Raises LabError when it does not come up, with its words."""
+    """The lab with one server in it. Raises LabError with its log if it does not come up."""
 
     def __init__(
         self,
@@ -136,9 +136,9 @@ class ServedLab(Served):
         pinned = ["taskset", "-c", self._cpus] if self._cpus else []
         return self.lab.server.popen(*pinned, *argv, **options)
 
-    def _not_up(self) -> LabError:
+    def _startup_error(self) -> LabError:
         words = self.log().strip() or "nothing"
-        return LabError(f"the server did not come up; it said: {words}")
+        return LabError(f"the server did not come up; its log says: {words}")
 
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""
@@ -146,6 +146,6 @@ class ServedLab(Served):
             return request(self.lab.server.ifname, "status")
 
     def close(self) -> None:
-        """Ends the server, removes its files, and the lab."""
+        """Stops the server, removes its files and closes the lab."""
         super().close()
         self.lab.close()
