@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Nobody is asked anything; nothing is synced to the disk, which is most of the time that dpkg
-# takes.
+# No questions are asked; nothing is synced to disk, which is where dpkg spends most of its time.
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "DPKG_FORCE": "unsafe-io",
     "LC_ALL": "C.UTF-8",
     "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
-    # The only ones of the caller's: others would change what is tried, as PYTHONDONTWRITEBYTECODE.
+    # The caller's, but no others: PYTHONDONTWRITEBYTECODE, say, would change what is tested.
     **{name: os.environ[name] for name in ("http_proxy", "no_proxy") if name in os.environ},
 }
 
@@ -31,12 +30,12 @@ mount --rbind /dev "$0/dev"
 exec chroot "$0" "$@"
 """
 
-# What dpkg and apt write down whatever they do.
+# What dpkg and apt always write, whatever they do.
 RECORDS = ("var/lib/dpkg/", "var/log/", "var/lib/apt/", "var/cache/apt/")
 
 
 class Started:
-    """A program that goes on beside others; ``wait`` for it, or ``abandon`` it."""
+    """A program in the background; ``wait`` for it, or ``abandon`` it."""
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
         self._log = log
@@ -51,22 +50,22 @@ class Started:
             )
 
     def wait(self) -> str:
-        """What it said, when it has ended well."""
-        status, said = self._process.wait(), self._log.read_text()
-        assert status == 0, said[-8000:]
-        return said
+        """Waits until it has succeeded; returns its output."""
+        status, output = self._process.wait(), self._log.read_text()
+        assert status == 0, output[-8000:]
+        return output
 
     def abandon(self) -> None:
-        """Stops it, if it still goes on."""
+        """Kills it if it is still running."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
 
 class DebianRoot:
-    """This machine's own release as debootstrap makes it: the minimum, and these packages.
+    """This machine's release as debootstrap makes it: the minimum, and these packages.
 
-    The constructor only starts making it: ``wait`` before anything else.
+    The constructor only starts debootstrap: ``wait`` before anything else.
     """
 
     def __init__(self, path: Path, log: Path, packages: list[str]) -> None:
@@ -78,7 +77,7 @@ class DebianRoot:
         self.abandon = self._making.abandon
 
     def wait(self) -> None:
-        """Returns when the system is there."""
+        """Returns when the system is complete."""
         self._making.wait()
 
     def command(self, *argv: str) -> list[str]:
@@ -88,7 +87,7 @@ class DebianRoot:
         return [*shell, str(self.path), *argv]
 
     def run(self, *argv: str, status: int = 0) -> str:
-        """Runs a program inside to its end; returns what it said."""
+        """Runs a program inside to completion; returns its output."""
         done = subprocess.run(
             self.command(*argv),
             stdin=subprocess.DEVNULL,
@@ -101,24 +100,24 @@ class DebianRoot:
         return done.stdout
 
     @contextmanager
-    def asked_of_systemd(self) -> Iterator[list[str]]:
-        """Notes what the maintainer scripts ask of systemd, which cannot run here."""
+    def systemctl_calls(self) -> Iterator[list[str]]:
+        """Records how maintainer scripts call systemctl: systemd cannot run here."""
         program, log = self.path / "usr/local/sbin/systemctl", self.path / "tmp/systemctl.log"
         program.write_text('#!/bin/sh\necho "$@" >>/tmp/systemctl.log\n')
         program.chmod(0o755)
         running = self.path / "run/systemd/system"
         running.mkdir(parents=True)
-        asked: list[str] = []
+        calls: list[str] = []
         try:
-            yield asked
-            asked += log.read_text().splitlines()
+            yield calls
+            calls += log.read_text().splitlines()
         finally:
             program.unlink()
             running.rmdir()
             log.unlink(missing_ok=True)
 
     def files(self) -> dict[str, tuple[int, ...]]:
-        """Every path but RECORDS: its mode and, of a file, its size and time of change."""
+        """Every path except RECORDS: its mode and, for a file, its size and mtime."""
         found: dict[str, tuple[int, ...]] = {}
         for directory, folders, files in os.walk(self.path):
             for name in (*folders, *files):

@@ -1,4 +1,4 @@
-"""The Debian package, and a bare Debian to try it in: made while other tests run."""
+"""The Debian package, and a bare Debian to test it in: both are made while other tests run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from debian_root import DebianRoot, Started
 
 @dataclass(frozen=True)
 class Making:
-    """Both under way, each in a process of its own."""
+    """Both in progress, each in a process of its own."""
 
     debian: DebianRoot
     _build: Started
 
     def package(self) -> Path:
-        """The package's path, when it has been built."""
+        """Waits for the build; returns the path of the package."""
         return Path(self._build.wait().splitlines()[-1])
 
 
 def dependencies() -> list[str]:
-    """Packages that the control file names; what else there must be, the build finds out."""
+    """Packages that the control file names; the build adds the rest."""
     text = (CHECKOUT / "packaging/debian/control").read_text()
     depends = re.search(r"^Depends:(.*\n(?: .*\n)*)", text, re.MULTILINE)
     assert depends
@@ -40,7 +40,7 @@ def dependencies() -> list[str]:
 def making(directory: Path) -> Iterator[Making]:
     """Starts both; ``directory`` is for the build and the logs.
 
-    The bare Debian is not in /tmp, which may be nodev.
+    The bare Debian is not in /tmp, which may be mounted nodev.
     """
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     work = directory / "work"
