@@ -1,17 +1,17 @@
 #!/bin/bash
-# Read by provision.sh: gets the servers that tests and benchmarks compare with.
+# Sourced by provision.sh: fetches the servers that tests and benchmarks compare with.
 # shellcheck disable=SC2154 # root and apt_options are provision.sh's
 
-# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd and prometheus start daemons: so
-# the servers that tests and benchmarks run are unpacked beside the checkout's other caches. Only the
-# libraries that they name are installed, and not those for a web browser (libjs-).
+# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd and prometheus start daemons,
+# so the servers that tests and benchmarks run are unpacked into the checkout's .cache. Only the
+# libraries that they depend on are installed, and not those for a web browser (libjs-).
 fetch_peers() { # fetch_peers test|bench
     fetch_peer chrony sbin/chronyd
     fetch_peer knot sbin/knotd
     fetch_peer nsd sbin/nsd
     [[ $1 == test ]] || return 0
     fetch_ntpdig
-    # Debian 13 has promtool in a package of its own.
+    # In Debian 13 promtool is a separate package.
     # shellcheck source=/dev/null
     if [[ $(. /etc/os-release && printf '%s' "${VERSION_ID:-}") == 12 ]]; then
         fetch_peer prometheus bin/prometheus
@@ -20,7 +20,7 @@ fetch_peers() { # fetch_peers test|bench
     fi
 }
 
-fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path below /usr, the rest goes with it
+fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path below /usr, the rest are unpacked with it
     local package=$1 program=$2 peers=$root/.cache/peers download deb libraries
     shift 2
     ! command -v "${program##*/}" >/dev/null || return 0
@@ -39,17 +39,17 @@ fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path belo
     done
     rm -r "$download"
     runs "$peers/$package/usr/$program" ||
-        die "the unpacked $program misses a library, see: ldd $peers/$package/usr/$program"
+        die "the unpacked $program lacks a library, see: ldd $peers/$package/usr/$program"
 }
 
-# NTPsec's Python modules look for their C library where it is installed, or beside themselves.
+# NTPsec's Python modules look for their C library where it would be installed, or beside themselves.
 fetch_ntpdig() {
     local modules=$root/.cache/peers/ntpsec-ntpdig/usr/lib/python3/dist-packages/ntp
     fetch_peer ntpsec-ntpdig bin/ntpdig python3-ntp
     [[ ! -d $modules || -e $modules/libntpc.so ]] || ln -srf "$modules"/../../../*/ntp/libntpc.so "$modules"
 }
 
-# An executable that finds all its libraries (a newer release of the system may have dropped one).
+# Whether it is an executable with all its libraries (a system upgrade may have dropped one).
 runs() {
     [[ -x $1 ]] && ! ldd "$1" 2>/dev/null | grep -q 'not found' # a script has none
 }

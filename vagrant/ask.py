@@ -3,9 +3,9 @@
 
     ask.py ADDRESS [REQUESTS]
 
-The other end of `xdpkit demo --interface`. 32 requests are under way at a time, each from a source
-port of its own: a NIC spreads its RX queues by ports, and that is all a sender can do about it.
-Nothing is sent twice, so what the server counts can be compared. Needs Python only.
+The other end of `xdpkit demo --interface`. 32 requests are in flight at a time, each from a source
+port of its own: a NIC spreads flows over RX queues by port, and a sender has no other influence.
+Nothing is sent twice, so the server's counts can be compared. Needs only Python.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ AT_ONCE = 32
 REQUESTS = 4000
 WAIT_SECONDS = 5.0
 NTP_PORT, DNS_PORT = 123, 53
-# www.example and its A record in the demo's zone (xdpkit/demo_zone.py).
+# www.example and its A record in the demo's zone (xdpkit/demo/zone.py).
 NAME = b"\3www\7example\0"
 RECORD = socket.inet_aton("192.0.2.80")
 
@@ -46,21 +46,21 @@ class Request:
         return self.mark + struct.pack("!5H", 0x0100, 1, 0, 0, 0) + NAME + struct.pack("!2H", 1, 1)
 
     def is_answered(self) -> bool:
-        """Reads the reply: whether it is the right one."""
+        """Reads the reply; returns whether it is correct."""
         try:
             reply = self.socket.recv(2048)
-        except OSError:  # an ICMP error: nobody serves there
+        except OSError:  # an ICMP error: nothing listens there
             return False
         if self.is_ntp:
             good = len(reply) == 48 and reply[0] & 7 == 4 and 1 <= reply[1] <= 15
             return good and reply[24:32] == self.mark
-        # QR is set and the response code is 0; one answer, at the end, is the A record.
+        # QR is set and the response code is 0; the one answer, at the end, is the A record.
         good = len(reply) > 12 and reply[2] & 0x80 != 0 and reply[3] & 15 == 0
         return good and reply[:2] == self.mark and reply[6:8] == b"\0\1" and RECORD in reply[12:]
 
 
 def ask(address: str, count: int) -> tuple[int, int]:
-    """Sends so many requests; returns how many were answered rightly and how many wrongly."""
+    """Sends this many requests; returns how many got a right answer and how many a wrong one."""
     right = wrong = 0
     for first in range(0, count, AT_ONCE):
         waiting = {Request(address, number) for number in range(first, min(first + AT_ONCE, count))}

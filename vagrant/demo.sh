@@ -1,8 +1,9 @@
 #!/bin/bash
-# The demo on the VM's eth1: xdpkit serves one queue there, this host asks 4000 times, and both sides' counts are judged.
+# The demo on the VM's eth1: xdpkit serves one queue there, this host sends 4000 requests, and the counts of
+# both sides are checked.
 #
-# usage: vagrant/demo.sh [QUEUE [MODE]]    queue 2 and mode auto unless said; MODE is auto, copy or generic
-# environment: XDPKIT_SSH_CONFIG, for a VM that Vagrant did not start: the file `vagrant ssh-config` would print
+# usage: vagrant/demo.sh [QUEUE [MODE]]    default: queue 2, mode auto; MODE is auto, copy or generic
+# environment: XDPKIT_SSH_CONFIG, for a VM that Vagrant did not start: a file as `vagrant ssh-config` prints it
 set -euo pipefail
 
 queue=${1:-2}
@@ -34,7 +35,7 @@ while IFS= read -r -u "$guest" line; do
     if [[ $line == "ready: "* ]]; then
         ./ask.py "$address" "$requests" &
         asker=$!
-        # A new connection, over eth0, while eth1 is served.
+        # A new connection, over eth0, while eth1 is being served.
         in_vm true && echo "ssh: alive" || status=1
     fi
 done

@@ -1,16 +1,16 @@
 #!/bin/bash
-# Runs a job of provision.sh in a bare Debian of another release than this machine's:
+# Runs a job of provision.sh in a bare Debian, which may be of another release than this machine's:
 #
 #   vagrant/in-root.sh trixie test                       # all tests on Debian 13
 #   vagrant/in-root.sh trixie test -m package            # its package: built, installed and removed there
 #
-# As root. The Debian is a directory, .cache/roots/RELEASE, that debootstrap makes and that is kept for the next run; the
-# checkout as it is now is copied into it, and what a run makes stays there. The kernel and the network are this machine's.
-# Mounts and processes end with the run: they are in namespaces of its own.
+# As root. The Debian is a directory, .cache/roots/RELEASE, that debootstrap makes and that is kept for the
+# next run; the checkout as it is now is copied into it, and what a run makes stays there. The kernel and the
+# network are this machine's. Mounts and processes end with the run: it has namespaces of its own.
 set -euo pipefail
 
 if (($# < 2)) || [[ ! $1 =~ ^[a-z]+$ ]]; then
-    printf 'usage: vagrant/in-root.sh RELEASE JOB [ARG...], RELEASE being bookworm or trixie\n' >&2
+    printf 'usage: vagrant/in-root.sh RELEASE JOB [ARG...], where RELEASE is bookworm or trixie\n' >&2
     exit 2
 fi
 release=$1
@@ -18,7 +18,7 @@ shift
 checkout=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
 root=$checkout/.cache/roots/$release
 
-# The minimum, and the certificate authorities that this machine's owner trusts (a proxy's, for PyPI).
+# The minimum, and the certificate authorities that this machine's owner trusts (such as a proxy's, for PyPI).
 make_root() {
     [[ ! -e $root ]] || return 0
     rm -rf "$root.new"
@@ -31,19 +31,19 @@ make_root() {
 copy_checkout() {
     local to=$root/srv/xdpkit list=$root.files
     mkdir -p "$to"
-    # What is in the checkout no more must not be run either.
+    # Files that are no longer in the checkout must not be there either.
     [[ ! -e $list ]] || (cd "$to" && xargs -0 rm -f <"$list")
     git -c "safe.directory=$checkout" -C "$checkout" ls-files -z --cached --others --exclude-standard >"$list"
     tar -C "$checkout" --null --files-from="$list" --ignore-failed-read -c | tar -C "$to" -x --no-same-owner
 }
 
-# The root becomes a mount point, since "/" has to be one for programs that unshare mounts. A shell stays process 1.
+# The root becomes a mount point, because "/" must be one for programs that unshare mounts. A shell stays process 1.
 enter() {
     local keep=() name
     for name in CI APT_PROXY "${!PIP_@}"; do
         [[ $name == PIP_CERT || -z ${!name:-} ]] || keep+=("$name=${!name}")
     done
-    # shellcheck disable=SC2016 # the inner shell's own
+    # shellcheck disable=SC2016 # for the inner shell
     unshare --mount --pid --fork --kill-child env -i HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" DPKG_FORCE=unsafe-io \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "${keep[@]}" sh -ec '
             mount --bind "$0" "$0"
@@ -63,7 +63,7 @@ fail() {
 command -v debootstrap >/dev/null || fail "no debootstrap: apt-get install debootstrap"
 mkdir -p "${root%/*}"
 exec 8>"$root.lock"
-flock -n 8 || fail "another run is in $root"
+flock -n 8 || fail "another run is using $root: wait until it has ended"
 make_root
 copy_checkout
 cp /etc/resolv.conf "$root/etc/resolv.conf"

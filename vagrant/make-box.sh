@@ -1,21 +1,21 @@
 #!/bin/bash
 # Makes what vagrant/provision.sh test-vm runs, in one directory, from Debian's archive:
-#   tools/                  a Debian 12 tree with Vagrant, libvirt and QEMU: nothing of it is installed on the host
+#   tools/                  a Debian 12 tree with Vagrant, libvirt and QEMU: none of it is installed on the host
 #   box/                    a Vagrant box (metadata.json, Vagrantfile, box.img): a bare Debian 12, no boot loader
-#   vmlinuz, initrd.img     the box's kernel: QEMU is given it, hence no boot loader
-#   wheels/                 xdpkit and all it needs from PyPI, built here: under emulation it would take long
-# Trees and image are kept while this file stays as it is; the wheels are made anew each time.
+#   vmlinuz, initrd.img     the box's kernel: QEMU loads it directly, hence no boot loader
+#   wheels/                 xdpkit and all it needs from PyPI, built here: under emulation that would take long
+# Trees and image are kept until this file changes; the wheels are made every time.
 #
-# usage: make-box.sh CHECKOUT DIRECTORY PIP    as root, all paths absolute; PIP is a pip of the host, with the
-# host's own settings
+# usage: make-box.sh CHECKOUT DIRECTORY PIP    as root, all paths absolute; PIP is the host's pip, with the
+# host's settings
 set -euo pipefail
 
 tools_packages=(vagrant vagrant-libvirt libvirt-daemon-system libvirt-clients libvirt-daemon-driver-qemu
     libvirt-daemon-config-network dnsmasq-base qemu-system-x86 qemu-utils rsync openssh-client iproute2
     iptables python3-venv python3-dev gcc libc6-dev libssl-dev)
 
-# What Debian's own Vagrant box has, as far as Vagrant and provision.sh ask for it, and of what provision.sh installs
-# the compiler: it takes minutes under emulation. The rest is installed in the VM.
+# What Vagrant and provision.sh need of Debian's own Vagrant box, and, of what provision.sh installs, the
+# compiler: installing that takes minutes under emulation. The rest is installed in the VM.
 box_packages=(systemd-sysv udev dbus kmod iproute2 ethtool openssh-server sudo rsync python3 ca-certificates ifupdown
     isc-dhcp-client linux-image-cloud-amd64 initramfs-tools procps gcc libc6-dev libssl-dev python3-dev)
 
@@ -26,14 +26,14 @@ tree() { # tree DIRECTORY HOOK PACKAGE...
         --aptopt='Acquire::Languages "none"')
     shift 2
     include=$(IFS=, && echo "$*")
-    # Not as an option: those stay in the tree.
+    # Not as an apt option: those stay in the tree.
     [[ -z ${APT_PROXY:-} ]] || export http_proxy=$APT_PROXY
-    # It mounts /proc, /sys and /dev in the tree; in a namespace of its own that ends with it.
+    # It mounts /proc, /sys and /dev in the tree; in a namespace of its own, the mounts end with it.
     nice -n 10 unshare --mount --propagation private \
         mmdebstrap "${options[@]}" --include="$include" --customize-hook="$hook" bookworm "$directory" </dev/null
 }
 
-# In the box: Vagrant's user, and eth0 by DHCP.
+# In the box: Vagrant's user, and DHCP on eth0.
 box_hook() {
     cat <<'HOOK'
 set -eu
@@ -76,7 +76,7 @@ make_trees() {
 
 failed() {
     tail -n 30 "$1" >&2
-    echo "make-box.sh: mmdebstrap failed (all of it in $PWD/$1): is deb.debian.org reached, or APT_PROXY set?" >&2
+    echo "make-box.sh: mmdebstrap failed (full log: $PWD/$1): is deb.debian.org reachable, or does APT_PROXY need to be set?" >&2
     exit 1
 }
 
@@ -95,8 +95,8 @@ make_box() {
     rm -rf root root.img
 }
 
-# What can be had ready-made is asked of the host's own pip, by its own settings; xdpkit is compiled with the tools'
-# Python, which is the box's.
+# The host's own pip, with its settings, downloads what exists as a wheel; xdpkit is compiled with the Python
+# of tools/, which is the same as the box's.
 make_wheels() { # make_wheels CHECKOUT PIP
     rm -rf wheels source
     mkdir wheels source

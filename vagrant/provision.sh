@@ -1,41 +1,41 @@
 #!/bin/bash
 # Installs xdpkit from this checkout on Debian 12 or 13, and runs its demo, its tests or its benchmarks.
 #
-# It leaves the box as it was: no service is started, no package removed or replaced, no link repointed.
-# Every step first looks whether it is needed, so a second run takes about a second.
+# It does not disturb the machine: no service is started, no package removed or replaced, no link
+# repointed. Every step first checks whether it is needed, so a second run takes about a second.
 set -euo pipefail
 
 usage() {
     cat <<'USAGE'
 usage: vagrant/provision.sh               install: apt packages, .venv, the build, xdpkit on PATH
        vagrant/provision.sh demo [ARG...] install, then run: xdpkit demo ARG...
-       vagrant/provision.sh test [ARG...] install what the tests need too and unpack the servers to
-                                         compare with (chrony, knot, nsd), then run: pytest -q tests ARG...
-       vagrant/provision.sh bench [ARG...] install what the plots need, unpack the servers to compare with
-                                         (chrony, knot, nsd), then run: xdpkit bench ARG...
+       vagrant/provision.sh test [ARG...] also install what the tests need and unpack the servers to compare
+                                         with (chrony, knot, nsd), then run: pytest -q tests ARG...
+       vagrant/provision.sh bench [ARG...] also install what the plots need and unpack the servers to compare
+                                         with (chrony, knot, nsd), then run: xdpkit bench ARG...
        vagrant/provision.sh package      build the Debian package dist/xdpkit_VERSION_ARCH.deb
-       vagrant/provision.sh test-vm      make a Debian VM with a four-queue NIC by the Vagrantfile, under software
-                                         emulation, install there by this script, and run the demo on that NIC
+       vagrant/provision.sh test-vm      make a Debian VM with a four-queue NIC from the Vagrantfile, under software
+                                         emulation, run this script in it, and run the demo on that NIC
        vagrant/in-root.sh RELEASE JOB... as root: one of these jobs in a bare Debian, such as trixie, in a directory
 
-Run it as yourself, from any directory: it calls sudo where it has to.
+Run it as yourself, from any directory: it calls sudo where needed.
 environment:
   APT_PROXY      http proxy for apt, such as http://192.0.2.1:3142
-  XDPKIT_PREFIX  xdpkit is linked into its bin/ (default /usr/local)
+  XDPKIT_PREFIX  where to link xdpkit: into bin/ below it (default /usr/local)
   PIP_...        pip's own variables (PIP_INDEX_URL, PIP_FIND_LINKS, PIP_CERT)
-  XDPKIT_WHEELS  a directory of wheels to install xdpkit and all it needs from, instead of building
+  XDPKIT_WHEELS  a directory with wheels of xdpkit and all it needs, to install instead of building
 USAGE
 }
 
 root=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]:-.}")")/.." && pwd -P)
 venv=$root/.venv
 stamp=$venv/xdpkit.stamp
-build=$root/.cache/build # meson's, kept: the next build compiles what has changed
+build=$root/.cache/build # meson's, kept: the next build compiles only what has changed
 log=$root/.cache/provision.log
 prefix=${XDPKIT_PREFIX:-/usr/local}
 system_python=/usr/bin/python3
 
-# None of these packages brings a service, an init script or a sysctl setting (procps does).
+# None of these packages installs a service, an init script or a sysctl setting (procps would).
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind)
@@ -45,9 +45,9 @@ test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf
 # The VM's own tools, libvirt among them, go into a tree under .cache: vagrant/make-box.sh.
 vm_packages=(python3 python3-venv mmdebstrap e2fsprogs iproute2 mount util-linux ca-certificates)
 
-# A user's own Python settings must not reach the build: packages in ~/.local would satisfy requirements
-# here, and be missing where the demo and the tests run as root. Without bytecode each start of xdpkit would
-# compile its modules again.
+# A user's own Python settings must not affect the build: packages in ~/.local would satisfy requirements
+# here, and be missing where the demo and the tests run as root. Without bytecode xdpkit would compile its
+# modules at every start.
 unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE=1 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH=$PATH:/usr/sbin:/sbin # chronyd, ethtool, bpftool for those who have no sbin on PATH
@@ -59,7 +59,7 @@ die() {
     exit 1
 }
 
-# Run a command with its output in the log; show the log's end if it fails.
+# Runs a command with its output in the log; shows the end of the log if it fails.
 logged() {
     printf '\n$ %s\n' "$*" >>"$log"
     "$@" >>"$log" 2>&1 </dev/null && return
@@ -67,7 +67,7 @@ logged() {
     return 1
 }
 
-# Ask before the first step that needs root, where a password can still be asked for.
+# Called before the first step that needs root, while sudo can still ask for a password.
 need_root() {
     ((EUID == 0)) && return
     command -v sudo >/dev/null || die "$1 needs root: install sudo, or run this as root"
@@ -82,7 +82,7 @@ as_root() {
 
 check_checkout() {
     [[ -f $root/pyproject.toml && -d $root/cext ]] ||
-        die "$root is no checkout of xdpkit: run the vagrant/provision.sh of one (not a copy, not through a pipe)"
+        die "$root is no checkout of xdpkit: run the vagrant/provision.sh of one (not a copy of it, not through a pipe)"
     local path owner
     for path in "$root" "$root/.cache" "$venv" "$root/cext"; do
         [[ ! -e $path || -w $path ]] ||
@@ -91,12 +91,12 @@ check_checkout() {
     done
     owner=$(stat -c %U "$root")
     if ((EUID == 0)) && [[ $owner != root ]]; then
-        say "note: $root belongs to $owner and this runs as root: what is built is given to $owner;" \
-            "git run by root here asks for safe.directory"
+        say "note: $root belongs to $owner and this runs as root: build products are given to $owner;" \
+            "git needs safe.directory when root runs it here"
     fi
 }
 
-# One run at a time; the log starts anew.
+# One run at a time, which truncates the log.
 begin() {
     mkdir -p "$root/.cache"
     exec 9>"$root/.cache/provision.lock"
@@ -105,7 +105,7 @@ begin() {
         flock 9
     fi
     : >"$log"
-    trap 'exit 130' INT # no tail of the log as if a step had failed
+    trap 'exit 130' INT # do not print the log as if a step had failed
 }
 
 check_system() {
@@ -117,7 +117,7 @@ check_system() {
     name=$(. /etc/os-release 2>/dev/null && printf '%s %s' "${ID:-?}" "${VERSION_ID:-}") || name="this system"
     case $name in
     "debian 12" | "debian 13") ;;
-    *) say "warning: $name is not tested, only Debian 12 and 13 are: trying the same packages" ;;
+    *) say "warning: $name is untested, only Debian 12 and 13 are tested: trying the same packages" ;;
     esac
 }
 
@@ -131,7 +131,7 @@ apt_get() {
     for name in http_proxy https_proxy no_proxy; do # sudo drops them
         [[ -z ${!name:-} ]] || keep+=("$name=${!name}")
     done
-    # needrestart would restart services after a library's upgrade: "l" makes it only list them.
+    # needrestart would restart services after a library upgrade: "l" makes it only list them.
     as_root env "${keep[@]}" DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none \
         apt-get "${apt_options[@]}" "$@"
 }
@@ -142,8 +142,8 @@ apt_update() {
     updated=yes
     need_root "apt-get"
     say "apt: reading package lists"
-    # One broken source of the user's need not be in our way: the install will tell.
-    logged apt_get update || say "apt: warning: apt-get update complained (see $log), going on"
+    # A broken source of the user's need not matter: if it does, the install fails.
+    logged apt_get update || say "apt: warning: apt-get update complained (see $log), continuing"
 }
 
 apt_install() {
@@ -156,7 +156,7 @@ apt_install() {
     apt_update
     say "apt: installing ${missing[*]}"
     logged apt_get --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold install "${missing[@]}" ||
-        die "apt-get could not install what is missing (all of it in $log): mend it, then run this again"
+        die "apt-get could not install what is missing (full log: $log): fix that, then run this again"
 }
 
 # ------------------------------------------------------------------------------------------ .venv and build
@@ -170,7 +170,7 @@ print("%d.%d" % sys.version_info[:2], sysconfig.get_config_var("EXT_SUFFIX"))') 
         die "$system_python is Python $python_version, xdpkit needs 3.11 or newer: use Debian 12 or later"
 }
 
-# False after the checkout was moved, the system's Python has changed, or venv was interrupted.
+# False if the checkout was moved, the system's Python has changed, or venv was interrupted.
 venv_sound() {
     [[ -d $venv/lib/python$python_version/site-packages/pip ]] &&
         [[ $(readlink -f "$venv/bin/python") == "$(readlink -f "$system_python")" ]] &&
@@ -181,15 +181,15 @@ venv_sound() {
 make_venv() {
     ! venv_sound || return 0
     if [[ -e $venv ]]; then
-        say "venv: making .venv anew (the system's Python has changed, the checkout was moved, or it is not whole)"
+        say "venv: making .venv again (the system's Python has changed, the checkout was moved, or it is incomplete)"
     else
         say "venv: making .venv on $system_python"
     fi
     logged "$system_python" -m venv --clear --system-site-packages "$venv" || die "cannot make $venv (see $log)"
 }
 
-# What the build depends on. The names of the system's Python packages hold their versions: one of them may
-# be what satisfies a requirement.
+# A hash of what the build depends on. That includes the system's Python packages, whose names have their
+# versions: one of them may satisfy a requirement.
 build_key() {
     {
         printf '%s\n' "$root" "$ext_suffix"
@@ -209,8 +209,8 @@ modules_installed() {
     done
 }
 
-# What must not get into the package, or into the way of the build: bytecode and the folders of moved modules, what
-# setuptools built in place up to version 0.1.0, and meson's files of another place or another Python.
+# Removes what must not get into the package or disturb the build: bytecode and the folders of moved modules,
+# what setuptools built in the tree up to version 0.1.0, and meson's files of another path or another Python.
 clean_tree() {
     local origin=$build/origin
     rm -rf xdpkit.egg-info build/lib.* build/temp.* build/bdist.* cext/_*.c cext/*.so
@@ -223,7 +223,7 @@ clean_tree() {
 
 pip_install() {
     PATH=$venv/bin:$PATH logged "$venv/bin/python" -m pip install --no-input --progress-bar off "$@" ||
-        die "pip failed (all of it in $log); if it could not reach PyPI, set PIP_INDEX_URL or PIP_FIND_LINKS"
+        die "pip failed (full log: $log); if it could not reach PyPI, set PIP_INDEX_URL or PIP_FIND_LINKS"
 }
 
 # All extras of two comma-separated lists, each once.
@@ -231,7 +231,7 @@ merged() {
     tr ',' '\n' <<<"$1,$2" | sort -u | sed '/^$/d' | paste -sd ,
 }
 
-# build [test|bench]: what tests and benchmarks need stays once it is there.
+# build [test|bench]: extras of earlier runs are kept.
 build() {
     local extra=${1:-} key had='' requires
     if [[ -n ${XDPKIT_WHEELS:-} ]]; then
@@ -247,9 +247,10 @@ build() {
     say "build: pip install .${extra:+[$extra]}"
     rm -f "$stamp"
     clean_tree
-    # The build's own requirements go into .venv too, so that a rebuild needs no network.
+    # The build requirements go into .venv too, so that a rebuild needs no network.
     requires=$("$system_python" -c 'import tomllib
-print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")') || die "pyproject.toml is broken"
+print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")') ||
+        die "pyproject.toml cannot be read: restore it, such as with git checkout pyproject.toml"
     mapfile -t requires <<<"$requires"
     pip_install "${requires[@]}"
     pip_install --no-build-isolation --config-settings=build-dir="$build" ".${extra:+[$extra]}"
@@ -264,7 +265,7 @@ install_wheels() {
     key=wheels-$(cat "$XDPKIT_WHEELS"/*.whl | sha256sum | cut -d ' ' -f 1)
     [[ ! -e $stamp || $(<"$stamp") != "$key" ]] || return 0
     say "wheels: installing xdpkit from $XDPKIT_WHEELS"
-    # Bytecode is made at the first import: of all modules, under emulation, it takes minutes.
+    # Bytecode is made at the first import: for all modules, under emulation, it would take minutes.
     pip_install --no-index --find-links "$XDPKIT_WHEELS" --force-reinstall --no-compile xdpkit
     printf '%s\n' "$key" >"$stamp"
 }
@@ -286,12 +287,12 @@ link_command() {
         if [[ -w $prefix/bin ]]; then ln -s "$target" "$link"; else as_root ln -s "$target" "$link"; fi
         return
     fi
-    say "link: $link is there already ($old) and is kept; to change it: sudo ln -sfn '$target' '$link'"
+    say "link: $link already exists ($old) and is kept; to change it: sudo ln -sfn '$target' '$link'"
 }
 
 # ------------------------------------------------------------------------------------------ the jobs
 
-prepare() { # prepare PACKAGE...: what every job begins with
+prepare() { # prepare PACKAGE...: the first steps of every job
     check_checkout
     begin
     check_system
@@ -300,7 +301,7 @@ prepare() { # prepare PACKAGE...: what every job begins with
     make_venv
 }
 
-# All is installed, or built: the next run may begin.
+# Everything is installed or built: the next run may begin.
 finish() {
     trap - INT
     exec 9>&-
@@ -321,17 +322,17 @@ install() { # install test|bench|'' PACKAGE...
     finish
 }
 
-# What root leaves in a user's checkout becomes the user's, apart from the trees of test-vm and in-root.sh, which are
-# whole systems.
+# Gives what root leaves in a user's checkout to the user, except for the trees of test-vm and in-root.sh, which
+# are complete systems.
 give_back() {
-    local heir
-    heir=$(id -u):$(id -g)
-    ((EUID != 0)) || heir=$(stat -c %u:%g "$root")
-    [[ $heir == 0:* ]] || as_root find "$root" -xdev \( -path "$root/.cache/vm" -o -path "$root/.cache/roots" \) -prune \
-        -o -user root -exec chown -h "$heir" {} + 2>/dev/null || true
+    local owner
+    owner=$(id -u):$(id -g)
+    ((EUID != 0)) || owner=$(stat -c %u:%g "$root")
+    [[ $owner == 0:* ]] || as_root find "$root" -xdev \( -path "$root/.cache/vm" -o -path "$root/.cache/roots" \) -prune \
+        -o -user root -exec chown -h "$owner" {} + 2>/dev/null || true
 }
 
-# Demo, tests and benchmarks make network namespaces.
+# The demo, tests and benchmarks make network namespaces.
 run_as_root() {
     local status=0 keep=() name
     need_root "making network namespaces"
@@ -364,14 +365,14 @@ main() {
     package) exec packaging/debian/package.sh "$@" ;;
     test-vm)
         (($# == 0)) || misused "test-vm takes no argument"
-        prepare "${vm_packages[@]}" # of .venv, its pip is all that is needed here
+        prepare "${vm_packages[@]}" # only for pip in .venv
         finish
         run_as_root "$root/vagrant/test-vm.sh"
         ;;
     install)
         (($# == 0)) || misused "install takes no argument"
         install '' "${run_packages[@]}"
-        say "done: xdpkit is in $venv/bin/xdpkit; next: vagrant/provision.sh demo"
+        say "done: xdpkit is $venv/bin/xdpkit; next: vagrant/provision.sh demo"
         ;;
     *) misused "unknown job '$job'" ;;
     esac

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""An HTTP proxy to Debian's package archive and to nothing else, for a VM without a way out.
+"""An HTTP proxy to Debian's package archive and to nothing else, for a VM without Internet access.
 
     proxy.py PORT [NETNS_FD]
 
 It listens in the network namespace it is started in. With NETNS_FD, a descriptor of another one
-(such as `9</proc/self/ns/net` was, before `unshare`), it asks the archive from there.
-http_proxy is honoured, as wherever Python fetches something.
+(such as `9</proc/self/ns/net`, opened before `unshare`), it connects to the archive from there.
+http_proxy is honored, as wherever Python fetches something.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ALLOWED = (
     ("deb.debian.org", "/debian-security/"),
     ("security.debian.org", "/debian-security/"),
 )
-# apt's: what it has already, what is missing of a file.
-ASKED = ("If-Modified-Since", "If-Range", "Range", "User-Agent")
-TOLD = ("Content-Length", "Content-Range", "Content-Type", "Last-Modified", "Location")
+# Headers of apt's: what it already has, which part of a file is missing.
+REQUEST_HEADERS = ("If-Modified-Since", "If-Range", "Range", "User-Agent")
+REPLY_HEADERS = ("Content-Length", "Content-Range", "Content-Type", "Last-Modified", "Location")
 TIMEOUT_SECONDS = 120
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 def is_allowed(url: str, allowed: tuple[tuple[str, str], ...] = ALLOWED) -> bool:
-    """Whether it is plain HTTP, to a host of the list (without a port) and below its path."""
+    """Whether it is plain HTTP, to a host on the list (without a port) and below its path."""
     parts = urlsplit(url)
     path = parts.path
     if parts.scheme != "http" or ".." in path or "%2e" in path.lower():
@@ -42,22 +42,22 @@ def is_allowed(url: str, allowed: tuple[tuple[str, str], ...] = ALLOWED) -> bool
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The client follows, through the list again."""
+    """Leaves redirects to the client, whose next request is checked as well."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """One request; the connection ends with it."""
+    """One request; the connection is closed after it."""
 
     allowed = ALLOWED
 
     def do_GET(self) -> None:
         if not is_allowed(self.path, self.allowed):
-            self.send_error(403, "Only Debian's archive can be had here")
+            self.send_error(403, "Only Debian's archive is available here")
             return
-        headers = {name: self.headers[name] for name in ASKED if name in self.headers}
+        headers = {name: self.headers[name] for name in REQUEST_HEADERS if name in self.headers}
         request = urllib.request.Request(self.path, headers=headers)
         opener = urllib.request.build_opener(_NoRedirect)
         try:
@@ -71,7 +71,7 @@ class Proxy(BaseHTTPRequestHandler):
 
     def _pass_on(self, reply: urllib.response.addinfourl) -> None:
         self.send_response(reply.status or 502)
-        for name in TOLD:
+        for name in REPLY_HEADERS:
             if name in reply.headers:
                 self.send_header(name, reply.headers[name])
         self.end_headers()
@@ -79,7 +79,7 @@ class Proxy(BaseHTTPRequestHandler):
 
 
 def enter_netns(descriptor: int) -> None:
-    """This thread, and those it starts, use another network namespace. os.setns came with 3.12."""
+    """Moves this thread, and those it starts, to another network namespace. os.setns needs 3.12."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(descriptor, CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "setns")

@@ -1,22 +1,22 @@
 #!/bin/bash
-# What `vagrant/provision.sh test-vm` runs: a Debian VM by the Vagrantfile, under software emulation, provisioned by
-# provision.sh, and the demo on its four-queue NIC.
+# What `vagrant/provision.sh test-vm` runs: a Debian VM from the Vagrantfile, under software emulation,
+# provisioned by provision.sh, and the demo on its four-queue NIC.
 #
-# libvirtd, QEMU, the bridges and the mounts live in namespaces that end with their first process (vm-inside.sh), and
-# their programs in a tree below .cache/vm (make-box.sh): the machine's interfaces, routes, firewall, services and
-# packages stay as they are, which is looked at here before and after.
+# libvirtd, QEMU, the bridges and the mounts live in namespaces that end with their first process
+# (vm-inside.sh), and their programs in a tree below .cache/vm (make-box.sh): the machine's interfaces, routes,
+# firewall, services and packages stay as they are, which is checked here before and after.
 set -euo pipefail
 
 checkout=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
 work=$checkout/.cache/vm
-minutes=60 # for all that runs inside, on a busy machine
+minutes=60 # for everything that runs inside, on a busy machine
 
 fail() {
     printf 'test-vm: %s\n' "$*" >&2
     exit 1
 }
 
-# What must not change. Without counters and lifetimes, which do.
+# What must not change, without the counters and lifetimes, which do.
 machine() {
     ip -brief link
     ip -brief address
@@ -29,18 +29,18 @@ machine() {
     grep " $work" /proc/mounts || true
 }
 
-# Processes that have the tools' tree as their root directory.
+# Processes whose root directory is the tree of tools.
 left_running() {
     find /proc/[0-9]*/root -maxdepth 0 -lname "$work/*" -printf '%h\n' 2>/dev/null || true
 }
 
-((EUID == 0)) || fail "run it by: vagrant/provision.sh test-vm"
+((EUID == 0)) || fail "needs root: run vagrant/provision.sh test-vm"
 mkdir -p "$work"
 exec 8>"$work/lock"
-flock -n 8 || fail "another test-vm runs in this checkout"
+flock -n 8 || fail "another test-vm is running in this checkout: wait until it has ended"
 
 machine >"$work/machine.before"
-echo "test-vm: making the box, its tools and wheels in .cache/vm (the log of Debian's trees: $work/*.log)"
+echo "test-vm: making the box, its tools and wheels in .cache/vm (logs of the Debian trees: $work/*.log)"
 "$checkout/vagrant/make-box.sh" "$checkout" "$work" "$checkout/.venv/bin/pip"
 echo "test-vm: made after $SECONDS s"
 
@@ -51,9 +51,9 @@ timeout --foreground --kill-after=10 "${minutes}m" \
     status=$?
 exec 9<&-
 
-[[ -z $(left_running) ]] || fail "still running: $(left_running)"
+[[ -z $(left_running) ]] || fail "processes are still running: $(left_running)"
 rm -rf "$work/run/var/lib/libvirt/images"
 machine >"$work/machine.after"
-diff -u "$work/machine.before" "$work/machine.after" >&2 || fail "this machine's network has changed, see above"
+diff -u "$work/machine.before" "$work/machine.after" >&2 || fail "this machine's network has changed, see the diff above"
 ((status == 0)) || fail "failed with status $status after $SECONDS s, see above; logs are in $work/run"
 echo "test-vm: all good after $SECONDS s; this machine's interfaces, routes and firewall are as they were"

@@ -1,7 +1,7 @@
 #!/bin/bash
-# The steps of test-vm.sh with the VM, in the tree of make-box.sh, beside libvirtd (vm-inside.sh).
+# The steps of test-vm.sh that use the VM; run in the tree of make-box.sh, next to libvirtd (vm-inside.sh).
 #
-# usage: vm-checks.sh vagrant|qemu    by the Vagrantfile, or with QEMU by hand where libvirt does not start
+# usage: vm-checks.sh vagrant|qemu    with the Vagrantfile, or with QEMU by hand where libvirt does not start
 set -euo pipefail
 
 how=$1
@@ -27,7 +27,7 @@ up_by_vagrant() {
     vagrant box add --no-tty --name "$XDPKIT_BOX" "$run/box.tar" >/dev/null
     rm "$run/box.tar"
     step "vagrant up: boots, runs provision.sh, then the demo on queue 2"
-    # What a bar of progress has overwritten is not told.
+    # Drops what a progress bar has overwritten.
     env -u XDPKIT_SSH_CONFIG vagrant up --no-tty --provider=libvirt 2>&1 | sed -u 's/.*\r//'
     vagrant ssh-config >"$XDPKIT_SSH_CONFIG"
 }
@@ -37,7 +37,7 @@ down_by_vagrant() {
     [[ -z $(virsh list --all --name) ]] || fail "a domain is left: $(virsh list --all --name)"
 }
 
-# The Vagrantfile's VM without Vagrant, at libvirt's addresses.
+# The VM of the Vagrantfile without Vagrant, at the addresses that libvirt uses.
 up_by_qemu() {
     step "QEMU by hand: libvirt does not start here (see libvirtd.log)"
     ip tuntap add dev tap0 mode tap
@@ -69,8 +69,8 @@ Host default
 CONFIG
     local tries=60
     until in_vm true 2>/dev/null; do
-        ((tries-- > 0)) || fail "the VM does not answer to ssh, see console.log"
-        kill -0 "$qemu" || fail "QEMU has ended"
+        ((tries-- > 0)) || fail "the VM does not answer ssh, see console.log"
+        kill -0 "$qemu" || fail "QEMU has exited, see console.log"
         sleep 3
     done
     step "provision.sh"
@@ -94,18 +94,18 @@ nothing_left() {
     local link names
     link=$(in_vm ip -o link show eth1)
     names=$(in_vm cat /proc/net/unix)
-    [[ $link == *" state UP "* && $link != *xdp* ]] || fail "the demo left something on eth1: $link"
-    [[ $names != *@xdpkit/* ]] || fail "the demo left its control socket"
+    [[ $link == *" state UP "* && $link != *xdp* ]] || fail "the demo left something behind on eth1: $link"
+    [[ $names != *@xdpkit/* ]] || fail "the demo left its control socket behind"
 }
 
 queues() { in_vm /sbin/ethtool -l eth1 | awk '/^Combined/ { now = $2 } END { print now }'; }
 
 refused() { # refused QUEUE MODE WORDS
-    local said
-    said=$("$here/demo.sh" "$1" "$2" 2>&1) && fail "queue $1, mode $2 was not refused: $said"
-    printf '%s\n' "$said"
-    grep -qF "$3" <<<"$said" || fail "the refusal does not say: $3"
-    [[ $said != *Traceback* ]] || fail "the refusal is a trace"
+    local output
+    output=$("$here/demo.sh" "$1" "$2" 2>&1) && fail "queue $1, mode $2 was not refused: $output"
+    printf '%s\n' "$output"
+    grep -qF "$3" <<<"$output" || fail "the refusal does not say: $3"
+    [[ $output != *Traceback* ]] || fail "the refusal is a traceback"
     nothing_left
 }
 

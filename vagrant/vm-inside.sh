@@ -1,6 +1,6 @@
 #!/bin/bash
-# The part of test-vm.sh that runs in network, mount and process namespaces of its own, as their process 1: its end
-# is the end of libvirtd, QEMU, the bridges and every mount, however it comes.
+# The part of test-vm.sh that runs in network, mount and process namespaces of its own, as their process 1:
+# however it ends, libvirtd, QEMU, the bridges and every mount end with it.
 #
 # usage: vm-inside.sh CHECKOUT WORK    descriptor 9 is the machine's network namespace
 set -euo pipefail
@@ -8,13 +8,13 @@ set -euo pipefail
 checkout=$1
 work=$2
 tools=$work/tools
-port=3142 # of the package proxy; apt-cacher-ng's, by custom
+port=3142 # of the package proxy; by convention that of apt-cacher-ng
 
 mount_all() {
     local name
     ip link set lo up
     mount -t proc proc "$tools/proc"
-    mount -t sysfs sysfs "$tools/sys" # of this network namespace, and without cgroups: libvirt does without
+    mount -t sysfs sysfs "$tools/sys" # of this network namespace, and without cgroups: libvirt works without them
     mount -t tmpfs tmpfs "$tools/run"
     mount -t tmpfs tmpfs "$tools/tmp"
     mount -t tmpfs tmpfs "$tools/dev"
@@ -22,12 +22,12 @@ mount_all() {
     mount -t devpts -o newinstance,ptmxmode=666 devpts "$tools/dev/pts"
     ln -s pts/ptmx "$tools/dev/ptmx"
     ln -s /proc/self/fd "$tools/dev/fd"
-    # No /dev/kvm: libvirt would ask it at every call, and a nested one may be there and not work.
+    # No /dev/kvm: libvirt would probe it at every call, and a nested one may exist and not work.
     for name in null zero full random urandom tty net/tun; do
         : >"$tools/dev/$name"
         mount --bind "/dev/$name" "$tools/dev/$name"
     done
-    # What libvirt and Vagrant write is this run's alone.
+    # What libvirt and Vagrant write belongs to this run only.
     rm -rf "$work/run"
     mkdir -p "$work/run/vagrant"
     for name in etc/libvirt var/lib/libvirt var/cache/libvirt var/log/libvirt; do
@@ -51,7 +51,7 @@ in_tools() {
         chroot "$tools" "$@"
 }
 
-# Until it answers, or for a minute.
+# Waits until libvirt answers, for up to a minute.
 libvirt_starts() {
     local tries=60
     until in_tools virsh --quiet version >/dev/null 2>&1; do
@@ -65,7 +65,7 @@ mount_all
 python3 "$checkout/vagrant/proxy.py" "$port" 9 >"$work/run/proxy.log" 2>&1 &
 proxy=$!
 exec 9<&-
-# XDPKIT_VM=qemu does without libvirt where it would start, too.
+# XDPKIT_VM=qemu does without libvirt even where it would start.
 libvirtd=''
 how=qemu
 if [[ ${XDPKIT_VM:-} != qemu ]]; then

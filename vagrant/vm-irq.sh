@@ -1,5 +1,5 @@
 #!/bin/bash
-# In the VM, as root: the interrupt of eth1's queue 3 goes to another CPU by irq_cpus, and comes back (vm-checks.sh).
+# In the VM, as root: irq_cpus moves the interrupt of eth1's queue 3 to another CPU and back (vm-checks.sh).
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -20,12 +20,12 @@ printf '[interface]\nname = "eth1"\nqueues = [3]\nirq_cpus = [%d]\n[echo]\n' "$o
 xdpkit run -c "$work/xdpkit.toml" >"$work/log" 2>&1 &
 server=$!
 until grep -q 'stop with SIGTERM' "$work/log"; do
-    kill -0 "$server" 2>/dev/null || fail "the server has ended"
+    kill -0 "$server" 2>/dev/null || fail "the server has exited"
     sleep 0.5
 done
 during=$(<"$cpus")
 kill "$server"
-wait "$server" || fail "the server ended with status $?"
+wait "$server" || fail "the server exited with status $?"
 after=$(<"$cpus")
 echo "interrupt $irq: CPU $before before, $during while serving, $after after"
-[[ $during == "$other" && $after == "$before" ]] || fail "it did not move there and back"
+[[ $during == "$other" && $after == "$before" ]] || fail "the interrupt did not move to CPU $other and back"

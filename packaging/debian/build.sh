@@ -3,11 +3,11 @@
 #
 #   packaging/debian/build.sh PYTHON [DIRECTORY]
 #
-# PYTHON is that of a virtual environment on /usr/bin/python3: through it pip fetches what builds and what is
-# bundled. `vagrant/provision.sh package` calls this with .venv's. The tree that is built is in DIRECTORY,
-# which must not exist, or in .cache/package. One commit gives the same package wherever and whenever it is
-# built with the same compilers: no path of this machine is in it, and no time but the commit's
-# (SOURCE_DATE_EPOCH, where that is set).
+# PYTHON is that of a virtual environment on /usr/bin/python3: its pip fetches the build tools and
+# the bundled libraries. `vagrant/provision.sh package` calls this with .venv's. The build tree is in
+# DIRECTORY, which must not exist, or in .cache/package. The build is reproducible: one commit gives
+# the same package wherever and whenever it is built with the same compilers. It has no path of this
+# machine in it, and no time but the commit's (or SOURCE_DATE_EPOCH, if that is set).
 set -euo pipefail
 
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)
@@ -22,14 +22,14 @@ fi
 version=$("$python" -c 'import sys, tomllib
 print(tomllib.load(open(sys.argv[1], "rb"))["project"]["version"])' "$root/pyproject.toml")
 
-# The last commit's time; of a checkout without git, its change log's.
+# The last commit's time; in a checkout without git, that of its changelog.
 commit_time() {
     git -c "safe.directory=$root" -C "$root" log -1 --format=%ct 2>/dev/null || stat -c %Y "$root/CHANGELOG.md"
 }
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(commit_time)}
 export SOURCE_DATE_EPOCH
 
-# The sources without what was built in place, and debian/ where dpkg-buildpackage wants it.
+# The sources without build products, and debian/ where dpkg-buildpackage expects it.
 make_tree() {
     local tree=$1
     rm -rf "$work"
@@ -38,7 +38,7 @@ make_tree() {
         -c pyproject.toml meson.build meson.options README.md CHANGELOG.md LICENSE xdpkit cext ebpf | tar -C "$tree" -x --no-same-owner
     cp -r "$here" "$tree/debian"
     rm -rf "$tree/debian/build.sh" "$tree/debian/__pycache__"
-    # A tag of Debian 12's lintian: to later ones it is an error to name it.
+    # A tag that Debian 12's lintian has: later ones report an override of it as an error.
     # shellcheck source=/dev/null
     if [[ $(. /etc/os-release && printf '%s' "${VERSION_ID:-}") != 12 ]]; then
         sed -i '/^# Notification/d; /alternative-init/d' "$tree/debian/xdpkit.lintian-overrides"
@@ -55,7 +55,8 @@ CHANGELOG
 tree=$work/xdpkit-$version
 make_tree "$tree"
 cd "$tree"
-# What it says goes to standard error: standard output is the path. Of build-essential, C is enough.
+# Its output goes to standard error: standard output is for the path. C is all of build-essential
+# that is needed.
 PYTHON=$python DEB_BUILD_OPTIONS="noautodbgsym nocheck" LC_ALL=C.UTF-8 \
     dpkg-buildpackage --build=binary --no-sign --ignore-builtin-builddeps >&2
 mkdir -p "$root/dist"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs xdpkit with the libraries that came with it, and nothing from the directory or the home of who
-# calls. In the environment, since xdpkit starts Python again to compile its eBPF program.
+# Runs xdpkit with its bundled libraries, and nothing from the caller's working or home directory.
+# Set in the environment, because xdpkit starts Python again to compile its eBPF program.
 export PYTHONPATH=/usr/lib/xdpkit:/usr/lib/xdpkit/vendor PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1
 unset PYTHONHOME
 exec /usr/bin/python3 -m xdpkit "$@"

@@ -4,8 +4,8 @@
 
     PYTHONPATH=CHECKOUT manpages.py DIRECTORY
 
-What both pages say is kept in one place each: ``xdpkit/cli_parser.py``, and ``xdpkit.toml`` beside
-this file, whose comments ``read_sample`` takes apart.
+Each page has a single source: ``xdpkit/cli/parser.py``, and ``xdpkit.toml`` beside this file, whose
+comments ``read_sample`` parses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REQUIRED = "Required"
 
 @dataclass(frozen=True)
 class Key:
-    """A key of the sample: its value as TOML, its comment, and whether it is in force there."""
+    """A key of the sample: its value as TOML, its comment, and whether it is active there."""
 
     name: str
     value: str
@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Sample:
-    """The sample: the paragraphs of its head, and its tables in order."""
+    """The sample: the paragraphs of its heading, and its tables in order."""
 
     paragraphs: list[str]
     tables: list[Table]
@@ -65,7 +65,7 @@ _KEY = re.compile(r"(#?)([a-z0-9_]+) = (.+)")
 
 
 def read_sample(text: str) -> Sample:
-    """Takes the sample apart. Raises ValueError for a line that is none of its few kinds."""
+    """Parses the sample. Raises ValueError for a line that is none of its few kinds."""
     head, *rest = text.split("\n\n")
     paragraphs = [
         " ".join(line.lstrip("# ") for line in part.splitlines()) for part in head.split("\n#\n")
@@ -86,23 +86,23 @@ def read_sample(text: str) -> Sample:
     return Sample(paragraphs, tables)
 
 
-def escaped(text: str) -> str:
-    """Text as roff takes it literally: no line of it is a request, and a hyphen is a minus."""
+def escape(text: str) -> str:
+    """Text that roff takes literally: no line of it is a request, and a hyphen is a minus."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return "\n".join(f"\\&{line}" if line[:1] in (".", "'") else line for line in text.split("\n"))
 
 
 def verbatim(text: str) -> list[str]:
     """Lines that keep their breaks and columns."""
-    return [".RS 4", ".nf", escaped(text), ".fi", ".RE"]
+    return [".RS 4", ".nf", escape(text), ".fi", ".RE"]
 
 
 def head(name: str, section: int, summary: str) -> list[str]:
-    """The title lines and the section NAME; the date is the source's, not the build's."""
+    """The title lines and the section NAME; the date is that of the source, not of the build."""
     day = time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())))
     date = time.strftime("%Y\\-%m\\-%d", day)
-    title = f'.TH "{escaped(name.upper())}" {section} "{date}" "xdpkit {__version__}"'
-    return [title, ".nh", ".ad l", ".SH NAME", f"{escaped(name)} \\- {escaped(summary)}"]
+    title = f'.TH "{escape(name.upper())}" {section} "{date}" "xdpkit {__version__}"'
+    return [title, ".nh", ".ad l", ".SH NAME", f"{escape(name)} \\- {escape(summary)}"]
 
 
 # ------------------------------------------------------------------------------- xdpkit(8)
@@ -113,18 +113,18 @@ def command_page(summary: str) -> str:
     root = cli_parser.parser()
     verbs = subparsers(root)
     lines = [*head("xdpkit", 8, summary), ".SH SYNOPSIS"]
-    lines += [".B xdpkit", escaped(synopsis(root))]
-    lines += [".SH DESCRIPTION", escaped(root.description or "")]
+    lines += [".B xdpkit", escape(synopsis(root))]
+    lines += [".SH DESCRIPTION", escape(root.description or "")]
     lines += [".SH OPTIONS", *options(root._actions, root), ".SH VERBS"]
     for verb in verbs.choices.values():
-        lines += [f".SS {escaped(verb.prog)} {escaped(synopsis(verb))}"]
-        # What the command itself has too, --help and --debug, was told above.
-        own = (action for action in verb._actions if not same(action, root))
-        lines += [escaped(verb.description or ""), *options(own, verb)]
+        lines += [f".SS {escape(verb.prog)} {escape(synopsis(verb))}"]
+        # Options that the command itself has, --help and --debug, were described above.
+        own = (action for action in verb._actions if not is_common(action, root))
+        lines += [escape(verb.description or ""), *options(own, verb)]
         for title, body in blocks(verb.epilog or ""):
-            lines += [".PP", f".B {escaped(title)}", *verbatim(body)]
+            lines += [".PP", f".B {escape(title)}", *verbatim(body)]
     for title, body in blocks(root.epilog or ""):
-        lines += [f".SH {escaped(title.upper())}", *verbatim(body)]
+        lines += [f".SH {escape(title.upper())}", *verbatim(body)]
     lines += [".SH SEE ALSO", ".BR xdpkit.toml (5),", ".BR ethtool (8),", ".BR ip (8)"]
     return "\n".join(lines) + "\n"
 
@@ -135,31 +135,31 @@ def subparsers(root: argparse.ArgumentParser) -> argparse._SubParsersAction[cli_
     return found[0]
 
 
-def same(action: argparse.Action, root: argparse.ArgumentParser) -> bool:
-    """Whether the command has this option of a verb."""
+def is_common(action: argparse.Action, root: argparse.ArgumentParser) -> bool:
+    """Whether the command itself has this option of a verb, too."""
     return bool(set(action.option_strings) & set(root._option_string_actions))
 
 
 def synopsis(parser: argparse.ArgumentParser) -> str:
-    """The usage that argparse prints, in one line and without the program's name."""
+    """The usage that argparse prints, on one line and without the program's name."""
     usage = parser.format_usage().removeprefix("usage: ").strip()
     return " ".join(usage.removeprefix(parser.prog).split())
 
 
 def options(actions: Iterable[argparse.Action], parser: argparse.ArgumentParser) -> Iterator[str]:
-    """An entry for each argument, as the parser's help has it."""
+    """An entry for each argument, as in the parser's help."""
     formatter = parser._get_formatter()
     for action in actions:
         if isinstance(action, argparse._SubParsersAction):
             continue
-        yield from (".TP", f".B {escaped(formatter._format_action_invocation(action))}")
-        yield escaped(formatter._expand_help(action) if action.help else "")
+        yield from (".TP", f".B {escape(formatter._format_action_invocation(action))}")
+        yield escape(formatter._expand_help(action) if action.help else "")
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
-    """The parts of a help's end: a title that ends with a colon, and the lines indented below it.
+    """The parts of a help epilog: a title that ends with a colon, and the lines indented below it.
 
-    What stands without a title is left out: it tells where this page is.
+    Text without a title is left out: it tells where to find this page.
     """
     for part in re.split(r"\n\n(?=\S)", text.strip("\n")):
         title, _, body = part.partition("\n")
@@ -174,27 +174,27 @@ def configuration_page(sample: Sample) -> str:
     """xdpkit.toml(5): the comments of the sample, each beside its key."""
     summary, *paragraphs = sample.paragraphs
     lines = head("xdpkit.toml", 5, "configuration of xdpkit")
-    lines += [".SH SYNOPSIS", f".I {escaped(cli_parser.DEFAULT_CONFIG)}", ".SH DESCRIPTION"]
-    lines += [escaped(summary), *joined(paragraphs)]
+    lines += [".SH SYNOPSIS", f".I {escape(cli_parser.DEFAULT_CONFIG)}", ".SH DESCRIPTION"]
+    lines += [escape(summary), *paragraph_lines(paragraphs)]
     for table in sample.tables:
-        lines += [f".SH [{escaped(table.name)}]", escaped(" ".join(table.text))]
+        lines += [f".SH [{escape(table.name)}]", escape(" ".join(table.text))]
         for key in table.keys:
-            lines += [".TP", f".B {escaped(key.name)}", escaped(key.text), *shown(key)]
-    lines += [".SH FILES", ".TP", f".I {escaped(cli_parser.DEFAULT_CONFIG)}"]
-    lines += ["Every table and key, with what is said here.", ".SH SEE ALSO"]
+            lines += [".TP", f".B {escape(key.name)}", escape(key.text), *value_lines(key)]
+    lines += [".SH FILES", ".TP", f".I {escape(cli_parser.DEFAULT_CONFIG)}"]
+    lines += ["Every table and key, with the comments above.", ".SH SEE ALSO"]
     lines += [".BR xdpkit (8),", ".BR chrony.conf (5)"]
     return "\n".join(lines) + "\n"
 
 
-def joined(paragraphs: Iterable[str]) -> Iterator[str]:
+def paragraph_lines(paragraphs: Iterable[str]) -> Iterator[str]:
     for text in paragraphs:
-        yield from (".PP", escaped(text))
+        yield from (".PP", escape(text))
 
 
-def shown(key: Key) -> list[str]:
-    """The default or the example of a key, behind its text."""
+def value_lines(key: Key) -> list[str]:
+    """The default or the example of a key, to follow its text."""
     word = "Example" if NO_DEFAULT in key.text or REQUIRED in key.text else "Default"
-    return [".br", f"{word}: {escaped(key.value)}"]
+    return [".br", f"{word}: {escape(key.value)}"]
 
 
 def main(directory: Path) -> None:

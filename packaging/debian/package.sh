@@ -1,6 +1,6 @@
 #!/bin/bash
-# vagrant/provision.sh package: installs what the build needs, and builds the package. Nothing of it is
-# installed, no link is made, and what of xdpkit is built in this checkout is left alone.
+# vagrant/provision.sh package: installs what the build needs, and builds the package. It does not
+# install the package, makes no link, and leaves the xdpkit in this checkout's .venv alone.
 set -euo pipefail
 # shellcheck source=vagrant/provision.sh
 . "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../../vagrant/provision.sh"
@@ -11,7 +11,7 @@ package() {
     say "package: building (a minute or two, the log is $log)"
     built=$(packaging/debian/build.sh "$venv/bin/python" 2>>"$log" </dev/null) || {
         tail -n 40 "$log" >&2
-        die "the package could not be built (all of it in $log)"
+        die "the package could not be built (full log: $log)"
     }
     finish
     say "done: sudo apt-get install $built"

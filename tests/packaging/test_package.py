@@ -1,6 +1,6 @@
-"""The Debian package: built, put into a bare Debian, run there, and removed without a trace.
+"""The Debian package: built, installed in a bare Debian, run there, and removed without a trace.
 
-Of this machine's release; of another, such as 13: vagrant/in-root.sh trixie test -m package
+For this machine's release; for another, such as 13: vagrant/in-root.sh trixie test -m package
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from xdpkit.control.client import request
 from xdpkit.errors import ControlError
 from xdpkit.lab.namespaces import Lab
 
-# The first of these tests waits for the build and for the bare Debian, if the tests of units have
-# not given them time enough: a minute or two, and more on a machine that has other work.
+# The first of these tests waits for the build and the bare Debian, if the tests before it did not
+# give them enough time: a minute or two, and more on a busy machine.
 pytestmark = [pytest.mark.netns, pytest.mark.package, pytest.mark.timeout(900)]
 
 SAMPLE = "etc/xdpkit/xdpkit.toml"
@@ -43,14 +43,14 @@ Files = dict[str, tuple[int, ...]]
 def package(tool: Tool, package_making: Making) -> Path:
     """The package, built from this checkout."""
     tool("dpkg-buildpackage")
-    # Waiting for the build is no hang: pytest-timeout's limit above still holds.
+    # Waiting for the build is not a hang: pytest-timeout's limit above still applies.
     faulthandler.cancel_dump_traceback_later()
     return package_making.package()
 
 
 @pytest.fixture(scope="module")
 def debian(tool: Tool, package_making: Making, package: Path) -> DebianRoot:
-    """The bare Debian with what the package depends on, and not the package."""
+    """The bare Debian with what the package depends on, but without the package."""
     tool("debootstrap")
     debian = package_making.debian
     debian.wait()
@@ -63,7 +63,7 @@ def debian(tool: Tool, package_making: Making, package: Path) -> DebianRoot:
 
 @pytest.fixture(scope="module")
 def before(debian: DebianRoot) -> Files:
-    """The files that were there before the package was installed, as it is with this."""
+    """Installs the package; returns the files from before that."""
     files = debian.files()
     debian.run("dpkg", "-i", "/tmp/xdpkit.deb")
     return files
@@ -105,11 +105,11 @@ def test_installing_starts_and_enables_nothing(debian: DebianRoot, before: Files
     assert debian.run("systemctl", "is-enabled", "xdpkit.service", status=1) == "disabled\n"
 
 
-def test_unit_is_sound(debian: DebianRoot, before: Files) -> None:
-    said = debian.run("systemd-analyze", "verify", "--man=no", "xdpkit.service")
-    # What the verifier notes down for itself.
+def test_unit_is_valid(debian: DebianRoot, before: Files) -> None:
+    output = debian.run("systemd-analyze", "verify", "--man=no", "xdpkit.service")
+    # What the verifier leaves behind.
     (debian.path / "run/systemd/systemd-units-load").unlink(missing_ok=True)
-    assert said == ""
+    assert output == ""
 
 
 def test_manuals_are_where_man_looks(debian: DebianRoot, before: Files) -> None:
@@ -117,19 +117,19 @@ def test_manuals_are_where_man_looks(debian: DebianRoot, before: Files) -> None:
     assert {f"usr/share/man/man{page}.gz" for page in ("8/xdpkit.8", "5/xdpkit.toml.5")} <= added
 
 
-def test_sample_wants_only_the_name(debian: DebianRoot, before: Files) -> None:
+def test_sample_lacks_only_the_name(debian: DebianRoot, before: Files) -> None:
     assert "[interface] needs name" in debian.run("xdpkit", "check", status=2)
     set_up(debian, "server0")
     assert "/etc/xdpkit/xdpkit.toml: can be served" in debian.run("xdpkit", "check")
 
 
 def test_own_libraries_are_used(debian: DebianRoot, before: Files) -> None:
-    """Debian's would be too old, and what lies in the caller's directory is nobody's to run."""
+    """Debian's would be too old, and nothing in the caller's directory must be run."""
     trap = debian.path / "root/anyio.py"
-    trap.write_text("raise SystemExit('the caller has been asked')\n")
-    said = debian.run("sh", "-c", "cd && xdpkit query www.example A")
+    trap.write_text("raise SystemExit('imported from the working directory')\n")
+    output = debian.run("sh", "-c", "cd && xdpkit query www.example A")
     trap.unlink()
-    assert "www.example. 3600 IN A 192.0.2.80" in said
+    assert "www.example. 3600 IN A 192.0.2.80" in output
 
 
 def test_answers_from_the_ring(debian: DebianRoot, before: Files, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_answers_from_the_ring(debian: DebianRoot, before: Files, tmp_path: Path
             stratum = ask_time(lab.server.ipv4)
         assert answer.answer[0].to_text() == "www.example. 3600 IN A 192.0.2.80"
         assert stratum == 10
-        # The package's own command, inside, tells what was answered and where.
+        # The package's own command, run inside, reports what was answered and where.
         facts = json.loads(lab.server.run(*debian.command("xdpkit", "status", "--json")).stdout)
         assert sum(facts["queues"][str(QUEUE)]["answered"].values()) == 2
         assert facts["slow_path"]["udp"]["rx"] == 0
@@ -155,18 +155,18 @@ def test_answers_from_the_ring(debian: DebianRoot, before: Files, tmp_path: Path
         assert lab.server.interface().xdp_program is None
 
 
-def test_upgrade_restarts_only_what_runs(debian: DebianRoot, before: Files) -> None:
-    with debian.asked_of_systemd() as asked:
+def test_upgrade_restarts_only_a_running_service(debian: DebianRoot, before: Files) -> None:
+    with debian.systemctl_calls() as calls:
         debian.run("dpkg", "-i", "/tmp/xdpkit.deb")
-    of_unit = [line for line in asked if "xdpkit.service" in line]
+    of_unit = [line for line in calls if "xdpkit.service" in line]
     assert of_unit and all("try-restart" in line or "is-" in line for line in of_unit), of_unit
 
 
 def test_removing_stops_and_keeps_the_configuration(debian: DebianRoot, before: Files) -> None:
     set_up(debian, "server0")
-    with debian.asked_of_systemd() as asked:
+    with debian.systemctl_calls() as calls:
         debian.run("dpkg", "--remove", "xdpkit")
-    assert any("stop xdpkit.service" in line for line in asked), asked
+    assert any("stop xdpkit.service" in line for line in calls), calls
     left = debian.files().keys() - before.keys()
     assert {SAMPLE, "etc/xdpkit/zones/example.zone"} <= left
     assert [path for path in left if path.startswith("usr/")] == []
@@ -175,7 +175,7 @@ def test_removing_stops_and_keeps_the_configuration(debian: DebianRoot, before: 
 
 
 def test_purging_leaves_nothing(debian: DebianRoot, before: Files) -> None:
-    """But what the operator made."""
+    """Except for what the operator made."""
     for directory in ("run/xdpkit", "var/cache/xdpkit", "var/lib/xdpkit"):
         (debian.path / directory).mkdir(exist_ok=True)
         (debian.path / directory / "state").write_text("left by a run\n")
@@ -189,7 +189,7 @@ def test_purging_leaves_nothing(debian: DebianRoot, before: Files) -> None:
 
 
 def await_server(lab: Lab, server: subprocess.Popen[str], log: Path) -> None:
-    """Returns when the server answers on its control socket."""
+    """Returns when the server responds on its control socket."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The files of the Debian package that say again what the program says: they must not rot."""
+"""Files of the Debian package that repeat what the program says: they must not go stale."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load_generator() -> Any:
     spec = importlib.util.spec_from_file_location("manpages", DEBIAN / "manpages.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules["manpages"] = module  # where its dataclasses look for their annotations
+    sys.modules["manpages"] = module  # where its dataclasses look up their annotations
     spec.loader.exec_module(module)
     return module
 
@@ -48,7 +48,7 @@ EXAMPLES = [
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """What the package puts into /etc/xdpkit, and a key file by the name that the sample gives."""
+    """What the package installs in /etc/xdpkit, and a key file with the name in the sample."""
     (tmp_path / "zones").mkdir()
     shutil.copy(DEBIAN / "example.zone", tmp_path / "zones")
     (tmp_path / "ntp.keys").write_text("1 SHA1 HEX:000102030405060708090a0b0c0d0e0f10111213\n")
@@ -63,7 +63,7 @@ def load(directory: Path, text: str) -> Config:
 
 
 def uncommented(keys: Collection[tuple[str, str]]) -> str:
-    """The sample with every table on, and with these keys in force besides those that are."""
+    """The sample with every table on, and with these keys active besides those that are."""
     lines = []
     for table in TABLES:
         lines.append(f"[{table.name}]")
@@ -88,23 +88,23 @@ def test_sample_can_be_served_once_the_interface_is_named(directory: Path) -> No
 
 
 def test_sample_has_every_table_and_key(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked of the reader itself: which keys it takes in each table that it looks for."""
-    taken: dict[str, set[str]] = {}
+    """The parser itself tells which keys it accepts in each table that it looks for."""
+    accepted: dict[str, set[str]] = {}
     read = Document.table_at
 
-    def note(
+    def record(
         self: Document, path: tuple[str, ...], within: Mapping[str, Any], keys: Collection[str]
     ) -> Table | None:
-        taken[".".join(path)] = set(keys)
+        accepted[".".join(path)] = set(keys)
         return read(self, path, within, keys)
 
-    monkeypatch.setattr(Document, "table_at", note)
+    monkeypatch.setattr(Document, "table_at", record)
     load(directory, uncommented(()))
     # A table within a table is a key of the outer one.
-    for name in [name for name in taken if "." in name]:
+    for name in [name for name in accepted if "." in name]:
         outer, _, key = name.rpartition(".")
-        taken[outer].discard(key)
-    assert {table.name: {key.name for key in table.keys} for table in TABLES} == taken
+        accepted[outer].discard(key)
+    assert {table.name: {key.name for key in table.keys} for table in TABLES} == accepted
 
 
 def test_commented_values_are_the_defaults(directory: Path) -> None:
@@ -113,10 +113,10 @@ def test_commented_values_are_the_defaults(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("table, key", EXAMPLES)
-def test_examples_are_taken(directory: Path, table: str, key: str) -> None:
-    plain = load(directory, uncommented(()))
+def test_examples_are_accepted(directory: Path, table: str, key: str) -> None:
+    defaults = load(directory, uncommented(()))
     changed = load(directory, uncommented([(table, key)]))
-    assert changed != plain
+    assert changed != defaults
     check.facts(changed)
 
 
@@ -132,7 +132,7 @@ def test_each_key_has_one_line() -> None:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both, as the build makes them."""
+    """Both man pages, as the build makes them."""
     directory = tmp_path_factory.mktemp("pages")
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT), "SOURCE_DATE_EPOCH": "1767225600"}
     command = [sys.executable, DEBIAN / "manpages.py", directory]
@@ -170,7 +170,7 @@ def test_manual_has_every_key(pages: Path) -> None:
 
 
 @pytest.mark.parametrize("page", ["xdpkit.8", "xdpkit.toml.5"])
-def test_manual_is_sound_roff(tool: Callable[[str], str], pages: Path, page: str) -> None:
+def test_manual_is_valid_roff(tool: Callable[[str], str], pages: Path, page: str) -> None:
     command = [tool("groff"), "-man", "-ww", "-b", "-z", "-Tutf8", "-K", "utf8", pages / page]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -178,7 +178,7 @@ def test_manual_is_sound_roff(tool: Callable[[str], str], pages: Path, page: str
 
 
 def test_text_is_never_a_request() -> None:
-    assert manpages.escaped(".so /etc/passwd\n'quoted\na-b \\n") == (
+    assert manpages.escape(".so /etc/passwd\n'quoted\na-b \\n") == (
         "\\&.so /etc/passwd\n\\&'quoted\na\\-b \\en"
     )
 
@@ -187,13 +187,13 @@ def test_text_is_never_a_request() -> None:
 
 
 def bundled() -> dict[str, str]:
-    """Name and version of the libraries that go into the package."""
+    """Name and version of the libraries bundled in the package."""
     lines = (DEBIAN / "vendor.txt").read_text().splitlines()
     pins = [re.match(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}$", line) for line in lines]
     return {pin[1]: pin[2] for pin in pins if pin}
 
 
-def test_libraries_are_what_the_project_asks_for() -> None:
+def test_libraries_are_what_the_project_requires() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     control = (DEBIAN / "control").read_text()
     for requirement in map(Requirement, project["dependencies"]):
@@ -204,7 +204,7 @@ def test_libraries_are_what_the_project_asks_for() -> None:
             assert version in requirement.specifier
 
 
-def test_libraries_have_their_licence_named() -> None:
+def test_license_of_each_library_is_named() -> None:
     stanzas = re.findall(r"^Files: vendor/(\w+)", (DEBIAN / "copyright").read_text(), re.MULTILINE)
     modules = {"dnspython": "dns"}
     for name in bundled():

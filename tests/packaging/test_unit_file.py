@@ -1,4 +1,4 @@
-"""The systemd unit's rights are those that xdpkit asks for; tests/package has systemd verify it."""
+"""The systemd unit grants the capabilities that xdpkit needs; test_package.py verifies the unit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ UNIT = CHECKOUT / "packaging" / "debian" / "xdpkit.service"
 
 
 def settings() -> dict[str, list[str]]:
-    """Words by setting of the service."""
+    """The words of each setting of the service."""
     lines = [line for line in UNIT.read_text().splitlines() if line and line[0] not in "#["]
     return {name: value.split() for name, _, value in (line.partition("=") for line in lines)}
 
 
-@pytest.mark.parametrize("of", ["CapabilityBoundingSet", "AmbientCapabilities"])
-def test_the_rights_are_those_that_are_needed(of: str) -> None:
-    assert sorted(settings()[of]) == sorted(map(str, NEEDED))
+@pytest.mark.parametrize("setting", ["CapabilityBoundingSet", "AmbientCapabilities"])
+def test_capabilities_are_those_needed(setting: str) -> None:
+    assert sorted(settings()[setting]) == sorted(map(str, NEEDED))

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# No questions asked; no syncing to disk, which takes most of dpkg's time.
+# No questions are asked; nothing is synced to disk, which is where dpkg spends most of its time.
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "DPKG_FORCE": "unsafe-io",
     "LC_ALL": "C.UTF-8",
     "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
-    # The caller's others, such as PYTHONDONTWRITEBYTECODE, would change what is tested.
+    # The caller's, but no others: PYTHONDONTWRITEBYTECODE, say, would change what is tested.
     **{name: os.environ[name] for name in ("http_proxy", "no_proxy") if name in os.environ},
 }
 
-# In its own mount namespace, so that no mount is left behind; each step replaces the process, so
-# that a signal reaches the program.
+# In a mount namespace of its own, so that no mount is left behind; each step replaces the process,
+# so that a signal reaches the program.
 ENTER = """
 mount -t proc proc "$0/proc"
 mount -t sysfs sysfs "$0/sys"
@@ -30,12 +30,12 @@ mount --rbind /dev "$0/dev"
 exec chroot "$0" "$@"
 """
 
-# Records that dpkg and apt keep in any case.
+# What dpkg and apt always write, whatever they do.
 RECORDS = ("var/lib/dpkg/", "var/log/", "var/lib/apt/", "var/cache/apt/")
 
 
 class Started:
-    """A program running in the background; ``wait`` for it, or ``abandon`` it."""
+    """A program in the background; ``wait`` for it, or ``abandon`` it."""
 
     def __init__(self, command: list[str], log: Path, environment: dict[str, str]) -> None:
         self._log = log
@@ -50,7 +50,7 @@ class Started:
             )
 
     def wait(self) -> str:
-        """Its output, once it has succeeded."""
+        """Waits until it has succeeded; returns its output."""
         status, output = self._process.wait(), self._log.read_text()
         assert status == 0, output[-8000:]
         return output
@@ -63,9 +63,9 @@ class Started:
 
 
 class DebianRoot:
-    """This machine's release as set up by debootstrap: the minimum, and these packages.
+    """This machine's release as debootstrap makes it: the minimum, and these packages.
 
-    The constructor only starts the installation: ``wait`` before anything else.
+    The constructor only starts debootstrap: ``wait`` before anything else.
     """
 
     def __init__(self, path: Path, log: Path, packages: list[str]) -> None:
@@ -77,7 +77,7 @@ class DebianRoot:
         self.abandon = self._making.abandon
 
     def wait(self) -> None:
-        """Returns when the system is installed."""
+        """Returns when the system is complete."""
         self._making.wait()
 
     def command(self, *argv: str) -> list[str]:
@@ -100,17 +100,17 @@ class DebianRoot:
         return done.stdout
 
     @contextmanager
-    def asked_of_systemd(self) -> Iterator[list[str]]:
-        """Records the systemctl calls of maintainer scripts; systemd cannot run here."""
+    def systemctl_calls(self) -> Iterator[list[str]]:
+        """Records how maintainer scripts call systemctl: systemd cannot run here."""
         program, log = self.path / "usr/local/sbin/systemctl", self.path / "tmp/systemctl.log"
         program.write_text('#!/bin/sh\necho "$@" >>/tmp/systemctl.log\n')
         program.chmod(0o755)
         running = self.path / "run/systemd/system"
         running.mkdir(parents=True)
-        asked: list[str] = []
+        calls: list[str] = []
         try:
-            yield asked
-            asked += log.read_text().splitlines()
+            yield calls
+            calls += log.read_text().splitlines()
         finally:
             program.unlink()
             running.rmdir()
@@ -125,8 +125,8 @@ class DebianRoot:
                 inside = str(path.relative_to(self.path))
                 if inside.startswith(RECORDS):
                     continue
-                info = path.lstat()
-                regular = stat.S_ISREG(info.st_mode)
-                content = (info.st_size, info.st_mtime_ns) if regular else ()
-                found[inside] = (info.st_mode, *content)
+                facts = path.lstat()
+                regular = stat.S_ISREG(facts.st_mode)
+                content = (facts.st_size, facts.st_mtime_ns) if regular else ()
+                found[inside] = (facts.st_mode, *content)
         return found

@@ -1,4 +1,4 @@
-"""The Debian package, and a bare Debian to test it in: built while other tests run."""
+"""The Debian package, and a bare Debian to test it in: both are made while other tests run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from debian_root import DebianRoot, Started
 
 @dataclass(frozen=True)
 class Making:
-    """Both builds in progress, each in its own process."""
+    """Both in progress, each in a process of its own."""
 
     debian: DebianRoot
     _build: Started
 
     def package(self) -> Path:
-        """The package's path, once it is built."""
+        """Waits for the build; returns the path of the package."""
         return Path(self._build.wait().splitlines()[-1])
 
 
 def dependencies() -> list[str]:
-    """Packages listed in the control file; the build determines the other dependencies."""
+    """Packages that the control file names; the build adds the rest."""
     text = (CHECKOUT / "packaging/debian/control").read_text()
     depends = re.search(r"^Depends:(.*\n(?: .*\n)*)", text, re.MULTILINE)
     assert depends
@@ -38,9 +38,9 @@ def dependencies() -> list[str]:
 
 @contextmanager
 def making(directory: Path) -> Iterator[Making]:
-    """Starts both builds; ``directory`` is for the package build and the logs.
+    """Starts both; ``directory`` is for the build and the logs.
 
-    The bare Debian is not in /tmp, which may be nodev.
+    The bare Debian is not in /tmp, which may be mounted nodev.
     """
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     work = directory / "work"

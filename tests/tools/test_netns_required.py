@@ -1,4 +1,4 @@
-"""A run in CI that has proven nothing about packets fails."""
+"""A CI run that has tested nothing with packets fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINE = "not one namespace test ran"
 
 
 def run(folder: Path, missing: str, mark: str, body: str, **environment: str) -> tuple[int, str]:
-    """Runs one test under this project's conftest, where ``missing`` says what is missing."""
+    """Runs one test under this project's conftest, where ``missing`` is what namespaces lack."""
     conftest = (CHECKOUT / "tests" / "conftest.py").read_text()
     conftest += f"\n\ndef namespaces_missing():\n    return {missing!r}\n"
     (folder / "conftest.py").write_text(conftest)
@@ -35,11 +35,11 @@ def run(folder: Path, missing: str, mark: str, body: str, **environment: str) ->
     "missing,mark,body,status",
     [
         ("needs root", NETNS, "pass", 1),
-        ("", NETNS, "pytest.skip('says the test itself')", 1),
+        ("", NETNS, "pytest.skip('the test itself says so')", 1),
         ("", "", "pass", 1),
         ("", NETNS, "pass", 0),
     ],
-    ids=["all skipped", "skip themselves", "none there", "ran"],
+    ids=["all skipped", "skip themselves", "none exist", "ran"],
 )
 def test_in_ci(tmp_path: Path, missing: str, mark: str, body: str, status: int) -> None:
     exited, output = run(tmp_path, missing, mark, body, CI="true")
@@ -47,7 +47,7 @@ def test_in_ci(tmp_path: Path, missing: str, mark: str, body: str, status: int) 
     assert (LINE in output) == bool(status)
 
 
-def test_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_where_it_is_requested(tmp_path: Path) -> None:
     exited, output = run(tmp_path, "needs root", NETNS, "pass", XDPKIT_REQUIRE_NETNS="1")
     assert exited == 1 and LINE in output
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vagrant/provision.sh as far as it goes without a network, a package manager or root.
+"""vagrant/provision.sh, as far as it works without a network, a package manager or root.
 
-Installing from nothing is tried in bare Debian roots, not here.
+Installing from scratch is tested in bare Debian roots, not here.
 """
 
 import os
@@ -39,7 +39,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def call(checkout: Path, commands: str, **environment: object) -> str:
-    """Run functions of the script."""
+    """Runs functions of the script; returns their output."""
     script = checkout / "vagrant/provision.sh"
     done = bash("-c", f'source "$1"; cd "$root"; {commands}', "bash", script, **environment)
     assert done.returncode == 0, done.stderr
@@ -95,13 +95,13 @@ def test_outside_a_checkout(checkout: Path) -> None:
 
 def test_ci_runs_the_tests(checkout: Path) -> None:
     script = checkout / "vagrant/provision.sh"
-    said = f"{checkout}: test\n"
+    test_line = f"{checkout}: test\n"
     script.write_text('#!/bin/bash\necho "$PWD: $*"; exit 7\n')
     done = bash(checkout / ".ci/run")
-    assert (done.returncode, done.stdout) == (7, said)
+    assert (done.returncode, done.stdout) == (7, test_line)
     script.write_text('#!/bin/bash\necho "$PWD: $*"; [[ $1 == test ]] || exit 8\n')
     done = bash(checkout / ".ci/run")
-    assert (done.returncode, done.stdout) == (8, f"{said}{checkout}: test-vm\n")
+    assert (done.returncode, done.stdout) == (8, f"{test_line}{checkout}: test-vm\n")
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["1", "Auto"], ["1", "auto", "more"]], ids=" ".join)
@@ -119,7 +119,7 @@ def test_misuse_of_the_root(arguments: list[str]) -> None:
 
 
 def test_wheels_are_installed_once(checkout: Path, tmp_path: Path) -> None:
-    """Instead of a build, and again only when they are others."""
+    """Instead of a build, and again only when they have changed."""
     (tmp_path / "one.whl").write_text("one")
     calls = """
         mkdir -p "$venv"
@@ -128,15 +128,15 @@ def test_wheels_are_installed_once(checkout: Path, tmp_path: Path) -> None:
         echo two >"$XDPKIT_WHEELS/two.whl"
         build test
     """
-    said = call(checkout, calls, XDPKIT_WHEELS=tmp_path)
+    output = call(checkout, calls, XDPKIT_WHEELS=tmp_path)
     line = f"pip --no-index --find-links {tmp_path} --force-reinstall --no-compile xdpkit\n"
-    assert said.replace(f"wheels: installing xdpkit from {tmp_path}\n", "") == 2 * line
+    assert output.replace(f"wheels: installing xdpkit from {tmp_path}\n", "") == 2 * line
 
 
 def test_link_is_made_once(checkout: Path, tmp_path: Path) -> None:
     link = tmp_path / "prefix/bin/xdpkit"
-    said = call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix")
-    assert said.startswith(f"link: {link} -> ")
+    output = call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix")
+    assert output.startswith(f"link: {link} -> ")
     assert link.readlink() == checkout / ".venv/bin/xdpkit"
     assert call(checkout, "link_command", XDPKIT_PREFIX=tmp_path / "prefix") == ""
 
@@ -150,17 +150,17 @@ def test_existing_command_is_kept(checkout: Path, tmp_path: Path, there: str) ->
     else:
         link.symlink_to("/bin/true" if there == "link" else tmp_path / "gone")
     before = link.lstat()
-    said = call(checkout, "link_command", XDPKIT_PREFIX=tmp_path)
-    # Looking at it changes its time of access.
+    output = call(checkout, "link_command", XDPKIT_PREFIX=tmp_path)
+    # Reading the link changes its access time.
     now = link.lstat()
     assert (now.st_ino, now.st_mode, now.st_mtime_ns) == (
         before.st_ino,
         before.st_mode,
         before.st_mtime_ns,
     )
-    assert said.count("\n") == 1
-    assert "is kept; to change it: sudo ln -sfn " in said
-    assert ("does not exist" in said) == (there == "dangling link")
+    assert output.count("\n") == 1
+    assert "is kept; to change it: sudo ln -sfn " in output
+    assert ("does not exist" in output) == (there == "dangling link")
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ def test_what_a_rebuild_depends_on(checkout: Path, name: str, rebuilt: bool) -> 
 @pytest.mark.parametrize(
     "one, other, both", [("", "", ""), ("test", "", "test"), ("bench", "test", "bench,test")]
 )
-def test_extras_stay(checkout: Path, one: str, other: str, both: str) -> None:
+def test_extras_are_kept(checkout: Path, one: str, other: str, both: str) -> None:
     assert call(checkout, f"merged '{one}' '{other}'").strip() == both
     assert call(checkout, f"merged '{both}' '{one}'").strip() == both
 
 
-def test_a_moved_venv_is_not_sound(checkout: Path, tmp_path: Path) -> None:
-    """Only the files that the check reads: making a real .venv takes seconds."""
+def test_a_moved_venv_is_not_valid(checkout: Path, tmp_path: Path) -> None:
+    """With only the files that the check reads: making a real .venv takes seconds."""
     sound = "ask_python; venv_sound && echo sound || echo not"
     make = """
         ask_python

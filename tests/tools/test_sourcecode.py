@@ -1,4 +1,4 @@
-"""The source itself: formatted, typed, free of warnings, of a size that can be read."""
+"""The source itself: formatted, typed, free of warnings, in files of readable size."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from checkout import CHECKOUT
 VENV_BIN = Path(sys.executable).parent
 Tool = Callable[[str], str]
 
-# Longest hand-written file; good ones have 80 to 250 lines.
+# Limit for hand-written files; good ones have 80 to 250 lines.
 MAX_LINES = 400
 SUFFIXES = {".py", ".pyi", ".pyx", ".pxd", ".c", ".h", ".sh"}
-MADE = {"tests/fuzz/dns_arena.h"}
+GENERATED = {"tests/fuzz/dns_arena.h"}
 FOLDERS = ["cext", "ebpf", "packaging", "tests", "tools", "vagrant", "xdpkit"]
 
 
 def sources(*patterns: str) -> list[Path]:
-    """Hand-written files: not what a program of ours wrote."""
+    """Hand-written files, without those that a program of ours generates."""
     found = {path for pattern in patterns for path in CHECKOUT.glob(pattern)}
-    return sorted(path for path in found if str(path.relative_to(CHECKOUT)) not in MADE)
+    return sorted(path for path in found if str(path.relative_to(CHECKOUT)) not in GENERATED)
 
 
 C_FILES = sources("cext/**/*.c", "tests/**/*.c")
@@ -45,8 +45,8 @@ C_FLAGS = [
 CYTHON = sources("xdpkit/**/*.pyx", "xdpkit/**/*.pxd")
 
 
-def clean(*command: str | Path) -> None:
-    """Runs a checker over the checkout; what it says is the failure's text."""
+def check(*command: str | Path) -> None:
+    """Runs a checker over the checkout; its output is the text of the failure."""
     environment = os.environ | {"PATH": f"{VENV_BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(
         command,
@@ -61,31 +61,31 @@ def clean(*command: str | Path) -> None:
 
 
 def test_ruff_check(tool: Tool) -> None:
-    clean(tool("ruff"), "check", "--no-cache", ".")
+    check(tool("ruff"), "check", "--no-cache", ".")
 
 
 def test_ruff_format(tool: Tool) -> None:
-    clean(tool("ruff"), "format", "--no-cache", "--check", ".")
+    check(tool("ruff"), "format", "--no-cache", "--check", ".")
 
 
 def test_mypy(tool: Tool) -> None:
-    clean(tool("mypy"), "--strict", "xdpkit")
+    check(tool("mypy"), "--strict", "xdpkit")
 
 
 def test_cython_lint(tool: Tool) -> None:
-    clean(tool("cython-lint"), *CYTHON)
+    check(tool("cython-lint"), *CYTHON)
 
 
 def test_clang_format(tool: Tool) -> None:
-    clean(tool("clang-format"), "--dry-run", "-Werror", *C_FILES, *BPF_FILES, *HEADERS)
+    check(tool("clang-format"), "--dry-run", "-Werror", *C_FILES, *BPF_FILES, *HEADERS)
 
 
 def test_codespell(tool: Tool) -> None:
-    clean(tool("codespell"))
+    check(tool("codespell"))
 
 
 def shell_scripts() -> list[Path]:
-    """Files whose first line names a shell, whatever their own names."""
+    """Files whose first line names a shell, whatever they are called."""
     everything = sources("*", ".ci/*", *(f"{folder}/**/*" for folder in FOLDERS))
     texts = [path for path in everything if path.is_file() and path.suffix != ".so"]
     return [path for path in texts if re.match(rb"#!\S+/(ba|da)?sh\b", path.read_bytes())]
@@ -94,12 +94,12 @@ def shell_scripts() -> list[Path]:
 def test_shellcheck(tool: Tool) -> None:
     scripts = shell_scripts()
     assert {"run", "provision.sh", "xdpkit.prerm"} <= {path.name for path in scripts}
-    clean(tool("shellcheck"), "-x", *scripts)
+    check(tool("shellcheck"), "-x", *scripts)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_c_without_warnings(tool: Tool, compiler: str) -> None:
-    clean(tool(compiler), *C_FLAGS, "-fsyntax-only", *C_FILES)
+    check(tool(compiler), *C_FLAGS, "-fsyntax-only", *C_FILES)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
@@ -107,26 +107,26 @@ def test_c_without_warnings(tool: Tool, compiler: str) -> None:
     "header", sources("cext/**/*.h"), ids=lambda path: str(path.relative_to(CHECKOUT))
 )
 def test_each_header_stands_alone(tool: Tool, compiler: str, header: Path) -> None:
-    # _GNU_SOURCE as in the modules, where Python.h defines it.
+    # _GNU_SOURCE as in the extension modules, where Python.h defines it.
     flags = ["-D_GNU_SOURCE", *C_FLAGS, "-fsyntax-only"]
-    clean(tool(compiler), *flags, "-include", header, "-xc", os.devnull)
+    check(tool(compiler), *flags, "-include", header, "-xc", os.devnull)
 
 
 @pytest.mark.parametrize("form", ["STEER_PLAIN", "STEER_RX_TIMESTAMP", "STEER_NO_METADATA"])
 def test_the_xdp_program_compiles_with_clang(tool: Tool, tmp_path: Path, form: str) -> None:
-    """With libbpf's headers, as beside bcc's; catch.c is for bcc alone."""
+    """With libbpf's headers, besides bcc's at run time; catch.c is for bcc only."""
     asm = sysconfig.get_config_var("MULTIARCH")
     flags = ["-target", "bpf", "-O2", "-g", "-Wall", "-Wextra", "-Werror", f"-I/usr/include/{asm}"]
-    clean(tool("clang"), *flags, f"-D{form}", "-c", "ebpf/steer.c", "-o", tmp_path / "steer.o")
+    check(tool("clang"), *flags, f"-D{form}", "-c", "ebpf/steer.c", "-o", tmp_path / "steer.o")
 
 
 def test_stubs_are_the_built_modules(tool: Tool) -> None:
-    modules = [f"xdpkit._core.{path.stem}" for path in sources("cext/*.pyx")]
-    # "Missing" from a stub are Cython's own helpers and the modules' imports.
-    clean(tool("stubtest"), "--ignore-missing-stub", *modules)
+    modules = [f"xdpkit._core.{path.stem}" for path in sources("xdpkit/_core/*.pyx")]
+    # Cython's own helpers and the modules' imports are "missing" from the stubs.
+    check(tool("stubtest"), "--ignore-missing-stub", *modules)
 
 
-def test_files_can_be_read_in_one_go() -> None:
+def test_files_are_of_readable_size() -> None:
     everything = sources("*.py", *(f"{folder}/**/*" for folder in FOLDERS))
     lengths = {
         str(path.relative_to(CHECKOUT)): len(path.read_text().splitlines())

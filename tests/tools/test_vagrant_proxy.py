@@ -21,7 +21,7 @@ DATE = "Sat, 01 Aug 2026 00:00:00 GMT"
 
 
 def load(name: str) -> ModuleType:
-    """A script of vagrant/, which is no package."""
+    """A script in vagrant/, which is not a package."""
     spec = importlib.util.spec_from_file_location(f"vagrant_{name}", VAGRANT / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -34,7 +34,7 @@ proxy = load("proxy")
 
 
 class Archive(BaseHTTPRequestHandler):
-    """A package that can be had whole, in part, or not at all because it has not changed."""
+    """A package that is served whole, in part, or not at all because it has not changed."""
 
     def do_GET(self) -> None:
         if self.path == "/debian/moved":
@@ -76,7 +76,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 
 @pytest.fixture
 def ports(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
-    """Of the archive, and of a proxy that allows it."""
+    """The ports of the archive and of a proxy that allows it."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with serving(Archive) as archive:
@@ -102,7 +102,7 @@ def get(port: int, url: str, **headers: str) -> tuple[int, dict[str, str], bytes
         connection.close()
 
 
-def test_passes_a_package_on(ports: tuple[int, int]) -> None:
+def test_forwards_a_package(ports: tuple[int, int]) -> None:
     archive, port = ports
     url = f"http://127.0.0.1:{archive}/debian/pool/a.deb"
     status, headers, body = get(port, url)
@@ -132,7 +132,7 @@ def test_refuses_what_is_not_on_the_list(ports: tuple[int, int]) -> None:
         assert get(port, url)[0] == 403, url
 
 
-def test_an_archive_that_is_away(ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_archive(ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     archive, port = ports
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
@@ -156,7 +156,7 @@ def test_an_archive_that_is_away(ports: tuple[int, int], monkeypatch: pytest.Mon
         ("file:///debian/a", False),
     ],
 )
-def test_the_list(url: str, allowed: bool) -> None:
+def test_allowed_urls(url: str, allowed: bool) -> None:
     assert proxy.is_allowed(url) == allowed
 
 
