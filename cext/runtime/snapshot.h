@@ -14,6 +14,7 @@
 #include "admit/access.h"
 #include "dns/settings.h"
 #include "admit/ratelimit.h"
+#include "base/hash.h"
 #include "ntp/keys.h"
 #include "runtime/phc.h"
 #include "steer.h"
@@ -74,10 +75,7 @@ static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)
 		memcpy(&low, address, 8);
 		memcpy(&high, address + 8, 8);
 	}
-	/* 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): spreads any one bit over the top
-	 * ones. */
-	low = (low ^ (high << 1 | high >> 63)) * 0x9e3779b97f4a7c15ull;
-	return (uint32_t)(low >> (64 - SNAPSHOT_RESERVED_BITS));
+	return (uint32_t)hash_fibonacci(low ^ (high << 1 | high >> 63), SNAPSHOT_RESERVED_BITS);
 }
 
 /* The slot of an address, or the empty one where it would go. */
