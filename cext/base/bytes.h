@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unaligned loads and stores, in network byte order where the name says `be`. Nothing guarantees the
- * alignment of a frame's headers; memcpy of a constant size compiles to one move.
+ * Unaligned loads and stores, in network byte order where the name says `be`. Nothing guarantees
+ * the alignment of a frame's headers; memcpy of a constant size compiles to one move.
  */
 #ifndef XDPKIT_BYTES_H
 #define XDPKIT_BYTES_H

@@ -172,8 +172,8 @@ static void swap_macs(uint8_t *ethernet)
 }
 
 /*
- * Headers are assembled in registers, stored once and summed from the registers: a wide load of what
- * narrow stores just wrote would stall until they reach the cache.
+ * Headers are assembled in registers, stored once and summed from the registers: a wide load of
+ * what narrow stores just wrote would stall until they reach the cache.
  */
 static void turn_ipv4(const struct frame *frame, uint32_t udp_length)
 {

@@ -1,4 +1,4 @@
-"""The program under test, loaded by bcc as the product does, and from clang's object file."""
+"""The program under test, loaded by bcc as in production, and from clang's object file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def steer(request: pytest.FixtureRequest, lab: Lab) -> Iterator[SteerProgram]:
 
 @pytest.fixture(scope="session")
 def socket(lab: Lab, steer: SteerProgram) -> Iterator[XskSocket]:
-    """An AF_XDP socket on queue 2, in nobody's XSKMAP."""
+    """An AF_XDP socket on queue 2, in no XSKMAP."""
     with lab.server.entered():
         opened = XskSocket(steer.ifindex, SOCKET_QUEUE)
     yield opened

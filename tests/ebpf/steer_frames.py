@@ -1,4 +1,4 @@
-"""Frames for the XDP program: one that is ours in every way, and what differs from it in one."""
+"""Frames for the XDP program: one that is ours in every respect, and variations of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 FAMILIES = (4, 6)
 
 NTP_REQUEST = b"\x23" + bytes(47)
-# Id, no flags, one question: "a." A IN.
+# ID, no flags, one question: "a." A IN.
 DNS_REQUEST = bytes.fromhex("1234 0000 0001 0000 0000 0000 0161 00 0001 0001".replace(" ", ""))
 PAYLOADS = {"ntp": NTP_REQUEST, "dns": DNS_REQUEST, "echo": b"echo"}
 
@@ -24,7 +24,7 @@ def tags_of(*vids: int, outer: type[Packet] = Dot1Q) -> list[Packet]:
 
 
 def network(family: int, **fields: object) -> Packet:
-    """The IP header from client to server, fields changed as told."""
+    """The IP header from client to server, with the given fields changed."""
     source, destination = ADDRESSES[family]
     layer = IP if family == 4 else IPv6
     return layer(**({"src": source, "dst": destination} | fields))
@@ -40,7 +40,7 @@ def frame(
     mac: str = SERVER_MAC,
     source_mac: str = CLIENT_MAC,
 ) -> bytes:
-    """A request of ``service`` as bytes, whole and right but for what is told."""
+    """A request of ``service`` as bytes, complete and valid except for what is given."""
     packet = Ether(dst=mac, src=source_mac)
     for tag in tags:
         packet /= tag

@@ -1,4 +1,4 @@
-"""The XDP program in the kernel, as bcc or clang made it, and what a test asks of it."""
+"""The XDP program in the kernel, as compiled by bcc or clang, and what tests need of it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ EBPF = Path(loader.__file__).resolve().parent.parent / "ebpf"
 # linux/bpf.h, enum xdp_action.
 XDP_PASS, XDP_REDIRECT = 2, 4
 
-# What the "stamped" program says is the NIC's stamp: 31 bits, an instruction's immediate.
+# What the "stamped" program reports as the NIC's stamp: 31 bits, an instruction's immediate.
 STAMP = 0x12345678
-# *(u64 *)(r2 + 0) = STAMP, in the place of the kernel function that would write there.
+# *(u64 *)(r2 + 0) = STAMP, instead of the kfunc that would write there.
 STORE_STAMP = struct.pack("<BBhi", 0x7A, 0x02, 0, STAMP)
-# r0 = -61, ENODATA: the function of a driver that has none writes nothing.
+# r0 = -61, ENODATA: the kfunc of a driver without stamps writes nothing.
 NO_STAMP = struct.pack("<BBhi", 0xB7, 0x00, 0, -61)
 
 # linux/sched.h and linux/mount.h.
@@ -36,7 +36,7 @@ MS_REC_PRIVATE = 1 << 14 | 1 << 18
 
 
 class SteerProgram:
-    """A loaded program, its maps, and the interface it is told that frames came in on."""
+    """A loaded program, its maps, and the interface that its frames appear to arrive on."""
 
     def __init__(
         self, fd: int, maps: dict[str, int], side: Side, ifindex: int, hardware_stamp: int = 0
@@ -45,16 +45,16 @@ class SteerProgram:
         self.hardware_stamp = hardware_stamp
 
     def serve(self, address: str, port: int, service: str) -> None:
-        """Makes ``address`` (with "@TAG" or "@OUTER.INNER") and ``port`` a service's."""
+        """Assigns ``address`` (with "@TAG" or "@OUTER.INNER") and ``port`` to a service."""
         key = steer_key(parse_address(address), port)
         _bpf.map_update(self.maps["services"], key, struct.pack("=I", SERVICES[service]))
 
-    def end(self, address: str, port: int) -> None:
-        """Takes what ``serve`` added out again."""
+    def unserve(self, address: str, port: int) -> None:
+        """Removes what ``serve`` added."""
         _bpf.map_delete(self.maps["services"], steer_key(parse_address(address), port))
 
     def set_socket(self, queue: int, fd: int | None) -> None:
-        """Puts an AF_XDP socket into the XSKMAP, or takes it out."""
+        """Puts an AF_XDP socket into the XSKMAP, or removes it."""
         slot = struct.pack("=I", queue)
         if fd is None:
             _bpf.map_delete(self.maps["xsks"], slot)
@@ -62,7 +62,7 @@ class SteerProgram:
             _bpf.map_update(self.maps["xsks"], slot, struct.pack("=I", fd))
 
     def counters(self, queue: int) -> dict[str, int]:
-        """What this queue's verdicts were so far, by name, without zeros."""
+        """This queue's verdict counters by name, without zeros."""
         counts = {}
         size = 8 * possible_cpus()
         for verdict in range(VERDICT_END):
@@ -73,12 +73,12 @@ class SteerProgram:
         return counts
 
     def run(self, frame: bytes, queue: int = 0, metadata: bytes = b"") -> tuple[int, bytes, bytes]:
-        """Action, metadata and frame as they left; the interface is this side's."""
+        """The resulting action, metadata and frame; the interface is this side's."""
         with self.side.entered():
             return _bpf.prog_run(self.fd, frame, self.ifindex, queue, metadata)
 
     def verdict(self, frame: bytes, queue: int = 0) -> str:
-        """The one verdict that was counted for a frame; every frame that passes is unchanged."""
+        """The one verdict counted for a frame; no frame may be changed."""
         before = [self.counters(q) for q in range(4)]
         action, metadata, after = self.run(frame, queue)
         [name] = counted(before, [self.counters(q) for q in range(4)], queue)
@@ -108,9 +108,9 @@ def load_with_bcc() -> tuple[int, dict[str, int]]:
 def load_with_clang(call: bytes = b"") -> tuple[int, dict[str, int]]:
     """The same source through ``clang -target bpf`` and bpftool.
 
-    With ``call`` it is the form that asks for the NIC's stamp, that instruction for the question.
-    bpftool hands over by pins in a bpffs: that one is mounted in a mount namespace that only one
-    thread sees, and gone with the thread.
+    With ``call`` it is the variant that asks for the NIC's stamp, with this instruction instead of
+    the call. bpftool hands over by pinning in a bpffs, mounted in a mount namespace that only one
+    thread sees and that disappears with the thread.
     """
     with tempfile.TemporaryDirectory(prefix="xdpkit-test-") as directory:
         obj = Path(directory, "steer.o")
@@ -130,9 +130,9 @@ def load_with_clang(call: bytes = b"") -> tuple[int, dict[str, int]]:
 
 
 def load_stamped() -> tuple[int, dict[str, int]]:
-    """The form that asks for the NIC's stamp, with a number in the place of the question.
+    """The variant that asks for the NIC's stamp, with a constant instead of the call.
 
-    BPF_PROG_TEST_RUN takes no program that is bound to a device.
+    BPF_PROG_TEST_RUN accepts no program that is bound to a device.
     """
     return load_with_clang(STORE_STAMP)
 

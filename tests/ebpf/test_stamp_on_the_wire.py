@@ -1,7 +1,7 @@
-"""A stamp of the NIC from the XDP program through the loop into an NTP reply.
+"""A NIC stamp from the XDP program through the loop into an NTP reply.
 
-The program is the one that asks the driver, with a number in the place of the question: no device
-here has a clock.
+The program is the variant that asks the driver, with a constant instead of the call: no device here
+has a clock.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def snapshot(phc: dict[str, int] | None = None) -> Snapshot:
 
 
 @dataclass
-class Stand:
-    """A loop that answers on a queue of the lab, and a client of it."""
+class LoopTestbed:
+    """A loop that answers on a queue of the lab, and a client."""
 
     lab: Lab
     shared: SharedSnapshot
@@ -55,7 +55,7 @@ class Stand:
     client: socket.socket
 
     def receive_time(self) -> int:
-        """UTC in nanoseconds of a reply's receive timestamp."""
+        """A reply's receive timestamp as UTC in nanoseconds."""
         self.client.send(b"\x23" + bytes(47))
         seconds, fraction = struct.unpack_from("!II", self.client.recv(100), 32)
         return int((seconds - ERA) * 10**9 + (fraction * 10**9 >> 32))
@@ -66,7 +66,7 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+def testbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopTestbed]:
     shared = SharedSnapshot(snapshot())
     config = InterfaceConfig("server0", (QUEUE,))
     with Lab(QUEUES) as lab:
@@ -86,38 +86,38 @@ def stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
             client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         client.settimeout(20)
         client.connect((lab.server.ipv4, 123))
-        yield Stand(lab, shared, got, client)
+        yield LoopTestbed(lab, shared, got, client)
         client.close()
         assert anyio.run(got.close, ShutdownDeadline())
 
 
-def test_the_reply_has_the_nics_time(stand: Stand) -> None:
+def test_the_reply_has_the_nics_time(testbed: LoopTestbed) -> None:
     while True:
         tai, utc = (time.clock_gettime_ns(c) for c in (time.CLOCK_TAI, time.CLOCK_REALTIME))
-        stand.shared.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - 10**6, "rate": 0}))
-        received = stand.receive_time()
+        testbed.shared.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - 10**6, "rate": 0}))
+        received = testbed.receive_time()
         if time.clock_gettime_ns(time.CLOCK_TAI) - tai < 900_000_000:
             break
-    # The two clocks above are read apart, and the fraction of a second is cut at 2^-32.
+    # The two clocks above are read separately, and the fraction of a second is truncated at 2^-32.
     offset = round((tai - utc) / 10**9) * 10**9
     assert abs(received - (tai - 10**6 - offset)) <= 1
-    hardware, xdp, clock = stand.counters()
+    hardware, xdp, clock = testbed.counters()
     assert hardware >= 1
     assert (xdp, clock) == (0, 0)
 
 
-def test_without_a_map_it_has_the_xdp_programs(stand: Stand) -> None:
-    stand.receive_time()
+def test_without_a_map_it_has_the_xdp_programs_time(testbed: LoopTestbed) -> None:
+    testbed.receive_time()
     before = time.time_ns()
-    received = stand.receive_time()
+    received = testbed.receive_time()
     assert before - 1000 <= received <= time.time_ns()
-    assert stand.counters() == (0, 2, 0)
+    assert testbed.counters() == (0, 2, 0)
 
 
-def test_a_map_that_is_wrong_is_not_believed(stand: Stand) -> None:
+def test_a_wrong_map_is_not_trusted(testbed: LoopTestbed) -> None:
     for wrong in (2 * 10**9, -(10**9)):
         tai = time.clock_gettime_ns(time.CLOCK_TAI)
-        stand.shared.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - wrong, "rate": 0}))
+        testbed.shared.publish(snapshot({"phc_ns": STAMP, "tai_ns": tai - wrong, "rate": 0}))
         before = time.time_ns()
-        assert before - 1000 <= stand.receive_time() <= time.time_ns()
-    assert stand.counters() == (0, 2, 0)
+        assert before - 1000 <= testbed.receive_time() <= time.time_ns()
+    assert testbed.counters() == (0, 2, 0)

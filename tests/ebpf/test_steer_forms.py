@@ -1,4 +1,4 @@
-"""The forms for drivers that leave no room before the frame, or have no stamp for it."""
+"""The variants for drivers that leave no room before the frame, or have no stamp for it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load_bare() -> tuple[int, dict[str, int]]:
 
 @pytest.fixture(scope="module")
 def bare(lab: Lab) -> Iterator[SteerProgram]:
-    """The form without stamps."""
+    """The variant without stamps."""
     with serving_ntp(lab, QUEUE, load_bare) as steer:
         yield steer
 
@@ -67,7 +67,7 @@ def test_the_rest_passes(bare: SteerProgram) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_driver_without_an_answer_is_no_stamp(lab: Lab, family: int) -> None:
+def test_a_driver_that_reports_an_error_gives_no_stamp(lab: Lab, family: int) -> None:
     with serving_ntp(lab, 0, lambda: load_with_clang(NO_STAMP)) as steer:
         action, metadata, _ = steer.run(frame(family), 0)
     hardware, tai = struct.unpack("=QQ", metadata)

@@ -1,4 +1,4 @@
-"""Frames cut at every byte, the receive stamp, and maps that change while the program is loaded."""
+"""Frames truncated at every byte, the receive stamp, and map changes while the program runs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ ETHERNET = 14
 
 @pytest.mark.parametrize("tags", [(), (100,), (200, 300)], ids=["untagged", "one", "two"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_frame_cut_anywhere_passes(
+def test_a_frame_truncated_anywhere_passes(
     taken: SteerProgram, family: int, tags: tuple[int, ...]
 ) -> None:
     whole = frame(family, tags=tags_of(*tags))
     headers = ETHERNET + 4 * len(tags) + (20 if family == 4 else 40)
     for length in range(ETHERNET, len(whole)):
-        # The IP header says more than there is; before its end, the headers are cut themselves.
+        # The IP header claims more than there is; before its end, the headers are truncated.
         verdict = "truncated" if length < headers else "ip_header"
         assert taken.verdict(whole[:length], 2) == verdict, length
     assert taken.verdict(whole, 2) == "redirected"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_payload_cut_to_any_length_is_taken_or_a_reply(taken: SteerProgram, family: int) -> None:
+def test_a_payload_truncated_to_any_length_is_redirected(taken: SteerProgram, family: int) -> None:
     for service, payload in PAYLOADS.items():
         for length in range(len(payload) + 1):
             assert taken.verdict(frame(family, service, payload[:length]), 2) == "redirected"
@@ -45,7 +45,7 @@ def test_an_ip_length_within_the_udp_header_is_wrong(taken: SteerProgram, family
         assert taken.verdict(frame(family, ip=network(family, **length)), 2) == "udp_length"
 
 
-def test_ethernet_padding_is_not_looked_at(taken: SteerProgram) -> None:
+def test_ethernet_padding_is_ignored(taken: SteerProgram) -> None:
     for padding in range(1, 60):
         assert taken.verdict(frame(4, payload=NTP_REQUEST) + bytes(padding), 2) == "redirected"
         assert taken.verdict(frame(6, payload=NTP_REQUEST) + b"\xff" * padding, 2) == "redirected"
@@ -95,11 +95,11 @@ def test_services_come_and_go(taken: SteerProgram, family: int) -> None:
     assert taken.verdict(request, 2) == "not_served"
     taken.serve(address, 1123, "ntp")
     assert taken.verdict(request, 2) == "redirected"
-    # The same port for another service: now the payload is judged as that one's.
+    # The same port for another service: the payload is now classified as that service's.
     taken.serve(address, 1123, "dns")
     response = frame(family, payload=b"\x23\x00\x80" + bytes(45), udp={"dport": 1123})
     assert taken.verdict(response, 2) == "dns_not_request"
-    taken.end(address, 1123)
+    taken.unserve(address, 1123)
     assert taken.verdict(request, 2) == "not_served"
 
 
@@ -112,4 +112,4 @@ def test_an_untagged_service_is_not_served_on_a_tag(taken: SteerProgram, family:
             verdict = "redirected" if other == tags else "not_served"
             data = frame(family, tags=tags_of(*other), udp={"dport": 2123})
             assert taken.verdict(data, 2) == verdict
-        taken.end(address + text, 2123)
+        taken.unserve(address + text, 2123)

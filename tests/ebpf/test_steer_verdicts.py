@@ -35,12 +35,12 @@ pytestmark = pytest.mark.netns
 
 
 def check(steer: SteerProgram, data: bytes, verdict: str, queue: int = 0) -> None:
-    """The frame meets this verdict and no other."""
+    """Checks that the frame meets this verdict and no other."""
     assert steer.verdict(data, queue) == verdict
 
 
 def transport(family: int, layer: Packet) -> bytes:
-    """A frame to the server's address with another transport than UDP."""
+    """A frame to the server's address with a transport other than UDP."""
     return bytes(Ether(dst=SERVER_MAC, src=CLIENT_MAC) / network(family) / layer)
 
 
@@ -52,18 +52,18 @@ def ipv6(**fields: object) -> Callable[[], bytes]:
     return lambda: frame(6, ip=network(6, **fields))
 
 
-def without_options(option: Packet) -> Callable[[], bytes]:
+def with_option(option: Packet) -> Callable[[], bytes]:
     """An IPv4 request with one option."""
     return lambda: frame(4, ip=network(4, options=[option]))
 
 
 def next_header(number: int) -> Callable[[], bytes]:
-    """An IPv6 packet whose header says this follows."""
+    """An IPv6 packet with this next header."""
     return lambda: frame(6, ip=network(6, nh=number))
 
 
 def extension(header: Packet) -> Callable[[], bytes]:
-    """An IPv6 request behind an extension header."""
+    """An IPv6 request after an extension header."""
     return lambda: frame(6, ip=network(6) / header)
 
 
@@ -89,8 +89,8 @@ PASSED = {
     "total-65535": (ipv4(len=65535), "ip_header"),
     "payload-beyond-frame": (ipv6(plen=57), "ip_header"),
     "payload-65535": (ipv6(plen=65535), "ip_header"),
-    "router-alert": (without_options(IPOption_Router_Alert()), "ip_options"),
-    "record-route": (without_options(IPOption_RR(routers=["0.0.0.0"] * 9)), "ip_options"),
+    "router-alert": (with_option(IPOption_Router_Alert()), "ip_options"),
+    "record-route": (with_option(IPOption_RR(routers=["0.0.0.0"] * 9)), "ip_options"),
     "first-fragment": (ipv4(flags="MF"), "fragment"),
     "middle-fragment": (ipv4(flags="MF", frag=7), "fragment"),
     "last-fragment": (ipv4(frag=8191), "fragment"),
@@ -132,7 +132,7 @@ def test_what_is_not_plain_udp_passes(steer: SteerProgram, name: str) -> None:
 class TestBothFamilies:
     """What IPv4 and IPv6 have in common."""
 
-    def test_request_without_a_socket_is_the_kernels(
+    def test_request_without_a_socket_goes_to_the_kernel(
         self, steer: SteerProgram, family: int
     ) -> None:
         for queue in range(4):
@@ -185,7 +185,7 @@ class TestBothFamilies:
         check(taken, frame(family, payload=b"\x24") + padding, "ntp_not_request", 2)
         check(taken, frame(family, payload=b"\x23") + padding, "redirected", 2)
 
-    def test_only_the_services_own_payload_is_judged(
+    def test_a_payload_is_classified_only_by_its_own_service(
         self, taken: SteerProgram, family: int
     ) -> None:
         check(taken, frame(family, "echo", b"\x24\xff\x84"), "redirected", 2)
@@ -220,7 +220,7 @@ class TestBothFamilies:
         check(taken, frame(family, tags=[Dot1Q(vlan=0, prio=5)]), "redirected", 2)
 
     def test_no_room_for_the_stamp(self, taken: SteerProgram, family: int) -> None:
-        # Metadata that is there already and fills the headroom to the last byte.
+        # Existing metadata that fills the headroom to the last byte.
         before = taken.counters(2).get("no_metadata", 0)
         action, metadata, after = taken.run(frame(family), 2, metadata=bytes(216))
         assert (action, after) == (2, frame(family))
@@ -235,7 +235,7 @@ def test_tagged_frames_of_other_kinds_pass(steer: SteerProgram) -> None:
 
 
 def test_every_verdict_has_its_frame(taken: SteerProgram) -> None:
-    """The table of steer.h and this file are about the same things."""
+    """This file covers every XDP verdict of steer.h."""
     frames = {verdict: make() for make, verdict in PASSED.values()} | {
         "redirected": frame(4),
         "vlan_depth": frame(4, tags=tags_of(1, 2, 3)),
