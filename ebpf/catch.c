@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * The load generator's side: UDP frames to its own range of ports go to the AF_XDP socket of the
- * queue they came in on, everything else passes. Untagged or with up to two VLAN tags. When asked
- * to, it leaves the time of arrival in front of the frame, as steer.c does.
+ * For the load generator: UDP frames to its own port range go to the AF_XDP socket of the queue
+ * they arrived on, everything else passes. Untagged or with up to two VLAN tags. If so configured,
+ * it leaves the receive stamp in front of the frame, as steer.c does.
  */
 #include <uapi/linux/bpf.h>
 #include <linux/if_ether.h>
@@ -13,7 +13,7 @@
 #include "steer.h"
 
 struct catch_ports {
-	__u16 first, last; /* host order, both included */
+	__u16 first, last; /* host order, inclusive */
 	__u32 stamp;       /* boolean: struct steer_meta in front of every frame */
 };
 
@@ -69,7 +69,7 @@ static __always_inline int is_ours(struct xdp_md *ctx, struct catch_ports *range
 	return port >= range->first && port <= range->last;
 }
 
-/* False when the driver gives no room: old bytes would be taken for a time. */
+/* False when the driver leaves no room: stale bytes would be taken for a stamp. */
 static __always_inline int stamp(struct xdp_md *ctx)
 {
 	struct steer_meta *meta;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Which frames leave the kernel's way: a UDP request for a (VLAN tags, address, port) in
- * `services`, on a queue that has an AF_XDP socket. All others pass, unchanged; what is not
- * understood passes.
+ * Steers frames to the fast path: a UDP request for a (VLAN tags, address, port) in `services`, on
+ * a queue that has an AF_XDP socket. All other frames pass unchanged to the kernel, including any
+ * that are not understood.
  *
  *   NIC RX queue --> classify() --- PASS verdicts ---> kernel stack
  *                        | redirected
  *                        +--> receive stamps into the metadata --> xsks[queue]
  *
  * One source, two compilers: bcc (XDPKIT_BCC defined), or clang -target bpf with libbpf's headers.
- * Kernel 6.1 or later (bpf_ktime_get_tai_ns). Three forms: the stamp of XDP entry alone; with
+ * Kernel 6.1 or later (bpf_ktime_get_tai_ns). Three variants: only the stamp of XDP entry; with
  * STEER_RX_TIMESTAMP also the NIC's (kernel 6.3, bound to one device); with STEER_NO_METADATA none,
  * for drivers that leave no room.
  */
@@ -57,7 +57,7 @@ struct {
 } verdicts SEC(".maps");
 #endif
 
-/* bcc rewrites map methods in place and cannot see them inside macros: hence small functions. */
+/* bcc rewrites map methods in the source and cannot see them in macros: hence small functions. */
 static __always_inline __u32 *service_of(struct steer_key *key)
 {
 #ifdef XDPKIT_BCC
@@ -69,7 +69,7 @@ static __always_inline __u32 *service_of(struct steer_key *key)
 
 static __always_inline void count(__u32 queue, enum verdict verdict)
 {
-	/* A queue beyond STEER_QUEUES has no counters: the look-up finds nothing. */
+	/* A queue beyond STEER_QUEUES has no counters: the lookup finds nothing. */
 	__u32 slot = queue * STEER_VERDICT_SLOTS + verdict;
 #ifdef XDPKIT_BCC
 	__u64 *n = verdicts.lookup(&slot);
@@ -90,14 +90,14 @@ static __always_inline int redirect(__u32 queue)
 }
 
 #ifndef STEER_NO_METADATA
-/* The NIC's receive stamp in its own clock; 0 without one, or in a program not bound to the NIC. */
+/* The NIC's receive stamp in its own clock; 0 if none, or if the program is not device-bound. */
 static __always_inline __u64 hardware_stamp(struct xdp_md *ctx)
 {
 	__u64 ns = 0;
 #ifdef STEER_RX_TIMESTAMP
 	int (*rx_timestamp)(struct xdp_md *, __u64 *) = (void *)STEER_RX_TIMESTAMP_CALL;
 
-	/* An error leaves ns alone; veth returns none, and 0 where there is no stamp. */
+	/* An error leaves ns unchanged; veth returns no error, and 0 where there is no stamp. */
 	rx_timestamp(ctx, &ns);
 #else
 	(void)ctx;
@@ -105,7 +105,7 @@ static __always_inline __u64 hardware_stamp(struct xdp_md *ctx)
 	return ns;
 }
 
-/* Puts both stamps before the frame; returns 0, or -1 where the driver leaves no room. */
+/* Puts both stamps in front of the frame; returns 0, or -1 if the driver leaves no room. */
 static __always_inline int stamp(struct xdp_md *ctx)
 {
 	struct steer_meta *meta;
@@ -126,15 +126,15 @@ struct vlan_tag {
 	__be16 next_ethertype;
 };
 
-/* VLAN id: the low 12 bits of the tag control information (IEEE 802.1Q 9.6). */
+/* VLAN ID: the low 12 bits of the tag control information (IEEE 802.1Q 9.6). */
 #define VLAN_VID_MASK 0x0fff
 
 /* More fragments, or an offset: RFC 791 section 3.1. */
 #define IPV4_FRAGMENT_MASK 0x3fff
 
 /*
- * Steps over up to two tags, from the EtherType at `type` on. On return *type is the EtherType of
- * what follows *at.
+ * Skips up to two tags, starting from the EtherType in `type`. On return *type is the EtherType of
+ * what is at *at.
  */
 static __always_inline enum verdict skip_tags(void **at, void *end, __be16 *type,
 					      struct steer_key *key)
@@ -178,7 +178,7 @@ static __always_inline enum verdict parse_ipv4(void **at, void *end, struct stee
 	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
 		return VERDICT_fragment;
 	total = bpf_ntohs(ip->tot_len);
-	/* As numbers: the verifier of 6.1 adds nothing that comes from ntohs to a pointer. */
+	/* As numbers: the 6.1 verifier rejects adding a value from ntohs to a pointer. */
 	if (total < sizeof(*ip) || total > end - *at)
 		return VERDICT_ip_header;
 	__builtin_memcpy(key->address, &ip->daddr, 4);
@@ -220,9 +220,9 @@ static __always_inline enum verdict parse_ipv6(void **at, void *end, struct stee
 }
 
 /*
- * Replies to programs on this host are theirs, or the operator's own chronyd and resolver would go
- * deaf. A payload too short to tell is a malformed request, and the loop's to count. `length` is
- * the payload's own: behind it Ethernet pads a short frame with bytes of any value.
+ * Replies to programs on this host must reach them, or the operator's own chronyd and resolver
+ * would go deaf. A payload too short to tell is a malformed request, which the loop counts.
+ * `length` is the payload's own: Ethernet pads a short frame with bytes of any value.
  */
 static __always_inline enum verdict request_or_reply(__u32 service, __u8 *payload, __u16 length,
 						     void *end)
@@ -256,7 +256,7 @@ static __always_inline enum verdict classify(struct xdp_md *ctx)
 
 	if ((void *)(eth + 1) > end)
 		return VERDICT_truncated;
-	/* A group source would make the reply a broadcast. */
+	/* A group source address would make the reply a broadcast or multicast. */
 	if ((eth->h_dest[0] | eth->h_source[0]) & 1)
 		return VERDICT_group_mac;
 	type = eth->h_proto;
@@ -300,13 +300,13 @@ int steer(struct xdp_md *ctx)
 
 	if (verdict != VERDICT_PENDING)
 		goto pass;
-	/* A queue without a socket (not chosen, or its worker gone): the kernel answers. */
+	/* A queue without a socket (not selected, or its worker is gone): the slow path answers. */
 	if (redirect(queue) != XDP_REDIRECT) {
 		verdict = VERDICT_other_queue;
 		goto pass;
 	}
 #ifndef STEER_NO_METADATA
-	/* Only a frame that leaves gets metadata; without room old bytes would be taken as time. */
+	/* Only redirected frames get metadata; without room, stale bytes would pass for a stamp. */
 	if (stamp(ctx)) {
 		verdict = VERDICT_no_metadata;
 		goto pass;

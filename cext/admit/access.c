@@ -37,10 +37,10 @@ int access_open(const void *base, size_t size)
 }
 
 /*
- * How many of `count` changes, 1 at least, are at or below an address. Steps without branches, by a
- * mask of all bits or none: which half an address lies in cannot be guessed.
+ * How many of `count` changes (at least 1) are at or below an address. Branch-free, with a mask of
+ * all bits or none: which half an address lies in cannot be predicted.
  */
-static uint32_t ipv4_passed(const uint32_t *change, uint32_t count, uint32_t address)
+static uint32_t ipv4_upper_bound(const uint32_t *change, uint32_t count, uint32_t address)
 {
 	uint32_t at = 0;
 
@@ -51,7 +51,7 @@ static uint32_t ipv4_passed(const uint32_t *change, uint32_t count, uint32_t add
 	return at + (change[at] <= address);
 }
 
-static uint32_t ipv6_passed(const uint128 *change, uint32_t count, uint128 address)
+static uint32_t ipv6_upper_bound(const uint128 *change, uint32_t count, uint128 address)
 {
 	uint32_t at = 0;
 
@@ -64,14 +64,15 @@ static uint32_t ipv6_passed(const uint128 *change, uint32_t count, uint128 addre
 
 bool access_search(const struct access_list *list, const uint8_t *source, uint8_t ip_version)
 {
-	uint32_t turns;
+	uint32_t changes;
 	uint128 address;
 
 	if (ip_version == 4) {
-		turns = ipv4_passed(ipv4_changes(list), list->ipv4.changes, load_be32(source));
-		return (list->ipv4.first + turns) & 1;
+		changes =
+			ipv4_upper_bound(ipv4_changes(list), list->ipv4.changes, load_be32(source));
+		return (list->ipv4.first + changes) & 1;
 	}
 	address = (uint128)load_be64(source) << 64 | load_be64(source + 8);
-	turns = ipv6_passed(ipv6_changes(list), list->ipv6.changes, address);
-	return (list->ipv6.first + turns) & 1;
+	changes = ipv6_upper_bound(ipv6_changes(list), list->ipv6.changes, address);
+	return (list->ipv6.first + changes) & 1;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may ask: lists of allowed and denied prefixes, of which the longest that holds the source
- * decides. xdpkit/access.py flattens them into the addresses at which the answer changes, going up
- * from address 0, so that a look-up is one binary search.
+ * Access lists: allowed and denied prefixes, of which the longest that matches the source decides.
+ * xdpkit/services/access_list.py flattens them into the addresses at which the answer changes,
+ * ascending from address 0, so that a lookup is one binary search.
  *
- *   access_list | 16-byte changes of IPv6[ipv6.changes] | 4-byte ones of IPv4[ipv4.changes]
+ *   access_list | 16-byte IPv6 changes[ipv6.changes] | 4-byte IPv4 changes[ipv4.changes]
  *
  * Changes are strictly ascending, in host order. One position-independent block, aligned to
- * ACCESS_ALIGN, owned by an AccessList (bindings/_access.pyx).
+ * ACCESS_ALIGN, owned by an AccessList (xdpkit/_core/_access.pyx).
  *
- * Thread rule: nothing here is ever written after publication; any number of threads may read.
+ * Thread safety: immutable once published; any number of threads may read.
  */
 #ifndef XDPKIT_ACCESS_H
 #define XDPKIT_ACCESS_H
@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A cache line, and enough for the loads of 16 bytes. */
+/* A cache line, which also aligns the 16-byte loads. */
 #define ACCESS_ALIGN 64
 
 struct access_family {
@@ -31,18 +31,18 @@ struct access_list {
 	struct access_family ipv6;
 };
 
-_Static_assert(sizeof(struct access_list) == 16, "access.py: HEADER");
-_Static_assert(offsetof(struct access_list, ipv6) == 8, "access.py: HEADER");
-_Static_assert(offsetof(struct access_family, first) == 4, "access.py: HEADER");
-_Static_assert(sizeof(unsigned __int128) == 16, "access.py: CHANGE_BYTES");
+_Static_assert(sizeof(struct access_list) == 16, "access_list.py: HEADER");
+_Static_assert(offsetof(struct access_list, ipv6) == 8, "access_list.py: HEADER");
+_Static_assert(offsetof(struct access_family, first) == 4, "access_list.py: HEADER");
+_Static_assert(sizeof(unsigned __int128) == 16, "access_list.py: CHANGE_BYTES");
 
-/* 0 if `base` holds a sound list in exactly `size` bytes, else -1. */
+/* 0 if `base` holds a valid list of exactly `size` bytes, else -1. */
 int access_open(const void *base, size_t size);
 
-/* The answer for a family that has changes; `source` in network order. */
+/* The lookup in a family that has changes; `source` is in network order. */
 bool access_search(const struct access_list *list, const uint8_t *source, uint8_t ip_version);
 
-/* True if this source (network order, 4 or 16 bytes) may ask. */
+/* Whether this source (network order, 4 or 16 bytes) is allowed. */
 static inline bool access_allowed(const struct access_list *list, const uint8_t *source,
 				  uint8_t ip_version)
 {

@@ -6,25 +6,25 @@
 
 #include "base/hash.h"
 
-/* Tokens of one request: a bucket of 255 of them fits 16 bits. */
+/* Tokens per request: a bucket of 255 requests fits 16 bits. */
 #define TOKEN 256u
 
 /*
- * 2^27/10^9 ticks a nanosecond, times 2^64. Rounded up: a span of one interval is then always worth
- * a whole token, so that who asks once an interval is never over the limit.
+ * 2^27/10^9 ticks per nanosecond, times 2^64. Rounded up: one interval is then always worth a whole
+ * request, so that a client that asks once per interval is never over the limit.
  */
 #define TICKS_PER_NS 2475880078570760550u
 
-/* log2 of the ticks of a quarter of 2^-10 s, the unit in which gaps are measured. */
+/* log2 of the ticks in a quarter of 2^-10 s, the unit in which gaps are measured. */
 #define GAP_SHIFT (27 - 10 - 2)
 
 /*
- * Below 2^-10 s all gaps are alike: requests of one batch have one time. The longest gap, all 63
- * bits of ticks, is 183.
+ * Gaps below 2^-10 s are not told apart: the requests of one batch share one time. The longest gap,
+ * all 63 bits of ticks, is 183.
  */
 #define GAP_UNKNOWN 255u
 
-/* Quarter steps by which a gap after drops is "less than half" of one after answers. */
+/* In quarter steps: past this, a gap after drops is "less than half" of one after answers. */
 #define GAP_HALF 4
 
 size_t ratelimit_table_bytes(uint32_t entries)
@@ -63,7 +63,7 @@ static inline uint64_t ticks(uint64_t ns)
 	return (uint64_t)((unsigned __int128)ns * TICKS_PER_NS >> 64);
 }
 
-/* log2 of the ticks that are worth 1/256 of a request. */
+/* log2 of the ticks that earn one token, 1/256 of a request. */
 static inline uint32_t unit_shift(const struct ratelimit_rule *rule)
 {
 	return (uint32_t)(rule->interval - RATELIMIT_INTERVAL_MIN);
@@ -74,7 +74,7 @@ static inline uint32_t tokens_max(const struct ratelimit_rule *rule)
 	return rule->burst * TOKEN;
 }
 
-/* When the entry will say no more than an empty one does. */
+/* When its bucket is full: from then on the entry says no more than an empty one. */
 static inline uint64_t full_at(const struct ratelimit_entry *entry,
 			       const struct ratelimit_rule *rule)
 {
@@ -109,16 +109,16 @@ static inline uint8_t gap_measure(uint64_t gap)
 	if (gap < 4)
 		return 0;
 	top = 63 - (uint32_t)__builtin_clzll(gap);
-	/* The two bits under the highest one: between powers of two a straight line will do. */
+	/* The two bits below the highest: linear interpolation between powers of two is enough. */
 	return (uint8_t)((top - 2) * 4 + (gap >> (top - 2) & 3));
 }
 
-/* A moving average: an eighth of the way, one step at least. */
+/* A moving average: moves by an eighth of the difference, at least one step. */
 static inline uint8_t gap_towards(uint8_t average, uint8_t gap)
 {
 	int way = gap - average;
 
-	/* The shift rounds down: 7 more make it round up. */
+	/* The shift rounds down; adding 7 rounds up. */
 	return (uint8_t)(average + ((way + (way > 0 ? 7 : 0)) >> 3));
 }
 
@@ -126,13 +126,13 @@ static inline void gap_update(struct ratelimit_entry *entry, uint8_t gap)
 {
 	uint8_t *average = &entry->gap[entry->dropped];
 
-	/* The one after drops begins where the other is: a single gap says little. */
+	/* The average after drops starts from the other one: a single gap says little. */
 	if (*average == GAP_UNKNOWN)
 		*average = entry->gap[0] == GAP_UNKNOWN ? gap : entry->gap[0];
 	*average = gap_towards(*average, gap);
 }
 
-/* Fills the bucket up to now; a clock that went back changes nothing. */
+/* Refills the bucket up to `now`; a clock that went backward changes nothing. */
 static inline void refill(struct ratelimit_entry *entry, const struct ratelimit_rule *rule,
 			  uint64_t now)
 {
@@ -142,16 +142,16 @@ static inline void refill(struct ratelimit_entry *entry, const struct ratelimit_
 	if (now < last)
 		return;
 	gap_update(entry, gap_measure(now - last));
-	/* Each time is cut to units for itself: over many requests no part of a unit is lost. */
+	/* Each time is truncated to units separately: no fraction is lost over many requests. */
 	tokens = entry->tokens + ((now >> shift) - (last >> shift));
 	entry->tokens = (uint16_t)(tokens < most ? tokens : most);
 	entry->last = now;
 }
 
-/* The source's entry with its tokens of this moment. */
-static inline struct ratelimit_entry *entry_at(struct ratelimit_table *table,
-					       const struct ratelimit_rule *rule, uint64_t hash,
-					       uint64_t now)
+/* The source's entry, new or refilled up to `now`. */
+static inline struct ratelimit_entry *find_entry(struct ratelimit_table *table,
+						 const struct ratelimit_rule *rule, uint64_t hash,
+						 uint64_t now)
 {
 	struct ratelimit_line *line = &table->line[hash_line(hash) & table->mask];
 	uint32_t tag = hash_tag(hash);
@@ -159,7 +159,7 @@ static inline struct ratelimit_entry *entry_at(struct ratelimit_table *table,
 	uint32_t found = 0;
 
 	tag = tag ? tag : 1;
-	/* All of them: which one it is cannot be guessed. */
+	/* Compares all of them: which one matches cannot be predicted. */
 	for (uint32_t i = 0; i < RATELIMIT_WAYS; i++)
 		found |= (uint32_t)(line->entry[i].tag == tag) << i;
 	if (found) {
@@ -190,7 +190,7 @@ enum ratelimit_outcome ratelimit_check(struct ratelimit_table *table,
 				       const struct ratelimit_rule *rule, uint64_t hash,
 				       uint64_t now_ns, uint32_t random)
 {
-	struct ratelimit_entry *entry = entry_at(table, rule, hash, ticks(now_ns));
+	struct ratelimit_entry *entry = find_entry(table, rule, hash, ticks(now_ns));
 
 	entry->dropped = false;
 	if (entry->tokens >= TOKEN) {
@@ -202,7 +202,7 @@ enum ratelimit_outcome ratelimit_check(struct ratelimit_table *table,
 		return RATELIMIT_LEAK;
 	}
 	entry->dropped = true;
-	/* Bits that the leak has not used. */
+	/* Bits that the leak did not use. */
 	if (rule->kod && chance(random >> 16, rule->kod))
 		return RATELIMIT_KOD;
 	return RATELIMIT_DROP;

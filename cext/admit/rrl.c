@@ -6,7 +6,7 @@
 #include "base/hash.h"
 #include "admit/tags.h"
 
-_Static_assert(RRL_WAYS == TAGS, "one comparison for all of a line");
+_Static_assert(RRL_WAYS == TAGS, "one comparison covers a line");
 
 #define TICKS_PER_NS     64ull
 #define TICKS_PER_SECOND (TICKS_PER_NS * 1000000000ull)
@@ -22,14 +22,14 @@ static const struct prefix ipv6_prefix[RRL_IPV6_LEVELS] = {
 	{128, 1}, {64, 2}, {56, 3}, {48, 4}, {32, 64}};
 
 /*
- * A time per answer is rounded down, to a multiple of RRL_WAYS: who keeps to the rate is never
- * limited. Of a bucket exactly `instant` times its factor pass at once.
+ * The time per answer is rounded down, to a multiple of RRL_WAYS: a source that keeps to the rate
+ * is never limited. A bucket passes exactly `instant` times its factor at once.
  */
 static void level_set(struct rrl_level *level, const struct prefix *prefix, uint32_t rate,
 		      uint32_t instant)
 {
 	level->step = TICKS_PER_SECOND / RRL_WAYS / ((uint64_t)rate * prefix->factor) * RRL_WAYS;
-	/* With room for the way in a time's last bits. */
+	/* With room for the way, in a time's lowest bits. */
 	level->most = level->step * instant * prefix->factor + RRL_WAYS - 1;
 }
 
@@ -95,7 +95,7 @@ void rrl_locate(struct rrl_table *table, const uint8_t *source, uint8_t ip_versi
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* The way that says least. Every time has its way in its last bits, so nothing branches. */
+/* The way that says least. Every time has its way in its lowest bits, so nothing branches. */
 static inline uint32_t way_least(const struct rrl_line *line)
 {
 	uint64_t least = line->until[0];
@@ -113,7 +113,7 @@ static inline void put(struct rrl_line *line, uint32_t tag, uint64_t until)
 	line->tag[way] = tag;
 }
 
-/* Buckets that another rule, or a clock that went back, left more than full are full ones. */
+/* Caps buckets that another rule, or a clock that went backward, left more than full. */
 static inline void cap(const struct rrl_level *level, const struct rrl_slots *slots,
 		       const uint64_t *until, uint32_t levels, uint64_t now)
 {
@@ -137,7 +137,7 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_slots *s
 	for (uint32_t i = 0; i < levels; i++) {
 		line = slots->line[i];
 		known = tags_equal(line->tag, slots->tag[i]);
-		/* The way it has or, in the bits above, the one to take: neither can be guessed. */
+		/* Its way or, in the bits above, the one to replace: neither can be predicted. */
 		way = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
 		was = line->until[way] & -(uint64_t)(known != 0);
 		until[i] = ((was > now ? was : now) + level[i].step) | way;
@@ -149,7 +149,7 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_slots *s
 	}
 	for (uint32_t i = 0; i < levels; i++)
 		put(slots->line[i], slots->tag[i], until[i]);
-	/* Where levels share a line a newcomer may have taken the way of an earlier one. */
+	/* Where levels share a line, a new entry may have replaced that of an earlier level. */
 	for (uint32_t i = 0; i < levels - 1; i++) {
 		line = slots->line[i];
 		if (__builtin_expect(line->tag[until[i] % RRL_WAYS] != slots->tag[i], 0))

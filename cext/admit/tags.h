@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tags of a hash table's line: all are compared at once, as which one it is cannot be guessed. */
+/* The tags of a hash table's line, compared all at once: which one matches is unpredictable. */
 #ifndef XDPKIT_TAGS_H
 #define XDPKIT_TAGS_H
 
@@ -9,10 +9,10 @@
 #include <emmintrin.h>
 #endif
 
-/* What one comparison takes: the four words of an SSE2 register. */
+/* Tags per comparison: the four words of an SSE2 register. */
 #define TAGS 4
 
-/* Which of the TAGS tags, 16-byte aligned, are this one: a bit each. */
+/* Which of the TAGS tags, 16-byte aligned, equal `wanted`: one bit each. */
 static inline uint32_t tags_equal(const uint32_t *tags, uint32_t wanted)
 {
 #ifdef __SSE2__

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unaligned loads and stores in network byte order. A frame's headers have no alignment promise;
- * memcpy of a constant size compiles to one move.
+ * Unaligned loads and stores, in network byte order where the name says `be`. Nothing guarantees
+ * the alignment of a frame's headers; memcpy of a constant size compiles to one move.
  */
 #ifndef XDPKIT_BYTES_H
 #define XDPKIT_BYTES_H
 
 #include <stdint.h>
 #include <string.h>
+
+/* Host byte order. */
+static inline uint64_t load_u64(const void *p)
+{
+	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
 
 static inline uint16_t load_be16(const void *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory for what is looked up anywhere in it: on huge pages, as with small ones each look-up would
- * miss the TLB too.
+ * Memory for randomly accessed tables, on huge pages: with small pages every lookup would miss the
+ * TLB as well as the cache.
  */
 #ifndef XDPKIT_HUGE_MAP_H
 #define XDPKIT_HUGE_MAP_H
@@ -13,7 +13,7 @@
 /* A huge page of x86-64 and of arm64 with 4 KiB pages (Linux admin-guide/mm/transhuge). */
 #define HUGE_PAGE ((size_t)2 << 20)
 
-/* What is mapped for `size` bytes: whole huge pages, unless that were more than twice as much. */
+/* The bytes mapped for `size`: whole huge pages, unless that would more than double it. */
 static inline size_t huge_map_bytes(size_t size)
 {
 	if (size < HUGE_PAGE / 2)
@@ -22,8 +22,8 @@ static inline size_t huge_map_bytes(size_t size)
 }
 
 /*
- * Maps `size` zero bytes or more, aligned to a page, and to a huge page from 1 MiB up; the caller's
- * until huge_unmap(). NULL if there is no room. A page is taken when it is first written.
+ * Maps at least `size` zero bytes, page aligned, huge-page aligned from 1 MiB up; the caller owns
+ * them until huge_unmap(). NULL if out of memory. Pages are allocated on first write.
  */
 static inline void *huge_map(size_t size)
 {

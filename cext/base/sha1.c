@@ -12,7 +12,7 @@ static inline uint32_t rotl(uint32_t x, int n)
 	return x << n | x >> (32 - n);
 }
 
-/* One step of section 6.1.2; the caller's five words change places instead of moving. */
+/* One step of section 6.1.2; callers rotate the names of the five words, not their values. */
 #define STEP(a, b, c, d, e, f, k, i)                                                \
 	do {                                                                        \
 		if ((i) >= 16)                                                      \
@@ -75,7 +75,7 @@ void sha1(const uint8_t *data, size_t length, uint8_t digest[SHA1_SIZE])
 
 	for (size_t at = 0; at + BLOCK <= length; at += BLOCK)
 		add_block(h, data + at);
-	/* Section 5.1.1: a bit, zeros, and the length in bits. */
+	/* Section 5.1.1: a one bit, zeros, and the length in bits. */
 	memcpy(last, data + length - rest, rest);
 	last[rest] = 0x80;
 	store_be64(last + padded - 8, (uint64_t)length * 8);

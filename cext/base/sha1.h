@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-1 (FIPS 180-4), for the hashed names of NSEC3 (RFC 5155 section 5) and nothing else: it is no
- * longer fit for signatures. Time depends on the length only.
+ * SHA-1 (FIPS 180-4), only for the hashed owner names of NSEC3 (RFC 5155 section 5): it is no
+ * longer fit for signatures. Its run time depends on the length only.
  */
 #ifndef XDPKIT_SHA1_H
 #define XDPKIT_SHA1_H
@@ -12,8 +12,8 @@
 #define SHA1_SIZE 20
 
 /*
- * The digest of `length` bytes at `data`; `digest` may be a part of them. At most SHA1_INPUT_MAX:
- * a name or a digest, and a salt of up to 255 bytes.
+ * The digest of `length` bytes at `data`, which `digest` may overlap. At most SHA1_INPUT_MAX: a
+ * name or a digest, and a salt of up to 255 bytes.
  */
 #define SHA1_INPUT_MAX 510
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012): a keyed hash of 64
- * bits that nobody without the key can predict. What it takes depends on the length alone.
+ * bits that nobody can predict without the key. Its run time depends on the length only.
  */
 #ifndef XDPKIT_SIPHASH_H
 #define XDPKIT_SIPHASH_H
@@ -39,9 +39,9 @@ static inline void siphash_word(uint64_t v[4], uint64_t word)
 }
 
 /*
- * The hash of `count` whole words and `last`: the 0 to 7 bytes behind them, and in its uppermost
- * byte the length of all. Words, the key's two as well, are little-endian, as memcpy makes them
- * (base/bytes.h).
+ * The hash of `count` whole words and `last`, which holds the 0 to 7 trailing bytes and, in its
+ * most significant byte, the total length. Words, including the key's two, are little-endian, as
+ * memcpy makes them (base/bytes.h).
  */
 static inline uint64_t siphash24(const uint64_t key[2], const uint64_t *words, uint32_t count,
 				 uint64_t last)

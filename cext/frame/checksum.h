@@ -10,15 +10,15 @@
 #include <string.h>
 
 /*
- * Adds eight bytes, as two 32-bit words into the wide sum: no carry to bring around, so that the
- * adds of several words do not wait for each other. A sum holds 2^31 such words.
+ * Adds eight bytes as two 32-bit words into the wide sum: without an end-around carry, so that the
+ * additions of several words do not wait for each other. A sum has room for 2^31 such words.
  */
 static inline uint64_t checksum_word(uint64_t sum, uint64_t word)
 {
 	return sum + (uint32_t)word + (word >> 32);
 }
 
-/* Adds eight bytes to a 64-bit sum whose carries are counted: an add and an add-with-carry. */
+/* Adds eight bytes to a 64-bit sum and counts its carries: an add and an add-with-carry. */
 static inline void checksum_carry(uint64_t *sum, uint64_t *carries, const uint8_t *bytes)
 {
 	uint64_t word;
@@ -27,7 +27,7 @@ static inline void checksum_carry(uint64_t *sum, uint64_t *carries, const uint8_
 	*carries += __builtin_add_overflow(*sum, word, sum);
 }
 
-/* Adds `length` bytes; a range of odd length must be the last one added. */
+/* Adds `length` bytes; only the last range added may have an odd length. */
 static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t length)
 {
 	/* A carry out of 64 bits is worth one: 2^64 is 1 modulo 2^16 - 1. */
@@ -61,12 +61,11 @@ static inline uint64_t checksum_add(uint64_t sum, const uint8_t *bytes, uint32_t
 		sum += part;
 		bytes += sizeof part;
 	}
-	/* RFC 1071 section 4.1: an odd last byte is the first (little-endian: low) half of a word.
-	 */
+	/* RFC 1071 section 4.1: an odd last byte is a word's first (little-endian: low) half. */
 	return length & 1 ? sum + *bytes : sum;
 }
 
-/* The 16-bit sum, not complemented: adding a rotated copy folds with the carry brought around. */
+/* The 16-bit sum, not complemented: adding a rotated copy folds with an end-around carry. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
 	uint32_t half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);

@@ -19,22 +19,14 @@ _Static_assert(sizeof(struct udphdr) == FRAME_UDP_BYTES, "RFC 768");
 #define IPV4_FRAGMENT_MASK 0x3fff
 #define IPV4_DONT_FRAGMENT 0x4000
 
-/* What a fresh packet has: Linux' default net.ipv4.ip_default_ttl and IPv6 hop limit. */
+/* Linux's default net.ipv4.ip_default_ttl and IPv6 hop limit. */
 #define FRAME_TTL 64
 
-/* The sum of the pseudo header: RFC 768, RFC 8200 section 8.1. */
+/* The sum of the pseudo-header: RFC 768, RFC 8200 section 8.1. */
 static uint64_t pseudo_sum(const struct frame *frame, uint32_t udp_length)
 {
 	return frame->addresses + __builtin_bswap16(IPPROTO_UDP) +
 	       __builtin_bswap16((uint16_t)udp_length);
-}
-
-static uint64_t load64(const uint8_t *bytes)
-{
-	uint64_t word;
-
-	memcpy(&word, bytes, sizeof word);
-	return word;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
@@ -51,7 +43,7 @@ static enum verdict parse_ipv4(struct frame *frame, uint32_t left, struct reques
 	if (total > left || total < FRAME_IPV4_BYTES + FRAME_UDP_BYTES || ip[9] != IPPROTO_UDP ||
 	    load_be16(ip + 6) & IPV4_FRAGMENT_MASK)
 		return VERDICT_bad_frame;
-	frame->addresses = checksum_word(0, load64(ip + 12));
+	frame->addresses = checksum_word(0, load_u64(ip + 12));
 	if (checksum_fold(checksum_add(frame->addresses, ip, 12)) != 0xffff)
 		return VERDICT_ip_checksum;
 	rq->source = ip + 12;
@@ -81,9 +73,9 @@ static enum verdict parse_ipv6(struct frame *frame, uint32_t left, struct reques
 }
 
 /*
- * UDP checksum: zero is allowed over IPv4 only (RFC 8200 section 8.1). A sum equal to the bare
- * pseudo header's is a frame from this very machine whose checksum was left to hardware that is not
- * there (CHECKSUM_PARTIAL over veth or virtio).
+ * UDP checksum: zero is allowed over IPv4 only (RFC 8200 section 8.1). A checksum equal to the bare
+ * pseudo-header sum is a frame from this same machine whose checksum was left to offload hardware
+ * that does not exist (CHECKSUM_PARTIAL over veth or virtio).
  */
 static enum verdict verify_udp(struct frame *frame, const struct request *rq, uint32_t udp_length)
 {
@@ -104,17 +96,17 @@ static enum verdict verify_udp(struct frame *frame, const struct request *rq, ui
 static uint8_t service_of(const struct snapshot *snap, uint16_t port)
 {
 	for (uint8_t service = 1; service < SERVICE_COUNT; service++)
-		/* Port 0 stands for a service that is off. */
+		/* Port 0 means that the service is off. */
 		if (port && snap->port[service] == port)
 			return service;
 	return SERVICE_NONE;
 }
 
 /*
- * Whether the frame claims a source that is this host's own, loopback, or a subnet's broadcast. The
- * kernel drops such martians; on the ring there is no kernel in front.
+ * Whether the frame claims a source that is one of this host's own addresses, loopback, or a subnet
+ * broadcast. The kernel drops such martians; on the ring no kernel comes first.
  */
-static bool source_forged(const struct snapshot *snap, const struct request *rq)
+static bool source_is_spoofed(const struct snapshot *snap, const struct request *rq)
 {
 	if (rq->ip_version == 4 && rq->source[0] == 127)
 		return true;
@@ -159,15 +151,15 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
 	rq->room = room - (uint32_t)(rq->payload - data);
 	rq->service = service_of(snap, load_be16(frame->udp + 2));
 	rq->tcp = false;
-	return source_forged(snap, rq) ? VERDICT_source_address : VERDICT_PENDING;
+	return source_is_spoofed(snap, rq) ? VERDICT_source_address : VERDICT_PENDING;
 }
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Destination and source MAC address, 6 bytes each, change places. */
+/* Swaps the destination and source MAC addresses, 6 bytes each. */
 static void swap_macs(uint8_t *ethernet)
 {
-	uint64_t first = load64(ethernet), source, destination;
+	uint64_t first = load_u64(ethernet), source, destination;
 	uint32_t last;
 
 	memcpy(&last, ethernet + 8, sizeof last);
@@ -180,14 +172,14 @@ static void swap_macs(uint8_t *ethernet)
 }
 
 /*
- * Headers are put together in registers, stored once and summed from the registers: a wide load of
- * what narrow stores just wrote would wait for them to reach the cache.
+ * Headers are assembled in registers, stored once and summed from the registers: a wide load of
+ * what narrow stores just wrote would stall until they reach the cache.
  */
 static void turn_ipv4(const struct frame *frame, uint32_t udp_length)
 {
-	uint64_t addresses = load64(frame->ip + 12);
+	uint64_t addresses = load_u64(frame->ip + 12);
 	uint64_t length = __builtin_bswap16((uint16_t)(FRAME_IPV4_BYTES + udp_length));
-	/* Version, TOS 0, length, ID 0 (RFC 6864: an atomic datagram's carries nothing), DF. */
+	/* Version, TOS 0, length, ID 0 (RFC 6864: meaningless in an atomic datagram), DF. */
 	uint64_t first = IPV4_VERSION_IHL | length << 16 |
 			 (uint64_t)__builtin_bswap16(IPV4_DONT_FRAGMENT) << 48;
 	uint32_t last = FRAME_TTL | IPPROTO_UDP << 8;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An Ethernet frame that holds one UDP datagram: found and verified on the way in, turned around on
- * the way out, in the same bytes.
+ * An Ethernet frame that holds one UDP datagram: parsed and verified on receive, turned around in
+ * place for transmit.
  *
  *   eth 14 | up to two VLAN tags, kept | IPv4 20 or IPv6 40 | UDP 8 | payload
  */
@@ -23,30 +23,29 @@
 #define FRAME_UDP_BYTES  8
 
 struct frame {
-	uint8_t *data;      /* the destination MAC address; the door owns the memory */
+	uint8_t *data;      /* the destination MAC address; in the caller's memory */
 	uint8_t *ip;        /* IPv4 or IPv6 header */
 	uint8_t *udp;       /* UDP header; the payload follows */
-	uint64_t addresses; /* their sum, in both pseudo headers and the IPv4 header */
+	uint64_t addresses; /* sum of both, for both pseudo-headers and the IPv4 header */
 	bool csum_partial;  /* the UDP checksum was the bare pseudo-header sum */
 };
 
 /*
- * Finds and verifies headers and checksums of the `length` bytes at `data`, of which up to `room`
- * may be written, and fills `frame` and all of `rq` but rx_ns. Returns VERDICT_PENDING when `rq`
- * is ready to be answered, or the DROP verdict: bad_frame, ip_checksum, udp_checksum,
- * source_address.
+ * Parses the `length` bytes at `data`, of which up to `room` may be written, verifies headers and
+ * checksums, and fills `frame` and all of `rq` except rx_ns. Returns VERDICT_PENDING when `rq` is
+ * ready to be answered, or the DROP verdict: bad_frame, ip_checksum, udp_checksum, source_address.
  */
 enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
 			 struct frame *frame, struct request *rq);
 
 /*
- * Makes the headers those of a fresh packet from this host to the requester: addresses and ports
+ * Makes the headers those of a new packet from this host to the requester: addresses and ports
  * swapped, TTL 64, TOS, ID and flow label 0, DF, both checksums complete over the reply of
  * `rq->length` payload bytes. Returns the frame's new length.
  */
 uint32_t frame_turn(struct frame *frame, const struct request *rq);
 
-/* Brings a UDP header's checksum up to date after zero bytes, at an even offset, got a sum. */
+/* Updates the UDP checksum after zero bytes at an even offset became data of this sum. */
 static inline void frame_checksum_added(uint8_t *udp, uint64_t added)
 {
 	uint16_t check;

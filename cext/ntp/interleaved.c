@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ntp/interleaved.h"
 
-/*
- * 2^64 divided by the golden ratio (Knuth, TAOCP 6.4). No secret is needed: only this server
- * chooses the timestamps that are stored.
- */
-#define SPREAD 0x9e3779b97f4a7c15ull
+#include "base/hash.h"
 
+/* No secret is needed: nobody but us chooses the timestamps that are put in. */
 static struct ntp_saved *bucket_of(const struct ntp_saved_table *table, uint64_t receive)
 {
-	uint64_t bucket = table->shift < 64 ? (receive >> 1) * SPREAD >> table->shift : 0;
+	uint64_t bucket = table->shift < 64 ? hash_fibonacci(receive >> 1, 64 - table->shift) : 0;
 
 	return table->entries + bucket * NTP_SAVED_BUCKET;
 }

@@ -18,7 +18,9 @@
 #include <stdint.h>
 #include <openssl/types.h>
 
-/* The types of chrony's key file by name, with the length of the full digest in bytes. */
+#include "base/hash.h"
+
+/* Types of chrony's key file by their names there, and the bytes of their whole digest. */
 #define NTP_ALGORITHMS(X) \
 	X(MD5, 16)        \
 	X(SHA1, 20)       \
@@ -74,8 +76,7 @@ struct ntp_keys {
 /* The slot of an id, or the empty slot where it would go. */
 static inline uint32_t ntp_keys_slot(const struct ntp_keys *keys, uint32_t id)
 {
-	/* 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): consecutive ids spread evenly. */
-	uint32_t at = (uint32_t)(id * 0x9e3779b97f4a7c15ull >> (64 - keys->bits));
+	uint32_t at = (uint32_t)hash_fibonacci(id, keys->bits);
 
 	while (keys->slot[at].id && keys->slot[at].id != id)
 		at = (at + 1) & ((1u << keys->bits) - 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The clocks of one batch, read back to back, and what changed since the batch before: everything
- * that a receive or transmit time is reckoned with.
+ * The clocks of one batch, read back to back, and what changed since the previous batch: everything
+ * that receive and transmit times are computed from.
  */
 #ifndef XDPKIT_CLOCK_H
 #define XDPKIT_CLOCK_H
@@ -13,12 +13,12 @@
 #define CLOCK_SECOND_NS 1000000000ll
 
 /*
- * UTC against the monotonic clock: adjtime and the kernel's discipline slew both alike, so that
- * what parts them is a step. Above what two reads can lie apart, below what a client would notice.
+ * UTC against the monotonic clock: adjtime and the kernel's discipline slew both alike, so a change
+ * of their difference is a step. More than two reads are apart, less than a client would notice.
  */
 #define CLOCK_STEP_NS 1000000ll
 
-/* A thread put off the CPU between two reads looks like a step; it is read again this often. */
+/* Preemption between two reads looks like a step: read up to this many times. */
 #define CLOCK_READS 3
 
 struct batch_clock {
@@ -26,9 +26,9 @@ struct batch_clock {
 	uint64_t tai_ns;        /* CLOCK_TAI */
 	uint64_t mono_ns;       /* CLOCK_MONOTONIC */
 	int64_t utc_to_mono_ns; /* mono_ns - utc_ns */
-	int64_t tai_offset_s;   /* whole seconds TAI is ahead of UTC */
-	bool trust_stamps;      /* the offset is the one of the batch before */
-	bool stepped;           /* UTC was set since the batch before */
+	int64_t tai_offset_s;   /* whole seconds that TAI is ahead of UTC */
+	bool trust_stamps;      /* the TAI offset is that of the previous batch */
+	bool stepped;           /* UTC was set since the previous batch */
 };
 
 static inline uint64_t clock_ns(clockid_t clock)
@@ -40,8 +40,8 @@ static inline uint64_t clock_ns(clockid_t clock)
 }
 
 /*
- * Reads the clocks. When chronyd sets the kernel's TAI offset (0 to 37 s at its first sync) stamps
- * taken before and after do not compare: for that batch the loop's own clock is the receive time.
+ * Reads the clocks. When chronyd sets the kernel's TAI offset (0 to 37 s at its first sync), stamps
+ * from before and after cannot be compared: that batch takes the loop's own clock as receive time.
  */
 static inline void clock_read(struct batch_clock *clock)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quiescent-state based reclamation: how readers use the current snapshot without a lock and the
- * publisher learns when an old one may be freed.
+ * Quiescent-state-based reclamation (QSBR): readers use the current snapshot without a lock, and
+ * the publisher learns when an old one may be freed.
  *
- * A reader announces once per loop that it holds no old pointer, by copying `generation` into its
- * own `seen`; 0 means offline (blocked, stopped or dead) and is passed over. The publisher stores
- * the new pointer, raises `generation` and waits, elsewhere and without spinning, until every
- * reader is offline or has seen it. Each `seen` has a cache line of its own, written by its reader
- * only (and by the publisher for a reader known to be dead).
+ * Once per loop a reader reports a quiescent state, that it holds no old pointer, by copying
+ * `generation` into its own `seen`; 0 means offline (blocked, stopped or dead) and is skipped. The
+ * publisher stores the new pointer, raises `generation` and waits, elsewhere and without spinning,
+ * for the grace period: until every reader is offline or has seen it. Each `seen` has its own cache
+ * line, written only by its reader (and by the publisher for a reader known to be dead).
  */
 #ifndef XDPKIT_QSBR_H
 #define XDPKIT_QSBR_H
@@ -20,7 +20,7 @@
 
 struct snapshot;
 
-/* One reader a queue, the kernel door, and a few to spare for TCP and offline use. */
+/* One reader per queue, one for the UDP listener, and a few for TCP and offline use. */
 #define QSBR_READERS (STEER_QUEUES + 8)
 
 struct qsbr_reader {
@@ -33,7 +33,7 @@ struct qsbr {
 	struct qsbr_reader reader[QSBR_READERS];
 };
 
-/* The reader holds nothing: before it blocks, and when it ends. */
+/* The reader holds no snapshot: called before it blocks and when it ends. */
 static inline void qsbr_offline(struct qsbr_reader *reader)
 {
 	__atomic_store_n(&reader->seen, 0, __ATOMIC_RELEASE);
@@ -52,7 +52,7 @@ static inline const struct snapshot *qsbr_online(struct qsbr *qsbr, struct qsbr_
 	return __atomic_load_n(&qsbr->current, __ATOMIC_ACQUIRE);
 }
 
-/* Once per loop: nothing old is held from here on; returns the snapshot to use until next time. */
+/* Once per loop: drops the previous snapshot and returns the one to use until the next call. */
 static inline const struct snapshot *qsbr_quiescent_state(struct qsbr *qsbr,
 							  struct qsbr_reader *reader)
 {
@@ -63,7 +63,7 @@ static inline const struct snapshot *qsbr_quiescent_state(struct qsbr *qsbr,
 	return __atomic_load_n(&qsbr->current, __ATOMIC_ACQUIRE);
 }
 
-/* Publisher: replaces the snapshot; returns the generation to ask qsbr_grace_period_over() for. */
+/* Publisher: replaces the snapshot; returns the generation for qsbr_grace_period_over(). */
 static inline uint64_t qsbr_publish(struct qsbr *qsbr, const struct snapshot *snapshot)
 {
 	__atomic_store_n(&qsbr->current, snapshot, __ATOMIC_RELEASE);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an answering thread may ask of the kernel once it answers: no capability, and only the
- * system calls of its loop (seccomp(2)). Whatever else it calls ends that thread and no other; its
- * owner sees that (bindings/_thread.pyx, `dead`) and the kernel answers in its place.
+ * The sandbox of an answering thread once it is in its loop: no capabilities, and only the system
+ * calls of that loop (seccomp(2)). Any other call kills that thread and no other; its owner notices
+ * (xdpkit/_core/_thread.pyx, `dead`) and the slow path answers instead.
  */
-#ifndef XDPKIT_CONFINE_H
-#define XDPKIT_CONFINE_H
+#ifndef XDPKIT_SANDBOX_H
+#define XDPKIT_SANDBOX_H
 
 #include <errno.h>
 #include <stdbool.h>
@@ -26,16 +26,16 @@
 #define SANDBOX_ARCH AUDIT_ARCH_AARCH64
 #endif
 
-/* Whose calls. */
+/* The loop whose calls are allowed. */
 enum sandbox_kind {
-	SANDBOX_RING, /* bindings/_loop.pyx */
-	SANDBOX_UDP,  /* bindings/_udp_listener.pyx */
-	SANDBOX_TCP,  /* bindings/_tcp_listener.pyx, slowpath/tcp_listener.c */
+	SANDBOX_RING, /* xdpkit/_core/_loop.pyx */
+	SANDBOX_UDP,  /* xdpkit/_core/_udp_listener.pyx */
+	SANDBOX_TCP,  /* xdpkit/_core/_tcp_listener.pyx, slowpath/tcp_listener.c */
 };
 
-/* Any thread's: the end of pthread_create(3)'s thread, and memory for libcrypto or the C library.
- * restart_syscall(2) is a wait that a debugger or SIGSTOP interrupted; clock_gettime(2) is called
- * where the clock source is not readable without the kernel (vdso(7)). */
+/* For any thread: to end, and memory for libcrypto or the C library. restart_syscall(2) resumes a
+ * wait that a debugger or SIGSTOP interrupted; clock_gettime(2) is called where the vDSO cannot
+ * read the clock source (vdso(7)). */
 static const uint16_t sandbox_any[] = {
 	__NR_brk,  __NR_clock_gettime, __NR_exit,   __NR_futex,           __NR_madvise,
 	__NR_mmap, __NR_mprotect,      __NR_munmap, __NR_restart_syscall, __NR_rt_sigprocmask,
@@ -50,7 +50,7 @@ static const uint16_t sandbox_ring[] = {
 #endif
 };
 
-static const uint16_t sandbox_door[] = {
+static const uint16_t sandbox_udp[] = {
 	__NR_recvmmsg,
 	__NR_sendmmsg,
 	__NR_epoll_pwait,
@@ -69,10 +69,10 @@ static const uint16_t sandbox_tcp[] = {
 
 #define SANDBOX_COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-/* Above what the longest program has: 4 + 2 a call, 5 a call that maps memory, 1. */
+/* More than the longest program: 4, 2 per call or 5 per call that maps memory, and 1. */
 #define SANDBOX_PROGRAM_MAX 64
 
-/* Appends to a filter program: these calls are allowed, without memory that can be executed. */
+/* Appends to a filter program: allows these calls, but no executable memory mappings. */
 static inline unsigned sandbox_allow(struct sock_filter *code, unsigned at, const uint16_t *calls,
 				     size_t n)
 {
@@ -99,14 +99,14 @@ static inline unsigned sandbox_allow(struct sock_filter *code, unsigned at, cons
 	return at;
 }
 
-/* Writes the filter of a kind of thread; returns its length in instructions. */
+/* Writes the filter for a kind of thread; returns its length in instructions. */
 static inline unsigned sandbox_program(struct sock_filter *code, enum sandbox_kind kind)
 {
 	const struct sock_filter kill = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD);
 	unsigned n = 0;
 
 #ifdef SANDBOX_ARCH
-	/* A call by another architecture's numbers is none of ours. */
+	/* System call numbers of another architecture are not ours. */
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, arch));
 	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0);
@@ -114,11 +114,11 @@ static inline unsigned sandbox_program(struct sock_filter *code, enum sandbox_ki
 #endif
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						 offsetof(struct seccomp_data, nr));
-	/* What a batch calls first. */
+	/* The calls of every batch first. */
 	if (kind == SANDBOX_RING)
 		n = sandbox_allow(code, n, sandbox_ring, SANDBOX_COUNT(sandbox_ring));
 	else if (kind == SANDBOX_UDP)
-		n = sandbox_allow(code, n, sandbox_door, SANDBOX_COUNT(sandbox_door));
+		n = sandbox_allow(code, n, sandbox_udp, SANDBOX_COUNT(sandbox_udp));
 	else
 		n = sandbox_allow(code, n, sandbox_tcp, SANDBOX_COUNT(sandbox_tcp));
 	n = sandbox_allow(code, n, sandbox_any, SANDBOX_COUNT(sandbox_any));
@@ -126,7 +126,7 @@ static inline unsigned sandbox_program(struct sock_filter *code, enum sandbox_ki
 	return n;
 }
 
-/* Gives up every capability of the calling thread. */
+/* Drops all capabilities of the calling thread. */
 static inline void sandbox_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -136,8 +136,8 @@ static inline void sandbox_capabilities(void)
 }
 
 /*
- * Confines the calling thread, for good. Returns 0 or an errno, ENOSYS where this architecture has
- * no list: then it holds no capability, but may call what it likes.
+ * Confines the calling thread for good. Returns 0 or an errno: ENOSYS on an architecture without a
+ * list, where the thread has no capabilities but may make any call.
  */
 static inline int sandbox_enter(enum sandbox_kind kind)
 {
@@ -145,14 +145,15 @@ static inline int sandbox_enter(enum sandbox_kind kind)
 	struct sock_fprog program = {.filter = code};
 
 	sandbox_capabilities();
-	/* Of this thread alone; without it a filter takes CAP_SYS_ADMIN. */
+	/* Only for this thread; without it a filter requires CAP_SYS_ADMIN. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return errno;
 #ifndef SANDBOX_ARCH
 	return ENOSYS;
 #endif
 	program.len = (unsigned short)sandbox_program(code, kind);
-	/* Its loads need no guarding from itself: what SPEC_ALLOW leaves off costs every packet. */
+	/* SPEC_ALLOW: speculation mitigations would cost every packet, and guard only against
+	 * itself. */
 	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
 		       &program)
 		       ? errno

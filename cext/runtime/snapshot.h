@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Everything an answer depends on besides its request: immutable, built by the control plane,
- * published by one pointer store (runtime/qsbr.h) and freed when every reader has passed on.
+ * published by one pointer store (runtime/qsbr.h) and freed after the grace period.
  */
 #ifndef XDPKIT_SNAPSHOT_H
 #define XDPKIT_SNAPSHOT_H
@@ -14,6 +14,7 @@
 #include "admit/access.h"
 #include "dns/settings.h"
 #include "admit/ratelimit.h"
+#include "base/hash.h"
 #include "ntp/keys.h"
 #include "runtime/phc.h"
 #include "steer.h"
@@ -21,46 +22,45 @@
 
 /* The NTP server's own state, RFC 5905 section 9.1 (system variables); wire units, host order. */
 struct ntp_state {
-	uint8_t leap;             /* 0..3, 3 = unsynchronised */
+	uint8_t leap;             /* 0..3, 3 = unsynchronized */
 	uint8_t stratum;          /* 1..15; 16 and above are sent as 0 */
 	int8_t precision;         /* log2 seconds */
-	uint8_t drift_ppm;        /* what the dispersion grows by */
+	uint8_t drift_ppm;        /* growth rate of the dispersion */
 	uint32_t root_delay;      /* NTP short format, 1/65536 s */
 	uint32_t root_dispersion; /* NTP short format, 1/65536 s, at `updated_ns` */
 	uint32_t refid;           /* 7f7f0101 for a local clock */
 	uint32_t mono_epoch;      /* id of this host's monotonic clock, for the 0xF323 field */
 	uint64_t reference;       /* 32.32: last update; 0: its own reference, the latest second */
 	int64_t updated_ns;       /* CLOCK_MONOTONIC */
-	int64_t expires_ns;       /* CLOCK_MONOTONIC from which on it is unsynchronised; 0: never */
-	uint64_t leap_ends_ns;    /* UTC from which on an announced leap second is over; 0: none */
+	int64_t expires_ns;       /* CLOCK_MONOTONIC when it becomes unsynchronized; 0: never */
+	uint64_t leap_ends_ns;    /* UTC when an announced leap second is over; 0: none */
 };
 
 /*
- * The addresses that no frame may come from, ours and our subnets' broadcast, in a table with open
- * addressing: twice STEER_KEYS slots, so that it is never more than half full.
+ * The addresses that no frame may come from, ours and our subnets' broadcast addresses, in a table
+ * with open addressing: twice STEER_KEYS slots, so that it is never more than half full.
  */
 #define SNAPSHOT_RESERVED_BITS  13
 #define SNAPSHOT_RESERVED_SLOTS (1 << SNAPSHOT_RESERVED_BITS)
 #define SNAPSHOT_RESERVED_MAX   (SNAPSHOT_RESERVED_SLOTS / 2)
 
 struct reserved_source {
-	uint8_t address[16]; /* network order; IPv4 in the first 4 bytes, 0 behind */
+	uint8_t address[16]; /* network order; IPv4 in the first 4 bytes, then zeros */
 	uint8_t ip_version;  /* 4 or 6 */
 };
 
 struct snapshot {
 	const struct zone_arena *zones; /* NULL when DNS is off; owned by the control plane */
 	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
-	uint32_t echo_spin_ns;          /* busy time per echo, the knob of the benchmarks */
+	uint32_t echo_spin_ns;          /* busy-wait per echo, a knob of the benchmarks */
 	struct ntp_state ntp;
 	const struct ntp_keys *ntp_keys;      /* NULL: none; owned by the control plane */
-	const struct access_list *ntp_access; /* NULL: all may ask; owned by the control plane */
+	const struct access_list *ntp_access; /* NULL: all allowed; owned by the control plane */
 	struct ratelimit_rule
 		ntp_ratelimit; /* for threads that have a table (runtime/thread_state.h) */
-	struct phc_map phc;    /* the NIC's clock, of which frames may carry a stamp */
+	struct phc_map phc;    /* the NIC's clock, for the stamps of frames */
 	struct dns_settings dns;
-	uint64_t
-		reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* a bit for each slot that is taken */
+	uint64_t reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* one bit per slot in use */
 	struct reserved_source reserved[SNAPSHOT_RESERVED_SLOTS];
 };
 
@@ -74,10 +74,7 @@ static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)
 		memcpy(&low, address, 8);
 		memcpy(&high, address + 8, 8);
 	}
-	/* 2^64 divided by the golden ratio (Knuth, TAOCP 6.4): spreads any one bit over the top
-	 * ones. */
-	low = (low ^ (high << 1 | high >> 63)) * 0x9e3779b97f4a7c15ull;
-	return (uint32_t)(low >> (64 - SNAPSHOT_RESERVED_BITS));
+	return (uint32_t)hash_fibonacci(low ^ (high << 1 | high >> 63), SNAPSHOT_RESERVED_BITS);
 }
 
 /* The slot of an address, or the empty one where it would go. */
@@ -86,7 +83,7 @@ static inline uint32_t snapshot_find(const struct snapshot *snap, const uint8_t 
 {
 	uint32_t slot = snapshot_slot(address, ip_version), bytes = ip_version == 4 ? 4 : 16;
 
-	/* Most sources end at the first bit: the table itself stays out of the cache. */
+	/* Most lookups end at the first bit: the table itself stays out of the cache. */
 	while (snap->reserved_used[slot / 64] >> slot % 64 & 1) {
 		const struct reserved_source *have = &snap->reserved[slot];
 

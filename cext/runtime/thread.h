@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads that Python does not know of: no GIL, no signals, a name for top(1), perhaps a CPU; no
+ * Threads unknown to Python: no GIL, no signals, a name for top(1), optionally pinned to a CPU; no
  * capabilities, and only the system calls of their loop (runtime/sandbox.h).
  */
 #ifndef XDPKIT_THREAD_H
@@ -17,20 +17,20 @@
 
 struct thread {
 	pthread_t id;
-	int cpu;           /* pinned there; -1 = anywhere */
-	int priority;      /* 1 to 99 under SCHED_FIFO; 0 = as other threads */
-	int tid;           /* as in /proc/PID/task; set by the thread */
-	char name[16];     /* 15 characters at most: pthread_setname_np(3) */
-	int wake_fd;       /* eventfd, readable once the thread shall end */
-	int sandbox_errno; /* 0, or the errno for which it may call anything; -1 before it runs */
-	uint32_t order, done; /* atomic: what it was asked for; a boolean, it has ended */
+	int cpu;              /* to pin it to; -1 = any */
+	int priority;         /* 1 to 99 under SCHED_FIFO; 0 = default policy */
+	int tid;              /* as in /proc/PID/task; set by the thread */
+	char name[16];        /* 15 characters at most: pthread_setname_np(3) */
+	int wake_fd;          /* eventfd, readable once the thread must end */
+	int sandbox_errno;    /* 0, or why it has no sandbox; -1 before it runs */
+	uint32_t order, done; /* atomic: enum thread_order; boolean, it has ended */
 };
 
-/* What a thread may be asked for. */
+/* The orders to a thread. */
 enum thread_order {
 	THREAD_RUN,
-	THREAD_STOP, /* finish what is there, and end */
-	THREAD_PARK, /* end after this turn: somebody else goes on with what is there */
+	THREAD_STOP, /* finish pending work, then end */
+	THREAD_PARK, /* end after this turn: somebody else takes over pending work */
 };
 
 /* Starts `entry(argument)` with every signal blocked; returns 0 or an errno. */
@@ -55,8 +55,8 @@ static inline int thread_spawn(struct thread *thread, void *(*entry)(void *), vo
 	return error;
 }
 
-/* First thing in the new thread. A CPU that is not ours to use is no error: it then floats. */
-static inline void thread_settle(struct thread *thread, enum sandbox_kind kind)
+/* First call in the new thread. A CPU it may not use is not an error: it is then not pinned. */
+static inline void thread_begin(struct thread *thread, enum sandbox_kind kind)
 {
 	cpu_set_t set;
 
@@ -75,14 +75,14 @@ static inline enum thread_order thread_order(const struct thread *thread)
 	return (enum thread_order)__atomic_load_n(&thread->order, __ATOMIC_ACQUIRE);
 }
 
-/* Last thing in the thread. */
+/* Last call in the thread. */
 static inline void thread_end(struct thread *thread)
 {
 	__atomic_store_n(&thread->done, 1, __ATOMIC_RELEASE);
 }
 
-/* Asks it to end, in one way or the other, from another thread. */
-static inline void thread_ask(struct thread *thread, enum thread_order order)
+/* Tells it to end, one way or the other, from another thread. */
+static inline void thread_send_order(struct thread *thread, enum thread_order order)
 {
 	uint64_t one = 1;
 
@@ -92,10 +92,10 @@ static inline void thread_ask(struct thread *thread, enum thread_order order)
 }
 
 /*
- * Whether it is no more, by its own end or the kernel's; it is joined then. The C library knows by
- * the thread id that the kernel clears (set_tid_address(2)): no system call.
+ * Whether it has exited or was killed; if so, it is joined. The C library knows from the thread id
+ * that the kernel clears (set_tid_address(2)): no system call.
  */
-static inline int thread_gone(const struct thread *thread)
+static inline int thread_try_join(const struct thread *thread)
 {
 	return pthread_tryjoin_np(thread->id, NULL) == 0;
 }

@@ -6,26 +6,26 @@
 /* NTP short format: units of a second (RFC 5905 section 6, figure 3). */
 #define SHORT_SECOND 65536
 
-#define LEAP_UNSYNCHRONISED    3  /* RFC 5905 figure 9 */
-#define STRATUM_UNSYNCHRONISED 16 /* RFC 5905 figure 11: sent as 0 */
+#define LEAP_UNSYNCHRONIZED    3  /* RFC 5905 figure 9 */
+#define STRATUM_UNSYNCHRONIZED 16 /* RFC 5905 figure 11: sent as 0 */
 
-/* What an unsynchronised server says of its distance to the root: chrony's second. */
-static const struct ntp_state unsynchronised = {
-	.leap = LEAP_UNSYNCHRONISED,
-	.stratum = STRATUM_UNSYNCHRONISED,
+/* The distance to the root of an unsynchronized server: one second, as in chrony. */
+static const struct ntp_state unsynchronized = {
+	.leap = LEAP_UNSYNCHRONIZED,
+	.stratum = STRATUM_UNSYNCHRONIZED,
 	.root_delay = SHORT_SECOND,
 	.root_dispersion = SHORT_SECOND,
 };
 
 /*
- * The dispersion since it was right, grown by the clock's tolerance (RFC 5905 section 7.1, PHI) and
- * rounded up.
+ * The root dispersion, grown since its update by the clock's tolerance (RFC 5905 section 7.1, PHI)
+ * and rounded up.
  */
 static uint32_t dispersion(const struct ntp_state *ntp, int64_t mono_ns)
 {
 	uint64_t age_ns =
 		mono_ns > ntp->updated_ns ? (uint64_t)mono_ns - (uint64_t)ntp->updated_ns : 0;
-	/* Milliseconds times ppm are 1e-9 s. */
+	/* Milliseconds times ppm is in units of 1e-9 s. */
 	uint64_t grown =
 		(age_ns / 1000000 * ntp->drift_ppm * SHORT_SECOND + 999999999) / 1000000000;
 
@@ -41,13 +41,13 @@ static void ntp_now(struct ntp_now *now, const struct ntp_state *ntp,
 	uint8_t leap;
 
 	if (ntp->expires_ns && mono_ns >= ntp->expires_ns)
-		say = &unsynchronised;
+		say = &unsynchronized;
 	leap = say->leap;
-	/* The second that was announced is over; the source will say so a little later. */
+	/* The announced leap second is over; the source will say so a little later. */
 	if (say->leap_ends_ns && clock->utc_ns >= say->leap_ends_ns)
 		leap = 0;
 	now->first = (uint64_t)leap << 62 |
-		     (uint64_t)(say->stratum < STRATUM_UNSYNCHRONISED ? say->stratum : 0) << 48 |
+		     (uint64_t)(say->stratum < STRATUM_UNSYNCHRONIZED ? say->stratum : 0) << 48 |
 		     (uint64_t)(uint8_t)ntp->precision << 32 | say->root_delay;
 	now->second = (uint64_t)dispersion(say, mono_ns) << 32 | say->refid;
 	now->reference = say->reference;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What one answering thread remembers from request to request. No other thread touches it; the
- * control plane reads the counts. Tables have their full size from the start.
+ * control plane reads the counts. Tables are allocated at full size.
  */
-#ifndef XDPKIT_MEMORY_H
-#define XDPKIT_MEMORY_H
+#ifndef XDPKIT_THREAD_STATE_H
+#define XDPKIT_THREAD_STATE_H
 
 #include <stdint.h>
 
@@ -25,7 +25,7 @@ struct snapshot;
 struct ntp_now {
 	uint64_t first;     /* bytes 0 to 7 without version, mode and poll */
 	uint64_t second;    /* bytes 8 to 15: root dispersion, reference id */
-	uint64_t reference; /* 0: the latest whole second */
+	uint64_t reference; /* 0: the latest full second */
 	int64_t utc_to_mono_ns;
 };
 
@@ -33,22 +33,22 @@ struct thread_state {
 	struct ntp_now now;
 	uint64_t mono_ns; /* of this batch */
 	uint64_t random;  /* state of random_next(), never 0 */
-	uint64_t seed;    /* of the clients' sketch, the same in all threads */
-	uint32_t now_s;   /* UTC at the batch's start, seconds since 1970 modulo 2^32 */
+	uint64_t seed;    /* of the sketch of clients, the same in all threads */
+	uint32_t now_s;   /* UTC at the start of the batch, seconds since 1970 modulo 2^32 */
 	struct dns_counts dns;
 	struct ntp_saved_table saved;
-	struct ratelimit_table *ratelimit; /* NULL: no limits; owned by the thread's owner */
-	struct rrl_table *rrl;             /* the same of DNS answers */
+	struct ratelimit_table *ratelimit; /* NULL: no limit; owned by the thread's owner */
+	struct rrl_table *rrl;             /* the same for DNS answers */
 	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;
 };
 
-/* Before the first reply of a batch. */
+/* Called before the first reply of a batch. */
 void thread_state_begin_batch(struct thread_state *state, const struct snapshot *snap,
 			      const struct batch_clock *clock);
 
-/* xorshift64 (Marsaglia 2003): for choices that need no secret. */
+/* xorshift64 (Marsaglia 2003): for choices that need not be unpredictable. */
 static inline uint32_t random_next(struct thread_state *state)
 {
 	uint64_t x = state->random;

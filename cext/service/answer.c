@@ -25,7 +25,7 @@ static bool source_unanswerable_ipv6(const struct request *rq)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* Uses up `ns` of this thread's time, the benchmarks' knob for work between receive and send. */
+/* Busy-waits for `ns`: the benchmarks' knob for work between receive and send. */
 static void spin(uint32_t ns)
 {
 	struct timespec now;
@@ -40,7 +40,7 @@ static void spin(uint32_t ns)
 	} while ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec < end);
 }
 
-/* RFC 862, but never to a port of ours: two echoes would keep each other busy for ever. */
+/* RFC 862, but never to one of our own ports: two echo servers would loop forever. */
 static enum verdict echo_answer(const struct snapshot *snap, const struct request *rq)
 {
 	for (int service = 1; service < SERVICE_COUNT; service++)
@@ -52,7 +52,7 @@ static enum verdict echo_answer(const struct snapshot *snap, const struct reques
 
 /* ---------------------------------------------------------------------------------------------- */
 
-/* NTP: answered at once unless a table is to be looked at, which may not be in the cache. */
+/* NTP: answered at once unless it needs a table lookup, which may miss the cache. */
 static enum verdict ntp_begin(const struct snapshot *snap, struct thread_state *state,
 			      struct request *rq, struct ntp_query *query,
 			      struct tx_record *tx_record)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request in, one reply out, in the same bytes. The three doors (AF_XDP loop, kernel sockets,
- * the bytes -> bytes call) fill a struct request and call answer(); nothing else decides a reply,
- * so that equal arguments give equal payloads whichever way the request came.
+ * One request in, one reply out, in place. The three ways in (ring, slow path and bytes call) fill
+ * a struct request and call answer(); nothing else decides a reply, so that equal arguments give
+ * equal payloads whichever way the request came in.
  */
 #ifndef XDPKIT_ANSWER_H
 #define XDPKIT_ANSWER_H
@@ -12,7 +12,7 @@
 #include "ntp/ntp.h"
 #include "service/request.h"
 
-/* What a request's reading left for its reply, by service. */
+/* What parsing a request left for its reply, by service. */
 union query {
 	struct dns_query dns;
 	struct ntp_query ntp;
@@ -20,16 +20,16 @@ union query {
 
 /*
  * Answers `rq` from `snap`. An ANSWER verdict means that the reply is in place and `rq->length` is
- * its length; a DROP verdict that there is none. A reply of SERVICE_ntp is whole only when
- * tx_stamp_batch() has completed it from `tx_record`, which the door does as late as it can.
+ * its length, a DROP verdict that there is none. A reply of SERVICE_ntp is complete only once
+ * tx_stamp_batch() has filled it in from `tx_record`, which the caller does as late as it can.
  */
 enum verdict answer(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		    struct tx_record *tx_record);
 
 /*
- * The same in three steps, for a door that has many requests at hand: begin every one, prefetch for
- * those that are pending, end them. answer_begin() returns VERDICT_PENDING for a request that is
- * pending, else what answer() would.
+ * The same in three steps, for a caller with a batch of requests: begin each one, prefetch for
+ * those that are pending, end them. answer_begin() returns VERDICT_PENDING for a pending request,
+ * else what answer() would return.
  */
 enum verdict answer_begin(const struct snapshot *snap, struct thread_state *state,
 			  struct request *rq, union query *query, struct tx_record *tx_record);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request as the door it came through saw it, and what the reply over it still needs.
+ * A request as its way in received it, and what the reply written over it still needs.
  */
 #ifndef XDPKIT_REQUEST_H
 #define XDPKIT_REQUEST_H
@@ -12,9 +12,9 @@
 #include "steer.h"
 
 /*
- * The door owns the memory; `payload` has `room` writable bytes, of which the first `length` are
- * the request. answer() writes the reply over them and sets `length`. `source` points at 4 or 16
- * bytes in network order, by `ip_version`; the port is in host order.
+ * The caller of answer() owns the memory; `payload` has `room` writable bytes, of which the first
+ * `length` are the request. answer() writes the reply over them and sets `length`. `source` points
+ * to 4 or 16 bytes in network order, by `ip_version`; the port is in host order.
  */
 struct request {
 	uint8_t *payload;
@@ -24,7 +24,7 @@ struct request {
 	uint16_t source_port;
 	uint8_t ip_version; /* 4 or 6 */
 	uint8_t service;    /* enum service */
-	bool tcp;           /* no datagram: the limits of UDP do not hold for the reply */
+	bool tcp;           /* over TCP: the reply is not subject to UDP's size limits */
 	uint64_t rx_ns;     /* arrival, nanoseconds of UTC since 1970 */
 };
 

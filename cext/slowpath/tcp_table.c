@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hash.h"
 
 /* Doubly linked lists in an array of links; `head` is a list's sentinel entry. */
 
@@ -117,11 +118,9 @@ static uint64_t source_prefix(const uint8_t *source, uint8_t ip_version)
 /* Both factors are secret, so nobody can provoke collisions. */
 static uint32_t source_slot(const struct tcp_table *table, uint64_t prefix, uint8_t ip_version)
 {
-	unsigned __int128 product =
-		(unsigned __int128)(prefix ^ ip_version ^ table->seed[0]) * (table->seed[1] | 1);
+	uint64_t hash = hash_fold(prefix ^ ip_version ^ table->seed[0], table->seed[1] | 1);
 
-	return (uint32_t)(((uint64_t)product ^ (uint64_t)(product >> 64)) >>
-			  (64 - table->source_bits));
+	return (uint32_t)(hash >> (64 - table->source_bits));
 }
 
 /* The entry of a source, or the empty entry where it would go. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The four rings that an AF_XDP socket shares with the kernel (linux Documentation/networking/
- * af_xdp.rst): single producer, single consumer, sizes powers of two, free-running 32-bit indices.
+ * The four rings that an AF_XDP socket shares with the kernel
+ * (Documentation/networking/af_xdp.rst): single producer, single consumer, power-of-two sizes,
+ * free-running 32-bit indices.
  *
- *   fill        we produce frame addresses     the kernel takes them to receive into
- *   rx          the kernel produces            we take received frames
- *   tx          we produce descriptors         the kernel sends them
- *   completion  the kernel produces            we take back frames that were sent
+ *   fill        we produce frame addresses     the kernel consumes them to receive into
+ *   RX          the kernel produces            we consume received frames
+ *   TX          we produce descriptors         the kernel sends them
+ *   completion  the kernel produces            we reclaim frames that were sent
  *
- * Only the owner's index is written here, with release after the entries; the other side's is read
- * with acquire before the entries. Each ring has one owner thread.
+ * Only our own index is written here, with release semantics after the entries; the kernel's is
+ * read with acquire semantics before the entries. Each ring belongs to one thread.
  */
 #ifndef XDPKIT_RING_H
 #define XDPKIT_RING_H
@@ -27,7 +28,7 @@ struct ring {
 	uint32_t at; /* our own index, published by ring_publish() or ring_release() */
 };
 
-/* Consumer: entries that wait, at most `max`, from index `ring->at` on. */
+/* Consumer: the number of entries waiting from index `ring->at` on, at most `max`. */
 static inline uint32_t ring_peek(const struct ring *ring, uint32_t max)
 {
 	/* Acquire: the kernel filled the entries before it moved its index. */
@@ -50,7 +51,7 @@ static inline void ring_publish(struct ring *ring)
 	__atomic_store_n(ring->producer, ring->at, __ATOMIC_RELEASE);
 }
 
-/* Producer: published entries that the kernel has not taken yet. */
+/* Producer: published entries that the kernel has not consumed yet. */
 static inline uint32_t ring_untaken(const struct ring *ring)
 {
 	return ring->at - __atomic_load_n(ring->consumer, __ATOMIC_ACQUIRE);
@@ -61,7 +62,7 @@ static inline bool ring_needs_wakeup(const struct ring *ring)
 	return __atomic_load_n(ring->flags, __ATOMIC_RELAXED) & XDP_RING_NEED_WAKEUP;
 }
 
-/* Any role: the entry at an index. The caller knows from the functions above that it is its own. */
+/* Either role: the entry at an index, which the caller owns according to the functions above. */
 static inline struct xdp_desc *ring_desc(const struct ring *ring, uint32_t index)
 {
 	return (struct xdp_desc *)ring->entries + (index & (ring->size - 1));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one AF_XDP loop owns while it runs. Written by its thread alone; the control plane reads
+ * What one AF_XDP loop owns while it runs. Written only by its thread; the control plane reads
  * `stats`.
  */
 #ifndef XDPKIT_WORKER_H
@@ -19,22 +19,22 @@
 #include "runtime/thread.h"
 #include "xdp/xsk.h"
 
-/* Frames a turn takes at most: af_xdp.rst's and Knot's order of magnitude; one kick's budget. */
+/* Most frames per turn: the order of magnitude of af_xdp.rst and Knot DNS; one kick's budget. */
 #define WORKER_BATCH 64
 
 /*
- * Frames a pass goes over: enough to keep every line fill buffer of a core busy (10 to 16 on x86),
- * few enough that what a pass leaves for the next stays in the first-level cache.
+ * Frames per pass: enough to keep every line fill buffer of a core busy (10 to 16 on x86), few
+ * enough that what one pass leaves for the next stays in the L1 cache.
  */
 #define WORKER_GROUP 16
 
-/* A blocked worker wakes this often: its heartbeat, and what bounds a publisher's wait. */
+/* A blocked worker wakes this often, for its heartbeat and to bound a publisher's wait. */
 #define WORKER_WAIT_MS 1000
 
-/* How soon frames that the kernel left on the TX ring are kicked again. */
+/* The delay before frames that the kernel left on the TX ring are kicked again. */
 #define WORKER_FLUSH_MS 1
 
-/* A receive stamp older than this, or from the future, is not believed. */
+/* A receive stamp older than this, or from the future, is not trusted. */
 #define WORKER_STAMP_MAX_NS 1000000000ull
 
 struct worker {
@@ -48,19 +48,19 @@ struct worker {
 	struct frame frame[WORKER_GROUP];
 	union query query[WORKER_GROUP];
 	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
-	bool busy;               /* never sleeps: spins, and lets the socket poll the device */
-	bool wants_tx_timestamp; /* for the transmit times of NTP replies */
-	bool own_clock;      /* frames carry no receive stamp: the batch's clock is their time */
-	uint8_t batch_index; /* frames of this batch that are on the TX ring */
-	uint8_t pending_tx_count; /* NTP replies among them that wait for a transmit time */
-	struct tx_record tx_records[WORKER_BATCH];  /* by place on the RX ring */
+	bool busy;                     /* never sleeps: spins, and busy-polls the device */
+	bool wants_tx_timestamp;       /* for the transmit times of NTP replies */
+	bool own_clock;                /* frames carry no receive stamp: use the batch's clock */
+	uint8_t batch_index;           /* frames of this batch that are on the TX ring */
+	uint8_t pending_tx_count;      /* NTP replies among them that await a transmit time */
+	struct tx_record tx_records[WORKER_BATCH];  /* by position in the RX batch */
 	struct tx_record *pending_tx[WORKER_BATCH]; /* those replies */
 	struct thread thread;
 };
 
 /*
- * Receive time of a frame in UTC: the NIC's stamp in front of it; the XDP program's, which bounds
- * what is believed of the other; or the batch's clock.
+ * Receive time of a frame in UTC: the NIC's stamp in front of it; else the XDP program's, which the
+ * NIC's is checked against; else the batch's clock.
  */
 static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc,
 				     const uint8_t *frame)
@@ -69,7 +69,7 @@ static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc
 	uint64_t tai_ns;
 
 	memcpy(&meta, frame - sizeof meta, sizeof meta);
-	/* The differences are unsigned: a stamp from the future is far too old as well. */
+	/* The differences are unsigned: a stamp from the future also looks far too old. */
 	if (w->own_clock || !w->clock.trust_stamps ||
 	    w->clock.tai_ns - meta.rx_tai_ns > WORKER_STAMP_MAX_NS) {
 		w->stats.stamp_clock++;

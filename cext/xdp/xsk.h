@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One AF_XDP socket with a UMEM of its own, as the loops use it. bindings/_xsk.pyx sets it up and
+ * One AF_XDP socket with its own UMEM, as the loops use it. xdpkit/_core/_xsk.pyx sets it up and
  * tears it down; while a loop runs, the rings and the free list belong to that loop's thread.
  *
- * There are as many frames as each ring has entries, so that no ring can ever be full when a frame
- * is to be put on it: nothing is lost between the rings, and no code handles that it were.
+ * There are as many frames as each ring has entries, so no ring can be full when a frame must go on
+ * it: nothing is lost between the rings, and no code needs to handle that case.
  */
 #ifndef XDPKIT_XSK_H
 #define XDPKIT_XSK_H
@@ -17,10 +17,10 @@
 #include "xdp/ring.h"
 #include "steer.h"
 
-/* Entries of each ring, and frames: 8 MiB of UMEM, 4 ms of arrivals at a million a second. */
+/* Entries of each ring, and frames: 8 MiB of UMEM, 4 ms of frames at a million per second. */
 #define XSK_FRAMES 4096
 
-/* A descriptor's option, linux/if_xdp.h since 6.8: TX metadata lies before the packet. */
+/* A descriptor option, linux/if_xdp.h since 6.8: TX metadata precedes the packet. */
 #define XSK_TX_METADATA 2
 
 struct xsk {
@@ -31,15 +31,15 @@ struct xsk {
 	uint64_t free[XSK_FRAMES]; /* last in, first out: the frame sent last is still in cache */
 };
 
-/* Chunk of a descriptor's address (aligned mode): what free list and fill ring hold. */
+/* The chunk of a descriptor's address (aligned mode), as free list and fill ring hold it. */
 static inline uint64_t xsk_chunk(uint64_t address)
 {
 	return address & ~(uint64_t)(XDPKIT_CHUNK - 1);
 }
 
 /*
- * Asks for a received frame ahead of its turn: the CPU that received it wrote it, so the first
- * touch is a miss. The stamps lie on the line before; headers and the start of the payload on two.
+ * Prefetches a received frame: the CPU that received it wrote it, so the first access is a miss.
+ * The stamps are on the preceding cache line; headers and the start of the payload on the next two.
  */
 static inline void xsk_prefetch(const struct xsk *xsk, uint64_t address)
 {
@@ -50,13 +50,13 @@ static inline void xsk_prefetch(const struct xsk *xsk, uint64_t address)
 	__builtin_prefetch(data - sizeof(struct steer_meta), 1);
 }
 
-/* How many sent frames the completion ring has. */
+/* The number of sent frames on the completion ring. */
 static inline uint32_t xsk_completed(struct xsk *xsk)
 {
 	return ring_peek(&xsk->completion, XSK_FRAMES);
 }
 
-/* Takes `n` sent frames off the completion ring to the free list. */
+/* Moves `n` sent frames from the completion ring to the free list. */
 static inline void xsk_reap(struct xsk *xsk, uint32_t n)
 {
 	if (!n)
@@ -67,7 +67,7 @@ static inline void xsk_reap(struct xsk *xsk, uint32_t n)
 	ring_release(&xsk->completion);
 }
 
-/* Gives all but `keep` free frames to the kernel to receive into. */
+/* Puts all but `keep` free frames on the fill ring for the kernel to receive into. */
 static inline void xsk_refill(struct xsk *xsk, uint32_t keep)
 {
 	if (xsk->free_count <= keep)
@@ -78,13 +78,13 @@ static inline void xsk_refill(struct xsk *xsk, uint32_t keep)
 }
 
 /*
- * How often one kick is repeated while the kernel makes progress. Copy mode sends 32 frames a call
- * (TX_BATCH_SIZE in net/xdp/xsk.c) unless XDP_MAX_TX_SKB_BUDGET raised it.
+ * The most system calls per kick while the kernel makes progress. Copy mode sends 32 frames per
+ * call (TX_BATCH_SIZE in net/xdp/xsk.c) unless XDP_MAX_TX_SKB_BUDGET raised it.
  */
 #define XSK_KICKS 4
 
 /*
- * Makes the kernel send what is on the TX ring. Frames that it leaves there (no buffer memory,
+ * Kicks: makes the kernel send what is on the TX ring. Frames that it leaves there (out of buffers,
  * device busy) stay for the next call. Returns the number of system calls.
  */
 static inline uint32_t xsk_kick(struct xsk *xsk)

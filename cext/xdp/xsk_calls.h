@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system calls that make and map an AF_XDP socket, for bindings/_xsk.pyx: linux
+ * The system calls that create and map an AF_XDP socket, for xdpkit/_core/_xsk.pyx: the kernel's
  * Documentation/networking/af_xdp.rst and include/uapi/linux/if_xdp.h. Each returns what the call
  * returned, or NULL; errno says why.
  */
@@ -23,7 +23,7 @@
 #ifndef AF_XDP
 #define AF_XDP 44
 #endif
-/* Linux 6.17, include/uapi/linux/if_xdp.h: frames a copy-mode kick sends at most. */
+/* Linux 6.17, include/uapi/linux/if_xdp.h: the most frames that a copy-mode kick sends. */
 #define XSK_MAX_TX_SKB_BUDGET 9
 
 static inline uint8_t *xsk_map_umem(int fd, size_t size)
@@ -33,7 +33,7 @@ static inline uint8_t *xsk_map_umem(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* The UMEM's file: of huge pages when the system has some to spare, or of ordinary ones. */
+/* Creates the UMEM's memfd, with huge pages if `flags` say so, and maps it. */
 static inline uint8_t *xsk_make_umem(int *fd, size_t size, unsigned flags)
 {
 	uint8_t *p;
@@ -49,13 +49,14 @@ static inline uint8_t *xsk_make_umem(int *fd, size_t size, unsigned flags)
 	return NULL;
 }
 
-/* struct xdp_umem_reg of linux/if_xdp.h since 6.8: where older ones have padding, a length. */
+/* struct xdp_umem_reg of linux/if_xdp.h since 6.8: a length where older ones have padding. */
 struct xsk_umem_reg {
 	uint64_t addr, len;
 	uint32_t chunk_size, headroom, flags, tx_metadata_len;
 };
-_Static_assert(sizeof(struct xsk_umem_reg) == sizeof(struct xdp_umem_reg), "the kernel's");
-/* Linux 6.11: without this flag an older kernel would not say that it knows no such length. */
+_Static_assert(sizeof(struct xsk_umem_reg) == sizeof(struct xdp_umem_reg),
+	       "same size as the kernel's");
+/* Linux 6.11: without this flag an older kernel would silently ignore the length. */
 #define XSK_UMEM_TX_METADATA_LEN (1 << 2)
 
 static inline int xsk_register(int fd, void *umem, size_t size, unsigned chunk, unsigned metadata)
@@ -82,8 +83,8 @@ static inline int xsk_bind(int fd, unsigned ifindex, unsigned queue, unsigned sh
 }
 
 /*
- * Preferred busy polling, linux Documentation/networking/af_xdp.rst; a budget of a batch and
- * the 20 us of the kernel's samples. Where it is not to be had the loop spins all the same.
+ * Preferred busy polling, Documentation/networking/af_xdp.rst: a budget of one batch and the 20 us
+ * of the kernel's samples. Where it is not available the loop spins all the same.
  */
 static inline void xsk_prefer_busy_poll(int fd)
 {
@@ -114,6 +115,6 @@ static inline void *xsk_map_ring(int fd, struct ring *r, const void *offsets, un
 }
 
 _Static_assert(offsetof(struct xdp_mmap_offsets, cr) == 3 * sizeof(struct xdp_ring_offset),
-	       "rx, tx, fill, completion: the order xsk_map_ring() counts in");
+	       "rx, tx, fill, completion: the order that xsk_map_ring() relies on");
 
 #endif

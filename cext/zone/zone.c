@@ -4,15 +4,9 @@
 #include <string.h>
 
 #include "dns/wire.h"
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "admit/tags.h"
-
-static inline uint64_t load64(const void *p)
-{
-	uint64_t v;
-	memcpy(&v, p, sizeof v);
-	return v;
-}
 
 /*
  * Lower-cases eight ASCII bytes at once: bit 7 of each byte is raised where the byte is in A-Z, and
@@ -34,7 +28,7 @@ static uint64_t hash_name(uint64_t seed, const uint8_t *name, uint32_t length)
 	uint64_t hash = seed;
 
 	for (uint32_t i = 0; i < length; i += 8)
-		hash = hash_fold(hash ^ load64(name + i), HASH_FACTOR);
+		hash = hash_fold(hash ^ load_u64(name + i), HASH_FACTOR);
 	return hash;
 }
 
@@ -67,12 +61,12 @@ void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const
 	uint64_t hash = arena->seed;
 
 	for (uint32_t i = 0; i < words; i++) {
-		name->word[i] = lower8(load64(wire + i * 8));
+		name->word[i] = lower8(load_u64(wire + i * 8));
 		hash = hash_fold(hash ^ name->word[i], HASH_FACTOR);
 	}
 	if (tail) {
 		/* The eight bytes that end with the name, so that nothing past it is read. */
-		name->word[words] = lower8(load64(wire + length - 8) >> (64 - tail * 8));
+		name->word[words] = lower8(load_u64(wire + length - 8) >> (64 - tail * 8));
 		hash = hash_fold(hash ^ name->word[words++], HASH_FACTOR);
 	}
 	name->word[words] = 0;
@@ -88,7 +82,7 @@ static inline bool same_name(const uint8_t *have, const uint8_t *want, uint32_t 
 	uint64_t differ = 0;
 
 	for (uint32_t i = 0; i < length; i += 8)
-		differ |= load64(have + i) ^ load64(want + i);
+		differ |= load_u64(have + i) ^ load_u64(want + i);
 	return !differ;
 }
 

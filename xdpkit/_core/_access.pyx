@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""Access lists in memory of their own, for the threads that ask them (``admit/access.h``)."""
+"""Access lists in their own memory, for the answering threads (``admit/access.h``)."""
 
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free
@@ -13,14 +13,14 @@ cdef extern from "<stdlib.h>" nogil:
 
 
 cdef class AccessList:
-    """A copy of what ``xdpkit.config.prefixes.build`` made; never written again.
+    """A copy of what ``xdpkit.services.access_list.build`` made; immutable.
 
-    Raises ValueError when the bytes are not such a list, MemoryError when there is no room.
+    Raises ValueError when the bytes are not such a list, MemoryError when memory runs out.
     """
 
     def __cinit__(self, bytes blob not None):
         cdef size_t size = len(blob)
-        # Rounded up: aligned_alloc wants a multiple of the alignment.
+        # Rounded up: aligned_alloc requires a multiple of the alignment.
         self.c = <access_list *>aligned_alloc(
             ACCESS_ALIGN, (size // ACCESS_ALIGN + 1) * ACCESS_ALIGN)
         if self.c is NULL:
@@ -30,7 +30,7 @@ cdef class AccessList:
             raise ValueError(f"{size} bytes that are not an access list of this version of xdpkit")
 
     def allowed(self, address):
-        """True if ``address`` (text or an ipaddress object) may ask."""
+        """Whether ``address`` (text or an ipaddress object) is allowed."""
         cdef bytes source = ipaddress.ip_address(address).packed
         return access_allowed(self.c, <const uint8_t *><const char *>source,
                               4 if len(source) == 4 else 6)

@@ -1,9 +1,9 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes -> bytes door: what the server would say, without a socket or privilege.
+"""The bytes call: what the server would answer, without a socket or privilege.
 
-For unit tests, fuzzing, replay and ``xdpkit query``. It calls the very functions that the AF_XDP
-loop and the kernel door call.
+For unit tests, fuzzing, replay and ``xdpkit query``. It calls the same functions as the AF_XDP loop
+and the slow path.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -11,12 +11,14 @@ from libc.string cimport memcpy, memset
 
 import ipaddress
 
-from xdpkit._core._thread_state cimport ThreadState, batch_clock, tx_record, thread_state_begin_batch
+from xdpkit._core._thread_state cimport (
+    ThreadState, batch_clock, thread_state_begin_batch, tx_record,
+)
 from xdpkit._core._snapshot cimport Snapshot
 from xdpkit._core._stats cimport SERVICE_ntp, VERDICT_PENDING, XDPKIT_MAX_FRAME, verdict_answers
 from xdpkit._core._stats import SERVICES, VERDICTS
 
-# A kernel socket's largest datagram here, and the room a reply may take: over UDP, over TCP.
+# The largest datagram that the slow path takes, and the room for a reply: over UDP, over TCP.
 cdef enum:
     ROOM = 4096
     TCP_ROOM = 65535
@@ -28,9 +30,9 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     """Answers one UDP payload of at most 4096 bytes; returns ``(verdict name, reply or None)``.
 
     ``source`` is (address, port); times are nanoseconds of UTC since 1970, ``mono_ns`` is
-    CLOCK_MONOTONIC at the arrival. ``memory`` is what requests before left (none: nothing).
-    ``tcp``: it is a message from a TCP connection, less its length. Raises ValueError for a payload
-    that is too long and a service that is off.
+    CLOCK_MONOTONIC on arrival. ``state`` is the thread state that earlier requests left (None: a
+    new one). ``tcp``: it is a message from a TCP connection, without its length. Raises ValueError
+    when the payload is too long or the service is off.
     """
     cdef uint8_t buffer[TCP_ROOM]
     cdef request rq
@@ -39,7 +41,7 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     cdef verdict v
     state = state or ThreadState()
     if len(payload) > ROOM:
-        raise ValueError(f"a payload of {len(payload)} bytes, {ROOM} fit")
+        raise ValueError(f"a payload of {len(payload)} bytes: at most {ROOM} fit")
     memcpy(buffer, <const char *>payload, len(payload))
     rq.payload, rq.length, rq.room = buffer, len(payload), TCP_ROOM if tcp else ROOM
     rq.tcp = tcp
@@ -89,7 +91,7 @@ def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns
 
 
 cdef object begin_batch(ThreadState state, Snapshot snapshot, uint64_t rx_ns, uint64_t mono_ns):
-    """A batch of one request, at the time of its arrival; a step of UTC is the caller's to make."""
+    """A batch of one request, at the time of its arrival; the caller makes any step of UTC."""
     cdef batch_clock clock
     memset(&clock, 0, sizeof(clock))
     clock.utc_ns, clock.mono_ns = rx_ns, mono_ns

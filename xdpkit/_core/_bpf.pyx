@@ -1,7 +1,7 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The bpf(2) calls that bcc lacks: links that die with us, programs bound to a device, map access
-by descriptor, test runs.
+"""The bpf(2) calls that bcc lacks: links that end with this process, programs bound to a device,
+map access by descriptor, test runs.
 
 Keys and values are bytes in the layout of ``ebpf/steer.h``, in host order unless the header says
 otherwise. Every function raises OSError with the kernel's errno.
@@ -25,7 +25,7 @@ cdef extern from "<linux/bpf.h>" nogil:
     {
         return syscall(__NR_bpf, command, attr, sizeof *attr);
     }
-    /* Linux 6.3, include/uapi/linux/bpf.h: only for one device, whose kfuncs it may call. */
+    /* Linux 6.3, include/uapi/linux/bpf.h: bound to one device, whose kfuncs it may call. */
     #ifndef BPF_F_XDP_DEV_BOUND_ONLY
     #define BPF_F_XDP_DEV_BOUND_ONLY (1U << 6)
     #endif
@@ -38,7 +38,7 @@ cdef extern from "<linux/bpf.h>" nogil:
         a->expected_attach_type = BPF_XDP;
         a->insns = (uintptr_t)code;
         a->insn_cnt = size / sizeof(struct bpf_insn);
-        a->license = (uintptr_t)"Dual BSD/GPL"; /* steer.c's; the kernel's own word for it */
+        a->license = (uintptr_t)"Dual BSD/GPL"; /* as in steer.c, in the kernel's spelling */
         a->prog_ifindex = ifindex;
         a->prog_flags = BPF_F_XDP_DEV_BOUND_ONLY;
         strncpy(a->prog_name, name, sizeof a->prog_name - 1);
@@ -128,12 +128,12 @@ cdef extern from "<linux/bpf.h>" nogil:
     void bpf_set_run(bpf_attr *a, int prog, const void *data, uint32_t size, void *out,
                      uint32_t out_size, void *ctx, uint32_t ctx_size, void *ctx_out)
 
-# The kernel's XDP_FLAGS_* (linux/if_link.h): which of the two modes, with no fallback between them.
+# The kernel's XDP_FLAGS_* (linux/if_link.h): one of the two modes, without fallback to the other.
 SKB_MODE = XDP_FLAGS_SKB_MODE
 DRV_MODE = XDP_FLAGS_DRV_MODE
 
 cdef enum:
-    # steer.c's at level 1 takes a tenth; before Linux 6.4 a log that overflows loses its end.
+    # steer.c's log at level 1 takes a tenth; before Linux 6.4 a log that overflows loses its end.
     VERIFIER_LOG = 1 << 20
 
 
@@ -145,7 +145,7 @@ cdef long _call(int command, bpf_attr *attr) except -1:
 
 
 def map_update(int map_fd, bytes key not None, bytes value not None):
-    """Writes one map element; sizes must be the map's own."""
+    """Writes one map element; the sizes must match the map's."""
     cdef bpf_attr attr
     memset(&attr, 0, sizeof(attr))
     bpf_set_elem(&attr, map_fd, PyBytes_AS_STRING(key), PyBytes_AS_STRING(value), 0)
@@ -153,7 +153,7 @@ def map_update(int map_fd, bytes key not None, bytes value not None):
 
 
 def map_delete(int map_fd, bytes key not None):
-    """Removes one map element; KeyError's errno is ENOENT."""
+    """Removes one map element; the errno is ENOENT when there is none."""
     cdef bpf_attr attr
     memset(&attr, 0, sizeof(attr))
     bpf_set_elem(&attr, map_fd, PyBytes_AS_STRING(key), NULL, 0)
@@ -161,7 +161,7 @@ def map_delete(int map_fd, bytes key not None):
 
 
 def map_lookup(int map_fd, bytes key not None, int size):
-    """Returns one element's ``size`` bytes. Per-CPU maps: 8-aligned value times possible CPUs."""
+    """Returns one element's ``size`` bytes. Per-CPU maps: 8-aligned size times possible CPUs."""
     cdef bpf_attr attr
     cdef bytearray value = bytearray(size)
     cdef char *out = value
@@ -172,7 +172,7 @@ def map_lookup(int map_fd, bytes key not None, int size):
 
 
 class VerifierError(OSError):
-    """The kernel refused a program; ``log`` holds the verifier's words, perhaps none."""
+    """The kernel rejected a program; ``log`` is the verifier's log, possibly empty."""
 
     def __init__(self, number, log):
         super().__init__(number, os.strerror(number))
@@ -182,10 +182,10 @@ class VerifierError(OSError):
 def prog_load(bytes code not None, str name not None, int ifindex):
     """Loads XDP instructions, bound to an interface of this network namespace; returns the program.
 
-    ``code`` is what bcc made, 8 bytes each, with the descriptors of this process's maps in it; the
-    licence is "Dual BSD/GPL". Such a program may call the metadata kfuncs, and only attaches
-    natively, to that interface (linux ``Documentation/networking/xdp-rx-metadata.rst``, 6.3).
-    Raises VerifierError.
+    ``code`` is what bcc compiled, 8 bytes per instruction, with descriptors of this process's maps
+    in it; the license is "Dual BSD/GPL". Such a program may call the metadata kfuncs, and attaches
+    only to that interface, in native mode (Linux 6.3,
+    ``Documentation/networking/xdp-rx-metadata.rst``). Raises VerifierError.
     """
     cdef bpf_attr attr
     cdef bytes label = name.encode()
@@ -199,7 +199,7 @@ def prog_load(bytes code not None, str name not None, int ifindex):
     if fd >= 0:
         return fd
     number = errno
-    # Once more for the verifier's words: a log that a good program does not fit into is an error.
+    # Again for the verifier's log: a log buffer too small for it would fail a good program.
     log = bytearray(VERIFIER_LOG)
     words = log
     memset(&attr, 0, sizeof(attr))
@@ -214,7 +214,7 @@ def link_create(int prog_fd, int ifindex, uint32_t flags):
     """Attaches an XDP program to an interface; returns the link's descriptor, to be closed.
 
     The attachment lives as long as the descriptor: a killed process leaves nothing behind
-    (linux, bpf(2) BPF_LINK_CREATE). ``flags`` is SKB_MODE or DRV_MODE.
+    (bpf(2), BPF_LINK_CREATE). ``flags`` is SKB_MODE or DRV_MODE.
     """
     cdef bpf_attr attr
     memset(&attr, 0, sizeof(attr))
@@ -223,9 +223,9 @@ def link_create(int prog_fd, int ifindex, uint32_t flags):
 
 
 def link_update(int link_fd, int prog_fd):
-    """Puts another XDP program in the place of a link's own, between two frames.
+    """Replaces the XDP program of a link atomically, between two frames.
 
-    Raises OSError (linux, bpf(2) BPF_LINK_UPDATE).
+    Raises OSError (bpf(2), BPF_LINK_UPDATE).
     """
     cdef bpf_attr attr
     memset(&attr, 0, sizeof(attr))
@@ -234,10 +234,9 @@ def link_update(int link_fd, int prog_fd):
 
 
 def link_attached(int link_fd):
-    """Whether an XDP link is on an interface.
+    """Whether an XDP link is still attached to an interface.
 
-    It is not any more when the interface is gone, or somebody detached it (linux, bpf(2)
-    BPF_LINK_DETACH).
+    It no longer is when the interface is gone or somebody detached it (bpf(2), BPF_LINK_DETACH).
     """
     cdef bpf_attr attr
     cdef bpf_link_info info
@@ -249,7 +248,7 @@ def link_attached(int link_fd):
 
 
 def prog_name(uint32_t prog_id):
-    """Returns the name (up to 15 bytes) of the loaded program with this id."""
+    """Returns the name (up to 15 bytes) of the loaded program with this ID."""
     cdef bpf_attr attr
     cdef bpf_prog_info info
     cdef int fd
@@ -267,11 +266,11 @@ def prog_name(uint32_t prog_id):
 
 
 def prog_run(int prog_fd, bytes frame not None, int ifindex=0, int queue=0, bytes metadata=b""):
-    """Runs an XDP program on a frame (BPF_PROG_TEST_RUN) as if it came in on an interface's queue.
+    """Runs an XDP program on a frame (BPF_PROG_TEST_RUN) as if received on an interface's queue.
 
     Returns ``(action, metadata, frame)``: the XDP action, the metadata bytes before the frame, and
-    the frame as it left. ``metadata`` lies before the frame already, a multiple of 4 bytes. A queue
-    needs an ifindex that has it.
+    the resulting frame. The argument ``metadata``, a multiple of 4 bytes, is put before the frame
+    in advance. ``queue`` requires an ``ifindex`` that has it.
     """
     cdef bpf_attr attr
     cdef xdp_md before, after

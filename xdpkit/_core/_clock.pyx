@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""This machine's clock: how finely it is read, and what the kernel says of its discipline."""
+"""This machine's clock: its precision, and what the kernel says about its discipline."""
 
 from cpython.exc cimport PyErr_SetFromErrno
 from libc.string cimport memset
@@ -39,7 +39,7 @@ cdef unsigned long long now_ns() noexcept nogil:
 def clock_precision():
     """Measures the precision of CLOCK_REALTIME as log2 seconds (RFC 5905 section 7.3, "precision").
 
-    The smallest step between two reads that differ, over enough reads that one is undisturbed.
+    The smallest step between two reads that differ, over enough reads that some are undisturbed.
     """
     cdef unsigned long long last = now_ns(), step = 1000000000, now
     for _ in range(10000):

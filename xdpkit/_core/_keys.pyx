@@ -1,9 +1,9 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""NTP's symmetric keys (``ntp/keys.h``): the table that snapshots point to, and its test door.
+"""NTP's symmetric keys (``ntp/keys.h``): the table that snapshots point to, and access for tests.
 
-A Keys owns its table: whoever publishes a pointer to it keeps the Keys until every reader has
-passed. A Digest owns one answering thread's libcrypto contexts. ``digest`` and ``check`` call what
+A Keys owns its table: whoever publishes a pointer to it keeps the Keys until the grace period is
+over. A Digest owns one answering thread's libcrypto contexts. ``digest`` and ``check`` call what
 the answering threads call, for unit tests.
 """
 
@@ -21,17 +21,17 @@ cdef extern from * nogil:
 # In the order of enum ntp_algorithm.
 ALGORITHMS = tuple(algorithm_names[i].decode() for i in range(NTP_ALGORITHM_COUNT))
 
-# Without the key's secret, which no message may hold.
+# Without the key's secret, which must never appear in a message.
 cdef dict REFUSALS = {
     -EINVAL: "the id is 0, or the secret's length is wrong",
     -EOPNOTSUPP: "libcrypto does not offer its algorithm",
-    -EEXIST: "the id is there twice",
+    -EEXIST: "the id appears twice",
     -EIO: "libcrypto failed",
 }
 
 
 cdef class Digest:
-    """The libcrypto contexts that one thread at a time makes and checks digests with.
+    """The libcrypto contexts with which one thread at a time makes and checks digests.
 
     Raises MemoryError.
     """
@@ -44,8 +44,8 @@ cdef class Digest:
         ntp_digest_close(&self.c)
 
 
-# This module's own, used under the GIL.
-cdef Digest own = Digest()
+# For this module's functions, used under the GIL.
+cdef Digest module_digest = Digest()
 
 
 cdef class Keys:
@@ -54,8 +54,8 @@ cdef class Keys:
     ``algorithm`` is a name of ALGORITHMS, ``secret`` 1 to 2048 bytes (AES128 16, AES256 32), and
     ``slot`` the caller's number for the key, 32 bits: the index of its counters. The table's copies
     of the secrets are overwritten before its memory is freed.
-    Raises ValueError, naming the key by its id, for what cannot be a key and an id that is taken;
-    OverflowError for an id or a slot beyond 32 bits.
+    Raises ValueError, naming the key by its id, for an invalid key or a duplicate id; OverflowError
+    for an id or a slot beyond 32 bits.
     """
 
     def __cinit__(self, keys):
@@ -68,13 +68,13 @@ cdef class Keys:
         for key_id, algorithm, secret, slot in rows:
             if algorithm not in ALGORITHMS:
                 raise ValueError(f"key {key_id}: its algorithm is none of {', '.join(ALGORITHMS)}")
-            refused = ntp_keys_add(self.c, &own.c, key_id, ALGORITHMS.index(algorithm),
+            refused = ntp_keys_add(self.c, &module_digest.c, key_id, ALGORITHMS.index(algorithm),
                                    <const uint8_t *><const char *>secret, len(secret), slot)
             if refused:
                 raise ValueError(f"key {key_id}: {REFUSALS[refused]}")
 
     def counter(self, uint32_t key_id):
-        """The number of the key's counter. Raises KeyError when there is none of that id."""
+        """The index of the key's counters. Raises KeyError when there is no such key."""
         return self.find(key_id).counter
 
     cdef const ntp_key *find(self, uint32_t key_id) except NULL:
@@ -87,31 +87,31 @@ cdef class Keys:
         ntp_keys_free(self.c)
 
 
-def offered():
-    """The names of ALGORITHMS that libcrypto offers here: under FIPS not MD5."""
+def offered_algorithms():
+    """The names of ALGORITHMS that libcrypto offers here: no MD5 under FIPS."""
     return frozenset(
-        name for i, name in enumerate(ALGORITHMS) if own.c.offered & <uint32_t>1 << i
+        name for i, name in enumerate(ALGORITHMS) if module_digest.c.offered & <uint32_t>1 << i
     )
 
 
 def digest(Keys keys not None, uint32_t key_id, bytes data not None, uint8_t version=4):
-    """The digest that a MAC of this key carries behind ``data`` in a message of that version.
+    """The digest that a MAC of this key carries after ``data`` in a message of that version.
 
     Raises KeyError when there is no such key.
     """
     cdef uint8_t mac[NTP_DIGEST_MAX]
     cdef const uint8_t *message = <const uint8_t *><const char *>data
-    cdef uint32_t length = ntp_digest_make(&own.c, keys.find(key_id), version, message, len(data),
-                                           mac)
+    cdef uint32_t length = ntp_digest_make(&module_digest.c, keys.find(key_id), version, message,
+                                           len(data), mac)
     return mac[:length]
 
 
 def check(Keys keys not None, uint32_t key_id, bytes data not None, bytes mac not None,
           uint8_t version=4):
-    """Whether ``mac`` is the digest of ``data``, and as long as that version has it.
+    """Whether ``mac`` is the digest of ``data``, in the length that version uses.
 
     Raises KeyError when there is no such key.
     """
-    return ntp_digest_check(&own.c, keys.find(key_id), version,
+    return ntp_digest_check(&module_digest.c, keys.find(key_id), version,
                             <const uint8_t *><const char *>data, len(data),
                             <const uint8_t *><const char *>mac, len(mac))

@@ -1,10 +1,10 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The AF_XDP load generator: sends requests from one queue and judges every reply (``loadgen/loadgen.h``).
+"""The AF_XDP load generator: sends requests from one queue and checks each reply.
 
-With a window, requests in flight are bounded, so that a run goes as fast as the server answers and
-loses nothing on the way; with a rate it is an open loop. Interleaved clients bound it too: each has
-one request open.
+``loadgen/loadgen.h`` has the C side. With a window, the requests in flight are bounded, so that a
+run goes as fast as the server answers and loses nothing on the way; with a rate it is an open loop.
+Interleaved clients bound it too: each has at most one request in flight.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -12,7 +12,8 @@ from libc.string cimport memset
 
 from xdpkit._core._thread_state cimport batch_clock, clock_ns, clock_read
 from xdpkit._core._requests cimport (
-    LOADGEN_WINDOW, Requests, loadgen, loadgen_clients_ready, loadgen_expire, loadgen_reply, loadgen_request,
+    LOADGEN_WINDOW, Requests, loadgen, loadgen_clients_ready, loadgen_expire, loadgen_reply,
+    loadgen_request,
 )
 from xdpkit._core._stats cimport XDPKIT_HEADROOM
 from xdpkit._core._xsk cimport (
@@ -26,7 +27,7 @@ cdef extern from *:
     #include "runtime/clock.h"
     #include "steer.h"
 
-    /* When the XDP program saw a frame, in UTC, from the stamp in front of it. */
+    /* When the XDP program saw a frame, in UTC, from the receive stamp in front of it. */
     static uint64_t loadgen_arrived(const uint8_t *frame, const struct batch_clock *clock)
     {
         struct steer_meta meta;
@@ -48,11 +49,11 @@ cdef extern from *:
 
 cdef enum:
     BATCH = 64
-    # Frames kept for sending, half of XSK_FRAMES; the rest receives.
+    # Frames reserved for sending, half of XSK_FRAMES; the rest is for receiving.
     SEND_FRAMES = 2048
-    # How often requests are looked through for those to give up, nanoseconds.
+    # How often open requests are checked for timeouts, nanoseconds.
     EXPIRE_NS = 10_000_000
-    # Requests a second above which the next one is due before a sleep of 1 ms would end.
+    # Requests per second above which the next is due before a sleep of 1 ms would end.
     SPIN_RATE = 1000
 
 
@@ -66,7 +67,7 @@ cdef struct limits:
 
 cdef void turn(loadgen *b, xsk *x, const limits *l, uint64_t started_ns,
                uint64_t paced) noexcept nogil:
-    """Sends and receives until time is up, or the count is sent and nothing is open or comes."""
+    """Sends and receives until time is up, or the count is sent and nothing is open or arrives."""
     cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
     cdef uint64_t heard_ns = now, expired_ns = now
     cdef uint32_t received, sent
@@ -93,8 +94,8 @@ cdef void turn(loadgen *b, xsk *x, const limits *l, uint64_t started_ns,
             loadgen_expire(b, now)
             expired_ns = now
         if received == 0 and sent == 0:
-            # Between two requests of a rate it spins: sleeping until a reply comes would let the
-            # server's pace decide when the next one leaves.
+            # Spins between the requests of a rate: sleeping until a reply arrives would let the
+            # server's pace decide when the next request is sent.
             if l.rate < SPIN_RATE or b.sent >= l.count:
                 loadgen_wait(x.fd, 1)
             now = clock_ns(CLOCK_MONOTONIC)
@@ -102,7 +103,7 @@ cdef void turn(loadgen *b, xsk *x, const limits *l, uint64_t started_ns,
 
 cdef inline uint64_t allowed(const loadgen *b, const limits *l, uint64_t now, uint64_t started_ns,
                              uint64_t paced) noexcept nogil:
-    """How many requests may leave now: within the count, the window, the rate and a batch."""
+    """How many requests may be sent now: within the count, the window, the rate and a batch."""
     cdef uint64_t n = l.count - b.sent if l.count > b.sent else 0
     cdef uint64_t due
 
@@ -155,10 +156,10 @@ cdef inline uint32_t send_batch(loadgen *b, xsk *x, uint64_t most, uint64_t now)
 
 
 cdef class Generator(Requests):
-    """Sends requests from a socket and judges what comes back; ``Requests`` has the arguments.
+    """Sends requests from a socket and checks the replies; see ``Requests`` for the arguments.
 
-    The socket's queue must be in a ``catch`` program's XSKMAP, which must leave stamps for
-    interleaved clients. Not for two threads.
+    The socket's queue must be in the XSKMAP of a ``catch`` program, which must leave receive stamps
+    for interleaved clients. Not thread-safe.
     """
 
     def __init__(self, XskSocket socket not None, *args, **kwargs):
@@ -167,17 +168,17 @@ cdef class Generator(Requests):
 
     def run(self, double seconds, uint64_t count=0, uint64_t rate=0, uint64_t window=1024,
             double quiet=3600, bint resume=False):
-        """Works for ``seconds``, or until ``count`` requests in all are sent and answered or lost.
+        """Runs for ``seconds``, or until ``count`` requests in total are sent and answered or lost.
 
-        ``rate`` is requests a second, 0 as fast as the window allows; ``window`` bounds what is
-        open, 0 for no bound but the clients' number. With ``count``, what is open is waited for
-        until nothing has come for ``quiet`` seconds. To be called again to go on; with ``resume``
-        the rate is kept since the last call without it. Other Python threads run meanwhile.
+        ``rate`` is requests per second, 0 for as fast as the window allows; ``window`` bounds the
+        open requests, 0 for no bound but the number of clients. With ``count``, open requests are
+        waited for until nothing has arrived for ``quiet`` seconds. Call it again to continue; with
+        ``resume`` the rate counts from the last call without it. It releases the GIL.
         """
         cdef limits l
         cdef uint64_t now = clock_ns(CLOCK_MONOTONIC)
         if not rate and not window and not self.c.clients.count:
-            raise ValueError("neither a rate nor a window: nothing would bound what is sent")
+            raise ValueError("neither a rate nor a window would bound what is sent: set one")
         l.end_ns = now + <uint64_t>(seconds * 1e9)
         l.quiet_ns = <uint64_t>(quiet * 1e9)
         l.count = count if count else <uint64_t>-1
@@ -189,7 +190,7 @@ cdef class Generator(Requests):
             turn(self.c, self.socket.c, &l, self.paced_ns, self.paced)
 
     def finish(self, double seconds=1.0, double quiet=3600):
-        """Waits for what is still open, at most ``seconds`` or until nothing has come for ``quiet``
+        """Waits for open requests, at most ``seconds`` or until nothing has arrived for ``quiet``
         seconds, and counts the rest as lost."""
         self.run(seconds, count=self.c.sent or 1, rate=1, quiet=quiet)
         loadgen_expire(self.c, <uint64_t>-1)

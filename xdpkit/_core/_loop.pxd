@@ -34,7 +34,7 @@ cdef extern from "xdp/worker.h" nogil:
         WORKER_FLUSH_MS
     uint64_t clock_arrival(worker *w, const phc_map *phc, const uint8_t *data)
 
-# For bench --offwire, which runs them on rings of its own.
+# For bench --offwire, which runs them on its own rings.
 cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil
 cdef void stamp_batch(worker *w) noexcept nogil
 

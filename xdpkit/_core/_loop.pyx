@@ -1,10 +1,10 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The data path: ``serve`` is a queue's AF_XDP loop, ``Worker`` the thread it runs on.
+"""The fast path: ``serve`` is a queue's AF_XDP loop, ``Worker`` the thread that runs it.
 
-    rx ring -> frame_parse -> answer (ntp/reply.c, dns/reply.c, echo) -> frame_turn -> tx ring -> kick
+    RX ring -> frame_parse -> answer (ntp/reply.c, dns/reply.c, echo) -> frame_turn -> TX ring, kick
 
-A raw thread: it never takes the GIL, so nothing in the control plane can hold up a reply.
+A raw thread: it never takes the GIL, so nothing in the control plane can delay a reply.
 """
 
 cimport cython
@@ -23,7 +23,8 @@ from xdpkit._core._stats cimport (
     SERVICE_ntp, VERDICT_PENDING, XDPKIT_CHUNK, stats_dict, verdict, verdict_answers,
 )
 from xdpkit._core._thread cimport (
-    SANDBOX_RING, THREAD_PARK, THREAD_STOP, thread_ask, thread_end, thread_order, thread_settle,
+    SANDBOX_RING, THREAD_PARK, THREAD_STOP, thread_begin, thread_end, thread_order,
+    thread_send_order,
 )
 from xdpkit._core._thread_state import TRANSMIT_SOURCES
 from xdpkit._core._xsk cimport (
@@ -54,8 +55,8 @@ cdef extern from *:
 
 
 cdef void serve(worker *w) noexcept nogil:
-    """Answers what arrives on one queue until told to stop and nothing is left on the ring, or
-    told to park. At the start of a turn every frame is on a ring: none is free, none at hand."""
+    """Answers what arrives on one queue until told to stop and the RX ring is empty, or told to
+    park. At the start of a turn every frame is on a ring: none is free or being processed."""
     cdef const snapshot *snap = qsbr_online(w.qsbr, w.reader)
     cdef uint32_t n
 
@@ -82,7 +83,7 @@ cdef void serve(worker *w) noexcept nogil:
 
 
 cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
-    """Turns ``n`` received frames into replies on the TX ring, unpublished, or into free ones."""
+    """Turns ``n`` received frames into replies on the TX ring, not yet published, or frees them."""
     cdef uint32_t done = 0, group
 
     thread_state_begin_batch(w.state, snap, &w.clock)
@@ -104,8 +105,8 @@ cdef inline void prefetch_group(worker *w, uint32_t at, uint32_t n) noexcept nog
 
 cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_record *record,
                               uint32_t n) noexcept nogil:
-    """The ``n`` frames at RX ring index ``at`` on, in passes: each finds in the cache what the last
-    one asked for, and reads widely only what has had time to leave the store buffer."""
+    """Answers the ``n`` frames from RX ring index ``at`` on, in passes: each finds in the cache
+    what the previous one prefetched, and wide loads only read what has left the store buffer."""
     cdef bint pending = False
     cdef xdp_desc *d
     cdef uint32_t i
@@ -135,7 +136,7 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_r
 
 cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i,
                             tx_record *record) noexcept nogil:
-    """Parses a frame and begins its answer; VERDICT_PENDING: ``answer_end`` must finish it."""
+    """Parses a frame and begins its answer; if VERDICT_PENDING, ``answer_end`` must finish it."""
     cdef uint8_t *data = w.xsk.umem + d.addr
     cdef request *rq = &w.request[i]
     cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &w.frame[i], rq)
@@ -173,14 +174,14 @@ cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
 
 
 cdef void stamp_batch(worker *w) noexcept nogil:
-    """Completes the NTP replies of the batch with their transmit time; the kick is next."""
+    """Fills the transmit times into the NTP replies of the batch; the kick is next."""
     if w.pending_tx_count:
         tx_stamp_batch(w.state, w.pending_tx, w.pending_tx_count)
     w.pending_tx_count = w.batch_index = 0
 
 
 cdef inline void reap(worker *w, const snapshot *snap) noexcept nogil:
-    """Takes back the frames that have left, and learns when they did."""
+    """Reclaims the frames that were sent, and learns their transmit times."""
     cdef uint32_t n = xsk_completed(w.xsk), i
 
     if w.wants_tx_timestamp:
@@ -195,7 +196,7 @@ cdef inline void reap(worker *w, const snapshot *snap) noexcept nogil:
 
 
 cdef inline uint32_t room(uint64_t address) noexcept nogil:
-    """Bytes from an address to the end of its chunk."""
+    """The bytes from an address to the end of its chunk."""
     return XDPKIT_CHUNK - <uint32_t>(address & (XDPKIT_CHUNK - 1))
 
 
@@ -209,17 +210,17 @@ cdef void wait(worker *w, const snapshot *snap) noexcept nogil:
     reap(w, snap)
     xsk_refill(w.xsk, 0)
     if w.busy:
-        # Empty-handed: runs the device's receive side in this thread where busy polling is on.
+        # No work: with busy polling this runs the device's receive processing in this thread.
         worker_poll_device(w.xsk.fd)
         return
-    # Offline before blocking: a publisher must not wait for a thread that sleeps.
+    # Offline before blocking: the publisher must not wait for a sleeping thread.
     qsbr_offline(w.reader)
     w.stats.waits += 1
     worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_FLUSH_MS if pending else WORKER_WAIT_MS)
 
 
 cdef void flush(worker *w) noexcept nogil:
-    """The last kicks before the thread ends; a device that takes nothing for 100 ms is given up."""
+    """The last kicks before the thread ends; gives up if the TX ring is not empty after 100 ms."""
     cdef int _
 
     for _ in range(100):
@@ -232,7 +233,7 @@ cdef void flush(worker *w) noexcept nogil:
 cdef void *entry(void *argument) noexcept nogil:
     cdef worker *w = <worker *>argument
 
-    thread_settle(&w.thread, SANDBOX_RING)
+    thread_begin(&w.thread, SANDBOX_RING)
     serve(w)
     thread_end(&w.thread)
     return NULL
@@ -242,11 +243,11 @@ cdef void *entry(void *argument) noexcept nogil:
 cdef class Worker(Thread):
     """The thread that serves one queue: started once, stopped once.
 
-    Takes over the socket's rings until ``join`` has returned; reads snapshots from ``publisher``;
-    ``memory`` is this thread's alone. ``cpu`` pins it (-1: anywhere); ``busy`` makes it spin
-    instead of sleep; ``own_clock`` takes receive times from its own clock, as it must where the XDP
-    program stamps no frames; ``transmit`` says where the true transmit times of its replies come
-    from (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
+    Owns the socket's rings until ``join`` has returned; reads snapshots from ``shared``; ``state``
+    belongs to this thread alone. ``cpu`` pins it (-1: any CPU); ``busy`` makes it spin instead of
+    sleep; ``own_clock`` takes receive times from its own clock, as it must where the XDP program
+    stamps no frames; ``transmit`` says where the true transmit times of its replies come from
+    (TRANSMIT_SOURCES). The socket must be in the XSKMAP for anything to arrive.
     """
 
     def __cinit__(self, XskSocket socket not None, SharedSnapshot shared not None,
@@ -260,7 +261,7 @@ cdef class Worker(Thread):
         self.c.xsk = socket.c
         self.c.qsbr = shared.c
         self.c.state = state.c
-        # A kernel without TX metadata tells no transmit times.
+        # A kernel without TX metadata reports no transmit times.
         state.c.transmit.source = TRANSMIT_SOURCES.index(transmit) if socket.tx_metadata else 0
         self.c.wants_tx_timestamp = state.c.transmit.source != TRANSMIT_KICK
         self.c.busy = busy
@@ -268,22 +269,22 @@ cdef class Worker(Thread):
         self._prepare(&self.c.thread, cpu)
 
     def start(self):
-        """Starts the thread, with every frame given to the kernel. Raises OSError."""
+        """Puts every frame on the fill ring and starts the thread. Raises OSError."""
         self.c.reader = self.shared.reader()
-        # Here, not in the thread: it may run for the first time after the first frame has come.
+        # Here, not in the thread, which may first run after the first frame has arrived.
         xsk_refill(self.c.xsk, 0)
         self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c, self.c.reader)
 
     def park(self):
-        """Asks the thread to end after this turn; returns at once.
+        """Tells the thread to end after this turn; returns immediately.
 
         Received frames stay on the rings for a worker that takes the socket over, in this process
         or, by ``XskSocket.adopt``, in another.
         """
-        thread_ask(self.t, THREAD_PARK)
+        thread_send_order(self.t, THREAD_PARK)
 
     def counters(self):
-        """A copy of what the thread counted so far (``runtime/stats.h``), and its TX ring's level."""
+        """A copy of the thread's counters (``runtime/stats.h``), and the level of its TX ring."""
         counters = stats_dict(&self.c.stats)
         # The rings are gone with the socket.
         counters["tx_pending"] = ring_untaken(&self.c.xsk.tx) if self.c.xsk.fd >= 0 else 0

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loop's user-space work without a wire: ``_loop``'s batch functions on rings in plain memory.
 
-What is left when a NIC in zero-copy mode takes the kernel's part away: parse, verify, answer, turn
-around, one clock read a batch.
+What remains when a NIC in zero-copy mode saves the kernel's part: parse, verify, answer, turn
+around, one clock read per batch.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -26,7 +26,7 @@ cdef extern from *:
     #include "steer.h"
     #include "xdp/worker.h"
 
-    /* Receive stamps as the XDP program leaves them. */
+    /* Leaves receive stamps as the XDP program does. */
     static void offwire_stamp(uint8_t *frame, uint64_t hw_ns, uint64_t tai_ns)
     {
         struct steer_meta meta = {.rx_hw_ns = hw_ns, .rx_tai_ns = tai_ns};
@@ -47,7 +47,7 @@ cdef class OffWire:
     """Answers the given frames again and again, a batch at a time, as the AF_XDP loop does.
 
     ``frames`` are whole Ethernet frames of at most 1792 bytes, in the order in which they arrive;
-    ``memory`` is the answering thread's (none: the smallest).
+    ``state`` is the answering thread's (None: one without tables).
     """
 
     cdef worker *w
@@ -80,7 +80,7 @@ cdef class OffWire:
         self.data, self.offsets, self.count = b"".join(frames), array.array("I", at), len(at) - 1
 
     cdef void arrive(self, uint32_t batch, const unsigned int[:] at):
-        """Puts the next ``batch`` frames where the kernel would, with metadata and descriptors."""
+        """Places the next ``batch`` frames as the kernel would, with metadata and descriptors."""
         cdef const char *data = self.data
         cdef uint64_t address
         cdef uint32_t i, length
@@ -98,12 +98,12 @@ cdef class OffWire:
     def run(self, uint64_t answers, uint32_t batch=WORKER_BATCH):
         """Answers about ``answers`` frames in batches of 1 to 64; returns nanoseconds per frame.
 
-        Timed is what the loop does between two system calls, not the copy that stands for the NIC.
+        The time is the loop's between two system calls, without the copy that acts as the NIC.
         """
         cdef const unsigned int[:] at = self.offsets
         cdef uint64_t spent = 0, begin, done = 0
         if not 1 <= batch <= RING:
-            raise ValueError(f"a batch of {batch}: 1 to {RING} will do")
+            raise ValueError(f"a batch of {batch} frames: 1 to {RING} are possible")
         while done < answers:
             self.arrive(batch, at)
             begin = clock_ns(CLOCK_MONOTONIC)
@@ -116,7 +116,7 @@ cdef class OffWire:
 
     def arrival(self, uint64_t hw_ns, uint64_t xdp_ns, uint64_t tai_ns, int64_t tai_offset_s=37,
                 bint own_clock=False):
-        """Receive time (UTC, ns) of a frame with these stamps in a batch that begins at ``tai_ns``.
+        """The receive time (UTC, ns) of a frame with these stamps in a batch begun at ``tai_ns``.
 
         ``hw_ns`` is the NIC's stamp, 0 for none; ``xdp_ns`` the XDP program's, in CLOCK_TAI.
         """
@@ -129,7 +129,7 @@ cdef class OffWire:
         return clock_arrival(self.w, &self.snapshot.c.phc, frame)
 
     def counters(self):
-        """What the loop counted (``runtime/stats.h``)."""
+        """A copy of the loop's counters (``runtime/stats.h``)."""
         return stats_dict(&self.w.stats)
 
     def __dealloc__(self):

@@ -27,11 +27,11 @@ cdef extern from "admit/ratelimit.h" nogil:
         RATELIMIT_WAYS
     size_t ratelimit_table_bytes(uint32_t entries)
     ratelimit_table *ratelimit_table_init(void *state, uint32_t entries, const hash_key *key)
-    uint64_t ratelimit_hash(const ratelimit_table *table, const ratelimit_rule *rule, const uint8_t *source,
-                        uint8_t ip_version)
+    uint64_t ratelimit_hash(const ratelimit_table *table, const ratelimit_rule *rule,
+                            const uint8_t *source, uint8_t ip_version)
     void ratelimit_prefetch(const ratelimit_table *table, uint64_t hash)
-    ratelimit_outcome ratelimit_check(ratelimit_table *table, const ratelimit_rule *rule, uint64_t hash,
-                              uint64_t now_ns, uint32_t random)
+    ratelimit_outcome ratelimit_check(ratelimit_table *table, const ratelimit_rule *rule,
+                                      uint64_t hash, uint64_t now_ns, uint32_t random)
 
 cdef int limit_rule_set(ratelimit_rule *c, rule) except -1
 

@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""Rules and tables of the rate limits (``admit/ratelimit.h``), and their rootless door for tests."""
+"""Rules and tables of the rate limits (``admit/ratelimit.h``), with checks that tests can call."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from xdpkit._core._source_table cimport SourceTable, check_bounds
 
 
 class RateLimitRule(NamedTuple):
-    """struct ratelimit_rule; the defaults are those of chrony's ``ratelimit``, for single addresses."""
+    """struct ratelimit_rule; the defaults are chrony's ``ratelimit``, for single addresses."""
 
     interval: int = 3
     burst: int = 8
@@ -18,7 +18,7 @@ class RateLimitRule(NamedTuple):
     ipv6_prefix: int = 64
 
 
-# Lowest and highest value of each field.
+# The lowest and highest value of each field.
 RATELIMIT_BOUNDS = {
     "interval": (RATELIMIT_INTERVAL_MIN, RATELIMIT_INTERVAL_MAX),
     "burst": (1, RATELIMIT_BURST_MAX),
@@ -40,14 +40,15 @@ cdef int limit_rule_set(ratelimit_rule *c, rule) except -1:
 
 
 cdef class RateLimitTable(SourceTable):
-    """One thread's table for ``entries`` sources (a power of two, 4 at least), 16 bytes each.
+    """One thread's table for ``entries`` sources (a power of two, at least 4), 16 bytes each.
 
-    ``secret`` is 32 random bytes; what is given is for tests that must repeat.
-    Raises ValueError for other sizes, MemoryError when there is no room.
+    ``secret`` is 32 random bytes, given only by tests that must be reproducible.
+    Raises ValueError for other sizes, MemoryError when memory runs out.
     """
 
     def __cinit__(self, uint32_t entries=1 << 20, bytes secret=None):
-        secret = self._open(entries, RATELIMIT_WAYS, ratelimit_table_bytes(entries), secret, RATELIMIT_KEYS)
+        secret = self._open(entries, RATELIMIT_WAYS, ratelimit_table_bytes(entries), secret,
+                            RATELIMIT_KEYS)
         self.c = ratelimit_table_init(
             self.state, entries, <const hash_key *><const char *>secret
         )
@@ -55,14 +56,14 @@ cdef class RateLimitTable(SourceTable):
     def check(self, rule, bytes source not None, uint64_t now_ns, uint32_t random):
         """Counts a request and returns its outcome's name (OUTCOMES).
 
-        ``source`` is an address in network order, 4 or 16 bytes; ``now_ns`` monotonic nanoseconds;
-        ``random`` 32 random bits. Raises ValueError for another length, or a rule out of bounds.
+        ``source`` is an address in network order, 4 or 16 bytes; ``now_ns`` is CLOCK_MONOTONIC;
+        ``random`` is 32 random bits. Raises ValueError for another length or a rule out of bounds.
         """
         cdef ratelimit_rule c
         cdef const uint8_t *address = <const uint8_t *><const char *>source
         cdef uint64_t key
         if len(source) not in (4, 16):
-            raise ValueError(f"an address of {len(source)} bytes")
+            raise ValueError(f"an address of {len(source)} bytes: 4 or 16 are needed")
         limit_rule_set(&c, rule)
         key = ratelimit_hash(self.c, &c, address, 4 if len(source) == 4 else 6)
         ratelimit_prefetch(self.c, key)

@@ -42,7 +42,8 @@ cdef extern from "loadgen/loadgen.h" nogil:
         LOADGEN_WINDOW
         LOADGEN_PAYLOAD
     uint32_t loadgen_request(loadgen *b, uint8_t *data, uint64_t now_ns)
-    int loadgen_reply(loadgen *b, uint8_t *data, uint32_t length, uint64_t now_ns, uint64_t arrived_ns)
+    int loadgen_reply(loadgen *b, uint8_t *data, uint32_t length, uint64_t now_ns,
+                      uint64_t arrived_ns)
     void loadgen_expire(loadgen *b, uint64_t now_ns)
     void loadgen_clients_open(loadgen_clients *clients, uint32_t count)
     uint32_t loadgen_clients_ready(const loadgen_clients *clients)

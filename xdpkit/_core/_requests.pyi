@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from typing_extensions import disjoint_base
 
-JUDGEMENTS: tuple[str, ...]
+JUDGMENTS: tuple[str, ...]
 
 @disjoint_base
 class Requests:

@@ -1,9 +1,10 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""Immutable snapshots of all that an answer depends on, and their publication to the threads.
+"""Immutable snapshots of all that an answer depends on, and how they reach the threads.
 
-A Snapshot owns its C struct and keeps its ZoneMap mapped. A Publisher holds every snapshot that a
-reader may still see; ``collect`` lets go of those that all readers have passed (``runtime/qsbr.h``).
+A Snapshot owns its C struct and keeps its ZoneMap mapped. A SharedSnapshot holds every snapshot
+that a reader may still use; ``collect`` drops those whose grace period is over
+(``runtime/qsbr.h``).
 """
 
 cimport cython
@@ -41,10 +42,10 @@ cdef extern from "<stdlib.h>" nogil:
 cdef class ZoneMap:
     """A compiled zone arena of ``size`` bytes, copied from the start of a file into our own memory.
 
-    A copy, so that nothing which happens to the file can reach an answer, a disk that goes away
-    least of all; and because anonymous memory has huge pages, which random look-ups want. It is
-    read-only, as its buffer is. The descriptor may be closed afterwards. Raises OSError when it
-    cannot be read, ValueError when it holds no arena of this version, or one that is not sound.
+    A copy, so that nothing that happens to the file or its disk can affect an answer; and because
+    anonymous memory has huge pages, which random lookups need. Both it and its buffer are
+    read-only. The descriptor may be closed afterwards. Raises OSError when it cannot be read,
+    ValueError when it holds no arena of this version, or an invalid one.
     """
 
     def __init__(self, int fd, size_t size):
@@ -52,7 +53,7 @@ cdef class ZoneMap:
         cdef int sound = -1
         self.base, self.size = huge_map(size), size
         if self.base is NULL:
-            raise MemoryError(f"no room for a zone arena of {size} bytes")
+            raise MemoryError(f"out of memory for a zone arena of {size} bytes")
         with nogil:
             copied = copy(fd, <char *>self.base, size)
             if copied == <ssize_t>size:
@@ -61,10 +62,10 @@ cdef class ZoneMap:
         if copied < 0:
             raise OSError(-copied, f"a zone arena of {size} bytes could not be read")
         if sound != 0:
-            raise ValueError("not a sound zone arena of this version of xdpkit")
+            raise ValueError("not a valid zone arena of this version of xdpkit")
 
     def view(self):
-        """The arena's bytes, which stay as long as this view of them."""
+        """The arena's bytes, which stay mapped as long as this view exists."""
         return memoryview(self)
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
@@ -76,7 +77,7 @@ cdef class ZoneMap:
 
 
 cdef ssize_t copy(int fd, char *to, size_t size) noexcept nogil:
-    """Bytes that were there to be read, or a negative errno."""
+    """The number of bytes read, or a negative errno."""
     cdef size_t done = 0
     cdef ssize_t n
 
@@ -97,14 +98,14 @@ cdef class Snapshot:
 
     ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off.
     ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
-    our broadcasts. ``ntp`` holds fields of struct ntp_state by name, in its units; what is left out
-    is 0. ``limit`` is a RateLimitRule, for threads that watch rates. ``keys`` and ``access`` are kept.
-    ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used.
-    ``dns_max_udp`` is the limit of a DNS reply in bytes. ``dns`` holds what else is said of DNS:
+    our broadcast addresses. ``ntp`` holds fields of struct ntp_state by name, in its units; missing
+    ones are 0. ``limit`` is a RateLimitRule, for threads with a table. ``keys`` and ``access`` are
+    kept alive. ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used.
+    ``dns_max_udp`` is the size limit of a DNS reply in bytes. ``dns`` holds the other DNS settings:
     ``max_udp_ipv4`` and ``max_udp_ipv6``; the bytes ``nsid``, ``version``, ``hostname`` and ``id``,
     each off when empty; ``cookie_secrets``, up to two of 16 bytes, of which the first makes the
-    cookies; ``rrl``, a RrlRule for threads that have a table, and ``rrl_others``, an AccessList of
-    who is not exempt from it. Raises ValueError or OverflowError for what does not fit.
+    cookies; ``rrl``, an RrlRule for threads with a table, and ``rrl_others``, an AccessList of the
+    sources not exempt from it. Raises ValueError or OverflowError for what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -134,7 +135,7 @@ cdef class Snapshot:
             self._set_phc(phc)
         addresses = [ipaddress.ip_address(address) for address in reserved]
         if len(addresses) > SNAPSHOT_RESERVED_MAX:
-            raise ValueError(f"{len(addresses)} addresses, {SNAPSHOT_RESERVED_MAX} fit")
+            raise ValueError(f"{len(addresses)} addresses: at most {SNAPSHOT_RESERVED_MAX} fit")
         for address in addresses:
             self._reserve(address)
 
@@ -157,7 +158,8 @@ cdef class Snapshot:
         cdef phc_map *c = &self.c.phc
         c.phc_ns, c.tai_ns, c.rate = phc["phc_ns"], phc["tai_ns"], phc["rate"]
         if not -PHC_RATE_MAX <= c.rate <= PHC_RATE_MAX:
-            raise ValueError(f"a rate of {c.rate}: {PHC_RATE_MAX} either way is the most")
+            raise ValueError(f"a rate of {c.rate}: at most {PHC_RATE_MAX} either way fits")
+
     cdef _set_dns(self, dict dns, int max_udp):
         cdef dns_settings *c = &self.c.dns
         cdef int i
@@ -169,7 +171,7 @@ cdef class Snapshot:
             c.text_length[i] = put_text(c.text[i], dns.get(name, b""), name, DNS_TEXT_MAX)
         secrets = dns.get("cookie_secrets", ())
         if len(secrets) > DNS_COOKIE_SECRETS or any(len(s) != 16 for s in secrets):
-            raise ValueError(f"cookie_secrets: {DNS_COOKIE_SECRETS} of 16 bytes fit")
+            raise ValueError(f"cookie_secrets: at most {DNS_COOKIE_SECRETS} fit, of 16 bytes each")
         for i, secret in enumerate(secrets):
             memcpy(c.cookie_secret[i], <const char *>secret, 16)
         c.cookie_secrets = len(secrets)
@@ -188,23 +190,23 @@ cdef class Snapshot:
 
 
 cdef int put_text(uint8_t *to, bytes text, str name, int most) except -1:
-    """Copies a setting's bytes; returns how many there are."""
+    """Copies a setting's bytes; returns their number."""
     if len(text) > most:
-        raise ValueError(f"{name}: {len(text)} bytes, {most} fit")
+        raise ValueError(f"{name}: {len(text)} bytes: at most {most} fit")
     memcpy(to, <const char *>text, len(text))
     return len(text)
 
 
 @cython.no_gc_clear
 cdef class SharedSnapshot:
-    """The one place the answering threads take their snapshot from.
+    """The current snapshot, as the answering threads share it.
 
-    ``publish`` and ``collect`` are the control plane's; readers are taken out by the threads'
-    owners before the threads start. It must outlive its readers, which keep a reference.
+    ``publish`` and ``collect`` are for the control plane; the threads' owners allocate the readers
+    before the threads start. It must outlive its readers, which keep a reference.
     """
 
     def __cinit__(self, Snapshot first not None):
-        # Rounded up: aligned_alloc wants a multiple of the alignment.
+        # Rounded up: aligned_alloc requires a multiple of the alignment.
         cdef size_t size = (sizeof(qsbr) + 63) & ~<size_t>63
         self.c = <qsbr *>aligned_alloc(64, size)
         if self.c is NULL:
@@ -216,20 +218,20 @@ cdef class SharedSnapshot:
         self.retired = []
 
     cdef qsbr_reader *reader(self) except NULL:
-        """A reader of one thread's own, offline until the thread says otherwise."""
+        """Allocates a reader for one thread, offline until the thread goes online."""
         if self.readers == QSBR_READERS:
             raise ValueError(f"more than {QSBR_READERS} answering threads")
         self.readers += 1
         return &self.c.reader[self.readers - 1]
 
     def publish(self, Snapshot snapshot not None):
-        """Makes ``snapshot`` the one that every thread uses from its next batch on."""
+        """Makes ``snapshot`` current: every thread uses it from its next batch on."""
         cdef uint64_t generation = qsbr_publish(self.c, snapshot.c)
         self.retired.append((generation, self.current))
         self.current = snapshot
 
     def collect(self):
-        """Drops what every reader has passed; returns how many old snapshots are still in use."""
+        """Drops snapshots whose grace period is over; returns how many old ones may be in use."""
         self.retired = [
             (generation, old) for generation, old in self.retired
             if not qsbr_grace_period_over(self.c, generation)

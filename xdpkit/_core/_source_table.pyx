@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""What the tables of ``admit/ratelimit.h`` and ``admit/rrl.h`` have in common: their memory, secret and rules."""
+"""Memory, secret and rules of the tables of ``admit/ratelimit.h`` and ``admit/rrl.h``."""
 
 import secrets
 
@@ -10,22 +10,22 @@ cdef extern from "base/huge_map.h" nogil:
 
 
 cdef class SourceTable:
-    """Base of one thread's tables over source addresses; owns the memory."""
+    """Base class of one thread's tables of source addresses; owns the memory."""
 
     cdef bytes _open(self, uint32_t entries, uint32_t ways, size_t size, bytes secret,
                      uint32_t keys):
-        """Maps ``size`` bytes for a power of two of entries, ``ways`` at least.
+        """Maps ``size`` bytes for ``entries``, a power of two and at least ``ways``.
 
-        Returns the secret, ``keys`` hash keys of 16 bytes: the one given, or a random one. Raises
+        Returns the secret, ``keys`` hash keys of 16 bytes: the given one, or a random one. Raises
         ValueError, MemoryError.
         """
         cdef Py_ssize_t wanted = keys * sizeof(hash_key)
         if entries < ways or entries & (entries - 1):
-            raise ValueError(f"{entries} entries: a power of two is needed, {ways} at least")
+            raise ValueError(f"{entries} entries: a power of two is needed, at least {ways}")
         if secret is None:
             secret = secrets.token_bytes(wanted)
         if len(secret) != wanted:
-            raise ValueError(f"a secret of {len(secret)} bytes")
+            raise ValueError(f"a secret of {len(secret)} bytes: {wanted} are needed")
         self.state, self.size = huge_map(size), size
         if self.state is NULL:
             raise MemoryError()
@@ -37,7 +37,7 @@ cdef class SourceTable:
 
 
 cdef int check_bounds(rule, dict bounds) except -1:
-    """Raises ValueError for a field of a NamedTuple that is not within its lowest and highest."""
+    """Raises ValueError for a field of a NamedTuple that is out of bounds."""
     for name, value in zip(rule._fields, rule):
         low, high = bounds[name]
         if not low <= value <= high:

@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The names of ``ebpf/steer.h`` for Python: verdicts, services, map sizes; a thread's counters."""
+"""The definitions of ``ebpf/steer.h`` for Python (verdicts, services, map sizes); counters."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ cdef extern from * nogil:
     #define XDPKIT_SERVICE_NAME(name) #name,
         XDPKIT_SERVICES(XDPKIT_SERVICE_NAME)
     };
-    _Static_assert((int)STEER_VERDICT_END <= STEER_VERDICT_SLOTS, "a slot for each of steer.c's");
+    _Static_assert((int)STEER_VERDICT_END <= STEER_VERDICT_SLOTS, "a slot for each verdict");
     _Static_assert(sizeof(struct steer_key) == 24, "no padding: map keys are compared as bytes");
     """
     const char *verdict_names[]
@@ -33,7 +33,7 @@ cdef extern from * nogil:
 
 
 class Verdict(NamedTuple):
-    """One end a packet can meet; its position in VERDICTS is its id in eBPF and C."""
+    """One verdict a packet can meet; its index in VERDICTS is its ID in eBPF and C."""
 
     name: str
     kind: str
@@ -46,22 +46,22 @@ VERDICTS = tuple(
     Verdict(verdict_names[i].decode(), KINDS[verdict_kinds[i]], verdict_texts[i].decode())
     for i in range(VERDICT_COUNT)
 )
-# Ids of enum service by name.
+# The IDs of enum service by name.
 SERVICES = {service_names[i].decode(): i for i in range(1, SERVICE_COUNT)}
 QUEUES = STEER_QUEUES
 VERDICT_SLOTS = STEER_VERDICT_SLOTS
-# Verdicts below this id are counted by the XDP program.
+# Verdicts below this ID are counted by the XDP program.
 VERDICT_END = STEER_VERDICT_END
 KEYS = STEER_KEYS
 CHUNK = XDPKIT_CHUNK
 META_BYTES = sizeof(steer_meta)
-# The call in steer.c that bpf/kfunc.py puts another in the place of.
+# The call in steer.c that bpf/kfunc.py replaces.
 RX_TIMESTAMP_CALL = STEER_RX_TIMESTAMP_CALL
 MAX_FRAME = XDPKIT_MAX_FRAME
 
 
 cdef dict stats_dict(const stats *s):
-    """A copy of a thread's counters; ``verdicts`` is indexed by verdict id."""
+    """A copy of a thread's counters; ``verdicts`` is indexed by verdict ID."""
     return {
         "verdicts": [s.verdict[i] for i in range(VERDICT_COUNT)],
         "csum_partial": s.csum_partial,

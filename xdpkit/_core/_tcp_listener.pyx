@@ -1,9 +1,9 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The TCP door's loop and the thread it runs on (``slowpath/tcp_listener.h``).
+"""The TCP listener's loop and the thread that runs it (``slowpath/tcp_listener.h``).
 
-    epoll -> accept                                    how connections begin and end: slowpath/tcp_listener.c
-          -> receive -> tcp_answer -> send             what is said: slowpath/tcp.c
+    epoll -> accept                            opening and closing: slowpath/tcp_listener.c
+          -> receive -> tcp_answer -> send     queries and answers: slowpath/tcp.c
 """
 
 cimport cython
@@ -18,7 +18,7 @@ from xdpkit._core._thread_state cimport clock_read, thread_state_begin_batch
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport stats_dict
 from xdpkit._core._thread cimport (
-    SANDBOX_TCP, THREAD_RUN, thread_end, thread_order, thread_settle,
+    SANDBOX_TCP, THREAD_RUN, thread_end, thread_order, thread_begin,
 )
 
 cdef extern from *:
@@ -38,7 +38,7 @@ cdef extern from *:
         TCP_ENDS(TCP_END_TEXT)
     };
 
-    /* All of it present now: nothing that a client does shall need memory. Zero. */
+    /* Zeroed and populated now: nothing that a client does must need memory later. */
     static void *tcp_map(size_t size)
     {
         void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -69,10 +69,10 @@ cdef extern from *:
 # Why a connection ended, as counted under "ended", and what it means.
 ENDS = {tcp_end_names[i].decode(): tcp_end_texts[i].decode() for i in range(1, TCP_END_COUNT)}
 
-# The longest query that is taken, bytes.
+# The longest query accepted, bytes.
 QUERY_MAX = TCP_QUERY_MAX
 
-# What a client who is not to be heard any more may still send, thrown away a turn.
+# The most bytes to discard per turn from a client whose input is no longer read.
 cdef enum:
     THROWN_AWAY = 1 << 16
 
@@ -84,8 +84,8 @@ cdef void serve(tcp_listener *d) noexcept nogil:
 
     while thread_order(&d.thread) == THREAD_RUN:
         d.tcp.stats.heartbeat += 1
-        # Passed before epoll is asked: a listening socket removed after that stays open until the
-        # next turn. What the blocking wait found is asked for again, online.
+        # Quiescent before polling: a listening socket removed after that stays open until the
+        # next turn. What the blocking wait found is polled again, online.
         snap = qsbr_quiescent_state(d.qsbr, d.reader)
         n = tcp_listener_wait(d, 0)
         if n == 0:
@@ -97,14 +97,14 @@ cdef void serve(tcp_listener *d) noexcept nogil:
         thread_state_begin_batch(d.tcp.state, snap, &d.tcp.clock)
         for i in range(n):
             turn(d, snap, d.event[i].data.u64)
-        # After what has come was read: it may have waited for this thread.
+        # After reading what has arrived: it may have been waiting for this thread.
         tcp_listener_tick(d)
     tcp_listener_close_all(d)
     qsbr_offline(d.reader)
 
 
 cdef inline void turn(tcp_listener *d, const snapshot *snap, uint64_t tag) noexcept nogil:
-    """Serves once what is ready."""
+    """Serves one ready event."""
     cdef tcp_connection *c = tcp_listener_connection(d, tag)
 
     if tag == TCP_LISTENER_LISTENERS:
@@ -122,7 +122,7 @@ cdef inline void turn(tcp_listener *d, const snapshot *snap, uint64_t tag) noexc
 
 
 cdef inline void converse(tcp_listener *d, tcp_connection *c, const snapshot *snap) noexcept nogil:
-    """Answers what has come, until that is all, or the client does not take the answers."""
+    """Answers what has arrived, until done or until the client does not take the answers."""
     cdef tcp_step step = TCP_OUTPUT_FULL
 
     while step == TCP_OUTPUT_FULL:
@@ -130,13 +130,13 @@ cdef inline void converse(tcp_listener *d, tcp_connection *c, const snapshot *sn
         if not deliver(d, c):
             return
     if step == TCP_CLOSES:
-        # Not closed yet: with input unread that would be a reset, and could undo our answers.
+        # Not closed yet: with unread input that would send a reset and could destroy our answers.
         c.half_closed = True
         shutdown(c.fd, SHUT_WR)
 
 
 cdef inline bint receive(tcp_listener *d, tcp_connection *c) noexcept nogil:
-    """Reads what has come; returns whether there is something new."""
+    """Reads what has arrived; returns whether there is new input."""
     cdef uint32_t room = 0
     cdef uint8_t *at = tcp_input(&d.tcp, c, &room)
     cdef ssize_t n = recv(c.fd, at, room, 0)
@@ -152,7 +152,7 @@ cdef inline bint receive(tcp_listener *d, tcp_connection *c) noexcept nogil:
 
 
 cdef inline bint deliver(tcp_listener *d, tcp_connection *c) noexcept nogil:
-    """Sends what is to be sent; returns whether all of it went and the connection is open."""
+    """Sends pending output; returns whether all of it was sent and the connection is open."""
     cdef tcp_bytes out = tcp_output(&d.tcp, c)
     cdef bint before = c.unsent != 0
     cdef tcp_connection *other
@@ -180,7 +180,7 @@ cdef inline bint deliver(tcp_listener *d, tcp_connection *c) noexcept nogil:
 
 
 cdef inline void throw_away(tcp_listener *d, tcp_connection *c) noexcept nogil:
-    """Reads what nobody wants; the client's end, or a failure, is the connection's."""
+    """Discards input; when the client closes, or on an error, the connection ends."""
     cdef ssize_t n = recv(c.fd, NULL, THROWN_AWAY, MSG_TRUNC)
 
     if n == 0 or (n < 0 and not tcp_listener_would_block()):
@@ -190,7 +190,7 @@ cdef inline void throw_away(tcp_listener *d, tcp_connection *c) noexcept nogil:
 cdef void *entry(void *argument) noexcept nogil:
     cdef tcp_listener *d = <tcp_listener *>argument
 
-    thread_settle(&d.thread, SANDBOX_TCP)
+    thread_begin(&d.thread, SANDBOX_TCP)
     serve(d)
     thread_end(&d.thread)
     return NULL
@@ -201,10 +201,10 @@ cdef class TcpListener(Thread):
     """The thread that answers DNS over TCP. Listening sockets come and go while it runs.
 
     ``add`` takes listening, non-blocking TCP sockets (``xdpkit.slowpath.tcp`` makes them) and keeps
-    them open; ``remove`` hands one back, to be closed by the caller once every reader has passed.
-    ``memory`` is this thread's alone. ``connections`` is how many there may be at once, from 1 up,
-    an eighth of them from one source; ``idle_ns`` how long one may be without a query; ``queries``
-    how many one may ask, 0 for any number. Raises MemoryError, OSError.
+    them open; ``remove`` hands one back, which the caller may close after the grace period.
+    ``state`` belongs to this thread alone. ``connections``, at least 1, is the most connections at
+    a time, an eighth of them from one source; ``idle_ns`` is how long one may go without a query;
+    ``queries`` is the most queries per connection, 0 for no limit. Raises MemoryError, OSError.
     """
 
     def __cinit__(self, SharedSnapshot shared not None, ThreadState state not None, *,
@@ -234,23 +234,23 @@ cdef class TcpListener(Thread):
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         self.c.listen_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0 or self.c.listen_fd < 0:
-            raise OSError("no descriptor left for epoll")
+            raise OSError("no file descriptor left for epoll")
         self._prepare(&self.c.thread, -1)
         tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, EPOLLIN,
                            TCP_LISTENER_WAKE)
-        # The thread's first turn begins to listen.
+        # The thread starts to listen in its first turn.
         tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.listen_fd, 0,
                            TCP_LISTENER_LISTENERS)
 
     def add(self, sock):
-        """Accepts from one more socket from now on."""
+        """Starts accepting from another socket."""
         cdef int fd = sock.fileno()
         if tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_ADD, fd, EPOLLIN, fd) != 0:
             raise OSError(errno, os.strerror(errno))
         self.sockets[fd] = sock
 
     def remove(self, sock):
-        """Stops accepting from a socket; its connections stay, and it may be in use this turn."""
+        """Stops accepting from a socket; its connections stay, and this turn may still use it."""
         cdef int fd = sock.fileno()
         tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_DEL, fd, 0, 0)
         del self.sockets[fd]
@@ -261,7 +261,7 @@ cdef class TcpListener(Thread):
         self._spawn("xdpkit-tcp", entry, self.c, self.c.reader)
 
     def counters(self):
-        """A copy of what the thread counted so far; ``ended`` by reason (``ENDS``)."""
+        """A copy of the thread's counters; ``ended`` is by reason (``ENDS``)."""
         cdef tcp *t = &self.c.tcp
         return stats_dict(&t.stats) | {
             "open": t.table.used,

@@ -13,16 +13,16 @@ cdef extern from "runtime/thread.h" nogil:
         int wake_fd
         int sandbox_errno
     int thread_spawn(thread *t, void *(*entry)(void *) noexcept nogil, void *argument)
-    void thread_settle(thread *t, sandbox_kind kind)
+    void thread_begin(thread *t, sandbox_kind kind)
     enum:
         THREAD_RUN
         THREAD_STOP
         THREAD_PARK
     int thread_order(const thread *t)
     void thread_end(thread *t)
-    void thread_ask(thread *t, int order)
+    void thread_send_order(thread *t, int order)
     int thread_done(const thread *t)
-    int thread_gone(const thread *t)
+    int thread_try_join(const thread *t)
 
 
 cdef class Thread:

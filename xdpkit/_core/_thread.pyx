@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""A raw thread as Python holds it: start, stop, join (``runtime/thread.h``)."""
+"""A raw thread as Python controls it: start, stop, join (``runtime/thread.h``)."""
 
 from libc.string cimport memset, strncpy
 
@@ -20,10 +20,10 @@ cdef extern from *:
 
 
 cdef class Thread:
-    """Base of the answering threads.
+    """Base class of the answering threads.
 
-    A subclass calls ``_prepare`` with where its C struct keeps the thread, ``_spawn`` to start it
-    and, before it frees that struct, ``_finish``.
+    A subclass calls ``_prepare`` with the thread in its C struct, ``_spawn`` to start it and,
+    before it frees that struct, ``_finish``.
     """
 
     cdef object _prepare(self, thread *t, int cpu):
@@ -32,7 +32,7 @@ cdef class Thread:
         t.sandbox_errno = -1
         t.wake_fd = eventfd(0, EFD_CLOEXEC)
         if t.wake_fd < 0:
-            raise OSError("no descriptor left for a thread's wake-up")
+            raise OSError("no file descriptor left to wake up a thread")
         self.t = t
 
     cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
@@ -47,23 +47,23 @@ cdef class Thread:
         self.running = True
 
     def stop(self):
-        """Asks the thread to finish what it has at hand and end; returns at once."""
-        thread_ask(self.t, THREAD_STOP)
+        """Tells the thread to finish pending work and end; returns immediately."""
+        thread_send_order(self.t, THREAD_STOP)
 
     def realtime(self, int priority):
-        """Has the thread run before all others once it is started: SCHED_FIFO, 1 to 99; 0: not so.
+        """Sets the real-time priority before the start: 1 to 99 under SCHED_FIFO, 0 for none.
 
-        The start then takes CAP_SYS_NICE, or RLIMIT_RTPRIO (sched(7)).
+        The start then requires CAP_SYS_NICE or RLIMIT_RTPRIO (sched(7)).
         """
         self.t.priority = priority
 
     @property
     def dead(self):
-        """True once the kernel ended the thread, which called what it may not (``runtime/sandbox.h``).
+        """True once the kernel killed the thread for a forbidden call (``runtime/sandbox.h``).
 
-        What it held is then nobody's: snapshots pass it, and its owner may free its memory.
+        It then holds no snapshot, and its owner may free its thread state.
         """
-        if self.running and thread_gone(self.t):
+        if self.running and thread_try_join(self.t):
             self.running = False
             self.killed = not thread_done(self.t)
             if self.killed:
@@ -72,22 +72,22 @@ cdef class Thread:
 
     @property
     def done(self):
-        """True where the thread is not at its loop: before its start, after its end, or dead."""
+        """True while the thread is not in its loop: before its start, after its end, or dead."""
         return not self.running or bool(thread_done(self.t)) or self.dead
 
     @property
     def sandbox_errno(self):
-        """0 once the thread has no system calls but those of its loop; the errno if it kept all;
+        """0 once the thread is in its sandbox; the errno if it may still make any system call;
         -1 before it runs."""
         return self.t.sandbox_errno
 
     @property
     def tid(self):
-        """The thread's id, as in /proc/PID/task; 0 before it runs."""
+        """The thread's ID, as in /proc/PID/task; 0 before it runs."""
         return self.t.tid
 
     def join(self):
-        """Waits for the thread's end; after that its sockets may be closed."""
+        """Waits for the thread to end; after that its sockets may be closed."""
         if self.running:
             with nogil:
                 thread_join(self.t)
@@ -97,7 +97,7 @@ cdef class Thread:
         if self.t is NULL:
             return
         if self.running:
-            thread_ask(self.t, THREAD_STOP)
+            thread_send_order(self.t, THREAD_STOP)
             with nogil:
                 thread_join(self.t)
             self.running = False

@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""What one answering thread remembers, as Python owns it (``runtime/thread_state.h``): its tables and counts."""
+"""An answering thread's tables and counts, owned by Python (``runtime/thread_state.h``)."""
 
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -14,29 +14,30 @@ cdef extern from "base/huge_map.h" nogil:
     void *huge_map(size_t size)
     void huge_unmap(void *base, size_t size)
 
-# Where the true transmit time of a frame comes from, by enum transmit_source.
+# Where the true transmit time of a frame comes from, in the order of enum transmit_source.
 TRANSMIT_SOURCES = ("kick", "completion", "hardware")
 
-# Bytes before a packet that the kernel's TX metadata takes.
+# The size of the kernel's TX metadata, which precedes a packet.
 TX_METADATA_BYTES = TRANSMIT_METADATA_BYTES
 
-# Of one process: sketches of its threads merge.
+# One per process, so that the sketches of its threads can be merged.
 _CLIENTS_SEED = secrets.randbits(64)
 
 
 cdef class ThreadState:
-    """The memory of one answering thread; it must outlive the thread.
+    """The state of one answering thread; it must outlive the thread.
 
-    ``interleaved`` is the number of transmit times to keep for the interleaved mode, ``limited``
-    that of the sources whose rate is watched, ``answers`` that of the prefixes whose DNS answers
-    are: powers of two from 4 up, 16 bytes each; 0 turns any of them off. ``compensate`` predicts
-    the transmit error. Raises MemoryError, ValueError.
+    ``interleaved`` is the number of saved timestamps for the interleaved mode, ``limited`` the
+    number of sources whose rate is limited, ``answers`` the number of prefixes for RRL: powers of
+    two from 4 up, 16 bytes each; 0 turns each of them off. ``compensate`` predicts the transmit
+    error. Raises MemoryError, ValueError.
     """
 
     def __cinit__(self, uint32_t interleaved=0, uint32_t limited=0, bint compensate=False,
                   uint32_t answers=0):
         if interleaved and (interleaved < 4 or interleaved & (interleaved - 1)):
-            raise ValueError(f"{interleaved} saved timestamps: a power of two from 4 up will do")
+            raise ValueError(
+                f"{interleaved} saved timestamps: a power of two is needed, at least 4")
         self.c = <thread_state *>aligned_alloc(64, (sizeof(thread_state) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
@@ -51,7 +52,7 @@ cdef class ThreadState:
             self.saved = huge_map(self.saved_bytes)
             if self.saved is NULL:
                 raise MemoryError()
-            # Touched now: the first packets shall not pay for page faults.
+            # Touched now, so that the first packets take no page faults.
             memset(self.saved, 0, self.saved_bytes)
             ntp_saved_open(&self.c.saved, self.saved, interleaved)
         if limited:
@@ -62,7 +63,7 @@ cdef class ThreadState:
             self.c.rrl = self.answers.c
 
     def counters(self):
-        """A copy of what was counted (``ntp/counts.h``); ``clients`` are the sketch's registers."""
+        """A copy of the NTP counters (``ntp/counts.h``); ``clients`` is the sketch's registers."""
         cdef ntp_counts *n = &self.c.counts
         return {
             "version": [n.version[i] for i in range(8)],
@@ -85,7 +86,7 @@ cdef class ThreadState:
         }
 
     def dns_counters(self):
-        """A copy of what was counted of DNS (``dns/counts.h``)."""
+        """A copy of the DNS counters (``dns/counts.h``)."""
         return self.c.dns
 
     def __dealloc__(self):
@@ -97,12 +98,12 @@ cdef class ThreadState:
 
 
 def error_bucket(int64_t ns):
-    """The index of the transmit error histogram's bucket that ``ns`` falls in."""
+    """The index of the bucket of the transmit error histogram that ``ns`` falls in."""
     return ntp_error_bucket(ns)
 
 
 cdef int64_t error_floor(uint32_t index):
-    """The value of a bucket that is nearest to zero, nanoseconds: the inverse of the above."""
+    """The value of a bucket nearest to zero, in nanoseconds: the inverse of error_bucket()."""
     cdef bint negative = index < <uint32_t>NTP_ERROR_SIDE
     cdef uint32_t at = NTP_ERROR_SIDE - 1 - index if negative else index - NTP_ERROR_SIDE
     cdef int64_t size = at if at < 32 else <int64_t>(16 + at % 16) << (at // 16 - 1)

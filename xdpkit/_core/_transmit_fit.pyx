@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The prediction of transmit times by itself (``ntp/transmit_fit.h``), on departures made up."""
+"""The prediction of transmit times alone (``ntp/transmit_fit.h``), on synthetic transmit times."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memset
@@ -15,7 +15,7 @@ cdef extern from "ntp/transmit_fit.h" nogil:
 
 
 cdef class Prediction:
-    """Predicts when the frames of batches leave and learns when they did, as the loop does."""
+    """Predicts transmit times by batch and learns from the true ones, as the loop does."""
 
     cdef transmit_fit fit
     cdef uint64_t now_ns
@@ -24,8 +24,9 @@ cdef class Prediction:
         memset(&self.fit, 0, sizeof(transmit_fit))
 
     def batch(self, uint64_t pause_ns, delays):
-        """A batch so long after the one before, whose frames, by place, really leave ``delays``
-        nanoseconds after its clock read; returns by how much later than predicted each left."""
+        """A batch ``pause_ns`` after the previous one, whose frames, by batch index, really leave
+        ``delays`` nanoseconds after its clock read; returns how much later than predicted each
+        left."""
         cdef uint8_t batch_index
         self.now_ns += pause_ns
         transmit_fit_begin(&self.fit, self.now_ns)

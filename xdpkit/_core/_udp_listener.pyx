@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel door's loop and the thread it runs on (``slowpath/udp_listener.h``).
+"""The UDP listener's loop and the thread that runs it (``slowpath/udp_listener.h``).
 
     epoll -> recvmmsg -> answer (as the AF_XDP loop calls it) -> sendmmsg
 """
@@ -15,14 +15,14 @@ import os
 from xdpkit._core._answer cimport answer_c
 from xdpkit._core._loop cimport WORKER_WAIT_MS
 from xdpkit._core._thread_state cimport (
-    clock_read, tx_record, thread_state_begin_batch, tx_stamp_batch,
+    clock_read, thread_state_begin_batch, tx_stamp_batch, tx_record,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
     SERVICE_ntp, VERDICT_not_sent, VERDICT_PENDING, stats_dict, verdict_answers,
 )
 from xdpkit._core._thread cimport (
-    SANDBOX_UDP, THREAD_RUN, thread_end, thread_order, thread_settle,
+    SANDBOX_UDP, THREAD_RUN, thread_end, thread_order, thread_begin,
 )
 from xdpkit._core._stats import SERVICES
 
@@ -68,7 +68,7 @@ cdef extern from *:
 
 
 cdef void serve(udp_listener *d) noexcept nogil:
-    """Answers what the kernel hands to our sockets until told to stop."""
+    """Answers what the kernel delivers to our sockets until told to stop."""
     cdef const snapshot *snap = qsbr_online(d.qsbr, d.reader)
     cdef uint64_t tag
     cdef int n
@@ -76,8 +76,8 @@ cdef void serve(udp_listener *d) noexcept nogil:
     udp_rearm(d, 0, UDP_BATCH)
     while thread_order(&d.thread) == THREAD_RUN:
         d.stats.heartbeat += 1
-        # Passed before epoll is asked: a socket removed after that stays open until the next turn.
-        # What the blocking wait found is asked for again, online (epoll is level-triggered).
+        # Quiescent before polling: a socket removed after that stays open until the next turn.
+        # What the blocking wait found is polled again, online (epoll is level-triggered).
         snap = qsbr_quiescent_state(d.qsbr, d.reader)
         tag = udp_next(d, 0)
         if tag == 0:
@@ -95,8 +95,9 @@ cdef void serve(udp_listener *d) noexcept nogil:
     qsbr_offline(d.reader)
 
 
-cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t tag, int n) noexcept nogil:
-    """Answers ``n`` datagrams of one socket, then sends the replies, moved up to be adjacent."""
+cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t tag,
+                              int n) noexcept nogil:
+    """Answers ``n`` datagrams of one socket, then sends the replies, compacted to be adjacent."""
     cdef tx_record *record
     cdef request *rq
     cdef verdict v
@@ -117,7 +118,7 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
         else:
             d.vector[i].iov_len = rq.length
             d.outcome[replies] = v
-            # The kernel chooses interface and source address by the socket it is bound to.
+            # The kernel chooses interface and source address by what the socket is bound to.
             d.message[i].msg_hdr.msg_control = NULL
             d.message[i].msg_hdr.msg_controllen = 0
             d.message[replies].msg_hdr = d.message[i].msg_hdr
@@ -125,7 +126,7 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
             replies += 1
     if replies == 0:
         return
-    # One socket, one service.
+    # One socket belongs to one service.
     if d.request[0].service == SERVICE_ntp:
         tx_stamp_batch(d.state, d.pending_tx, replies)
     send_batch(d, udp_tag_fd(tag), replies)
@@ -141,7 +142,7 @@ cdef inline void arrival(udp_listener *d, request *rq, uint64_t now) noexcept no
 
 
 cdef inline void send_batch(udp_listener *d, int fd, int replies) noexcept nogil:
-    """Sends; a reply that the kernel refuses (no route, no buffer) is counted and left behind."""
+    """Sends; a reply that the kernel refuses (no route, no buffer) is counted and skipped."""
     cdef int at = 0, sent, i
 
     while at < replies:
@@ -158,7 +159,7 @@ cdef inline void send_batch(udp_listener *d, int fd, int replies) noexcept nogil
 cdef void *entry(void *argument) noexcept nogil:
     cdef udp_listener *d = <udp_listener *>argument
 
-    thread_settle(&d.thread, SANDBOX_UDP)
+    thread_begin(&d.thread, SANDBOX_UDP)
     serve(d)
     thread_end(&d.thread)
     return NULL
@@ -168,9 +169,9 @@ cdef void *entry(void *argument) noexcept nogil:
 cdef class UdpListener(Thread):
     """The thread that answers on kernel sockets. Sockets come and go while it runs.
 
-    ``add`` takes bound, non-blocking UDP sockets (``xdpkit.slowpath.udp`` makes them) and keeps them
-    open; ``remove`` hands one back, to be closed by the caller once every reader has passed.
-    ``memory`` is this thread's alone.
+    ``add`` takes bound, non-blocking UDP sockets (``xdpkit.slowpath.udp`` makes them) and keeps
+    them open; ``remove`` hands one back, which the caller may close after the grace period.
+    ``state`` belongs to this thread alone.
     """
 
     def __cinit__(self, SharedSnapshot shared not None, ThreadState state not None):
@@ -184,13 +185,13 @@ cdef class UdpListener(Thread):
         self.c.state = state.c
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0:
-            raise OSError("no descriptor left for epoll")
+            raise OSError("no file descriptor left for epoll")
         self._prepare(&self.c.thread, -1)
-        # Tag 0 is no socket's: SERVICE_NONE on port 0.
+        # Tag 0 belongs to no socket: SERVICE_NONE on port 0.
         udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, 0)
 
     def add(self, sock, str service not None):
-        """Answers on one more socket from now on."""
+        """Starts answering on another socket."""
         cdef int fd = sock.fileno()
         if udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd, udp_tag(fd, SERVICES[service])) != 0:
             raise OSError(errno, os.strerror(errno))
@@ -205,10 +206,10 @@ cdef class UdpListener(Thread):
     def start(self):
         """Starts the thread. Raises OSError."""
         self.c.reader = self.shared.reader()
-        self._spawn("xdpkit-door", entry, self.c, self.c.reader)
+        self._spawn("xdpkit-udp", entry, self.c, self.c.reader)
 
     def counters(self):
-        """A copy of what the thread counted so far (``runtime/stats.h``)."""
+        """A copy of the thread's counters (``runtime/stats.h``)."""
         return stats_dict(&self.c.stats)
 
     def __dealloc__(self):

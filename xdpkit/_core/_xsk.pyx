@@ -1,8 +1,8 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""AF_XDP sockets on the raw UAPI: set-up, statistics, close. ``_loop`` and ``_blast`` run on them.
+"""AF_XDP sockets on the raw UAPI: setup, statistics, close. ``_loop`` and ``_loadgen`` run on them.
 
-linux ``Documentation/networking/af_xdp.rst`` and ``include/uapi/linux/if_xdp.h``.
+See the kernel's ``Documentation/networking/af_xdp.rst`` and ``include/uapi/linux/if_xdp.h``.
 """
 
 from libc.errno cimport errno
@@ -58,7 +58,7 @@ cdef extern from "xdp/xsk_calls.h" nogil:
     void *xsk_map_ring(int fd, ring *r, const void *offsets, unsigned which, size_t *size)
 
 
-# Of a UMEM, and entries of each ring.
+# Frames of a UMEM, and entries of each ring.
 FRAMES = XSK_FRAMES
 
 
@@ -71,20 +71,20 @@ class XskError(OSError):
 
 
 cdef enum:
-    # What one socket may have on its way in copy mode: every frame as an skb of about 1 KiB each,
-    # so that net.core.wmem_default (212 KiB) does not stall the TX ring.
+    # Room for every frame in flight in copy mode, as an skb of about 1 KiB each, so that
+    # net.core.wmem_default (212 KiB) does not stall the TX ring.
     SEND_BUFFER = XSK_FRAMES * 2048
 
 
 cdef class XskSocket:
     """One AF_XDP socket with its own UMEM, bound to an interface's queue; all its frames are free.
 
-    ``zerocopy`` chooses the mode explicitly: some drivers fail on sendto when left to choose.
-    ``busy_poll`` prefers the socket's own calls to interrupts where the driver can (linux 5.11).
-    ``tx_metadata`` is the number of bytes before a packet for the kernel's TX metadata; the
-    attribute is 0 where the kernel knows none (before linux 6.11).
-    The UMEM is a memfd (``umem_fd``) of 4096 chunks of 2048 bytes. Raises XskError; nothing stays
-    open. Not for use by two threads.
+    ``zerocopy`` selects the mode explicitly: some drivers fail on sendto when left to choose.
+    ``busy_poll`` prefers polling by the socket's system calls to interrupts where the driver can
+    (Linux 5.11). ``tx_metadata`` is the number of bytes before a packet for the kernel's TX
+    metadata; the attribute is 0 where the kernel does not support it (before Linux 6.11). The UMEM
+    is a memfd (``umem_fd``) of 4096 chunks of 2048 bytes. Raises XskError, with nothing left open.
+    Not thread-safe.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -109,7 +109,7 @@ cdef class XskSocket:
             for i in range(XSK_FRAMES):
                 self.c.free[i] = <uint64_t>i * XDPKIT_CHUNK
             self.c.free_count = XSK_FRAMES
-            # Both only help: neither an old kernel nor an unprivileged process is an error.
+            # Both are optional: an old kernel or an unprivileged process is not an error.
             setsockopt(self.c.fd, SOL_XDP, XSK_MAX_TX_SKB_BUDGET, &budget, sizeof(budget))
             setsockopt(self.c.fd, SOL_SOCKET, SO_SNDBUFFORCE, &send_buffer, sizeof(send_buffer))
             if busy_poll:
@@ -124,10 +124,10 @@ cdef class XskSocket:
 
     @classmethod
     def adopt(cls, int fd, int umem_fd, int queue, unsigned tx_metadata=0, bint huge_pages=False):
-        """A bound socket of another process, which has its descriptors too.
+        """A bound socket taken over from another process, which still has its descriptors.
 
-        ``fd`` and ``umem_fd`` are owned here from now on, also where this fails. Until the other's
-        worker has parked nothing but ``fileno``, ``statistics`` and ``close`` may be called; then
+        ``fd`` and ``umem_fd`` are owned here from now on, even if this fails. Until the other's
+        worker has parked, only ``fileno``, ``statistics`` and ``close`` may be called; then call
         ``resume``. Raises XskError: with EBUSY where the kernel lets nobody map the rings of a
         bound socket (Linux 6.1 does not, 6.18 does).
         """
@@ -147,7 +147,7 @@ cdef class XskSocket:
         return self
 
     def resume(self):
-        """Takes the rings over where a parked worker left them, with every frame on one of them."""
+        """Takes over the rings as a parked worker left them, with every frame on one of them."""
         self.c.rx.at, self.c.completion.at = self.c.rx.consumer[0], self.c.completion.consumer[0]
         self.c.tx.at, self.c.fill.at = self.c.tx.producer[0], self.c.fill.producer[0]
         self.c.free_count = 0
@@ -169,7 +169,7 @@ cdef class XskSocket:
             raise XskError("umem", errno)
 
     cdef object _rings(self, bint make):
-        """Maps the four rings, and makes them before."""
+        """Maps the four rings; with ``make``, creates them first."""
         cdef xdp_mmap_offsets offsets
         cdef unsigned size = sizeof(offsets)
         if getsockopt(self.c.fd, SOL_XDP, XDP_MMAP_OFFSETS, &offsets, &size) != 0:
@@ -202,7 +202,7 @@ cdef class XskSocket:
         return self.c.fd
 
     def statistics(self):
-        """The kernel's six counters for this socket (XDP_STATISTICS, linux 5.9)."""
+        """The kernel's six counters of this socket (XDP_STATISTICS, Linux 5.9)."""
         cdef xdp_statistics s
         cdef unsigned size = sizeof(s)
         memset(&s, 0, sizeof(s))
@@ -218,7 +218,7 @@ cdef class XskSocket:
         }
 
     def close(self):
-        """Closes socket and UMEM; frames on the rings are gone. No loop may be running on them."""
+        """Closes socket and UMEM; frames on the rings are lost. No loop may be running on it."""
         cdef int i
         if self.c.fd >= 0:
             os.close(self.c.fd)

@@ -1,4 +1,4 @@
-"""Access lists: the compiled block against a naive longest match, and what the builder refuses."""
+"""Access lists: the compiled block against a naive longest match, and what is rejected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xdpkit.services.access_list import build
 
 Address = IPv4Address | IPv6Address
 
-# Few different addresses, at both ends of the space too, so that prefixes lie in one another.
+# Few distinct addresses, including both ends of the space, so that prefixes nest.
 STEMS = {
     4: ["0.0.0.0", "192.0.2.0", "192.0.2.255", "203.0.113.7", "255.255.255.255"],
     6: ["::", "2001:db8::", "2001:db8::ffff:0:0:1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
@@ -41,13 +41,13 @@ def lists(draw: st.DrawFn) -> tuple[list[Prefix], list[Prefix]]:
 
 
 def model(allow: list[Prefix], deny: list[Prefix], address: Address) -> bool:
-    """Longest match by looking at every prefix."""
+    """Longest match by checking every prefix."""
     holding = [(p.prefixlen, p in allow) for p in (*allow, *deny) if address in p]
     return max(holding)[1] if holding else not allow
 
 
 def edges(prefix: Prefix) -> set[Address]:
-    """Where an answer may change: the ends of a prefix and their neighbours outside."""
+    """Where an answer may change: the ends of a prefix and the addresses next to them."""
     kind = type(prefix.network_address)
     first, last = int(prefix.network_address), int(prefix.broadcast_address)
     top = (1 << prefix.max_prefixlen) - 1
@@ -65,11 +65,11 @@ def test_the_longest_match_decides(
 
 
 @pytest.mark.parametrize("text", ["0.0.0.0", "255.255.255.255", "::", "ffff::", "192.0.2.1"])
-def test_without_rules_everybody_may_ask(text: str) -> None:
+def test_without_rules_everybody_is_allowed(text: str) -> None:
     assert AccessList(build([], [])).allowed(text)
 
 
-def test_an_allow_list_shuts_out_the_rest_in_both_families() -> None:
+def test_an_allow_list_denies_the_rest_in_both_families() -> None:
     rules = AccessList(build([IPv4Network("192.0.2.0/24")], [IPv4Network("192.0.2.66/32")]))
     assert rules.allowed("192.0.2.65")
     assert not rules.allowed("192.0.2.66")
@@ -77,7 +77,7 @@ def test_an_allow_list_shuts_out_the_rest_in_both_families() -> None:
     assert not rules.allowed("2001:db8::1")
 
 
-def test_a_deny_list_alone_leaves_the_rest_in() -> None:
+def test_a_deny_list_alone_allows_the_rest() -> None:
     rules = AccessList(build([], [IPv6Network("2001:db8::/32")]))
     assert not rules.allowed("2001:db8::1")
     assert rules.allowed("2001:db9::1")
@@ -90,7 +90,7 @@ def test_a_prefix_in_both_lists_is_refused() -> None:
         build(both, both)
 
 
-def test_a_prefix_may_be_there_twice() -> None:
+def test_a_prefix_may_appear_twice() -> None:
     twice = [IPv4Network("192.0.2.0/24")] * 2
     assert build(twice, []) == build(twice[:1], [])
 
@@ -135,7 +135,7 @@ def test_as_many_prefixes_as_promised() -> None:
         ("::/0", IPv6Network("::/0")),
     ],
 )
-def test_prefixes_that_are_read(text: str, prefix: Prefix) -> None:
+def test_valid_prefixes(text: str, prefix: Prefix) -> None:
     assert parse_prefix(text) == prefix
 
 
@@ -158,7 +158,7 @@ def test_prefixes_that_are_read(text: str, prefix: Prefix) -> None:
         ("::ffff:192.0.2.0/120", "IPv4-mapped source: write 192.0.2.0/24"),
     ],
 )
-def test_prefixes_that_are_refused(text: str, reason: str) -> None:
+def test_invalid_prefixes(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         parse_prefix(text)
 
@@ -179,7 +179,7 @@ GOOD = build([IPv4Network("192.0.2.0/24"), IPv6Network("2001:db8::/32")], [])
 
 
 @pytest.mark.parametrize("length", range(len(GOOD)))
-def test_a_list_cut_short_is_refused(length: int) -> None:
+def test_a_truncated_list_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="not an access list"):
         AccessList(GOOD[:length])
 
@@ -198,6 +198,6 @@ def test_a_list_cut_short_is_refused(length: int) -> None:
     ],
     ids=["longer", "first4", "first6", "counts", "equal4", "down4", "equal6", "down6"],
 )
-def test_a_list_that_is_not_sound_is_refused(blob: bytes) -> None:
+def test_an_invalid_list_is_refused(blob: bytes) -> None:
     with pytest.raises(ValueError, match="not an access list"):
         AccessList(blob)

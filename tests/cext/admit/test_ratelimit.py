@@ -1,4 +1,4 @@
-"""The rate limits' token buckets against an exact model, and what makes a source."""
+"""The rate limits' token buckets against an exact model, and what identifies a source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 # No leak: what passes is within the limit.
 STRICT = RateLimitRule(leak=0)
 
-# Tokens are counted in 1/256 of a request; nothing is promised within one of them.
+# Tokens are 1/256 of a request; nothing is promised at a finer grain.
 GRAIN = Fraction(1, 256)
 
 intervals = st.integers(*RATELIMIT_BOUNDS["interval"])
@@ -34,7 +34,7 @@ def seconds(interval: int) -> Fraction:
 
 
 class Asker:
-    """One source at one table, with a clock of its own."""
+    """One source and its table, with its own clock."""
 
     def __init__(self, rule: RateLimitRule, now: int = SECOND, source: bytes = HOST) -> None:
         self.table, self.rule = RateLimitTable(64, SECRET), rule
@@ -54,7 +54,7 @@ class Asker:
 def test_the_bucket_is_exact(
     interval: int, burst: int, start: int, steps: list[tuple[int, int]]
 ) -> None:
-    """Rests of up to some intervals, then some requests at once."""
+    """Pauses of up to a few intervals, each followed by a burst of requests."""
     asker = Asker(STRICT._replace(interval=interval, burst=burst), start)
     tokens, last = Fraction(burst), start
     for rest, requests in steps:
@@ -77,7 +77,7 @@ def test_one_request_an_interval_is_never_dropped(
     asker = Asker(STRICT._replace(interval=interval, burst=burst), start)
     while asker.ask() == "pass":
         pass
-    # From the emptiest bucket on, in the tightest rhythm and in looser ones.
+    # Starting with the emptiest bucket, at the shortest gap and at longer ones.
     gap = math.ceil(seconds(interval) * SECOND)
     assert asker.ask(gap) == "pass"
     for more in [0] * len(extra) + extra:
@@ -98,7 +98,7 @@ def test_no_more_than_the_limit_passes(interval: int, burst: int, start: int) ->
 @pytest.mark.parametrize("interval", RATELIMIT_BOUNDS["interval"])
 @pytest.mark.parametrize("bits", [31, 32, 33, 48, 56, 62])
 def test_after_any_rest_a_burst_passes_and_no_more(interval: int, bits: int) -> None:
-    """Rests of powers of two, in 1/256 of the interval and in nanoseconds: no counter wraps."""
+    """Pauses of powers of two, in 1/256 of the interval and in nanoseconds: no counter wraps."""
     units = [math.ceil(seconds(interval) * SECOND * (2**bits + n) / 256) for n in (-1, 0, 1)]
     for rest in {min(rest, 1 << 63) for rest in (*units, 1 << bits)}:
         if rest < 255 * seconds(interval) * SECOND:
@@ -109,10 +109,10 @@ def test_after_any_rest_a_burst_passes_and_no_more(interval: int, bits: int) -> 
 
 
 @given(intervals, st.integers(1, 3), starts, st.lists(st.integers(-64, 64), max_size=60))
-def test_a_clock_that_goes_back_gives_and_takes_nothing(
+def test_a_clock_that_goes_backward_gives_and_takes_nothing(
     interval: int, burst: int, start: int, moves: list[int]
 ) -> None:
-    """It counts as one that stands still until it has caught up."""
+    """It counts as stopped until it has caught up."""
     rule = STRICT._replace(interval=interval, burst=burst)
     odd, even = Asker(rule, start), Asker(rule, start)
     for move in [0, *moves]:
@@ -122,7 +122,7 @@ def test_a_clock_that_goes_back_gives_and_takes_nothing(
         assert odd.ask() == even.ask()
 
 
-def test_a_clock_that_stands_still_fills_nothing() -> None:
+def test_a_stopped_clock_refills_nothing() -> None:
     asker = Asker(STRICT)
     assert [asker.ask() for _ in range(100)] == ["pass"] * 8 + ["drop"] * 92
 
@@ -160,7 +160,7 @@ def test_a_prefix_is_one_source(data: st.DataObject) -> None:
 
 
 def test_the_secret_moves_sources_to_other_buckets() -> None:
-    """Sources that push each other out of the one bucket of a tiny table need not, elsewhere."""
+    """Sources that evict each other from one line of a tiny table may not under another secret."""
     sources = [ip_address(n).packed for n in range(0xC0000200, 0xC0000200 + 5)]
     rule = STRICT._replace(burst=1)
 
@@ -175,7 +175,7 @@ def test_the_secret_moves_sources_to_other_buckets() -> None:
 
 
 def test_a_rule_may_change_while_sources_are_known() -> None:
-    """A reload: buckets are cut to the new burst, times keep their meaning."""
+    """A reload: buckets are capped at the new burst, times keep their meaning."""
     asker = Asker(STRICT._replace(interval=12, burst=255))
     assert asker.ask() == "pass"
     asker.rule = STRICT._replace(interval=-19, burst=2)
@@ -190,7 +190,7 @@ def test_a_rule_may_change_while_sources_are_known() -> None:
 
 @pytest.mark.parametrize("entries", [0, 1, 2, 3, 5, 12, 65535])
 def test_a_size_that_is_no_power_of_two_is_refused(entries: int) -> None:
-    with pytest.raises(ValueError, match=f"{entries} entries: a power of two is needed, 4"):
+    with pytest.raises(ValueError, match=f"^{entries} entries: a power of two is needed, at"):
         RateLimitTable(entries)
 
 

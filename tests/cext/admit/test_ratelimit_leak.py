@@ -38,38 +38,38 @@ class Client:
         return outcomes
 
     def leaked(self) -> float:
-        """The share of what is over the limit that passes, after a while."""
+        """The steady share of the requests over the limit that is answered."""
         self.ask(1000)
         outcomes = self.ask(DRAWS)
         return outcomes["leak"] / (outcomes.total() - outcomes["pass"])
 
 
 class Crowd(Client):
-    """Many hosts behind one address: gaps as of a Poisson process."""
+    """Many hosts behind one address: the gaps of a Poisson process."""
 
     def gap(self, outcome: str) -> float:
         return self.draw.expovariate(1 / super().gap(outcome))
 
 
 def near(share: float) -> object:
-    """Six standard deviations of a share over all draws."""
+    """Within six standard deviations of a share over all draws."""
     return pytest.approx(share, abs=6 * (share * (1 - share) / DRAWS) ** 0.5)
 
 
 @pytest.mark.parametrize("leak", [1, 2, 3, 4])
-def test_the_leak_is_its_share_of_what_is_over(leak: int) -> None:
+def test_the_leak_is_its_share_of_requests_over_the_limit(leak: int) -> None:
     assert Client(0.01, 0.01, CHRONY._replace(leak=leak)).leaked() == near(2**-leak)
 
 
 @pytest.mark.parametrize("kod", [1, 2, 3, 4])
-def test_kod_is_its_share_of_what_has_not_leaked(kod: int) -> None:
+def test_kod_is_its_share_of_what_did_not_leak(kod: int) -> None:
     outcomes = Client(0.01, 0.01, CHRONY._replace(kod=kod)).ask(DRAWS)
     assert outcomes["kod"] / (outcomes["kod"] + outcomes["drop"]) == near(2**-kod)
     over = outcomes.total() - outcomes["pass"]
     assert outcomes["leak"] / over == near(1 / 4)
 
 
-def test_without_leak_and_kod_all_that_is_over_is_dropped() -> None:
+def test_without_leak_and_kod_everything_over_the_limit_is_dropped() -> None:
     outcomes = Client(0.01, 0.01, STRICT).ask(DRAWS)
     assert set(outcomes) == {"pass", "drop"}
     # 200 seconds, at one request in 8.
@@ -105,15 +105,15 @@ def test_without_a_leak_there_is_nothing_to_invert() -> None:
     assert Client(1, 0.1, STRICT).leaked() == 0
 
 
-def test_a_crowd_is_hardly_ever_taken_for_one_that_asks_more() -> None:
+def test_a_crowd_is_rarely_mistaken_for_a_client_that_asks_more() -> None:
     assert Crowd(1, 1).leaked() < 0.32
     assert Crowd(1, 1 / 8).leaked() == pytest.approx(0.75, abs=0.05)
 
 
-def test_one_shorter_gap_after_a_drop_is_no_change_yet() -> None:
+def test_one_shorter_gap_after_a_drop_is_not_yet_a_change() -> None:
     table = RateLimitTable(64, SECRET)
     rule = CHRONY._replace(burst=1)
-    # Draws of 1: they leak if the leak is inverted, else not.
+    # A draw of 1 leaks only if the leak is inverted.
     outcomes = [table.check(rule, HOST, (100 + at) * SECOND // 100, 1) for at in (0, 400, 450)]
     assert outcomes == ["pass", "drop", "drop"]
 
@@ -121,7 +121,7 @@ def test_one_shorter_gap_after_a_drop_is_no_change_yet() -> None:
 # ------------------------------------------------------------------------------------------------
 
 
-def test_a_spoofed_flood_does_not_harm_who_keeps_to_the_limit() -> None:
+def test_a_spoofed_flood_does_not_harm_a_source_within_the_limit() -> None:
     """A million sources through 65536 entries, in 640 s, and a client that asks every 64 s."""
     table, draw = RateLimitTable(1 << 16, SECRET), random.Random(1)
     outcomes: Counter[str] = Counter()
@@ -134,12 +134,12 @@ def test_a_spoofed_flood_does_not_harm_who_keeps_to_the_limit() -> None:
 
 
 @pytest.mark.parametrize("before, rate, passed", [(8, 1, 0.125), (0, 16, 1 / 128)])
-def test_who_is_over_the_limit_stays_limited_in_a_flood(
+def test_a_source_over_the_limit_stays_limited_in_a_flood(
     before: int, rate: int, passed: float
 ) -> None:
-    """Through each bucket of a small table go 24 new sources a second, for 2000 seconds.
+    """Each line of a small table gets 24 new sources a second, for 2000 seconds.
 
-    Who was limited before it began need only ask on; who comes later has to be faster than that.
+    A source limited before the flood stays limited if it keeps asking; a later one must be faster.
     """
     table, draw = RateLimitTable(64, SECRET), random.Random(1)
     outcomes: Counter[str] = Counter()
@@ -153,7 +153,7 @@ def test_who_is_over_the_limit_stays_limited_in_a_flood(
     assert outcomes["pass"] / outcomes.total() == pytest.approx(passed, abs=0.005)
 
 
-def test_a_source_that_was_forgotten_begins_anew() -> None:
+def test_a_forgotten_source_starts_over() -> None:
     """Five sources drain their buckets in a table that holds four."""
     table = RateLimitTable(4, SECRET)
     sources = [bytes([192, 0, 2, n]) for n in range(5)]

@@ -15,7 +15,7 @@ from xdpkit._core._rrl import RRL_BOUNDS, RrlRule, RrlTable
 SECRET = bytes(range(1, 145))
 SECOND = 1_000_000_000
 
-# Prefix lengths and their factors, narrowest first: as Knot DNS 3.4 has them.
+# Prefix lengths and their factors, narrowest first: those of Knot DNS 3.4.
 LEVELS = {
     4: ((32, 1), (24, 32), (20, 256), (18, 768)),
     6: ((128, 1), (64, 2), (56, 3), (48, 4), (32, 64)),
@@ -30,7 +30,7 @@ starts = st.integers(0, (1 << 58) - 10_000 * SECOND)
 
 
 class Asker:
-    """A table with a clock of its own."""
+    """A table with its own clock."""
 
     def __init__(self, rule: RrlRule, now: int = SECOND, entries: int = 1 << 16) -> None:
         self.table, self.rule, self.now = RrlTable(entries, SECRET), rule, now
@@ -41,12 +41,12 @@ class Asker:
         return self.table.passes(self.rule, packed, self.now)
 
     def burst(self, source: str | bytes, count: int) -> int:
-        """How many of so many at once pass."""
+        """How many of ``count`` answers at once pass."""
         return sum(self.ask(source) for _ in range(count))
 
 
 class Model:
-    """Buckets that leak, one for each prefix, in 1/16 ns; no table, no hash, nothing forgotten."""
+    """Leaky buckets, one per prefix, in 1/16 ns; no table, no hash, nothing forgotten."""
 
     def __init__(self, rule: RrlRule) -> None:
         self.rule = rule
@@ -70,7 +70,7 @@ class Model:
 
 @st.composite
 def sources(draw: st.DrawFn) -> list[bytes]:
-    """Some of one family that have more or less in common."""
+    """Some addresses of one family that share more or fewer prefixes."""
     version = draw(versions)
     first = draw(st.integers(0, 2 ** BITS[version] - 1))
     edges = [BITS[version] - bits for bits, _ in LEVELS[version]]
@@ -83,7 +83,7 @@ def sources(draw: st.DrawFn) -> list[bytes]:
     return [number.to_bytes(BITS[version] // 8) for number in numbers]
 
 
-# Two of this one's prefixes have one line.
+# Two prefixes of this source share a line.
 @example(1, 1, 0, [bytes.fromhex("00000000000000000000002599d2285f")], [(0, 0, 2)])
 @settings(max_examples=300)
 @given(
@@ -96,7 +96,7 @@ def sources(draw: st.DrawFn) -> list[bytes]:
 def test_it_counts_as_the_model_does(
     rate: int, instant: int, start: int, known: list[bytes], steps: list[tuple[int, int, int]]
 ) -> None:
-    """Rests of up to some answers' worth, then some answers at once to one source."""
+    """Pauses worth up to a few answers, then a few answers at once to one source."""
     rule = RrlRule(rate, instant)
     asker, model = Asker(rule, start), Model(rule)
     for which, rest, count in steps:
@@ -107,10 +107,10 @@ def test_it_counts_as_the_model_does(
 
 
 @given(rates, st.integers(1, 1000), starts, versions, st.integers(1, 2**32 - 1))
-def test_who_keeps_to_the_rate_is_never_limited(
+def test_a_source_that_keeps_to_the_rate_is_never_limited(
     rate: int, instant: int, start: int, version: int, host: int
 ) -> None:
-    """From a full bucket on, and whatever the size of the table."""
+    """Starting with a full bucket, and whatever the size of the table."""
     asker = Asker(RrlRule(rate, min(instant, 20)), start, entries=4)
     source = host.to_bytes(4) * (1 if version == 4 else 4)
     while asker.ask(source):
@@ -126,7 +126,7 @@ def test_a_burst_is_the_instant_and_then_the_rate_passes(version: int) -> None:
     assert asker.burst(source, 10_000) == 125
     # Asked a thousand times a second for ten seconds.
     assert sum(asker.ask(source, SECOND // 1000) for _ in range(10_000)) == 500
-    # What is left of the bucket after a rest of 1.5 s, and all of it after any that is long enough.
+    # Part of the bucket after a pause of 1.5 s, and all of it after any that is long enough.
     asker.now += 3 * SECOND // 2
     assert asker.burst(source, 1000) == 75
     asker.now += 5 * SECOND // 2
@@ -136,7 +136,7 @@ def test_a_burst_is_the_instant_and_then_the_rate_passes(version: int) -> None:
 
 
 def hosts(version: int, level: int, count: int) -> list[bytes]:
-    """Addresses of one prefix of this level, spread so that no narrower one binds."""
+    """Addresses in one prefix of this level, spread so that no narrower prefix limits them."""
     bits = LEVELS[version][level][0]
     free = BITS[version] - bits
     base = int(ip_address("198.18.0.0" if version == 4 else "2001:db8::"))
@@ -170,21 +170,21 @@ def test_outside_of_the_prefix_nothing_is_counted(version: int, level: int) -> N
         asker.ask(source)
     beside = int.from_bytes(inside[0]) ^ 1 << (BITS[version] - bits)
     assert not asker.ask(inside[-1])
-    # The widest prefix holds it all; in another one everything is new.
+    # The widest prefix contains them all; in another one everything is new.
     if level + 1 < len(LEVELS[version]):
         beside ^= 1 << (BITS[version] - LEVELS[version][-1][0])
     assert asker.ask(beside.to_bytes(BITS[version] // 8))
 
 
-def test_a_victim_takes_its_own_rate_from_its_neighbours_and_no_more() -> None:
-    """In the name of one address somebody asks 100,000 times a second."""
+def test_a_victim_takes_no_more_than_its_own_rate_from_its_neighbors() -> None:
+    """Somebody sends 100,000 requests a second with one spoofed source."""
     asker = Asker(RrlRule())
     victim = sum(asker.ask("192.0.2.66", SECOND // 100_000) for _ in range(100_500))
     assert victim == 125 + 50
-    # The /24 has 32 times an address's burst, of which the victim's last is not yet given back.
-    neighbours = [asker.burst(f"192.0.2.{n}", 125) for n in range(1, 32)]
-    assert neighbours == [125] * 31
-    # A /20, which has what all of it needs, holds a quiet /24 besides.
+    # The /24 has 32 times an address's burst, and has not yet recovered the victim's last one.
+    neighbors = [asker.burst(f"192.0.2.{n}", 125) for n in range(1, 32)]
+    assert neighbors == [125] * 31
+    # The /20, which has enough for all of that, also contains a quiet /24.
     assert asker.burst("192.0.3.1", 200) == 125
 
 
@@ -204,12 +204,12 @@ def test_the_families_do_not_share() -> None:
 
 
 def million(chance: random.Random) -> list[bytes]:
-    """Forged sources, from everywhere."""
+    """Spoofed sources, from everywhere."""
     return [chance.randbytes(4) for _ in range(1_000_000)]
 
 
-def test_among_a_million_forged_sources_a_quiet_one_is_not_limited() -> None:
-    """Nor is one forgotten that was at its limit, however often the table was written over."""
+def test_among_a_million_spoofed_sources_a_quiet_one_is_not_limited() -> None:
+    """Nor is one at its limit forgotten, however often the table is overwritten."""
     asker = Asker(RrlRule())
     assert asker.burst("203.0.113.9", 500) == 125
     passed = 0
@@ -222,7 +222,7 @@ def test_among_a_million_forged_sources_a_quiet_one_is_not_limited() -> None:
     assert asker.burst("198.51.100.7", 500) == 125
 
 
-def test_a_quiet_one_shares_what_its_wider_prefixes_have() -> None:
+def test_a_quiet_source_shares_the_limits_of_its_wider_prefixes() -> None:
     asker = Asker(RrlRule())
     for n in range(100_000):
         asker.ask(bytes([192, 0, 2, n % 256]), SECOND // 1_000_000)
@@ -232,27 +232,27 @@ def test_a_quiet_one_shares_what_its_wider_prefixes_have() -> None:
 
 
 def test_a_full_table_forgets_and_limits_nobody() -> None:
-    """One line of four entries, and sources that have nothing in common."""
+    """One line of four entries, and sources that share no prefix."""
     asker = Asker(RrlRule(rate=1, instant=1), entries=4)
     for n in range(50_000):
         assert asker.ask(n.to_bytes(4) + bytes(12))
 
 
-def test_a_million_counters_are_all_apart() -> None:
-    """200,000 IPv6 sources with nothing in common: each has five counters of its own.
+def test_a_million_counters_are_all_distinct() -> None:
+    """200,000 IPv6 sources that share no prefix: each has five counters of its own.
 
-    Two that were one would limit the second source. With 64 bits of hash the chance of that is
-    10^12 / 2^65, 3 in a hundred million.
+    A collision of two would limit the second source. With 64 bits of hash the probability of that
+    is 10^12 / 2^65, 3 in a hundred million.
     """
     asker = Asker(RrlRule(rate=1, instant=1), entries=1 << 21)
     every = [n.to_bytes(4) + bytes(12) for n in range(200_000)]
     assert all(asker.ask(source) for source in every)
-    # Nearly all are remembered: of four times as many entries 1 line in 230 overflows (admit/ratelimit.h).
+    # Nearly all are remembered: with this many entries 1 line in 230 overflows (admit/ratelimit.h).
     assert sum(asker.ask(source) for source in every) < 200_000 / 100
 
 
 def test_the_secret_moves_sources_to_other_lines() -> None:
-    """Sources that push each other out of one line of a tiny table need not, elsewhere."""
+    """Sources that evict each other from one line of a tiny table may not under another secret."""
     rule = RrlRule(rate=1, instant=1)
     every = [bytes([n, 0, 0, 1]) for n in range(1, 8)]
 
@@ -267,18 +267,18 @@ def test_the_secret_moves_sources_to_other_lines() -> None:
 
 
 def test_a_rule_may_change_while_sources_are_known() -> None:
-    """A reload: a time keeps its meaning, a bucket has the new size."""
+    """A reload: times keep their meaning, buckets have the new size."""
     asker = Asker(RrlRule(rate=1, instant=100))
     assert asker.burst("192.0.2.1", 200) == 100
     asker.rule = RrlRule(rate=50, instant=125)
     assert not asker.ask("192.0.2.1")
-    # A full bucket is a full one by the new rule too, and no more.
+    # A full bucket is exactly full under the new rule, too.
     assert asker.ask("192.0.2.1", SECOND // 50)
     asker.now += 5 * SECOND // 2
     assert asker.burst("192.0.2.1", 200) == 125
 
 
-def test_a_clock_that_goes_back_leaves_a_full_bucket_at_most() -> None:
+def test_a_clock_that_goes_backward_leaves_at_most_a_full_bucket() -> None:
     asker = Asker(RrlRule(), now=1000 * SECOND)
     assert asker.burst("192.0.2.1", 200) == 125
     asker.now = SECOND
@@ -289,8 +289,8 @@ def test_a_clock_that_goes_back_leaves_a_full_bucket_at_most() -> None:
 # ------------------------------------------------------------------------------------------------
 
 
-def test_rounding_gives_a_five_hundredth_too_much_at_most() -> None:
-    """The shortest time of an answer there is, of a /18 at the highest rate."""
+def test_rounding_gives_at_most_0_2_percent_too_much() -> None:
+    """The shortest possible time per answer: a /18 at the highest rate."""
     rate = RRL_BOUNDS["rate"][1]
     asker = Asker(RrlRule(rate=rate, instant=1))
     wide = hosts(4, 3, 2048)
@@ -303,7 +303,7 @@ def test_rounding_gives_a_five_hundredth_too_much_at_most() -> None:
 
 @pytest.mark.parametrize("entries", [0, 1, 2, 3, 5, 12, 65535])
 def test_a_size_that_is_no_power_of_two_is_refused(entries: int) -> None:
-    with pytest.raises(ValueError, match=f"{entries} entries: a power of two is needed, 4"):
+    with pytest.raises(ValueError, match=f"^{entries} entries: a power of two is needed, at"):
         RrlTable(entries)
 
 

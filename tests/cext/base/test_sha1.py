@@ -1,4 +1,4 @@
-"""cext/base/sha1.c: FIPS 180-4's and RFC 5155's vectors, and hashlib for every length it may get."""
+"""cext/base/sha1.c: the vectors of FIPS 180-4 and RFC 5155, and hashlib for every valid length."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_length_of_a_name_with_a_salt() -> None:
 
 
 def test_rfc_5155_appendix_a() -> None:
-    # H(example) and H(*.w.example), 12 iterations of salt aabbccdd; base32hex as numbers.
+    # H(example) and H(*.w.example), 12 iterations of salt aabbccdd; digests as base32hex numbers.
     hashing = Parameters(12, bytes.fromhex("aabbccdd"))
     for name, digest in (
         (b"\7example\0", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom"),

@@ -1,6 +1,6 @@
-"""Whole frames at the bytes door: what is verified on the way in, and the headers on the way out.
+"""Whole frames in the bytes call: what is verified on receive, and the headers of the reply.
 
-The oracle is tests/packets.py, which packs the expected reply on its own.
+The oracle is tests/support/packets.py, which packs the expected reply independently.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TAGS = st.lists(
 
 @st.composite
 def packets(draw: st.DrawFn, payload: st.SearchStrategy[bytes], port: int) -> Packet:
-    """A request with everything that a reply must not take over."""
+    """A request with everything that a reply must not copy."""
     version = draw(st.sampled_from([4, 6]))
     source = str(draw(UNICAST[version]))
     assume(source not in (*SERVER.values(), BROADCAST))
@@ -68,15 +68,15 @@ def verdict_of(frame: bytes) -> str:
 
 
 @given(packets(st.binary(max_size=1400), port=7))
-def test_an_echo_is_a_fresh_packet(packet: Packet) -> None:
+def test_an_echo_is_a_new_packet(packet: Packet) -> None:
     verdict, reply = answer_frame(SNAPSHOT, packet.frame())
     assert verdict == "echo_answered"
     assert reply == packet.reply(packet.payload).frame()
 
 
 @given(packets(st.just(NTP), port=123), st.integers(0, 2**40))
-def test_ntp_says_the_same_in_a_frame(packet: Packet, late: int) -> None:
-    """The stamp put in afterwards leaves the UDP checksum complete."""
+def test_ntp_answers_the_same_in_a_frame(packet: Packet, late: int) -> None:
+    """The transmit timestamp filled in afterward keeps the UDP checksum complete."""
     _, payload = answer(SNAPSHOT, "ntp", NTP, ("192.0.2.77", 40000), NOW, NOW + late)
     assert payload is not None
     verdict, reply = answer_frame(SNAPSHOT, packet.frame(), NOW, NOW + late)
@@ -90,7 +90,7 @@ def test_wrong_checksums_are_counted_as_such(
 ) -> None:
     right = struct.unpack(">H", packet.udp()[6:8])[0]
     wrong = right ^ error
-    # ffff and 0 are one value to the sum; the bare pseudo-header sum is another right one.
+    # ffff and 0 are the same to the sum; the bare pseudo-header sum is accepted, too.
     assume(wrong not in (0, ones_sum(packet.pseudo)) and {right, wrong} != {0, 0xFFFF})
     assert verdict_of(packet.but(udp_checksum=wrong).frame()) == "udp_checksum"
     if packet.version == 4:
@@ -101,7 +101,7 @@ def test_wrong_checksums_are_counted_as_such(
 
 @given(packets(st.binary(max_size=64), port=7), st.data())
 def test_one_bit_flipped(packet: Packet, data: st.DataObject) -> None:
-    """Behind the Ethernet header no bit changes unnoticed, but for what IPv6 leaves unprotected."""
+    """No bit after the Ethernet header changes unnoticed, except those IPv6 leaves unprotected."""
     packet = packet.but(padding=b"", tags=(), fragment=0)
     frame = bytearray(packet.frame())
     unprotected = range(ETHERNET + 8) if packet.version == 6 else range(ETHERNET)
@@ -138,7 +138,7 @@ def test_a_computed_zero_is_sent_as_ffff() -> None:
 
 @pytest.mark.parametrize("short_of", [0, 1, 8, 0x1200, 0x11FFFF])
 def test_addresses_whose_sum_is_about_to_carry(short_of: int) -> None:
-    """The 64-bit sum of both addresses is all ones, or a little less: what is added next wraps."""
+    """The 64-bit sum of both addresses is all ones or slightly less: the next addition wraps."""
     words = struct.unpack("<2Q", ipaddress.ip_address(SERVER[6]).packed)
     high = struct.unpack("<Q", bytes.fromhex("2001 0db8 0000 0009"))[0]
     total = sum(words) + high
@@ -152,7 +152,7 @@ def test_addresses_whose_sum_is_about_to_carry(short_of: int) -> None:
 
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("tags", [(), ((0x8100, 5),), ((0x88A8, 5), (0x8100, 6))], ids=len)
-def test_any_frame_cut_short_is_refused(version: int, tags: tuple[tuple[int, int], ...]) -> None:
+def test_any_truncated_frame_is_refused(version: int, tags: tuple[tuple[int, int], ...]) -> None:
     frame = Packet(NTP, version, tags=tags).frame()
     assert verdict_of(frame) == "ntp_answered"
     for length in range(len(frame)):
@@ -169,7 +169,7 @@ def test_any_frame_cut_short_is_refused(version: int, tags: tuple[tuple[int, int
     ],
     ids=["three tags", "more fragments", "fragment offset", "no service"],
 )
-def test_what_the_xdp_program_would_not_hand_over(packet: Packet) -> None:
+def test_what_the_xdp_program_would_not_redirect(packet: Packet) -> None:
     assert verdict_of(packet.frame()) == "bad_frame"
 
 
@@ -214,7 +214,7 @@ def test_the_largest_frame() -> None:
 
 
 @pytest.mark.parametrize("snapshot", [Snapshot({"ntp": 123}), Snapshot({"echo": 7})])
-def test_port_0_is_no_service(snapshot: Snapshot) -> None:
+def test_port_0_is_not_a_service(snapshot: Snapshot) -> None:
     """A service that is off has port 0 in the snapshot: a frame to port 0 must not find it."""
     frame = Packet(bytes(12), 4, port=0).frame()
     assert answer_frame(snapshot, frame) == ("bad_frame", None)

@@ -13,7 +13,7 @@ from c_programs import programs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit._core._keys import ALGORITHMS, Keys, check, digest, offered
+from xdpkit._core._keys import ALGORITHMS, Keys, check, digest, offered_algorithms
 
 LAST_ID = 2**32 - 1
 HASHES = ("MD5", "SHA1", "SHA256", "SHA384", "SHA512")
@@ -51,7 +51,7 @@ def secret_of(algorithm: str) -> bytes:
 
 
 def test_all_algorithms_are_offered_here() -> None:
-    assert offered() == set(ALGORITHMS) == {*HASHES, *AES_BYTES}
+    assert offered_algorithms() == set(ALGORITHMS) == {*HASHES, *AES_BYTES}
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_every_id_is_found(slots: dict[int, int]) -> None:
         ([(5, "AES128", bytes(32), 0)], ValueError, "key 5: the id is 0, or the secret's length"),
         ([(5, "AES256", bytes(16), 0)], ValueError, "key 5: the id is 0, or the secret's length"),
         ([(5, "md5", b"a-secret", 0)], ValueError, "key 5: its algorithm is none of MD5, SHA1"),
-        ([(5, "MD5", b"a-secret", 0)] * 2, ValueError, "key 5: the id is there twice"),
+        ([(5, "MD5", b"a-secret", 0)] * 2, ValueError, "key 5: the id appears twice"),
         ([(2**32, "MD5", b"a-secret", 0)], OverflowError, None),
         ([(-1, "MD5", b"a-secret", 0)], OverflowError, None),
         ([(1, "MD5", b"a-secret", 2**32)], OverflowError, None),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * cext/runtime/clock.h under clocks that this program sets: a step of UTC, a leap second, a new TAI
- * offset, and a thread that is put off its CPU between two reads.
+ * cext/runtime/clock.h with clocks that this program sets: a step of UTC, a leap second, a new TAI
+ * offset, and a thread preempted between two reads.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -15,7 +15,7 @@
 static int64_t mono = 1000 * SECOND, utc = 1795000000 * SECOND, tai_offset;
 static int reads, pause_at, pauses;
 
-/* In front of the C library's. */
+/* Overrides the C library's. */
 int clock_gettime(clockid_t clock, struct timespec *t)
 {
 	int64_t now;
@@ -50,7 +50,7 @@ int main(void)
 	CHECK(!clock_now.stepped);
 	read_after(0);
 	CHECK(!clock_now.stepped && clock_now.trust_stamps && clock_now.tai_offset_s == 0);
-	/* An hour without a packet is no step. */
+	/* An hour without a packet is not a step. */
 	read_after(3600 * SECOND);
 	CHECK(!clock_now.stepped && clock_now.trust_stamps);
 
@@ -63,19 +63,19 @@ int main(void)
 	read_after(0);
 	CHECK(clock_now.stepped);
 
-	/* Slewing: both clocks alike, and what rounding leaves is below a step. */
+	/* Slewing moves both clocks alike; the remainder from rounding is below a step. */
 	utc += CLOCK_STEP_NS / 2;
 	read_after(SECOND);
 	CHECK(!clock_now.stepped);
 
-	/* chronyd's first sync: UTC stays, stamps of before and after do not compare, once. */
+	/* chronyd's first sync: UTC stays; for one batch earlier stamps cannot be compared. */
 	tai_offset = 37;
 	read_after(SECOND);
 	CHECK(!clock_now.stepped && !clock_now.trust_stamps && clock_now.tai_offset_s == 37);
 	read_after(SECOND);
 	CHECK(!clock_now.stepped && clock_now.trust_stamps);
 
-	/* A leap second is inserted: UTC goes back, TAI does not. */
+	/* A leap second is inserted: UTC goes backward, TAI does not. */
 	utc -= SECOND;
 	tai_offset = 38;
 	read_after(SECOND);
@@ -83,7 +83,7 @@ int main(void)
 	read_after(SECOND);
 	CHECK(!clock_now.stepped && clock_now.trust_stamps);
 
-	/* Put off the CPU between the reads, for longer than a step: read again, and no step. */
+	/* Preempted between the reads, for longer than a step: reads again, no step. */
 	pause_at = reads + 3;
 	pauses = 1;
 	read_after(SECOND);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Prints the numbers of the system calls after which a confined thread (cext/runtime/sandbox.h)
- * lives on; its one argument is the kind of thread. Each call has a thread of its own and senseless
+ * Prints the numbers of the system calls that a thread in the sandbox (cext/runtime/sandbox.h)
+ * survives; the only argument is the kind of thread. Each call has its own thread and nonsensical
  * arguments.
  */
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@
 struct probe {
 	enum sandbox_kind kind;
 	int number;
-	long protection; /* third argument: what mmap(2) and mprotect(2) shall allow */
+	long protection; /* third argument: the protection for mmap(2) and mprotect(2) */
 	int confined;    /* errno of sandbox_enter() */
 	int alive;
 };
@@ -33,7 +33,7 @@ static void *call(void *argument)
 	return NULL;
 }
 
-static int lives(enum sandbox_kind kind, int number, long protection)
+static int survives(enum sandbox_kind kind, int number, long protection)
 {
 	struct probe probe = {.kind = kind, .number = number, .protection = protection};
 	pthread_t thread;
@@ -44,12 +44,11 @@ static int lives(enum sandbox_kind kind, int number, long protection)
 	return probe.alive;
 }
 
-/* Were the filter to let them through, these would end, double or stop this very program. */
+/* If the filter allowed these calls, they would end, duplicate or stop this program. */
 static int spoils_the_test(int number)
 {
 #ifdef __x86_64__
-	/* uretprobe(2) and uprobe(2): no filter sees them, and who calls them without one is ended.
-	 */
+	/* uretprobe(2) and uprobe(2) bypass the filter and kill a caller without a probe. */
 	if (number == 335 || number == 336 || number == __NR_fork || number == __NR_vfork ||
 	    number == __NR_pause)
 		return 1;
@@ -64,10 +63,10 @@ int main(int count, char **arguments)
 
 	CHECK(count == 2);
 	for (int number = 0; number < CALLS; number++)
-		if (!spoils_the_test(number) && lives(kind, number, 0))
+		if (!spoils_the_test(number) && survives(kind, number, 0))
 			printf("%d\n", number);
-	CHECK(!lives(kind, __NR_mmap, PROT_EXEC));
-	CHECK(!lives(kind, __NR_mprotect, PROT_READ | PROT_EXEC));
-	CHECK(lives(kind, __NR_mmap, PROT_READ | PROT_WRITE));
+	CHECK(!survives(kind, __NR_mmap, PROT_EXEC));
+	CHECK(!survives(kind, __NR_mprotect, PROT_READ | PROT_EXEC));
+	CHECK(survives(kind, __NR_mmap, PROT_READ | PROT_WRITE));
 	return 0;
 }

@@ -1,4 +1,4 @@
-"""The receive time of a frame: of three stamps the best that can be believed."""
+"""The receive time of a frame: the best of three stamps that can be trusted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REACH = 1 << 33
 
 
 def arrival(found: PhcMap | None, *stamps: int, **options: Any) -> tuple[int, str]:
-    """The time in UTC and the counter that counted it."""
+    """The time in UTC and the name of the counter that counted it."""
     phc = None if found is None else vars(found)
     loop = OffWire(Snapshot({"ntp": 123}, phc=phc), [b""])
     ns = loop.arrival(*stamps, **options)
@@ -48,38 +48,38 @@ def test_the_nics_stamp() -> None:
     [
         (None, PHC + 7),
         (MAP, 0),
-        # Later than the XDP program saw the frame, or a second before.
+        # After the XDP program saw the frame, or more than a second before.
         (MAP, PHC + 51),
         (MAP, PHC + 50 - SECOND - 1),
         (MAP, 2**64 - 1),
         (MAP, 1),
     ],
 )
-def test_the_xdp_programs_where_that_is_not_believed(found: PhcMap | None, hardware: int) -> None:
+def test_the_xdp_programs_if_the_nics_is_not_trusted(found: PhcMap | None, hardware: int) -> None:
     assert arrival(found, hardware, TAI + 50, TAI + 90) == (utc(TAI + 50), "stamp_xdp")
 
 
 @pytest.mark.parametrize("after", [REACH, -REACH])
 def test_how_far_a_map_reaches(after: int) -> None:
-    """Eight seconds without a reading, and stamps are not converted any more."""
+    """After eight seconds without a reading, stamps are no longer converted."""
     beyond = after + (1 if after > 0 else -1)
     for hardware, counted in ((after, "stamp_hw"), (beyond, "stamp_xdp")):
         tai = TAI + hardware
         assert arrival(MAP, PHC + hardware, tai, tai + 90) == (utc(tai), counted)
 
 
-def test_the_bounds_are_believed() -> None:
+def test_the_bounds_are_trusted() -> None:
     for hardware in (50, 50 - SECOND):
         ns, name = arrival(MAP, PHC + hardware, TAI + 50, TAI + 90)
         assert (ns, name) == (utc(TAI + hardware), "stamp_hw")
 
 
 @pytest.mark.parametrize("age", [-1, SECOND + 1])
-def test_the_loops_own_where_neither_is(age: int) -> None:
+def test_the_loops_own_clock_if_neither_is_trusted(age: int) -> None:
     assert arrival(MAP, PHC, TAI - age, TAI) == (utc(TAI), "stamp_clock")
 
 
-def test_the_loops_own_where_frames_carry_none() -> None:
+def test_the_loops_own_clock_if_frames_carry_no_stamp() -> None:
     for hardware in (0, PHC):
         assert arrival(MAP, hardware, TAI, TAI, own_clock=True) == (utc(TAI), "stamp_clock")
 
@@ -91,8 +91,8 @@ def test_the_loops_own_where_frames_carry_none() -> None:
     st.integers(0, SECOND),
     st.integers(0, 100),
 )
-def test_conversion_is_the_fits(phc: int, rate: int, after: int, ago: int, offset: int) -> None:
-    """C and Python give the same nanosecond over the whole reach and every rate."""
+def test_conversion_matches_the_fit(phc: int, rate: int, after: int, ago: int, offset: int) -> None:
+    """C and Python agree to the nanosecond over the whole reach and every rate."""
     found = PhcMap(phc, TAI, rate)
     stamp = phc + after
     if not 0 < stamp < 2**64:
@@ -108,7 +108,7 @@ def test_conversion_is_the_fits(phc: int, rate: int, after: int, ago: int, offse
 def test_any_stamps_give_a_time_within_a_second(
     phc: int, tai: int, hardware: int, xdp: int, now: int
 ) -> None:
-    """Whatever the NIC, a map and the XDP program say: never more than two seconds ago."""
+    """Whatever the NIC, the map and the XDP program say: never more than two seconds ago."""
     now = now % 2**62 + 2 * SECOND
     ns, _ = arrival(PhcMap(phc, tai, RATE_MAX), hardware, xdp, now, tai_offset_s=0)
     assert now - 2 * SECOND <= ns <= now
@@ -120,7 +120,7 @@ def test_a_rate_that_does_not_fit(rate: int) -> None:
         Snapshot({"ntp": 123}, phc={"phc_ns": 1, "tai_ns": 1, "rate": rate})
 
 
-def test_published_and_taken_back() -> None:
+def test_a_map_is_published_and_withdrawn() -> None:
     publisher = SnapshotPublisher(Parts(ports={"ntp": 123}))
     for phc, counted in ((vars(MAP), "stamp_hw"), (None, "stamp_xdp")):
         publisher.change(phc=phc)
@@ -130,7 +130,7 @@ def test_published_and_taken_back() -> None:
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=1))
-def test_status_tells_what_most_were(counts: list[tuple[int, int, int]]) -> None:
+def test_status_reports_the_most_common_source(counts: list[tuple[int, int, int]]) -> None:
     names = ("stamp_hw", "stamp_xdp", "stamp_clock")
     workers = [dict(zip(names, row, strict=True)) for row in counts]
     sums = [sum(row[i] for row in counts) for i in range(3)]

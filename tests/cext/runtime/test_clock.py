@@ -1,4 +1,4 @@
-"""The clocks of a batch, under clocks that the test sets (``clock_test.c``)."""
+"""The clock reads of a batch, with clocks that the test sets (``clock_test.c``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system calls of answering threads: each is tried in a thread confined as theirs are."""
+"""The system calls of answering threads: each is tried in a thread with their sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from c_programs import programs
 
-# Every thread's, beside exit(2), after which none lives on.
+# Allowed in every thread, besides exit(2), which none survives.
 ANY = [
     "brk",
     "clock_gettime",
@@ -21,7 +21,7 @@ ANY = [
     "restart_syscall",
     "rt_sigprocmask",
 ]
-# By enum sandbox_kind.
+# In the order of enum sandbox_kind.
 KINDS = {
     "ring": ["poll", "ppoll", "recvfrom", "sendto"],
     "udp": ["epoll_wait", "epoll_pwait", "recvmmsg", "sendmmsg"],
@@ -34,13 +34,13 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def program() -> Path:
-    """The program that tries them."""
+    """The program that tries all system calls."""
     (built,) = programs("sandbox_test")
     return built
 
 
 def numbers(gcc: str, names: list[str]) -> set[int]:
-    """This machine's numbers of system calls, as the C library's header has them."""
+    """This machine's system call numbers, from the C library's header."""
     text = "#include <sys/syscall.h>\n" + "".join(
         f"#ifdef __NR_{n}\n__NR_{n}\n#endif\n" for n in names
     )

@@ -1,4 +1,4 @@
-"""What the bytes door and a snapshot refuse: an error that says so, never a crash."""
+"""What the bytes call and a snapshot reject: with an error that says so, never a crash."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def test_an_unknown_service() -> None:
 
 
 def test_a_payload_too_long() -> None:
-    with pytest.raises(ValueError, match="4096 fit"):
+    with pytest.raises(ValueError, match="at most 4096 fit"):
         answer(NTP_ONLY, "ntp", bytes(4097))
     with pytest.raises(ValueError, match="does not fit a chunk"):
         answer_frame(NTP_ONLY, bytes(MAX_FRAME + 1))
 
 
-def test_a_source_that_is_none() -> None:
+def test_an_invalid_source() -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         answer(NTP_ONLY, "ntp", bytes(48), ("here", 1))
     with pytest.raises(OverflowError):
@@ -39,7 +39,7 @@ def test_a_source_that_is_none() -> None:
 def test_snapshots() -> None:
     with pytest.raises(ValueError, match="dns needs zones"):
         Snapshot({"dns": 53})
-    with pytest.raises(ValueError, match="4097 addresses, 4096 fit"):
+    with pytest.raises(ValueError, match="4097 addresses: at most 4096 fit"):
         Snapshot({}, reserved=["192.0.2.1"] * 4097)
     with pytest.raises(OverflowError):
         Snapshot({"ntp": 65536})

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from xdpkit._core._keys import ALGORITHMS, offered
+from xdpkit._core._keys import ALGORITHMS, offered_algorithms
 from xdpkit.errors import ConfigError
 
 DEFAULT_TYPE = "MD5"
@@ -66,7 +66,7 @@ def read_keys(path: Path) -> KeyFile:
     Raises ConfigError, with file:line and the key's ID, for the first error.
     """
     raw, mode = _read(path)
-    available = offered()
+    available = offered_algorithms()
     keys: list[Key] = []
     lines: dict[int, int] = {}
     for number, line in enumerate(raw.split(b"\n"), 1):
