@@ -96,7 +96,7 @@ class ListenerSockets(ABC):
             self._publisher.change()
             # If the thread does not pass, the sockets stay open: it may be reading one.
             self._gone += gone
-            await self._publisher.passed()
+            await self._publisher.wait_for_grace_period()
             while self._gone:
                 self._gone.pop().close()
 
