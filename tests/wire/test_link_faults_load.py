@@ -34,7 +34,7 @@ from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
 
-OFF = "somebody took the XDP program off server0"
+OFF = "someone detached the XDP program from server0"
 
 # The kernel's answers go out on the queue where the generator listens.
 SLOW = 20_000
@@ -144,7 +144,7 @@ def test_a_foreign_program_in_our_place(lab: Lab, own: Server) -> None:
             while not foreign.attach("xdpdrv"):
                 asked.thrown += 1
                 detach_link(lab)
-            said = f"{OFF}, and the kernel answers: another XDP program has come onto server0"
+            said = f"{OFF}, and the slow path answers: another XDP program is now on server0"
             says(own, said, times)
             assert attached(lab.server) == foreign.id
             rx = own.answers_by("ring")

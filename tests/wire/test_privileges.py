@@ -121,7 +121,7 @@ def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
                 assert looked_up(lab.client, address=address) == [WWW]
             check_rights(server.process.pid)
             server.signal(signal.SIGHUP)
-            server.says("read again: 1 zones")
+            server.says("reloaded: 1 zones")
             # An address that comes later wants its sockets, below port 1024.
             add = "ip addr add 192.0.2.77/24 dev server0"
             assert lab.server.run(*add.split()).returncode == 0

@@ -103,12 +103,12 @@ def test_the_watchdog_bites_for_a_door_alone(lab: Lab, tmp_path: Path) -> None:
     with managed(lab, tmp_path) as (server, manager):
         status = server.status()
         with frozen(status["queues"]["2"]["thread"]):
-            eventually(lambda: "worker of queue 2 stands still" in server.log(), "the hand-over")
+            eventually(lambda: "worker of queue 2 is stalled" in server.log(), "the hand-over")
             manager.read()
             manager.told.clear()
             manager.hears("WATCHDOG=1")
         with frozen(status["slow_path"]["udp"]["thread"]):
-            eventually(lambda: "the kernel door stands still" in server.log(), "the verdict")
+            eventually(lambda: "the UDP listener is stalled" in server.log(), "the verdict")
             manager.read()
             manager.told.clear()
             # Two more rounds of what is told otherwise.

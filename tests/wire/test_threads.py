@@ -58,7 +58,7 @@ def test_a_dead_worker_leaves_its_queue_to_the_kernel(own: Server, lab: Lab) -> 
     assert not Path(f"/proc/{own.status()['pid']}/task/{worker}").exists()
     assert looked_up(lab.client) == [WWW]
     assert own.status()["slow_path"]["udp"]["tx"] == before + 1
-    assert f"worker of queue {QUEUE} made a system call that it may not" in own.log()
+    assert f"worker of queue {QUEUE} made a forbidden system call" in own.log()
     assert own.stop() == 0, own.log()
     assert attached(lab.server) is None
 
@@ -103,7 +103,7 @@ def test_a_worker_that_stands_still_at_the_end(own: Server, lab: Lab, signals: i
     with frozen(worker_of(own)):
         for _ in range(signals):
             own.signal(signal.SIGTERM)
-        eventually(lambda: "leaving without waiting" in own.log(), "the end")
+        eventually(lambda: "exiting without waiting" in own.log(), "the end")
     assert own.process.wait(PATIENCE) == 1
-    assert own.log().index("server0 is the kernel's again") < own.log().index("leaving without")
+    assert own.log().index("server0 is the kernel's again") < own.log().index("exiting without")
     assert attached(lab.server) is None
