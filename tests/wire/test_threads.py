@@ -76,7 +76,7 @@ def test_a_worker_that_died_at_work_holds_no_snapshot(lab: Lab, tmp_path: Path) 
 def test_a_dead_door_ends_the_process(own: Server, lab: Lab, way_in: str) -> None:
     make_call(own.status()["slow_path"][way_in.lower()]["thread"], sleeping=True)
     assert own.process.wait(PATIENCE) == 1
-    assert f"the thread of the {way_in} listener made a system call" in own.log()
+    assert f"the thread of the {way_in} listener made a forbidden system call" in own.log()
     assert attached(lab.server) is None
 
 
