@@ -127,8 +127,8 @@ def test_the_watchdog_bites_where_a_foreign_program_leaves_nobody(
         detach_link(lab)
         while not foreign.attach("xdpdrv"):
             detach_link(lab)
-        who = "the kernel" if way_in == "true" else "nobody"
-        eventually(lambda: f"off server0, and {who} answers" in server.log(), "the log")
+        who = "the slow path" if way_in == "true" else "nothing"
+        eventually(lambda: f"from server0, and {who} answers" in server.log(), "the log")
         manager.read()
         manager.told.clear()
 
