@@ -1,3 +1,3 @@
-"""AF_XDP service for NTP and DNS on chosen NIC queues."""
+"""NTP and DNS over AF_XDP, on selected NIC queues."""
 
 __version__ = "0.1.0"

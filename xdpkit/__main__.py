@@ -1,4 +1,4 @@
-"""``python -m xdpkit``: the command of the same name."""
+"""``python -m xdpkit``: the same as the ``xdpkit`` command."""
 
 import sys
 

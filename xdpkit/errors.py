@@ -1,4 +1,4 @@
-"""Everything xdpkit raises for a person to read.
+"""Every error that xdpkit raises for a person to read.
 
     XdpkitError                 exit 1
       UsageError                exit 2: the command line
@@ -6,20 +6,20 @@
         ZoneError               a zone's master file
       NicError                  an interface or its driver
         QueueError              an RX queue
-        AttachError             the XDP program's attachment
+        AttachError             attaching the XDP program
         BindError               an AF_XDP socket
-        StampError              receive stamps of the NIC's hardware
-        SettingError            a setting of the NIC was not read or changed
-        JournalError            what an earlier run changed on the NIC, and is not undone
-      BpfError                  bcc is missing, or compiler or verifier refused steer.c
-      PrivilegeError            a capability or a right that the process does not have
-      ThreadError               an answering thread is no more
+        StampError              the NIC's hardware receive stamps
+        SettingError            a NIC setting could not be read or changed
+        JournalError            changes that an earlier run made to the NIC and did not undo
+      BpfError                  no bcc, or the compiler or verifier rejected steer.c
+      PrivilegeError            a capability or permission that the process lacks
+      ThreadError               an answering thread died
       SocketError               a kernel socket: of the slow path, of metrics
-      ControlError              the control socket: nobody there, two there, not allowed
+      ControlError              the control socket: no instance, several, or no permission
       LabError                  the network namespaces of demo, tests and benchmarks
 
-The text of each is one line: the thing, the reason, the fix. ``cli.main`` prints it and exits with
-``exit_code``; ``--debug`` shows the trace behind it.
+Each message is one line: the thing, the reason, the fix. ``cli.main`` prints it and exits with
+``exit_code``; ``--debug`` shows the traceback.
 """
 
 from __future__ import annotations
@@ -29,19 +29,22 @@ from pathlib import Path
 
 
 class XdpkitError(Exception):
-    """Something failed that the person at the terminal can mend."""
+    """A failure that the user can fix."""
 
     exit_code = 1
 
 
 class UsageError(XdpkitError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = 2
 
 
 class ConfigError(XdpkitError):
-    """A configuration or data file is wrong; the text starts with ``file:line:column:`` if any."""
+    """A configuration or data file is wrong; the message starts with ``file:line:column:``.
+
+    Line and column are left out where they are not known.
+    """
 
     exit_code = 2
 
@@ -49,8 +52,8 @@ class ConfigError(XdpkitError):
         self, path: Path | str, reason: str, line: int | None = None, column: int | None = None
     ) -> None:
         self.path, self.reason, self.line, self.column = str(path), reason, line, column
-        place = ":".join(str(part) for part in (path, line, column) if part is not None)
-        super().__init__(f"{place}: {reason}")
+        location = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{location}: {reason}")
 
 
 class ZoneError(ConfigError):
@@ -58,11 +61,11 @@ class ZoneError(ConfigError):
 
 
 class NicError(XdpkitError):
-    """An interface that cannot do what was asked of it."""
+    """An interface cannot do what was requested."""
 
 
 class QueueError(NicError):
-    """An RX queue that is not there or is taken."""
+    """An RX queue does not exist or is in use."""
 
 
 class AttachError(NicError):
@@ -70,15 +73,15 @@ class AttachError(NicError):
 
 
 class BindError(NicError):
-    """An AF_XDP socket could not be made or bound."""
+    """An AF_XDP socket could not be created or bound."""
 
 
 class StampError(NicError):
-    """Receive stamps of the NIC's hardware cannot be had."""
+    """The NIC's hardware receive stamps are not available."""
 
 
 class SettingError(NicError):
-    """A setting of an interface could not be read or changed: what was tried, why, what helps."""
+    """An interface setting could not be read or changed: what was tried, why, and a hint."""
 
     def __init__(self, ifname: str, op: str, number: int = 0, hint: str = "") -> None:
         self.ifname, self.op, self.errno, self.hint = ifname, op, number, hint
@@ -87,7 +90,7 @@ class SettingError(NicError):
 
 
 class JournalError(NicError):
-    """The journal of changes cannot be written, or tells of what must not be undone here."""
+    """The journal cannot be written, or lists changes that must not be undone here."""
 
 
 class BpfError(XdpkitError):
@@ -97,15 +100,15 @@ class BpfError(XdpkitError):
         super().__init__(reason)
         self.log = log
         if log:
-            self.add_note(log)  # the trace of --debug shows it
+            self.add_note(log)  # --debug shows it in the traceback
 
 
 class PrivilegeError(XdpkitError):
-    """The process may not do what it needs to."""
+    """The process lacks a permission that it needs."""
 
 
 class ThreadError(XdpkitError):
-    """An answering thread is no more, and nothing takes its place."""
+    """An answering thread died, and nothing can take over its work."""
 
 
 class SocketError(XdpkitError):
@@ -117,4 +120,4 @@ class ControlError(XdpkitError):
 
 
 class LabError(XdpkitError):
-    """The lab's namespaces could not be made or entered."""
+    """The lab's namespaces could not be created or entered."""

@@ -1,4 +1,4 @@
-"""The id of a kernel function in BTF, and its call in the place of another."""
+"""The BTF ID of a kernel function, and its call in place of another."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def test_every_call_and_nothing_else_is_replaced(code: list[bytes]) -> None:
             kfunc.call_kfunc(b"".join(code), RX_TIMESTAMP_CALL, 66161)
         return
     after = kfunc.call_kfunc(b"".join(code), RX_TIMESTAMP_CALL, 66161)
-    assert [after[at : at + 8] for at in range(0, len(after), 8)] == [
+    assert [after[i : i + 8] for i in range(0, len(after), 8)] == [
         KFUNC if instruction == HELPER else instruction for instruction in code
     ]
 
 
-def test_the_same_bytes_across_two_instructions_stay() -> None:
+def test_the_same_bytes_across_two_instructions_are_kept() -> None:
     across = bytes(4) + HELPER + bytes(4)
     assert kfunc.call_kfunc(across + HELPER, RX_TIMESTAMP_CALL, 66161) == across + KFUNC
 
@@ -48,7 +48,7 @@ def vmlinux() -> bytes:
 def test_ids_are_those_of_bpftool(tool: Callable[[str], str], vmlinux: bytes) -> None:
     command = [tool("bpftool"), "btf", "dump", "file", str(btf.VMLINUX)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    # The first of a name: static functions of several files share one now and then.
+    # The first of each name: static functions of several files may share one.
     ids: dict[str, int] = {}
     for number, name in re.findall(r"^\[(\d+)\] FUNC '(\w+)'", text, re.MULTILINE):
         ids.setdefault(name, int(number))
@@ -58,13 +58,13 @@ def test_ids_are_those_of_bpftool(tool: Callable[[str], str], vmlinux: bytes) ->
 
 
 @pytest.mark.parametrize("name", ["", "no_such_function", "bpf_xdp_metadata_rx_timesta", "sk_buff"])
-def test_a_name_that_is_no_function(vmlinux: bytes, name: str) -> None:
+def test_a_name_that_is_not_a_function(vmlinux: bytes, name: str) -> None:
     with pytest.raises(LookupError):
         btf.function_id(vmlinux, name)
 
 
-def made(*types: bytes, strings: bytes = b"\0run\0") -> bytes:
-    """A BTF blob of these types."""
+def btf_blob(*types: bytes, strings: bytes = b"\0run\0") -> bytes:
+    """A BTF blob with these types."""
     body = b"".join(types)
     return (
         struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(body), len(body), len(strings))
@@ -73,8 +73,8 @@ def made(*types: bytes, strings: bytes = b"\0run\0") -> bytes:
     )
 
 
-def of(kind: int, vlen: int = 0, name: int = 0, tail: int = 0) -> bytes:
-    """A BTF type and what follows it."""
+def btf_type(kind: int, vlen: int = 0, name: int = 0, tail: int = 0) -> bytes:
+    """A BTF type and the bytes that follow it."""
     return struct.pack("=III", name, kind << 24 | vlen, 0) + bytes(tail)
 
 
@@ -89,9 +89,9 @@ EVERY_KIND = [
 
 
 @given(st.lists(st.sampled_from(EVERY_KIND)))
-def test_every_kind_is_stepped_over(kinds: list[tuple[int, int, int]]) -> None:
-    types = [of(kind, vlen, tail=tail) for kind, vlen, tail in kinds]
-    assert btf.function_id(made(*types, of(12, name=1)), "run") == len(kinds) + 1
+def test_every_kind_is_skipped(kinds: list[tuple[int, int, int]]) -> None:
+    types = [btf_type(kind, vlen, tail=tail) for kind, vlen, tail in kinds]
+    assert btf.function_id(btf_blob(*types, btf_type(12, name=1)), "run") == len(kinds) + 1
 
 
 @pytest.mark.parametrize(
@@ -100,20 +100,20 @@ def test_every_kind_is_stepped_over(kinds: list[tuple[int, int, int]]) -> None:
         b"",
         b"\x7fELF" + bytes(100),
         struct.pack(">HBBIIIII", 0xEB9F, 1, 0, 24, 0, 0, 0, 0),
-        made(of(20)),
-        made(of(31)),
-        made(of(2), b"\0\0\0"),
-        made(of(12, name=1))[:30],
+        btf_blob(btf_type(20)),
+        btf_blob(btf_type(31)),
+        btf_blob(btf_type(2), b"\0\0\0"),
+        btf_blob(btf_type(12, name=1))[:30],
     ],
 )
-def test_what_is_no_btf_that_we_know(blob: bytes) -> None:
+def test_unsupported_or_damaged_btf(blob: bytes) -> None:
     with pytest.raises(ValueError, match="BTF"):
         btf.function_id(blob, "run")
 
 
 @given(st.binary(max_size=100))
-def test_any_bytes_end_in_an_answer(junk: bytes) -> None:
-    for blob in (junk, made(junk)):
+def test_any_bytes_raise_expected_errors_only(junk: bytes) -> None:
+    for blob in (junk, btf_blob(junk)):
         try:
             btf.function_id(blob, "run")
         except (LookupError, ValueError):

@@ -1,4 +1,4 @@
-"""Configuration files for tests, and how one is refused."""
+"""Configuration files for tests, and checks that one is rejected."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from xdpkit.config import load
-from xdpkit.config.toml_location import place
+from xdpkit.config.toml_location import location_of
 from xdpkit.errors import ConfigError
 
 INTERFACE = '[interface]\nname = "eth1"\nqueues = [2]\n'
@@ -19,7 +19,7 @@ def write(directory: Path, text: str | bytes) -> Path:
     return path
 
 
-def refusal(path: Path) -> ConfigError:
+def load_error(path: Path) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         load(path)
     text = str(caught.value)
@@ -28,12 +28,12 @@ def refusal(path: Path) -> ConfigError:
     return caught.value
 
 
-def refused_at(directory: Path, marked: str, words: str) -> None:
-    """The file is refused where § stands in it, and each of the words (a|b) is in the reason."""
+def check_rejected_at(directory: Path, marked: str, words: str) -> None:
+    """The file is rejected at the location marked §; the reason has each of the words (a|b)."""
     offset = marked.index("§")
     path = write(directory, marked.replace("§", ""))
-    error = refusal(path)
-    assert (error.line, error.column) == place(marked, offset), str(error)
+    error = load_error(path)
+    assert (error.line, error.column) == location_of(marked, offset), str(error)
     assert str(error).startswith(f"{path}:{error.line}:{error.column}: ")
     for part in words.split("|"):
         assert part in error.reason

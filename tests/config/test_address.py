@@ -1,4 +1,4 @@
-"""Addresses as the configuration writes them, over generated ones."""
+"""Generated addresses, as written in the configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xdpkit.config.address import parse_address, parse_socket_address
 
 
 @given(st.text(st.sampled_from("0123456789abcdef:.@/% x\u02bc\u0663")) | st.text())
-def test_parse_address_gives_an_address_or_says_why(text: str) -> None:
+def test_parse_address_returns_an_address_or_says_why(text: str) -> None:
     try:
         served = parse_address(text)
     except ValueError as error:
@@ -35,7 +35,7 @@ def test_every_unicast_address_and_tag_can_be_served(address: object, tags: list
 
 
 @given(st.text(st.sampled_from("0123456789abcdef:.[]% x\u02bc\u0663")) | st.text())
-def test_parse_socket_address_gives_one_or_says_why(text: str) -> None:
+def test_parse_socket_address_returns_one_or_says_why(text: str) -> None:
     try:
         found = parse_socket_address(text)
     except ValueError as error:

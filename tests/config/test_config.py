@@ -1,4 +1,4 @@
-"""The configuration file: what it gives, and file:line:column, key and fix for what is wrong."""
+"""The configuration file: its values, and file:line:column, key and fix for every error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from config_files import INTERFACE, refusal, refused_at, write
+from config_files import INTERFACE, check_rejected_at, load_error, write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,7 +120,7 @@ def test_a_service_without_table_is_off(tmp_path: Path) -> None:
     assert config.metrics is None
 
 
-def test_metrics_listen_on_this_machine_alone_unless_told(tmp_path: Path) -> None:
+def test_metrics_listen_on_loopback_by_default(tmp_path: Path) -> None:
     config = load(write(tmp_path, INTERFACE + "[ntp]\n[metrics]\n"))
     assert config.metrics == MetricsConfig(SocketAddress(ip_address("127.0.0.1"), 9153))
     assert config.ports() == {"ntp": 123}
@@ -131,8 +131,8 @@ def test_inline_tables_and_dotted_keys(tmp_path: Path) -> None:
     assert load(write(tmp_path, text)).ntp == NtpConfig(stratum=3)
 
 
-# "§" marks what line and column must point at; a "|" parts what the message must hold.
-REFUSED = [
+# "§" marks the expected line and column; a "|" separates what the message must contain.
+REJECTED = [
     # Tables and keys.
     (INTERFACE + "[§ntpp]\n", 'unknown table "ntpp": did you mean "ntp"?'),
     (INTERFACE + "[ntp]\n[§wireguard.peer]\n", '"wireguard": valid: interface, ntp, dns, echo'),
@@ -154,7 +154,7 @@ REFUSED = [
     (INTERFACE + "[[§ntp]]\n[[ntp]]\n", "ntp is a table: write [ntp] once"),
     ("§interface = 1\n", "interface is a table: write [interface]"),
     ('interface = {name="e", queues=[1], §mod="copy"}\n[ntp]', 'did you mean "mode"?'),
-    # What is missing.
+    # Missing keys and tables.
     ("[§interface]\nqueues = [2]\n[ntp]\n", "[interface] needs name|for example"),
     ('[ntp]\n[§interface]\nname = "eth1"\n', "[interface] needs queues|[2]"),
     (INTERFACE + "[§dns]\n", "[dns] needs zones"),
@@ -174,7 +174,7 @@ REFUSED = [
     # Ranges and words.
     ('[interface]\nname = "e"\nqueues = §[]\n[ntp]', "at least one RX queue"),
     ('[interface]\nname = "e"\nqueues = [\n 0, # 256\n §256]\n[ntp]', "256 is not within 0..255"),
-    ('[interface]\nname = "e"\nqueues = [1, 2, §1]\n[ntp]', "1 is there twice"),
+    ('[interface]\nname = "e"\nqueues = [1, 2, §1]\n[ntp]', "1 is listed twice"),
     (INTERFACE + "[ntp]\nstratum = §0\n", "0 is not within 1..15"),
     (INTERFACE + "[ntp]\nstratum = §16\n", "16 is not within 1..15"),
     (INTERFACE + "[ntp]\nport = §0\n", "within 1..65535"),
@@ -189,17 +189,17 @@ REFUSED = [
     (INTERFACE + "defer_irqs = §true\n[ntp]", 'only be deferred with poll = "busy"'),
     (
         INTERFACE + 'rx_timestamps = §"hardware"\nmode = "generic"\n[ntp]',
-        'in mode = "generic" the hardware\'s stamps are not to be had: write "auto"',
+        'hardware receive stamps are not available in mode = "generic": write "auto"',
     ),
     (INTERFACE + "realtime = §100\n[ntp]", "100 is not within 0..99"),
-    (INTERFACE + 'poll = "busy"\nrealtime = §1\n[ntp]', "never leave its CPU to others"),
+    (INTERFACE + 'poll = "busy"\nrealtime = §1\n[ntp]', "never yield its CPU to others"),
     (INTERFACE + 'steering = §"atuo"\n[ntp]', 'unknown value "atuo": did you mean "auto"?'),
     # Sources of NTP time.
     (INTERFACE + "[ntp]\nsource = §[]\n", "an empty array: name at least one"),
     (INTERFACE + '[ntp]\nsource = §"kernle"\n', '"kernle": not a source: write "local", "kernel"'),
     (INTERFACE + '[ntp]\nsource = §""\n', "not a source"),
     (INTERFACE + '[ntp]\nsource = §":11123"\n', "not a source"),
-    (INTERFACE + '[ntp]\nsource = §"localhost:11123"\n', 'not a source|as "127.0.0.1:11123"'),
+    (INTERFACE + '[ntp]\nsource = §"localhost:11123"\n', 'not a source|such as "127.0.0.1:11123"'),
     (INTERFACE + '[ntp]\nsource = §"Local"\n', "not a source"),
     (INTERFACE + '[ntp]\nsource = §"192.0.2.1:123"\n', "must discipline this machine's own clock"),
     (INTERFACE + '[ntp]\nsource = §"192.0.2.1"\n', "must discipline this machine's own clock"),
@@ -217,9 +217,9 @@ REFUSED = [
     (INTERFACE + '[ntp]\nsource = §"127.0.0.1:+1"\n', "not within 1..65535"),
     (INTERFACE + '[ntp]\nsource = §"127.0.0.1:\\u0663"\n', "not within 1..65535"),
     (INTERFACE + '[ntp]\nsource = [\n"kernel", # x\n§"10.0.0.1:123"]', "not a loopback address"),
-    (INTERFACE + '[ntp]\nsource = ["127.0.0.1:1", §"127.0.0.1:01"]', "is there twice"),
-    (INTERFACE + '[ntp]\nsource = ["kernel", §"kernel"]', "is there twice"),
-    (INTERFACE + '[ntp]\nsource = ["local", §"kernel"]', 'never used behind "local"'),
+    (INTERFACE + '[ntp]\nsource = ["127.0.0.1:1", §"127.0.0.1:01"]', "is listed twice"),
+    (INTERFACE + '[ntp]\nsource = ["kernel", §"kernel"]', "is listed twice"),
+    (INTERFACE + '[ntp]\nsource = ["local", §"kernel"]', 'never used after "local"'),
     (INTERFACE + '[ntp]\nrefid = §""\n', "1 to 4 ASCII characters or a dotted quad"),
     (INTERFACE + '[ntp]\nrefid = §"LOCAL"\n', "1 to 4 ASCII characters or a dotted quad"),
     (INTERFACE + '[ntp]\nrefid = §"GP\\t"\n', "1 to 4 ASCII characters"),
@@ -228,12 +228,12 @@ REFUSED = [
     (INTERFACE + '[ntp]\nrefid = §"::1.2.3.4"\n', "dotted quad"),
     (INTERFACE + "[ntp]\nholdover = §0\n", "0 is not within 1..604800"),
     (INTERFACE + "[ntp]\nholdover = §604_801\n", "604801 is not within 1..604800"),
-    # What threads remember, and who may ask.
+    # Thread state, access lists and rate limits.
     (INTERFACE + "[ntp]\ninterleaved = §-1\n", "-1 is not within 0..16777216"),
     (INTERFACE + '[ntp]\ntx_timestamps = §"kicked"\n', 'did you mean "kick"?'),
     (INTERFACE + "[ntp]\ntx_compensation = §1\n", "a boolean is needed|is an integer"),
     (INTERFACE + '[ntp]\nallow = §"192.0.2.0/24"\n', "allow: an array is needed"),
-    (INTERFACE + '[ntp]\nallow = ["::/0", §"192.0.2.1/24"]\n', "bits set behind|192.0.2.0/24"),
+    (INTERFACE + '[ntp]\nallow = ["::/0", §"192.0.2.1/24"]\n', "bits set beyond|192.0.2.0/24"),
     (INTERFACE + '[ntp]\ndeny = [§"example.org"]\n', "not an IPv4 or IPv6 prefix"),
     (INTERFACE + '[ntp]\nallow = ["::/8"]\ndeny = §["::/8"]\n', "both allowed and denied"),
     (INTERFACE + "[ntp]\n§limit = 3\n", "ntp.limit is a table: write [ntp.limit] once"),
@@ -244,15 +244,15 @@ REFUSED = [
     (INTERFACE + "[ntp]\nlimit.ipv6_prefix = §129\n", "129 is not within 1..128"),
     (INTERFACE + "[ntp.limit]\naddresses = §0\n", "0 is not within 1..16777216"),
     # Interface names.
-    ('[interface]\nname = §""\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    ('[interface]\nname = §""\nqueues = [2]\n[ntp]', "not an interface name"),
     (
         '[interface]\nname = §"a234567890123456"\nqueues = [2]\n[ntp]',
-        "not the name of an interface",
+        "not an interface name",
     ),
-    ('[interface]\nname = §"a b"\nqueues = [2]\n[ntp]', "not the name of an interface"),
-    ('[interface]\nname = §"a/b"\nqueues = [2]\n[ntp]', "not the name of an interface"),
-    ('[interface]\nname = §"\\u0000"\nqueues = [2]\n[ntp]', "not the name of an interface"),
-    ('[interface]\nname = §"."\nqueues = [2]\n[ntp]', "not the name of an interface"),
+    ('[interface]\nname = §"a b"\nqueues = [2]\n[ntp]', "not an interface name"),
+    ('[interface]\nname = §"a/b"\nqueues = [2]\n[ntp]', "not an interface name"),
+    ('[interface]\nname = §"\\u0000"\nqueues = [2]\n[ntp]', "not an interface name"),
+    ('[interface]\nname = §"."\nqueues = [2]\n[ntp]', "not an interface name"),
     # Addresses.
     (INTERFACE + 'addresses = ["::2", §"192.0.2.300"]\n[ntp]', "not an IPv4 or IPv6 address"),
     (INTERFACE + 'addresses = [§"192.0.2.0/24"]\n[ntp]', "without prefix length"),
@@ -278,8 +278,8 @@ REFUSED = [
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §":9153"\n', "not an address and a port"),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"localhost:9153"\n', "not an address and a port"),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1"\n', "not an address and a port"),
-    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"::1:9153"\n', "only an IPv6 address|brackets"),
-    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[127.0.0.1]:9153"\n', "stands in brackets"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"::1:9153"\n', "are for IPv6 addresses|need them"),
+    (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[127.0.0.1]:9153"\n', "brackets are for IPv6"),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[fe80::1%lo]:9153"\n', "without a scope"),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"[::ffff:127.0.0.1]:1"\n', '"127.0.0.1:1"'),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"224.0.0.1:9153"\n', "not a unicast address"),
@@ -287,20 +287,20 @@ REFUSED = [
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1:0"\n', "not within 1..65535"),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1:65536"\n', "not within 1..65535"),
     (INTERFACE + '[ntp]\n[metrics]\nlisten = §"127.0.0.1:http"\n', "not within 1..65535"),
-    # Services among each other.
+    # Conflicts between services.
     (INTERFACE + "[ntp]\nport = §7\n[echo]\n", "[ntp] and [echo] both use 7"),
     (INTERFACE + "[ntp]\n[echo]\nport = §123\n", "[ntp] and [echo] both use 123"),
     (INTERFACE + '[ntp]\nport = 9\n[dns]\nzones = "."\nport = §9\n', "[ntp] and [dns] both use 9"),
-    # Not TOML: tomllib's own words.
+    # Not TOML: tomllib's own message.
     (INTERFACE + "[ntp]\nport = §=\n", "Invalid value"),
     (INTERFACE + "[ntp]\n[ntp§]\n", "Cannot declare"),
     (INTERFACE + '[ntp]\nsource = "local§', "Unterminated string"),
 ]
 
 
-@pytest.mark.parametrize("marked, words", REFUSED)
-def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
-    refused_at(tmp_path, marked, words)
+@pytest.mark.parametrize("marked, words", REJECTED)
+def test_rejected_at_its_location(tmp_path: Path, marked: str, words: str) -> None:
+    check_rejected_at(tmp_path, marked, words)
 
 
 @pytest.mark.parametrize(
@@ -314,22 +314,22 @@ def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
         ("#" * (2 << 20), "larger than"),
     ],
 )
-def test_refused_as_a_whole(tmp_path: Path, text: str, words: str) -> None:
-    error = refusal(write(tmp_path, text))
+def test_rejected_as_a_whole(tmp_path: Path, text: str, words: str) -> None:
+    error = load_error(write(tmp_path, text))
     assert error.line is None
     assert words in error.reason
 
 
 def test_not_utf8(tmp_path: Path) -> None:
-    error = refusal(write(tmp_path, "# für\n".encode() + b"# ok f\xfcr\n"))
+    error = load_error(write(tmp_path, "# für\n".encode() + b"# ok f\xfcr\n"))
     assert (error.line, error.column) == (2, 7)
     assert "not UTF-8: byte 0xfc" in error.reason
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
-    assert "no such file" in refusal(tmp_path / "none.toml").reason
-    assert "Is a directory" in refusal(tmp_path).reason
-    assert "Not a directory" in refusal(write(tmp_path, "") / "x.toml").reason
+    assert "no such file" in load_error(tmp_path / "none.toml").reason
+    assert "Is a directory" in load_error(tmp_path).reason
+    assert "Not a directory" in load_error(write(tmp_path, "") / "x.toml").reason
 
 
 @given(st.data())

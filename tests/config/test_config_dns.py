@@ -1,4 +1,4 @@
-"""The keys of [dns]: what they give, and the refusal of what is wrong."""
+"""The keys of [dns]: their values, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from config_files import INTERFACE, refusal, refused_at, write
+from config_files import INTERFACE, check_rejected_at, load_error, write
 
 from xdpkit._core._rrl import RrlRule
 from xdpkit.config import load
@@ -15,7 +15,7 @@ from xdpkit.config.rrl import RrlConfig
 DNS = INTERFACE + '[dns]\nzones = "."\n'
 
 
-def test_what_dns_tells(tmp_path: Path) -> None:
+def test_dns_identity_and_secrets(tmp_path: Path) -> None:
     text = f"""\
 [dns]
 zones = "."
@@ -42,9 +42,9 @@ hostname = "ns1.é"
     assert dns is not None and dns.cookie_secret == (b"\x0a" * 16,) and dns.nsid == b"hex"
 
 
-def test_a_wrong_secret_is_not_shown(tmp_path: Path) -> None:
+def test_an_invalid_secret_is_not_shown(tmp_path: Path) -> None:
     text = '[dns]\nzones = "."\ncookie_secret = "my-own-secret-of-some-length-here"\n'
-    assert "my-own" not in str(refusal(write(tmp_path, INTERFACE + text)))
+    assert "my-own" not in str(load_error(write(tmp_path, INTERFACE + text)))
 
 
 def test_response_rate_limits(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_response_rate_limits(tmp_path: Path) -> None:
     assert dns is not None and dns.rrl == RrlConfig(RrlRule(0, 7, 2), exempt)
 
 
-REFUSED = [
+REJECTED = [
     (DNS + "§rrl = 5", "rrl is a table: write [dns.rrl] once"),
     (DNS + "[dns.rrl]\n§log = true", 'unknown key "log"|valid: rate, instant, slip, exempt'),
     (DNS + "[dns.rrl]\nrate = §-1", "-1 is not within 0..100000"),
@@ -66,7 +66,7 @@ REFUSED = [
     (DNS + "[dns.rrl]\nrate = §1.5", "rate: an integer is needed"),
     (DNS + "[dns.rrl]\ninstant = §0", "0 is not within 1..1000000"),
     (DNS + "[dns.rrl]\nslip = §101", "101 is not within 0..100"),
-    (DNS + '[dns.rrl]\nexempt = ["::", §"192.0.2.1/24"]', "bits set behind|192.0.2.0/24"),
+    (DNS + '[dns.rrl]\nexempt = ["::", §"192.0.2.1/24"]', "bits set beyond|192.0.2.0/24"),
     (DNS + '[dns.rrl]\nexempt = §"::"', "exempt: an array is needed"),
     (DNS + "max_udp = §1233", "1233 is not within 512..1232"),
     (DNS + "max_udp = §511", "511 is not within 512..1232"),
@@ -100,20 +100,20 @@ REFUSED = [
     ),
     (
         DNS + f'cookie_secret = §["{"0" * 32}", "{"1" * 32}", ""]',
-        "3 secrets, 2 at most",
+        "3 secrets, but at most 2",
     ),
     (
         DNS + f'cookie_secret = ["{"a" * 32}", §"{"A" * 32}"]',
-        "the same secret is there twice",
+        "the same secret is listed twice",
     ),
-    (DNS + 'nsid = §"hex:0"', "nsid: pairs of hexadecimal digits follow"),
-    (DNS + f'nsid = §"{"x" * 129}"', "129 bytes, 128 fit"),
-    (DNS + f'nsid = §"hex:{"00" * 129}"', "129 bytes, 128 fit"),
-    (DNS + f'version = §"{"é" * 128}"', "256 bytes, 255 fit"),
+    (DNS + 'nsid = §"hex:0"', 'nsid: "hex:" must be followed by pairs of hexadecimal digits'),
+    (DNS + f'nsid = §"{"x" * 129}"', "129 bytes, but at most 128 fit"),
+    (DNS + f'nsid = §"hex:{"00" * 129}"', "129 bytes, but at most 128 fit"),
+    (DNS + f'version = §"{"é" * 128}"', "256 bytes, but at most 255 fit"),
     (DNS + "id = §7", "id: a string is needed"),
 ]
 
 
-@pytest.mark.parametrize("marked, words", REFUSED)
-def test_refused_at_its_place(tmp_path: Path, marked: str, words: str) -> None:
-    refused_at(tmp_path, marked, words)
+@pytest.mark.parametrize("marked, words", REJECTED)
+def test_rejected_at_its_location(tmp_path: Path, marked: str, words: str) -> None:
+    check_rejected_at(tmp_path, marked, words)

@@ -1,4 +1,4 @@
-"""Where keys and values stand in a TOML file, over generated files."""
+"""The locations of keys and values in generated TOML files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.config.toml_location import Places
+from xdpkit.config.toml_location import Locations
 
-# A TOML value as written, with what Places must find inside it: (path below it, text there).
+# A TOML value as written, with what Locations must find inside it: (path below it, its text).
 Written = tuple[str, list[tuple[tuple[str | int, ...], str]]]
 
-# As written, by what it means.
+# The written form of each key.
 KEY_FORMS = {
     "a": "a",
     "b-1": "b-1",
@@ -54,7 +54,7 @@ VALUES = st.recursive(SCALARS, lambda items: arrays(items) | inline_tables(items
 @given(
     st.dictionaries(KEYS, st.dictionaries(KEYS, st.tuples(VALUES, GAPS), max_size=3), max_size=3)
 )
-def test_every_key_and_value_is_found_where_it_stands(
+def test_every_key_and_value_is_located(
     tables: dict[str, dict[str, tuple[Written, str]]],
 ) -> None:
     text, wanted = "", []
@@ -64,15 +64,15 @@ def test_every_key_and_value_is_found_where_it_stands(
             text += f"{KEY_FORMS[key]}\t= {item} # = \n{gap}\n"
             wanted += [((table, key, *path), token) for path, token in [((), item), *below]]
     tomllib.loads(text)
-    places = Places(text)
-    assert set(places.values) == {path for path, _ in wanted}
+    locations = Locations(text)
+    assert set(locations.values) == {path for path, _ in wanted}
     for path, token in wanted:
-        assert text.startswith(token, places.values[path]), path
-    for path, start in places.keys.items():
+        assert text.startswith(token, locations.values[path]), path
+    for path, start in locations.keys.items():
         assert text.startswith(KEY_FORMS[str(path[-1])], start), path
 
 
 @pytest.mark.parametrize("text", ["a = = 1", "[a", "a = [1 2]", "= 1", 'a = "'])
-def test_places_refuses_what_is_not_toml(text: str) -> None:
+def test_locations_rejects_what_is_not_toml(text: str) -> None:
     with pytest.raises(ValueError, match="not TOML at line 1"):
-        Places(text)
+        Locations(text)

@@ -1,4 +1,4 @@
-"""The control socket's server: the lock, who is answered what, and clients that mean ill."""
+"""The control socket's server: the lock, permissions, and malicious clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from typing import Any
 
 import anyio
 import pytest
-from control_lab import NOBODY, heard, isolated, needs_root, said, serving, speaking, stranger
+from control_lab import (
+    NOBODY,
+    connected,
+    isolated,
+    needs_root,
+    next_line,
+    read_to_end,
+    serving,
+    stranger,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +28,7 @@ from xdpkit.control import server as control
 from xdpkit.control.server import ControlServer, RequestError, request
 from xdpkit.errors import ConfigError, ControlError
 
-# Abstract names are free for all in the tests' own namespace: unlikely ones.
+# The tests share the abstract names of their network namespace: unlikely ones.
 IFACE = f"xt{os.getpid()}"
 
 
@@ -36,7 +45,7 @@ def test_a_request_is_answered() -> None:
         assert request(IFACE, "reload") == {"zones": {}}
 
 
-def test_a_large_answer_is_whole() -> None:
+def test_a_large_answer_is_complete() -> None:
     async def large() -> dict[str, Any]:
         return {"text": "é" * 1_000_000}
 
@@ -85,59 +94,59 @@ def test_an_unknown_verb() -> None:
 )
 def test_garbage_gets_an_error(garbage: bytes) -> None:
     with serving(IFACE):
-        with speaking(IFACE) as connection:
+        with connected(IFACE) as connection:
             connection.sendall(garbage)
-            assert "does not know this request" in error_of(heard(connection))
+            assert "does not know this request" in error_of(read_to_end(connection))
         assert request(IFACE, "status") == {"interface": "here"}
 
 
 @given(st.binary(max_size=1024))
-def test_no_bytes_are_too_much_for_the_reader_of_requests(line: bytes) -> None:
+def test_any_bytes_are_parsed_without_an_exception(line: bytes) -> None:
     assert isinstance(control._verb(line), str)
 
 
-def test_clients_that_leave_early() -> None:
+def test_clients_that_disconnect_early() -> None:
     with serving(IFACE) as server:
-        for said_before in (b"", b'{"verb"', b'{"verb": "status"}\n'):
-            with speaking(IFACE) as connection:
-                connection.sendall(said_before)
+        for request_part in (b"", b'{"verb"', b'{"verb": "status"}\n'):
+            with connected(IFACE) as connection:
+                connection.sendall(request_part)
         assert request(IFACE, "status") == {"interface": "here"}
         wait_until_idle(server)
 
 
-def test_silent_clients_are_bounded_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_clients_are_limited_in_number_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "_READ_SECONDS", 0.5)
     with serving(IFACE) as server:
-        with speaking(IFACE), speaking(IFACE) as slow:
+        with connected(IFACE), connected(IFACE) as slow:
             slow.sendall(b'{"verb":')
             assert request(IFACE, "status") == {"interface": "here"}
-            assert heard(slow) == b""
+            assert read_to_end(slow) == b""
         wait_until_idle(server)
-        crowd = [speaking(IFACE) for _ in range(control._MOST_CONNECTIONS)]
+        crowd = [connected(IFACE) for _ in range(control._MOST_CONNECTIONS)]
         entered = [client.__enter__() for client in crowd]
-        with speaking(IFACE) as late:
-            assert "too many" in error_of(heard(late))
-        assert [heard(connection) for connection in entered] == [b""] * len(crowd)
+        with connected(IFACE) as late:
+            assert "too many" in error_of(read_to_end(late))
+        assert [read_to_end(connection) for connection in entered] == [b""] * len(crowd)
         for client in crowd:
             client.__exit__(None, None, None)
         assert request(IFACE, "status") == {"interface": "here"}
 
 
-def test_a_client_that_never_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_reads_delays_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "_WRITE_SECONDS", 0.5)
 
     async def large() -> dict[str, Any]:
         return {"text": "x" * 4_000_000}
 
-    with serving(IFACE, status=large) as server, speaking(IFACE) as lazy:
-        lazy.sendall(b'{"verb": "status"}\n')
+    with serving(IFACE, status=large) as server, connected(IFACE) as non_reader:
+        non_reader.sendall(b'{"verb": "status"}\n')
         assert request(IFACE, "reload") == {"zones": {}}
         wait_until_idle(server)
-        assert len(heard(lazy)) < 4_000_000
+        assert len(read_to_end(non_reader)) < 4_000_000
 
 
 def wait_until_idle(server: ControlServer) -> None:
-    """Until no connection is counted any more."""
+    """Waits until no connection is counted."""
     deadline = time.monotonic() + 5
     while any(server._connections.values()):
         assert time.monotonic() < deadline, server._connections
@@ -153,7 +162,7 @@ with ControlServer({IFACE!r}, {{}}):
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as other:
         try:
-            assert said(other) == "bound"
+            assert next_line(other) == "bound"
             with pytest.raises(ControlError) as caught:
                 ControlServer(IFACE, {}).bind()
         finally:
@@ -184,21 +193,21 @@ def test_serve_needs_bind() -> None:
 
 
 @isolated
-def test_a_squatter_is_named_to_who_wants_to_bind() -> None:
+def test_a_squatter_is_named_when_bind_fails() -> None:
     script = "s = socket.socket(socket.AF_UNIX); s.bind('\\0xdpkit/eth1')\n"
     with stranger(script + "s.listen(); print('bound', flush=True); time.sleep(60)") as squatter:
-        assert said(squatter) == "bound"
+        assert next_line(squatter) == "bound"
         with pytest.raises(ControlError, match=f"{squatter.pid}.* of user {NOBODY}: stop"):
             ControlServer("eth1", {}).bind()
-    # Bound and never listening: there is nobody to ask who it is.
+    # Bound but not listening: its credentials cannot be read.
     with stranger(script + "print('bound', flush=True); time.sleep(60)") as squatter:
-        assert said(squatter) == "bound"
+        assert next_line(squatter) == "bound"
         with pytest.raises(ControlError, match="another xdpkit serves eth1: stop it"):
             ControlServer("eth1", {}).bind()
 
 
 @needs_root
-def test_strangers_may_read_and_not_command() -> None:
+def test_strangers_may_read_but_not_command() -> None:
     script = f"""
 for verb in ("status", "reload", "reset"):
     s = socket.socket(socket.AF_UNIX); s.connect('\\0xdpkit/{IFACE}')
@@ -206,13 +215,13 @@ for verb in ("status", "reload", "reset"):
     print(s.makefile().readline().strip(), flush=True)
 """
     with serving(IFACE), stranger(script) as nobody:
-        assert json.loads(said(nobody)) == {"reply": {"interface": "here"}}
-        assert "reload is for root" in error_of(said(nobody).encode() + b"\n")
-        assert "does not know" in error_of(said(nobody).encode() + b"\n")
+        assert json.loads(next_line(nobody)) == {"reply": {"interface": "here"}}
+        assert "reload is for root" in error_of(next_line(nobody).encode() + b"\n")
+        assert "does not know" in error_of(next_line(nobody).encode() + b"\n")
 
 
 @needs_root
-def test_a_crowd_of_strangers_does_not_keep_root_out() -> None:
+def test_a_crowd_of_strangers_does_not_lock_out_root() -> None:
     script = f"""
 crowd = []
 for _ in range(50):
@@ -220,6 +229,6 @@ for _ in range(50):
 print("there", flush=True); time.sleep(60)
 """
     with serving(IFACE) as server, stranger(script) as nobody:
-        assert said(nobody) == "there"
+        assert next_line(nobody) == "there"
         assert request(IFACE, "reload") == {"zones": {}}
         assert server._connections[False] <= control._MOST_CONNECTIONS

@@ -1,4 +1,4 @@
-"""The control socket's client: finding the instance, whom it believes, bad answers."""
+"""The control socket's client: finding the instance, whom it trusts, malformed replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from control_lab import NOBODY, isolated, said, serving, stranger
+from control_lab import NOBODY, isolated, next_line, serving, stranger
 
 from xdpkit.control import client as control_client
 from xdpkit.control.client import address, instances, request
@@ -21,7 +21,7 @@ IFACE = f"xc{os.getpid()}"
 
 @contextlib.contextmanager
 def answering(*parts: bytes) -> Iterator[None]:
-    """A server that reads the request, sends these bytes and closes."""
+    """A server that reads a request, sends these bytes and closes."""
 
     def once() -> None:
         with listener.accept()[0] as connection:
@@ -56,14 +56,14 @@ def answering(*parts: bytes) -> Iterator[None]:
         b"\xff\n",
     ],
 )
-def test_what_is_not_an_answer(answer: bytes) -> None:
+def test_malformed_replies(answer: bytes) -> None:
     with answering(answer), pytest.raises(ControlError, match="another version"):
         request(IFACE, "status")
 
 
-def test_an_endless_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_client, "REPLY_LIMIT", 100_000)
-    with answering(*[b"x" * 65536] * 8), pytest.raises(ControlError, match="not an answer"):
+    with answering(*[b"x" * 65536] * 8), pytest.raises(ControlError, match="not a reply"):
         request(IFACE, "status")
 
 
@@ -84,20 +84,20 @@ def test_a_full_backlog(monkeypatch: pytest.MonkeyPatch) -> None:
         listener = stack.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(address(IFACE))
         listener.listen(0)
-        with pytest.raises(BlockingIOError):  # noqa: PT012  (how many fit is the kernel's to say)
+        with pytest.raises(BlockingIOError):  # noqa: PT012  (the kernel decides how many fit)
             while True:
                 stack.enter_context(control_client.connect(IFACE, time_limit=0))
         assert IFACE not in instances()
         slow, connect = 0.05, control_client.connect
         monkeypatch.setattr(control_client, "connect", lambda ifname: connect(ifname, slow))
-        with pytest.raises(ControlError, match="too many wait"):
+        with pytest.raises(ControlError, match="too many clients"):
             request(IFACE, "status")
 
 
 def test_not_served() -> None:
     with pytest.raises(ControlError, match=f"^{IFACE}: not served in this network namespace"):
         request(IFACE, "status")
-    with serving(IFACE), pytest.raises(ControlError, match=f"not served.*served are:.*{IFACE}"):
+    with serving(IFACE), pytest.raises(ControlError, match=f"not served.*served here:.*{IFACE}"):
         request("other0", "status")
 
 
@@ -107,7 +107,7 @@ def test_a_name_too_long_for_a_socket() -> None:
 
 
 @isolated
-def test_without_a_name_the_only_instance_is_asked() -> None:
+def test_without_a_name_the_only_instance_is_queried() -> None:
     with pytest.raises(ControlError, match="nothing is served in this network namespace: start"):
         request(None, "status")
     with serving("eth1"):
@@ -121,7 +121,7 @@ def test_without_a_name_the_only_instance_is_asked() -> None:
 
 
 @isolated
-def test_a_namespace_hides_the_others_instances() -> None:
+def test_instances_of_other_namespaces_are_hidden() -> None:
     with serving("eth1"):
         isolated(lambda: check_nothing_is_served())()
 
@@ -133,7 +133,7 @@ def check_nothing_is_served() -> None:
 
 
 @isolated
-def test_squatters_are_neither_asked_nor_counted() -> None:
+def test_squatters_are_neither_queried_nor_counted() -> None:
     script = """
 forged = "\\0xdpkit/e\\nx: 1 1 00010000 1 1 1 @xdpkit/eth5\\n"
 names = ["\\0xdpkit/eth0", forged, "\\0xdpkit/", "\\0\\xff"]
@@ -143,7 +143,7 @@ for s, name in zip(held, names):
 print("bound", flush=True); time.sleep(60)
 """
     with stranger(script) as squatter:
-        assert said(squatter) == "bound"
+        assert next_line(squatter) == "bound"
         assert instances() == []
         with pytest.raises(ControlError, match=f"process {squatter.pid} of user {NOBODY}, not"):
             request("eth0", "status")

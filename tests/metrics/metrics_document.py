@@ -1,4 +1,4 @@
-"""Documents as ``xdpkit.instance.report`` makes them, of counts that a test chooses."""
+"""Documents as built by ``xdpkit.instance.report``, with counts chosen by a test."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Zone(NamedTuple):
     names: int
 
 
-def asked(state: ThreadState) -> ThreadState:
-    """Seven requests of four versions and two modes, from three clients."""
+def with_requests(state: ThreadState) -> ThreadState:
+    """Answers seven requests of four versions and two modes, from three clients."""
     for first in (0x1B, 0x23, 0x23, 0x13, 0x0B, 0x21, 0x08):
         source = (f"192.0.2.{first % 3 + 1}", 4000)
         answer(Snapshot({"ntp": 123}), "ntp", bytes([first]) + bytes(47), source, state=state)
@@ -50,24 +50,24 @@ def asked(state: ThreadState) -> ThreadState:
 
 def document(
     workers: Mapping[int, Sequence[int]],
-    steer: Mapping[int, Sequence[int]],
-    kernel: Sequence[int] | None = None,
+    xdp: Mapping[int, Sequence[int]],
+    udp: Sequence[int] | None = None,
     ntp: Mapping[str, Any] | None = None,
     zones: Mapping[str, Zone] | None = None,
 ) -> dict[str, Any]:
-    """As ``xdpkit.instance.report`` makes it, of counts by verdict; ``kernel`` None is without slow path."""
-    counters = status.Counters(workers, steer, kernel or ())
-    made = status.document(VERDICTS, OBTAINED, counters, zones)
-    for facts in made["queues"].values():
+    """As built by ``xdpkit.instance.report``; without ``udp`` there is no slow path."""
+    counters = status.Counters(workers, xdp, udp)
+    built = status.document(VERDICTS, OBTAINED, counters, zones)
+    for facts in built["queues"].values():
         facts |= {"detached": False, "thread": 1, "loop": LOOP, "socket": SOCKET}
-    if kernel is not None:
-        made["kernel"] |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"]}
+    for facts in built["slow_path"].values():
+        facts |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"]}
     if ntp is not None:
-        state = asked(ThreadState())
-        for facts in [*made["queues"].values(), *([made["kernel"]] if kernel is not None else [])]:
+        state = with_requests(ThreadState())
+        for facts in [*built["queues"].values(), *built["slow_path"].values()]:
             facts["ntp"] = thread_facts(state.counters())
-        made["ntp"] = {**ntp, **total_facts([state.counters()], {7: 0, 4_294_967_295: 300})}
-    return made
+        built["ntp"] = {**ntp, **total_facts([state.counters()], {7: 0, 4_294_967_295: 300})}
+    return built
 
 
 def ntp_facts() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From the status document to metric families, read back by the parsers of prometheus_client."""
+"""Metric families of a status document, read back by the parsers of prometheus_client."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from xdpkit.metrics.ntp_families import BOUNDS_NS, buckets
 from xdpkit.metrics.server import encode
 
 
-def read_back(made: Mapping[str, Any], accepted: str = "") -> Samples:
-    text, kind = encode(families(made, VERDICTS), accepted)
+def read_back(built: Mapping[str, Any], accepted: str = "") -> Samples:
+    text, kind = encode(families(built, VERDICTS), accepted)
     assert kind.startswith("application/openmetrics-text") == bool(accepted)
     return Samples(text.decode(), kind)
 
 
-# Beyond 2^53 a float is not exact: 28 years of ten million packets a second.
+# Floats are exact up to 2^53: 28 years of ten million packets a second.
 COUNTS = st.lists(st.integers(0, 2**53), min_size=len(VERDICTS), max_size=len(VERDICTS))
 BY_QUEUE = st.dictionaries(st.integers(0, 255), COUNTS, max_size=3)
 
@@ -38,23 +38,23 @@ BY_QUEUE = st.dictionaries(st.integers(0, 255), COUNTS, max_size=3)
 )
 def test_every_verdict_has_its_count(
     workers: dict[int, list[int]],
-    steer: dict[int, list[int]],
-    kernel: list[int] | None,
+    xdp: dict[int, list[int]],
+    udp: list[int] | None,
     accepted: str,
 ) -> None:
-    sides = [("queue", str(queue), counts) for queue, counts in workers.items()]
-    sides += [("steer", str(queue), counts) for queue, counts in steer.items()]
-    sides += [("kernel", "", kernel)] if kernel is not None else []
+    paths = [("ring", str(queue), counts) for queue, counts in workers.items()]
+    paths += [("xdp", str(queue), counts) for queue, counts in xdp.items()]
+    paths += [("slow_path_udp", "", udp)] if udp is not None else []
     expected = {
         frozenset(
-            {"side": side, "queue": queue, "verdict": verdict.name, "kind": verdict.kind}.items()
+            {"path": path, "queue": queue, "verdict": verdict.name, "kind": verdict.kind}.items()
         ): float(counts[index])
-        for side, queue, counts in sides
+        for path, queue, counts in paths
         for index, verdict in enumerate(VERDICTS)
-        if (verdict.kind in ("take", "pass")) == (side == "steer")
+        if (verdict.kind in ("take", "pass")) == (path == "xdp")
     }
-    made = document(workers, steer, kernel)
-    assert read_back(made, accepted).named("verdicts_total") == expected
+    built = document(workers, xdp, udp)
+    assert read_back(built, accepted).named("verdicts_total") == expected
 
 
 def test_what_the_xdp_program_counts_is_all_of_take_and_pass() -> None:
@@ -80,23 +80,23 @@ def test_all_families_of_one_document(accepted: str) -> None:
     assert found.of("queue_detached", queue="2") == 0
     for key, value in SOCKET.items():
         assert found.of(f"xsk_{key}_total", queue="2") == value
-    for side in ({"side": "queue", "queue": "2"}, {"side": "kernel", "queue": ""}):
-        assert found.of("loop_batches_total", **side) == LOOP["batches"]
-        assert found.of("loop_kicks_total", **side) == LOOP["kicks"]
-        assert found.of("loop_waits_total", **side) == LOOP["waits"]
-        assert found.of("loop_turns_total", **side) == LOOP["heartbeat"]
-        assert found.of("partial_checksums_total", **side) == LOOP["csum_partial"]
+    for path in ({"path": "ring", "queue": "2"}, {"path": "slow_path_udp", "queue": ""}):
+        assert found.of("loop_batches_total", **path) == LOOP["batches"]
+        assert found.of("loop_kicks_total", **path) == LOOP["kicks"]
+        assert found.of("loop_waits_total", **path) == LOOP["waits"]
+        assert found.of("loop_turns_total", **path) == LOOP["heartbeat"]
+        assert found.of("partial_checksums_total", **path) == LOOP["csum_partial"]
         for source in ("xdp", "kernel", "clock"):
             assert (
-                found.of("receive_stamps_total", **side, source=source) == LOOP[f"stamp_{source}"]
+                found.of("receive_stamps_total", **path, source=source) == LOOP[f"stamp_{source}"]
             )
         for source in ("kick", "completion", "hardware"):
-            value = found.of("ntp_transmit_source", **side, source=source)
+            value = found.of("ntp_transmit_source", **path, source=source)
             assert value == (source == "kick")
         for outcome in ("true", "missing", "disbelieved"):
-            assert found.of("ntp_transmit_stamps_total", **side, outcome=outcome) == 0
+            assert found.of("ntp_transmit_stamps_total", **path, outcome=outcome) == 0
         assert (
-            found.of("ntp_leaked_total", **side) == found.of("ntp_clock_steps_total", **side) == 0
+            found.of("ntp_leaked_total", **path) == found.of("ntp_clock_steps_total", **path) == 0
         )
     assert found.of("zone_serial", zone="example.com") == 4_294_967_295
     assert found.of("zone_names", zone="example.com") == 12
@@ -141,14 +141,11 @@ def test_the_state_of_ntp() -> None:
     assert found.of("ntp_source_state", source="[::1]:11123", state="holdover") == 1
 
 
-def test_without_ntp_there_is_nothing_of_it() -> None:
+def test_without_ntp_there_are_no_ntp_families() -> None:
     found = read_back(document({2: []}, {0: []}, []))
     assert not [name for name in found.helps if "_ntp_" in name]
-    assert {dict(labels)["side"] for labels in found.named("verdicts_total")} == {
-        "queue",
-        "steer",
-        "kernel",
-    }
+    paths = {dict(labels)["path"] for labels in found.named("verdicts_total")}
+    assert paths == {"ring", "xdp", "slow_path_udp"}
 
 
 def test_the_help_of_verdicts_has_the_meaning_of_each() -> None:
@@ -156,11 +153,11 @@ def test_the_help_of_verdicts_has_the_meaning_of_each() -> None:
     assert all(f"{verdict.name}: {verdict.text}" in text for verdict in VERDICTS)
 
 
-def floor_of(ns: int) -> int:
-    """The value nearest to zero in the fine bucket of ``ns``, by bisection."""
+def bucket_floor(ns: int) -> int:
+    """The value closest to zero in the fine bucket of ``ns``, by bisection."""
     sign, far, near = (-1 if ns < 0 else 1), abs(ns), 0
     if ns < 0:
-        # -0 is 0, of the other side.
+        # -0 is 0, which belongs to the positive side.
         near = 1
     while near < far:
         middle = (near + far) // 2
@@ -180,28 +177,28 @@ ERRORS = st.integers(-(1 << 25), 1 << 25) | st.sampled_from(
 def test_no_error_is_on_the_wrong_side_of_a_bound(errors: list[int]) -> None:
     fine: dict[str, int] = {}
     for ns in errors:
-        key = str(floor_of(ns))
+        key = str(bucket_floor(ns))
         fine[key] = fine.get(key, 0) + 1
-    made = buckets(fine)
-    assert [count for _, count in made] == [
+    built = buckets(fine)
+    assert [count for _, count in built] == [
         *(sum(ns <= bound for ns in errors) for bound in BOUNDS_NS),
         len(errors),
     ]
-    assert [le for le, _ in made] == [*(str(bound / 1e9) for bound in BOUNDS_NS), "+Inf"]
-    assert all(low < high for low, high in pairwise([float(le) for le, _ in made]))
+    assert [le for le, _ in built] == [*(str(bound / 1e9) for bound in BOUNDS_NS), "+Inf"]
+    assert all(low < high for low, high in pairwise([float(le) for le, _ in built]))
 
 
 def test_the_histogram_is_read_back() -> None:
-    """Without _sum, which signed values must not have, and so without _count (OpenMetrics 1.0)."""
+    """Signed values must not have _sum, and without it, OpenMetrics 1.0 allows no _count."""
     draw = random.Random(1)
     errors = [round(draw.gauss(200, 3000)) for _ in range(500)]
-    made = document({2: []}, {}, ntp=ntp_facts())
+    built = document({2: []}, {}, ntp=ntp_facts())
     fine: dict[str, int] = {}
     for ns in errors:
-        fine[str(floor_of(ns))] = fine.get(str(floor_of(ns)), 0) + 1
-    made["queues"]["2"]["ntp"]["tx_error"] = fine
+        fine[str(bucket_floor(ns))] = fine.get(str(bucket_floor(ns)), 0) + 1
+    built["queues"]["2"]["ntp"]["tx_error"] = fine
     for accepted in ("", "application/openmetrics-text"):
-        found = read_back(made, accepted)
+        found = read_back(built, accepted)
         rows = found.named("ntp_transmit_error_seconds_bucket")
         counts = {dict(labels)["le"]: count for labels, count in rows.items()}
         assert counts["0.0"] == sum(ns <= 0 for ns in errors)
@@ -211,7 +208,7 @@ def test_the_histogram_is_read_back() -> None:
         assert not found.named("ntp_transmit_error_seconds_sum")
 
 
-def test_the_number_of_series_does_not_depend_on_what_happened() -> None:
+def test_the_number_of_series_does_not_depend_on_counts() -> None:
     quiet = document({2: [0] * len(VERDICTS)}, {2: [0] * VERDICT_END}, [], ntp_facts())
     busy = document({2: [9] * len(VERDICTS)}, {2: [9] * VERDICT_END}, [7] * 99, ntp_facts())
     assert read_back(quiet).keys() == read_back(busy).keys()

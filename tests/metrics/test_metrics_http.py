@@ -1,4 +1,4 @@
-"""The HTTP server of the metrics: what it answers, and clients that mean ill."""
+"""The HTTP server of the metrics: replies, and malicious clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
-from control_lab import heard
+from control_lab import read_to_end
 from hypothesis import given
 from hypothesis import strategies as st
 from metrics_document import document, ntp_facts
@@ -39,7 +39,7 @@ async def status() -> dict[str, Any]:
 
 
 async def large() -> dict[str, Any]:
-    """More than the kernel takes for a client that does not read; no machine has so many queues."""
+    """More than the kernel buffers for a client that does not read, by too many queues."""
     counts = [7] * len(VERDICTS)
     return document({2: counts}, dict.fromkeys(range(4000), counts), counts)
 
@@ -54,7 +54,7 @@ def free_port(host: str) -> int:
 
 @contextlib.contextmanager
 def serving(handler: Handler = status, host: str = "127.0.0.1") -> Iterator[MetricsServer]:
-    """A server in a thread of its own; it must run until the end of the block."""
+    """A server in its own thread; it must run until the end of the block."""
     where = SocketAddress(ip_address(host), free_port(host))
     with MetricsServer(where, handler) as server, start_blocking_portal() as portal:
         running = portal.start_task_soon(server.serve)
@@ -68,8 +68,8 @@ def serving(handler: Handler = status, host: str = "127.0.0.1") -> Iterator[Metr
 
 
 @contextlib.contextmanager
-def speaking(server: MetricsServer, receive: int | None = None) -> Iterator[socket.socket]:
-    """A bare connection; ``receive`` is its receive buffer."""
+def connected(server: MetricsServer, receive: int | None = None) -> Iterator[socket.socket]:
+    """A plain connection; ``receive`` is the size of its receive buffer."""
     host = server.where.address
     family = socket.AF_INET6 if host.version == 6 else socket.AF_INET
     with socket.socket(family) as connection:
@@ -81,9 +81,9 @@ def speaking(server: MetricsServer, receive: int | None = None) -> Iterator[sock
 
 
 def reply_to(server: MetricsServer, request: bytes) -> bytes:
-    with speaking(server) as connection:
+    with connected(server) as connection:
         connection.sendall(request)
-        return heard(connection)
+        return read_to_end(connection)
 
 
 def status_of(reply: bytes) -> int:
@@ -92,8 +92,8 @@ def status_of(reply: bytes) -> int:
     return int(first[1])
 
 
-def is_whole(reply: bytes) -> bool:
-    """Whether the body has the length that the head says."""
+def is_complete(reply: bytes) -> bool:
+    """Whether the body has the length that the head declares."""
     head, _, body = reply.partition(b"\r\n\r\n")
     return len(body) == int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
 
@@ -113,7 +113,7 @@ def test_a_scrape(host: str) -> None:
             assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             assert b"\nxdpkit_verdicts_total{" in reply.read()
         request = Request(f"http://{server.where}/metrics?x=1")
-        # Prometheus 3's own.
+        # As sent by Prometheus 3.
         request.add_header(
             "Accept",
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
@@ -126,19 +126,19 @@ def test_a_scrape(host: str) -> None:
         wait_until_idle(server)
 
 
-def test_any_address_takes_both_families() -> None:
+def test_the_any_address_accepts_both_families() -> None:
     with serving(host="::") as server, socket.socket() as connection:
         connection.settimeout(10)
         connection.connect(("127.0.0.1", server.where.port))
         connection.sendall(GET)
-        assert status_of(heard(connection)) == 200
+        assert status_of(read_to_end(connection)) == 200
 
 
 def test_head_is_the_same_without_the_body() -> None:
     with serving() as server:
         whole = reply_to(server, GET)
         head = reply_to(server, GET.replace(b"GET", b"HEAD"))
-    assert is_whole(whole) and len(whole) > 10_000
+    assert is_complete(whole) and len(whole) > 10_000
     length = [line for line in whole.split(b"\r\n") if line.startswith(b"Content-Length")]
     assert length[0] in head.split(b"\r\n")
     assert head.endswith(b"\r\n\r\n")
@@ -172,7 +172,7 @@ def test_other_requests(request_line: bytes, expected: int) -> None:
 
 
 @given(st.binary(max_size=9000) | st.from_regex(rb"GET /metrics HTTP/1.[01]\r\n[^\0]*"))
-def test_no_bytes_are_too_much_for_the_reader_of_requests(head: bytes) -> None:
+def test_any_bytes_are_parsed_without_an_exception(head: bytes) -> None:
     _, _, found = read_request(head)
     assert found in (200, 400, 404, 405, 431)
 
@@ -187,7 +187,7 @@ def test_no_bytes_are_too_much_for_the_reader_of_requests(head: bytes) -> None:
         ";,;=,=;" * 900,
     ],
 )
-def test_nothing_of_the_request_is_in_the_reply(accepted: str) -> None:
+def test_the_reply_does_not_echo_the_request(accepted: str) -> None:
     with serving() as server:
         request = f"GET /metrics HTTP/1.1\r\naccept:{accepted}\r\n\r\n".encode()
         head, _, body = reply_to(server, request).partition(b"\r\n\r\n")
@@ -196,14 +196,14 @@ def test_nothing_of_the_request_is_in_the_reply(accepted: str) -> None:
     assert b"xdpkit_up_seconds" in body
 
 
-def test_a_status_that_cannot_be_had() -> None:
+def test_a_status_that_fails() -> None:
     async def gone() -> dict[str, Any]:
-        raise NicError("eth1 is not there any more")
+        raise NicError("eth1 no longer exists")
 
     async def broken() -> dict[str, Any]:
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
-    for handler, words in ((gone, "eth1 is not there"), (broken, "Cannot allocate")):
+    for handler, words in ((gone, "eth1 no longer exists"), (broken, "Cannot allocate")):
         with serving(handler) as server, pytest.raises(HTTPError) as caught:
             urlopen(f"http://{server.where}/metrics", timeout=10)
         with caught.value as error:
@@ -213,46 +213,46 @@ def test_a_status_that_cannot_be_had() -> None:
 
 @pytest.mark.parametrize("cut", [1, 3, len(GET) - 3, len(GET) - 2, len(GET) - 1])
 def test_a_request_in_pieces(cut: int) -> None:
-    with serving() as server, speaking(server) as connection:
+    with serving() as server, connected(server) as connection:
         connection.sendall(GET[:cut])
-        # Until the server has most probably read the first.
+        # Long enough for the server to have read the first part.
         time.sleep(0.05)
         connection.sendall(GET[cut:])
-        assert status_of(heard(connection)) == 200
+        assert status_of(read_to_end(connection)) == 200
 
 
 @pytest.mark.parametrize(
     "endless", [b"GET /" + b"x" * 100_000, GET[:-2] + b"X: " + b"y\r\nX:" * 9000, b"\0" * 8192]
 )
-def test_a_request_without_end_is_refused(endless: bytes) -> None:
+def test_an_endless_request_is_rejected(endless: bytes) -> None:
     with serving() as server:
-        with speaking(server) as connection:
-            # More than is read at all may reset the connection, and the reply with it.
+        with connected(server) as connection:
+            # Unread bytes may reset the connection and lose the reply.
             with contextlib.suppress(ConnectionError):
                 connection.sendall(endless)
-            assert heard(connection)[:12] in (b"HTTP/1.1 431", b"")
+            assert read_to_end(connection)[:12] in (b"HTTP/1.1 431", b"")
         wait_until_idle(server)
-        # Exactly as much as is read.
+        # Exactly as much as the server reads.
         assert status_of(reply_to(server, endless[:8192])) == 431
 
 
-def test_what_comes_behind_a_request_does_not_lose_the_reply() -> None:
-    with serving() as server, speaking(server, receive=4096) as connection:
+def test_data_after_a_request_does_not_lose_the_reply() -> None:
+    with serving() as server, connected(server, receive=4096) as connection:
         connection.sendall(GET + b"z" * 20_000)
-        # Until the server has most probably written all and closed, if it does not wait.
+        # Long enough for a server that does not wait to have sent everything and closed.
         time.sleep(0.2)
-        assert is_whole(heard(connection))
+        assert is_complete(read_to_end(connection))
 
 
-def test_a_large_reply_is_whole() -> None:
-    with serving(large) as server, speaking(server, receive=4096) as connection:
+def test_a_large_reply_is_complete() -> None:
+    with serving(large) as server, connected(server, receive=4096) as connection:
         connection.sendall(GET)
-        reply = heard(connection)
+        reply = read_to_end(connection)
         assert len(reply) > 5_000_000
-        assert is_whole(reply)
+        assert is_complete(reply)
 
 
-def test_the_library_of_python_can_ask_again() -> None:
+def test_http_client_can_request_again() -> None:
     with serving() as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.where.port, timeout=10)
         for _ in range(3):
@@ -261,44 +261,44 @@ def test_the_library_of_python_can_ask_again() -> None:
         connection.close()
 
 
-def test_clients_that_leave_early() -> None:
+def test_clients_that_disconnect_early() -> None:
     with serving() as server:
-        for said in (b"", b"GET /met", GET[:-2], GET):
-            with speaking(server) as connection:
-                connection.sendall(said)
+        for request in (b"", b"GET /met", GET[:-2], GET):
+            with connected(server) as connection:
+                connection.sendall(request)
         assert status_of(reply_to(server, GET)) == 200
         wait_until_idle(server)
 
 
-def test_a_silent_or_half_request_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_or_partial_request_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "_SECONDS", 0.5)
-    with serving() as server, speaking(server) as silent, speaking(server) as half:
+    with serving() as server, connected(server) as silent, connected(server) as half:
         half.sendall(GET[:-1])
-        assert heard(silent) == heard(half) == b""
+        assert read_to_end(silent) == read_to_end(half) == b""
         wait_until_idle(server)
 
 
-def test_a_client_that_never_reads_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_never_reads_delays_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "_SECONDS", 2.0)
 
-    with serving(large) as server, speaking(server, receive=4096) as lazy:
-        lazy.sendall(GET)
-        assert lazy.recv(1) == b"H"
+    with serving(large) as server, connected(server, receive=4096) as non_reader:
+        non_reader.sendall(GET)
+        assert non_reader.recv(1) == b"H"
         assert server._open
         wait_until_idle(server)
-        assert not is_whole(b"H" + heard(lazy))
+        assert not is_complete(b"H" + read_to_end(non_reader))
 
 
-def test_a_crowd_of_silent_clients_keeps_nobody_out() -> None:
-    most = http_server._MOST_CONNECTIONS
+def test_a_crowd_of_silent_clients_locks_no_one_out() -> None:
+    limit = http_server._MOST_CONNECTIONS
     with serving() as server, contextlib.ExitStack() as stack:
-        crowd = [stack.enter_context(speaking(server)) for _ in range(5 * most)]
+        crowd = [stack.enter_context(connected(server)) for _ in range(5 * limit)]
         assert status_of(reply_to(server, GET)) == 200
-        assert len(server._open) <= most
-        # The oldest went first.
-        assert [heard(connection) for connection in crowd[: 4 * most]] == [b""] * (4 * most)
+        assert len(server._open) <= limit
+        # The oldest were displaced first.
+        assert [read_to_end(connection) for connection in crowd[: 4 * limit]] == [b""] * (4 * limit)
         crowd[-1].sendall(GET)
-        assert status_of(heard(crowd[-1])) == 200
+        assert status_of(read_to_end(crowd[-1])) == 200
 
 
 def test_a_port_that_is_taken() -> None:
@@ -311,12 +311,12 @@ def test_a_port_that_is_taken() -> None:
     )
 
 
-def test_an_address_that_is_not_here() -> None:
+def test_an_address_of_another_machine() -> None:
     with pytest.raises(SocketError, match="does not have the address: write one that it has"):
         MetricsServer(SocketAddress(ip_address("192.0.2.99"), 9153), status).bind()
 
 
-def test_the_port_can_be_had_again_at_once() -> None:
+def test_the_port_is_available_again_at_once() -> None:
     with serving() as server:
         assert status_of(reply_to(server, GET)) == 200
     for _ in range(2):

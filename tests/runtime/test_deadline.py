@@ -1,4 +1,4 @@
-"""The limit of an end, and the second signal that takes it away."""
+"""The shutdown deadline, and the second signal that ends it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ def never() -> bool:
     return False
 
 
-def test_what_is_done_is_not_waited_for() -> None:
+def test_nothing_waits_for_what_is_done() -> None:
     assert anyio.run(ShutdownDeadline().wait, lambda: True)
 
 
 def test_one_limit_for_all_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "DRAIN_SECONDS", 0.02)
-    end = ShutdownDeadline()
-    assert not anyio.run(end.wait, never)
-    # The limit is past: this would begin another.
+    shutdown = ShutdownDeadline()
+    assert not anyio.run(shutdown.wait, never)
+    # The deadline has passed: this would start another one.
     monkeypatch.setattr(deadline, "DRAIN_SECONDS", 3600.0)
-    assert not anyio.run(end.wait, never)
+    assert not anyio.run(shutdown.wait, never)
 
 
 def test_a_second_signal_ends_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadline, "DRAIN_SECONDS", 3600.0)
-    end = ShutdownDeadline()
+    shutdown = ShutdownDeadline()
 
     async def wait() -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(end.wait, never)
+            tasks.start_soon(shutdown.wait, never)
             await anyio.sleep(0.02)
-            end.hurry()
-            tasks.start_soon(end.wait, never)
+            shutdown.hurry()
+            tasks.start_soon(shutdown.wait, never)
 
     anyio.run(wait)

@@ -20,5 +20,5 @@ from xdpkit.runtime.notify import watchdog_seconds
         ({}, None),
     ],
 )
-def test_the_watchdog(environment: dict[str, str], seconds: float | None) -> None:
+def test_the_watchdog_period(environment: dict[str, str], seconds: float | None) -> None:
     assert watchdog_seconds(environment) == seconds

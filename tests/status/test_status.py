@@ -1,4 +1,4 @@
-"""The status document over generated counters, and its tables."""
+"""The status document of generated counters, and its tables."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ OBTAINED = Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
 def test_the_document() -> None:
     counters = Counters(
         workers={2: [0, 0, 0, 10, 3, 0, 1]},
-        steer={2: [14, 1, 0], 0: [0, 7, 2, 0, 0, 0, 0, 0, 0]},
-        kernel=[0, 0, 0, 5, 0, 2, 0],
+        xdp={2: [14, 1, 0], 0: [0, 7, 2, 0, 0, 0, 0, 0, 0]},
+        udp=[0, 0, 0, 5, 0, 2, 0],
     )
-    made = document(VERDICTS, OBTAINED, counters, {"example.com": Zone(2024010101, 12)})
-    assert made == {
+    built = document(VERDICTS, OBTAINED, counters, {"example.com": Zone(2024010101, 12)})
+    assert built == {
         "interface": "eth1",
         "mode": "native",
         "zerocopy": False,
@@ -65,8 +65,10 @@ def test_the_document() -> None:
                 "dropped": {"udp_checksum": 1},
             }
         },
-        "kernel": {"rx": 7, "tx": 5, "answered": {"ntp_answered": 5}, "dropped": {"ntp_mode": 2}},
-        "steer": {"0": {"not_ip": 7, "not_udp": 2}, "2": {"redirected": 14, "not_ip": 1}},
+        "slow_path": {
+            "udp": {"rx": 7, "tx": 5, "answered": {"ntp_answered": 5}, "dropped": {"ntp_mode": 2}}
+        },
+        "xdp": {"0": {"not_ip": 7, "not_udp": 2}, "2": {"redirected": 14, "not_ip": 1}},
         "verdicts": {
             "redirected": 14,
             "not_ip": 8,
@@ -78,43 +80,49 @@ def test_the_document() -> None:
         },
         "zones": {"example.com": {"serial": 2024010101, "names": 12}},
     }
-    assert json.loads(json.dumps(made)) == made
+    assert json.loads(json.dumps(built)) == built
 
 
 def test_nothing_counted_yet() -> None:
-    made = document(VERDICTS, OBTAINED, Counters(workers={10: [0] * 7, 9: []}))
-    assert list(made["queues"]) == ["9", "10"]
+    built = document(VERDICTS, OBTAINED, Counters(workers={10: [0] * 7, 9: []}, udp=[]))
+    assert list(built["queues"]) == ["9", "10"]
     nothing = {"rx": 0, "tx": 0, "answered": {}, "dropped": {}}
-    assert made["queues"]["9"] == made["kernel"] == nothing
-    assert made["verdicts"] == dict.fromkeys(KINDS, 0)
-    assert made["zones"] == {}
+    assert built["queues"]["9"] == built["slow_path"]["udp"] == nothing
+    assert built["verdicts"] == dict.fromkeys(KINDS, 0)
+    assert built["zones"] == {}
 
 
+TCP = {"open": 3, "connections": 1000, "accepted": 4567, "queries": 12345}
 COUNTS = st.lists(st.integers(0, 2**64 - 1), max_size=len(VERDICTS) + 3)
 BY_QUEUE = st.dictionaries(st.integers(0, 255), COUNTS, max_size=4)
 
 
-@given(BY_QUEUE, BY_QUEUE, COUNTS)
+@given(BY_QUEUE, BY_QUEUE, COUNTS, st.none() | COUNTS)
 def test_every_packet_is_accounted_for(
-    workers: Mapping[int, Sequence[int]], steer: Mapping[int, Sequence[int]], kernel: Sequence[int]
+    workers: Mapping[int, Sequence[int]],
+    xdp: Mapping[int, Sequence[int]],
+    udp: Sequence[int],
+    tcp: Sequence[int] | None,
 ) -> None:
-    made = document(VERDICTS, OBTAINED, Counters(workers, steer, kernel))
-    arrays = [*workers.values(), *steer.values(), kernel]
-    assert sum(made["verdicts"].values()) == sum(sum(a[: len(VERDICTS)]) for a in arrays)
-    sides = [*made["queues"].values(), made["kernel"]]
-    for side in sides:
-        assert side["rx"] == side["tx"] + sum(side["dropped"].values())
-        assert side["tx"] == sum(side["answered"].values())
-        assert all(KINDS[name] == "answer" and n > 0 for name, n in side["answered"].items())
-        assert all(KINDS[name] == "drop" and n > 0 for name, n in side["dropped"].items())
-    assert set(made["queues"]) == {str(queue) for queue in workers}
-    assert set(made["steer"]) == {str(queue) for queue in steer}
-    assert shown(made)
+    built = document(VERDICTS, OBTAINED, Counters(workers, xdp, udp, tcp))
+    arrays = [*workers.values(), *xdp.values(), udp, tcp or []]
+    assert sum(built["verdicts"].values()) == sum(sum(a[: len(VERDICTS)]) for a in arrays)
+    for path in [*built["queues"].values(), *built["slow_path"].values()]:
+        assert path["rx"] == path["tx"] + sum(path["dropped"].values())
+        assert path["tx"] == sum(path["answered"].values())
+        assert all(KINDS[name] == "answer" and n > 0 for name, n in path["answered"].items())
+        assert all(KINDS[name] == "drop" and n > 0 for name, n in path["dropped"].items())
+    assert set(built["slow_path"]) == {"udp"} | ({"tcp"} if tcp is not None else set())
+    assert set(built["queues"]) == {str(queue) for queue in workers}
+    assert set(built["xdp"]) == {str(queue) for queue in xdp}
+    if tcp is not None:
+        built["slow_path"]["tcp"] |= TCP | {"ended": {}}
+    assert rendered(built)
 
 
-def shown(made: dict[str, object]) -> str:
+def rendered(built: dict[str, object]) -> str:
     console = Console(file=io.StringIO(), width=120)
-    for part in parts(made, VERDICTS):
+    for part in parts(built, VERDICTS):
         console.print(part)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -123,37 +131,37 @@ def shown(made: dict[str, object]) -> str:
 def test_the_tables() -> None:
     counters = Counters(
         workers={2: [0, 0, 0, 1_000_000, 3, 2, 1]},
-        steer={2: [1_000_006, 1], 0: [0, 7]},
-        kernel=[0, 0, 0, 5],
+        xdp={2: [1_000_006, 1], 0: [0, 7]},
+        udp=[0, 0, 0, 5],
     )
-    text = shown(document(VERDICTS, OBTAINED, counters, {"[red]x": Zone(1, 12)}))
+    text = rendered(document(VERDICTS, OBTAINED, counters, {"[red]x": Zone(1, 12)}))
     rows = [line.split() for line in text.splitlines()]
     assert "eth1: native mode, copy, steering ntuple, timestamps xdp, pid 4711, up 1:02:03" in text
     assert ["queue", "taken", "passed", "received", "answered", "dropped", "why"] in rows
     assert ["0", "0", "7"] in rows
     wanted = "2 1,000,006 1 1,000,006 1,000,003 3 ntp_mode 2, udp_checksum 1"
     assert wanted.split() in rows
-    assert ["kernel", "5", "5", "0"] in rows
+    assert ["slow", "path", "UDP", "5", "5", "0"] in rows
     assert ["ntp_answered", "1,000,005", "NTP:", "time", "given"] in rows
     assert "not_udp" not in text
     assert ["[red]x", "1", "12"] in rows
 
 
-def test_the_line_of_tcp() -> None:
-    made = document(VERDICTS, OBTAINED, Counters({2: []}))
-    assert "tcp" not in shown(made)
-    counts = {"open": 3, "connections": 1000, "accepted": 4567, "queries": 12345}
-    made["kernel"]["tcp"] = counts | {"ended": {"client": 4000, "idle": 564}}
+def test_the_tcp_line() -> None:
+    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    assert "tcp" not in rendered(built)
+    built = document(VERDICTS, OBTAINED, Counters({2: []}, tcp=[]))
+    built["slow_path"]["tcp"] |= TCP | {"ended": {"client": 4000, "idle": 564}}
     line = "tcp: 3 of 1,000 connections open, 4,567 accepted, 12,345 queries; ended: client 4,000,"
-    assert line in shown(made) and "idle 564" in shown(made)
-    made["kernel"]["tcp"] = counts | {"ended": {}}
-    assert "ended: none" in shown(made)
+    assert line in rendered(built) and "idle 564" in rendered(built)
+    built["slow_path"]["tcp"] |= {"ended": {}}
+    assert "ended: none" in rendered(built)
 
 
 def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
-    made = document(VERDICTS, OBTAINED, Counters({2: []}))
-    made["verdicts"] = {"unheard_of": 3}
-    assert ["unheard_of", "3"] in [line.split() for line in shown(made).splitlines()]
+    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    built["verdicts"] = {"unheard_of": 3}
+    assert ["unheard_of", "3"] in [line.split() for line in rendered(built).splitlines()]
 
 
 NTP = {
@@ -182,11 +190,11 @@ NTP = {
 }
 
 
-def test_the_source_of_time() -> None:
-    made = document(VERDICTS, OBTAINED, Counters({2: []}))
-    text = shown(made)
+def test_the_ntp_source() -> None:
+    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    text = rendered(built)
     assert "NTP" not in text
-    text = shown(made | {"ntp": NTP})
+    text = rendered(built | {"ntp": NTP})
     wanted = (
         "NTP: time from 127.0.0.1:11123, 0.2 s ago: stratum 2, refid 192.0.2.7, leap 1,"
         " delay 0.012345 s, dispersion 0.000789 s"
@@ -200,24 +208,28 @@ def test_the_source_of_time() -> None:
 
 
 def test_transmit_times() -> None:
-    made = document(VERDICTS, OBTAINED, Counters({2: []})) | {"ntp": NTP}
+    built = document(VERDICTS, OBTAINED, Counters({2: []}, udp=[])) | {"ntp": NTP}
     quantiles = {"p1": -100, "p10": -50, "p50": 0, "p90": 900, "p99": 1500}
     facts = {"tx_timestamps": "completion", "tx_true": 5000, "tx_error_ns": quantiles}
-    made["queues"]["2"]["ntp"] = facts
-    made["kernel"]["ntp"] = facts | {"tx_timestamps": "kick", "tx_true": 0, "tx_error_ns": {}}
-    rows = [line.split() for line in shown(made).splitlines()]
+    built["queues"]["2"]["ntp"] = facts
+    built["slow_path"]["udp"]["ntp"] = facts | {
+        "tx_timestamps": "kick",
+        "tx_true": 0,
+        "tx_error_ns": {},
+    }
+    rows = [line.split() for line in rendered(built).splitlines()]
     assert ["2", "5,000", "-100", "-50", "0", "900", "1,500", "completion"] in rows
-    assert ["kernel", "0", "kick"] in rows
+    assert ["slow", "path", "UDP", "0", "kick"] in rows
 
 
-def test_without_a_source_of_time() -> None:
-    made = document(VERDICTS, OBTAINED, Counters({2: []}))
+def test_without_an_ntp_source() -> None:
+    built = document(VERDICTS, OBTAINED, Counters({2: []}))
     none = NTP | {"source": None, "synchronised": False, "age_s": None}
-    assert "NTP: not synchronised, and replies say so" in shown(made | {"ntp": none})
+    assert "NTP: not synchronized, and replies say so" in rendered(built | {"ntp": none})
 
 
-def test_how_the_zones_came_is_shown() -> None:
+def test_how_the_zones_were_loaded_is_shown() -> None:
     arena = {"bytes": 9216, "names": 1200, "load_s": 0.31, "source": "cache", "loaded_at": "now"}
-    shown = status_view._arena({"dns": {"arena": arena}})
-    assert shown == "zones: 1,200 names in 9,216 bytes, taken from the cache in 0.3 s at now"
+    line = status_view._arena({"dns": {"arena": arena}})
+    assert line == "zones: 1,200 names in 9,216 bytes, taken from the cache in 0.3 s at now"
     assert status_view._arena({}) == "zones"

@@ -1,4 +1,4 @@
-"""Servers, strangers and namespaces for the tests of the control socket."""
+"""Servers, other users and namespaces for the tests of the control socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="root: for a namespace
 
 
 def isolated(test: Callable[..., None]) -> Callable[..., None]:
-    """Run a test in a network namespace of its own: in a thread, with all that it starts."""
+    """Runs a test, with all that it starts, in its own network namespace, in a thread."""
 
     def inside(*args: Any, **named: Any) -> None:
         if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
@@ -50,7 +50,7 @@ async def answer_reload() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def serving(ifname: str, **handlers: Handler) -> Iterator[ControlServer]:
-    """A server in a thread of its own, with status and reload unless told."""
+    """A server in its own thread, by default with status and reload."""
     handlers = {"status": answer_status, "reload": answer_reload} | handlers
     with ControlServer(ifname, handlers) as server, start_blocking_portal() as portal:
         running = portal.start_task_soon(server.serve)
@@ -65,7 +65,7 @@ def serving(ifname: str, **handlers: Handler) -> Iterator[ControlServer]:
 @contextlib.contextmanager
 def stranger(script: str) -> Iterator[subprocess.Popen[str]]:
     """A script run by another user; it must print a line when it is ready."""
-    # Not sys.executable: nobody may be unable to enter the virtual environment.
+    # Not sys.executable: the user nobody may have no access to the virtual environment.
     command = ["/usr/bin/python3", "-I", "-c", f"import json, socket, sys, time\n{script}"]
     process = subprocess.Popen(
         command, user=NOBODY, group=NOBODY, cwd="/", text=True, stdout=subprocess.PIPE
@@ -78,23 +78,23 @@ def stranger(script: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """The next line that a stranger printed."""
+def next_line(process: subprocess.Popen[str]) -> str:
+    """The next line that a process prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 @contextlib.contextmanager
-def speaking(ifname: str) -> Iterator[socket.socket]:
-    """A bare connection to a server."""
+def connected(ifname: str) -> Iterator[socket.socket]:
+    """A plain connection to a server."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)
         connection.connect(address(ifname))
         yield connection
 
 
-def heard(connection: socket.socket) -> bytes:
-    """Everything up to the end that the server makes of the connection."""
+def read_to_end(connection: socket.socket) -> bytes:
+    """Everything until the server closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while part := connection.recv(1 << 16):

@@ -56,7 +56,7 @@ def test_a_program_that_was_taken_off_is_put_back(lab: Lab, own_server: Server) 
             for times in (1, 2):
                 eventually(lambda: attached(lab.server), "the program")
                 detach_link(lab)
-                words = "took the XDP program off server0"
+                words = "detached the XDP program from server0"
                 eventually(lambda n=times, w=words: own_server.log().count(w) == n, "the log")
                 eventually(lambda: attached(lab.server), "the program")
         counters = requests.counters()

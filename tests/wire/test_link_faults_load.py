@@ -34,7 +34,7 @@ from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
 
-OFF = "somebody took the XDP program off server0"
+OFF = "someone detached the XDP program from server0"
 
 # A rate for the slow path, whose answers go out on the queue where the load generator listens.
 SLOW = 20_000
@@ -144,7 +144,7 @@ def test_a_foreign_program_instead_of_ours(lab: Lab, own_server: Server) -> None
             while not foreign.attach("xdpdrv"):
                 load.flushed_rings += 1
                 detach_link(lab)
-            line = f"{OFF}, and the kernel answers: another XDP program has come onto server0"
+            line = f"{OFF}, and the slow path answers: another XDP program is now on server0"
             wait_for_log(own_server, line, times)
             assert attached(lab.server) == foreign.id
             rx = own_server.answers_by("ring")

@@ -121,8 +121,8 @@ def test_these_capabilities_are_enough(lab: Lab, who: tuple[str, ...]) -> None:
                 assert look_up(lab.client, address=address) == [WWW]
             check_rights(server.process.pid)
             server.signal(signal.SIGHUP)
-            server.wait_for_log("read again: 1 zones")
-            # An address added later needs its sockets, below port 1024.
+            server.wait_for_log("reloaded: 1 zones")
+            # An address that comes later wants its sockets, below port 1024.
             add = "ip addr add 192.0.2.77/24 dev server0"
             assert lab.server.run(*add.split()).returncode == 0
             server.wait_for_log("addresses now: ")

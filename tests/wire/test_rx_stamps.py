@@ -122,7 +122,7 @@ def test_required_where_there_is_none(lab: Lab, tmp_path: Path) -> None:
     line = done.stderr.splitlines()[-1]
     assert 'rx_timestamps = "hardware"' in line
     assert NO_HARDWARE in line
-    assert '"auto" takes the best that there is' in line
+    assert '"auto" uses the best available' in line
     assert attached(lab.server) is None
 
 
@@ -201,7 +201,7 @@ def test_required_on_a_bridge(
         monkeypatch.setattr(netdev, "offers_rx_timestamp", lambda _: offered)
     with pytest.raises(StampError, match=r'^rx_timestamps = "hardware": the ') as caught:
         attach(lab, bridge, rx_timestamps="hardware")
-    reason = "gives XDP no stamps" if offered is False else "refused a program bound"
+    reason = "offers XDP no hardware" if offered is False else "rejected a program bound"
     assert reason in str(caught.value)
 
 

@@ -105,12 +105,12 @@ def test_the_watchdog_bites_only_for_a_listener(lab: Lab, tmp_path: Path) -> Non
     with managed(lab, tmp_path) as (server, manager):
         status = server.status()
         with frozen(status["queues"]["2"]["thread"]):
-            eventually(lambda: "worker of queue 2 stands still" in server.log(), "the hand-over")
+            eventually(lambda: "worker of queue 2 is stalled" in server.log(), "the hand-over")
             manager.read()
             manager.messages.clear()
             manager.wait_for("WATCHDOG=1")
         with frozen(status["slow_path"]["udp"]["thread"]):
-            eventually(lambda: "the UDP listener stands still" in server.log(), "the verdict")
+            eventually(lambda: "the UDP listener is stalled" in server.log(), "the verdict")
             manager.read()
             manager.messages.clear()
             # Two more rounds of the other messages.
@@ -129,8 +129,8 @@ def test_the_watchdog_bites_where_a_foreign_program_leaves_nobody(
         detach_link(lab)
         while not foreign.attach("xdpdrv"):
             detach_link(lab)
-        who = "the kernel" if slow_path == "true" else "nobody"
-        eventually(lambda: f"off server0, and {who} answers" in server.log(), "the log")
+        who = "the slow path" if slow_path == "true" else "nothing"
+        eventually(lambda: f"from server0, and {who} answers" in server.log(), "the log")
         manager.read()
         manager.messages.clear()
 

@@ -36,7 +36,7 @@ from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
 
-KEPT = "the successor went away: this instance serves on"
+KEPT = "the successor is gone: this instance continues to serve"
 
 
 @contextmanager
@@ -120,11 +120,11 @@ def test_a_program_that_is_taken_off_the_successor(lab: Lab, tmp_path: Path) -> 
         load.wait_for_more()
         load.flushed_rings += 1
         detach_link(lab)
-        words = "took the XDP program off server0"
+        words = "detached the XDP program from server0"
         eventually(lambda: words in new_server.log(), "the log")
         assert attached(lab.server)
         load.wait_for_more()
-        assert new_server.log().count("took the XDP program off") == 1
+        assert new_server.log().count("detached the XDP program from") == 1
 
 
 def test_a_link_that_is_detached_during_the_handover(lab: Lab, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_link_that_is_detached_during_the_handover(lab: Lab, tmp_path: Path) -
         with lab.server.entered():
             connection = control_client.connect(server.ifname)
         anyio.run(ask)
-        eventually(lambda: "took the XDP program off server0" in server.log(), "the log")
+        eventually(lambda: "detached the XDP program from server0" in server.log(), "the log")
         assert server.log().count(KEPT) == 1
         assert attached(lab.server)
         load.wait_for_more()
@@ -186,7 +186,7 @@ def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
         try:
             serving_old.result(PATIENCE)
             eventually(lambda: "nothing was answered for" in server.log(), "the gap")
-            assert "not taken over but restarted: it hands over by layout" in server.log()
+            assert "restarted, not taken over: its handover layout" in server.log()
             assert server.stop() == 0, server.log()
         finally:
             server.kill()
@@ -202,13 +202,13 @@ def test_a_real_restart(lab: Lab, tmp_path: Path) -> None:
         with successor(server) as new_server:
             assert server.process.wait(PATIENCE) == 0, server.log()
             assert "stopped: server0 is the kernel's again" in server.log()
-            assert "not taken over but restarted: it hands over by layout" in new_server.log()
+            assert "restarted, not taken over: its handover layout" in new_server.log()
             assert new_server.log().count("nothing was answered for") == 1
             assert attached(lab.server) not in (None, program)
             with loaded(lab) as load:
                 load.flushed_rings += 1
                 detach_link(lab)
-                eventually(lambda: "took the XDP program off" in new_server.log(), "the log")
+                eventually(lambda: "detached the XDP program from" in new_server.log(), "the log")
                 load.wait_for_more()
     finally:
         server.kill()

@@ -1,1 +1,1 @@
-"""The XDP program's life: compiled by bcc in a child, loaded, attached by a link, maps written."""
+"""The XDP program: compiled by bcc in a child process, loaded, and attached by a link."""

@@ -1,11 +1,11 @@
-"""The short-lived child that runs bcc.
+"""The short-lived child process that runs bcc.
 
     python -m xdpkit.bpf.compile SOCKET_FD PROGRAM IFINDEX [MACRO ...]
 
-bcc brings LLVM into its process, some 100 MB that a long-lived, memory-locked server must not
+bcc loads LLVM into its process: some 100 MB that a long-running server with locked memory must not
 carry. This process compiles ``ebpf/PROGRAM.c`` with the macros defined and loads it, bound to the
-interface unless IFINDEX is 0. It sends the descriptors of the program and its maps over the
-inherited socket (SCM_RIGHTS) with a JSON reply, and ends.
+interface unless IFINDEX is 0. It sends the descriptors of the program and its maps (SCM_RIGHTS)
+with a JSON reply over the socket that its parent left open for it, and exits.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from xdpkit.bpf import btf, kfunc
 EBPF = Path(__file__).resolve().parent.parent / "ebpf"
 UAPI = Path("/usr/include")
 
-# Errors go home in the reply; one datagram carries this much of the compiler's or verifier's words.
+# The reply carries at most this much of the compiler's or verifier's log: it is one datagram.
 LOG_LIMIT = 60_000
 
 
 def header_tree(root: Path) -> None:
-    """Puts together what BCC_KERNEL_SOURCE wants: our stubs, the system's UAPI headers linked in.
+    """Builds the tree that BCC_KERNEL_SOURCE names: our stubs and links to the UAPI headers.
 
-    Raises FileNotFoundError where the UAPI headers (linux-libc-dev) are not installed.
+    Raises FileNotFoundError when the UAPI headers (linux-libc-dev) are not installed.
     """
     include = root / "include"
     for stub in (EBPF / "include").rglob("*.h"):
@@ -42,7 +42,7 @@ def header_tree(root: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(stub)
     triplet = f"{platform.machine()}-linux-gnu"
-    # Debian keeps asm/ in the multiarch directory, others beside linux/.
+    # Debian has asm/ in the multiarch directory, other distributions next to linux/.
     asm = next(p for p in (UAPI / triplet / "asm", UAPI / "asm", None) if p is None or p.is_dir())
     if asm is None or not (UAPI / "linux").is_dir():
         raise FileNotFoundError(f"{UAPI}/linux and asm")
@@ -55,7 +55,7 @@ def header_tree(root: Path) -> None:
 
 
 class NotBoundError(Exception):
-    """No program bound to the interface can be had here; the text says why, ``log`` in full."""
+    """No program can be bound to the interface; the message says why, ``log`` in detail."""
 
     def __init__(self, reason: str, log: str = "") -> None:
         super().__init__(reason)
@@ -65,8 +65,8 @@ class NotBoundError(Exception):
 def load(name: str, ifindex: int, macros: Sequence[str]) -> tuple[list[int], list[str]]:
     """Compiles and loads ``ebpf/NAME.c``; returns descriptors: the program's, then each map's.
 
-    The second list names the maps. bcc raises bare Exception, so this is the one place that
-    catches it; the words of LLVM and the verifier have gone to standard error by then.
+    The second list names the maps. bcc raises bare Exception, which ``main`` catches; by then LLVM
+    and the verifier have written their messages to standard error.
     """
     from bcc import BPF
 
@@ -80,38 +80,40 @@ def load(name: str, ifindex: int, macros: Sequence[str]) -> tuple[list[int], lis
             program = load_bound(bpf.dump_func(name), name, ifindex)
         else:
             program = os.dup(bpf.load_func(name, BPF.XDP).fd)
-    # bcc's table lookup finds maps by name only: the names that steer.c and catch.c declare.
+    # bcc finds maps by name only: these are the ones that steer.c and catch.c declare.
     maps: dict[str, Any] = {}
     for table in ("xsks", "services", "verdicts", "ports"):
         try:
             maps[table] = bpf[table]
         except KeyError:
             continue
-    # The descriptors must outlive the BPF object: it closes its own when it is collected.
+    # Duplicates: the BPF object closes its own descriptors when it is garbage collected.
     return [program, *(os.dup(table.map_fd) for table in maps.values())], list(maps)
 
 
 def load_bound(code: bytes, name: str, ifindex: int) -> int:
-    """Loads what bcc compiled, with the kernel's receive stamp in it; raises NotBoundError."""
+    """Loads the compiled code with calls of the kernel's receive stamp; raises NotBoundError."""
     function = "bpf_xdp_metadata_rx_timestamp"
     try:
         number = btf.function_id(btf.VMLINUX.read_bytes(), function)
     except LookupError as error:
-        raise NotBoundError(f"this kernel has no {function}, as 6.3 and later have") from error
+        raise NotBoundError(
+            f"this kernel has no {function}: Linux 6.3 or later is needed"
+        ) from error
     except (OSError, ValueError) as error:
         raise NotBoundError(f"the kernel's BTF ({btf.VMLINUX}) cannot be read: {error}") from error
     try:
         return _bpf.prog_load(kfunc.call_kfunc(code, RX_TIMESTAMP_CALL, number), name, ifindex)
     except _bpf.VerifierError as error:
-        reason = f"the kernel refused a program bound to the interface ({error.strerror})"
+        reason = f"the kernel rejected a program bound to the interface ({error.strerror})"
         raise NotBoundError(reason, error.log) from error
 
 
 def main(argv: list[str]) -> int:
-    """Answers over the socket: ``{"maps": [...]}`` with descriptors, or ``{"error", "log"}``."""
+    """Replies over the socket: ``{"maps": [...]}`` with descriptors, or ``{"error", "log"}``."""
     reply = socket.socket(fileno=int(argv[0]))
     with tempfile.TemporaryFile() as log:
-        # LLVM and libbpf write to descriptor 2 from C; only a descriptor swap catches it.
+        # LLVM and libbpf write to descriptor 2 from C: only replacing it captures that.
         os.dup2(log.fileno(), 2)
         fds: list[int] = []
         try:
@@ -125,8 +127,8 @@ def main(argv: list[str]) -> int:
             answer = {"error": "not-bound", "log": f"{error}\n{error.log[-LOG_LIMIT:]}"}
         except Exception as error:
             log.seek(0)
-            words = log.read().decode("utf-8", "replace")[-LOG_LIMIT:]
-            answer = {"error": "refused", "log": f"{error}\n{words}"}
+            output = log.read().decode("utf-8", "replace")[-LOG_LIMIT:]
+            answer = {"error": "refused", "log": f"{error}\n{output}"}
         socket.send_fds(reply, [json.dumps(answer).encode()], fds)
     return 0
 

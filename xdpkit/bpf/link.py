@@ -1,4 +1,4 @@
-"""Attaches the XDP program to an interface by a bpf_link, and says why where it cannot."""
+"""Attaches the XDP program to an interface by a bpf_link, and explains why when it cannot."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from xdpkit.nic.os.interface import Interface
 
 
 def attach(program: Program, interface: Interface, mode: str) -> tuple[int, str, str | None]:
-    """Attaches natively, or in generic mode where ``mode`` is "generic" or "auto" falls back to it.
+    """Attaches natively, or in generic mode when ``mode`` is "generic" or "auto" falls back to it.
 
     Returns ``(link descriptor, "native" or "generic", why it fell back or None)``; the program
-    stays as long as the descriptor is open. Raises AttachError; a foreign program is named and left
-    alone.
+    stays attached while the descriptor is open. Raises AttachError, also for another owner's
+    program, which it names and leaves alone.
     """
     if interface.xdp_program is not None:
         raise foreign_program(interface)
@@ -27,12 +27,14 @@ def attach(program: Program, interface: Interface, mode: str) -> tuple[int, str,
         return fd, "native", None
     reason = f"the driver of {interface.name} has no native XDP"
     if mode != "auto":
-        raise AttachError(f'{reason}, and mode = "{mode}" wants it: set mode = "auto" or "generic"')
+        raise AttachError(
+            f'{reason}, and mode = "{mode}" requires it: set mode = "auto" or "generic"'
+        )
     return _attach_generic(program, interface), "generic", reason
 
 
 def attach_native(program: Program, interface: Interface) -> int | None:
-    """The link's descriptor, or None where the driver has no native XDP. Raises AttachError."""
+    """The link's descriptor, or None when the driver has no native XDP. Raises AttachError."""
     try:
         fd: int = _bpf.link_create(program.fd, interface.index, _bpf.DRV_MODE)
     except OSError as error:
@@ -53,7 +55,7 @@ def _attach_generic(program: Program, interface: Interface) -> int:
 def _refused(interface: Interface, error: OSError) -> AttachError:
     if error.errno in (errno.EBUSY, errno.EEXIST):
         return AttachError(
-            f"another XDP program has come onto {interface.name}: "
+            f"another XDP program is now on {interface.name}: "
             f"see 'ip link show dev {interface.name}'"
         )
     if error.errno in (errno.EPERM, errno.EACCES):
@@ -62,15 +64,15 @@ def _refused(interface: Interface, error: OSError) -> AttachError:
             f"and CAP_BPF"
         )
     return AttachError(
-        f"the driver of {interface.name} refused the XDP program "
+        f"the driver of {interface.name} rejected the XDP program "
         f"({os.strerror(error.errno or 0)}): "
-        'an MTU above 1500, LRO or too few free queues are the usual reasons; mode = "generic" '
-        "works with any driver, slower"
+        'the usual reasons are an MTU above 1500, LRO, or too few free queues; mode = "generic" '
+        "works with any driver, but is slower"
     )
 
 
 def foreign_program(interface: Interface) -> AttachError:
-    """The refusal to replace somebody else's program, with its name and id."""
+    """The error for an XDP program that is not ours, with its name and ID."""
     program_id = interface.xdp_program or 0
     try:
         name = _bpf.prog_name(program_id) or "unnamed"
@@ -78,5 +80,5 @@ def foreign_program(interface: Interface) -> AttachError:
         name = "unnamed"
     return AttachError(
         f"XDP program '{name}' (id {program_id}) is already on {interface.name} and is not ours: "
-        f"stop what put it there, or 'ip link set dev {interface.name} xdp off' if nothing needs it"
+        f"stop its owner, or 'ip link set dev {interface.name} xdp off' if nothing needs it"
     )

@@ -1,4 +1,4 @@
-"""Loads an XDP program of ``ebpf/`` and hands its maps to the rest of the control plane."""
+"""Loads an XDP program from ``ebpf/`` and gives its maps to the rest of the control plane."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from dataclasses import dataclass, field
 
 from xdpkit.errors import BpfError, StampError
 
-# The reply's JSON: LOG_LIMIT of compile.py, escaped.
+# Of the JSON reply: room for LOG_LIMIT of compile.py, escaped.
 REPLY_LIMIT = 256 * 1024
 
 
 @dataclass
 class Program:
-    """A loaded XDP program: descriptors, owned here, of the program and of its maps by name."""
+    """A loaded XDP program; owns the descriptors of the program and of its maps, by name."""
 
     name: str
     fd: int
     maps: dict[str, int] = field(default_factory=dict)
 
     def close(self) -> None:
-        """Closes every descriptor; a link keeps the program itself alive."""
+        """Closes every descriptor; a link keeps the program itself loaded."""
         for fd in (self.fd, *self.maps.values()):
             os.close(fd)
         self.maps.clear()
 
 
 def load(name: str, *macros: str, ifindex: int = 0) -> Program:
-    """Compiles and loads ``ebpf/NAME.c`` in a child; see ``compile.py`` for why a child.
+    """Compiles and loads ``ebpf/NAME.c`` in a child process; ``compile.py`` says why.
 
-    With an ``ifindex`` of this network namespace the program is bound to that interface. Raises
-    BpfError: no bcc, no headers, no permission, or the compiler's or verifier's refusal with its
-    log; StampError where only the binding fails.
+    With an ``ifindex`` of this network namespace, the program is bound to that interface. Raises
+    BpfError when there is no bcc, no headers or no permission, or when the compiler or verifier
+    rejects the program, with its log; StampError when only the binding fails.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # The child must see our package, and the distribution's bcc through the venv's site packages.
+    # The child must find our package, and the distribution's bcc through the venv's site-packages.
     command = [sys.executable, "-P", "-m", "xdpkit.bpf.compile", str(theirs.fileno()), name]
     command += [str(ifindex), *macros]
     with ours:
@@ -52,7 +52,7 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
         data, fds, _, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
     status = child.wait()
     if not data:
-        raise BpfError(f"the bcc compiler child ended with status {status}: run with --debug")
+        raise BpfError(f"the bcc compiler process exited with status {status}: run with --debug")
     answer = json.loads(data)
     if "error" not in answer:
         return Program(name, fds[0], dict(zip(answer["maps"], fds[1:], strict=True)))
@@ -60,16 +60,16 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
 
 
 def refusal(kind: str, log: str) -> BpfError | StampError:
-    """Turns the child's word for a failure into an error that names the fix."""
+    """Turns the child's name for a failure into an error that says how to fix it."""
     if kind == "not-bound":
-        reason, _, words = log.partition("\n")
+        reason, _, details = log.partition("\n")
         error = StampError(reason)
-        error.add_note(words)
+        error.add_note(details)
         return error
     if kind == "no-bcc":
         return BpfError(
             "bcc is not installed for this Python: apt-get install python3-bpfcc, and use a venv "
-            "made with --system-site-packages (PyPI's bcc is another package)",
+            "created with --system-site-packages (PyPI's bcc is another package)",
             log,
         )
     if kind == "no-headers":
@@ -81,7 +81,7 @@ def refusal(kind: str, log: str) -> BpfError | StampError:
             log,
         )
     return BpfError(
-        "bcc or the kernel's verifier refused the XDP program (kernel 6.1 or later is needed): "
+        "bcc or the kernel's verifier rejected the XDP program (Linux 6.1 or later is needed): "
         "--debug shows its log",
         log,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.config.rrl import RrlConfig
-from xdpkit.config.toml_document import shown
+from xdpkit.config.toml_document import quoted
 from xdpkit.services.ntp.keys import read_keys
 
 _COOKIES = {
@@ -200,7 +200,7 @@ def _bytes(most: Mapping[str, int]) -> str:
 def _told(dns: Mapping[str, Any]) -> list[str]:
     """What the server says of itself when asked."""
     nsid = [f"NSID {dns['nsid']}"] if dns["nsid"] else []
-    return nsid + [f"{name} {shown(text)}" for name, text in dns["chaos"].items()]
+    return nsid + [f"{name} {quoted(text)}" for name, text in dns["chaos"].items()]
 
 
 def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -1,10 +1,10 @@
-"""The configuration: read from its file into one frozen ``Config``; nothing here looks above.
+"""The configuration: read from its file into one frozen ``Config``; imports nothing above it.
 
-load.py            the file as a whole                     -> Config
+load.py            the whole file                          -> Config
 interface.py, ntp.py, dns.py, rrl.py, echo.py, metrics.py  one table each
-toml_document.py   typed reading, and errors that say file:line:column, key and fix
-toml_location.py   where each key and value stands
-address.py, prefixes.py, refid.py                          values of their own kind
+toml_document.py   typed reading, and errors that give file:line:column, key and fix
+toml_location.py   where each key and value is in the file
+address.py, prefixes.py, refid.py                          values with a syntax of their own
 """
 
 from xdpkit.config.address import ServedAddress

@@ -1,6 +1,6 @@
-"""Addresses, as the configuration has them.
+"""Addresses, as written in the configuration.
 
-To answer on: ``192.0.2.1``, ``2001:db8::1@100.7``. With a port: ``127.0.0.1:9153``, ``[::1]:9153``.
+Served: ``192.0.2.1``, ``2001:db8::1@100.7``. With a port: ``127.0.0.1:9153``, ``[::1]:9153``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-# VLAN ids 0 (no VLAN) and 4095 (reserved) are not VLANs: IEEE 802.1Q table 9-2.
+# VLAN IDs 0 (no VLAN) and 4095 (reserved) are not VLANs: IEEE 802.1Q table 9-2.
 _VLAN_IDS = range(1, 4095)
 _BROADCAST = IPv4Address("255.255.255.255")
 _EXAMPLE = '"127.0.0.1:9153" or "[::1]:9153"'
@@ -16,7 +16,7 @@ _EXAMPLE = '"127.0.0.1:9153" or "[::1]:9153"'
 
 @dataclass(frozen=True)
 class ServedAddress:
-    """An address to answer on and the VLAN tags its frames carry: 0 is "no such tag"."""
+    """An address to serve and the VLAN tags that its frames carry: 0 means no tag."""
 
     address: IPv4Address | IPv6Address
     outer: int = 0
@@ -30,11 +30,11 @@ class ServedAddress:
 def parse_address(text: str) -> ServedAddress:
     """Read ``ADDR``, ``ADDR@VLAN`` or ``ADDR@OUTER.INNER``.
 
-    Raises ValueError, with the fix, for what no unicast frame on a wire can carry.
+    Raises ValueError, with the fix, for anything that is not an address of unicast frames.
     """
     host, at, tags = text.partition("@")
     if "/" in host or "%" in host:
-        raise ValueError("write the address alone, without prefix length or scope")
+        raise ValueError("write only the address, without prefix length or scope")
     try:
         address = ip_address(host)
     except ValueError:
@@ -54,13 +54,13 @@ def _vlan_ids(text: str) -> list[int]:
         raise ValueError("after @ comes VLAN or OUTER.INNER, as in 192.0.2.1@100")
     for tag in tags:
         if int(tag) not in _VLAN_IDS:
-            raise ValueError(f"VLAN {tag} is not within 1..4094; without a tag, leave out the @")
+            raise ValueError(f"VLAN {tag} is not within 1..4094; omit the @ if there is no tag")
     return [int(tag) for tag in tags]
 
 
 @dataclass(frozen=True)
 class SocketAddress:
-    """An address of this machine and a port at it."""
+    """An address of this machine and a port."""
 
     address: IPv4Address | IPv6Address
     port: int
@@ -73,7 +73,7 @@ class SocketAddress:
 def parse_socket_address(text: str) -> SocketAddress:
     """Read ``ADDR:PORT`` or ``[ADDR]:PORT``, where ADDR may be ``0.0.0.0`` or ``::`` for all.
 
-    Raises ValueError, with the fix, for what nothing can listen at.
+    Raises ValueError, with the fix, for anything that cannot be listened on.
     """
     host, _, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
@@ -84,11 +84,11 @@ def parse_socket_address(text: str) -> SocketAddress:
     except ValueError:
         raise ValueError(f"not an address and a port: write {_EXAMPLE}") from None
     if bracketed != (address.version == 6):
-        raise ValueError(f"only an IPv6 address stands in brackets: write {_EXAMPLE}")
+        raise ValueError(f"brackets are for IPv6 addresses, which need them: write {_EXAMPLE}")
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         raise ValueError(f'write the IPv4 address: "{address.ipv4_mapped}:{port}"')
     if address.is_multicast or address == _BROADCAST:
         raise ValueError("not a unicast address")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise ValueError("the port behind the colon is not within 1..65535")
+        raise ValueError("the port after the colon is not within 1..65535")
     return SocketAddress(address, int(port))

@@ -1,4 +1,4 @@
-"""[echo] of the configuration file: the bare loop."""
+"""[echo] of the configuration file: the bare packet loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xdpkit.config.toml_document import Table
 
 @dataclass(frozen=True)
 class EchoConfig:
-    """[echo]: the bare loop, and how long it is made to work on each packet."""
+    """[echo]: the bare packet loop; it spins ``spin_ns`` on each packet."""
 
     port: int = 7
     spin_ns: int = 0

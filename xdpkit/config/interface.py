@@ -1,20 +1,20 @@
-"""[interface] of the configuration file: which queues of which interface, and how."""
+"""[interface] of the configuration file: which queues of which interface, and how to serve them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from xdpkit.config.address import ServedAddress, parse_address
-from xdpkit.config.toml_document import Table, shown
+from xdpkit.config.toml_document import Table, quoted
 
 STEERING = ("auto", "ntuple", "rss", "none")
 MODES = ("auto", "zerocopy", "copy", "generic")
 POLLS = ("wait", "busy")
 RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
 
-# linux/if.h IFNAMSIZ, less the closing zero.
-_LONGEST_NAME = 15
-# The most that x86-64 kernels are built for: CONFIG_NR_CPUS with MAXSMP.
+# linux/if.h IFNAMSIZ, less the terminating null.
+_MAX_NAME = 15
+# The most CPUs that x86-64 kernels are built for: CONFIG_NR_CPUS with MAXSMP.
 _CPUS = 8192
 # ebpf/steer.h STEER_QUEUES.
 _QUEUES = 256
@@ -22,7 +22,7 @@ _QUEUES = 256
 
 @dataclass(frozen=True)
 class InterfaceConfig:
-    """[interface]: where packets come from; no ``addresses`` means all that the interface has."""
+    """[interface]: where packets come from; no ``addresses`` means all of the interface's."""
 
     name: str
     queues: tuple[int, ...]
@@ -46,7 +46,7 @@ def read_interface(table: Table) -> InterfaceConfig:
     mode = table.choice("mode", InterfaceConfig.mode, MODES)
     rx_timestamps = table.choice("rx_timestamps", InterfaceConfig.rx_timestamps, RX_TIMESTAMPS)
     if mode == "generic" and rx_timestamps == "hardware":
-        reason = 'in mode = "generic" the hardware\'s stamps are not to be had: write "auto"'
+        reason = 'hardware receive stamps are not available in mode = "generic": write "auto"'
         raise table.error("rx_timestamps", reason)
     poll = table.choice("poll", InterfaceConfig.poll, POLLS)
     defer_irqs = table.flag("defer_irqs", InterfaceConfig.defer_irqs)
@@ -68,21 +68,21 @@ def read_interface(table: Table) -> InterfaceConfig:
 
 
 def _realtime(table: Table) -> int:
-    """The workers' priority under SCHED_FIFO, 1 to 99 of sched(7), or 0: as other programs."""
+    """The workers' SCHED_FIFO priority, 1 to 99 (sched(7)), or 0 for normal scheduling."""
     priority = table.integer("realtime", InterfaceConfig.realtime, 0, 99)
     if priority and table.string("poll", InterfaceConfig.poll) == "busy":
-        reason = 'with poll = "busy" a worker would never leave its CPU to others: choose one'
+        reason = 'with poll = "busy" a worker would never yield its CPU to others: choose one'
         raise table.error("realtime", reason)
     return priority
 
 
 def _interface_name(table: Table) -> str:
-    """The kernel's own rule (net/core/dev.c, dev_valid_name), less what cannot be printed."""
+    """Checked by the kernel's rule (net/core/dev.c, dev_valid_name); must also be printable."""
     name = table.string("name")
-    if not name or name in (".", "..") or len(name.encode()) > _LONGEST_NAME:
-        raise table.error("name", f"{shown(name)} is not the name of an interface: see ip link")
+    if not name or name in (".", "..") or len(name.encode()) > _MAX_NAME:
+        raise table.error("name", f"{quoted(name)} is not an interface name: see ip link")
     if not name.isprintable() or any(c in "/:" or c.isspace() for c in name):
-        raise table.error("name", f"{shown(name)} is not the name of an interface: see ip link")
+        raise table.error("name", f"{quoted(name)} is not an interface name: see ip link")
     return name
 
 
@@ -92,8 +92,8 @@ def _addresses(table: Table) -> tuple[ServedAddress, ...]:
         try:
             address = parse_address(text)
         except ValueError as error:
-            raise table.error(("addresses", index), f"{shown(text)}: {error}") from error
+            raise table.error(("addresses", index), f"{quoted(text)}: {error}") from error
         if address in served:
-            raise table.error(("addresses", index), f"{shown(text)} is there twice")
+            raise table.error(("addresses", index), f"{quoted(text)} is listed twice")
         served.append(address)
     return tuple(served)

@@ -1,8 +1,8 @@
-"""The configuration file: what may stand in it and what it means.
+"""The configuration file: what it may contain and what it means.
 
-``load`` gives one frozen ``Config``, or one ConfigError that says file:line:column, the key and
-the fix. A table's presence turns its service on. Nothing here looks at the machine, apart from
-the files and directories that the configuration names.
+``load`` returns one frozen ``Config``, or raises one ConfigError that gives file:line:column, the
+key and the fix. A service is on if its table is present. Nothing here depends on the machine,
+except for the files and directories that the configuration names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xdpkit.config.echo import EchoConfig, read_echo
 from xdpkit.config.interface import InterfaceConfig, read_interface
 from xdpkit.config.metrics import MetricsConfig, read_metrics
 from xdpkit.config.ntp import NtpConfig, read_ntp
-from xdpkit.config.toml_document import Document, nearest, shown
+from xdpkit.config.toml_document import Document, nearest, quoted
 from xdpkit.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ class Config:
     metrics: MetricsConfig | None = None
 
     def ports(self) -> dict[str, int]:
-        """UDP port by service, of the services that are on."""
+        """UDP ports of the services that are on, by name."""
         services = {"ntp": self.ntp, "dns": self.dns, "echo": self.echo}
         return {name: service.port for name, service in services.items() if service is not None}
 
@@ -50,9 +50,9 @@ _SERVICES = ("ntp", "dns", "echo")
 
 
 def load(path: Path | str) -> Config:
-    """Read and check a configuration file; paths in it are relative to it.
+    """Reads and checks a configuration file; paths in it are relative to its directory.
 
-    Raises ConfigError for the first thing that is wrong.
+    Raises ConfigError for the first error.
     """
     document = Document(Path(path))
     for name in document.data:
@@ -80,7 +80,7 @@ def _unknown_table(document: Document, name: str) -> ConfigError:
     if homes and not isinstance(document.data[name], dict):
         reason = f"{name} belongs under {' or '.join(homes)}"
     else:
-        reason = f"unknown table {shown(name)}: {nearest(name, _TABLES)}"
+        reason = f"unknown table {quoted(name)}: {nearest(name, _TABLES)}"
     return document.error((name,), reason, at_key=True)
 
 
@@ -89,10 +89,10 @@ def _check_ports(document: Document, config: Config) -> None:
     for name, port in config.ports().items():
         first = users.setdefault(port, name)
         if first != name:
-            # Of the two, the one whose port was written.
-            at = next(((n, "port") for n in (name, first) if "port" in document.data[n]), (name,))
-            reason = f"port: [{first}] and [{name}] both use {port}: give one of them another"
-            raise document.error(at, reason)
+            # Points to a port that is written out: the other may be a default.
+            path = next(((n, "port") for n in (name, first) if "port" in document.data[n]), (name,))
+            reason = f"port: [{first}] and [{name}] both use {port}: change one of them"
+            raise document.error(path, reason)
     if not users:
         names = ", ".join(f"[{name}]" for name in _SERVICES)
         raise ConfigError(config.path, f"no service is on: write at least one of {names}")

@@ -1,4 +1,4 @@
-"""[metrics] of the configuration file: where Prometheus asks."""
+"""[metrics] of the configuration file: where Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from xdpkit.config.address import SocketAddress, parse_socket_address
-from xdpkit.config.toml_document import Table, shown
+from xdpkit.config.toml_document import Table, quoted
 
-# For this machine alone. In Prometheus's list of default ports this is CoreDNS's, which does not
-# run beside us: it wants port 53 too.
+# Only for this machine. Prometheus's list of default ports assigns 9153 to CoreDNS, which does not
+# run next to xdpkit: it uses port 53 too.
 _DEFAULT = SocketAddress(ip_address("127.0.0.1"), 9153)
 
 
@@ -21,9 +21,9 @@ class MetricsConfig:
 
 
 def read_metrics(table: Table) -> MetricsConfig:
-    """The table's values. Raises ConfigError at the first that is wrong."""
+    """The table's values. Raises ConfigError for the first wrong one."""
     text = table.string("listen", str(_DEFAULT))
     try:
         return MetricsConfig(listen=parse_socket_address(text))
     except ValueError as error:
-        raise table.error("listen", f"{shown(text)}: {error}") from error
+        raise table.error("listen", f"{quoted(text)}: {error}") from error

@@ -1,4 +1,4 @@
-"""[ntp] of the configuration file: where the time comes from and how good it is said to be."""
+"""[ntp] of the configuration file: where the time comes from, and who may ask for it."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from xdpkit._core._ratelimit import RATELIMIT_BOUNDS, RateLimitRule
 from xdpkit.config.address import SocketAddress
 from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
 from xdpkit.config.refid import refid_number
-from xdpkit.config.toml_document import Table, shown
+from xdpkit.config.toml_document import Table, quoted
 
-# A week: PHI (RFC 5905) adds 9 s of dispersion until then, and from 16 s on clients give up.
-_LONGEST_HOLDOVER = 7 * 86_400
+# A week: PHI (RFC 5905) adds 9 s of dispersion by then; clients reject a server at 16 s.
+_MAX_HOLDOVER = 7 * 86_400
 
 TX_TIMESTAMPS = ("auto", "completion", "kick")
 
-# 256 MiB of saved timestamps or watched sources for each answering thread.
-_MOST_ENTRIES = 1 << 24
+# 256 MiB of saved timestamps or rate-limited sources for each answering thread.
+_MAX_ENTRIES = 1 << 24
 
-# One MiB, and some four times the sources that a busy public server meets in a minute.
+# One MiB; about four times the sources that a busy public server sees in a minute.
 _ADDRESSES = 65536
 
 _WORDS = ("local", "kernel")
-_VALID = 'write "local", "kernel" or a loopback address and port, as "127.0.0.1:11123"'
+_VALID = 'write "local", "kernel" or a loopback address and port, such as "127.0.0.1:11123"'
 _NOT_LOOPBACK = "not a loopback address: the daemon must discipline this machine's own clock"
 
 
 @dataclass(frozen=True)
 class Loopback(SocketAddress):
-    """Where the daemon that disciplines this machine's clock is asked."""
+    """Where to query the daemon that disciplines this machine's clock."""
 
 
 @dataclass(frozen=True)
 class RateLimitConfig:
-    """[ntp.limit]: how often one source may ask.
+    """[ntp.limit]: the rate limit of each source.
 
-    ``addresses`` is how many sources each answering thread watches, a power of two.
+    ``addresses`` is how many sources each answering thread tracks, a power of two.
     """
 
     rule: RateLimitRule
@@ -46,11 +46,11 @@ class RateLimitConfig:
 
 @dataclass(frozen=True)
 class NtpConfig:
-    """[ntp]; ``source`` holds "local", "kernel" and daemons in the order of preference.
+    """[ntp]; ``source`` lists "local", "kernel" and daemons in order of preference.
 
-    ``stratum`` and ``refid`` are what "local" and "kernel" say. ``holdover`` is for how many
-    seconds a source holds that gives nothing any more. ``interleaved`` is how many transmit times
-    each answering thread keeps, a power of two, or 0.
+    ``stratum`` and ``refid`` are those of "local" and "kernel". ``holdover`` is for how many
+    seconds a silent source is still believed. ``interleaved`` is how many transmit times each
+    answering thread saves, a power of two, or 0.
     """
 
     source: tuple[str | Loopback, ...] = ("local",)
@@ -68,7 +68,7 @@ class NtpConfig:
 
 
 def read_ntp(table: Table) -> NtpConfig:
-    """The table's values. Raises ConfigError at the first that is wrong."""
+    """The table's values. Raises ConfigError for the first wrong one."""
     allow, deny = read_prefixes(table, "allow"), read_prefixes(table, "deny")
     try:
         check_prefixes(allow, deny)
@@ -78,7 +78,7 @@ def read_ntp(table: Table) -> NtpConfig:
         source=_sources(table),
         stratum=table.integer("stratum", NtpConfig.stratum, 1, 15),
         refid=_refid(table),
-        holdover=table.integer("holdover", NtpConfig.holdover, 1, _LONGEST_HOLDOVER),
+        holdover=table.integer("holdover", NtpConfig.holdover, 1, _MAX_HOLDOVER),
         port=table.port(NtpConfig.port),
         interleaved=_entries(table, "interleaved", NtpConfig.interleaved, low=0),
         tx_timestamps=table.choice("tx_timestamps", NtpConfig.tx_timestamps, TX_TIMESTAMPS),
@@ -91,8 +91,8 @@ def read_ntp(table: Table) -> NtpConfig:
 
 
 def _entries(table: Table, key: str, default: int, low: int) -> int:
-    """The entries of a table in memory, rounded up to the power of two that it must have."""
-    entries = table.integer(key, default, low, _MOST_ENTRIES)
+    """The size of a table in memory: a power of two, so the value is rounded up."""
+    entries = table.integer(key, default, low, _MAX_ENTRIES)
     return 1 << max(2, (entries - 1).bit_length()) if entries else 0
 
 
@@ -121,11 +121,11 @@ def _sources(table: Table) -> tuple[str | Loopback, ...]:
         try:
             source = text if text in _WORDS else parse_loopback(text)
         except ValueError as error:
-            raise table.error(at, f"{shown(text)}: {error}") from error
+            raise table.error(at, f"{quoted(text)}: {error}") from error
         if source in sources:
-            raise table.error(at, f"{shown(text)} is there twice")
+            raise table.error(at, f"{quoted(text)} is listed twice")
         if "local" in sources:
-            raise table.error(at, f'{shown(text)} is never used behind "local": put it before')
+            raise table.error(at, f'{quoted(text)} is never used after "local": put it first')
         sources.append(source)
     return tuple(sources)
 
@@ -133,7 +133,7 @@ def _sources(table: Table) -> tuple[str | Loopback, ...]:
 def parse_loopback(text: str) -> Loopback:
     """Reads ``127.0.0.1:11123`` or ``[::1]:11123``.
 
-    Raises ValueError, with the fix, for what is neither this nor on this machine.
+    Raises ValueError, with the fix, for another form or an address that is not loopback.
     """
     host, _, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
@@ -148,19 +148,19 @@ def parse_loopback(text: str) -> Loopback:
     if not address.is_loopback:
         raise ValueError(_NOT_LOOPBACK)
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise ValueError("the port behind the colon is not within 1..65535")
+        raise ValueError("the port after the colon is not within 1..65535")
     return Loopback(address, int(port))
 
 
 def _explain(text: str) -> str:
-    """What is wrong with a source that does not start with an address and a colon."""
+    """Why a source that does not start with an address and a colon is wrong."""
     try:
         address = ip_address(text.strip("[]"))
     except ValueError:
         return f"not a source: {_VALID}"
     if not address.is_loopback:
         return _NOT_LOOPBACK
-    return f'the port is missing: write it too, as "{Loopback(address, 11123)}"'
+    return f'the port is missing: write "{Loopback(address, 11123)}"'
 
 
 def _refid(table: Table) -> str:
@@ -168,5 +168,5 @@ def _refid(table: Table) -> str:
     try:
         refid_number(text)
     except ValueError as error:
-        raise table.error("refid", f"{shown(text)}: {error}") from error
+        raise table.error("refid", f"{quoted(text)}: {error}") from error
     return text

@@ -1,4 +1,4 @@
-"""Reference ids of NTP (RFC 5905 section 7.3): an IPv4 address, or up to four characters."""
+"""NTP reference IDs (RFC 5905 section 7.3): an IPv4 address, or up to four characters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 
 def refid_number(text: str) -> int:
-    """A reference id as a number of host order: a dotted quad, or 1 to 4 printable characters.
+    """A reference ID as a number in host order: a dotted quad, or 1 to 4 printable characters.
 
     Raises ValueError, with the fix, for anything else.
     """
@@ -15,11 +15,13 @@ def refid_number(text: str) -> int:
     try:
         return int(IPv4Address(text))
     except ValueError:
-        raise ValueError("write 1 to 4 ASCII characters or a dotted quad, as 127.127.1.1") from None
+        raise ValueError(
+            "write 1 to 4 ASCII characters or a dotted quad, such as 127.127.1.1"
+        ) from None
 
 
 def refid_text(refid: int, stratum: int) -> str:
-    """A reference id to read: characters at stratum 1, an address above (RFC 5905 section 7.3)."""
+    """A reference ID as text: characters at stratum 1, an address above (RFC 5905 section 7.3)."""
     if refid == 0:
         return ""
     letters = refid.to_bytes(4).rstrip(b"\0")

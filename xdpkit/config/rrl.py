@@ -1,4 +1,4 @@
-"""[dns.rrl] of the configuration: how many answers a source is sent over UDP."""
+"""[dns.rrl] of the configuration file: how many answers a source is sent over UDP."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
 from xdpkit.config.toml_document import Table
 
 RRL_KEYS = (*RRL_BOUNDS, "exempt")
-"""What may stand in the table."""
+"""The valid keys of the table."""
 
 
 @dataclass(frozen=True)
 class RrlConfig:
-    """Response rate limiting: the rule of an address, and the prefixes that it does not hold for.
+    """Response rate limiting: the rule of an address, and the prefixes that are exempt.
 
-    ``rate`` answers a second, 0 for any number; ``instant`` of them at once after a rest; one in
-    ``slip`` of those over the limit is told to come over TCP, 0 for none.
+    ``rate`` answers a second, 0 for no limit; a burst of ``instant`` after a pause; one in ``slip``
+    of the limited answers is truncated, so that the client retries over TCP, 0 for none.
     """
 
     rule: RrlRule
@@ -25,7 +25,7 @@ class RrlConfig:
 
 
 def read_rrl(table: Table | None) -> RrlConfig | None:
-    """The table's values; None without the table. Raises ConfigError at the first that is wrong."""
+    """The table's values; None without the table. Raises ConfigError for the first wrong one."""
     if table is None:
         return None
     exempt = read_prefixes(table, "exempt")

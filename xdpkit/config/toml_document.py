@@ -1,7 +1,7 @@
-"""Typed reading of a TOML file in which every refusal says file:line:column, key and fix.
+"""Typed reading of a TOML file in which every error gives file:line:column, key and fix.
 
-``Document`` is the file, ``Table`` one table of it, read key by key; both know nothing of what
-the keys mean: that is ``config``.
+``Document`` is the file, ``Table`` one of its tables, read key by key. Neither knows what the keys
+mean: that is up to the modules of each table.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from xdpkit.config.toml_location import Places, TomlPath, place
+from xdpkit.config.toml_location import Locations, TomlPath, location_of
 from xdpkit.errors import ConfigError
 
-# Far above any configuration; keeps a mistaken -c /dev/zero from filling memory.
-_LARGEST = 1 << 20
+# Far above any configuration; keeps an accidental -c /dev/zero from filling memory.
+_MAX_BYTES = 1 << 20
 
-_TOMLLIB_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_TOMLLIB_LOCATION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 _TYPE_NAMES: dict[type, str] = {
     bool: "a boolean",
@@ -32,23 +32,23 @@ _TYPE_NAMES: dict[type, str] = {
 }
 
 
-def shown(value: object) -> str:
-    """A value as a person may have typed it: in one line, and never a long one."""
+def quoted(value: object) -> str:
+    """A value as the user may have typed it, on one line that is never long."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def nearest(word: str, names: Iterable[str]) -> str:
-    """The end of a refusal: the one valid name that is alike, else all of them."""
+    """The hint of an error: the closest valid name, or all of them if none is close."""
     names = list(names)
     close = get_close_matches(word.lower(), names, n=1)
-    return f"did you mean {shown(close[0])}?" if close else f"valid: {', '.join(names)}"
+    return f"did you mean {quoted(close[0])}?" if close else f"valid: {', '.join(names)}"
 
 
 class Document:
     """A TOML file, read and parsed.
 
-    Raises ConfigError for a file that cannot be read, is not UTF-8 or is not TOML.
+    Raises ConfigError if it cannot be read, is not UTF-8, or is not TOML.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,19 +59,19 @@ class Document:
         except tomllib.TOMLDecodeError as error:
             raise self._syntax_error(str(error)) from error
         except (ValueError, RecursionError) as error:
-            # An integer of thousands of digits, arrays hundreds deep: tomllib names no place.
+            # An integer of thousands of digits, arrays hundreds deep: tomllib gives no location.
             raise ConfigError(path, f"cannot be read as TOML: {error}") from error
 
     def error(self, path: TomlPath, reason: str, *, at_key: bool = False) -> ConfigError:
-        """A ConfigError that points at the value of a path, or at its name."""
-        places = Places(self.text)
-        found = places.key(path) if at_key else places.value(path)
+        """A ConfigError located at the value of a path, or at its name."""
+        locations = Locations(self.text)
+        found = locations.key(path) if at_key else locations.value(path)
         return ConfigError(self.path, reason, *(found or ()))
 
     def table(self, name: str, keys: Collection[str]) -> Table | None:
         """The table of that name; None if the file has none.
 
-        Raises ConfigError when it is no table, or holds a key that is not among ``keys``.
+        Raises ConfigError if it is not a table, or has a key that is not among ``keys``.
         """
         return self.table_at((name,), self.data, keys)
 
@@ -86,22 +86,22 @@ class Document:
             raise self.error(path, f"{name} is a table: write [{name}] once", at_key=True)
         for key in values:
             if key not in keys:
-                reason = f"unknown key {shown(key)} in [{name}]: {nearest(key, keys)}"
+                reason = f"unknown key {quoted(key)} in [{name}]: {nearest(key, keys)}"
                 raise self.error((*path, key), reason, at_key=True)
         return Table(self, path, values)
 
     def _syntax_error(self, text: str) -> ConfigError:
-        found = _TOMLLIB_PLACE.search(text)
+        found = _TOMLLIB_LOCATION.search(text)
         if found is None:
             return ConfigError(self.path, text)
-        line, column = found.groups() if found[1] else place(self.text, len(self.text))
+        line, column = found.groups() if found[1] else location_of(self.text, len(self.text))
         return ConfigError(self.path, text[: found.start()], int(line), int(column))
 
 
 class Table:
-    """One table of a document: ``table.integer("port", 53, 1, 65535)`` gives a checked value.
+    """One table of a document: ``table.integer("port", 53, 1, 65535)`` returns a checked value.
 
-    Every reader raises ConfigError, at the value, for a wrong type or a value out of bounds.
+    Every reader raises ConfigError, located at the value, for a wrong type or an invalid value.
     """
 
     def __init__(
@@ -110,28 +110,28 @@ class Table:
         self.document, self.path, self.values = document, path, values
 
     def table(self, name: str, keys: Collection[str]) -> Table | None:
-        """The table of that name within this one; None if there is none."""
+        """The subtable of that name; None if there is none."""
         return self.document.table_at((*self.path, name), self.values, keys)
 
     def error(self, key: str | tuple[str, int], reason: str) -> ConfigError:
-        """A ConfigError at a key's value, or at one item of its array: ``("queues", 1)``."""
+        """A ConfigError located at a key's value, or at an item of its array: ``("queues", 1)``."""
         path = (key,) if isinstance(key, str) else key
         return self.document.error((*self.path, *path), f"{path[0]}: {reason}")
 
     def require(self, key: str, example: str) -> None:
-        """Refuse a table without this key, at its header."""
+        """Raises ConfigError, located at the table's header, if the key is missing."""
         if key not in self.values:
             reason = f"[{'.'.join(self.path)}] needs {key}, for example {key} = {example}"
             raise self.document.error(self.path, reason, at_key=True)
 
     def flag(self, key: str, default: bool) -> bool:
-        """true or false."""
+        """A boolean."""
         value = self.values.get(key, default)
         self._check(key, value, bool)
         return bool(value)
 
     def string(self, key: str, default: str = "") -> str:
-        """A string, as it is."""
+        """A string, unchanged."""
         value = self.values.get(key, default)
         self._check(key, value, str)
         return str(value)
@@ -140,35 +140,35 @@ class Table:
         """One of the valid words."""
         word = self.string(key, default)
         if word not in valid:
-            raise self.error(key, f"unknown value {shown(word)}: {nearest(word, valid)}")
+            raise self.error(key, f"unknown value {quoted(word)}: {nearest(word, valid)}")
         return word
 
     def integer(self, key: str, default: int, low: int, high: int) -> int:
-        """A whole number within bounds that are both allowed."""
+        """An integer within inclusive bounds."""
         return self._integer(key, self.values.get(key, default), low, high)
 
     def port(self, default: int) -> int:
-        """The key ``port``: of UDP or TCP."""
+        """The UDP or TCP port of the key ``port``."""
         return self.integer("port", default, 1, 65535)
 
     def integers(self, key: str, low: int, high: int) -> tuple[int, ...]:
-        """An array of distinct whole numbers; absent is empty."""
+        """An array of distinct integers; empty if absent."""
         numbers = self._array(key)
         for index, number in enumerate(numbers):
             self._integer((key, index), number, low, high)
             if number in numbers[:index]:
-                raise self.error((key, index), f"{number} is there twice")
+                raise self.error((key, index), f"{number} is listed twice")
         return tuple(numbers)
 
     def strings(self, key: str) -> tuple[str, ...]:
-        """An array of strings; absent is empty."""
+        """An array of strings; empty if absent."""
         words = self._array(key)
         for index, word in enumerate(words):
             self._check((key, index), word, str)
         return tuple(words)
 
     def one_or_more(self, key: str, default: str) -> list[tuple[str | tuple[str, int], str]]:
-        """A string, or an array of at least one; each with its place, as ``error`` takes it."""
+        """A string, or an array of at least one; each with its key, as ``error`` takes it."""
         value = self.values.get(key, default)
         if not isinstance(value, list):
             if not isinstance(value, str):
@@ -187,33 +187,33 @@ class Table:
     def _integer(self, key: str | tuple[str, int], value: object, low: int, high: int) -> int:
         self._check(key, value, int)
         if not isinstance(value, int) or not low <= value <= high:
-            raise self.error(key, f"{shown(value)} is not within {low}..{high}")
+            raise self.error(key, f"{quoted(value)} is not within {low}..{high}")
         return value
 
     def _check(self, key: str | tuple[str, int], value: object, kind: type) -> None:
-        # By type(), since True is an int to isinstance.
+        # Not isinstance: True is an instance of int.
         if type(value) is not kind:
             raise self.error(key, f"{_TYPE_NAMES[kind]} is needed, {_described(value)}")
 
 
 def _described(value: object) -> str:
-    return f"{shown(value)} is {_TYPE_NAMES.get(type(value), 'a date or time')}"
+    return f"{quoted(value)} is {_TYPE_NAMES.get(type(value), 'a date or time')}"
 
 
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)
+            raw = file.read(_MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise ConfigError(path, "no such file: write it, or name another with -c") from error
+        raise ConfigError(path, "no such file: create it, or name another with -c") from error
     except OSError as error:
         raise ConfigError(path, f"cannot be read: {error.strerror}") from error
-    if len(raw) > _LARGEST:
-        raise ConfigError(path, f"larger than {_LARGEST} bytes: not a configuration file")
+    if len(raw) > _MAX_BYTES:
+        raise ConfigError(path, f"larger than {_MAX_BYTES} bytes: not a configuration file")
     try:
         return raw.decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode()
-        line, column = place(before, len(before))
+        line, column = location_of(before, len(before))
         reason = f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8"
         raise ConfigError(path, reason, line, column) from error

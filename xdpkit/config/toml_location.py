@@ -1,7 +1,7 @@
-"""Where each key and value of a TOML file stands, as tomllib does not say.
+"""The location of each key and value in a TOML file, which tomllib does not provide.
 
-The text has been read by tomllib already, so this scanner may take it as valid: it follows the
-grammar just far enough to name the line and column of what ``config`` refuses.
+tomllib has already parsed the text, so this scanner may assume that it is valid: it follows the
+grammar just far enough to give the line and column of what ``config`` rejects.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import re
 import tomllib
 from typing import NamedTuple
 
-# Names of tables and keys, numbers of array items; the elements of [[x]] share one path.
+# Names of tables and keys, indexes of array items; the elements of [[x]] share one path.
 TomlPath = tuple[str | int, ...]
 
 _GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'""")
 _DOT = re.compile(r"[ \t]*\.[ \t]*")
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
-# In this order: three quotes also start with one, and up to two quotes may stand before the closing
-# three. A date may hold one blank. Whatever else is not a bracket ends where the grammar goes on.
+# In this order: three quotes also start with one, and up to two quotes may precede the closing
+# three. A date may contain one space. Any other scalar ends at the next delimiter.
 _SCALAR = re.compile(
     r'"""(?:\\.|[^\\])*?"""(?:"{0,2})'
     r"|'''.*?'''(?:'{0,2})"
@@ -30,24 +30,23 @@ _SCALAR = re.compile(
 )
 
 
-class Place(NamedTuple):
-    """A line and a column, both from 1 and in characters, as in tomllib's own errors."""
+class Location(NamedTuple):
+    """A line and a column, both counted from 1, in characters, as in tomllib's own errors."""
 
     line: int
     column: int
 
 
-def place(text: str, offset: int) -> Place:
+def location_of(text: str, offset: int) -> Location:
     """Line and column of an offset into the text."""
-    return Place(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+    return Location(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
 
 
-class Places:
-    """The places of all keys and values of one document.
+class Locations:
+    """The locations of all keys and values of one document.
 
-    ``keys`` and ``values`` map a path to the offset where its name, or what is assigned to it,
-    begins; of a name that stands in several headers or dotted keys, the first.
-    Raises ValueError on a text that is not TOML.
+    ``keys`` and ``values`` map a path to the offset where its name or its value begins: the first,
+    if the name occurs in several headers or dotted keys. Raises ValueError if the text is not TOML.
     """
 
     def __init__(self, text: str) -> None:
@@ -57,15 +56,15 @@ class Places:
         self._offset = 0
         self._document()
 
-    def key(self, path: TomlPath) -> Place | None:
-        """Where the name is written; None for a path that the document does not have."""
+    def key(self, path: TomlPath) -> Location | None:
+        """The location of the name; None for a path that is not in the document."""
         offset = self.keys.get(path)
-        return None if offset is None else place(self.text, offset)
+        return None if offset is None else location_of(self.text, offset)
 
-    def value(self, path: TomlPath) -> Place | None:
-        """Where the value begins; where the name is written for a table that has no value."""
+    def value(self, path: TomlPath) -> Location | None:
+        """The location of the value, or of the name for a table, which has no value."""
         offset = self.values.get(path)
-        return self.key(path) if offset is None else place(self.text, offset)
+        return self.key(path) if offset is None else location_of(self.text, offset)
 
     def _document(self) -> None:
         table: TomlPath = ()
@@ -88,7 +87,7 @@ class Places:
         self._value(path)
 
     def _name(self, path: TomlPath) -> TomlPath:
-        """Read a bare, quoted or dotted key, noting where each of its parts stands."""
+        """Reads a bare, quoted or dotted key and records the location of each part."""
         while True:
             start = self._offset
             token = self._take(_KEY)
@@ -130,22 +129,22 @@ class Places:
             self._take(_GAP)
 
     def _skip(self, mark: str) -> bool:
-        """Step over the mark if it is next."""
+        """Skips the mark if it is next."""
         found = self.text.startswith(mark, self._offset)
         self._offset += len(mark) if found else 0
         return found
 
     def _expect(self, mark: str) -> None:
         if not self._skip(mark):
-            raise self._refusal()
+            raise self._syntax_error()
 
     def _take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self.text, self._offset)
         if found is None:
-            raise self._refusal()
+            raise self._syntax_error()
         self._offset = found.end()
         return found.group()
 
-    def _refusal(self) -> ValueError:
-        line, column = place(self.text, self._offset)
+    def _syntax_error(self) -> ValueError:
+        line, column = location_of(self.text, self._offset)
         return ValueError(f"not TOML at line {line}, column {column}")

@@ -1,1 +1,1 @@
-"""The control socket ``@xdpkit/IFACE``: how one process asks another that serves."""
+"""The control socket ``@xdpkit/IFACE``: how a process sends requests to a running instance."""

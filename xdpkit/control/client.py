@@ -1,12 +1,12 @@
-"""Asking a running instance: the client's end of the control socket ``@xdpkit/IFACE``.
+"""The client's end of the control socket ``@xdpkit/IFACE``: requests to a running instance.
 
 One connection carries one request line and one reply line of JSON:
 
     {"verb": "status"}  ->  {"reply": {...}}  or  {"error": "one line", "exit_code": 1}
 
-The socket is abstract: the network namespace scopes it and it is gone with its process. But any
-process may bind any abstract name, so the client believes only a server that runs as root or as
-the client's own user. Only the standard library is used here: ``xdpkit status`` starts at once.
+The socket is abstract: its name is scoped to the network namespace and disappears with its process.
+But any process may bind any abstract name, so the client trusts only a server that runs as root or
+as its own user. Only the standard library is used here: ``xdpkit status`` starts quickly.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from xdpkit.errors import ControlError
 
 PREFIX = "xdpkit/"
 REQUEST_LIMIT = 1024
-# 256 queues with every counter stay below 1 MB.
+# 256 queues with all counters take less than 1 MB.
 REPLY_LIMIT = 8 << 20
 
 # A line of /proc/net/unix: number, references, protocol, flags (here: listening, not one end of a
-# connection), type, state, inode, name. A name may hold anything, newlines too: nothing is believed
-# before the holder's credentials are.
+# connection), type, state, inode, name. A name may contain anything, even newlines: it is not
+# trusted until the holder's credentials have been checked.
 _LISTENER = re.compile(rb"\S+: \S+ \S+ 00010000 \S+ \S+ +\d+ @xdpkit/([^\s/:]{1,15})\n", re.ASCII)
 
 
 class RequestError(ControlError):
-    """The instance refused the request or failed at it; ``exit_code`` says which, as in ``cli``."""
+    """The instance rejected the request or failed; ``exit_code`` says which, as in ``cli``."""
 
     def __init__(self, reason: str, exit_code: int = 1) -> None:
         super().__init__(reason)
@@ -44,7 +44,7 @@ class RequestError(ControlError):
 
 
 class Peer(NamedTuple):
-    """Who is at the other end (SO_PEERCRED); ``pid`` is 0 for one of another PID namespace."""
+    """The process at the other end (SO_PEERCRED); ``pid`` is 0 if in another PID namespace."""
 
     pid: int
     uid: int
@@ -52,7 +52,7 @@ class Peer(NamedTuple):
 
     @property
     def trusted(self) -> bool:
-        """Root, or the user that this process runs as."""
+        """Whether it runs as root, or as the user of this process."""
         return self.uid in (0, os.geteuid())
 
 
@@ -62,16 +62,16 @@ def address(ifname: str) -> bytes:
 
 
 def peer(connection: socket.socket) -> Peer:
-    """Credentials of the other end, taken by the kernel when it connected or began to listen."""
+    """The other end's credentials, recorded when it connected or began to listen."""
     credentials = struct.Struct("iII")
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
     return Peer(*credentials.unpack(raw))
 
 
 def connect(ifname: str, time_limit: float = 2.0) -> socket.socket:
-    """A connection to whoever holds the name, not yet known to be trusted.
+    """A connection to the process that holds the name, which may not be trusted.
 
-    A full backlog is tried again until the time limit, which may be 0. Raises OSError.
+    While its backlog is full, retries until the time limit, which may be 0. Raises OSError.
     """
     deadline = time.monotonic() + time_limit
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -93,10 +93,10 @@ def connect(ifname: str, time_limit: float = 2.0) -> socket.socket:
 def instances() -> list[str]:
     """The interfaces served in this network namespace by trusted processes.
 
-    A name that another user's process holds is left out, or it could be in the way of every
-    request that names no interface. Raises ControlError when /proc cannot be read.
+    A name held by another user's process is ignored; otherwise, it could block every request that
+    names no interface. Raises ControlError when /proc cannot be read.
     """
-    # The thread's own view: /proc/net follows the process's first thread, which may be elsewhere.
+    # The thread's own namespace: /proc/net shows that of the process's first thread.
     table = Path("/proc/thread-self/net/unix")
     try:
         with table.open("rb") as lines:
@@ -107,10 +107,10 @@ def instances() -> list[str]:
 
 
 def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str, Any]:
-    """Ask the instance on an interface, or the only one there is, and give its reply.
+    """Sends a request to the instance on an interface, or to the only one; returns the reply.
 
-    Raises ControlError when there is none, several, one of another user, or no good answer within
-    the time limit, and RequestError when the instance itself says no.
+    Raises ControlError if there is none, several, one of another user, or no valid reply within
+    the time limit, and RequestError if the instance returns an error.
     """
     if ifname is None:
         ifname = _only_instance()
@@ -120,7 +120,7 @@ def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str
             if not server.trusted:
                 raise ControlError(
                     f"{ifname}: the control socket belongs to process {server.pid} of user"
-                    f" {server.uid}, not to root or you: not asked; if that is xdpkit, use sudo"
+                    f" {server.uid}, not to root or you: not queried; if that is xdpkit, use sudo"
                 )
             line = _exchange(connection, verb, time_limit)
     except TimeoutError as error:
@@ -128,7 +128,9 @@ def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str
             f"{ifname}: no answer in {time_limit:g} s: is the process stopped?"
         ) from error
     except BlockingIOError as error:
-        raise ControlError(f"{ifname}: too many wait for the instance: try again") from error
+        raise ControlError(
+            f"{ifname}: too many clients are waiting for the instance: try again"
+        ) from error
     except OSError as error:
         raise _connect_error(ifname, error) from error
     return _reply(ifname, line)
@@ -155,22 +157,22 @@ def _is_trusted(ifname: str) -> bool:
 def _connect_error(ifname: str, error: OSError) -> ControlError:
     if error.errno == errno.ECONNREFUSED:
         served = ", ".join(instances())
-        hint = f"served are: {served}" if served else "start xdpkit run, or try ip netns exec"
+        hint = f"served here: {served}" if served else "start xdpkit run, or try ip netns exec"
         return ControlError(f"{ifname}: not served in this network namespace: {hint}")
     return ControlError(f"{ifname}: control socket: {error.strerror or error}")
 
 
 def _exchange(connection: socket.socket, verb: str, time_limit: float) -> bytes:
-    """Send the request; receive up to the first newline, the end, or the limits."""
+    """Sends the request; receives up to a newline, the end of the connection, or a limit."""
     deadline = time.monotonic() + time_limit
     connection.settimeout(time_limit)
     connection.sendall(json.dumps({"verb": verb}).encode() + b"\n")
     line = bytearray()
     while not line.endswith(b"\n") and len(line) <= REPLY_LIMIT:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError
-        connection.settimeout(left)
+        connection.settimeout(remaining)
         part = connection.recv(1 << 16)
         if not part:
             break
@@ -188,11 +190,11 @@ def _reply(ifname: str, line: bytes) -> dict[str, Any]:
         return dict(answer["reply"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ControlError(
-            f"{ifname}: not an answer of xdpkit {_own_version()}: is another version running?"
+            f"{ifname}: not a reply of xdpkit {_our_version()}: is another version running?"
         ) from error
 
 
-def _own_version() -> str:
+def _our_version() -> str:
     from xdpkit import __version__
 
     return __version__

@@ -1,17 +1,18 @@
-"""The control socket ``@xdpkit/IFACE``: the lock between instances and the door for questions.
+"""The control socket ``@xdpkit/IFACE``: the lock between instances, and the server of requests.
 
-Whoever holds the name serves the interface; the kernel frees it with the process. The protocol is
-in ``control_client``. A client has bounded time and bounded bytes, and strangers have their own,
-bounded, number of connections, so that nobody keeps root's ``reload`` out.
+The instance that holds the name serves the interface; the kernel releases it with the process. The
+protocol is described in ``client``. Each client has limited time and bytes, and strangers have
+their own limit on connections, so that nobody can lock out root's ``reload``.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import anyio
 
@@ -26,112 +27,81 @@ from xdpkit.control.client import (
     request,
 )
 from xdpkit.errors import ControlError, XdpkitError
-from xdpkit.runtime.closing import Closing
-from xdpkit.runtime.stream import accept, send_all
+from xdpkit.runtime.listener import Listener
+from xdpkit.runtime.stream import read_until, send_all
 
 __all__ = ["ControlServer", "Handler", "RequestError", "instances", "request"]
 
 Handler = Callable[[], Awaitable[dict[str, Any]]]
 
-Taker = Callable[[socket.socket], Awaitable[None]]
-"""Answers a verb by itself; the connection, a duplicate, is the taker's."""
+ConnectionHandler = Callable[[socket.socket], Awaitable[None]]
+"""Answers a verb by itself, over a duplicate of the connection, which it must close."""
 
-# What changes nothing is answered to every user of the machine.
+# Verbs that change nothing are open to every user of the machine.
 OPEN_VERBS = frozenset({"status"})
 
-# Connections at a time, for root and our own user and, apart, for everybody else.
+# Simultaneous connections of root and our own user; everybody else has as many.
 _MOST_CONNECTIONS = 8
-_BACKLOG = 64
 _READ_SECONDS = 2.0
 _WRITE_SECONDS = 5.0
 
+# A newline inside is part of a malformed request.
+_LINE_END = re.compile(rb"\n\Z")
 
-class ControlServer(Closing):
-    """The server's end; ``handlers`` gives the coroutine function that answers each verb, or, in
-    ``takers``, that has the connection from there on.
 
-    ``bind`` takes the name, ``serve`` answers until cancelled, ``close`` gives the name back: the
-    lock outlasts ``serve``, so that the next instance starts only after this one has cleaned up.
+class ControlServer(Listener[Peer]):
+    """The server's end; ``handlers`` maps each verb to the coroutine function that answers it, or
+    ``connection_handlers`` to one that takes over the connection.
+
+    ``bind`` takes the name and ``close`` releases it: the lock outlasts ``serve``, so that the next
+    instance starts only after this one has cleaned up. Errors are ControlErrors.
     """
 
     def __init__(
         self,
         ifname: str,
         handlers: Mapping[str, Handler],
-        takers: Mapping[str, Taker] | None = None,
+        connection_handlers: Mapping[str, ConnectionHandler] | None = None,
     ) -> None:
+        super().__init__(socket.AF_UNIX, address(ifname))
         self.ifname = ifname
         self.handlers = dict(handlers)
-        self.takers = dict(takers or {})
-        self._listener: socket.socket | None = None
+        self.connection_handlers = dict(connection_handlers or {})
         self._connections = {True: 0, False: 0}
 
-    def __enter__(self) -> Self:
-        self.bind()
-        return self
-
-    @property
-    def listener(self) -> socket.socket:
-        """What holds the name. Raises ControlError before there is one."""
-        if self._listener is None:
-            raise ControlError(f"{self.ifname}: control socket: not bound")
-        return self._listener
-
     def adopt(self, listener: socket.socket) -> None:
-        """Takes a listening socket that has the name already."""
+        """Takes over a listening socket that already has the name."""
         listener.setblocking(False)
         self._listener = listener
 
-    def bind(self) -> None:
-        """Take the name and listen.
+    def _bind_error(self, error: OSError) -> ControlError:
+        """Names the process that holds the name, if one does."""
+        if error.errno == errno.EADDRINUSE:
+            return ControlError(self._holder())
+        return ControlError(f"{self.ifname}: control socket: {error.strerror}")
 
-        Raises ControlError when another process holds it, and says which.
-        """
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            listener.bind(address(self.ifname))
-            # At once: the kernel notes here the credentials that clients see.
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            listener.close()
-            if error.errno != errno.EADDRINUSE:
-                raise ControlError(f"{self.ifname}: control socket: {error.strerror}") from error
-            raise ControlError(self._holder()) from error
-        self._listener = listener
+    def _admit(self, connection: socket.socket) -> Peer | None:
+        client = peer(connection)
+        if self._connections[client.trusted] >= _MOST_CONNECTIONS:
+            _turn_away(connection)
+            return None
+        self._connections[client.trusted] += 1
+        return client
 
-    def close(self) -> None:
-        """Give the name back; a second time is harmless."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-
-    async def serve(self) -> None:
-        """Answer clients until cancelled."""
-        listener = self.listener
-        async with anyio.create_task_group() as tasks:
-            while True:
-                connection = await accept(listener)
-                client = peer(connection)
-                if self._connections[client.trusted] >= _MOST_CONNECTIONS:
-                    _turn_away(connection)
-                    continue
-                self._connections[client.trusted] += 1
-                tasks.start_soon(self._attend, connection, client)
+    def _release(self, client: Peer) -> None:
+        self._connections[client.trusted] -= 1
 
     async def _attend(self, connection: socket.socket, client: Peer) -> None:
-        """One client, from its request to the end of its connection."""
-        try:
-            with connection:
-                line = await _read_line(connection)
-                taker = self.takers.get(_verb(line or b""))
-                if taker and client.trusted:
-                    await taker(connection.dup())
-                elif line is not None:
-                    answer = await self._answer(line, client)
-                    with anyio.move_on_after(_WRITE_SECONDS):
-                        await send_all(connection, _encode(answer))
-        finally:
-            self._connections[client.trusted] -= 1
+        line = None
+        with anyio.move_on_after(_READ_SECONDS):
+            line = await read_until(connection, _LINE_END, REQUEST_LIMIT)
+        take_over = self.connection_handlers.get(_verb(line or b""))
+        if take_over and client.trusted:
+            await take_over(connection.dup())
+        elif line is not None:
+            answer = await self._answer(line, client)
+            with anyio.move_on_after(_WRITE_SECONDS):
+                await send_all(connection, _encode(answer))
 
     async def _answer(self, line: bytes, client: Peer) -> dict[str, Any]:
         verb = _verb(line)
@@ -148,7 +118,7 @@ class ControlServer(Closing):
             return _error(f"{verb}: {error}")
 
     def _holder(self) -> str:
-        """Who has the name, for the refusal."""
+        """Who holds the name, and what to do about it."""
         try:
             with connect(self.ifname, time_limit=0.5) as connection:
                 holder = peer(connection)
@@ -163,36 +133,17 @@ class ControlServer(Closing):
         return f"another xdpkit serves {self.ifname} ({pid}): stop it, or serve another interface"
 
 
-async def _read_line(connection: socket.socket) -> bytes | None:
-    """What came up to a newline or the limit; None from a client that goes or does not speak."""
-    received = bytearray()
-    with anyio.move_on_after(_READ_SECONDS):
-        while not received.endswith(b"\n") and len(received) < REQUEST_LIMIT:
-            await anyio.wait_readable(connection)
-            try:
-                part = connection.recv(REQUEST_LIMIT - len(received))
-            except BlockingIOError:
-                continue
-            except OSError:
-                return None
-            if not part:
-                return None
-            received += part
-        return bytes(received)
-    return None
-
-
 def _turn_away(connection: socket.socket) -> None:
-    """Refuse without waiting: a new connection's buffer holds one line."""
+    """Refuses without waiting: the send buffer of a new connection has room for one line."""
     with connection:
         try:
-            connection.send(_encode(_error("too many ask at the same time: try again")))
+            connection.send(_encode(_error("too many connections at the same time: try again")))
         except OSError:
             return
 
 
 def _verb(line: bytes) -> str:
-    """The verb of a request, empty for what is not a request."""
+    """The verb of a request; empty if it is malformed."""
     try:
         verb = json.loads(line)["verb"]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):

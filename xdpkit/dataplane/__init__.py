@@ -1,1 +1,1 @@
-"""The fast path: the XDP program on its interface, and an AF_XDP socket and a worker for every chosen queue."""
+"""The data plane: the XDP program, and an AF_XDP socket and a worker for each served queue."""

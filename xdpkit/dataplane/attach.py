@@ -1,15 +1,15 @@
-"""Which receive times are had: those of the NIC, of the XDP program, or of the loop alone.
+"""Loads and attaches the XDP program for the receive stamps of the NIC, of XDP, or of the loop.
 
     rx_timestamps   program                                    the NIC's stamps
-    auto            bound to the interface where its driver    turned on where they can be
+    auto            bound to the interface if its driver       turned on if possible
                     offers stamps, else the plain one
     hardware        bound, or an error                         turned on, or an error
-    xdp             plain                                      left alone
-    loop            plain, and no metadata                     left alone
+    xdp             plain                                      unchanged
+    loop            plain, and no metadata                     unchanged
 
-A program that may ask for the NIC's stamps attaches natively only, so generic mode has the plain
-one. What a bound program leaves out (a stamp of 0, no map of the clock) the XDP program's own stamp
-makes up for, frame by frame (cext/xdp/worker.h, clock_arrival).
+A bound program, which may read the NIC's stamps, attaches natively only, so generic mode uses the
+plain one. Frames without a usable NIC stamp (a stamp of 0, no mapping of the clock) fall back to
+the XDP program's own, one by one (cext/xdp/worker.h, clock_arrival).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from xdpkit.nic.setup.hardware_stamps import HardwareStamps
 
 @dataclass
 class Attached:
-    """The program on its interface, native or generic; ``hardware`` where the NIC's stamps are on.
+    """The program on its interface, native or generic; ``hardware`` if the NIC's stamps are on.
 
-    ``bound`` where only a program that is bound to the interface may take its place; ``notes`` says
-    where it is less than could be had.
+    ``bound`` if only a program that is bound to the interface may replace it; ``notes`` says what
+    is missing compared to the best mode.
     """
 
     program: loader.Program
@@ -45,9 +45,9 @@ class Attached:
     notes: list[str] = field(default_factory=list)
 
     def update(self) -> None:
-        """Puts the program into its link, which another process's was in. Raises OSError.
+        """Puts the program into its link, in place of another process's. Raises OSError.
 
-        A link that somebody has detached takes none: that is ``DataPlane.reattach``'s to mend.
+        A link that someone detached does not accept one: ``DataPlane.reattach`` fixes that.
         """
         try:
             _bpf.link_update(self.link_fd, self.program.fd)
@@ -56,9 +56,9 @@ class Attached:
                 raise
 
     def attach_again(self, interface: Interface) -> None:
-        """Attaches by a link of its own where somebody detached the one that was.
+        """Attaches by a new link after someone detached the old one.
 
-        Natively or not at all where it was so. Raises AttachError.
+        A native attachment stays native, or fails. Raises AttachError.
         """
         mode = "generic" if self.mode == "generic" else "copy"
         link_fd, _, _ = link.attach(self.program, interface, mode)
@@ -66,18 +66,18 @@ class Attached:
         self.link_fd = link_fd
 
     def detach(self) -> None:
-        """Takes the program off; frames are the kernel's from then on."""
+        """Detaches the program; all frames go to the kernel from then on."""
         if self.link_fd >= 0:
             os.close(self.link_fd)
             self.link_fd = -1
 
-    def leave(self) -> None:
-        """Forgets it; another process has the link, and the NIC's stamps, from now on."""
+    def release(self) -> None:
+        """Lets go of it: another process owns the link, and the NIC's stamps, from now on."""
         self.hardware = None
         self.close()
 
     def close(self) -> None:
-        """Takes it off and forgets it; the NIC's stamps end with its other changes."""
+        """Detaches and closes the program; the NIC's stamps are undone with its other changes."""
         self.detach()
         self.program.close()
         if self.hardware:
@@ -85,28 +85,27 @@ class Attached:
 
 
 def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> Attached:
-    """Loads and attaches the best program for ``rx_timestamps``; whatever fails is undone.
+    """Loads and attaches the best program for ``rx_timestamps``; undoes everything on failure.
 
-    What is changed on the NIC for it goes into ``changes``.
-
-    Raises BpfError, AttachError, and StampError where "hardware" cannot be had.
+    What it changes on the NIC is recorded in ``changes``. Raises BpfError, AttachError, and
+    StampError if "hardware" is required and not available.
     """
     if interface.xdp_program is not None:
         raise link.foreign_program(interface)
-    must = config.rx_timestamps == "hardware"
+    required = config.rx_timestamps == "hardware"
     notes = []
-    if must or (config.rx_timestamps == "auto" and config.mode != "generic"):
+    if required or (config.rx_timestamps == "auto" and config.mode != "generic"):
         offered = _offered(interface)
         try:
             return _attach_bound(config, interface, changes, offered)
         except (StampError, AttachError) as error:
-            if must:
+            if required:
                 raise StampError(
-                    f'rx_timestamps = "hardware": {error}; "auto" takes the best that there is'
+                    f'rx_timestamps = "hardware": {error}; "auto" uses the best available'
                 ) from error
-            # What the driver never said it had was worth a try, and is not worth a word.
+            # A failure is only worth a note if the driver offers stamps.
             if offered:
-                notes.append(_instead(error))
+                notes.append(_fallback_note(error))
     program = _load(config, interface, bound=False)
     try:
         link_fd, mode, note = link.attach(program, interface, config.mode)
@@ -116,18 +115,18 @@ def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> A
     return Attached(program, link_fd, mode, notes=[*notes, *([note] if note else [])])
 
 
-def inherit(
+def take_over(
     config: InterfaceConfig, interface: Interface, link_fd: int, bound: bool, mode: str
 ) -> Attached:
     """A program for a link that another process attached, in the same ``mode``.
 
-    The link gets it later. ``link_fd`` is owned by what is returned. Raises BpfError, StampError.
+    ``update`` puts it into the link later. Owns ``link_fd``. Raises BpfError, StampError.
     """
     return Attached(_load(config, interface, bound), link_fd, mode, bound=bound)
 
 
 def _load(config: InterfaceConfig, interface: Interface, bound: bool) -> loader.Program:
-    """The program that asks for the NIC's stamps, or the plain one."""
+    """The program that reads the NIC's stamps, or the plain one."""
     if bound:
         return loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
     macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
@@ -137,9 +136,9 @@ def _load(config: InterfaceConfig, interface: Interface, bound: bool) -> loader.
 def _attach_bound(
     config: InterfaceConfig, interface: Interface, changes: Changes, offered: bool | None
 ) -> Attached:
-    """With a program that asks for the NIC's stamps; these are turned on, or must be."""
+    """Attaches a program that reads the NIC's stamps, and turns them on if possible or required."""
     if offered is False:
-        raise StampError(f"the driver of {interface.name} gives XDP no stamps of its hardware")
+        raise StampError(f"the driver of {interface.name} offers XDP no hardware receive stamps")
     with ExitStack() as undo:
         program = _load(config, interface, bound=True)
         undo.callback(program.close)
@@ -152,7 +151,7 @@ def _attach_bound(
             if config.rx_timestamps == "hardware":
                 raise
             if offered:
-                notes.append(_instead(error))
+                notes.append(_fallback_note(error))
         link_fd = link.attach_native(program, interface)
         if link_fd is None:
             raise StampError(f"the driver of {interface.name} has no native XDP")
@@ -167,5 +166,5 @@ def _offered(interface: Interface) -> bool | None:
         return None
 
 
-def _instead(error: Exception) -> str:
+def _fallback_note(error: Exception) -> str:
     return f"receive times are the XDP program's: {error}"

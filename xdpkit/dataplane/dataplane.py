@@ -1,8 +1,8 @@
-"""The AF_XDP side of a running server: program, link, and for every queue a socket and a worker.
+"""The data plane of a running server: program, link, and for every queue a socket and a worker.
 
-Opened in the order that loses nothing: attach (all frames pass), bind, start the workers, put the
-sockets into the XSKMAP, and only then the services into their map. Closed in the reverse order: no
-frame is redirected to a socket that is being closed.
+Opened in an order that loses no frame: attach (all frames are passed), bind, start the workers, put
+the sockets into the XSKMAP, and only then the services into their map. Closed in the reverse order:
+no frame is redirected to a socket that is being closed.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from xdpkit._core._thread_state import TX_METADATA_BYTES, ThreadState
 from xdpkit._core._xsk import XskSocket
 from xdpkit.bpf import loader
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
-from xdpkit.dataplane.attach import Attached, attach, inherit
+from xdpkit.dataplane.attach import Attached, attach, take_over
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.xsk_bind import bind
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
 from xdpkit.runtime.deadline import ShutdownDeadline
-from xdpkit.runtime.heartbeat import Beat
+from xdpkit.runtime.heartbeat import Heartbeat
 from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.services.ntp.tx_source import transmit_source
 
 
 class HandedOver(Protocol):
-    """What a data plane takes from a running instance; what is taken out is the taker's to close."""
+    """What a data plane takes over from a running instance; what it takes out, it must close."""
 
     facts: Mapping[str, Any]
     sockets: dict[int, XskSocket]
@@ -46,21 +46,21 @@ class HandedOver(Protocol):
 
 @dataclass
 class Queue:
-    """One chosen RX queue."""
+    """One served RX queue."""
 
     number: int
     socket: XskSocket
     worker: Worker
-    beat: Beat = field(default_factory=Beat)
+    beat: Heartbeat = field(default_factory=Heartbeat)
     detached: bool = True
-    """Not in the XSKMAP: the kernel has the queue's frames."""
-    inherited: bool = False
-    """Another process's worker still serves it."""
+    """Not in the XSKMAP: the queue's frames go to the kernel."""
+    taken_over: bool = False
+    """Until the switch, the predecessor's worker serves it."""
 
 
 @dataclass
 class DataPlane:
-    """What was obtained from the interface; ``notes`` says where it is less than asked for."""
+    """What was obtained from the interface; ``notes`` says where that is less than requested."""
 
     interface: Interface
     attached: Attached
@@ -70,7 +70,7 @@ class DataPlane:
     queues: list[Queue] = field(default_factory=list)
     keys: dict[bytes, int] = field(default_factory=dict)
     off: bool = False
-    """Somebody took the program off the interface, and it could not be put back yet."""
+    """Someone detached the program, and it could not be reattached yet."""
 
     @property
     def program(self) -> loader.Program:
@@ -90,12 +90,12 @@ class DataPlane:
 
     @property
     def timestamps(self) -> str:
-        """Where receive times come from, when all goes well."""
+        """Where receive stamps come from, unless a frame has none."""
         return "hardware" if self.hardware else "loop" if self.own_clock else "xdp"
 
     @property
     def own_clock(self) -> bool:
-        """Receive times are the loop's: ``rx_timestamps = "loop"``."""
+        """Whether receive stamps are the loop's: ``rx_timestamps = "loop"``."""
         return self.config.rx_timestamps == "loop"
 
     @property
@@ -103,7 +103,7 @@ class DataPlane:
         return bool(self.queues) and all(queue.socket.zerocopy for queue in self.queues)
 
     def start_worker(self, socket: XskSocket, number: int, state: ThreadState) -> Worker:
-        """A worker, not started, for the socket of a queue."""
+        """A worker for the socket of a queue, not yet started."""
         cpus = sorted(os.sched_getaffinity(0))
         worker = Worker(
             socket,
@@ -118,9 +118,9 @@ class DataPlane:
         return worker
 
     def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> None:
-        """Makes exactly these (tags, address, port) ours; what was served besides ends.
+        """Serves exactly these (tags, address, port), and nothing else any longer.
 
-        Raises NicError when they are more than the map holds; then nothing has changed.
+        Raises NicError, and changes nothing, if there are more than fit in the map.
         """
         wanted = {
             steer_key(address, port): SERVICES[service]
@@ -141,12 +141,12 @@ class DataPlane:
                 self.keys[key] = wanted[key]
         except OSError as error:
             raise NicError(
-                f"the XDP program's table of services was not changed ({error.strerror}): the next "
+                f"the XDP program's service map could not be updated ({error.strerror}): the next "
                 "change of addresses tries again"
             ) from error
 
-    def steer_counters(self, queue: int) -> list[int]:
-        """What the XDP program counted on one RX queue, by verdict id, summed over the CPUs."""
+    def xdp_counters(self, queue: int) -> list[int]:
+        """The XDP program's counters of one RX queue, by verdict ID, summed over the CPUs."""
         size = 8 * possible_cpus()
         counts = []
         for verdict in range(VERDICT_END):
@@ -156,37 +156,39 @@ class DataPlane:
         return counts
 
     def check_heartbeats(self) -> list[str]:
-        """Takes a queue whose worker stands still off the XSKMAP: the kernel answers there then.
+        """Removes queues with a stalled worker from the XSKMAP, so that the slow path answers.
 
-        To be called less often than a worker's wait of one second; returns what changed, by line.
+        Must be called less often than once a second, a worker's wait; returns a line per change.
         """
-        said = []
+        lines = []
         for queue in self.queues:
-            queue.beat.look(queue.worker.counters()["heartbeat"])
-            if queue.beat.stands_still and not queue.detached:
+            queue.beat.update(queue.worker.counters()["heartbeat"])
+            if queue.beat.stalled and not queue.detached:
                 self._clear_slot(queue)
-                said.append(f"the worker of queue {queue.number} stands still: the kernel answers")
-            elif queue.beat.turns and queue.detached:
+                lines.append(
+                    f"the worker of queue {queue.number} is stalled: its frames go to the kernel"
+                )
+            elif queue.beat.running and queue.detached:
                 self._fill_slot(queue)
-                said.append(f"the worker of queue {queue.number} turns again: AF_XDP answers")
-        return said
+                lines.append(f"the worker of queue {queue.number} runs again: AF_XDP answers")
+        return lines
 
-    def take_from_dead(self) -> list[str]:
-        """Takes queues whose worker is dead off the XSKMAP for good; returns which, by line."""
-        said = []
+    def detach_dead_queues(self) -> list[str]:
+        """Removes queues with a dead worker from the XSKMAP for good; returns a line for each."""
+        lines = []
         for queue in self.queues:
             if queue.worker.dead and not queue.detached:
                 self._clear_slot(queue)
-                said.append(
-                    f"the worker of queue {queue.number} made a system call that it may not and is "
-                    "dead (the kernel's log may show it, type=1326): the kernel answers"
+                lines.append(
+                    f"the worker of queue {queue.number} made a forbidden system call and was "
+                    "killed (the kernel log may show it, type=1326): its frames go to the kernel"
                 )
-        return said
+        return lines
 
     def reattach(self) -> str | None:
-        """Puts the program back where somebody took it off; returns what there is to say of it.
+        """Reattaches the program if someone detached it; returns a line for the log, if any.
 
-        Where that fails the kernel has all frames; what is in the way is said once.
+        If that fails, all frames go to the kernel; the reason is returned once.
         """
         if _bpf.link_attached(self.attached.link_fd) or self._is_gone():
             return None
@@ -195,16 +197,21 @@ class DataPlane:
             self.attached.attach_again(self.interface)
         except AttachError as error:
             first, self.off = not self.off, True
-            who = "the kernel answers" if self.config.slow_path else "nobody answers"
-            said = f"somebody took the XDP program off {name}, and {who}: {error}"
-            return said if first else None
+            who = "the slow path answers" if self.config.slow_path else "nothing answers"
+            return (
+                f"someone detached the XDP program from {name}, and {who}: {error}"
+                if first
+                else None
+            )
         was_off, self.off = self.off, False
         if was_off:
             return f"the XDP program is on {name} again: AF_XDP answers"
-        return f"somebody took the XDP program off {name} (bpftool link detach?): it is on again"
+        return (
+            f"someone detached the XDP program from {name} (bpftool link detach?): it is on again"
+        )
 
     def _is_gone(self) -> bool:
-        """Whether there is no such interface here any more, which ``AddressWatch`` says."""
+        """Whether the interface is no longer here, which ``AddressWatch`` reports."""
         try:
             if_indextoname(self.interface.index)
         except OSError:
@@ -220,19 +227,19 @@ class DataPlane:
         _bpf.map_update(self.program.maps["xsks"], slot, fd)
         queue.detached = False
 
-    def leave(self) -> None:
-        """Closes what is ours of what another process serves with from now on; workers are parked.
+    def release(self) -> None:
+        """Closes our descriptors of what a successor serves with; its workers run, ours are parked.
 
-        A queue that the other did not want is drained before.
+        Queues that it did not take over are drained first.
         """
         end_workers(self.queues)
-        self.attached.leave()
+        self.attached.release()
 
     async def close(self, deadline: ShutdownDeadline) -> bool:
-        """Hands all back to the kernel, lets the workers answer what they hold, and ends them.
+        """Returns all frames to the kernel, lets the workers answer theirs, and stops them.
 
-        Returns whether all did end in time. One that did not keeps its socket and memory: the
-        process must end without freeing them.
+        Returns whether all ended in time. One that did not keeps its socket and memory: the process
+        must exit without freeing them.
         """
         for queue in self.queues:
             if not queue.detached:
@@ -247,7 +254,7 @@ class DataPlane:
 
 
 def end_workers(queues: Sequence[Queue]) -> None:
-    """Lets workers answer what they hold, waits for their end, and closes their sockets."""
+    """Lets workers answer the frames they hold, joins them, and closes their sockets."""
     for queue in queues:
         queue.worker.stop()
     for queue in queues:
@@ -256,13 +263,13 @@ def end_workers(queues: Sequence[Queue]) -> None:
 
 
 def possible_cpus() -> int:
-    """CPUs that a per-CPU map has values for: the last in "0-7" or "0,2-7", and those before it."""
+    """How many values a per-CPU map has: up to the last CPU in "0-7" or "0,2-7"."""
     text = Path("/sys/devices/system/cpu/possible").read_text("ascii")
     return int(text.strip().replace(",", "-").rsplit("-", 1)[-1]) + 1
 
 
 def steer_key(served: ServedAddress, port: int) -> bytes:
-    """struct steer_key of ``ebpf/steer.h``: port in network order, the rest in host order."""
+    """struct steer_key of ``ebpf/steer.h``: port in network byte order, the rest in host order."""
     address = served.address.packed.ljust(16, b"\0")
     version = served.address.version
     tags = struct.pack("=HHH", served.outer, served.inner, version)
@@ -280,35 +287,34 @@ def open_dataplane(
 ) -> DataPlane:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
-    What is changed on the NIC goes into ``changes``, which undoes it in the end. What ``handed_over``
-    has is taken instead, and starts with its ``switch``. To be called after ``check_queues``.
-    Raises BpfError, AttachError, StampError, QueueError or BindError; whatever was done before is
-    undone.
+    What it changes on the NIC is recorded in ``changes``, which undoes it at shutdown. What
+    ``handed_over`` has is used instead, and started by its ``switch``. Call ``check_queues`` first.
+    Raises BpfError, AttachError, StampError, QueueError or BindError, after undoing everything.
     """
     if not interface.up:
         raise NicError(f"{interface.name} is down: ip link set dev {interface.name} up")
     if handed_over:
         link_fd, bound = handed_over.take_link(), handed_over.facts["bound"]
-        attached = inherit(config, interface, link_fd, bound, handed_over.facts["mode"])
+        attached = take_over(config, interface, link_fd, bound, handed_over.facts["mode"])
     else:
         attached = attach(config, interface, changes)
     dataplane = DataPlane(interface, attached, config, ntp, shared)
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     if config.realtime:
         dataplane.notes.append(
-            f"realtime = {config.realtime}: while a worker is busy nothing else runs on its CPU; "
-            "leave this process, the kernel and others a CPU without a queue"
+            f"realtime = {config.realtime}: while a worker is busy, nothing else runs on its CPU; "
+            "leave a CPU without a queue to this process, the kernel and others"
         )
     try:
         for number in config.queues:
             socket = handed_over.sockets.pop(number, None) if handed_over else None
-            inherited = socket is not None
+            taken_over = socket is not None
             if socket is None:
                 socket = bind(interface, number, config, dataplane.mode, dataplane.notes, metadata)
             worker = dataplane.start_worker(socket, number, new_thread_state(ntp, dns))
-            queue = Queue(number, socket, worker, inherited=inherited)
+            queue = Queue(number, socket, worker, taken_over=taken_over)
             dataplane.queues.append(queue)
-            if not inherited:
+            if not taken_over:
                 worker.start()
             dataplane._fill_slot(queue)
     except BaseException as error:
@@ -316,7 +322,7 @@ def open_dataplane(
         attached.close()
         if isinstance(error, PermissionError) and config.realtime:
             raise PrivilegeError(
-                f"realtime = {config.realtime} was refused: grant CAP_SYS_NICE, allow it in this "
+                f"realtime = {config.realtime} was denied: grant CAP_SYS_NICE, allow it in this "
                 "control group (cpu.rt_runtime_us), or set realtime = 0"
             ) from error
         if isinstance(error, OSError):
@@ -329,11 +335,11 @@ def open_dataplane(
 
 
 def check_queues(config: InterfaceConfig, interface: Interface) -> None:
-    """Raises QueueError for a queue that the interface cannot have."""
+    """Raises QueueError for a queue that the interface does not have."""
     for number in config.queues:
         if number >= interface.rx_queues:
             raise QueueError(
                 f"{interface.name} has no RX queue {number}: it has {interface.rx_queues}, so set "
-                f"[interface] queues within 0..{interface.rx_queues - 1}, or raise them with "
+                f"[interface] queues within 0..{interface.rx_queues - 1}, or add queues with "
                 f"'ethtool -L {interface.name}'"
             )

@@ -1,1 +1,1 @@
-"""One running server, from its start to its end."""
+"""One running server, from startup to shutdown."""

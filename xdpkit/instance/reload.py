@@ -1,4 +1,4 @@
-"""``xdpkit reload`` and SIGHUP: zones, keys and lists are read again; the broken stay."""
+"""``xdpkit reload`` and SIGHUP: reload zones, keys and lists; broken ones stay as they were."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ log = logging.getLogger("xdpkit")
 
 
 class Part(Protocol):
-    """What can be read again."""
+    """A part of the instance that can be reloaded."""
 
     async def reload(self) -> dict[str, Any]:
-        """Returns facts once the threads use it. Raises XdpkitError; then all is as before."""
+        """Returns facts once the threads use it. Raises XdpkitError, and changes nothing."""
 
 
 class Reloader:
-    """Reads every part again, whatever becomes of the others."""
+    """Reloads every part, even if others fail."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = parts
@@ -46,22 +46,22 @@ class Reloader:
         return facts
 
     async def reload_and_log(self) -> None:
-        """The same for SIGHUP, which has nobody to answer to but the log."""
+        """The same for SIGHUP; the result goes to the log."""
         try:
             facts = await self.reload()
         except XdpkitError as error:
             log.error("%s; the old stays in use", error)
         else:
-            log.info("read again: %s", ", ".join(told(facts)))
+            log.info("reloaded: %s", ", ".join(summary(facts)))
 
 
-def told(facts: dict[str, Any]) -> list[str]:
-    """What was read, in words."""
+def summary(facts: dict[str, Any]) -> list[str]:
+    """What was reloaded, in words."""
     counted = {}
     if "zones" in facts:
-        same = "" if facts["zones_changed"] else " as they were"
+        same = "" if facts["zones_changed"] else " unchanged"
         counted = {f"zones{same}": len(facts["zones"])}
     counted |= {
         name: facts[name] for name in ("keys", "allow", "deny", "exempt") if facts.get(name)
     }
-    return [f"{count} {name}" for name, count in counted.items()] or ["nothing that changes"]
+    return [f"{count} {name}" for name, count in counted.items()] or ["nothing to reload"]

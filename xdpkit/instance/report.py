@@ -25,10 +25,10 @@ def document(
     keys: Mapping[int, int] | None = None,
     steering: str = "none",
 ) -> dict[str, Any]:
-    """The instance as it is now; ``left`` are services that the slow path leaves to others.
+    """The current state of the instance; ``left`` are the services left to other programs.
 
-    ``ntp`` are the facts of the source of time (``xdpkit/ntp/source.py``), None when NTP is off;
-    ``keys`` has the counter of each key id; ``steering`` is what was obtained (nic/plan.py).
+    ``ntp`` are the facts of the NTP sources (``services/ntp/source.py``), None when NTP is off;
+    ``keys`` has the counter of each key ID; ``steering`` was obtained by ``nic/setup/plan.py``.
     """
     workers = {queue.number: queue.worker.counters() for queue in dataplane.queues}
     udp: Mapping[str, Any] | None = udp_path.listener.counters() if udp_path else None
@@ -47,7 +47,7 @@ def document(
         status.Counters(
             workers={queue: worker["verdicts"] for queue, worker in workers.items()},
             xdp={
-                queue: dataplane.steer_counters(queue)
+                queue: dataplane.xdp_counters(queue)
                 for queue in range(min(dataplane.interface.rx_queues, QUEUES))
             },
             udp=udp["verdicts"] if udp else None,
@@ -85,17 +85,16 @@ def document(
 
 
 def timestamps(obtained: str, workers: Collection[Mapping[str, Any]]) -> str:
-    """What most receive times were: a better source stands in a frame or not. ``obtained`` before
-    there are any."""
+    """The source of most receive stamps: not every frame has the best. ``obtained`` if none yet."""
     counters = {"hardware": "stamp_hw", "xdp": "stamp_xdp", "loop": "stamp_clock"}
-    counts = {name: sum(worker[of] for worker in workers) for name, of in counters.items()}
+    counts = {name: sum(worker[key] for worker in workers) for name, key in counters.items()}
     return max(counts, key=lambda name: counts[name]) if any(counts.values()) else obtained
 
 
 def dns_facts(
     dataplane: DataPlane, udp_path: UdpSlowPath | None, tcp_path: TcpSlowPath | None
 ) -> dict[str, Any]:
-    """What all threads together counted of DNS beside the verdicts."""
+    """The DNS counters of all threads together, besides the verdicts."""
     states = [queue.worker.state for queue in dataplane.queues]
     if udp_path:
         states.append(udp_path.listener.state)
@@ -114,5 +113,5 @@ def dns_facts(
 
 
 def without_verdicts(counters: Mapping[str, Any]) -> dict[str, Any]:
-    """The counters beside the verdicts, which stand elsewhere in the document."""
+    """The counters besides the verdicts, which are elsewhere in the document."""
     return {name: count for name, count in counters.items() if name != "verdicts"}

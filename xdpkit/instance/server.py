@@ -1,8 +1,8 @@
-"""``xdpkit run``: the services of one instance, put together, run until a signal, taken apart.
+"""``xdpkit run``: starts the services of one instance, runs until a signal, and stops them.
 
-Each service owns its state and has an owner that ends it: the control socket (also the lock between
-instances), the choice of the NTP source, the zone store, the publication of snapshots, the kernel
-door, the AF_XDP side, the watch on addresses, the watch on heartbeats, the metrics.
+Each service owns its state and is stopped by ``Server``: the control socket (also the lock between
+instances), the NTP source, the zone store, the snapshot publisher, the slow path, the data plane,
+the address watch, the watchdog, the metrics.
 """
 
 from __future__ import annotations
@@ -62,31 +62,31 @@ log = logging.getLogger("xdpkit")
 def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError.
 
-    With ``takeover`` it goes on where a running instance leaves off, if there is one; with ``yes``
-    also where it moves the traffic of an ssh session; with ``wait`` it begins once the interface
-    is there and up.
+    With ``takeover`` it takes over from a running instance, if there is one; with ``yes`` it starts
+    even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
+    interface exists and is up.
     """
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
     privileges.check(privileges.needed(config.interface.realtime))
-    # A socket for every address and service: 1024, the usual soft limit, is soon used up.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    # There is a socket for every address and service: the usual soft limit, 1024, is too low.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if wait:
         anyio.run(nic.await_up, config.interface.name)
     server = Server(config, takeover, yes)
-    atexit.register(server.leave)
+    atexit.register(server.exit_without_threads)
     return anyio.run(server.run)
 
 
 class Server:
-    """One instance: what it obtained, and how its parts reach each other."""
+    """One instance: what it obtained, and how its parts are connected."""
 
     def __init__(self, config: Config, takeover: bool = False, yes: bool = False) -> None:
         self.config = config
         self.takeover = takeover
         self.yes = yes
         self.outcome = Outcome.KEPT
-        self.handing = False
+        self.handing_over = False
         self.scope: anyio.CancelScope | None = None
         self.stopping = False
         self.started = time.monotonic()
@@ -103,7 +103,7 @@ class Server:
         self.source: NtpSource | None = None
         self.admission: Admission | None = None
         self.deadline = ShutdownDeadline()
-        self.ended = True
+        self.all_ended = True
         if config.ntp:
             self.source = NtpSource(config.ntp, self._publish_ntp)
             self.admission = Admission(config.path, config.ntp, self.publisher)
@@ -120,20 +120,20 @@ class Server:
         parts = (self.admission, self.limits, self.zones)
         self.reloader = Reloader([part for part in parts if part])
         handlers = {"status": self.status, "reload": self.reloader.reload}
-        takers = {"takeover": self._hand_over}
-        self.control = ControlServer(config.interface.name, handlers, takers)
+        connection_handlers = {"takeover": self._hand_over}
+        self.control = ControlServer(config.interface.name, handlers, connection_handlers)
         self.metrics = metrics_server(config.metrics, self.status)
 
     async def run(self) -> int:
-        """The whole life of the instance, from the first signal that can come to the last."""
+        """Runs the instance; signals are handled from the start to the end."""
         signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        # A successor gets the name from its predecessor.
+        # A successor takes over the name from its predecessor.
         control = closing(self.control) if self.takeover else self.control
         with control, anyio.open_signal_receiver(*signals) as received:
             async with anyio.create_task_group() as tasks, AsyncIPRoute() as ipr:
-                tasks.start_soon(self._obey, received, tasks)
+                tasks.start_soon(self._handle_signals, received, tasks)
                 with anyio.CancelScope() as self.scope:
-                    await self._live(ipr)
+                    await self._open_and_serve(ipr)
                 tasks.cancel_scope.cancel()
         if self.outcome is Outcome.GIVEN:
             log.info("stopped: the successor serves %s", self.config.interface.name)
@@ -141,30 +141,32 @@ class Server:
             log.info("stopped: %s is the kernel's again", self.config.interface.name)
         return 0
 
-    def leave(self) -> None:
-        """The last thing: a thread that did not end uses its memory, which nothing may free."""
-        if not self.ended:
-            log.error("an answering thread did not end: leaving without waiting for it")
+    def exit_without_threads(self) -> None:
+        """At the very end: a thread that did not stop uses memory that nothing may free."""
+        if not self.all_ended:
+            log.error("an answering thread did not stop: exiting without waiting for it")
             logging.shutdown()
             os._exit(1)
 
-    async def _obey(self, received: AsyncIterator[signal.Signals], tasks: TaskGroup) -> None:
+    async def _handle_signals(
+        self, received: AsyncIterator[signal.Signals], tasks: TaskGroup
+    ) -> None:
         async for number in received:
             if number != signal.SIGHUP:
                 if self.stopping:
                     self.deadline.hurry()
                 self._stop()
                 continue
-            # Before anything is served there is nothing to read again.
+            # Before anything is served there is nothing to reload.
             if self.dataplane and not self.stopping:
                 tasks.start_soon(self.reloader.reload_and_log)
 
-    async def _live(self, ipr: AsyncIPRoute) -> None:
-        """Opens, serves until cancelled, and closes in the reverse order."""
+    async def _open_and_serve(self, ipr: AsyncIPRoute) -> None:
+        """Opens, serves until canceled, and closes in the reverse order."""
         interface = await nic.find(ipr, self.config.interface.name)
         check_queues(self.config.interface, interface)
         if interface.xdp_program is not None and not self.takeover:
-            # While we may still ask for its name.
+            # Here, since reading its name takes a capability.
             raise foreign_program(interface)
         privileges.confine(privileges.needed(self.config.interface.realtime))
         privileges.lock_memory()
@@ -178,21 +180,21 @@ class Server:
                 self.admission.load()
             if self.source:
                 stack.callback(self.source.close)
-                # Before anybody can ask: no answer without a state.
+                # Before requests can arrive: none may be answered without a state.
                 await self.source.start()
-            handed_over, silent = await self._inherit(stack)
+            handed_over, silent = await self._take_over(stack)
             if handed_over:
-                # The program on it is ours from now on.
+                # The program on it is ours now.
                 interface = replace(interface, xdp_program=None)
             elif self.takeover:
-                # The instance that was there is gone, and its program with it.
+                # The previous instance is gone, and so is its program.
                 interface = await nic.find(ipr, interface.name)
             if self.config.interface.slow_path:
                 self._open_slow_path(stack, interface.index, handed_over)
             watch = AddressWatch(ipr, interface, self.config.interface.addresses)
             stack.callback(watch.close)
             await watch.read()
-            # Before any socket is bound, and undone after the last is closed.
+            # Before any socket is bound; undone after the last is closed.
             refuse_login(self.config, await look(ipr, interface, watch), self.yes)
             self.nic = stack.enter_context(PreparedNic(self.config))
             self.nic.prepare(watch.served(), inherited=handed_over is not None)
@@ -205,10 +207,10 @@ class Server:
                 self.config.dns,
                 handed_over,
             )
-            stack.push_async_callback(self._end, self._close_dataplane)
+            stack.push_async_callback(self._close_shielded, self._close_dataplane)
             if self.config.ntp and self.udp_path:
                 port = self.config.ntp.port
-                self.ntp_port = SharedPort(port, self.udp_path, watch.served, self.changed_now)
+                self.ntp_port = SharedPort(port, self.udp_path, watch.served, self.serve_again)
                 self.ntp_port.check()
             for problem in await self.serve(watch.served(), watch.reserved()):
                 log.warning("%s", problem)
@@ -216,19 +218,20 @@ class Server:
                 await handed_over.switch(self.dataplane, self.nic.changes)
                 handed_over.close()
                 self.nic.take_over(watch.served())
-            got = (self.dataplane, self.tcp_path, self.nic.notes)
-            for line in startup_summary.lines(self.config, *got, watch.served()):
+            for line in startup_summary.lines(
+                self.config, self.dataplane, self.tcp_path, self.nic.notes, watch.served()
+            ):
                 log.info("%s", line)
             if silent:
                 log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
             privileges.settle()
             await self._serve(watch)
 
-    async def _inherit(self, stack: AsyncExitStack) -> tuple[HandedOverState | None, float]:
-        """What a running instance hands over, and the time since which there is none, or 0."""
+    async def _take_over(self, stack: AsyncExitStack) -> tuple[HandedOverState | None, float]:
+        """What a running instance handed over, and since when nothing is answered, or 0."""
         if not self.takeover:
             return None, 0.0
-        handed_over = await successor.ask(self.config.interface.name)
+        handed_over = await successor.request_takeover(self.config.interface.name)
         if not isinstance(handed_over, HandedOverState):
             self.control.bind()
             return None, handed_over or 0.0
@@ -243,10 +246,10 @@ class Server:
     ) -> None:
         state = new_thread_state(self.config.ntp, self.config.dns)
         self.udp_path = UdpSlowPath(self.publisher, state, ifindex)
-        stack.push_async_callback(self._end, self.udp_path.close)
+        stack.push_async_callback(self._close_shielded, self.udp_path.close)
         if self.config.dns and self.config.dns.tcp_connections:
             self.tcp_path = TcpSlowPath(self.publisher, self.config.dns, ifindex)
-            stack.push_async_callback(self._end, self.tcp_path.close)
+            stack.push_async_callback(self._close_shielded, self.tcp_path.close)
         if handed_over:
             self.udp_path.handed_over = handed_over.udp
             if self.tcp_path:
@@ -259,7 +262,7 @@ class Server:
         assert self.dataplane is not None
         if self.outcome is not Outcome.GIVEN:
             return await self.dataplane.close(deadline)
-        self.dataplane.leave()
+        self.dataplane.release()
         if self.nic:
             self.nic.leave()
         if self.tcp_path:
@@ -267,25 +270,25 @@ class Server:
         return True
 
     async def _hand_over(self, connection: socket.socket) -> None:
-        """Gives everything to a successor; ends this instance, or leaves it as it was."""
+        """Hands over to a successor and stops, or continues as before."""
         assert self.dataplane is not None
         wire = Wire(connection)
-        if self.handing:
-            await wire.send({"error": "another successor is at it"})
+        if self.handing_over:
+            await wire.send({"error": "another successor is taking over"})
             wire.close()
             return
-        self.handing = True
+        self.handing_over = True
         predecessor = Predecessor(
             self.dataplane, self.udp_path, self.tcp_path, self.control.listener, self.cookies
         )
-        self.outcome = await predecessor.give(wire)
+        self.outcome = await predecessor.hand_over(wire)
         if self.outcome is Outcome.RESTART:
-            # Closed by the end of this process: it tells the successor that all is free.
-            self.farewell = wire
+            # Closed when this process exits: that tells the successor that everything is free.
+            self.restart_wire = wire
         else:
             wire.close()
         if self.outcome is Outcome.KEPT:
-            self.handing = False
+            self.handing_over = False
             self.changed.set()
         else:
             self._stop()
@@ -296,9 +299,9 @@ class Server:
         if self.scope:
             self.scope.cancel()
 
-    async def _end(self, close: Callable[[ShutdownDeadline], Awaitable[bool]]) -> None:
+    async def _close_shielded(self, close: Callable[[ShutdownDeadline], Awaitable[bool]]) -> None:
         with anyio.CancelScope(shield=True):
-            self.ended &= await close(self.deadline)
+            self.all_ended &= await close(self.deadline)
 
     async def _serve(self, watch: AddressWatch) -> None:
         async with anyio.create_task_group() as tasks:
@@ -310,7 +313,7 @@ class Server:
                 tasks.start_soon(self.ntp_port.run)
             if self.dataplane:
                 listeners = {"UDP": self.udp_path, "TCP": self.tcp_path}
-                tasks.start_soon(Watchdog(self.dataplane, listeners, lambda: self.handing).run)
+                tasks.start_soon(Watchdog(self.dataplane, listeners, lambda: self.handing_over).run)
             if self.metrics:
                 tasks.start_soon(self.metrics.serve)
             if self.source:
@@ -326,23 +329,25 @@ class Server:
             notify("READY=1")
 
     async def serve(self, addresses: list[ServedAddress], reserved: list[nic.Address]) -> list[str]:
-        """Makes both doors answer on these addresses; returns what could not be had, by line.
+        """Makes data plane and slow path answer on these addresses; returns a line per problem.
 
-        Raises NicError when they are too many.
+        Raises NicError if there are too many.
         """
         ports = self.config.ports()
-        kernel_ports = {name: port for name, port in ports.items() if name not in self.left()}
+        kernel_ports = {
+            name: port for name, port in ports.items() if name not in self.services_left()
+        }
         try:
             self.publisher.change(reserved=tuple(reserved))
         except ValueError as error:
             raise NicError(
-                f"{self.config.interface.name} has too many addresses, broadcasts included "
-                f"({error}): take some off"
+                f"{self.config.interface.name} has too many addresses, including broadcast "
+                f"addresses ({error}): remove some"
             ) from error
         if self.dataplane:
             self.dataplane.serve(addresses, ports)
-        # While a successor reads what it is to follow, nothing changes.
-        problems = self.nic.follow(addresses) if self.nic and not self.handing else []
+        # Nothing changes while a successor reads the state.
+        problems = self.nic.follow(addresses) if self.nic and not self.handing_over else []
         if self.udp_path is None:
             return problems
         problems += await self.udp_path.serve(addresses, kernel_ports, reserved)
@@ -353,27 +358,27 @@ class Server:
     async def _follow_addresses(self, watch: AddressWatch) -> None:
         async for _ in watch.changes():
             log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
-            self.changed_now()
+            self.serve_again()
 
-    def changed_now(self) -> None:
-        """What is to be served may be another set of sockets and addresses."""
+    def serve_again(self) -> None:
+        """Makes ``_apply_changes`` update the served sockets and addresses."""
         self.changed.set()
 
-    def left(self) -> frozenset[str]:
-        """Services that the slow path leaves to another program."""
+    def services_left(self) -> frozenset[str]:
+        """Services whose port the slow path leaves to another program."""
         return frozenset({"ntp"} if self.ntp_port and self.ntp_port.shared else ())
 
     async def _apply_changes(self, watch: AddressWatch) -> None:
-        """The one task that changes what is served, so that two changes never interleave."""
+        """The only task that changes what is served, so that changes never interleave."""
         while True:
             await self.changed.wait()
             self.changed = anyio.Event()
-            if self.handing:
+            if self.handing_over:
                 continue
             try:
                 problems = await self.serve(watch.served(), watch.reserved())
             except (OSError, XdpkitError) as error:
-                problems = [f"{error}; what was served is served on"]
+                problems = [f"{error}; what was served before stays served"]
             for problem in problems:
                 log.warning("%s", problem)
 
@@ -389,7 +394,9 @@ class Server:
         keys = self.admission.slots if self.admission else {}
         listeners = (self.dataplane, self.udp_path, self.tcp_path)
         steering = self.nic.steering if self.nic else "none"
-        facts = report.document(*listeners, self.left(), zones, uptime_s, ntp, keys, steering)
+        facts = report.document(
+            *listeners, self.services_left(), zones, uptime_s, ntp, keys, steering
+        )
         if self.config.dns:
             facts["dns"] = report.dns_facts(*listeners)
         if self.zones:

@@ -1,19 +1,19 @@
-"""Watches the answering threads, hands over what a dead one had, and tells the service manager.
+"""Watches the answering threads, redirects the queues of dead ones, and feeds systemd's watchdog.
 
-    what happens                       within    what becomes of it
-    a worker is dead                   0.25 s    its queue is the kernel's for good
-    a worker stands still              9 s       its queue is the kernel's until it turns again
-    a door is dead, or the worker of   0.25 s    nobody could answer in its place: the process ends
-    a queue with no door beside it               with an error, so that it is started anew
-    a door stands still                9 s       the watchdog is not fed any more: the same, by
-                                                 force (WatchdogSec= of the unit)
-    somebody took the XDP program off  0.25 s    it is put back; where there is another in its place
-                                                 the kernel answers until that is gone, or without
-                                                 slow path nobody: the watchdog is not fed
+    what happens                       within    consequence
+    a worker is dead                   0.25 s    the slow path answers for its queue, for good
+    a worker is stalled                9 s       the slow path answers until it runs again
+    a listener thread is dead, or a    0.25 s    nothing could answer instead: the process exits
+    worker when there is no slow path            with an error, so that it is restarted
+    a listener thread is stalled       9 s       the watchdog is no longer fed: systemd kills and
+                                                 restarts the process (WatchdogSec= of the unit)
+    someone detached the XDP program   0.25 s    it is reattached; while another program is attached
+                                                 instead, the slow path answers, or without one
+                                                 nothing does: the watchdog is not fed
 
-A thread is dead when the kernel ended it for a system call that it may not make (cext/runtime/sandbox.h).
-The watchdog says that whatever is asked is answered, by one way or another: a queue that was handed
-to the kernel feeds it, one that could not be does not.
+A thread is dead when the kernel killed it for a forbidden system call (cext/runtime/sandbox.h). The
+watchdog is fed while every request is answered, one way or another: a queue that the slow path
+answers for does not prevent that, one that nothing answers for does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import anyio
 from xdpkit._core._stats import VERDICTS
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ThreadError
-from xdpkit.runtime.heartbeat import MISSED_BEATS, Beat
+from xdpkit.runtime.heartbeat import MISSED_BEATS, Heartbeat
 from xdpkit.runtime.notify import notify, watchdog_seconds
 from xdpkit.slowpath.tcp import TcpSlowPath
 from xdpkit.slowpath.udp import UdpSlowPath
@@ -41,17 +41,17 @@ log = logging.getLogger("xdpkit")
 
 TICK_SECONDS = 0.25
 
-# Above the second within which every loop turns once (cext/xdp/worker.h, WORKER_WAIT_MS).
+# Above the second within which every loop turns (cext/xdp/worker.h, WORKER_WAIT_MS).
 HEARTBEAT_SECONDS = 3.0
 
-# How often the service manager is told of the rates.
+# How often the service manager gets the answer rates.
 STATUS_SECONDS = 5.0
 
 ANSWERS = [index for index, verdict in enumerate(VERDICTS) if verdict.kind == "answer"]
 
 
 class Thread(Protocol):
-    """What answering threads have in common."""
+    """What all answering threads have in common."""
 
     @property
     def dead(self) -> bool: ...
@@ -61,9 +61,9 @@ class Thread(Protocol):
 
 
 class Watchdog:
-    """The watch over one instance's threads; ``doors`` are those of the kernel's side, or None.
+    """Watches one instance's threads; ``listeners`` are those of the slow path, or None.
 
-    While ``paused`` says so, threads may stand still: another process is about to take their place.
+    While ``paused`` is true, threads may stop: a successor is about to take over.
     """
 
     def __init__(
@@ -77,91 +77,91 @@ class Watchdog:
             f"the {name} listener": path.listener for name, path in listeners.items() if path
         }
         self._paused = paused
-        self._beats = {name: Beat() for name in self._listeners}
+        self._beats = {name: Heartbeat() for name in self._listeners}
         self._answered: tuple[float, dict[str, int]] | None = None
 
     async def run(self) -> None:
-        """Until cancelled. Raises ThreadError when nobody answers in a dead thread's place."""
+        """Runs until canceled. Raises ThreadError if nothing answers instead of a dead thread."""
         feed = watchdog_seconds(os.environ)
         due = dict.fromkeys(("beats", "feed", "status"), time.monotonic())
         periods = {"beats": HEARTBEAT_SECONDS, "feed": feed, "status": STATUS_SECONDS}
-        self._say_unconfined()
+        self._warn_if_unconfined()
         while True:
-            self._look_for_dead()
+            self._check_for_dead_threads()
             if not self._paused():
-                self._look_at_program()
+                self._check_program()
             now = time.monotonic()
-            late = {name for name, period in periods.items() if period and now >= due[name]}
-            due |= {name: now + (periods[name] or 0) for name in late}
-            if "beats" in late and not self._paused():
-                self._look_at_beats()
-            if "feed" in late and self.all_answered():
+            due_now = {name for name, period in periods.items() if period and now >= due[name]}
+            due |= {name: now + (periods[name] or 0) for name in due_now}
+            if "beats" in due_now and not self._paused():
+                self._check_heartbeats()
+            if "feed" in due_now and self.everything_is_answered():
                 notify("WATCHDOG=1")
-            if "status" in late:
+            if "status" in due_now:
                 notify(f"STATUS={self.rates(now)}")
             await anyio.sleep(TICK_SECONDS)
 
-    def all_answered(self) -> bool:
-        """Whether somebody answers on every queue."""
-        if any(beat.stands_still for beat in self._beats.values()):
+    def everything_is_answered(self) -> bool:
+        """Whether requests on every queue are answered."""
+        if any(beat.stalled for beat in self._beats.values()):
             return False
         return all(
             bool(self._listeners)
             if queue.detached or self._dataplane.off
-            else not queue.beat.stands_still
+            else not queue.beat.stalled
             for queue in self._dataplane.queues
         )
 
     def rates(self, now: float) -> str:
-        """Answers a second since it was last asked, in words; ``now`` is in seconds."""
+        """Answers a second since the previous call, in words; ``now`` is in seconds."""
         counts = {
-            f"queue {queue.number}": answers(queue.worker) for queue in self._dataplane.queues
+            f"queue {queue.number}": answer_count(queue.worker) for queue in self._dataplane.queues
         }
-        counts |= {name: answers(listener) for name, listener in self._listeners.items()}
+        counts |= {name: answer_count(listener) for name, listener in self._listeners.items()}
         before, self._answered = self._answered, (now, counts)
         if before is None:
             return "serving"
-        past, old = before
-        each = {name: (count - old[name]) / (now - past) for name, count in counts.items()}
-        told = ", ".join(f"{name} {rate:,.0f}" for name, rate in each.items())
-        return f"{sum(each.values()):,.0f} answers a second ({told})"
+        then, old = before
+        each = {name: (count - old[name]) / (now - then) for name, count in counts.items()}
+        details = ", ".join(f"{name} {rate:,.0f}" for name, rate in each.items())
+        return f"{sum(each.values()):,.0f} answers a second ({details})"
 
-    def _look_for_dead(self) -> None:
-        for line in self._dataplane.take_from_dead():
+    def _check_for_dead_threads(self) -> None:
+        for line in self._dataplane.detach_dead_queues():
             log.error("%s", line)
             if not self._listeners:
-                raise ThreadError(f"{line}, which has no slow path (slow_path = false): ending")
+                raise ThreadError(f"{line}, but there is no slow path (slow_path = false): exiting")
         for name, listener in self._listeners.items():
             if listener.dead:
                 raise ThreadError(
-                    f"the thread of {name} made a system call that it may not and is dead (the "
-                    "kernel's log may show it, type=1326): ending, to be started anew"
+                    f"the thread of {name} made a forbidden system call and was killed (the kernel "
+                    "log may show it, type=1326): exiting, to be restarted"
                 )
 
-    def _look_at_program(self) -> None:
+    def _check_program(self) -> None:
         if line := self._dataplane.reattach():
             log.error("%s", line)
 
-    def _look_at_beats(self) -> None:
+    def _check_heartbeats(self) -> None:
         for change in self._dataplane.check_heartbeats():
             log.error("%s", change)
         for name, listener in self._listeners.items():
             beat = self._beats[name]
-            beat.look(listener.counters()["heartbeat"])
+            beat.update(listener.counters()["heartbeat"])
             if beat.missed == MISSED_BEATS:
-                log.error("the thread of %s stands still: the watchdog is told no more", name)
+                log.error("the thread of %s is stalled: the watchdog is no longer fed", name)
 
-    def _say_unconfined(self) -> None:
+    def _warn_if_unconfined(self) -> None:
         threads: list[Thread] = [queue.worker for queue in self._dataplane.queues]
         threads += self._listeners.values()
         for number in {thread.sandbox_errno for thread in threads} - {0, -1}:
             log.warning(
-                "the answering threads' system calls are not confined (seccomp: %s)",
+                "the system calls of the answering threads are not confined (seccomp: %s)",
                 os.strerror(number),
             )
 
 
-def answers(thread: Thread) -> int:
-    """How many a thread has given."""
+def answer_count(thread: Thread) -> int:
+    """How many answers a thread has sent."""
     verdicts = thread.counters()["verdicts"]
     return sum(verdicts[index] for index in ANSWERS)

@@ -1,9 +1,9 @@
 """The document of ``xdpkit status --json`` as metric families.
 
-One family is one meaning. Labels are what the configuration and the source bound: paths, queues,
-verdicts, key ids, sources, zones; never a client. What can occur is there from the start with 0,
-or Prometheus would not see the first one happen. Names, ``_total`` and base units are those of
-https://prometheus.io/docs/practices/naming/.
+Each family has one meaning. Labels have values bounded by the configuration and the source code:
+paths, queues, verdicts, key IDs, sources, zones; never clients. Whatever can occur is present from
+the start with 0; otherwise, Prometheus would miss the first occurrence. Names, ``_total`` and base
+units follow https://prometheus.io/docs/practices/naming/.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from prometheus_client.core import Metric
 
 from xdpkit import __version__
-from xdpkit.metrics.family import THREAD, Facts, Rows, Threads, counter, gauge, info
+from xdpkit.metrics.family import THREAD, Rows, StatusPart, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
 from xdpkit.status.document import Verdict
 
 # Counters of struct stats (cext/runtime/stats.h) by their key in the document.
 _LOOP = {
-    "batches": ("loop_batches", "Receive batches that were not empty."),
+    "batches": ("loop_batches", "Non-empty receive batches."),
     "kicks": ("loop_kicks", "System calls that made the kernel transmit."),
     "waits": ("loop_waits", "Times that the thread blocked for lack of work."),
     "heartbeat": ("loop_turns", "Turns of the loop, at least one a second."),
     "csum_partial": (
         "partial_checksums",
-        "Accepted UDP checksums that were the bare pseudo-header sum, as of this host's packets.",
+        "Accepted UDP checksums that were only the pseudo-header sum, as in packets of this host.",
     ),
 }
 
 # struct xdp_statistics (linux/if_xdp.h; Documentation/networking/af_xdp.rst).
 _SOCKET = {
     "rx_dropped": "Packets that the kernel dropped before the RX ring, for other reasons.",
-    "rx_invalid_descs": "Descriptors of the fill ring that the kernel refused.",
-    "tx_invalid_descs": "Descriptors of the TX ring that the kernel refused.",
+    "rx_invalid_descs": "Fill ring descriptors that the kernel rejected.",
+    "tx_invalid_descs": "TX ring descriptors that the kernel rejected.",
     "rx_ring_full": "Packets that the kernel dropped because the RX ring was full.",
     "rx_fill_ring_empty_descs": "Times that the kernel found no frame on the fill ring.",
     "tx_ring_empty_descs": "Times that the kernel found nothing to send on the TX ring.",
 }
 
 
-def families(document: Facts, verdicts: Sequence[Verdict]) -> list[Metric]:
-    """Every family of one document; ``verdicts`` is ``xdpkit._core._stats.VERDICTS``."""
+def families(document: StatusPart, verdicts: Sequence[Verdict]) -> list[Metric]:
+    """All families of one document; ``verdicts`` is ``xdpkit._core._stats.VERDICTS``."""
     threads = _threads(document)
     return [
         *_instance(document),
@@ -53,15 +53,15 @@ def families(document: Facts, verdicts: Sequence[Verdict]) -> list[Metric]:
     ]
 
 
-def _threads(document: Facts) -> Threads:
-    """Labels and facts of every thread that answers."""
+def _threads(document: StatusPart) -> Threads:
+    """Labels and facts of every answering thread."""
     ring = [(("ring", queue), facts) for queue, facts in document["queues"].items()]
     slow_path = document["slow_path"].items()
     return ring + [((f"slow_path_{name}", ""), facts) for name, facts in slow_path]
 
 
-def _instance(document: Facts) -> Iterator[Metric]:
-    yield info("build", "The version that runs.", {"version": __version__})
+def _instance(document: StatusPart) -> Iterator[Metric]:
+    yield info("build", "The running version.", {"version": __version__})
     obtained = {
         "interface": document["interface"],
         "mode": document["mode"],
@@ -71,15 +71,15 @@ def _instance(document: Facts) -> Iterator[Metric]:
     }
     yield info("interface", "What was obtained from the machine.", obtained)
     rows: Rows = [((), document["uptime_s"])]
-    yield gauge("up_seconds", "Time since the start.", (), rows)
+    yield gauge("up_seconds", "Time since startup.", (), rows)
     udp = document["slow_path"].get("udp", {})
     rows = [((service,), 1) for service in udp.get("left_to_others", ())]
-    text = "1 for a service that the slow path leaves to another program with its port."
+    text = "1 for a service whose port the slow path leaves to another program."
     yield gauge("left_to_others", text, ("service",), rows)
 
 
-def _verdicts(document: Facts, threads: Threads, verdicts: Sequence[Verdict]) -> Metric:
-    """Every end that packets met: in the XDP program by RX queue, then in the threads."""
+def _verdicts(document: StatusPart, threads: Threads, verdicts: Sequence[Verdict]) -> Metric:
+    """The verdicts on all packets: of the threads, then of the XDP program by RX queue."""
     paths = [
         (labels, ("answer", "drop"), {**facts["answered"], **facts["dropped"]})
         for labels, facts in threads
@@ -90,8 +90,8 @@ def _verdicts(document: Facts, threads: Threads, verdicts: Sequence[Verdict]) ->
     meanings = "; ".join(f"{verdict.name}: {verdict.text}" for verdict in verdicts)
     return counter(
         "verdicts",
-        "Packets by what became of them. Path xdp is the XDP program (kind take or pass), ring an "
-        "AF_XDP loop, slow_path_udp and slow_path_tcp the listeners on kernel sockets (kind answer "
+        "Packets by verdict. Path xdp is the XDP program (kind take or pass), ring an AF_XDP "
+        "worker, slow_path_udp and slow_path_tcp the listeners on kernel sockets (kind answer "
         f"or drop). {meanings}.",
         (*THREAD, "verdict", "kind"),
         (
@@ -103,12 +103,12 @@ def _verdicts(document: Facts, threads: Threads, verdicts: Sequence[Verdict]) ->
     )
 
 
-def _queues(document: Facts) -> Iterator[Metric]:
-    """What only an AF_XDP queue has."""
+def _queues(document: StatusPart) -> Iterator[Metric]:
+    """Families that exist for AF_XDP queues only."""
     queues = document["queues"]
     yield gauge(
         "queue_detached",
-        "1 while the kernel has the queue's frames, because its worker stands still.",
+        "1 while the queue's frames go to the kernel, because its worker is stalled or dead.",
         ("queue",),
         (((queue,), facts["detached"]) for queue, facts in queues.items()),
     )
@@ -123,7 +123,7 @@ def _loops(threads: Threads) -> Iterator[Metric]:
         yield counter(name, text, THREAD, rows)
     yield counter(
         "receive_stamps",
-        "Receive times of NTP requests, by what took them.",
+        "Receive stamps of NTP requests, by their source.",
         (*THREAD, "source"),
         (
             ((*labels, key.removeprefix("stamp_")), count)
@@ -134,7 +134,7 @@ def _loops(threads: Threads) -> Iterator[Metric]:
     )
 
 
-def _zones(zones: Mapping[str, Facts]) -> Iterator[Metric]:
+def _zones(zones: Mapping[str, StatusPart]) -> Iterator[Metric]:
     for key, text in (("serial", "Serial of the zone's SOA."), ("names", "Names in the zone.")):
         rows = (((zone,), facts[key]) for zone, facts in zones.items())
         yield gauge(f"zone_{key}", text, ("zone",), rows)

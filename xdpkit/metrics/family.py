@@ -1,4 +1,4 @@
-"""One metric family, of the kinds that there are here, from a name and rows of labels and value."""
+"""Metric families of each kind in use, from a name and rows of labels and value."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 Labels = tuple[str, ...]
 Rows = Iterable[tuple[Labels, float]]
 
-# A part of the document of ``xdpkit status --json``.
-Facts = Mapping[str, Any]
+# The document of ``xdpkit status --json``, or a part of it.
+StatusPart = Mapping[str, Any]
 
-# Every answering thread: the values of THREAD's labels, and its part of the document.
-Threads = Sequence[tuple[Labels, Facts]]
+# Of every answering thread: the values of THREAD's labels, and its part of the document.
+Threads = Sequence[tuple[Labels, StatusPart]]
 THREAD = ("path", "queue")
 
 
 def counter(name: str, text: str, labels: Labels, rows: Rows) -> Metric:
-    """A family of counters, a row of label values and a count for each; ``_total`` is added."""
+    """A family of counters, each a row of label values and a count; ``_total`` is appended."""
     family = CounterMetricFamily(f"xdpkit_{name}", text, labels=labels)
     for values, count in rows:
         family.add_metric(values, count)
@@ -27,7 +27,7 @@ def counter(name: str, text: str, labels: Labels, rows: Rows) -> Metric:
 
 
 def gauge(name: str, text: str, labels: Labels, rows: Rows) -> Metric:
-    """The same for what goes up and down; the end of a name says its unit."""
+    """The same for values that go up and down; the suffix of the name is the unit."""
     unit = "seconds" if name.endswith("_seconds") else ""
     family = GaugeMetricFamily(f"xdpkit_{name}", text, labels=labels, unit=unit)
     for values, value in rows:
@@ -36,7 +36,7 @@ def gauge(name: str, text: str, labels: Labels, rows: Rows) -> Metric:
 
 
 def info(name: str, text: str, facts: Mapping[str, str]) -> Metric:
-    """What is true by its labels: the value is 1; ``_info`` is added."""
+    """StatusPart as labels, with the value 1; ``_info`` is appended."""
     family = Metric(f"xdpkit_{name}", text, "info")
     family.add_sample(f"xdpkit_{name}_info", dict(facts), 1)
     return family

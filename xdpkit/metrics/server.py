@@ -1,9 +1,8 @@
-"""``http://ADDR:PORT/metrics``: what ``xdpkit status --json`` says, for Prometheus.
+"""``http://ADDR:PORT/metrics``: the contents of ``xdpkit status --json``, for Prometheus.
 
-So much of HTTP/1.1 (RFC 9110, RFC 9112) as a scrape takes: GET or HEAD of one resource, one request
-a connection. A client has bounded time and bounded bytes; the number of connections is bounded
-too, and a new one takes the place of the oldest: silent clients keep no scraper out. Nothing is
-logged.
+As much of HTTP/1.1 (RFC 9110, RFC 9112) as a scrape takes: GET or HEAD of one resource, one request
+per connection. Each client has limited time and bytes; the number of connections is limited too,
+and a new one displaces the oldest: silent clients cannot lock out a scraper. Nothing is logged.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import socket
 from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Self
 
 import anyio
 from prometheus_client.core import Metric
@@ -26,95 +24,73 @@ from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
 from xdpkit.errors import SocketError, XdpkitError
 from xdpkit.metrics.families import families
-from xdpkit.runtime.closing import Closing
-from xdpkit.runtime.stream import accept, send_all
+from xdpkit.runtime.listener import Listener
+from xdpkit.runtime.stream import read_until, send_all
 
 PATH = "/metrics"
 _OPENMETRICS = "application/openmetrics-text"
 
-# Prometheus asks in some 500 bytes.
+# A request from Prometheus has some 500 bytes.
 _REQUEST_LIMIT = 8192
-# What a client may still send behind its request, before the connection is reset under it.
+# What a client may send after its request before the connection is reset.
 _REST_LIMIT = 65536
-# Some Prometheus servers, and a person who looks.
+# Several Prometheus servers, and a person with a browser.
 _MOST_CONNECTIONS = 16
-_BACKLOG = 64
-# For a connection from its beginning to its end: Prometheus's own scrape_timeout, if not changed.
+# For a connection from start to end: Prometheus's default scrape_timeout.
 _SECONDS = 10.0
 
 # RFC 9112 section 2.2: a bare LF may end a line.
 _HEAD_END = re.compile(rb"\n\r?\n")
 
 
-class MetricsServer(Closing):
-    """The listening socket and its service; ``status`` gives the document of ``xdpkit status``.
-
-    ``bind`` listens, ``serve`` answers until cancelled, ``close`` ends the listening.
-    """
+class MetricsServer(Listener[anyio.CancelScope]):
+    """Serves the document that ``status`` returns; errors are SocketErrors."""
 
     def __init__(self, where: SocketAddress, status: Handler) -> None:
+        ipv6 = where.address.version == 6
+        # Without it, connections of a previous instance would block the port for a minute.
+        options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
+        if ipv6:
+            # "[::]" is every address, whatever net.ipv6.bindv6only says.
+            options.append((socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0))
+        family = socket.AF_INET6 if ipv6 else socket.AF_INET
+        super().__init__(family, (str(where.address), where.port), options)
         self.where = where
         self._status = status
-        self._listener: socket.socket | None = None
         # One for each connection, the oldest first.
         self._open: list[anyio.CancelScope] = []
 
-    def __enter__(self) -> Self:
-        self.bind()
-        return self
+    def _bind_error(self, error: OSError) -> SocketError:
+        fixes = {
+            errno.EADDRINUSE: "taken by another program"
+            f" ('ss -ltnp sport = :{self.where.port}' shows it): stop it, or write another port",
+            errno.EADDRNOTAVAIL: "this machine does not have the address: write one that it has",
+            errno.EACCES: "no permission: write a port above 1023, or run with "
+            "CAP_NET_BIND_SERVICE",
+        }
+        reason = fixes.get(error.errno or 0, error.strerror)
+        return SocketError(f"[metrics] listen: TCP {self.where}: {reason}")
 
-    def bind(self) -> None:
-        """Listen. Raises SocketError when the address or the port cannot be had."""
-        ipv6 = self.where.address.version == 6
-        listener = socket.socket(
-            socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-        )
-        try:
-            # Or connections of an instance before this one would keep the port for a minute.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if ipv6:
-                # "[::]" is every address, whatever net.ipv6.bindv6only says.
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            listener.bind((str(self.where.address), self.where.port))
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            listener.close()
-            raise _bind_error(self.where, error) from error
-        self._listener = listener
+    def _admit(self, connection: socket.socket) -> anyio.CancelScope:
+        if len(self._open) >= _MOST_CONNECTIONS:
+            self._open.pop(0).cancel()
+        scope = anyio.CancelScope(deadline=anyio.current_time() + _SECONDS)
+        self._open.append(scope)
+        return scope
 
-    def close(self) -> None:
-        """End the listening; a second time is harmless."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-
-    async def serve(self) -> None:
-        """Answer clients until cancelled."""
-        if self._listener is None:
-            raise SocketError(f"[metrics] listen: {self.where}: not bound")
-        async with anyio.create_task_group() as tasks:
-            while True:
-                connection = await accept(self._listener)
-                if len(self._open) >= _MOST_CONNECTIONS:
-                    self._open.pop(0).cancel()
-                scope = anyio.CancelScope(deadline=anyio.current_time() + _SECONDS)
-                self._open.append(scope)
-                tasks.start_soon(self._attend, connection, scope)
+    def _release(self, scope: anyio.CancelScope) -> None:
+        if scope in self._open:
+            self._open.remove(scope)
 
     async def _attend(self, connection: socket.socket, scope: anyio.CancelScope) -> None:
-        """One client, from its request to the end of its connection."""
-        try:
-            with connection, scope:
-                head = await _read_head(connection)
-                if head is not None:
-                    await send_all(connection, await self._reply(head))
-                    await _finish(connection)
-        finally:
-            if scope in self._open:
-                self._open.remove(scope)
+        with scope:
+            head = await read_until(connection, _HEAD_END, _REQUEST_LIMIT)
+            if head is not None:
+                await send_all(connection, await self._reply(head))
+                await _finish(connection)
 
     async def _reply(self, head: bytes) -> bytes:
-        """The whole reply to a request's head."""
+        """The complete reply to a request's head."""
         method, accepted, status = read_request(head)
         body, kind = f"{status} {status.phrase}: GET {PATH}\n".encode(), "text/plain"
         if status is HTTPStatus.OK:
@@ -135,7 +111,7 @@ class MetricsServer(Closing):
 
 
 def read_request(head: bytes) -> tuple[str, str, HTTPStatus]:
-    """Method and Accept field of a request, and the status of its reply; never raises."""
+    """The method and Accept field of a request, and the status of the reply; never raises."""
     first, *fields = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     words = first.split(" ")
     if len(head) >= _REQUEST_LIMIT:
@@ -153,70 +129,38 @@ def read_request(head: bytes) -> tuple[str, str, HTTPStatus]:
 
 
 class _Collected(Collector):
-    """Families that are there already."""
+    """Wraps families that exist already."""
 
-    def __init__(self, made: Sequence[Metric]) -> None:
-        self._made = made
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Sequence[Metric]:
-        return self._made
+        return self._metrics
 
 
-def encode(made: Sequence[Metric], accepted: str) -> tuple[bytes, str]:
-    """The text and its media type: OpenMetrics 1.0 for who accepts any of it, else Prometheus's.
+def encode(metrics: Sequence[Metric], accepted: str) -> tuple[bytes, str]:
+    """The text and its media type: OpenMetrics 1.0 if the client accepts any, else Prometheus.
 
-    The library would repeat in the reply what the client wrote: it gets a field of our own.
+    The library would echo the client's Accept field in the reply, so it gets one of our own.
     """
     field = f"{_OPENMETRICS}; version=1.0.0" if _OPENMETRICS in accepted else ""
     encoder, kind = choose_encoder(field)
-    return encoder(_Collected(made)), kind
-
-
-async def _read_head(connection: socket.socket) -> bytes | None:
-    """What came up to an empty line or the limit; None from a client that goes."""
-    head = bytearray()
-    while len(head) < _REQUEST_LIMIT:
-        await anyio.wait_readable(connection)
-        try:
-            part = connection.recv(_REQUEST_LIMIT - len(head))
-        except BlockingIOError:
-            continue
-        except OSError:
-            return None
-        if not part:
-            return None
-        seen = len(head)
-        head += part
-        if end := _HEAD_END.search(head, max(0, seen - 2)):
-            return bytes(head[: end.start()])
-    return bytes(head)
+    return encoder(_Collected(metrics)), kind
 
 
 async def _finish(connection: socket.socket) -> None:
-    """Say that this was all, and wait for the client's end.
+    """Shuts down our side and waits for the client to close.
 
-    Closed with bytes unread, the connection would be reset, and the reply be lost with it.
+    If it were closed with unread bytes, the connection would be reset and the reply lost.
     """
     try:
         connection.shutdown(socket.SHUT_WR)
-        rest = _REST_LIMIT
-        while rest > 0:
+        remaining = _REST_LIMIT
+        while remaining > 0:
             await anyio.wait_readable(connection)
             part = connection.recv(4096)
             if not part:
                 return
-            rest -= len(part)
+            remaining -= len(part)
     except OSError:
         return
-
-
-def _bind_error(where: SocketAddress, error: OSError) -> SocketError:
-    """What the errno of a socket call means for the person at the terminal."""
-    fixes = {
-        errno.EADDRINUSE: f"taken by another program ('ss -ltnp sport = :{where.port}' shows it): "
-        "stop it, or write another port",
-        errno.EADDRNOTAVAIL: "this machine does not have the address: write one that it has",
-        errno.EACCES: "no permission: write a port above 1023, or run with CAP_NET_BIND_SERVICE",
-    }
-    reason = fixes.get(error.errno or 0, error.strerror)
-    return SocketError(f"[metrics] listen: TCP {where}: {reason}")

@@ -1,1 +1,1 @@
-"""What every room of the control plane stands on: deadlines, heartbeats, the snapshot publisher, privileges."""
+"""What the whole control plane uses: deadlines, heartbeats, listeners, publisher, privileges."""

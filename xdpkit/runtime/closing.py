@@ -1,4 +1,4 @@
-"""The base of what is used in a ``with`` and ends by ``close()``."""
+"""The base of context managers that end with ``close()``."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Self
 
 
 class Closing(ABC):
-    """A context manager whose end is ``close()``; a subclass may do work at its entry."""
+    """A context manager that calls ``close()`` at exit; a subclass may override its entry."""
 
     @abstractmethod
     def close(self) -> None:
-        """Gives everything back; a second call does nothing."""
+        """Releases everything; a second call does nothing."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""How long the end of an instance may take: all of its parts together, not each."""
+"""The shutdown deadline: one time limit for all parts of an instance together."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from collections.abc import Callable
 
 import anyio
 
-# Answering threads end within microseconds of their next turn on a CPU; one that stands still, or a
-# machine with far more to do than it can, is not waited for longer.
+# Answering threads end within microseconds of running on a CPU; for a stalled thread or an
+# overloaded machine, nothing waits longer than this.
 DRAIN_SECONDS = 2.0
 
 
 class ShutdownDeadline:
-    """The one limit for all waits of the end; it begins with the first of them."""
+    """The time limit for all waits of a shutdown; it starts with the first one."""
 
     def __init__(self) -> None:
         self._deadline = math.inf
 
     def begin(self) -> None:
-        """Sets the limit, if nothing has."""
+        """Starts the time limit, unless it has started."""
         self._deadline = min(self._deadline, time.monotonic() + DRAIN_SECONDS)
 
     def hurry(self) -> None:
-        """No wait from now on: what must be undone still is."""
+        """Ends all waits now; everything is still undone."""
         self._deadline = 0.0
 
     async def wait(self, done: Callable[[], bool]) -> bool:
-        """Waits until it is done or time is up; returns whether it is done."""
+        """Waits until ``done`` or the deadline; returns whether it is done."""
         self.begin()
         while not done() and time.monotonic() < self._deadline:
             await anyio.sleep(0.005)

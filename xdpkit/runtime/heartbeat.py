@@ -1,30 +1,30 @@
-"""Whether an answering thread turns, by the heartbeat that it counts."""
+"""Whether an answering thread is running, judged by its heartbeat counter."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# In a row: when the whole process was paused, its watch may run before the thread does.
+# In a row: after a pause of the whole process, the watchdog may run before the thread does.
 MISSED_BEATS = 2
 
 
 @dataclass
-class Beat:
-    """A heartbeat as it was when it was last looked at, and how often it was the same since."""
+class Heartbeat:
+    """The last heartbeat seen, and how many times it was the same since."""
 
     last: int = -1
     missed: int = 0
 
-    def look(self, now: int) -> None:
-        """To be called less often than the thread turns at least: once a second."""
-        self.missed = self.missed + 1 if now == self.last else 0
-        self.last = now
+    def update(self, count: int) -> None:
+        """Must be called less often than once a second, the slowest turn of a thread."""
+        self.missed = self.missed + 1 if count == self.last else 0
+        self.last = count
 
     @property
-    def stands_still(self) -> bool:
+    def stalled(self) -> bool:
         return self.missed >= MISSED_BEATS
 
     @property
-    def turns(self) -> bool:
-        """Not the contrary: after a single miss it is neither."""
+    def running(self) -> bool:
+        """Not the opposite of ``stalled``: after a single miss it is neither."""
         return self.missed == 0

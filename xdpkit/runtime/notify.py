@@ -1,4 +1,4 @@
-"""systemd's notification protocol, sd_notify(3): one datagram to the socket that it names."""
+"""systemd's notification protocol, sd_notify(3): datagrams to the socket in NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ log = logging.getLogger("xdpkit")
 
 
 def notify(state: str) -> None:
-    """Tells the service manager, if one listens: ``READY=1``, ``STOPPING=1``."""
+    """Notifies the service manager, if there is one: ``READY=1``, ``STOPPING=1``."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    # A leading @ is the abstract namespace's zero byte.
+    # A leading @ stands for the null byte of the abstract namespace.
     name = "\0" + address[1:] if address.startswith("@") else address
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
         try:
             sock.sendto(state.encode(), name)
         except OSError as error:
-            # A left-over NOTIFY_SOCKET must not keep us from serving.
+            # A stale NOTIFY_SOCKET must not prevent the server from running.
             log.warning("NOTIFY_SOCKET %s: %s", address, error.strerror)
 
 
 def notify_reloading() -> None:
-    """Tells it that a reload began; ``READY=1`` tells its end. The time is for notify-reload."""
+    """A reload begins; ``READY=1`` ends it. Type=notify-reload requires the time."""
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
 def watchdog_seconds(environment: Mapping[str, str]) -> float | None:
-    """How often ``WATCHDOG=1`` is to be told: half of what was asked for; None where it was not.
+    """The period of ``WATCHDOG=1``: half of what the service manager requests, or None.
 
-    sd_watchdog_enabled(3): WATCHDOG_USEC, and WATCHDOG_PID if only that process is meant.
+    sd_watchdog_enabled(3): WATCHDOG_USEC, and WATCHDOG_PID if it is for one process only.
     """
     text, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID")
     if not text.isdecimal() or int(text) == 0 or pid not in (None, str(os.getpid())):

@@ -1,27 +1,27 @@
-"""What the process may do: the capabilities it needs, and how it gives up the rest.
+"""What the process may do: the capabilities it needs, and how it drops the rest.
 
-    capability            what for                                          kept while serving
-    CAP_NET_ADMIN         to attach, to set the NIC, to buffer beyond       yes: undo, new addresses
+    capability            purpose                                           kept while serving
+    CAP_NET_ADMIN         to attach, to change NIC settings, to exceed      yes: undo, new addresses
                           net.core.rmem_max
     CAP_NET_BIND_SERVICE  ports below 1024                                  yes: new addresses
-    CAP_IPC_LOCK          memory that is not swapped out                    yes: zones read again
+    CAP_IPC_LOCK          memory that is not swapped out                    yes: reloaded zones
     CAP_NET_RAW           AF_XDP sockets                                    no
-    CAP_BPF               to load the XDP program and make its maps         no
-    CAP_PERFMON           what the verifier asks for the program's parse    no
+    CAP_BPF               to load the XDP program and create its maps       no
+    CAP_PERFMON           the verifier requires it for the XDP program      no
     CAP_SYS_NICE          only for [interface] realtime                     yes: new workers, after
-                                                                            a hand-over that failed
+                                                                            a failed handover
 
-``check`` says what is missing, ``confine`` gives up all others as soon as the interface is known,
-``settle`` those that set-up alone takes. By descriptor a map is written, a link detached and an
-AF_XDP socket used without any (linux 6.0 and later: kernel.unprivileged_bpf_disabled keeps only
-from making new ones). Nothing that happens while serving makes a socket of AF_XDP or a program.
+``check`` reports what is missing, ``confine`` drops all others as soon as the interface is known,
+``settle`` those that only setup takes. With their descriptors, a map can be written, a link
+detached and an AF_XDP socket used without any (since Linux 6.0, kernel.unprivileged_bpf_disabled
+only prevents creating new ones). While serving, no AF_XDP socket or program is created.
 
-Capabilities are each thread's own, and a new thread has its maker's. So ``confine`` comes before
-there is a second one; the answering threads keep none (``cext/runtime/sandbox.h``); and ``settle`` speaks
-for the one thread that is left. A hand-over to a successor needs none: its sockets, rings and link
-go and come by descriptor. The compiler of the XDP program is a child: it gets the three that
-it needs as ambient capabilities, whether we are root or not, and no later child gets any. A process
-of root without them is the owner of root's files and no more: /dev/ptp and sysfs stay its own.
+Capabilities belong to a thread, and a new thread inherits its creator's. So ``confine`` runs before
+there is a second one; the answering threads keep none (cext/runtime/sandbox.h); and ``settle`` is
+for the main thread. A handover needs none: sockets, rings and link are passed as descriptors. The
+compiler of the XDP program is a child process: it gets the three that it needs as ambient
+capabilities, root or not, and no later child gets any. A root process without capabilities still
+owns root's files, such as /dev/ptp and sysfs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from xdpkit.nic.os.xsk_bind import raised_memlock
 
 
 class Capability(IntEnum):
-    """Numbers of linux include/uapi/linux/capability.h."""
+    """As numbered in linux include/uapi/linux/capability.h."""
 
     SETPCAP = 8
     NET_BIND_SERVICE = 10
@@ -56,7 +56,7 @@ NEEDED = {
     Capability.NET_ADMIN: "to attach the XDP program",
     Capability.NET_RAW: "for AF_XDP sockets",
     Capability.BPF: "to load the XDP program",
-    Capability.PERFMON: "for what the verifier lets the XDP program do",
+    Capability.PERFMON: "for the verifier to accept the XDP program",
     Capability.NET_BIND_SERVICE: "for ports below 1024",
     Capability.IPC_LOCK: "for memory that is not swapped out",
 }
@@ -84,12 +84,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def needed(realtime: int) -> dict[Capability, str]:
-    """What a configuration needs, and what for."""
+    """The capabilities that a configuration needs, and why."""
     return NEEDED | ({Capability.SYS_NICE: "for [interface] realtime"} if realtime else {})
 
 
 def check(needs: dict[Capability, str]) -> None:
-    """Raises PrivilegeError, which names every capability that is missing."""
+    """Raises PrivilegeError, which names every missing capability."""
     held = effective()
     missing = {capability: why for capability, why in needs.items() if capability not in held}
     if Capability.IPC_LOCK in missing:
@@ -100,22 +100,22 @@ def check(needs: dict[Capability, str]) -> None:
         else:
             missing[Capability.IPC_LOCK] = (
                 f"too little locked memory without it: the limit is {limit // 1024} KiB, and "
-                "LimitMEMLOCK=infinity (ulimit -l) would do instead"
+                "LimitMEMLOCK=infinity (ulimit -l) would also do"
             )
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        told = ", ".join(f"{capability} ({why})" for capability, why in missing.items())
+        names = ", ".join(f"{capability} ({why})" for capability, why in missing.items())
         raise PrivilegeError(
-            f"{told} {verb} missing: run as root, or grant it (AmbientCapabilities in the unit, "
+            f"{names} {verb} missing: run as root, or grant it (AmbientCapabilities in the unit, "
             "setpriv --inh-caps --ambient-caps)"
         )
 
 
 def confine(needs: Iterable[Capability]) -> None:
-    """Gives up what is not needed, for good; to be called before there is a second thread.
+    """Drops what is not needed, for good; must be called before there is a second thread.
 
-    What takes CAP_SETPCAP (the bounding set, root's right to get all back by execve) is done where
-    it is held; no_new_privs does the same for it from then on.
+    With CAP_SETPCAP, this includes the bounding set and root's right to regain everything by
+    execve; no_new_privs has the same effect without it.
     """
     held = effective()
     keep = held & set(needs)
@@ -132,16 +132,16 @@ def confine(needs: Iterable[Capability]) -> None:
 
 
 def settle() -> None:
-    """Gives up what only set-up takes; nothing is left for children."""
+    """Drops what only setup takes; children get nothing."""
     _capset(effective() & {*KEPT, Capability.SYS_NICE})
 
 
 def lock_memory() -> None:
-    """Keeps what has been touched from now on out of swap, and the program from being dropped.
+    """Locks all memory that is used from now on, so that no page is swapped out or dropped.
 
-    All of it, rather than tables and zones: a reply must not wait for a page of its own code. Not
-    what is mapped and never used (MCL_ONFAULT): stacks and libraries would be read in whole. Rings
-    and UMEM are the kernel's and are pinned anyway. Raises PrivilegeError.
+    Everything, not just tables and zones: a reply must not wait for a page of its own code. Pages
+    are locked when first used (MCL_ONFAULT): otherwise, whole stacks and libraries would be read
+    in. Rings and UMEM are pinned by the kernel anyway. Raises PrivilegeError.
     """
     if _libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0:
         raise PrivilegeError(
@@ -151,14 +151,14 @@ def lock_memory() -> None:
 
 
 def effective() -> set[int]:
-    """The capabilities of the calling thread that are in force."""
+    """The effective capabilities of the calling thread."""
     words = (ctypes.c_uint32 * 6)()
     _call("capget", ctypes.byref(_header()), words)
     return {number for number in range(64) if words[number // 32 * 3] >> number % 32 & 1}
 
 
 def _capset(keep: Iterable[int], inheritable: Iterable[int] = ()) -> None:
-    """Each set's low words, effective, permitted and inheritable; then the high words."""
+    """Low words of the effective, permitted and inheritable set, then the high words."""
     words = (ctypes.c_uint32 * 6)()
     for kind, numbers in enumerate((keep, keep, inheritable)):
         for number in numbers:
@@ -172,19 +172,19 @@ def _header() -> ctypes.Array[ctypes.c_uint32]:
 
 
 def _prctl(option: int, *arguments: int, required: bool = True) -> int:
-    """prctl(2); an error is raised, or -1 returned where it may fail."""
+    """prctl(2); raises PrivilegeError, or returns -1 unless it is required to succeed."""
     words = [ctypes.c_ulong(word) for word in (*arguments, 0, 0, 0, 0)[:4]]
     result: int = _libc.prctl(option, *words)
     if result < 0 and required:
-        _refused("prctl")
+        _raise_denied("prctl")
     return result
 
 
 def _call(name: str, *arguments: object) -> None:
     if getattr(_libc, name)(*arguments) != 0:
-        _refused(name)
+        _raise_denied(name)
 
 
-def _refused(call: str) -> None:
+def _raise_denied(call: str) -> None:
     reason = os.strerror(ctypes.get_errno())
     raise PrivilegeError(f"{call}: {reason}: a sandbox around xdpkit forbids it; allow it there")

@@ -1,7 +1,8 @@
-"""Owns the current snapshot: takes its parts from the services, publishes, frees what is passed.
+"""Owns the current snapshot: collects its parts, publishes it, and frees the old ones.
 
-Each service sends the parts that it owns (zones, NTP state, addresses); a new snapshot is made of
-the latest of each. Old ones go when every answering thread has announced a later turn of its loop.
+Each service sends the parts that it owns (zones, NTP state, addresses); a new snapshot consists of
+the latest of each. Old ones are freed after a grace period: when every answering thread has passed
+a quiescent state.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from xdpkit.config import Config, DnsConfig
 from xdpkit.errors import XdpkitError
 from xdpkit.nic.os.interface import Address
 
-# How often the publisher looks whether the threads have passed on; each does once a second.
+# How often the publisher checks for the end of a grace period, which takes up to a second.
 COLLECT_SECONDS = 0.01
 
-# After that a thread does not turn any more: five times its longest wait.
-PASS_SECONDS = 5.0
+# After this time a thread counts as stalled: five times its longest wait.
+GRACE_PERIOD_SECONDS = 5.0
 
 log = logging.getLogger("xdpkit")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a snapshot is made of; frozen, so that half a change cannot be published."""
+    """The parts of a snapshot; frozen, so that no half-finished change can be published."""
 
     ports: dict[str, int]
     dns: dict[str, Any] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Parts:
     phc: dict[str, int] | None = None
 
     def snapshot(self) -> Snapshot:
-        """The C side's form of it; DNS is off in it until there are zones."""
+        """Its form for the C code; DNS is off until there are zones."""
         ready = {
             name: port
             for name, port in self.ports.items()
@@ -75,7 +76,7 @@ class Parts:
 
 
 def dns_settings(dns: DnsConfig) -> dict[str, Any]:
-    """What the configuration says of DNS, for Snapshot."""
+    """The DNS settings of the configuration, for Snapshot."""
     return {
         "max_udp_ipv4": dns.limit(4),
         "max_udp_ipv6": dns.limit(6),
@@ -87,7 +88,7 @@ def dns_settings(dns: DnsConfig) -> dict[str, Any]:
 
 
 def initial_parts(config: Config) -> Parts:
-    """The parts that come from the configuration alone."""
+    """The parts that depend on the configuration alone."""
     return Parts(
         ports=config.ports(),
         dns=dns_settings(config.dns) if config.dns else {},
@@ -97,7 +98,7 @@ def initial_parts(config: Config) -> Parts:
 
 
 class SnapshotPublisher:
-    """The one writer of the snapshot; ``publisher`` is what the answering threads read."""
+    """The one writer of the current snapshot; the answering threads read ``shared``."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -105,32 +106,32 @@ class SnapshotPublisher:
         self._published = anyio.Event()
 
     def change(self, **parts: Any) -> None:
-        """Publishes a snapshot in which the named parts are these; it is used from now on."""
-        # Made before it is kept: what does not fit (ValueError) changes nothing.
+        """Publishes a snapshot with the named parts replaced; threads use it from now on."""
+        # Published before it is kept: parts that do not fit (ValueError) change nothing.
         changed = replace(self._parts, **parts)
         self.shared.publish(changed.snapshot())
         self._parts = changed
         self._published.set()
 
-    async def passed(self) -> None:
+    async def wait_for_grace_period(self) -> None:
         """Waits until no thread can hold a snapshot older than the current one, and frees those.
 
-        Raises XdpkitError when a thread does not pass; its snapshots are then kept.
+        Raises XdpkitError, and keeps them, if a thread reaches no quiescent state.
         """
-        with anyio.move_on_after(PASS_SECONDS):
+        with anyio.move_on_after(GRACE_PERIOD_SECONDS):
             while self.shared.collect():
                 await anyio.sleep(COLLECT_SECONDS)
             return
         raise XdpkitError(
-            "an answering thread stands still and may hold what it answered from: it is kept"
+            "an answering thread is stalled and may still use the old data: it is kept"
         )
 
     async def run(self) -> None:
-        """Frees old snapshots after each change, until cancelled."""
+        """Frees old snapshots after each change, until canceled."""
         while True:
             await self._published.wait()
             self._published = anyio.Event()
             try:
-                await self.passed()
+                await self.wait_for_grace_period()
             except XdpkitError as error:
                 log.error("%s", error)

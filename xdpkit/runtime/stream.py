@@ -1,7 +1,8 @@
-"""Connections of the control plane's own servers: accepted and written to by the event loop."""
+"""Connections of the control plane's own servers: accepted, read and written by the event loop."""
 
 from __future__ import annotations
 
+import re
 import socket
 
 import anyio
@@ -11,7 +12,7 @@ _RETRY_SECONDS = 0.1
 
 
 async def accept(listener: socket.socket) -> socket.socket:
-    """The next connection, non-blocking; the caller's to close."""
+    """The next connection, non-blocking; the caller must close it."""
     while True:
         await anyio.wait_readable(listener)
         try:
@@ -25,13 +26,38 @@ async def accept(listener: socket.socket) -> socket.socket:
         return connection
 
 
-async def send_all(connection: socket.socket, text: bytes) -> None:
-    """Writes all of it, or what a client takes that goes; the caller sets a time limit."""
-    left = memoryview(text)
-    while left:
+async def read_until(
+    connection: socket.socket, terminator: re.Pattern[bytes], limit: int
+) -> bytes | None:
+    """What arrives before the terminator, of at most 3 bytes, or ``limit`` bytes without it.
+
+    None if the client closes the connection before that. The caller sets a time limit.
+    """
+    received = bytearray()
+    while len(received) < limit:
+        await anyio.wait_readable(connection)
+        try:
+            part = connection.recv(limit - len(received))
+        except BlockingIOError:
+            continue
+        except OSError:
+            return None
+        if not part:
+            return None
+        unsearched = max(0, len(received) - 2)
+        received += part
+        if found := terminator.search(received, unsearched):
+            return bytes(received[: found.start()])
+    return bytes(received)
+
+
+async def send_all(connection: socket.socket, data: bytes) -> None:
+    """Sends all of it, or as much as a client takes that closes; the caller sets a time limit."""
+    unsent = memoryview(data)
+    while unsent:
         await anyio.wait_writable(connection)
         try:
-            left = left[connection.send(left) :]
+            unsent = unsent[connection.send(unsent) :]
         except BlockingIOError:
             continue
         except OSError:

@@ -1,19 +1,19 @@
-"""What each answering thread remembers, sized by the configuration."""
+"""The state of each answering thread, sized by the configuration."""
 
 from __future__ import annotations
 
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.config import DnsConfig, NtpConfig
 
-# Prefixes whose DNS answers are counted, by default those of 3 million answers a second to as many
-# sources (cext/admit/rrl.h): more than a thread gives. One MiB.
+# Prefixes whose DNS answers are counted: by default enough for 3 million answers a second to as
+# many sources (cext/admit/rrl.h), more than a thread sends. One MiB.
 _ANSWERS = 65536
 
 
 def new_thread_state(ntp: NtpConfig | None, dns: DnsConfig | None) -> ThreadState:
-    """The memory of one more thread; without NTP and DNS the smallest there is.
+    """The state of one more thread; without NTP and DNS, the smallest possible.
 
-    Of DNS answers also where nothing limits them yet: a reload may. Raises MemoryError.
+    DNS answers are counted even if nothing limits them: a reload may. Raises MemoryError.
     """
     return ThreadState(
         interleaved=ntp.interleaved if ntp else 0,

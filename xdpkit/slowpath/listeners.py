@@ -96,7 +96,7 @@ class ListenerSockets(ABC):
             self._publisher.change()
             # Without a quiescent state the sockets stay open: the thread may be reading one.
             self._closing += gone
-            await self._publisher.passed()
+            await self._publisher.wait_for_grace_period()
             while self._closing:
                 self._closing.pop().close()
 

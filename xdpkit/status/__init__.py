@@ -1,1 +1,1 @@
-"""What an instance counts, as a document and as tables."""
+"""The counters of an instance, as a document and as tables."""

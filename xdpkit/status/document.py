@@ -1,7 +1,7 @@
-"""The document that ``xdpkit status --json`` prints, from plain counters.
+"""The document that ``xdpkit status --json`` prints, built from plain counters.
 
-Nothing is read here: the instance passes what its workers, the listeners of its slow path and the XDP
-program counted, each an array indexed by verdict (ebpf/steer.h), and gets a dict that JSON can hold.
+Nothing is read here: the instance passes the counters of its workers, the listeners of its slow
+path and the XDP program, each an array indexed by verdict (ebpf/steer.h), and gets a dict for JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Verdict(Protocol):
 
 
 class Zone(Protocol):
-    """What status tells of a zone that is served."""
+    """What the status contains of a zone."""
 
     @property
     def serial(self) -> int: ...
@@ -33,10 +33,10 @@ class Zone(Protocol):
 
 @dataclass(frozen=True)
 class Obtained:
-    """What the instance is and got from the machine, which may be less than it asked for.
+    """What the instance obtained from the machine, which may be less than it requested.
 
-    ``mode`` is native or generic, ``timestamps`` where receive times come from, ``steering`` how
-    requests get onto the chosen queues.
+    ``mode`` is native or generic, ``timestamps`` the source of receive stamps, ``steering`` how
+    requests reach the served queues.
     """
 
     interface: str
@@ -50,11 +50,11 @@ class Obtained:
 
 @dataclass(frozen=True)
 class Counters:
-    """Counts by verdict id: of each worker and of the XDP program by RX queue, of each listener.
+    """Counts by verdict ID: of each worker and of the XDP program by RX queue, of each listener.
 
-    An array may be shorter or longer than the table of verdicts: what is not there counts as 0,
-    and slots without a verdict are not looked at. ``udp`` and ``tcp``, the slow path, are None
-    where there is no such listener.
+    An array may be shorter or longer than the table of verdicts: missing slots count as 0, and
+    slots without a verdict are ignored. ``udp`` and ``tcp``, the slow path, are None if there is
+    no such listener.
     """
 
     workers: Mapping[int, Sequence[int]]
@@ -71,8 +71,8 @@ def document(
 ) -> dict[str, Any]:
     """The status of one instance.
 
-    Under ``verdicts`` every name stands, also with 0, so that a script finds it; ``answered``,
-    ``dropped`` and ``xdp`` have only what occurred; ``slow_path`` has the listeners that there are.
+    ``verdicts`` has every name, even with a count of 0, so that scripts find it; ``answered``,
+    ``dropped`` and ``xdp`` have only what occurred; ``slow_path`` has the existing listeners.
     """
     listeners = {"udp": counters.udp, "tcp": counters.tcp}
     slow_path = {name: counts for name, counts in listeners.items() if counts is not None}
@@ -106,7 +106,7 @@ def document(
 
 
 def _answering(verdicts: Sequence[Verdict], counts: Sequence[int]) -> dict[str, Any]:
-    """Of one worker or listener: what it received, answered, and ended without an answer."""
+    """What one worker or listener received, answered, and dropped."""
     answered = _occurred(verdicts, counts, "answer")
     dropped = _occurred(verdicts, counts, "drop")
     tx = sum(answered.values())
@@ -121,7 +121,7 @@ def _answering(verdicts: Sequence[Verdict], counts: Sequence[int]) -> dict[str, 
 def _occurred(
     verdicts: Sequence[Verdict], counts: Sequence[int], kind: str | None = None
 ) -> dict[str, int]:
-    """Name and count of the verdicts, all or of one kind, that occurred."""
+    """The verdicts that occurred, all or of one kind, and their counts."""
     return {
         verdict.name: _count(counts, index)
         for index, verdict in enumerate(verdicts)
@@ -130,5 +130,5 @@ def _occurred(
 
 
 def _count(counts: Sequence[int], index: int) -> int:
-    # int(): a NumPy or array scalar would not go into JSON.
+    # int(): JSON does not support NumPy or array scalars.
     return int(counts[index]) if index < len(counts) else 0

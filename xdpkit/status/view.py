@@ -1,4 +1,4 @@
-"""``xdpkit status`` for a person: tables of the document that ``status`` builds."""
+"""``xdpkit status`` as text: tables of the document that ``document`` builds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.text import Text
 
 from xdpkit.status.document import Verdict
 
-# Into a pipe or file there is no width to fit: no line shall break.
+# A pipe or file has no width: lines must not wrap.
 _PIPE_WIDTH = 200
 
 
 def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
-    """Print the status of one instance to standard output."""
+    """Prints the status of one instance to standard output."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
@@ -26,19 +26,19 @@ def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
 
 
 def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[RenderableType]:
-    """Heading, packets by queue, verdicts that occurred, TCP, the source of time, zones."""
-    shown: list[RenderableType] = [
+    """Heading, packets by queue, verdicts that occurred, TCP, NTP, zones."""
+    views: list[RenderableType] = [
         Text(_heading(document)),
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
     ]
     if tcp := document["slow_path"].get("tcp"):
-        shown.append(_tcp(tcp))
+        views.append(_tcp(tcp))
     if ntp := document.get("ntp"):
-        shown += [Text(_ntp(ntp)), _sources(ntp), Text(_asked(ntp)), _transmit(document)]
+        views += [Text(_ntp(ntp)), _sources(ntp), Text(_requests(ntp)), _transmit(document)]
     if document["zones"]:
-        shown += [Text(f"\n{_arena(document)}"), _zones(document)]
-    return shown
+        views += [Text(f"\n{_arena(document)}"), _zones(document)]
+    return views
 
 
 def _heading(document: Mapping[str, Any]) -> str:
@@ -52,7 +52,7 @@ def _heading(document: Mapping[str, Any]) -> str:
 
 
 def _table(*columns: str, words: int) -> Table:
-    """A table without frame whose first and last ``words`` columns are text, the others numbers."""
+    """A borderless table: the first and the last ``words`` columns are text, others numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for index, name in enumerate(columns):
         text = index == 0 or index >= len(columns) - words
@@ -61,7 +61,7 @@ def _table(*columns: str, words: int) -> Table:
 
 
 def _queues(document: Mapping[str, Any], kinds: Mapping[str, str]) -> Table:
-    """One row for each RX queue that anything arrived on or that is served, and each listener."""
+    """A row for each RX queue that is served or received anything, and for each listener."""
     table = _table("queue", "taken", "passed", "received", "answered", "dropped", "why", words=1)
     served, xdp = document["queues"], document["xdp"]
     for queue in sorted({*served, *xdp}, key=int):
@@ -70,17 +70,17 @@ def _queues(document: Mapping[str, Any], kinds: Mapping[str, str]) -> Table:
         passed = sum(n for name, n in counts.items() if kinds.get(name) == "pass")
         table.add_row(queue, _number(taken), _number(passed), *_answering(served.get(queue)))
     for name, listener in document["slow_path"].items():
-        table.add_row(_slow(name), "", "", *_answering(listener))
+        table.add_row(_listener_label(name), "", "", *_answering(listener))
     return table
 
 
-def _slow(listener: str) -> str:
-    """A listener's name among those of queues."""
+def _listener_label(listener: str) -> str:
+    """The label of a listener in a column of queues."""
     return f"slow path {listener.upper()}"
 
 
 def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
-    """Cells of a queue or a listener; empty for a queue that is left to the kernel."""
+    """The cells of a queue or a listener; empty for a queue that is not served."""
     if counts is None:
         return [Text()] * 4
     dropped = counts["dropped"]
@@ -89,7 +89,7 @@ def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
 
 
 def _verdicts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Table:
-    """What occurred, with its meaning; a verdict of a newer instance has none here."""
+    """The verdicts that occurred, and their meaning; one of a newer instance has none here."""
     texts = {verdict.name: verdict.text for verdict in verdicts}
     table = _table("\nverdict", "\npackets", "\nmeaning", words=1)
     for name, count in document["verdicts"].items():
@@ -100,7 +100,7 @@ def _verdicts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Table
 
 def _ntp(ntp: Mapping[str, Any]) -> str:
     if not ntp["synchronised"]:
-        return "\nNTP: not synchronised, and replies say so"
+        return "\nNTP: not synchronized, and replies say so"
     return (
         f"\nNTP: time from {ntp['source']}, {ntp['age_s']:.1f} s ago: stratum {ntp['stratum']},"
         f" refid {ntp['refid']}, leap {ntp['leap']}, delay {ntp['root_delay_s']:.6f} s,"
@@ -121,8 +121,8 @@ def _sources(ntp: Mapping[str, Any]) -> Table:
     return table
 
 
-def _asked(ntp: Mapping[str, Any]) -> str:
-    """Who asked, in a line."""
+def _requests(ntp: Mapping[str, Any]) -> str:
+    """Clients and their requests, in one line."""
     parts = [f"clients about {ntp['clients']:,}"]
     for what, prefix in (("versions", "v"), ("modes", ""), ("keys", "id ")):
         counted = {prefix + name: n for name, n in ntp[what].items() if n}
@@ -132,11 +132,11 @@ def _asked(ntp: Mapping[str, Any]) -> str:
 
 
 def _transmit(document: Mapping[str, Any]) -> Table:
-    """Where transmit times come from, and how far those in the replies were from the truth."""
+    """The source of transmit times, and the errors of those in the replies."""
     table = _table(
-        "transmit", "told", "early by ns, p1", "p10", "p50", "p90", "p99", "from", words=1
+        "transmit", "known", "early by ns, p1", "p10", "p50", "p90", "p99", "from", words=1
     )
-    listeners = ((_slow(name), facts) for name, facts in document["slow_path"].items())
+    listeners = ((_listener_label(name), facts) for name, facts in document["slow_path"].items())
     for name, path in (*document["queues"].items(), *listeners):
         if facts := path.get("ntp"):
             errors = [f"{ns:,}" for ns in facts["tx_error_ns"].values()] or [""] * 5
@@ -149,7 +149,7 @@ def _reasons(counts: Mapping[str, int]) -> str:
 
 
 def _tcp(tcp: Mapping[str, Any]) -> Text:
-    """Of DNS over TCP: its connections, and why they ended."""
+    """DNS over TCP: its connections, and why they ended."""
     ended = ", ".join(f"{reason} {count:,}" for reason, count in tcp["ended"].items()) or "none"
     return Text(
         f"\ntcp: {tcp['open']:,} of {tcp['connections']:,} connections open, {tcp['accepted']:,}"
@@ -165,7 +165,7 @@ def _zones(document: Mapping[str, Any]) -> Table:
 
 
 def _arena(document: Mapping[str, Any]) -> str:
-    """How the zones came into memory; of an older instance nothing is known."""
+    """How the zones were loaded; unknown for an older instance."""
     arena = document.get("dns", {}).get("arena")
     if not arena:
         return "zones"

@@ -142,8 +142,14 @@ def test_valid_prefixes(text: str, prefix: Prefix) -> None:
 @pytest.mark.parametrize(
     "text, reason",
     [
-        ("192.0.2.1/24", "192.0.2.1/24 has bits set behind its prefix: write 192.0.2.0/24 or"),
-        ("2001:db8::1/32", "has bits set behind its prefix: write 2001:db8::/32 or 2001:db8::1"),
+        (
+            "192.0.2.1/24",
+            "has bits set beyond its prefix length: write 192.0.2.0/24 or 192.0.2.1",
+        ),
+        (
+            "2001:db8::1/32",
+            "set beyond its prefix length: write 2001:db8::/32 or 2001:db8::1",
+        ),
         ("192.0.2.0/33", "prefix length, 0 to 32"),
         ("2001:db8::/129", "prefix length, 0 to 128"),
         ("192.0.2.0/", "prefix length, 0 to 32"),

@@ -1,4 +1,4 @@
-"""The running instance's side of ``takeover``: gives what it serves with to its successor."""
+"""The running instance's side of a takeover: hands over its state to the successor."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from xdpkit.slowpath.udp import UdpSlowPath
 
 log = logging.getLogger("xdpkit")
 
-# A loop's turn takes microseconds, its sleep ends when it is asked to park.
+# A turn of a loop takes microseconds, and a request to park wakes it up.
 _PARK_SECONDS = 1.0
 
-# For the successor's program to be loaded and its sockets to be opened.
+# The successor loads its program and opens its sockets meanwhile.
 _READY_SECONDS = 60.0
 
 
 class Outcome(Enum):
     """How a handover ended."""
 
-    KEPT = "this instance serves on"
+    KEPT = "this instance continues to serve"
     GIVEN = "the successor serves"
-    RESTART = "the successor starts when this instance has stopped"
+    RESTART = "the successor starts after this instance has stopped"
 
 
 class Predecessor:
-    """All that a running instance has to give; none of it is changed while it gives."""
+    """All that a running instance hands over; none of it may change meanwhile."""
 
     def __init__(
         self,
@@ -48,27 +48,27 @@ class Predecessor:
         self.dataplane, self.udp_path, self.tcp_path = dataplane, udp_path, tcp_path
         self.listener, self.cookies = listener, cookies
 
-    async def give(self, wire: Wire) -> Outcome:
-        """From the successor's request to the end of one of us as the server."""
+    async def hand_over(self, wire: Wire) -> Outcome:
+        """Runs from the successor's request until only one of the two serves."""
         parked: list[Queue] = []
         try:
             await wire.send(self._facts(), self._descriptors())
             ready = await wire.receive(_READY_SECONDS)
             if ready is None:
-                return self._keep(parked)
+                return self._resume(parked)
             if "restart" in ready:
                 return Outcome.RESTART
             parked = [queue for queue in self.dataplane.queues if queue.number in ready["ready"]]
             if not await self._park(parked):
-                await wire.send({"error": "a worker stands still"})
-                return self._keep(parked)
+                await wire.send({"error": "a worker is stalled"})
+                return self._resume(parked)
             await wire.send({"parked": True})
-            # However long: there must never be two loops on one ring.
+            # Without a time limit: there must never be two loops on one ring.
             if await wire.receive(None) is None:
-                return self._keep(parked)
+                return self._resume(parked)
         except ControlError as error:
             log.warning("handover: %s", error)
-            return self._keep(parked)
+            return self._resume(parked)
         return Outcome.GIVEN
 
     def _facts(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class Predecessor:
         }
 
     def _descriptors(self) -> list[int]:
-        """In the order in which ``takeover`` takes them."""
+        """In the order in which ``successor`` unpacks them."""
         fds = [self.listener.fileno(), self.dataplane.attached.link_fd]
         for queue in self.dataplane.queues:
             fds += [queue.socket.fileno(), queue.socket.umem_fd]
@@ -107,9 +107,9 @@ class Predecessor:
                 await anyio.sleep(0.0005)
         return all(queue.worker.done for queue in queues)
 
-    def _keep(self, parked: Sequence[Queue]) -> Outcome:
-        """Puts our own program back, and our loops to work."""
-        log.warning("the successor went away: this instance serves on")
+    def _resume(self, parked: Sequence[Queue]) -> Outcome:
+        """Puts our own program back into the link and restarts our loops."""
+        log.warning("the successor is gone: this instance continues to serve")
         self.dataplane.attached.update()
         for queue in parked:
             if queue.worker.done:

@@ -1,21 +1,21 @@
-"""One instance goes on where another leaves off: ``xdpkit run --takeover``.
+"""One instance takes over from another: ``xdpkit run --takeover``.
 
-    successor                                     predecessor (``handover``)
-    zones and state are ready
+    successor                                     predecessor
+    loads zones and state
     {"verb": "takeover"}                  ->
-                                         <-       what it serves with, and the descriptors
+                                         <-       facts and descriptors
     maps rings and UMEM again, answers on the
     same kernel sockets, puts its own program
     into the link
     {"ready": [queues]}                   ->      parks the loops: each ends after its turn
                                          <-       {"parked": true}
     starts its loops
-    {"serving": true}                     ->      closes its descriptors, and ends
+    {"serving": true}                     ->      closes its descriptors, and exits
 
-Frames that come between the two loops wait on the ring. Whoever goes away before "serving" leaves
-the other answering. Where the kernel lets nobody map the rings of a bound socket (Linux 6.1), or
-the two versions lay out frames differently, the successor has the predecessor stop, starts as
-usual, and says how long nothing was answered.
+Frames that arrive between the two loops wait on the ring. If one of the two exits before "serving",
+the other answers. Where the kernel does not allow the rings of a bound socket to be mapped again
+(Linux 6.1), or the two versions lay out frames differently, the successor makes the predecessor
+stop, starts as usual, and logs for how long nothing was answered.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from xdpkit.slowpath.listeners import Key
 
 log = logging.getLogger("xdpkit")
 
-# For the reply of an instance that is busy with a reload.
+# Long enough for an instance that is busy with a reload.
 ANSWER_SECONDS = 30.0
 
-# A predecessor ends within a second, longer where TCP clients are still asking.
+# A predecessor stops within a second, or later while TCP clients send queries.
 END_SECONDS = 30.0
 
 
 @dataclass
 class HandedOverState(Closing):
-    """What a running instance handed over; what is taken out of it is the taker's to close."""
+    """What a running instance handed over; whoever takes a part out must close it."""
 
     ifname: str
     wire: Wire
@@ -66,47 +66,47 @@ class HandedOverState(Closing):
         return fd
 
     async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
-        """The program first, then the loops; all else must be ready to answer.
+        """Switches the program, then the loops; everything else must be ready to answer.
 
-        Raises ControlError where the predecessor's loops do not park: it answers on then.
+        Raises ControlError if the predecessor's loops do not park: it continues to answer then.
         """
         if self.facts["hardware_stamps"]:
             dataplane.attached.hardware = HardwareStamps(changes, inherited=True)
         dataplane.attached.update()
-        inherited = [queue for queue in dataplane.queues if queue.inherited]
-        await self.wire.send({"ready": [queue.number for queue in inherited]})
+        taken_over = [queue for queue in dataplane.queues if queue.taken_over]
+        await self.wire.send({"ready": [queue.number for queue in taken_over]})
         answer = await self.wire.receive(ANSWER_SECONDS)
-        # A predecessor that is gone has parked its loops as well.
+        # If the predecessor is gone, so are its loops.
         if answer is not None and "error" in answer:
             raise ControlError(f"{self.ifname}: not taken over: {answer['error']}")
-        for queue in inherited:
+        for queue in taken_over:
             queue.socket.resume()
             queue.worker.start()
-            queue.inherited = False
+            queue.taken_over = False
         await self.wire.send({"serving": True})
 
     def close(self) -> None:
-        """Closes what nobody took; a predecessor that still waits answers on."""
+        """Closes what was not taken out; a predecessor that still waits continues to answer."""
         self.wire.close()
         self.drop()
 
     def drop(self) -> None:
-        """Closes what nobody took; the predecessor may be spoken to on."""
+        """Closes what was not taken out, except for the connection to the predecessor."""
         while self.sockets:
             self.sockets.popitem()[1].close()
-        for left in (self.udp, self.tcp):
-            while left:
-                left.popitem()[1].close()
+        for sockets in (self.udp, self.tcp):
+            while sockets:
+                sockets.popitem()[1].close()
         if self.link_fd >= 0:
             os.close(self.link_fd)
             self.link_fd = -1
 
 
-async def ask(ifname: str) -> HandedOverState | float | None:
-    """Asks whoever serves the interface for what it serves with.
+async def request_takeover(ifname: str) -> HandedOverState | float | None:
+    """Requests the state of the instance that serves the interface.
 
-    Returns None where nobody does; the time (``time.monotonic``) at which it stopped answering
-    where it had to be stopped; else the handed_over. Raises ControlError.
+    Returns None if there is none; if it had to be stopped, the time (``time.monotonic``) when it
+    stopped answering; else its state. Raises ControlError.
     """
     try:
         connection = connect(ifname)
@@ -116,21 +116,21 @@ async def ask(ifname: str) -> HandedOverState | float | None:
         raise ControlError(f"{ifname}: control socket: {error.strerror}") from error
     if not peer(connection).trusted:
         connection.close()
-        raise ControlError(f"{ifname}: the instance is another user's: use sudo")
+        raise ControlError(f"{ifname}: the instance belongs to another user: use sudo")
     wire = Wire(connection)
     try:
         await wire.send({"verb": "takeover"})
         facts = await wire.receive(ANSWER_SECONDS)
         if facts is None or "error" in facts:
-            reason = facts["error"] if facts else "it ended"
+            reason = facts["error"] if facts else "it exited"
             raise ControlError(f"{ifname}: not taken over: {reason}: stop it, then start this one")
         try:
             return _handed_over(ifname, wire, facts)
         except XskError as error:
-            reason = f"this kernel does not let go of its rings ({error})"
+            reason = f"this kernel cannot map its rings again ({error})"
         except ValueError as error:
             reason = str(error)
-        log.warning("%s is not taken over but restarted: %s", ifname, reason)
+        log.warning("%s is restarted, not taken over: %s", ifname, reason)
         return await _restart(ifname, wire)
     except BaseException:
         wire.close()
@@ -138,11 +138,13 @@ async def ask(ifname: str) -> HandedOverState | float | None:
 
 
 def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOverState:
-    """Sorts the descriptors. Raises XskError, or ValueError for another version's."""
+    """Assigns the descriptors. Raises XskError, or ValueError for another layout."""
     descriptors = wire.take_descriptors()
     try:
         if facts["layout"] != LAYOUT:
-            raise ValueError(f"it hands over by layout {facts['layout']}, this version by {LAYOUT}")
+            raise ValueError(
+                f"its handover layout is {facts['layout']}, this version's is {LAYOUT}"
+            )
         listener = socket.socket(fileno=descriptors.pop(0))
         handed_over = HandedOverState(ifname, wire, facts, listener, descriptors.pop(0))
         try:
@@ -170,10 +172,12 @@ def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOve
 
 
 async def _restart(ifname: str, wire: Wire) -> float:
-    """Has the predecessor stop; it has cleaned up when its end of the connection closes."""
+    """Makes the predecessor stop; it has cleaned up when its end of the connection closes."""
     ended = time.monotonic()
     await wire.send({"restart": True})
     if await wire.receive(END_SECONDS) is not None:
-        raise ControlError(f"{ifname}: the running instance does not stop: end it, then start this")
+        raise ControlError(
+            f"{ifname}: the running instance does not stop: kill it, then start this one"
+        )
     wire.close()
     return ended

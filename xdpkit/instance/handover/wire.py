@@ -1,4 +1,4 @@
-"""The connection over which a running instance hands over: lines of JSON, and descriptors."""
+"""The connection for a handover: lines of JSON, and descriptors."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from xdpkit._core._xsk import FRAMES
 from xdpkit.errors import ControlError
 from xdpkit.runtime.stream import send_all
 
-# Of the facts that are handed over: another one with each change of them.
+# Of the handed-over facts: increases with every change.
 _VERSION = 2
 
-# Both must read alike what is handed over, and what lies in frames that are on their way meanwhile.
+# Both must agree on the handed-over facts, and on the contents of frames in flight.
 LAYOUT = [_VERSION, FRAMES, CHUNK, META_BYTES, TX_METADATA_BYTES]
 
-# SCM_MAX_FD of linux/net/scm.h is 253: descriptors in one message.
+# Descriptors: SCM_MAX_FD of linux/net/scm.h is 253.
 _PER_MESSAGE = 250
 _LINE_LIMIT = 1 << 20
 
 
 class Wire:
-    """Lines of JSON, and descriptors, over a connection of the control socket."""
+    """Sends and receives lines of JSON, and descriptors, over a control socket connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -37,18 +37,18 @@ class Wire:
         self._descriptors: list[int] = []
 
     async def send(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
-        """Sends a line; a peer that is gone is no error. ``descriptors`` stay the caller's."""
+        """Sends a line; a closed peer is no error. The caller keeps ``descriptors``."""
         facts = {**message, "descriptors": len(descriptors)}
         await send_all(self._connection, json.dumps(facts).encode() + b"\n")
         for first in range(0, len(descriptors), _PER_MESSAGE):
             await anyio.wait_writable(self._connection)
-            # A blank in front of the next line carries them.
+            # Carried by a space before the next line.
             socket.send_fds(self._connection, [b" "], descriptors[first : first + _PER_MESSAGE])
 
     async def receive(self, seconds: float | None) -> dict[str, Any] | None:
-        """The next line, its descriptors kept; None when the peer is gone.
+        """The next line, after keeping its descriptors; None if the peer has closed.
 
-        Raises ControlError after ``seconds``, and for what is no such line.
+        Raises ControlError after ``seconds``, and for a malformed line.
         """
         with anyio.move_on_after(seconds):
             while (message := self._message()) is None:
@@ -66,12 +66,12 @@ class Wire:
                     return None
                 self._received += data
                 if len(self._received) > _LINE_LIMIT:
-                    raise ControlError("the other instance does not speak our language")
+                    raise ControlError("the other instance sends malformed messages")
             return message
         raise ControlError("the other instance does not answer")
 
     def _message(self) -> dict[str, Any] | None:
-        """The line that is there with all of its descriptors."""
+        """The next line, if it has arrived with all of its descriptors."""
         line, end, rest = self._received.partition(b"\n")
         if not end:
             return None
@@ -79,14 +79,14 @@ class Wire:
             message: dict[str, Any] = json.loads(line)
             missing = message.pop("descriptors", 0) > len(self._descriptors)
         except (ValueError, AttributeError, TypeError) as error:
-            raise ControlError("the other instance does not speak our language") from error
+            raise ControlError("the other instance sends malformed messages") from error
         if missing:
             return None
         self._received = rest
         return message
 
     def take_descriptors(self) -> list[int]:
-        """Those received so far, the caller's from now on."""
+        """Those received so far; the caller owns them."""
         taken, self._descriptors = self._descriptors, []
         return taken
 

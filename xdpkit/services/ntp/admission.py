@@ -42,7 +42,7 @@ class Admission:
         if fresh is not None:
             self._publish(fresh)
             self._config = fresh
-        await self._publisher.passed()
+        await self._publisher.wait_for_grace_period()
         config = self._config
         return {"keys": self._keys, "allow": len(config.allow), "deny": len(config.deny)}
 

@@ -27,7 +27,7 @@ class ResponseLimits:
         fresh = load(self._path).dns
         if fresh is not None:
             self._publish(fresh.rrl)
-        await self._publisher.passed()
+        await self._publisher.wait_for_grace_period()
         return {"exempt": self._exempt}
 
     def _publish(self, config: RrlConfig | None) -> None:

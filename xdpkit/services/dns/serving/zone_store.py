@@ -165,7 +165,7 @@ class ZoneStore:
         await request.done.wait()
         if request.error:
             raise request.error
-        await self._publisher.passed()
+        await self._publisher.wait_for_grace_period()
         zones = {
             name: {"serial": info.serial, "names": info.names} for name, info in self.infos.items()
         }
