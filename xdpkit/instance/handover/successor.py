@@ -71,7 +71,7 @@ class HandedOverState(Closing):
         Raises ControlError where the predecessor's loops do not park: it answers on then.
         """
         if self.facts["hardware_stamps"]:
-            dataplane.attached.hardware = HardwareStamps(changes, inherited=True)
+            dataplane.attached.hardware = HardwareStamps(changes, taken_over=True)
         dataplane.attached.update()
         inherited = [queue for queue in dataplane.queues if queue.inherited]
         await self.wire.send({"ready": [queue.number for queue in inherited]})
