@@ -98,7 +98,7 @@ def test_lost_requests_fail_it(lab: Lab) -> None:
     assert ask(lab, REQUESTS - 40).returncode == 0
     out, err = process.communicate(timeout=ENDS_SECONDS)
     assert process.returncode == 1
-    assert f"not so: {REQUESTS} requests came" in err
+    assert f"does not hold: {REQUESTS} requests arrived" in err
     assert err.count("\n") == 1 and "NO: queue" in out
 
 
