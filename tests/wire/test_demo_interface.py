@@ -87,7 +87,8 @@ def test_nothing_stays_on_the_machine(
 def test_lost_requests_fail_it(lab: Lab) -> None:
     """In a process of its own, where waiting for the missing ones is made short."""
     code = (
-        "import sys; from xdpkit import cli, demo_interface; demo_interface.QUIET_SECONDS = 2.0;"
+        "import sys; from xdpkit.cli import main as cli;"
+        "from xdpkit.demo import interface as demo; demo.QUIET_SECONDS = 2.0;"
         f"sys.exit(cli.main(['demo', '--interface', '{IFNAME}', '--requests', '{REQUESTS}']))"
     )
     process = lab.server.popen(
@@ -106,7 +107,7 @@ def test_lost_requests_fail_it(lab: Lab) -> None:
     "arguments, words",
     [
         (["--queue", "9"], f"{IFNAME} has no RX queue 9: it has {QUEUES}"),
-        (["--interface", "nowhere0"], "interface 'nowhere0' is not there"),
+        (["--interface", "nowhere0"], "interface 'nowhere0' does not exist"),
     ],
 )
 def test_refusals_are_the_servers(lab: Lab, arguments: list[str], words: str) -> None:

@@ -89,7 +89,7 @@ def test_plan_changes_nothing(
     text = xdpkit(lab, "plan", "-c", path).stdout
     assert unchanged() == before
     assert [line for line in text.splitlines() if not line.startswith("#")] == LINES
-    assert "# already so: ethtool -L server0 rx 4 tx 4" in text
+    assert "# already set: ethtool -L server0 rx 4 tx 4" in text
     assert "# server0: steering none: the driver of server0 (veth) has no rules" in text
     done = lab.server.run("sh", "-ec", text)
     assert done.returncode == 0, done.stderr
@@ -292,7 +292,7 @@ def test_another_interface_under_the_name(lab: Lab, tmp_path: Path) -> None:
     script = f"ip link del other0; {make}; ethtool -K other0 rx-vlan-hw-parse off"
     assert lab.server.run("sh", "-ec", script).returncode == 0
     line = xdpkit(lab, "restore", "other0", status=1).stderr
-    assert "no interface other0 is the one that was changed (index " in line
+    assert "other0 is not the interface that was changed (index " in line
     assert refused(lab, tmp_path, config) == line.strip()
     assert "rx-vlan-offload: off" in lab.server.run("ethtool", "-k", "other0").stdout
     [path] = re.findall(r"remove (\S+)$", line)

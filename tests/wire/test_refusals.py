@@ -80,7 +80,7 @@ def test_no_bcc(lab: Lab, tmp_path: Path) -> None:
 
 def test_no_interface(lab: Lab, tmp_path: Path) -> None:
     line = refused(lab, tmp_path, CONFIG.replace("server0", "nowhere0"))
-    assert "'nowhere0' is not there" in line
+    assert "'nowhere0' does not exist" in line
     assert IFNAME in line
 
 

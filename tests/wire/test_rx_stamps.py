@@ -47,7 +47,7 @@ from xdpkit.nic.setup.journal import Journal, Owner
 
 pytestmark = pytest.mark.netns
 
-NO_HARDWARE = "the driver of server0 has no stamps of its hardware (SIOCGHWTSTAMP: Operation not"
+NO_HARDWARE = "the driver of server0 has no hardware timestamps (SIOCGHWTSTAMP: Operation not"
 REQUESTS = 3
 
 
