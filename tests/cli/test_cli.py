@@ -1,4 +1,4 @@
-"""The command line: help, refusals, exit status, and what each verb hands on."""
+"""The command line: help, usage errors, exit status, and what each verb passes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def failing(error: BaseException) -> Callable[[object], int]:
     return verb
 
 
-def in_process_of_its_own(code: str, **named: Any) -> subprocess.CompletedProcess[str]:
+def run_in_a_process(code: str, **named: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", f"import sys; from xdpkit.cli.main import main; {code}"]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | named
     return subprocess.run(command, text=True, timeout=30, **streams)
@@ -104,7 +104,7 @@ def test_failures_are_one_line(
         assert "Traceback" in err and err.endswith(line + "\n")
 
 
-def test_debug_shows_what_the_verifier_said(
+def test_debug_shows_the_verifier_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = BpfError("refused: --debug shows its log", "R3 !read_ok")
@@ -123,7 +123,7 @@ def test_debug_reaches_the_verb_from_either_side(monkeypatch: pytest.MonkeyPatch
     assert seen == [False, True, True]
 
 
-def test_what_is_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     for error in (ValueError("x"), ExceptionGroup("", [ControlError("x"), KeyError("y")])):
         monkeypatch.setitem(cli._VERBS, "demo", failing(error))
         with pytest.raises(type(error)):
@@ -136,17 +136,17 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_reader_that_has_gone_is_no_news() -> None:
+def test_a_closed_pipe_is_not_reported() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    ended = in_process_of_its_own("sys.exit(main(['--help']))", stdout=writer)
+    ended = run_in_a_process("sys.exit(main(['--help']))", stdout=writer)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (1, "")
 
 
 def test_a_full_disk_is_a_failure() -> None:
     with Path("/dev/full").open("w") as full:
-        ended = in_process_of_its_own("sys.exit(main(['--help']))", stdout=full)
+        ended = run_in_a_process("sys.exit(main(['--help']))", stdout=full)
     assert ended.returncode == 1
     assert ended.stderr.startswith("xdpkit: No space left on device\n")
 
@@ -154,5 +154,5 @@ def test_a_full_disk_is_a_failure() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["status", "nowhere0", "--json"], ["blast"]])
 def test_quick_verbs_import_little(arguments: list[str]) -> None:
     heavy = {"bcc", "scapy", "pyroute2", "dns", "rich", "anyio", "asyncio"}
-    ended = in_process_of_its_own(f"main({arguments!r}); print({heavy!r} & sys.modules.keys())")
+    ended = run_in_a_process(f"main({arguments!r}); print({heavy!r} & sys.modules.keys())")
     assert ended.stdout.splitlines()[-1] == "set()"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -27,15 +28,15 @@ def config(tmp_path: Path) -> str:
 
 
 def module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> None:
-    """Put a module in the place of one that needs root, zones or a NIC."""
+    """Replaces a module that needs root, zones or a NIC."""
     made = ModuleType(name)
     vars(made).update(contents)
     parent, _, last = name.rpartition(".")
     monkeypatch.setitem(sys.modules, name, made)
-    monkeypatch.setattr(sys.modules[parent], last, made, raising=False)
+    monkeypatch.setattr(import_module(parent), last, made, raising=False)
 
 
-def test_run_and_demo_hand_on(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
+def test_run_and_demo_pass_on(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
     module(
         monkeypatch,
         "xdpkit.instance.server",
@@ -86,7 +87,7 @@ def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert facts["services"]["echo"] == {"port": 7, "spin_ns": 0}
     assert cli.main(["check", "-c", config]) == 0
     out, err = capsys.readouterr()
-    assert "over TCP   1000 connections at most, 10 s idle\n" in out
+    assert "over TCP   at most 1000 connections, 10 s idle\n" in out
     assert "eth1, RX queues 2, 3" in out and "a.example  serial 7, 2 names" in out
     assert err == ""
 
@@ -94,16 +95,16 @@ def test_check(config: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "keys, shown",
     [
-        ("", "port 123, source local, stratum 10, reference id 127.127.1.1"),
+        ("", "port 123, source local, stratum 10, reference ID 127.127.1.1"),
         ('source = "[::1]:5"', "port 123, source [::1]:5, holdover 3600 s"),
         (
             'source = ["127.0.0.1:11123", "kernel"]\nrefid = "GPS"\nstratum = 1\nholdover = 9',
-            "port 123, source 127.0.0.1:11123, else kernel, stratum 1, reference id GPS,"
+            "port 123, source 127.0.0.1:11123, else kernel, stratum 1, reference ID GPS,"
             " holdover 9 s",
         ),
     ],
 )
-def test_check_tells_the_sources_of_time(
+def test_check_shows_the_sources_of_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], keys: str, shown: str
 ) -> None:
     path = tmp_path / "ntp.toml"
@@ -112,7 +113,7 @@ def test_check_tells_the_sources_of_time(
     assert f"ntp        {shown}" in capsys.readouterr().out.splitlines()
 
 
-def test_check_tells_where_metrics_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_shows_where_metrics_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "metrics.toml"
     path.write_text(ECHO)
     assert cli.main(["check", "-c", str(path), "--json"]) == 0
@@ -127,16 +128,16 @@ def test_check_tells_where_metrics_are(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     "before, after, line",
     [
-        ("[dns]\n", "[dns]\ntcp_connections = 0\n", "nothing is answered"),
-        ("queues", "slow_path = false\nqueues", "nothing is answered"),
+        ("[dns]\n", "[dns]\ntcp_connections = 0\n", "no service"),
+        ("queues", "slow_path = false\nqueues", "no service"),
         (
             "[dns]\n",
             "[dns]\ntcp_queries = 9\ntcp_idle = 2\n",
-            "1000 connections at most, 2 s idle, 9 queries each",
+            "at most 1000 connections, 2 s idle, 9 queries each",
         ),
     ],
 )
-def test_check_says_what_is_answered_over_tcp(
+def test_check_shows_the_limits_of_tcp(
     config: str, capsys: pytest.CaptureFixture[str], before: str, after: str, line: str
 ) -> None:
     Path(config).write_text(DNS.replace(before, after, 1))
@@ -144,10 +145,10 @@ def test_check_says_what_is_answered_over_tcp(
     assert f"over TCP   {line}\n" in capsys.readouterr().out
 
 
-def test_check_says_what_is_told(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_shows_the_identity(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     secret = "0a" * 16
-    told = f'max_udp_ipv4 = 1000\ncookie_secret = "{secret}"\nnsid = "a"\nversion = "x\\ty"\n'
-    Path(config).write_text(Path(config).read_text() + told)
+    keys = f'max_udp_ipv4 = 1000\ncookie_secret = "{secret}"\nnsid = "a"\nversion = "x\\ty"\n'
+    Path(config).write_text(Path(config).read_text() + keys)
     assert cli.main(["check", "-c", config, "--json"]) == 0
     dns = json.loads(capsys.readouterr().out)["services"]["dns"]
     assert dns["max_udp"] == {"ipv4": 1000, "ipv6": 1232}
@@ -156,7 +157,7 @@ def test_check_says_what_is_told(config: str, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert "at most 1000 bytes over IPv4, 1232 over IPv6," in out
     assert "cookies    the secrets in the configuration" in out and secret not in out
-    assert 'told       NSID 61, version "x\\ty"' in out
+    assert 'identity   NSID 61, version "x\\ty"' in out
 
 
 def test_check_without_dns_compiles_nothing(
@@ -189,16 +190,16 @@ STATUS = {
     "pid": 1,
     "uptime_s": 1.5,
     "queues": {"2": {"rx": 3, "tx": 2, "dropped": {"ntp_mode": 1}}},
-    "kernel": {"rx": 0, "tx": 0, "dropped": {}},
-    "steer": {},
+    "slow_path": {"udp": {"rx": 0, "tx": 0, "dropped": {}}},
+    "xdp": {},
     "verdicts": {"ntp_answered": 2, "ntp_mode": 1},
     "zones": {},
 }
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """What was asked of the control socket, instead of asking."""
+def requested(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """The requests to the control socket, which are not sent."""
     requests: list[tuple[Any, ...]] = []
     replies = {"status": STATUS, "reload": {"zones": {"a.example": {"serial": 8, "names": 2}}}}
 
@@ -212,7 +213,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 def test_status(
     monkeypatch: pytest.MonkeyPatch,
-    asked: list[tuple[Any, ...]],
+    requested: list[tuple[Any, ...]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["status", "eth1", "--json"]) == 0
@@ -222,15 +223,15 @@ def test_status(
     assert cli.main(["status"]) == 0
     out = capsys.readouterr().out
     assert "eth1: native mode, copy" in out and "not a request" in out and "ntp_mode 1" in out
-    assert asked == [("eth1", "status"), (None, "status")]
+    assert requested == [("eth1", "status"), (None, "status")]
 
 
-def test_reload(asked: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_reload(requested: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["reload"]) == 0
     assert capsys.readouterr().out == "reloaded\n  a.example  serial 8, 2 names\n"
     assert cli.main(["reload", "eth1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["zones"]["a.example"]["serial"] == 8
-    assert asked == [(None, "reload"), ("eth1", "reload")]
+    assert requested == [(None, "reload"), ("eth1", "reload")]
 
 
 def test_query(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What ``xdpkit plan`` and ``xdpkit restore`` print, for a NIC that exists in bytes only."""
+"""What ``xdpkit plan`` and ``xdpkit restore`` print, for a simulated NIC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from xdpkit.cli import main as cli
 from xdpkit.cli import plan as plan_view
 from xdpkit.config.address import parse_address
 from xdpkit.nic.setup import journal
-from xdpkit.nic.setup.apply import do_all
+from xdpkit.nic.setup.apply import apply_steps
 from xdpkit.nic.setup.journal import Journal, Owner
 from xdpkit.nic.setup.plan import Wish, plan
 
@@ -26,14 +26,14 @@ queues = [4, 5]
 """
 
 TEXT = """\
-# eth1: steering ntuple: rules of the NIC bring requests to queue 4, 5
+# eth1: steering ntuple: rules in the NIC steer requests to queue 4, 5
 # eth1: somebody is logged in
-# already so: ethtool -X eth1 default
+# already set: ethtool -X eth1 default
 # the chosen queues must be in use
 ethtool -L eth1 combined 6
 # so that the driver steers by rules
 ethtool -K eth1 rx-ntuple-filter on
-# the kernel's traffic shall not come over our queues
+# to keep the kernel's traffic off our queues
 ethtool -X eth1 weight 1 1 1 1 0 0
 # requests for port 7 to queue 4
 ethtool -N eth1 flow-type udp4 src-ip 0.0.0.0 m 255.255.255.254 dst-ip 192.0.2.1 dst-port 7 action 4
@@ -41,8 +41,8 @@ ethtool -N eth1 flow-type udp4 src-ip 0.0.0.0 m 255.255.255.254 dst-ip 192.0.2.1
 ethtool -N eth1 flow-type udp4 src-ip 0.0.0.1 m 255.255.255.254 dst-ip 192.0.2.1 dst-port 7 action 5
 # it merges packets, and many drivers refuse XDP with it
 ethtool -K eth1 rx-lro off
-# already so: ethtool -K eth1 rx-udp-gro-forwarding off
-# undone at the end, or by xdpkit restore:
+# already set: ethtool -K eth1 rx-udp-gro-forwarding off
+# undone on exit, or by xdpkit restore:
 #   ethtool -K eth1 rx-lro on
 #   ethtool -N eth1 delete ID
 #   ethtool -N eth1 delete ID
@@ -57,10 +57,10 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
     driver = FakeDriver(tmp_path / "sys")
     driver.install(monkeypatch)
 
-    async def look(config: Any) -> Any:
+    async def served_addresses(config: Any) -> Any:
         return [parse_address("192.0.2.1")], ["somebody is logged in"]
 
-    monkeypatch.setattr(plan_view, "_look", look)
+    monkeypatch.setattr(plan_view, "_served_addresses", served_addresses)
     monkeypatch.setattr(plan_view, "Device", lambda name: driver.device())
     path_of, interfaces = journal.path_of, journal.interfaces
     monkeypatch.setattr(journal, "path_of", lambda name: path_of(name, tmp_path / "run"))
@@ -80,7 +80,7 @@ def changed(driver: FakeDriver) -> Journal:
     device = driver.device()
     kept = Journal(journal.path_of(IFNAME), Owner.me(IFNAME, device.identity()))
     wish = Wish((5,), "rss", (), (7,))
-    do_all(device, kept, plan(device.facts(), wish).steps)
+    apply_steps(device, kept, plan(device.facts(), wish).steps)
     return kept
 
 
@@ -110,13 +110,13 @@ def test_what_is_left_and_what_fails(
 ) -> None:
     changed(driver)
     monkeypatch.setattr(Owner, "alive", False)
-    # Somebody's table names a queue that the old number of channels has not.
+    # Somebody's table names a queue that the old number of channels does not have.
     driver.nic |= {"table": [5, 4] * 8, "configured": True}
     assert cli.main(["restore", "eth1"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == (
-        "eth1: left: ethtool -X eth1 default (somebody has since done '# ethtool -X eth1, of a "
-        "table that no weights make')"
+        "eth1: left: ethtool -X eth1 default (somebody has since run '# ethtool -X eth1: no "
+        "weights make this table')"
     )
     assert "eth1: failed: ethtool -L eth1 combined 4 (eth1: " in lines[2]
     assert journal.interfaces() == ["eth1"]
@@ -128,7 +128,7 @@ def test_after_a_reboot(
     changed(driver)
     monkeypatch.setattr(journal, "boot_id", lambda: "another")
     assert cli.main(["restore"]) == 0
-    assert "before the last reboot, which undid all: dropped it" in capsys.readouterr().out
+    assert "before the last reboot, which undid everything: dropped it" in capsys.readouterr().out
     assert journal.interfaces() == []
     assert cli.main(["restore"]) == 0
     assert capsys.readouterr().out == "nothing to undo\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``xdpkit demo`` needs, and what ``--interface`` holds to be right counts."""
+"""What ``xdpkit demo`` needs, and which counts ``--interface`` accepts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pytest
 
 from xdpkit.config import load
 from xdpkit.demo import lab as demo
-from xdpkit.demo.interface import Wanted, counts, judged
+from xdpkit.demo.interface import Wanted, counts, judge
 from xdpkit.errors import LabError
 
 WANTED = Wanted("eth1", 1, "generic", 100)
 
 
-def status(redirected: int, answered: int, kernel: int, **steer: dict[str, int]) -> dict[str, Any]:
+def status(redirected: int, answered: int, slow: int, **xdp: dict[str, int]) -> dict[str, Any]:
     return {
         "queues": {"1": {"rx": redirected, "tx": answered}},
-        "kernel": {"rx": kernel, "tx": kernel},
-        "steer": {name.removeprefix("q"): verdicts for name, verdicts in steer.items()},
+        "slow_path": {"udp": {"rx": slow, "tx": slow}},
+        "xdp": {name.removeprefix("q"): verdicts for name, verdicts in xdp.items()},
     }
 
 
 def right(document: dict[str, Any]) -> bool:
-    return all(good for _, good in judged(counts(document, 1), WANTED))
+    return all(good for _, good in judge(counts(document, 1), WANTED))
 
 
 ONE = {"redirected": 30, "arp": 1}
@@ -51,13 +51,13 @@ def test_right_counts() -> None:
     ],
     ids=[
         "an answer is missing",
-        "the kernel path missed one",
-        "more taken than redirected",
+        "the slow path missed one",
+        "more received than expected",
         "one too many",
-        "nothing taken",
-        "nothing for the kernel",
-        "another queue was taken",
-        "a second queue was taken",
+        "nothing redirected",
+        "nothing for the slow path",
+        "another queue was redirected",
+        "a second queue was redirected",
         "the chosen queue passed some",
     ],
 )

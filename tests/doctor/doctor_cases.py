@@ -1,4 +1,4 @@
-"""What is found in facts that are not as they should be, and the line that mends it."""
+"""Findings for facts that are not as they should be, with the command that fixes each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def served(*texts: str) -> tuple[ServedAddress, ...]:
     return tuple(map(parse_address, texts))
 
 
-# Name, severity, changes of GOOD, the line to type, and what is wanted, if not TWO.
+# ID, severity, changes to GOOD, the command, and what is wanted, if not TWO.
 CASES = tuple(
     (each[0], each[1], each[2], each[3], each[4] if len(each) > 4 else TWO)
     for each in (

@@ -1,4 +1,4 @@
-"""Facts of a machine on which all is well, and changes of them."""
+"""Facts about a machine on which all is well, and changes to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.probe import ProbeFacts
 from xdpkit.doctor.probe_host import Clock, Host, Listener, Node, Process
 from xdpkit.doctor.probe_kernel import Kernel, Privileges
 from xdpkit.doctor.probe_link import Device, Link
@@ -30,7 +30,7 @@ FEATURES = {
     "rx-ntuple-filter": ON,
 }
 
-GOOD = Facts(
+GOOD = ProbeFacts(
     link=Link(
         Interface("eth1", 7, 8, True, None, mac=bytes(6)),
         addresses=("192.0.2.1", "2001:db8::1"),
@@ -73,7 +73,7 @@ NAMED = Process(813, "named", "named.service")
 
 
 def but(facts: Any, **changes: Any) -> Any:
-    """The facts with others at dotted names, whose dots are written as two underscores."""
+    """The facts, with others at dotted names, whose dots are written as two underscores."""
     for path, value in changes.items():
         facts = _at(facts, path.split("__"), value)
     return facts
@@ -85,7 +85,7 @@ def _at(facts: Any, path: list[str], value: Any) -> Any:
 
 
 def listener(protocol: str, address: str, port: int, owner: Process | None) -> Listener:
-    """A socket that somebody has."""
+    """A socket with its owner."""
     return Listener(protocol, ip_address(address), port, owner)
 
 

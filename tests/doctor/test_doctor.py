@@ -1,4 +1,4 @@
-"""From facts to findings: what is in the way, what costs, what to type."""
+"""From facts to findings: what blocks, what costs, which command to run."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def report(wanted: Wanted = TWO, **changes: Any) -> Report:
 
 
 def quiet() -> set[str]:
-    """What there is to say of GOOD."""
+    """The findings for GOOD."""
     return {finding.id for finding in report().findings}
 
 
 def found(id: str, wanted: Wanted = TWO, **changes: Any) -> Finding:
-    """The one finding of this name."""
+    """The one finding with this ID."""
     facts = report(wanted, **changes).findings
     [finding] = [finding for finding in facts if finding.id == id]
     assert all(finding.what and finding.consequence for finding in facts)
@@ -45,7 +45,7 @@ def found(id: str, wanted: Wanted = TWO, **changes: Any) -> Finding:
 
 
 def test_all_is_well() -> None:
-    """The driver's own quirk is the one thing to say."""
+    """The driver's own quirk is the only finding."""
     good = report()
     assert good.serves and good.expected == "native mode, zero-copy"
     assert [(each.id, each.severity) for each in good.findings] == [
@@ -55,7 +55,7 @@ def test_all_is_well() -> None:
         *("kernel", "BPF is compiled", "bcc", "privileges", "memory", "NUMA node"),
         *("CPU sleep and frequency", "ports", "clock", "link", "addresses", "VLAN tags", "MTU"),
         *("offloads", "queues", "steering", "rings and interrupts", "no other XDP program"),
-        *("native XDP", "zero-copy", "hardware stamps"),
+        *("native XDP", "zero-copy", "hardware timestamps"),
     )
 
 
@@ -74,15 +74,15 @@ def test_every_finding_has_its_test() -> None:
     from xdpkit.doctor import run as doctor
 
     tested = {each[0] for each in CASES}
-    said = set()
+    ids = set()
     for path in Path(doctor.__file__).parent.glob("checks_*.py"):
         lines = path.read_text().splitlines()
-        said |= {
-            lines[at + 1].strip().strip('",')
-            for at, line in enumerate(lines)
+        ids |= {
+            lines[index + 1].strip().strip('",')
+            for index, line in enumerate(lines)
             if line.endswith("Finding(")
         }
-    made = {id for id in said if id.replace("-", "").isalpha()}
+    made = {id for id in ids if id.replace("-", "").isalpha()}
     assert len(made) > 30
     assert made - tested == set()
 
@@ -90,7 +90,7 @@ def test_every_finding_has_its_test() -> None:
 @pytest.mark.parametrize(
     "changes, wanted",
     [
-        # An xdpkit that serves has its program there, and holds the ports.
+        # An xdpkit that is serving has its program there, and holds the ports.
         (
             {
                 "xdp__serving": Process(77, "xdpkit"),
@@ -100,17 +100,17 @@ def test_every_finding_has_its_test() -> None:
             },
             TWO,
         ),
-        # Somebody's port that is not ours, of an address that is not ours, or of TCP for NTP.
+        # A port or an address that is not ours, or TCP for NTP.
         ({"host__listeners": (listener("udp", "0.0.0.0", 5353, NAMED),)}, TWO),
         ({"host__listeners": (listener("udp", "127.0.0.53", 53, NAMED),)}, TWO),
         ({"host__listeners": (listener("tcp", "0.0.0.0", 123, NAMED),)}, TWO),
-        # Another CPU than the NIC's node has, that no worker gets.
+        # A CPU on another node, which no worker gets.
         ({"privileges__cpus": (4, 5, 1)}, TWO),
-        # A clock that somebody else's daemon tells.
+        # Time comes from a daemon, not from the kernel's clock.
         ({"host__clock": Clock(False, 0)}, Wanted(queues=(2,), ntp_sources=("127.0.0.1:11123",))),
-        # An RSS table without our queues, but rules can be had.
+        # An RSS table without our queues, but rules are available.
         ({"device__rss": Rss((0, 1), bytes(40), 1)}, TWO),
-        # An interrupt of a queue that is not ours, and one at the NIC's node.
+        # An interrupt of a queue that is not ours, and one on the NIC's node.
         (
             {
                 "device__interrupts": (
@@ -121,7 +121,7 @@ def test_every_finding_has_its_test() -> None:
             },
             TWO,
         ),
-        # All traffic comes onto our queues, whatever the table says before a start.
+        # All traffic goes to our queues, whatever the table says before a start.
         (
             {
                 "device__rules": None,
@@ -135,11 +135,11 @@ def test_every_finding_has_its_test() -> None:
         ({"link__mtu": 3000}, TWO),
         # Jumbo frames in generic mode.
         ({"link__mtu": 9000}, Wanted(queues=(2,), mode="generic")),
-        # A limit of memory that does not hold for us.
+        # A memory limit that does not apply to us.
         ({"host__memlock_kib": 64}, TWO),
     ],
 )
-def test_nothing_to_say(changes: dict[str, Any], wanted: Wanted) -> None:
+def test_no_findings(changes: dict[str, Any], wanted: Wanted) -> None:
     assert {each.id for each in report(wanted, **changes).findings} <= quiet()
 
 
@@ -161,7 +161,7 @@ def test_what_is_unknown_is_not_called_fine() -> None:
         xdp__features=nothing,
         xdp__serving=nothing,
     )
-    assert blind.serves and blind.expected == "a mode that only a start tells"
+    assert blind.serves and blind.expected == "a mode that only a start will show"
     assert set(blind.fine).isdisjoint(
         {"BPF is compiled", "privileges", "ports", "offloads", "queues", "native XDP", "steering"}
     )
@@ -171,13 +171,13 @@ def test_what_is_unknown_is_not_called_fine() -> None:
     "features, version, driver_name, mode, expected",
     [
         (Features(()), (6, 12), "e1000", "auto", "generic mode"),
-        (NATIVE_ONLY, (6, 12), "veth", "auto", "native mode, copying"),
+        (NATIVE_ONLY, (6, 12), "veth", "auto", "native mode, copy"),
         (None, (6, 1), "ice", "auto", "native mode, zero-copy"),
-        (None, (6, 1), "ice", "copy", "native mode, copying"),
+        (None, (6, 1), "ice", "copy", "native mode, copy"),
         (None, (6, 1), "ice", "generic", "generic mode"),
-        (None, (6, 1), "igb", "auto", "native mode, copying"),
+        (None, (6, 1), "igb", "auto", "native mode, copy"),
         (None, (6, 1), "vmxnet3", "auto", "generic mode"),
-        (None, (6, 1), "no-such-driver", "auto", "a mode that only a start tells"),
+        (None, (6, 1), "no-such-driver", "auto", "a mode that only a start will show"),
     ],
 )
 def test_expected_mode(
@@ -200,10 +200,10 @@ def test_expected_mode(
 @pytest.mark.parametrize("most", [4, 8])
 @pytest.mark.parametrize("ntuple", [True, False])
 @pytest.mark.parametrize("rss", [True, False])
-def test_what_the_plan_refuses_is_in_the_way(
+def test_what_the_plan_refuses_is_blocking(
     steering: str, queues: tuple[int, ...], most: int, ntuple: bool, rss: bool
 ) -> None:
-    """And nothing of queues and steering is, that it does not refuse."""
+    """And nothing about queues and steering is that the plan does not refuse."""
     changes: dict[str, Any] = {
         "link__interface__rx_queues": most,
         "device__channels": Channels(0, 0, 0, 2),
@@ -212,7 +212,7 @@ def test_what_the_plan_refuses_is_in_the_way(
         "device__rules": None,
         "device__rss": Rss((0, 1), b"", 1) if rss else None,
     }
-    facts = plan_facts.Facts(
+    facts = plan_facts.NicFacts(
         "eth1",
         channels=changes["device__channels"],
         most_channels=changes["device__most_channels"],
@@ -241,10 +241,10 @@ FACTS = [
     st.sampled_from([case[2] for case in CASES]),
     st.sampled_from([TWO, Wanted(), *(case[4] for case in CASES)]),
 )
-def test_whatever_is_not_known(
+def test_whatever_is_unknown(
     names: set[str], instead: Unknown | None, changes: dict[str, Any], wanted: Wanted
 ) -> None:
-    """No check fails, none is called fine that has found something, and all of it is JSON."""
+    """No check fails, none with findings is called fine, and everything fits into JSON."""
     made = report(wanted, **(changes | dict.fromkeys(names, instead)))
     json.dumps(document([made]))
     assert len(set(made.fine)) == len(made.fine)

@@ -1,4 +1,4 @@
-"""What doctor prints: JSON of a stable form, text for a screen; which interfaces it looks at."""
+"""What doctor prints: JSON of a stable form, text for a screen; which interfaces it examines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xdpkit.doctor import probe, probe_link
 from xdpkit.doctor import run as doctor
 from xdpkit.doctor import view as doctor_view
 from xdpkit.doctor.finding import SEVERITIES, Wanted
-from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.probe import ProbeFacts
 from xdpkit.doctor.probe_host import Process
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.run import document, examine
@@ -27,12 +27,12 @@ from xdpkit.nic.fact import Unknown
 
 CONFIG = '[interface]\nname = "eth1"\nqueues = [2]\nmode = "zerocopy"\n[ntp]\nsource = "kernel"\n'
 
-# What a program that reads --json may count on: names only ever come to it.
+# What a program that reads --json may rely on: names are only ever added.
 KEYS = set(Path(__file__).with_name("doctor_keys.txt").read_text().split())
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:
-    """Names within, but for those that are facts themselves: offloads, nodes, VLANs, unknowns."""
+    """Nested names, except those that are data themselves: offloads, nodes, VLANs, unknowns."""
     if isinstance(value, dict) and path not in (
         *("facts.device.features", "facts.device.rules.rules"),
         *("facts.host.nodes", "facts.link.vlans", "unknown"),
@@ -57,7 +57,7 @@ def test_json_has_a_stable_form() -> None:
     assert {each["severity"] for each in report["findings"]} <= set(SEVERITIES)
 
 
-def text(facts: list[Facts], terminal: bool = False) -> str:
+def text(facts: list[ProbeFacts], terminal: bool = False) -> str:
     """What is printed on a terminal of 80 columns, or into a pipe."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=80 if terminal else None)
@@ -69,15 +69,15 @@ def text(facts: list[Facts], terminal: bool = False) -> str:
     return written.getvalue()
 
 
-def test_text_is_colourless_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_has_no_color_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     bad = but(GOOD, xdp__programs=(FOREIGN,), kernel__jit=Unknown("why"))
     lines = text([bad]).splitlines()
     assert [line.rstrip() for line in lines[:4]] == [
         "eth1: mlx5_core 0000:81:00.0, 8 RX queues, kernel 6.12.9-amd64: cannot be served",
-        "in the way",
-        "  XDP program 'drop_all' (id 41, native) is on eth1: one program fits, and this one is "
-        "not ours: 'xdpkit run' leaves it alone and ends",
+        "blocking",
+        "  XDP program 'drop_all' (id 41, native) is on eth1: only one program fits, and this one "
+        "is not ours: 'xdpkit run' leaves it and exits",
         "    $ ip link set dev eth1 xdpdrv off",
     ]
     assert lines[-2].startswith("fine: kernel, bcc, privileges, memory,")
@@ -118,12 +118,14 @@ def test_several_in_short() -> None:
 
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What would be looked at; every interface is GOOD but for those that begin with "down"."""
+    """What would be probed; every interface is GOOD, except those that begin with "down"."""
     seen: list[Any] = []
 
-    def interface(name: str, machine: object) -> Facts:
+    def interface(name: str, machine: object) -> ProbeFacts:
         seen.append(name)
-        return Facts(*vars(but(GOOD, link__interface__up=not name.startswith("down"))).values())
+        return ProbeFacts(
+            *vars(but(GOOD, link__interface__up=not name.startswith("down"))).values()
+        )
 
     monkeypatch.setattr(probe, "machine", seen.append)
     monkeypatch.setattr(probe, "interface", interface)
@@ -152,7 +154,7 @@ def test_which_interfaces(
     ]
     capsys.readouterr()
     assert cli.main(["doctor", "eth9", "-c", str(path)]) == 2
-    assert "of eth1, not of eth9" in capsys.readouterr().err
+    assert "for eth1, not for eth9" in capsys.readouterr().err
     del probed[:]
     monkeypatch.setattr(control_client, "instances", lambda: ["served1"])
     assert cli.main(["doctor"]) == 0
@@ -168,7 +170,7 @@ def test_no_interface_at_all(
     monkeypatch.setattr(control_client, "instances", broken)
     monkeypatch.setattr(probe_link, "interfaces", list)
     assert cli.main(["doctor"]) == 1
-    assert "no interface but the loopback" in capsys.readouterr().err
+    assert "no interface except the loopback" in capsys.readouterr().err
 
 
 def test_wanted_of_a_configuration(tmp_path: Path) -> None:
@@ -181,6 +183,6 @@ def test_wanted_of_a_configuration(tmp_path: Path) -> None:
     assert wanted.ports == {"ntp": 123, "echo": 77}
 
 
-def test_one_look_at_the_machine_for_all(probed: list[Any]) -> None:
+def test_the_machine_is_probed_once_for_all(probed: list[Any]) -> None:
     assert len(doctor.examine_all(["a", "b", "c"], Wanted())) == 3
     assert len([each for each in probed if isinstance(each, tuple)]) == 1

@@ -1,4 +1,4 @@
-"""Reading facts: trees of files as the kernel has them, and why something is not known."""
+"""Reading facts: trees of files like the kernel's, and why something is unknown."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from xdpkit.doctor import probe, probe_host, probe_kernel, probe_link
 from xdpkit.doctor.probe_host import Node
 from xdpkit.errors import NicError
-from xdpkit.nic.fact import Unknown, cpu_list, known, look, plain, unknowns
+from xdpkit.nic.fact import Unknown, parse_cpu_list, read_fact, to_json, unknowns, value_of
 from xdpkit.nic.os import ethtool, hwtstamp, interrupts
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
-    """Files with these contents; a content that begins with "-> " is a link."""
+    """Creates files with these contents; one that begins with "-> " is a symbolic link."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,37 +42,41 @@ def failing(error: BaseException) -> Any:
     return read
 
 
-def test_look() -> None:
-    assert look(int, "7") == 7
-    assert look(failing(OSError(errno.EOPNOTSUPP, "no"))) is None
-    assert look(failing(OSError(errno.ENOTTY, "no"))) is None
-    assert look(failing(PermissionError(errno.EPERM, "not permitted"))) == Unknown("not permitted")
-    assert look(failing(FileNotFoundError(errno.ENOENT, "missing", "/x"))) == Unknown("/x: missing")
-    assert look(failing(KeyError("CapEff"))) == Unknown("not understood: 'CapEff'")
-    assert isinstance(look(int, "x"), Unknown)
-    assert known(Unknown("why")) is None and known(7) == 7
+def test_read_fact() -> None:
+    assert read_fact(int, "7") == 7
+    assert read_fact(failing(OSError(errno.EOPNOTSUPP, "no"))) is None
+    assert read_fact(failing(OSError(errno.ENOTTY, "no"))) is None
+    assert read_fact(failing(PermissionError(errno.EPERM, "not permitted"))) == Unknown(
+        "not permitted"
+    )
+    assert read_fact(failing(FileNotFoundError(errno.ENOENT, "missing", "/x"))) == Unknown(
+        "/x: missing"
+    )
+    assert read_fact(failing(KeyError("CapEff"))) == Unknown("not understood: 'CapEff'")
+    assert isinstance(read_fact(int, "x"), Unknown)
+    assert value_of(Unknown("why")) is None and value_of(7) == 7
 
 
-def test_plain_and_unknowns() -> None:
+def test_to_json_and_unknowns() -> None:
     node = Node((0, 1), Unknown("why"), None)
-    assert plain({1: node, "b": b"\xff"}) == {
+    assert to_json({1: node, "b": b"\xff"}) == {
         "1": {"cpus": [0, 1], "huge_free": {"unknown": "why"}, "huge_pages": None},
         "b": "ff",
     }
-    assert plain(ip_address("192.0.2.1")) == "192.0.2.1"
+    assert to_json(ip_address("192.0.2.1")) == "192.0.2.1"
     assert list(unknowns(node)) == [("huge_free", "why")]
 
 
 @given(st.sets(st.integers(0, 300)))
 def test_cpu_list(cpus: set[int]) -> None:
     ordered = sorted(cpus)
-    assert cpu_list(",".join(map(str, ordered))) == tuple(ordered)
+    assert parse_cpu_list(",".join(map(str, ordered))) == tuple(ordered)
 
 
 def test_cpu_list_with_ranges() -> None:
-    assert cpu_list("0-2,7") == (0, 1, 2, 7)
-    assert cpu_list("") == ()
-    assert isinstance(look(cpu_list, "a-b"), Unknown)
+    assert parse_cpu_list("0-2,7") == (0, 1, 2, 7)
+    assert parse_cpu_list("") == ()
+    assert isinstance(read_fact(parse_cpu_list, "a-b"), Unknown)
 
 
 def test_nodes(tmp_path: Path) -> None:
@@ -237,7 +241,7 @@ def test_sysfs_of_another_namespace(tmp_path: Path) -> None:
 
 
 def test_this_machine() -> None:
-    """Each is read without an exception, whatever it is."""
+    """Everything is read without an exception, whatever it is."""
     kernel = probe_kernel.kernel()
     assert kernel.release == os.uname().release and kernel.version > (0, 0)
     assert probe_kernel.privileges().cpus
@@ -245,19 +249,19 @@ def test_this_machine() -> None:
     assert host.nodes is not None
 
 
-# linux/ethtool.h, those that read: driver, coalescing, rings, strings, hash fields, rules (three),
-# string sets, features, channels, stamps, RSS.
+# linux/ethtool.h, commands that read: driver, coalescing, rings, strings, hash fields, rules
+# (three), string sets, features, channels, stamps, RSS.
 READING = {0x03, 0x0E, 0x10, 0x1B, 0x29, 0x2E, 0x2F, 0x30, 0x37, 0x3A, 0x3C, 0x41, 0x46}
 
 
-def test_a_driver_is_only_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = set()
+def test_a_driver_is_only_queried(monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = set()
     real = ethtool.interface_ioctl
 
     def ioctl(number: int, ifname: str, structure: bytes) -> bytes:
         assert ifname == "lo"
         if number == ethtool.SIOCETHTOOL:
-            asked.add(int.from_bytes(structure[:4], sys.byteorder))
+            queries.add(int.from_bytes(structure[:4], sys.byteorder))
         else:
             assert number == hwtstamp.SIOCGHWTSTAMP
         return real(number, ifname, structure)
@@ -266,11 +270,11 @@ def test_a_driver_is_only_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     link, _ = probe_link.link("lo")
     device = probe_link.device(link.interface)
     assert link.loopback and device.driver_name == ""
-    assert {0x03, 0x0E, 0x10, 0x3A, 0x3C, 0x41, 0x46} <= asked <= READING
+    assert {0x03, 0x0E, 0x10, 0x3A, 0x3C, 0x41, 0x46} <= queries <= READING
 
 
-def test_a_name_that_is_not_there_is_in_no_ioctl(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For one, the kernel would look for a module of that name."""
+def test_a_missing_interface_is_in_no_ioctl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the kernel would try to load a module of that name."""
 
     def ioctl(*_: object) -> bytes:
         raise AssertionError

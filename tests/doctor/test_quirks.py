@@ -1,4 +1,4 @@
-"""The table of drivers: every row can be reached, says where it is from, and has a line to type."""
+"""The table of drivers: every row is reachable, and has a source and a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xdpkit.doctor.run import examine
 from xdpkit.nic.os.ethtool import Channels
 from xdpkit.nic.os.netdev import Features
 
-# Facts in which what a row's feature names is used.
+# Facts in which a row's feature applies.
 USED: dict[str, dict[str, Any]] = {
     "half": {
         "device__channels": Channels(0, 0, 0, 8),
@@ -38,7 +38,7 @@ UNUSED: dict[str, dict[str, Any]] = {
 }
 
 
-def said(quirk: Quirk, wanted: Wanted, **changes: Any) -> list[Any]:
+def findings_of(quirk: Quirk, wanted: Wanted, **changes: Any) -> list[Any]:
     kernel = max(quirk.since, (6, 1)) if quirk.since > (0, 0) or quirk.before < (7, 0) else (6, 12)
     if quirk.channels:
         many = Channels(0, 0, 0, quirk.channels + changes.pop("more", 1))
@@ -53,26 +53,26 @@ def test_row(quirk: Quirk) -> None:
     assert quirk.severity in SEVERITIES and quirk.feature in IN_PLAY
     assert quirk.source.startswith("https://")
     wanted = Wanted(poll="busy" if quirk.feature == "busy" else "wait")
-    [finding] = said(quirk, wanted, **USED.get(quirk.feature, {}))
+    [finding] = findings_of(quirk, wanted, **USED.get(quirk.feature, {}))
     assert finding.source == quirk.source and finding.severity == quirk.severity
     assert "{" not in finding.command
     if quirk.feature in UNUSED:
-        assert not said(quirk, wanted, **UNUSED[quirk.feature])
+        assert not findings_of(quirk, wanted, **UNUSED[quirk.feature])
     if quirk.feature in ("native", "zerocopy", "half", "guest", "unpaired", "lro"):
-        assert not said(quirk, Wanted(mode="generic"), **USED.get(quirk.feature, {}))
+        assert not findings_of(quirk, Wanted(mode="generic"), **USED.get(quirk.feature, {}))
     if quirk.feature == "busy":
-        assert not said(quirk, Wanted())
+        assert not findings_of(quirk, Wanted())
     if quirk.channels:
-        assert not said(quirk, wanted, more=0)
+        assert not findings_of(quirk, wanted, more=0)
     if quirk.since > (0, 0):
-        assert not said(quirk, wanted, kernel__version=(6, quirk.since[1] - 1))
+        assert not findings_of(quirk, wanted, kernel__version=(6, quirk.since[1] - 1))
     if quirk.before < (7, 0):
-        assert not said(quirk, wanted, kernel__version=quirk.before)
+        assert not findings_of(quirk, wanted, kernel__version=quirk.before)
 
 
 def test_half_of_the_channels_by_number() -> None:
     [row] = [quirk for quirk in QUIRKS if quirk.feature == "half"]
-    [finding] = said(row, Wanted(), **USED["half"])
+    [finding] = findings_of(row, Wanted(), **USED["half"])
     assert finding.command == "ethtool -L eth1 combined 4"
 
 
@@ -103,4 +103,4 @@ def test_the_page_has_every_driver() -> None:
         ]
         assert page[name][1:4] == [*versions, str(support.most_mtu or "")]
     for quirk in QUIRKS:
-        assert page[quirk.driver][4], f"nothing to mind with {quirk.driver}"
+        assert page[quirk.driver][4], f"no remark about {quirk.driver}"

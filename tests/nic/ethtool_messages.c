@@ -1,4 +1,4 @@
-/* Prints the messages of test_ethtool_ioctls.py, made by the kernel's own header. */
+/* Prints the messages of test_ethtool_ioctls.py, built from the kernel's own header. */
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <stddef.h>
@@ -7,11 +7,11 @@
 #include <string.h>
 
 #ifdef __clang__
-/* Heads with their data behind them. */
+/* Headers followed by their data. */
 #pragma clang diagnostic ignored "-Wgnu-variable-sized-type-not-at-end"
 #endif
 
-/* Name, size, and the bytes up to the last that is not 0. */
+/* Name, size, and the bytes up to the last one that is not 0. */
 static void show(const char *name, const void *at, size_t size)
 {
 	const unsigned char *byte = at;

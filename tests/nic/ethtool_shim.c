@@ -1,6 +1,6 @@
 /*
- * Preloaded into ethtool: hands what it would ask of the kernel to a test, over the socket that
- * ETHTOOL_SHIM names. Netlink is refused, so that all of it is ioctls.
+ * Preloaded into ethtool: passes its requests to a test instead of the kernel, over the socket that
+ * ETHTOOL_SHIM names. Netlink is refused, so that all requests are ioctls.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,7 +31,7 @@ int socket(int domain, int type, int protocol)
 	return real_socket(domain, type, protocol);
 }
 
-/* Bytes of the structure that a command comes with; 0 for those that no test needs. */
+/* The size of a command's structure; 0 for commands that no test needs. */
 static unsigned int size_of(const void *at)
 {
 	const struct ethtool_rxnfc *rxnfc = at;
@@ -72,7 +72,7 @@ static unsigned int size_of(const void *at)
 	}
 }
 
-static int ask(void *structure, unsigned int size)
+static int forward(void *structure, unsigned int size)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	int number = EIO;
@@ -108,5 +108,5 @@ int ioctl(int fd, unsigned long number, ...)
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	return ask(request->ifr_data, size);
+	return forward(request->ifr_data, size);
 }

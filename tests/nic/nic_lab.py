@@ -1,4 +1,4 @@
-"""A NIC in bytes that is changed, fails, and whose changer is killed: what such tests share."""
+"""Helpers for tests in which a simulated NIC is changed or fails, or the changer is killed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fake_driver import IFNAME, NIC, NTUPLE, FakeDriver
 
 from xdpkit.config.address import parse_address
 from xdpkit.errors import SettingError
-from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
 from xdpkit.nic.os.hwtstamp import FILTER_ALL
 from xdpkit.nic.setup import journal as journals
 from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.apply import do_all
+from xdpkit.nic.setup.apply import apply_steps
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.journal import Journal, Owner
 from xdpkit.nic.setup.plan import Plan, Step, Wish, plan, wanted_rules
@@ -33,23 +33,23 @@ WISH = Wish((5,), "auto", SERVED, (53, 123), defer_irqs=True, irq_cpus=(1,))
 
 @contextmanager
 def in_memory() -> Iterator[Path]:
-    """A directory in memory, as /run is: each line of a journal is flushed to the disk."""
+    """A directory in memory, like /run: each line of a journal is synced to disk."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
         yield Path(directory)
 
 
-def rule(match: Match, queue: int) -> list[Any]:
+def rule(match: FlowMatch, queue: int) -> list[Any]:
     flow = match.flow()
     return [flow.kind, flow.value.hex(), flow.mask.hex(), queue]
 
 
 def used_nic() -> dict[str, Any]:
-    """Somebody has been here: a table of his own, and a rule for one of our requests."""
+    """A NIC that somebody configured: a custom table, and a rule for one of our requests."""
     features = {name: list(feature) for name, feature in NIC["features"].items()}
     features[NTUPLE] = [True, True]
-    stale = rule(Match(SERVED[0].address, 53), 1)
-    other = rule(Match(SERVED[0].address, 5353), 1)
+    stale = rule(FlowMatch(SERVED[0].address, 53), 1)
+    other = rule(FlowMatch(SERVED[0].address, 5353), 1)
     table = {"table": [3, 3, 2, 1] * 4, "configured": True}
     return NIC | table | {"features": features, "rules": {"9": stale, "31": other}}
 
@@ -58,7 +58,7 @@ NICS: dict[str, Callable[[], dict[str, Any]]] = {"new": lambda: NIC, "used": use
 
 
 class FakePhc:
-    """Stands for /dev/ptpN, of which this machine has none."""
+    """Replaces /dev/ptpN, which this machine does not have."""
 
     def __init__(self, index: int) -> None:
         if index == 9:
@@ -70,7 +70,7 @@ class FakePhc:
 
 
 class Tripping(Device):
-    """Calls ``trip`` before or after the change of a number, from 1."""
+    """Calls ``trip`` before or after the change with a given number, from 1."""
 
     def __init__(self, driver: FakeDriver, at: int, after: bool, trip: Callable[[], None]) -> None:
         super().__init__(IFNAME, driver.sysfs, driver.proc)
@@ -100,7 +100,7 @@ def new_journal(device: Device, directory: Path) -> Journal:
 
 
 def planned(device: Device, wish: Wish = WISH) -> Plan:
-    """And the hardware's stamps, which are turned on after all that a plan has."""
+    """The plan, plus hardware timestamps, which are turned on after everything in a plan."""
     made = plan(device.facts(), wish)
     stamps = device.get(setting.STAMPS) | {"rx_filter": FILTER_ALL}
     return replace(made, steps=(*made.steps, Step(setting.STAMPS, stamps, "receive times")))
@@ -111,7 +111,7 @@ def count_of_changes(directory: Path, nic: dict[str, Any], patch: pytest.MonkeyP
     with patch.context() as inner:
         driver.install(inner)
         device = Tripping(driver, 0, False, fail)
-        do_all(device, new_journal(device, directory / "run"), planned(device).steps)
+        apply_steps(device, new_journal(device, directory / "run"), planned(device).steps)
         count = device.count
         for path in (directory / "run").iterdir():
             path.unlink()
@@ -131,7 +131,7 @@ def check_done(driver: FakeDriver, wish: Wish) -> None:
 
 
 def in_a_child(run: Callable[[], object]) -> int:
-    """Runs it in a process of its own; returns the signal that ended it."""
+    """Runs it in a child process; returns the signal that killed it, or 0."""
     child = os.fork()
     if child == 0:
         try:
@@ -152,12 +152,12 @@ def kept_driver(directory: Path, nic: dict[str, Any], patch: pytest.MonkeyPatch)
 def changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nic: dict[str, Any] = NIC
 ) -> tuple[FakeDriver, Device, Path]:
-    """A NIC that a process has changed that is gone."""
+    """A NIC that was changed by a process that is gone."""
     driver = kept_driver(tmp_path, nic, monkeypatch)
 
     def change() -> None:
         device = driver.device()
-        do_all(device, new_journal(device, tmp_path / "run"), planned(device).steps)
+        apply_steps(device, new_journal(device, tmp_path / "run"), planned(device).steps)
 
     assert in_a_child(change) == 0
     driver = kept_driver(tmp_path, nic, monkeypatch)

@@ -1,4 +1,4 @@
-"""Every ethtool message byte by byte: ours, a file of golden ones, and the kernel's own header."""
+"""Every ethtool message byte by byte: ours, golden ones, and those of the kernel's own header."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from xdpkit.nic.os import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc
 from xdpkit.nic.os.ethtool import Channels, Coalescing, Driver, Rings, Timestamping
 from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rss import Rss
-from xdpkit.nic.os.ethtool_rxnfc import Flow, Match, Rule, RuleTable
+from xdpkit.nic.os.ethtool_rxnfc import Flow, FlowMatch, Rule, RuleTable
 
 HERE = Path(__file__).parent
 
-V4 = Match(ip_address("192.0.2.1"), 53, source=1, mask=3)
-V6 = Match(ip_address("2001:db8::1"), 123, source=2, mask=3)
+V4 = FlowMatch(ip_address("192.0.2.1"), 53, source=1, mask=3)
+V6 = FlowMatch(ip_address("2001:db8::1"), 123, source=2, mask=3)
 DROP = (1 << 64) - 1
 NAMES = {1: "rx-lro", 33: "rx-gro-hw", 39: "loopback"}
 OFF = Feature(on=False, changeable=False)
 FEATURES = {name: Feature(bit in (1, 39), bit in (1, 33)) for bit, name in NAMES.items()}
 
-# What is asked of a driver, both messages, and what comes of it. Messages by name: "x?"
-# and "x!" are ours, "x" the answer.
+# The call, request and reply for each, and the result. Messages are named: "x?" and "x!" are
+# requests, "x" is the reply.
 CASES: dict[str, tuple[Callable[[str], Any], list[tuple[str, str]], Any]] = {
     "driver": (
         ethtool.driver,
@@ -111,7 +111,7 @@ CASES: dict[str, tuple[Callable[[str], Any], list[tuple[str, str]], Any]] = {
         [("insert4!", "insert4!")],
         31,
     ),
-    "insert where the driver likes": (
+    "insert where the driver chooses": (
         partial(ethtool_rxnfc.insert, match=V6, cookie=DROP, location=None),
         [("insert6!", "inserted6")],
         63,
@@ -121,7 +121,7 @@ CASES: dict[str, tuple[Callable[[str], Any], list[tuple[str, str]], Any]] = {
 
 
 def read_messages(text: str) -> dict[str, bytes]:
-    """The format that ethtool_messages.c writes."""
+    """Parses the format that ethtool_messages.c writes."""
     found = {}
     for line in text.splitlines():
         name, rest = line.split(" ")
@@ -173,7 +173,7 @@ def test_a_symmetric_hash_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen[0][16:18] == b"\0\1"
 
 
-def test_a_name_that_this_kernel_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_that_this_kernel_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter((GOLDEN["count"], GOLDEN["names"]))
     monkeypatch.setattr(ethtool, "command", lambda ifname, structure: next(answers))
     with pytest.raises(KeyError):
@@ -181,7 +181,7 @@ def test_a_name_that_this_kernel_has_not(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EIO])
-def test_what_a_driver_has_not(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_what_a_driver_does_not_support(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def ioctl(*_: object) -> bytes:
         raise OSError(number, os.strerror(number))
 
@@ -195,23 +195,23 @@ def test_what_a_driver_has_not(monkeypatch: pytest.MonkeyPatch, number: int) -> 
 
 addresses = st.ip_addresses().filter(lambda address: not address.is_unspecified)
 masks = st.integers(0, 8).map(lambda bits: (1 << bits) - 1)
-matches = st.builds(Match, addresses, st.integers(1, 65535), st.integers(0, 255), masks).map(
-    lambda match: Match(match.destination, match.port, match.source & match.mask, match.mask)
+matches = st.builds(FlowMatch, addresses, st.integers(1, 65535), st.integers(0, 255), masks).map(
+    lambda match: FlowMatch(match.destination, match.port, match.source & match.mask, match.mask)
 )
 
 
 @given(matches)
-def test_a_match_comes_back(match: Match) -> None:
-    assert Match.parse(str(match)) == match
-    assert Match.of(match.flow()) == match
+def test_a_match_round_trips(match: FlowMatch) -> None:
+    assert FlowMatch.parse(str(match)) == match
+    assert FlowMatch.of(match.flow()) == match
 
 
 @given(st.sampled_from([2, 6, 1, 0x80000002]), st.binary(min_size=52, max_size=52), st.data())
 def test_any_flow_is_a_match_or_none(kind: int, value: bytes, data: st.DataObject) -> None:
-    """And two flows that differ only in what does not count are equal."""
+    """And two flows that differ only in bits that do not count are equal."""
     mask = data.draw(st.binary(min_size=52, max_size=52))
     flow = Flow(kind, value, mask)
-    match = Match.of(flow)
+    match = FlowMatch.of(flow)
     assert match is None or match.flow() == flow
     assert flow == Flow(kind, bytes(v & m for v, m in zip(value, mask, strict=True)), mask)
 

@@ -1,4 +1,4 @@
-"""Turning a NIC's stamps on and back, on a device that exists in bytes only."""
+"""Turning a NIC's hardware timestamps on and off, on a simulated device."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Make = Callable[..., tuple[FakeDriver, Changes]]
 
 @pytest.fixture
 def made(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Makes a driver of a NIC, and what its changes go through."""
+    """Makes a NIC's driver, and the journaled changes to it."""
     monkeypatch.setattr(hardware_stamps, "Phc", FakePhc)
 
     def make(**facts: Any) -> tuple[FakeDriver, Changes]:
@@ -70,8 +70,8 @@ def test_on_and_back(made: Make) -> None:
     stamps = HardwareStamps(changes)
     assert driver.nic["stamps"] == [0, 1, FILTER_ALL]
     assert stamps.phc.path == "/dev/ptp3"
-    assert "hwstamp_ctl -i eth1 -t 1 -r 1 (undone at the end: hwstamp_ctl -i eth1 -t 1 -r 0)" in (
-        stamps.said()
+    assert "hwstamp_ctl -i eth1 -t 1 -r 1 (undone on exit: hwstamp_ctl -i eth1 -t 1 -r 0)" in (
+        stamps.describe()
     )
     [entry] = changes.journal.pending
     assert entry.setting == "stamps" and changes.journal.path.exists()
@@ -82,10 +82,10 @@ def test_on_and_back(made: Make) -> None:
 
 
 @pytest.mark.parametrize("makes", [FILTER_NTP_ALL, FILTER_ALL])
-def test_ntps_filter_where_all_is_too_much(
+def test_the_ntp_filter_where_all_is_not_supported(
     made: Make, makes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And a driver that stamps more than it was asked to; after a crash that is known for ours."""
+    """And a driver that stamps more than requested; after a crash that is recognized as ours."""
     driver, changes = made(filters={str(FILTER_NTP_ALL): makes})
     HardwareStamps(changes)
     assert driver.nic["stamps"] == [0, 1, makes]
@@ -99,14 +99,14 @@ def test_ntps_filter_where_all_is_too_much(
 def test_what_is_on_already_is_not_touched(made: Make, on: int) -> None:
     driver, changes = made(stamps=[0, 0, on])
     stamps = HardwareStamps(changes)
-    assert "hwstamp_ctl" not in stamps.said()
+    assert "hwstamp_ctl" not in stamps.describe()
     stamps.give_up()
     assert written(driver) == 0
 
 
-def test_inherited_is_not_touched(made: Make) -> None:
+def test_taken_over_stamps_are_not_touched(made: Make) -> None:
     driver, changes = made()
-    HardwareStamps(changes, inherited=True).give_up()
+    HardwareStamps(changes, taken_over=True).give_up()
     assert written(driver) == 0
 
 
@@ -116,7 +116,7 @@ def test_what_somebody_set_since_stays(made: Make, caplog: pytest.LogCaptureFixt
     driver.nic["stamps"] = [0, 2, FILTER_ALL]
     stamps.give_up()
     assert driver.nic["stamps"] == [0, 2, FILTER_ALL]
-    assert "stamps left as it is: somebody has since done 'hwstamp_ctl -i eth1 -t 2" in caplog.text
+    assert "stamps left as it is: somebody has since run 'hwstamp_ctl -i eth1 -t 2" in caplog.text
 
 
 def test_another_programs_filter_is_left_alone(made: Make) -> None:
@@ -145,10 +145,10 @@ def test_a_nic_that_stamps_ptp_only(made: Make, makes: int | None) -> None:
 def test_not_allowed(made: Make, monkeypatch: pytest.MonkeyPatch, number: int, words: str) -> None:
     driver, changes = made()
 
-    def refuse(asked: int, ifname: str, structure: bytes) -> bytes:
-        if asked == number:
+    def refuse(request: int, ifname: str, structure: bytes) -> bytes:
+        if request == number:
             raise fail(errno.EPERM)
-        return driver.ioctl(asked, ifname, structure)
+        return driver.ioctl(request, ifname, structure)
 
     monkeypatch.setattr(ethtool, "interface_ioctl", refuse)
     with pytest.raises(StampError, match=words):
@@ -157,7 +157,7 @@ def test_not_allowed(made: Make, monkeypatch: pytest.MonkeyPatch, number: int, w
 
 
 def test_no_journal_no_stamps(made: Make, directory: Path) -> None:
-    (directory / "run").write_text("a file in the place of the directory")
+    (directory / "run").write_text("a file instead of the directory")
     driver, changes = made()
     with pytest.raises(StampError, match="left off: eth1: nothing was changed, as the journal"):
         HardwareStamps(changes)
@@ -175,7 +175,7 @@ def test_a_nic_without_clock(made: Make, phc: int, words: str) -> None:
     assert written(driver) == 0
 
 
-def test_what_cannot_be_put_back_is_said(
+def test_what_cannot_be_undone_is_logged(
     made: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver, changes = made()
@@ -186,7 +186,7 @@ def test_what_cannot_be_put_back_is_said(
 
     monkeypatch.setattr(ethtool, "interface_ioctl", broken)
     stamps.give_up()
-    assert "'hwstamp_ctl -i eth1 -t 1 -r 0' does it" in caplog.text
+    assert "undo it with 'hwstamp_ctl -i eth1 -t 1 -r 0'" in caplog.text
     driver.install(monkeypatch)
     changes.undo("stamps")
     assert driver.nic["stamps"] == [0, 1, FILTER_NONE]

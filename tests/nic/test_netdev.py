@@ -1,4 +1,4 @@
-"""The netdev family: its messages, and what this kernel answers."""
+"""The netdev family: its messages, and this kernel's replies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_families() -> None:
 
 
 def test_loopback_stamps_nothing() -> None:
-    """Since 6.7 the kernel says no; before it cannot say."""
+    """Since 6.7 the kernel says no; before, it cannot say."""
     version = tuple(int(part) for part in os.uname().release.split(".")[:2])
     index = socket.if_nametoindex("lo")
     assert netdev.offers_rx_timestamp(index) in ((False,) if version >= (6, 7) else (False, None))
@@ -56,16 +56,16 @@ def test_no_such_interface() -> None:
         netdev.offers_rx_timestamp(unused)
 
 
-def answer(*given_: tuple[int, bytes]) -> bytes:
+def reply(*given_: tuple[int, bytes]) -> bytes:
     body = b"".join(netdev.attribute(kind, value) for kind, value in given_)
     return struct.pack("=IHHIIBBxx", 20 + len(body), 30, 0, 0, 0, 1, 1) + body
 
 
 class FakeNetlink:
-    """Answers in turn; what was asked is kept in hexadecimal."""
+    """Replies in turn; records the requests in hexadecimal."""
 
-    def __init__(self, *answers: bytes) -> None:
-        self.answers, self.asked = list(answers), list[str]()
+    def __init__(self, *replies: bytes) -> None:
+        self.replies, self.requests = list(replies), list[str]()
 
     def __call__(self, *_: int) -> FakeNetlink:
         return self
@@ -76,19 +76,19 @@ class FakeNetlink:
     def __exit__(self, *_: object) -> None: ...
 
     def send(self, data: bytes) -> None:
-        self.asked.append(data.hex())
+        self.requests.append(data.hex())
 
     def recv(self, _: int) -> bytes:
-        return self.answers.pop(0)
+        return self.replies.pop(0)
 
 
 def test_golden_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CTRL_CMD_GETFAMILY and NETDEV_CMD_DEV_GET, little endian, and what mlx5 answers."""
+    """CTRL_CMD_GETFAMILY and NETDEV_CMD_DEV_GET, little endian, and mlx5's reply."""
     if sys.byteorder == "big":
         pytest.skip("the golden bytes are little endian")
     fake = FakeNetlink(
-        answer((1, struct.pack("=H", 30))),
-        answer(
+        reply((1, struct.pack("=H", 30))),
+        reply(
             (1, struct.pack("=I", 7)),
             (3, struct.pack("=Q", 0b1111)),
             (4, struct.pack("=I", 1)),
@@ -103,16 +103,16 @@ def test_golden_messages(monkeypatch: pytest.MonkeyPatch) -> None:
         rx_metadata=("timestamp", "vlan-tag"),
         xsk=("tx-checksum",),
     )
-    assert fake.asked == [
+    assert fake.requests == [
         "20000000100001000000000000000000030100000b0002006e65746465760000",
         "1c0000001e0001000000000000000000010100000800010007000000",
     ]
 
 
 def test_a_kernel_that_says_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linux 6.3 has no metadata; before, there is no family (NLMSG_ERROR with -ENOENT)."""
-    family = answer((1, struct.pack("=H", 30)))
-    old = answer((1, struct.pack("=I", 7)), (3, struct.pack("=Q", 3)))
+    """Linux 6.3 reports no metadata; before, there is no family (NLMSG_ERROR with -ENOENT)."""
+    family = reply((1, struct.pack("=H", 30)))
+    old = reply((1, struct.pack("=I", 7)), (3, struct.pack("=Q", 3)))
     monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(family, old))
     assert netdev.features(7) == netdev.Features(("basic", "redirect"))
     error = struct.pack("=IHHIIi", 36, 2, 0, 0, 0, -2) + bytes(16)

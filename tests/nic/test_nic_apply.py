@@ -1,4 +1,4 @@
-"""What is changed on a NIC is undone, at the end and after an error at any step."""
+"""Changes to a NIC are undone, on exit and after an error at any step."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from nic_lab import (
 
 from xdpkit.errors import JournalError, NicError, SettingError
 from xdpkit.nic.os import ethtool
-from xdpkit.nic.os.ethtool_rxnfc import Match
-from xdpkit.nic.setup.apply import do_all, restore, undo
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
+from xdpkit.nic.setup.apply import apply_steps, restore, undo
 from xdpkit.nic.setup.journal import Owner
 from xdpkit.nic.setup.plan import Wish
 
@@ -47,12 +47,12 @@ def test_done_and_undone(nic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     driver.install(monkeypatch)
     device, before = driver.device(), driver.state()
     journal = new_journal(device, tmp_path / "run")
-    entries = do_all(device, journal, planned(device).steps)
+    entries = apply_steps(device, journal, planned(device).steps)
     check_done(driver, WISH)
     assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
     assert journal.path.stat().st_mode & 0o777 == 0o600
-    # Again: all is so already.
-    assert do_all(device, journal, planned(device).steps) == []
+    # Again: everything is set already.
+    assert apply_steps(device, journal, planned(device).steps) == []
     outcomes = undo(device, journal, list(entries))
     assert {outcome.result for outcome in outcomes} == {"undone"}
     assert driver.state() == before
@@ -65,7 +65,7 @@ def test_done_and_undone(nic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_an_error_at_any_step_leaves_all_as_it_was(
     nic: str, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether the driver has done it or not when it says no."""
+    """Whether or not the driver did it before it failed."""
     for at in range(1, count_of_changes(tmp_path, NICS[nic](), monkeypatch) + 1):
         driver = FakeDriver(tmp_path / str(at), NICS[nic]())
         driver.install(monkeypatch)
@@ -73,14 +73,14 @@ def test_an_error_at_any_step_leaves_all_as_it_was(
         device = Tripping(driver, at, after, fail)
         journal = new_journal(device, tmp_path / "run")
         with pytest.raises(SettingError, match=r"eth1: the driver's mood \(Input/output error"):
-            do_all(device, journal, planned(device).steps)
+            apply_steps(device, journal, planned(device).steps)
         assert driver.state() == before, at
         journal.close()
         assert not journal.path.exists()
 
 
 @pytest.mark.parametrize("nic", NICS)
-def test_a_driver_that_only_says_so(
+def test_a_driver_that_silently_does_nothing(
     nic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = 0
@@ -91,9 +91,9 @@ def test_a_driver_that_only_says_so(
         journal = new_journal(device, tmp_path / "run")
         driver.deaf_at = at
         try:
-            do_all(device, journal, planned(device).steps)
+            apply_steps(device, journal, planned(device).steps)
         except SettingError as error:
-            assert "and did otherwise" in str(error) or error.errno
+            assert "but did something else" in str(error) or error.errno
             refused += 1
         driver.deaf_at = 0
         undo(device, journal, list(journal.pending))
@@ -106,17 +106,15 @@ def test_no_journal_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     driver = FakeDriver(tmp_path)
     driver.install(monkeypatch)
     device, before = driver.device(), driver.state()
-    (tmp_path / "run").write_text("a file in the place of the directory")
+    (tmp_path / "run").write_text("a file instead of the directory")
     journal = new_journal(device, tmp_path / "run")
     with pytest.raises(JournalError, match="nothing was changed, as the journal"):
-        do_all(device, journal, planned(device).steps)
+        apply_steps(device, journal, planned(device).steps)
     assert driver.state() == before
 
 
-def test_a_driver_that_makes_something_else_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it made is nobody else's, and put back."""
+def test_a_driver_that_sets_something_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it set can only be our doing, and is undone."""
     driver = FakeDriver(tmp_path)
     driver.install(monkeypatch)
     device, before = driver.device(), driver.state()
@@ -129,8 +127,8 @@ def test_a_driver_that_makes_something_else_of_it(
 
     monkeypatch.setattr(ethtool, "interface_ioctl", rounding)
     journal = new_journal(device, tmp_path / "run")
-    with pytest.raises(SettingError, match=r"combined 6' and did otherwise"):
-        do_all(device, journal, planned(device).steps)
+    with pytest.raises(SettingError, match=r"combined 6' but did something else"):
+        apply_steps(device, journal, planned(device).steps)
     assert driver.state() == before and not journal.pending
 
 
@@ -147,14 +145,14 @@ def test_no_room_for_the_journal(
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
         with pytest.raises(JournalError, match="nothing was changed, as the journal"):
-            do_all(device, journal, planned(device).steps)
+            apply_steps(device, journal, planned(device).steps)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert driver.state() == before
-    entries = do_all(device, journal, planned(device).steps)
+    entries = apply_steps(device, journal, planned(device).steps)
     assert len(entries) > 10
     monkeypatch.setattr(Owner, "alive", False)
-    # Changes may stand there twice, as it had no room for their undoing: that does no harm.
+    # Changes may be in it twice, as there was no room to record their undoing: that is harmless.
     outcomes, _ = restore(device, journal.path)
     assert {outcome.result for outcome in outcomes} == {"undone"}
     assert driver.state() == before and not journal.path.exists()
@@ -164,11 +162,11 @@ def test_no_room_for_the_journal(
 def test_a_table_of_rules_that_is_full(
     chooses: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver = FakeDriver(tmp_path, NIC | {"rule_places": 3, "chooses": chooses})
+    driver = FakeDriver(tmp_path, NIC | {"rule_slots": 3, "chooses": chooses})
     driver.install(monkeypatch)
     device, before = driver.device(), driver.state()
-    with pytest.raises(SettingError, match=r"no room for a rule.*No space left.*3 rules fit"):
-        do_all(device, new_journal(device, tmp_path / "run"), planned(device).steps)
+    with pytest.raises(SettingError, match=r"no room for a rule.*No space left.*all 3 locations"):
+        apply_steps(device, new_journal(device, tmp_path / "run"), planned(device).steps)
     assert driver.state() == before
 
 
@@ -177,7 +175,7 @@ names = st.sampled_from([*NIC["features"]])
 
 @st.composite
 def nics(draw: st.DrawFn) -> dict[str, Any]:
-    """Any state that a driver may be found in."""
+    """Any state in which a driver may be found."""
     combined = draw(st.integers(1, 8))
     slots = draw(st.sampled_from([8, 16, 128]))
     queue = st.integers(0, combined - 1)
@@ -185,21 +183,25 @@ def nics(draw: st.DrawFn) -> dict[str, Any]:
     table = own or [slot % combined for slot in range(slots)]
     features = {name: [draw(st.booleans()), draw(st.booleans())] for name in NIC["features"]}
     matches = st.builds(
-        Match,
+        FlowMatch,
         st.sampled_from([*(served.address for served in SERVED), IPv4Address("192.0.2.9")]),
         st.sampled_from([53, 123, 7]),
     )
-    places = draw(st.integers(2, 16))
-    there = draw(st.dictionaries(matches, queue, max_size=places)) if features[NTUPLE][0] else {}
-    at = draw(st.permutations(range(places)))
-    rules = {str(place): rule(*item) for place, item in zip(at, there.items(), strict=False)}
+    rule_slots = draw(st.integers(2, 16))
+    there = (
+        draw(st.dictionaries(matches, queue, max_size=rule_slots)) if features[NTUPLE][0] else {}
+    )
+    locations = draw(st.permutations(range(rule_slots)))
+    rules = {
+        str(location): rule(*item) for location, item in zip(locations, there.items(), strict=False)
+    }
     return NIC | {
         "channels": {"rx": 0, "tx": 0, "other": 1, "combined": combined},
         "table": draw(st.sampled_from([table, table, None])),
         "configured": own is not None,
         "features": features,
         "rules": rules,
-        "rule_places": places,
+        "rule_slots": rule_slots,
         "chooses": draw(st.booleans()),
     }
 
@@ -232,14 +234,14 @@ def test_any_nic_is_left_as_it_was_found(
     journal = new_journal(device, tmp_path / "run")
     try:
         made = planned(device, wish)
-        do_all(device, journal, made.steps)
+        apply_steps(device, journal, made.steps)
         if made.steering == "ntuple":
             check_done(driver, wish)
         device.at = 0
         again = planned(device, wish)
-        assert do_all(device, journal, again.steps) == []
+        assert apply_steps(device, journal, again.steps) == []
     except NicError:
-        # Unless it is the undoing that tripped.
+        # Unless the undoing tripped.
         assert driver.state() == before or journal.pending
     device.at = 0
     undo(device, journal, list(journal.pending))

@@ -1,4 +1,4 @@
-"""Where the interrupts of the chosen queues go, and that they come back."""
+"""Interrupts of the chosen queues are moved, and moved back."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nic_lab import new_journal
 
 from xdpkit.errors import SettingError
 from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.apply import do, undo
+from xdpkit.nic.setup.apply import apply_step, undo
 from xdpkit.nic.setup.plan import Step
 
-HERE = Step(setting.interrupt(5), {"cpus": "1", "irq": None}, "said so")
+HERE = Step(setting.interrupt(5), {"cpus": "1", "irq": None}, "as configured")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def cpus(driver: FakeDriver, number: int) -> Path:
 def test_there_and_back(driver: FakeDriver, tmp_path: Path) -> None:
     device, before = driver.device(), driver.state()
     journal = new_journal(device, tmp_path / "run")
-    assert do(device, journal, HERE) and not do(device, journal, HERE)
+    assert apply_step(device, journal, HERE) and not apply_step(device, journal, HERE)
     assert cpus(driver, 45).read_text() == "1\n"
     [outcome] = undo(device, journal, list(journal.pending))
     assert str(outcome) == "echo 2 > /proc/irq/45/smp_affinity_list"
@@ -40,12 +40,12 @@ def test_there_and_back(driver: FakeDriver, tmp_path: Path) -> None:
 def test_a_queue_whose_interrupt_has_another_number_by_now(
     driver: FakeDriver, tmp_path: Path
 ) -> None:
-    """As after a change of the channels."""
+    """As after a change to the channels."""
     device = driver.device()
     journal = new_journal(device, tmp_path / "run")
-    do(device, journal, HERE)
-    listed = driver.proc / "interrupts"
-    listed.write_text(listed.read_text().replace("TxRx-5", "away").replace("TxRx-4", "TxRx-5"))
+    apply_step(device, journal, HERE)
+    table = driver.proc / "interrupts"
+    table.write_text(table.read_text().replace("TxRx-5", "away").replace("TxRx-4", "TxRx-5"))
     cpus(driver, 44).write_text("1\n")
     [outcome] = undo(device, journal, list(journal.pending))
     assert outcome.result == "undone" and cpus(driver, 44).read_text() == "2\n"
@@ -54,23 +54,23 @@ def test_a_queue_whose_interrupt_has_another_number_by_now(
 def test_what_somebody_has_moved_since_stays_there(driver: FakeDriver, tmp_path: Path) -> None:
     device = driver.device()
     journal = new_journal(device, tmp_path / "run")
-    do(device, journal, HERE)
+    apply_step(device, journal, HERE)
     cpus(driver, 45).write_text("0-3\n")
     [outcome] = undo(device, journal, list(journal.pending))
     assert outcome.result == "left"
-    assert "somebody has since done 'echo 0-3 > /proc/irq/45/smp_affinity_list'" in str(outcome)
+    assert "somebody has since run 'echo 0-3 > /proc/irq/45/smp_affinity_list'" in str(outcome)
     assert cpus(driver, 45).read_text() == "0-3\n"
 
 
 def test_a_queue_without_an_interrupt(driver: FakeDriver, tmp_path: Path) -> None:
     device = driver.device()
     journal = new_journal(device, tmp_path / "run")
-    step = Step(setting.interrupt(6), {"cpus": "1", "irq": None}, "said so")
-    with pytest.raises(SettingError, match=r"no interrupt of queue 6 .* leave .* irq_cpus out"):
-        do(device, journal, step)
+    step = Step(setting.interrupt(6), {"cpus": "1", "irq": None}, "as configured")
+    with pytest.raises(SettingError, match=r"no interrupt found for queue 6 .*remove .*irq_cpus"):
+        apply_step(device, journal, step)
     assert not journal.pending
-    # One that goes away later needs no undoing, and is in nobody's way.
-    do(device, journal, HERE)
+    # One that goes away later needs no undoing, and blocks nothing.
+    apply_step(device, journal, HERE)
     (driver.proc / "interrupts").write_text("CPU0\n")
     [outcome] = undo(device, journal, list(journal.pending))
     assert outcome.result == "left" and "the queue's interrupt is gone" in str(outcome)

@@ -1,4 +1,4 @@
-"""The shell lines that are printed do what we do: ethtool itself runs them, on a NIC in bytes."""
+"""The printed shell commands do what we do: ethtool itself runs them, on a simulated NIC."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdpkit.config.address import parse_address
-from xdpkit.nic.os.ethtool_rss import weighted
+from xdpkit.nic.os.ethtool_rss import weighted_table
 from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.apply import do_all, undo
+from xdpkit.nic.setup.apply import apply_steps, undo
 from xdpkit.nic.setup.journal import Entry, Journal, Owner
 from xdpkit.nic.setup.plan import Plan, Wish, plan
 
@@ -30,7 +30,7 @@ SERVED = ("192.0.2.1", "192.0.2.129@100", "2001:db8::1")
 
 @pytest.fixture(scope="module")
 def shim(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library that goes between ethtool and the kernel."""
+    """The library that sits between ethtool and the kernel."""
     made = tmp_path_factory.mktemp("shim") / "ethtool_shim.so"
     source = Path(__file__).with_name("ethtool_shim.c")
     flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Werror"]
@@ -40,7 +40,7 @@ def shim(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def ethtool(tool: Callable[[str], str], shim: Path, tmp_path: Path) -> Ethtool:
-    """Runs one line, as a shell would, against a driver; returns what ethtool said."""
+    """Runs one command, as a shell would, against a driver; returns ethtool's output."""
     program = tool("ethtool")
 
     def run(line: str, driver: FakeDriver) -> str:
@@ -64,7 +64,7 @@ def ethtool(tool: Callable[[str], str], shim: Path, tmp_path: Path) -> Ethtool:
 
 @contextmanager
 def answering(driver: FakeDriver, path: Path) -> Iterator[str]:
-    """The driver's ioctls, to be had over a socket."""
+    """Serves the driver's ioctls over a socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(str(path))
         listener.listen()
@@ -94,35 +94,37 @@ def _answer(driver: FakeDriver, listener: socket.socket) -> None:
             connection.send(struct.pack("=i", number) + structure)
 
 
-def done_by_us(driver: FakeDriver, tmp_path: Path, wish: Wish) -> tuple[Plan, Journal, list[Entry]]:
+def apply_ourselves(
+    driver: FakeDriver, tmp_path: Path, wish: Wish
+) -> tuple[Plan, Journal, list[Entry]]:
     device = driver.device()
     made = plan(device.facts(), wish)
     journal = Journal(tmp_path / "journal", Owner.me(IFNAME, device.identity()))
-    return made, journal, do_all(device, journal, made.steps)
+    return made, journal, apply_steps(device, journal, made.steps)
 
 
 @pytest.mark.parametrize("queues", [(5,), (2, 3), (7, 1, 4)])
 @pytest.mark.parametrize("steering", ["ntuple", "rss"])
-def test_ethtool_makes_the_same_of_the_lines(
+def test_the_commands_have_the_same_effect(
     ethtool: Ethtool,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     queues: tuple[int, ...],
     steering: str,
 ) -> None:
-    """Each line of the plan, then each line that undoes it."""
+    """Each command of the plan, then each command that undoes it."""
     ours, theirs = (FakeDriver(tmp_path / name) for name in ("ours", "theirs"))
     ours.install(monkeypatch)
     wish = Wish(queues, steering, tuple(map(parse_address, SERVED)), (53, 123))
-    made, journal, entries = done_by_us(ours, tmp_path, wish)
+    made, journal, entries = apply_ourselves(ours, tmp_path, wish)
     before = theirs.state()
     now = theirs.device()
     for step in made.steps:
         with monkeypatch.context() as patch:
             theirs.install(patch)
             old = now.get(step.setting)
-            is_so = setting.same(old, now.exact(step.setting, step.value))
-        if not is_so:
+            is_set = setting.same(old, now.exact(step.setting, step.value))
+        if not is_set:
             ethtool(setting.line(IFNAME, step.setting, step.value, old), theirs)
     assert theirs.state() == ours.state() != before
     for entry in reversed(entries):
@@ -137,7 +139,7 @@ def test_ethtool_reads_our_rules(
     driver = FakeDriver(tmp_path / "sys")
     driver.install(monkeypatch)
     wish = Wish((2, 3), "ntuple", (parse_address("192.0.2.1"),), (53,))
-    done_by_us(driver, tmp_path, wish)
+    apply_ourselves(driver, tmp_path, wish)
     text = ethtool(f"ethtool -n {IFNAME}", driver)
     assert "Total 2 rules" in text and "Rule Type: UDP over IPv4" in text
     assert "Src IP addr: 0.0.0.1 mask: 255.255.255.254" in text
@@ -154,13 +156,13 @@ def test_ethtool_weighs_as_we_do(
     driver = FakeDriver(tmp_path / "sys", NIC | {"table": [0] * slots, "configured": True})
     driver.nic["channels"]["combined"] = 8
     ethtool(setting.line(IFNAME, setting.RSS, {"weights": weights}), driver)
-    assert driver.nic["table"] == weighted(weights, slots)
+    assert driver.nic["table"] == weighted_table(weights, slots)
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=8).filter(any), st.sampled_from([16, 128]))
-def test_a_table_tells_its_weights_or_that_there_are_none(weights: list[int], slots: int) -> None:
-    table = weighted(weights, slots)
+def test_a_table_has_its_weights_or_none(weights: list[int], slots: int) -> None:
+    table = weighted_table(weights, slots)
     found = setting.weights_of(table)
-    assert found is None or weighted(found, slots) == table
+    assert found is None or weighted_table(found, slots) == table
     assert setting.weights_of([1, 0] * 8) is None
     assert setting.line(IFNAME, setting.RSS, [1, 0] * 8).startswith("# ")

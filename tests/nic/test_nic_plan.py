@@ -1,4 +1,4 @@
-"""Which steps, in which order, for what a NIC is and what is wished of it."""
+"""Which steps, in which order, for a NIC's state and the configuration."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from xdpkit.config.address import parse_address
 from xdpkit.errors import NicError, QueueError
 from xdpkit.nic.os.ethtool import Channels
 from xdpkit.nic.os.ethtool_features import Feature
-from xdpkit.nic.os.ethtool_rxnfc import Match, Rule, RuleTable
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch, Rule, RuleTable
 from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.facts import NTUPLE, Facts
+from xdpkit.nic.setup.facts import NTUPLE, NicFacts
 from xdpkit.nic.setup.plan import Wish, plan, wanted_rules
 
 ON, OFF, NEVER = Feature(True, True), Feature(False, True), Feature(False, False)
 STUCK = Feature(True, False)
-NIC = Facts(
+NIC = NicFacts(
     "eth1",
     "ixgbe",
     channels=Channels(0, 0, 1, 4),
@@ -27,7 +27,7 @@ NIC = Facts(
     rules=RuleTable(64, False),
     napi=dict.fromkeys(setting.NAPI, 0),
 )
-VETH = Facts("veth0", "veth", Channels(2, 2, 0, 0), Channels(4, 4, 0, 0))
+VETH = NicFacts("veth0", "veth", Channels(2, 2, 0, 0), Channels(4, 4, 0, 0))
 SERVED = (parse_address("192.0.2.1"),)
 
 
@@ -43,19 +43,19 @@ def wish(
     return Wish(queues, steering, addresses, ports, defer_irqs, irq_cpus)
 
 
-def lines(facts: Facts, wanted: Wish) -> list[str]:
-    """The whole plan, as a person would type it."""
+def lines(facts: NicFacts, wanted: Wish) -> list[str]:
+    """The whole plan, as shell commands."""
     return [setting.line(facts.name, s.setting, s.value) for s in plan(facts, wanted).steps]
 
 
-def with_(facts: Facts, **changes: object) -> Facts:
-    return Facts(**{**vars(facts), **changes})  # type: ignore[arg-type]
+def with_(facts: NicFacts, **changes: object) -> NicFacts:
+    return NicFacts(**{**vars(facts), **changes})  # type: ignore[arg-type]
 
 
 def test_the_order() -> None:
     served = ("192.0.2.1@100", "2001:db8::1")
     wanted = wish((5,), served=served, ports=(53, 123), defer_irqs=True, irq_cpus=(3,))
-    stale = RuleTable(64, False, {9: Rule(Match(ip_address("192.0.2.1"), 53).flow(), 1)})
+    stale = RuleTable(64, False, {9: Rule(FlowMatch(ip_address("192.0.2.1"), 53).flow(), 1)})
     assert lines(with_(NIC, rules=stale), wanted) == [
         "ethtool -X eth1 default",
         "ethtool -L eth1 other 1 combined 6",
@@ -97,16 +97,16 @@ def test_none_moves_nothing() -> None:
 @pytest.mark.parametrize(
     "facts, wanted, steering, words",
     [
-        (NIC, wish(), "ntuple", "rules of the NIC bring requests to queue 2"),
-        (with_(NIC, features={NTUPLE: STUCK}), wish(), "ntuple", "rules of the NIC"),
+        (NIC, wish(), "ntuple", "rules in the NIC steer requests to queue 2"),
+        (with_(NIC, features={NTUPLE: STUCK}), wish(), "ntuple", "rules in the NIC"),
         (with_(NIC, features={NTUPLE: NEVER}), wish(), "none", "(ixgbe) has no rules"),
-        (VETH, wish((0,)), "none", "requests on other queues than 0 are not bypassed"),
-        (NIC, wish((0, 1, 2, 3)), "none", "all RX queues of eth1 are taken"),
+        (VETH, wish((0,)), "none", "requests on queues other than 0 take the slow path"),
+        (NIC, wish((0, 1, 2, 3)), "none", "all RX queues of eth1 are ours"),
         (NIC, wish((0, 1, 2, 3), "ntuple"), "ntuple", "queue 0, 1, 2, 3"),
-        (NIC, wish((0, 1), "rss"), "rss", "all that eth1 receives comes over queue 0, 1"),
+        (NIC, wish((0, 1), "rss"), "rss", "all that eth1 receives arrives on queue 0, 1"),
     ],
 )
-def test_what_is_to_be_had(facts: Facts, wanted: Wish, steering: str, words: str) -> None:
+def test_available_steering(facts: NicFacts, wanted: Wish, steering: str, words: str) -> None:
     made = plan(facts, wanted)
     assert made.steering == steering and words in made.notes[0]
 
@@ -114,31 +114,33 @@ def test_what_is_to_be_had(facts: Facts, wanted: Wish, steering: str, words: str
 @pytest.mark.parametrize(
     "facts, wanted, error, words",
     [
-        (VETH, wish(steering="ntuple"), NicError, r'\(veth\) has no such rules: write "auto"$'),
-        (VETH, wish(steering="rss"), NicError, r"\(veth\) has no table for RSS"),
+        (VETH, wish(steering="ntuple"), NicError, r'\(veth\) has no such rules: set "auto"$'),
+        (VETH, wish(steering="rss"), NicError, r"\(veth\) has no RSS table"),
         (
             with_(NIC, features={}),
             wish(steering="ntuple"),
             NicError,
             '"auto" or "rss"',
         ),
-        (NIC, wish((8,)), QueueError, "no RX queue 8: its driver has 8 at most"),
-        (VETH, wish((4,)), QueueError, "no RX queue 4: its driver has 4 at most"),
+        (NIC, wish((8,)), QueueError, "no RX queue 8: its driver has at most 8"),
+        (VETH, wish((4,)), QueueError, "no RX queue 4: its driver has at most 4"),
     ],
 )
-def test_what_is_not(facts: Facts, wanted: Wish, error: type[NicError], words: str) -> None:
+def test_unavailable_steering(
+    facts: NicFacts, wanted: Wish, error: type[NicError], words: str
+) -> None:
     with pytest.raises(error, match=words):
         plan(facts, wanted)
 
 
-def test_channels_of_their_own_kinds() -> None:
+def test_separate_rx_and_tx_channels() -> None:
     assert lines(VETH, wish((2,)))[0] == "ethtool -L veth0 rx 3 tx 3"
     mixed = with_(NIC, channels=Channels(2, 0, 0, 2), most_channels=Channels(4, 4, 0, 8))
     assert lines(mixed, wish((4,), "none"))[0] == "ethtool -L eth1 rx 2 combined 3"
     assert lines(with_(VETH, channels=None, most_channels=None), wish((2,))) == []
 
 
-def test_a_table_of_ones_own_is_out_of_the_way_only_where_it_must_be() -> None:
+def test_a_custom_table_is_reset_only_where_it_must_be() -> None:
     on = {NTUPLE: ON}
     own = with_(NIC, rss=[1] * 16, features=on)
     assert "ethtool -X eth1 default" not in lines(own, wish())
@@ -147,7 +149,7 @@ def test_a_table_of_ones_own_is_out_of_the_way_only_where_it_must_be() -> None:
     assert "ethtool -X eth1 default" not in lines(own, wish((5,), "none"))
 
 
-def test_what_cannot_be_turned_off_is_said() -> None:
+def test_what_cannot_be_turned_off_is_noted() -> None:
     made = plan(with_(NIC, features={"rx-lro": STUCK}), wish())
     assert made.notes[1:] == ("rx-lro of eth1 is on and cannot be turned off",)
 
@@ -155,7 +157,7 @@ def test_what_cannot_be_turned_off_is_said() -> None:
 @pytest.mark.parametrize("queues", [(3,), (3, 5), (3, 5, 7), (0, 1, 2, 3, 4)])
 @pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
 def test_every_source_has_one_queue(queues: tuple[int, ...], address: str) -> None:
-    """Whatever the low bits of its address, exactly one rule is for it."""
+    """Whatever the low bits of its address, exactly one rule matches."""
     rules = wanted_rules(wish(queues, served=(address,)))
     used = set()
     for source in range(64):
@@ -167,20 +169,20 @@ def test_every_source_has_one_queue(queues: tuple[int, ...], address: str) -> No
 
 def test_one_rule_for_an_address_with_several_tags() -> None:
     wanted = wish(served=("192.0.2.1@100", "192.0.2.1@200", "192.0.2.1"))
-    assert list(wanted_rules(wanted)) == [Match(ip_address("192.0.2.1"), 53)]
+    assert list(wanted_rules(wanted)) == [FlowMatch(ip_address("192.0.2.1"), 53)]
 
 
 def test_rules_that_are_stale() -> None:
     address = ip_address("192.0.2.1")
     there = {
-        1: Match(address, 53),
-        2: Match(address, 53, 1, 3),
-        3: Match(address, 5353),
-        4: Match(ip_address("192.0.2.2"), 53),
+        1: FlowMatch(address, 53),
+        2: FlowMatch(address, 53, 1, 3),
+        3: FlowMatch(address, 5353),
+        4: FlowMatch(ip_address("192.0.2.2"), 53),
     }
     rules = RuleTable(64, False, {at: Rule(match.flow(), 2) for at, match in there.items()})
     facts = with_(NIC, rules=rules, features={NTUPLE: ON})
-    # The first is just what is wanted, with one queue; the spread one is in its way.
+    # With one queue, the first is just what is wanted; the one with a source mask conflicts.
     assert [s.setting for s in plan(facts, wish()).steps if s.value is None] == [
         "rule 192.0.2.1 53 0x1/0x3"
     ]

@@ -1,4 +1,4 @@
-"""The interface under a server: prepared, followed, put back; on a NIC in bytes only."""
+"""The interface of a server: prepared, followed and restored, on a simulated NIC."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from xdpkit.config import Config, EchoConfig, InterfaceConfig, ServedAddress
 from xdpkit.config.address import parse_address
 from xdpkit.errors import JournalError, NicError, SettingError
 from xdpkit.nic.os import login
-from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
 from xdpkit.nic.setup import device, hardware_stamps, journal, prepared
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
 from xdpkit.nic.setup.prepared import PreparedNic, refuse_login
@@ -50,7 +50,7 @@ def rules(driver: FakeDriver) -> list[Any]:
 
 
 def wanted(*addresses: Any) -> list[Any]:
-    return sorted(rule(Match(served.address, 7), 2) for served in addresses)
+    return sorted(rule(FlowMatch(served.address, 7), 2) for served in addresses)
 
 
 def prepared_nic(config: Config, served: list[ServedAddress], directory: Path) -> PreparedNic:
@@ -67,7 +67,7 @@ def test_rules_follow_the_addresses(directory: Path, monkeypatch: pytest.MonkeyP
         for served in ([A, B, C], [C], [], [B], [B]):
             assert nic.follow(served) == []
             assert rules(driver) == wanted(*served)
-        # What a crash would leave now is known, and no more.
+        # The journal has exactly what a crash would leave now.
         there = journal.read(nic.journal.path)
         assert there is not None
         settings = [entry.setting for entry in there.pending]
@@ -77,12 +77,12 @@ def test_rules_follow_the_addresses(directory: Path, monkeypatch: pytest.MonkeyP
     assert list(directory.glob("*.journal")) == []
 
 
-def test_a_rule_of_somebody_in_the_way_of_a_new_address(
+def test_another_rule_that_conflicts_with_a_new_address(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = a_driver(directory, monkeypatch)
     driver.nic["features"][NTUPLE] = [True, True]
-    driver.nic["rules"]["5"] = rule(Match(B.address, 7), 0)
+    driver.nic["rules"]["5"] = rule(FlowMatch(B.address, 7), 0)
     before = driver.state()
     with prepared_nic(config(), [A], directory) as nic:
         assert nic.follow([A, B]) == []
@@ -91,11 +91,11 @@ def test_a_rule_of_somebody_in_the_way_of_a_new_address(
 
 
 def test_no_room_for_a_new_address(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = a_driver(directory, monkeypatch, NIC | {"rule_places": 2})
+    driver = a_driver(directory, monkeypatch, NIC | {"rule_slots": 2})
     before = driver.state()
     with prepared_nic(config(), [A], directory) as nic:
         [problem] = nic.follow([A, B, C])
-        assert "2 rules fit and are there" in problem and "is not bypassed" in problem
+        assert "all 2 locations are taken" in problem and "take the slow path" in problem
         assert rules(driver) == wanted(A, B)
         assert nic.follow([A, C]) == [] and rules(driver) == wanted(A, C)
     assert driver.state() == before
@@ -104,19 +104,19 @@ def test_no_room_for_a_new_address(directory: Path, monkeypatch: pytest.MonkeyPa
 def test_auto_without_what_the_driver_refuses(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of the first plan stays, and why is said."""
-    driver = a_driver(directory, monkeypatch, NIC | {"rule_places": 1})
+    """Nothing of the first plan remains, and a note says why."""
+    driver = a_driver(directory, monkeypatch, NIC | {"rule_slots": 1})
     with prepared_nic(config(), [A, B], directory) as nic:
         assert nic.steering == "none" and nic.follow([A]) == []
         assert any(note.startswith("no steering by ntuple: eth1: no room") for note in nic.notes)
         assert driver.nic["rules"] == {} and driver.nic["table"] == NIC["table"]
         assert driver.nic["features"] == NIC["features"] | {"rx-lro": [False, True]}
-    with pytest.raises(SettingError, match="1 rules fit"):
+    with pytest.raises(SettingError, match="all 1 locations"):
         prepared_nic(config("ntuple"), [A, B], directory)
     assert driver.nic["features"] == NIC["features"]
 
 
-def test_what_cannot_be_put_back_is_said_and_kept(
+def test_what_cannot_be_undone_is_logged_and_kept(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver = a_driver(directory, monkeypatch)
@@ -131,15 +131,15 @@ def test_what_cannot_be_put_back_is_said_and_kept(
 
     monkeypatch.setattr(device.ethtool, "interface_ioctl", moody)
     nic.close()
-    assert "'ethtool -K eth1 rx-lro on' does it" in caplog.text
-    assert "'ethtool -K eth1 rx-ntuple-filter off' does it" in caplog.text
-    # The next run does not begin while that is so.
+    assert "undo it with 'ethtool -K eth1 rx-lro on'" in caplog.text
+    assert "undo it with 'ethtool -K eth1 rx-ntuple-filter off'" in caplog.text
+    # The next run does not start until that is fixed.
     monkeypatch.setattr(journal.Owner, "alive", False)
-    with pytest.raises(JournalError, match="what the last run changed could not be undone"):
+    with pytest.raises(JournalError, match="changes of the last run could not be undone"):
         prepared_nic(config(), [A], directory)
     driver.install(monkeypatch)
     with prepared_nic(config(), [A], directory) as nic:
-        assert any("undone: ethtool -K eth1 rx-lro on" in note for note in nic.notes)
+        assert any("crashed run, undone: ethtool -K eth1 rx-lro on" in note for note in nic.notes)
     assert driver.state() == before
 
 
@@ -154,7 +154,7 @@ def test_an_interface_that_goes_away(
 
     monkeypatch.setattr(device.ethtool, "interface_ioctl", gone)
     nic.close()
-    assert "the interface is gone, and that with it" in caplog.text
+    assert "the interface is gone, and the setting with it" in caplog.text
     assert not any(record.levelno > logging.WARNING for record in caplog.records)
     assert list(directory.glob("*.journal")) == []
 
@@ -162,7 +162,7 @@ def test_an_interface_that_goes_away(
 def test_channels_that_a_closing_socket_holds(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel lets go a moment after close: until then it says EINVAL."""
+    """The kernel releases them a moment after close: until then it returns EINVAL."""
     driver = a_driver(directory, monkeypatch)
     monkeypatch.setattr(device, "RELEASE_SECONDS", 60)
     real, refusals = driver.ioctl, [errno.EINVAL, errno.EBUSY]
@@ -178,31 +178,31 @@ def test_channels_that_a_closing_socket_holds(
     assert driver.nic["channels"] == NIC["channels"]
 
 
-@pytest.mark.parametrize("heir", [config(), config(queues=(3,)), config("none")])
-def test_a_successor(directory: Path, monkeypatch: pytest.MonkeyPatch, heir: Config) -> None:
-    """It changes nothing before it serves, then what it wants otherwise, and undoes all."""
+@pytest.mark.parametrize("successor", [config(), config(queues=(3,)), config("none")])
+def test_a_successor(directory: Path, monkeypatch: pytest.MonkeyPatch, successor: Config) -> None:
+    """It changes nothing before it serves, then only what it wants changed, and undoes it all."""
     driver = a_driver(directory, monkeypatch)
     driver.nic["features"][NTUPLE] = [True, True]
-    driver.nic["rules"]["5"] = rule(Match(A.address, 7), 0)
+    driver.nic["rules"]["5"] = rule(FlowMatch(A.address, 7), 0)
     before = driver.state()
     first = prepared_nic(config(), [A], directory)
     changed, lines = driver.state(), first.journal.path.read_bytes()
-    second = PreparedNic(heir, directory)
-    second.prepare([A], inherited=True)
-    # One that goes away again.
-    PreparedNic(heir, directory).close()
+    second = PreparedNic(successor, directory)
+    second.prepare([A], taken_over=True)
+    # A successor that goes away again.
+    PreparedNic(successor, directory).close()
     assert driver.state() == changed and first.journal.path.read_bytes() == lines
-    first.leave()
+    first.hand_over()
     second.take_over([A, B])
     first.close()
     there = journal.read(second.journal.path)
     assert there is not None and there.pending == second.journal.pending
-    if heir.interface.steering == "none":
-        assert second.steering == "none" and rules(driver) == [rule(Match(A.address, 7), 0)]
+    if successor.interface.steering == "none":
+        assert second.steering == "none" and rules(driver) == [rule(FlowMatch(A.address, 7), 0)]
     else:
-        [queue] = heir.interface.queues
+        [queue] = successor.interface.queues
         assert second.steering == "ntuple"
-        assert rules(driver) == [rule(Match(served.address, 7), queue) for served in (A, B)]
+        assert rules(driver) == [rule(FlowMatch(served.address, 7), queue) for served in (A, B)]
         assert queue not in driver.nic["table"]
     assert second.follow([C]) == []
     second.close()
@@ -211,7 +211,7 @@ def test_a_successor(directory: Path, monkeypatch: pytest.MonkeyPatch, heir: Con
 
 
 def test_the_hardwares_stamps(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are turned off with all else, whoever serves in the end, and by the next start."""
+    """They are turned off with everything else, by whichever instance is last, or the next one."""
     driver = a_driver(directory, monkeypatch)
     monkeypatch.setattr(hardware_stamps, "Phc", FakePhc)
     before = driver.state()
@@ -219,11 +219,11 @@ def test_the_hardwares_stamps(directory: Path, monkeypatch: pytest.MonkeyPatch) 
     HardwareStamps(first.changes).close()
     assert driver.nic["stamps"] == [0, 1, 1]
     second = PreparedNic(config("none"), directory)
-    second.prepare([A], inherited=True)
-    # One that goes away again turns off what is not its own as little as it turns it on.
-    HardwareStamps(second.changes, inherited=True).give_up()
+    second.prepare([A], taken_over=True)
+    # One that goes away again does not turn off what it did not turn on.
+    HardwareStamps(second.changes, taken_over=True).give_up()
     assert driver.nic["stamps"] == [0, 1, 1]
-    first.leave()
+    first.hand_over()
     second.take_over([A])
     assert driver.nic["stamps"] == [0, 1, 1]
     second.close()
@@ -233,7 +233,7 @@ def test_the_hardwares_stamps(directory: Path, monkeypatch: pytest.MonkeyPatch) 
     HardwareStamps(third.changes).close()
     monkeypatch.setattr(journal.Owner, "alive", False)
     with prepared_nic(config(), [A], directory) as nic:
-        line = "left by a run that crashed, undone: hwstamp_ctl -i eth1 -t 1 -r 0"
+        line = "left by a crashed run, undone: hwstamp_ctl -i eth1 -t 1 -r 0"
         assert line in nic.notes
         assert driver.nic["stamps"] == [0, 1, 0]
     assert driver.state() == before
@@ -246,7 +246,7 @@ def test_a_successor_of_one_that_changed_nothing(
     driver = a_driver(directory, monkeypatch)
     before = driver.state()
     with PreparedNic(config(), directory) as nic:
-        nic.prepare([A], inherited=True)
+        nic.prepare([A], taken_over=True)
         nic.take_over([A])
         assert rules(driver) == wanted(A)
     assert driver.state() == before
@@ -255,31 +255,31 @@ def test_a_successor_of_one_that_changed_nothing(
 def test_a_successor_keeps_what_it_cannot_change(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver = a_driver(directory, monkeypatch, NIC | {"rule_places": 1})
+    driver = a_driver(directory, monkeypatch, NIC | {"rule_slots": 1})
     before = driver.state()
     first = prepared_nic(config("ntuple"), [A], directory)
-    first.leave()
+    first.hand_over()
     with PreparedNic(config("ntuple"), directory) as nic:
         nic.take_over([A, B])
-        assert "the rest is as the predecessor had it" in nic.notes[-1]
+        assert "the rest is as the predecessor left it" in nic.notes[-1]
         assert nic.steering == "ntuple"
         assert rules(driver) == wanted(A)
     assert driver.state() == before
 
 
 @pytest.mark.parametrize("steering, peer, yes", [("rss", None, False), ("rss", "::1", True)])
-def test_a_login_that_is_not_in_the_way(steering: str, peer: str | None, yes: bool) -> None:
+def test_a_login_that_does_not_matter(steering: str, peer: str | None, yes: bool) -> None:
     refuse_login(config(steering), peer, yes)
     refuse_login(config("ntuple"), "192.0.2.7", yes=False)
 
 
-def test_a_login_that_is() -> None:
-    with pytest.raises(NicError, match=r"ssh session \(with 192.0.2.7\) comes over it: add --yes"):
+def test_a_login_that_matters() -> None:
+    with pytest.raises(NicError, match=r"SSH session \(from 192.0.2.7\) comes over it: add --yes"):
         refuse_login(config("rss"), "192.0.2.7", yes=False)
 
 
 def test_who_is_logged_in(tmp_path: Path) -> None:
-    """Lines of proc_net(5), of a little-endian machine."""
+    """Lines of proc_net(5), from a little-endian machine."""
     head = "  sl  local_address rem_address   st tx_queue rx_queue\n"
     (tmp_path / "tcp").write_text(
         head

@@ -1,4 +1,4 @@
-"""The line between the NIC's clock and TAI: clocks that drift, jitter, jump, are disturbed."""
+"""The line between PHC and TAI: clocks that drift, jitter, step or are disturbed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from xdpkit.nic.os import phc
 from xdpkit.nic.os.phc import PhcWatch
-from xdpkit.nic.os.phc_fit import BEND_NS, LEAST, MOST, ODD, RATE_MAX, PhcFit, PhcMap, Reading, line
+from xdpkit.nic.os.phc_fit import (
+    BEND_NS,
+    LEAST,
+    MOST,
+    RATE_MAX,
+    STRAY_LIMIT,
+    PhcFit,
+    PhcMap,
+    Reading,
+    fit_line,
+)
 
 SECOND = 10**9
 TAI = 1_800_000_000 * SECOND
@@ -22,9 +32,9 @@ TAI = 1_800_000_000 * SECOND
 
 @dataclass
 class Clocks:
-    """A NIC's clock beside TAI: it reads ``phc_ns`` at TAI and gains ``ppm``.
+    """A PHC next to TAI: it reads ``phc_ns`` at TAI and gains ``ppm``.
 
-    A reading's true moment lies anywhere between the two reads around it, ``delay_ns`` apart.
+    A reading's true moment is anywhere between the two reads around it, ``delay_ns`` apart.
     """
 
     ppm: float
@@ -37,14 +47,14 @@ class Clocks:
         return self.phc_ns + round(now * SECOND) + round(now * 1000 * self.ppm)
 
     def read(self, seconds: float, delay_ns: int | None = None) -> Reading:
-        """After so many seconds more."""
+        """Reads the clocks after this many more seconds."""
         self.now += seconds
         delay = self.delay_ns if delay_ns is None else delay_ns
         middle = self.chance.randint(-(delay // 2), delay // 2)
         return Reading(self.phc(self.now), TAI + round(self.now * SECOND) + middle, delay)
 
     def error(self, found: PhcMap, after: float = 0.0) -> int:
-        """By how much the map is wrong that long after the last reading."""
+        """The error of the map that long after the last reading."""
         now = self.now + after
         return abs(found.tai(self.phc(now)) - (TAI + round(now * SECOND)))
 
@@ -66,13 +76,13 @@ def test_a_steady_drift_is_followed(given_: Clocks, count: int) -> None:
     assert found[: LEAST - 1] == [None] * (LEAST - 1)
     last = found[-1]
     assert last is not None
-    # The median of the errors of single readings, and the slope's over a second: within their own.
+    # The median of single readings' errors, and the slope's over a second, are within their own.
     assert given_.error(last) <= given_.delay_ns + 2
     assert given_.error(last, after=1.0) <= 2 * given_.delay_ns + 2
 
 
 @given(clocks(), st.data())
-def test_disturbed_readings_move_it_little(given_: Clocks, data: st.DataObject) -> None:
+def test_disturbed_readings_hardly_move_it(given_: Clocks, data: st.DataObject) -> None:
     """A quarter of the readings take up to a millisecond and are wrong by up to half of it."""
     fit, found = PhcFit(), None
     slow = data.draw(st.lists(st.booleans(), min_size=24, max_size=24))
@@ -98,14 +108,14 @@ def test_one_wrong_reading_is_left_out(given_: Clocks, off: int, ahead: bool, co
 
 @given(clocks(), st.integers(50_000, 10**11), st.booleans())
 def test_a_clock_that_was_set_gives_no_wrong_time(given_: Clocks, step: int, ahead: bool) -> None:
-    """Not one map in between: what was right before the step is not said after it."""
+    """No map in between: what was right before the step is not published after it."""
     fit = PhcFit()
     for _ in range(12):
         fit.add(given_.read(1.0))
     given_.phc_ns += step if ahead else -step
-    maps = [fit.add(given_.read(1.0)) for _ in range(ODD + LEAST)]
+    maps = [fit.add(given_.read(1.0)) for _ in range(STRAY_LIMIT + LEAST)]
     for index, found in enumerate(maps):
-        if index < ODD + LEAST - 2:
+        if index < STRAY_LIMIT + LEAST - 2:
             assert found is None
     last = maps[-1]
     assert last is not None
@@ -117,7 +127,7 @@ def test_a_bend_within_a_ppm_is_followed(given_: Clocks, change: float) -> None:
     fit = PhcFit()
     for _ in range(MOST):
         fit.add(given_.read(1.0))
-    # The clock goes on from where it is, at another rate.
+    # The clock continues from where it is, at another rate.
     given_.phc_ns -= round(given_.now * 1000 * change)
     given_.ppm += change
     for _ in range(2 * MOST):
@@ -135,13 +145,13 @@ def test_any_readings_end_in_a_map_or_none(readings: list[Reading]) -> None:
         assert found is None or abs(found.rate) <= RATE_MAX
 
 
-@pytest.mark.parametrize("ppm, known", [(62_000.0, True), (-58_000.0, True), (90_000.0, False)])
-def test_how_steep_a_line_may_be(ppm: float, known: bool) -> None:
+@pytest.mark.parametrize("ppm, fits", [(62_000.0, True), (-58_000.0, True), (90_000.0, False)])
+def test_how_steep_a_line_may_be(ppm: float, fits: bool) -> None:
     steep = Clocks(ppm, 10**18, 0, random.Random(1))
-    assert (line([steep.read(1.0) for _ in range(MOST)]) is not None) is known
+    assert (fit_line([steep.read(1.0) for _ in range(MOST)]) is not None) is fits
 
 
-def test_a_clock_that_stands_still_has_no_line() -> None:
+def test_a_stopped_clock_has_no_line() -> None:
     fit = PhcFit()
     for second in range(60):
         assert fit.add(Reading(1000, TAI + second * SECOND, 100)) is None
@@ -152,7 +162,7 @@ def test_readings_on_no_line_give_none() -> None:
     wild = [
         Reading(n * SECOND, TAI + n * SECOND + chance.randrange(10**8), 100) for n in range(MOST)
     ]
-    assert line(wild) is None
+    assert fit_line(wild) is None
 
 
 @dataclass
@@ -172,12 +182,12 @@ class FakeClock:
 
 @dataclass
 class Watched:
-    """A PhcWatch that is made to look, without waiting, and what it published."""
+    """A PhcWatch that runs without waiting, and what it published."""
 
     clock: FakeClock
     published: list[dict[str, int] | None] = field(default_factory=list)
 
-    def look(self, times: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    def run(self, times: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         """Runs it for that many readings; returns how long it would have slept after each."""
         slept: list[float] = []
 
@@ -204,7 +214,7 @@ def watched() -> Watched:
 def test_it_reads_quickly_until_there_is_a_map(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slept = watched.look(12, monkeypatch)
+    slept = watched.run(12, monkeypatch)
     assert slept == [phc.FIRST_SECONDS] * (LEAST - 1) + [phc.PERIOD_SECONDS] * (13 - LEAST)
     assert len(watched.published) == 13 - LEAST
     last = watched.published[-1]
@@ -212,30 +222,30 @@ def test_it_reads_quickly_until_there_is_a_map(
     assert watched.clock.clocks.error(PhcMap(**last)) < 1000
 
 
-def test_what_fails_is_said_once(
+def test_a_failure_is_logged_once(
     watched: Watched, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    watched.look(10, monkeypatch)
+    watched.run(10, monkeypatch)
     before = len(watched.published)
     watched.clock.errno = errno.EBUSY
-    watched.look(5, monkeypatch)
+    watched.run(5, monkeypatch)
     assert watched.published[before:] == [None]
     assert [record.getMessage() for record in caplog.records] == [
         "/dev/ptp3 cannot be read: Device or resource busy"
     ]
     watched.clock.errno = 0
-    watched.look(10, monkeypatch)
+    watched.run(10, monkeypatch)
     assert [record.getMessage() for record in caplog.records][1:] == ["/dev/ptp3 can be read again"]
-    # What was read before counts for nothing.
+    # Readings from before no longer count.
     assert len(watched.published) == before + 1 + 11 - LEAST
 
 
-def test_a_moment_between_two_offsets_is_not_used(
+def test_a_reading_during_an_offset_change_is_not_used(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watched.look(10, monkeypatch)
+    watched.run(10, monkeypatch)
     before = len(watched.published)
     watched.clock.unsure = True
-    watched.look(3, monkeypatch)
+    watched.run(3, monkeypatch)
     assert watched.published[before:] == [None]

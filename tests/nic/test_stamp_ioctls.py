@@ -1,4 +1,4 @@
-"""Structures and numbers of the stamps' ioctls, against the kernel's own headers by a C program."""
+"""The timestamping ioctls' structures and numbers, checked against the kernel's own headers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ INFO = "41000000000000000700000003000000" + "00" * 12 + "01000000" + "00" * 12
 
 @pytest.fixture(scope="module")
 def kernels(tool: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the headers say, by name."""
+    """Values from the headers, by name."""
     directory: Path = tmp_path_factory.mktemp("ioctls")
     (directory / "show.c").write_text(PROGRAM)
     command = [tool("gcc"), "-Wall", "-Werror", str(directory / "show.c"), "-o", directory / "show"]

@@ -1,4 +1,4 @@
-"""Who else has a port: the kernel's tables of UDP sockets, read as they are."""
+"""Other users of a port, from the kernel's live tables of UDP sockets."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_a_socket_is_found_at_its_address(
         assert port_watch.holders(lines, port, []) == [ip_address(address)]
         assert port_watch.holders(lines, port, [os.fstat(holder.fileno()).st_ino]) == []
         elsewhere = [ip_address("192.0.2.1")]
-        # A wildcard socket takes what is for any address of ours, another's address does not.
+        # A wildcard socket receives packets for any of our addresses, others only for their own.
         assert port_watch.is_held(port, [], elsewhere) == ip_address(address).is_unspecified
         assert port_watch.is_held(port, [], [ip_address(address)])
 
 
-def test_a_connected_socket_is_nobodys_rival() -> None:
-    """Only its own peer's datagrams go to it: it hears them beside any socket of ours."""
+def test_a_connected_socket_does_not_conflict() -> None:
+    """It receives only its own peer's datagrams, whatever sockets we have."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.connect(("127.0.0.1", 9))
         port = holder.getsockname()[1]

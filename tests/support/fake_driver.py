@@ -1,7 +1,7 @@
-"""A NIC that exists in bytes only: the driver's side of the ioctls, kept in a file if wanted.
+"""A simulated NIC: the driver's side of the ioctls, with its state in a file if requested.
 
-It takes apart the kernel's structures with ctypes, on its own, and behaves as drivers do: it
-forgets the RSS table when ntuple is turned on, drops the rules when it is turned off, refuses fewer
+It parses the kernel's structures independently, with ctypes, and behaves as drivers do: it forgets
+the RSS table when ntuple is turned on, drops the rules when it is turned off, and refuses fewer
 channels than the table names.
 """
 
@@ -26,7 +26,7 @@ IFNAME = "eth1"
 IFINDEX = 7
 ADDRESS = "02:00:00:00:00:01"
 NTUPLE = "rx-ntuple-filter"
-# RXH_XFRM_NO_CHANGE of linux/ethtool.h: newer releases of ethtool leave the transform alone by it.
+# RXH_XFRM_NO_CHANGE of linux/ethtool.h: newer ethtool releases leave the transform alone with it.
 NO_CHANGE = 0xFF
 
 FEATURES = {
@@ -42,7 +42,7 @@ NIC: dict[str, Any] = {
     "driver": "fake",
     "channels": {"rx": 0, "tx": 0, "other": 1, "combined": 4},
     "most": {"rx": 0, "tx": 0, "other": 1, "combined": 8},
-    # None: no RSS. "configured": by a user, so not to be made anew with other channels.
+    # None: no RSS. "configured": by a user, so not to be reset when the channels change.
     "table": [slot % 4 for slot in range(16)],
     "configured": False,
     "key": "ab" * 40,
@@ -50,21 +50,21 @@ NIC: dict[str, Any] = {
     "features": FEATURES,
     # By location: type, value, mask, cookie.
     "rules": {},
-    "rule_places": 32,
+    "rule_slots": 32,
     "chooses": False,
-    # SIOCSHWTSTAMP: flags, tx_type, rx_filter; and the filters that it has, with what it makes of
-    # them.
+    # SIOCSHWTSTAMP: flags, tx_type, rx_filter; and the filters that it supports, with what each
+    # becomes.
     "stamps": [0, 1, 0],
     "filters": {"1": 1},
     "phc": 3,
     "napi": {"napi_defer_hard_irqs": 0, "gro_flush_timeout": 0},
-    # Of queue 0 on, by number, the CPUs that may serve it.
+    # By interrupt number, for queues from 0: the CPUs that may handle it.
     "interrupts": {"40": "0-3", "41": "0-3", "42": "0-3", "43": "0-3", "44": "0-3", "45": "2"},
 }
 
 
 class FlowSpec(ctypes.Structure):
-    """struct ethtool_rx_flow_spec, padded by the compiler's rules."""
+    """struct ethtool_rx_flow_spec, padded as a compiler does."""
 
     _fields_ = (
         ("flow_type", ctypes.c_uint32),
@@ -94,7 +94,7 @@ def fail(number: int) -> OSError:
 
 
 class FakeDriver:
-    """The state is ``nic``, or the file's; ``written`` are the commands that changed it."""
+    """The state is ``nic``, or the file's; ``written`` lists the commands that changed it."""
 
     def __init__(self, sysfs: Path, nic: dict[str, Any] | None = None, file: Path | None = None):
         self.file, self.sysfs = file, sysfs
@@ -102,7 +102,7 @@ class FakeDriver:
         if file and file.exists():
             self.nic = json.loads(file.read_text())
         self.written: list[int] = []
-        # The changing command, by number from 1, that is taken and not done.
+        # The changing command, by number from 1, that is accepted but ignored.
         self.deaf_at = 0
         self._files = sysfs / IFNAME
         self.proc = sysfs / "proc"
@@ -114,7 +114,7 @@ class FakeDriver:
         self._save()
 
     def _make_interrupts(self) -> None:
-        """As files of /sys and /proc."""
+        """Creates the files in /sys and /proc."""
         lines = ["            CPU0"]
         for queue, (number, cpus) in enumerate(self.nic["interrupts"].items()):
             (self._files / "device" / "msi_irqs").mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ class FakeDriver:
         (self.proc / "interrupts").write_text("\n".join(lines))
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Puts it into the place of the kernel."""
+        """Replaces the kernel with it."""
         patch.setattr(ethtool, "interface_ioctl", self.ioctl)
         patch.setattr(device, "RELEASE_SECONDS", 0)
         patch.setattr(device.socket, "if_nametoindex", lambda name: IFINDEX)
@@ -135,8 +135,8 @@ class FakeDriver:
         return device.Device(IFNAME, self.sysfs, self.proc)
 
     def state(self) -> dict[str, Any]:
-        """All that can be changed, as ethtool shows it: where the driver chooses the locations of
-        rules, these are nobody's."""
+        """Everything that can be changed, as ethtool shows it: where the driver chooses the
+        locations of rules, they are left out."""
         numbers = {name: int((self._files / name).read_text()) for name in self.nic["napi"]}
         irqs = {
             path.parent.name: path.read_text() for path in self.proc.glob("irq/*/smp_affinity_list")
@@ -284,18 +284,18 @@ class FakeDriver:
             raise fail(errno.EOPNOTSUPP)
         request = Rxnfc.from_buffer_copy(structure)
         request.rule_cnt = len(self.nic["rules"])
-        request.data = self.nic["rule_places"] | (0x80000000 if self.nic["chooses"] else 0)
+        request.data = self.nic["rule_slots"] | (0x80000000 if self.nic["chooses"] else 0)
         return bytes(request)
 
     def _all_rules(self, structure: bytes) -> bytes:
         request = Rxnfc.from_buffer_copy(structure)
-        places = sorted(map(int, self.nic["rules"]))
-        if request.rule_cnt < len(places):
+        locations = sorted(map(int, self.nic["rules"]))
+        if request.rule_cnt < len(locations):
             raise fail(errno.EMSGSIZE)
-        request.data, request.rule_cnt = self.nic["rule_places"], len(places)
+        request.data, request.rule_cnt = self.nic["rule_slots"], len(locations)
         whole = bytearray(structure)
         whole[: ctypes.sizeof(request)] = bytes(request)
-        struct.pack_into(f"={len(places)}I", whole, Rxnfc.rule_cnt.offset + 4, *places)
+        struct.pack_into(f"={len(locations)}I", whole, Rxnfc.rule_cnt.offset + 4, *locations)
         return bytes(whole)
 
     def _rule(self, structure: bytes) -> bytes:
@@ -309,26 +309,26 @@ class FakeDriver:
         request = Rxnfc.from_buffer_copy(structure)
         if not self.nic["features"][NTUPLE][0]:
             raise fail(errno.EOPNOTSUPP)
-        place = request.fs.location
+        location = request.fs.location
         if self.nic["chooses"]:
-            if place != 0xFFFFFFFF:
+            if location != 0xFFFFFFFF:
                 raise fail(errno.EINVAL)
-            free = [n for n in range(self.nic["rule_places"]) if str(n) not in self.nic["rules"]]
+            free = [n for n in range(self.nic["rule_slots"]) if str(n) not in self.nic["rules"]]
             if not free:
                 raise fail(errno.ENOSPC)
-            place = free[0]
-        if place >= self.nic["rule_places"] or request.fs.ring_cookie >= self.queues:
+            location = free[0]
+        if location >= self.nic["rule_slots"] or request.fs.ring_cookie >= self.queues:
             raise fail(errno.EINVAL)
         fields = [bytes(part).hex() for part in (request.fs.h_u, request.fs.m_u)]
-        self.nic["rules"][str(place)] = [request.fs.flow_type, *fields, request.fs.ring_cookie]
-        request.fs.location = place
+        self.nic["rules"][str(location)] = [request.fs.flow_type, *fields, request.fs.ring_cookie]
+        request.fs.location = location
         return bytes(request)
 
     def _delete(self, structure: bytes) -> bytes:
-        place = str(Rxnfc.from_buffer_copy(structure).fs.location)
-        if place not in self.nic["rules"]:
+        location = str(Rxnfc.from_buffer_copy(structure).fs.location)
+        if location not in self.nic["rules"]:
             raise fail(errno.ENOENT)
-        del self.nic["rules"][place]
+        del self.nic["rules"][location]
         return structure
 
     _commands: dict[int, Callable[[FakeDriver, bytes], bytes]] = {  # noqa: RUF012

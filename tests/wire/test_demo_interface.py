@@ -99,7 +99,7 @@ def test_lost_requests_fail_it(lab: Lab) -> None:
     assert ask(lab, REQUESTS - 40).returncode == 0
     out, err = process.communicate(timeout=ENDS_SECONDS)
     assert process.returncode == 1
-    assert f"not so: {REQUESTS} requests came" in err
+    assert f"does not hold: {REQUESTS} requests arrived" in err
     assert err.count("\n") == 1 and "NO: queue" in out
 
 
@@ -107,7 +107,7 @@ def test_lost_requests_fail_it(lab: Lab) -> None:
     "arguments, words",
     [
         (["--queue", "9"], f"{IFNAME} has no RX queue 9: it has {QUEUES}"),
-        (["--interface", "nowhere0"], "interface 'nowhere0' is not there"),
+        (["--interface", "nowhere0"], "interface 'nowhere0' does not exist"),
     ],
 )
 def test_refusals_are_the_servers(lab: Lab, arguments: list[str], words: str) -> None:

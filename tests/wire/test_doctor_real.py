@@ -140,13 +140,13 @@ def test_system_calls_only_read(made: Lab, tool: Tool) -> None:
 @pytest.mark.parametrize(
     "name, expected, serves",
     [
-        (IFNAME, "native mode, copying", True),
+        (IFNAME, "native mode, copy", True),
         ("br0", "generic mode", True),
-        ("tap0", "native mode, copying", True),
+        ("tap0", "native mode, copy", True),
         ("macvlan0", "generic mode", True),
         ("lo", "generic mode", True),
-        ("large0", "native mode, copying", False),
-        ("single0", "native mode, copying", True),
+        ("large0", "native mode, copy", False),
+        ("single0", "native mode, copy", True),
     ],
 )
 def test_a_start_gets_what_it_predicts(
@@ -163,7 +163,7 @@ def test_a_start_gets_what_it_predicts(
     server = Server(made.server, path, name)
     try:
         status = server.status()
-        got = "generic mode" if status["mode"] == "generic" else "native mode, copying"
+        got = "generic mode" if status["mode"] == "generic" else "native mode, copy"
         assert got == expected and not status["zerocopy"]
         assert server.stop() == 0, server.log()
     finally:
@@ -176,7 +176,7 @@ def test_veth_with_too_few_queues(made: Lab) -> None:
     assert report["expected"] == "generic mode"
     run(made, "sh", "-ec", finding(report, "veth-unpaired")["command"])
     [report] = doctor(made, "narrow0")
-    assert report["expected"] == "native mode, copying"
+    assert report["expected"] == "native mode, copy"
 
 
 def test_suggested_commands_fix(made: Lab, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_an_interface_that_is_made_again(tmp_path: Path) -> None:
         with log.open("w") as words:
             argv = (XDPKIT, "run", "--wait", "-c", str(path))
             process = lab.server.popen(*argv, stderr=words)
-        eventually(lambda: "server0 is not there: waiting for it" in log.read_text(), "the wait")
+        eventually(lambda: "server0 is missing: waiting for it" in log.read_text(), "the wait")
         lab.join()
         eventually(lambda: "stop with SIGTERM" in log.read_text(), "the start")
         assert look_up(lab.client) == [WWW]

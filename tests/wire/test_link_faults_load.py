@@ -223,7 +223,7 @@ def test_an_interface_that_goes_away(how: str, tmp_path: Path) -> None:
                 do(lab, "ip", "link", "set", IFNAME, "netns", lab.client.namespace)
             assert server.process.wait(PATIENCE) == 1
         log = server.log()
-        assert log.endswith("xdpkit: server0 is gone: start again when it is there\n"), log
+        assert log.endswith("xdpkit: server0 is gone: restart xdpkit once it is back\n"), log
         assert log.count("is gone") == 1 and "Traceback" not in log and OFF not in log
         assert lab.server.run(XDPKIT, "restore").stdout == "nothing to undo\n"
         with pytest.raises(ControlError):

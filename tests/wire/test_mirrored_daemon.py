@@ -197,7 +197,7 @@ def test_source_kernel(lab: Lab, tmp_path: Path) -> None:
     config = CONFIG.replace(f'"{UPSTREAM}"', '"kernel"')
     path = write_config(tmp_path, config)
     assert (
-        "source kernel, stratum 12, reference id MINE"
+        "source kernel, stratum 12, reference ID MINE"
         in lab.server.run(XDPKIT, "check", "-c", str(path)).stdout
     )
     with serving(lab, tmp_path, config) as server:

@@ -89,7 +89,7 @@ def test_plan_changes_nothing(
     text = xdpkit(lab, "plan", "-c", path).stdout
     assert unchanged() == before
     assert [line for line in text.splitlines() if not line.startswith("#")] == LINES
-    assert "# already so: ethtool -L server0 rx 4 tx 4" in text
+    assert "# already set: ethtool -L server0 rx 4 tx 4" in text
     assert "# server0: steering none: the driver of server0 (veth) has no rules" in text
     done = lab.server.run("sh", "-ec", text)
     assert done.returncode == 0, done.stderr
@@ -116,7 +116,7 @@ def test_done_while_it_runs(lab: Lab, tmp_path: Path, unchanged: Callable[[], St
     with serving(lab, tmp_path, TAGGED) as server:
         assert server.status()["steering"] == "none"
         assert offloads(unchanged()) == {"off"}
-        assert all(f"done, until the end: {line}" in server.log() for line in LINES)
+        assert all(f"changed until exit: {line}" in server.log() for line in LINES)
         line = xdpkit(lab, "restore", IFNAME, status=1).stderr
         assert f"xdpkit is running, pid {server.process.pid}: stop it first" in line
         assert f"xdpkit is running, pid {server.process.pid}" in plan_of(lab, tmp_path)
@@ -132,7 +132,7 @@ def test_killed_and_restored(lab: Lab, tmp_path: Path, unchanged: Callable[[], S
     before = unchanged()
     Server(lab.server, write_config(tmp_path, TAGGED)).kill()
     assert offloads(unchanged()) == {"off"}
-    assert "a run that crashed has left changes" in plan_of(lab, tmp_path)
+    assert "a crashed run left changes" in plan_of(lab, tmp_path)
     done = json.loads(xdpkit(lab, "restore", "--json").stdout)
     assert [change["line"] for change in done[IFNAME]["changes"]] == UNDO
     assert {change["result"] for change in done[IFNAME]["changes"]} == {"undone"}
@@ -171,7 +171,7 @@ def test_killed_and_started_again(lab: Lab, tmp_path: Path, unchanged: Callable[
     before = unchanged()
     Server(lab.server, write_config(tmp_path, TAGGED)).kill()
     with serving(lab, tmp_path) as server:
-        assert all(f"left by a run that crashed, undone: {line}" in server.log() for line in UNDO)
+        assert all(f"left by a crashed run, undone: {line}" in server.log() for line in UNDO)
         assert unchanged() == before
 
 
@@ -207,7 +207,7 @@ def test_a_queue_that_is_not_in_use_is_turned_on(
     try:
         server = Server(lab.server, write_config(tmp_path))
         try:
-            assert "done, until the end: ethtool -L server0 rx 3 tx 3" in server.log()
+            assert "changed until exit: ethtool -L server0 rx 3 tx 3" in server.log()
             assert in_use() == ["3", "3"]
             assert server.status()["queues"].keys() == {"2"}
         finally:
@@ -244,11 +244,11 @@ def refused(lab: Lab, directory: Path, config: str, *before: str) -> str:
     return done.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("steering, has", [("ntuple", "such rules"), ("rss", "table for RSS")])
+@pytest.mark.parametrize("steering, has", [("ntuple", "such rules"), ("rss", "RSS table")])
 def test_steering_that_veth_lacks(lab: Lab, tmp_path: Path, steering: str, has: str) -> None:
     config = CONFIG.replace("queues", f'steering = "{steering}"\nqueues')
     line = refused(lab, tmp_path, config)
-    assert line.endswith(f'the driver of server0 (veth) has no {has}: write "auto"')
+    assert line.endswith(f'the driver of server0 (veth) has no {has}: set "auto"')
     plan = xdpkit(lab, "plan", "-c", str(tmp_path / "xdpkit.toml"), status=1)
     assert plan.stdout == "" and plan.stderr == f"{line}\n"
 
@@ -257,11 +257,11 @@ def test_rss_under_an_ssh_session(lab: Lab, tmp_path: Path) -> None:
     config = CONFIG.replace("queues", 'steering = "rss"\nqueues')
     session = f"SSH_CONNECTION={lab.client.ipv4} 50000 {lab.server.ipv4} 22"
     line = refused(lab, tmp_path, config, "env", session)
-    assert f"an ssh session (with {lab.client.ipv4}) comes over it: add --yes" in line
+    assert f"an SSH session (from {lab.client.ipv4}) comes over it: add --yes" in line
     done = lab.server.run(
         *("env", session, XDPKIT, "run", "--yes", "-c", str(tmp_path / "xdpkit.toml"))
     )
-    assert "no table for RSS" in done.stderr
+    assert "no RSS table" in done.stderr
 
 
 def test_a_member_of_a_bridge(lab: Lab, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_another_interface_under_the_name(lab: Lab, tmp_path: Path) -> None:
     script = f"ip link del other0; {make}; ethtool -K other0 rx-vlan-hw-parse off"
     assert lab.server.run("sh", "-ec", script).returncode == 0
     line = xdpkit(lab, "restore", "other0", status=1).stderr
-    assert "no interface other0 is the one that was changed (index " in line
+    assert "other0 is not the interface that was changed (index " in line
     assert refused(lab, tmp_path, config) == line.strip()
     assert "rx-vlan-offload: off" in lab.server.run("ethtool", "-k", "other0").stdout
     [path] = re.findall(r"remove (\S+)$", line)

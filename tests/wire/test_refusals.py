@@ -80,7 +80,7 @@ def test_no_bcc(lab: Lab, tmp_path: Path) -> None:
 
 def test_no_interface(lab: Lab, tmp_path: Path) -> None:
     line = refused(lab, tmp_path, CONFIG.replace("server0", "nowhere0"))
-    assert "'nowhere0' is not there" in line
+    assert "'nowhere0' does not exist" in line
     assert IFNAME in line
 
 
@@ -106,7 +106,7 @@ def test_queue_taken(lab: Lab, tmp_path: Path) -> None:
         line = refused(lab, tmp_path)
     finally:
         socket.close()
-    assert "queue 2 of server0 is taken by another AF_XDP socket" in line
+    assert "queue 2 of server0 is in use by another AF_XDP socket" in line
     assert "ss --xdp" in line
 
 
@@ -184,5 +184,5 @@ def test_configuration(lab: Lab, tmp_path: Path, wrong: str, fix: str) -> None:
 
 def test_zerocopy_where_there_is_none(lab: Lab, tmp_path: Path) -> None:
     line = refused(lab, tmp_path, CONFIG.replace("queues", 'mode = "zerocopy"\nqueues'))
-    assert "no zero-copy" in line
+    assert "does not support zero-copy" in line
     assert '"copy"' in line

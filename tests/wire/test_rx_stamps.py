@@ -47,7 +47,7 @@ from xdpkit.nic.setup.journal import Journal, Owner
 
 pytestmark = pytest.mark.netns
 
-NO_HARDWARE = "the driver of server0 has no stamps of its hardware (SIOCGHWTSTAMP: Operation not"
+NO_HARDWARE = "the driver of server0 has no hardware timestamps (SIOCGHWTSTAMP: Operation not"
 REQUESTS = 3
 
 
@@ -211,8 +211,8 @@ class FakeStamps(HardwareStamps):
     def __init__(self, changes: Changes) -> None:
         self.ifname, self.closed, self.given_up = changes.device.name, 0, 0
 
-    def said(self) -> str:
-        return f"receive times are those of {self.ifname}'s hardware"
+    def describe(self) -> str:
+        return f"receive times come from {self.ifname}'s hardware"
 
     def give_up(self) -> None:
         self.given_up += 1
@@ -228,7 +228,7 @@ def test_with_a_nic_that_has_stamps(
     monkeypatch.setattr(rx_stamps, "HardwareStamps", FakeStamps)
     got = attach(lab, rx_timestamps=demanded)
     assert isinstance(got.hardware, FakeStamps)
-    assert got.notes == ["receive times are those of server0's hardware"]
+    assert got.notes == ["receive times come from server0's hardware"]
     assert attached(lab.server) is not None
     got.close()
     assert attached(lab.server) is None
@@ -267,7 +267,7 @@ def test_the_server_follows_the_nics_clock(monkeypatch: pytest.MonkeyPatch) -> N
     with ServedLab(config, program=("fake_nic", "run", "-c")) as served:
         assert served.status()["timestamps"] == "hardware"
         on, off_again = (f"hwstamp_ctl -i server0 -t 0 -r {number}" for number in (1, 0))
-        assert f"done for it: {on} (undone at the end: {off_again})" in served.log()
+        assert f"set by {on} (undone on exit: {off_again})" in served.log()
         assert (served.path / "stamps").read_text() == "0 0 1"
         eventually(lambda: served.log().count("fake map") > 1, "two maps of the clock")
         last = re.findall(r"^fake map (\{.*\})$", served.log(), re.MULTILINE)[-1]
@@ -299,7 +299,7 @@ def test_the_stamps_are_turned_off_after_a_kill(
     start().kill()
     second = start()
     try:
-        assert f"left by a run that crashed, {off_again}" in second.log()
+        assert f"left by a crashed run, {off_again}" in second.log()
         assert stamps() == "0 0 1"
         new_server = start("--takeover")
         try:

@@ -1,4 +1,4 @@
-"""``xdpkit check``: what a configuration would serve, as facts and as lines to read."""
+"""``xdpkit check``: what a configuration would serve, as facts and as text."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from xdpkit.services.ntp.keys import read_keys
 
 _COOKIES = {
     "off": "off",
-    "random": "a secret of this process alone, another one each day",
-    "configured": "the secrets in the configuration, as all servers that share them",
+    "random": "a secret of this process only, replaced daily",
+    "configured": "the secrets in the configuration, shared by all servers that have them",
 }
 
 
 def facts(config: Config) -> dict[str, Any]:
-    """Compile the zones, read the keys, and say what would be served.
+    """Compiles the zones, reads the keys, and returns what would be served.
 
-    Raises ZoneError for a zone file that is wrong, ConfigError for a key file.
+    Raises ZoneError for an invalid zone file, ConfigError for an invalid key file.
     """
     interface = config.interface
     services: dict[str, dict[str, Any]] = {}
@@ -102,23 +102,23 @@ def _rrl_facts(rrl: RrlConfig | None) -> dict[str, Any] | None:
 
 
 def _cookies(dns: DnsConfig) -> str:
-    """Off, or where the secrets come from."""
+    """Where the cookie secrets come from, or "off"."""
     if not dns.cookies:
         return "off"
     return "configured" if dns.cookie_secret else "random"
 
 
 def lines(facts: Mapping[str, Any]) -> list[str]:
-    """The same facts for a person."""
+    """The facts as text."""
     queues = ", ".join(str(queue) for queue in facts["queues"])
     addresses = ", ".join(facts["addresses"]) or "every address of the interface"
-    slow_path = "answered too" if facts["slow_path"] else "not answered"
+    slow_path = "answered, too" if facts["slow_path"] else "not answered"
     written = [
         f"{facts['config']}: can be served",
         f"interface  {facts['interface']}, RX queues {queues}, mode {facts['mode']},"
         f" steering {facts['steering']}",
         f"addresses  {addresses}",
-        f"slow path  requests that reach us through the kernel are {slow_path}",
+        f"slow path  requests that arrive through kernel sockets are {slow_path}",
     ]
     services = facts["services"]
     if ntp := services.get("ntp"):
@@ -135,8 +135,8 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
         written.append(f"reloads    {_reloads(dns)}")
         written.append(f"cookies    {_COOKIES[dns['cookies']]}")
         written.append(f"rate limit {_rrl_line(dns['rrl'])}")
-        if told := _told(dns):
-            written.append(f"told       {', '.join(told)}")
+        if identity := _identity(dns):
+            written.append(f"identity   {', '.join(identity)}")
     if echo := services.get("echo"):
         written.append(f"echo       port {echo['port']}, spin {echo['spin_ns']} ns")
     if facts["metrics"]:
@@ -145,22 +145,22 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _sources(ntp: Mapping[str, Any]) -> str:
-    """Where the time is to come from, with what holds for those sources."""
+    """Where the time comes from, with the settings that apply to those sources."""
     sources = ntp["source"]
     words = [f"source {', else '.join(sources)}"]
     if {"local", "kernel"} & set(sources):
-        words.append(f"stratum {ntp['stratum']}, reference id {ntp['refid']}")
+        words.append(f"stratum {ntp['stratum']}, reference ID {ntp['refid']}")
     if sources[0] != "local":
         words.append(f"holdover {ntp['holdover']} s")
     return ", ".join(words)
 
 
 def _admission(ntp: Mapping[str, Any]) -> str:
-    """Who may ask, and how often."""
+    """Access list and rate limit."""
     lists = f"{len(ntp['allow'])} prefixes allowed, {len(ntp['deny'])} denied"
     limit = ntp["limit"]
     rate = (
-        f"one request in {2.0 ** limit['interval']:g} s, bursts of {limit['burst']}"
+        f"one request per {2.0 ** limit['interval']:g} s, bursts of {limit['burst']}"
         if limit
         else "no rate limit"
     )
@@ -168,27 +168,27 @@ def _admission(ntp: Mapping[str, Any]) -> str:
 
 
 def _rrl_line(rrl: Mapping[str, Any] | None) -> str:
-    """How many answers a source is sent over UDP, and what becomes of the others."""
+    """How many answers a source gets over UDP, and what happens to the others."""
     if rrl is None:
-        return "none: answers to forged addresses have no limit ([dns.rrl])"
-    each = f"{rrl['rate']} answers a second to an address, {rrl['instant']} at once"
+        return "none: answers to spoofed sources are not limited ([dns.rrl])"
+    each = f"{rrl['rate']} answers per second per address, {rrl['instant']} at once"
     every = {0: "none", 1: "all", 2: "every 2nd", 3: "every 3rd"}
     slip = every.get(rrl["slip"], f"every {rrl['slip']}th")
-    return f"{each}; of those over it {slip} sent to TCP; {len(rrl['exempt'])} prefixes exempt"
+    return f"{each}; above that, {slip} truncated; {len(rrl['exempt'])} prefixes exempt"
 
 
 def _tcp_line(tcp: Mapping[str, int]) -> str:
     if not tcp["connections"]:
-        return "nothing is answered"
+        return "no service"
     queries = f", {tcp['queries']} queries each" if tcp["queries"] else ""
-    return f"{tcp['connections']} connections at most, {tcp['idle_s']} s idle{queries}"
+    return f"at most {tcp['connections']} connections, {tcp['idle_s']} s idle{queries}"
 
 
 def _reloads(dns: Mapping[str, Any]) -> str:
-    """When zones are read again, and where they come from at the next start."""
-    when = "when a file changes" if dns["watch"] else "when asked for"
-    kept = f"kept compiled in {dns['cache']}" if dns["cache"] else "compiled at each start"
-    return f"{when}; {kept}"
+    """When zones are reloaded, and where they come from at the next start."""
+    when = "when a file changes" if dns["watch"] else "on request"
+    start = f"compiled zones cached in {dns['cache']}" if dns["cache"] else "compiled at each start"
+    return f"{when}; {start}"
 
 
 def _bytes(most: Mapping[str, int]) -> str:
@@ -197,14 +197,14 @@ def _bytes(most: Mapping[str, int]) -> str:
     return f"{most['ipv4']} bytes over IPv4, {most['ipv6']} over IPv6"
 
 
-def _told(dns: Mapping[str, Any]) -> list[str]:
-    """What the server says of itself when asked."""
+def _identity(dns: Mapping[str, Any]) -> list[str]:
+    """What the server reveals about itself in replies."""
     nsid = [f"NSID {dns['nsid']}"] if dns["nsid"] else []
     return nsid + [f"{name} {quoted(text)}" for name, text in dns["chaos"].items()]
 
 
 def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """A line for each zone, indented under what it belongs to."""
+    """An indented line for each zone."""
     return [
         f"  {name}  serial {zone['serial']}, {zone['names']} names" for name, zone in zones.items()
     ]

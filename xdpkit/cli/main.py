@@ -1,4 +1,4 @@
-"""The ``xdpkit`` command: finds the verb, runs it, turns what it raises into one line and a status.
+"""The ``xdpkit`` command: runs the verb, and turns an exception into one line and an exit status.
 
 Each verb imports what it needs when it is called: bcc, pyroute2 or rich would make ``--help`` and
 ``status`` slow.
@@ -23,7 +23,7 @@ _RELOAD_SECONDS = 900.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and give the exit status: 0, 1 (failed), 2 (usage, configuration)."""
+    """Runs the command line; returns the exit status: 0, 1 (failed), 2 (usage, configuration)."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     debug = "--debug" in arguments
     try:
@@ -46,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _flush() -> None:
-    """Flush standard output here, where a full disk or a closed pipe is still told from success."""
+    """Flushes standard output while a full disk or closed pipe can still change the status."""
     if sys.stdout is None:
         return
     try:
         sys.stdout.flush()
     except OSError:
-        # Python flushes once more at exit: what could not be written must not fail it again.
+        # Python flushes again at exit, and must not fail again on what could not be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
 
@@ -61,7 +61,7 @@ def _run(arguments: list[str]) -> int:
     try:
         options = parser().parse_args(arguments)
     except SystemExit:
-        # --help and --version end like this; what is wrong is a UsageError.
+        # --help and --version exit like this; errors are UsageErrors.
         return 0
     return _VERBS[options.verb](options)
 
@@ -162,7 +162,7 @@ def _verb_reload(options: Namespace) -> int:
     if options.json:
         return _print_json(reply)
     changed = reply.get("zones_changed", True)
-    done = "reloaded" if changed else "reloaded; the zones are as they were, nothing was compiled"
+    done = "reloaded" if changed else "reloaded; zones unchanged, nothing was compiled"
     return _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
 
 
@@ -178,7 +178,7 @@ def _verb_query(options: Namespace) -> int:
         raise UsageError(f"--client: {error}: write an IPv4 or IPv6 address") from error
     dns = config.load(options.config).dns
     if dns is None:
-        raise ConfigError(Path(options.config), "[dns] is missing: query has no zones to look in")
+        raise ConfigError(Path(options.config), "[dns] is missing: query needs its zones")
     from xdpkit.services.dns.query import query
 
     limit = dns.limit(client.version)
@@ -189,10 +189,10 @@ def _verb_query(options: Namespace) -> int:
 
 
 def _verb_blast(options: Namespace) -> int:
-    from xdpkit.loadgen import run as blast
+    from xdpkit.loadgen import run as loadgen
 
-    blast.check_numbers(options)
-    return blast.main(options)
+    loadgen.check_numbers(options)
+    return loadgen.main(options)
 
 
 def _verb_bench(options: Namespace) -> int:

@@ -1,7 +1,7 @@
 """The command line's grammar and its help, which is also the manual.
 
-Only argparse is imported: ``xdpkit --help`` shall be there at once. ``blast`` and ``bench`` are in
-``cli_measure.py``, ``plan`` and ``restore`` in ``cli_nic.py``.
+Only argparse is imported, so that ``xdpkit --help`` is fast. ``blast`` and ``bench`` are in
+``parser_measure.py``; ``plan``, ``doctor`` and ``restore`` in ``parser_nic.py``.
 """
 
 from __future__ import annotations
@@ -11,38 +11,37 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from xdpkit import __version__
-from xdpkit.cli import parser_measure as cli_measure
-from xdpkit.cli import parser_nic as cli_nic
+from xdpkit.cli import parser_measure, parser_nic
 from xdpkit.errors import UsageError
 
 DEFAULT_CONFIG = "/etc/xdpkit/xdpkit.toml"
-# An address for documentation (RFC 5737), so nobody's.
+# A documentation address (RFC 5737), which nobody has.
 DEFAULT_CLIENT = "192.0.2.1"
 
 _DESCRIPTION = """\
 Answers NTP and DNS from the RX queues you choose, through AF_XDP. An XDP program
-takes well-formed requests for the configured addresses and ports off these queues;
-every other packet, and every other queue, stays with the kernel."""
+redirects well-formed requests for the configured addresses and ports on these queues;
+all other packets, and all other queues, are left to the kernel."""
 
 _EPILOG = f"""\
 files:
   {DEFAULT_CONFIG}  configuration, unless -c names another
   @xdpkit/IFACE            control socket: abstract, in the network namespace of
                            the running instance
-  /run/xdpkit/IFACE@NUMBER.journal  what an instance has changed on the NIC; NUMBER is
-                           that of the network namespace
+  /run/xdpkit/IFACE@NUMBER.journal  changes that an instance made to the NIC; NUMBER is
+                           the network namespace's
 
 exit status:
   0  done
-  1  failed: a line on standard error says what and how to mend it
-  2  wrong command line, configuration or zone file: file:line:column is named
+  1  failed: a line on standard error says what, and how to fix it
+  2  error in the command line, or at file:line:column of a configuration or zone file
 
 "xdpkit VERB --help" is the manual of a verb."""
 
 
 @dataclass(frozen=True)
 class _Verb:
-    """What help says of one verb."""
+    """The help of one verb."""
 
     name: str
     summary: str
@@ -56,25 +55,25 @@ _RUN = _Verb(
     """\
 Attach the XDP program, open an AF_XDP socket on every chosen queue and answer until
 SIGTERM or Ctrl-C. What was obtained (native or generic mode, zero-copy or copy,
-steering, source of timestamps) is printed at the start. SIGHUP reads the zones again;
-those that change are read by themselves (watch under [dns]). Compiled, they are kept
-for the next start (cache, /var/cache/xdpkit). The XDP program goes with the process,
-however it ends. Settings of the NIC that were changed for it (xdpkit plan) are put back
-at the end; after a kill by xdpkit restore or by the next run.""",
+steering, source of timestamps) is printed at startup. SIGHUP reloads the zones; zones
+that change are reloaded automatically (watch under [dns]). Compiled zones are cached
+for the next start (cache, /var/cache/xdpkit). The XDP program is detached when the
+process ends, however it ends. Changes to the NIC's settings (xdpkit plan) are undone on
+exit or, after a kill, by xdpkit restore or the next run.""",
     """\
 needs:
   root, or CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON, CAP_IPC_LOCK and
   CAP_NET_BIND_SERVICE; python3-bpfcc
 
 exit status:
-  0 stopped as asked; 1 could not serve (no such queue, another XDP program on the
+  0 stopped on request; 1 could not serve (no such queue, another XDP program on the
   interface, another instance, ...); 2 configuration or zone file
 
 upgrade without a gap:
-  --takeover starts beside the instance that serves the interface, takes its sockets,
-  rings and XDP link over, and lets it end; frames that come in between wait on the ring.
-  Where the kernel does not allow it (6.1 does not) the other is stopped first, and how
-  long nothing was answered is said. Counters begin anew.
+  --takeover starts beside the instance that serves the interface, takes over its sockets,
+  rings and XDP link, and stops it; frames that arrive in between wait in the ring.
+  Where the kernel does not allow it (6.1 does not), the other is stopped first, and the
+  time without answers is logged. Counters start from zero.
 
 example:
   sudo xdpkit run -c /etc/xdpkit/xdpkit.toml""",
@@ -82,17 +81,17 @@ example:
 
 _CHECK = _Verb(
     "check",
-    "read configuration and zones, say what is wrong",
+    "validate configuration and zones",
     """\
 Read the configuration, keys and zones, and print what would be served. Neither the
-interface nor a running instance is touched. What is wrong is named as
-file:line:column, with the key and the nearest valid name.""",
+interface nor a running instance is touched. Errors are reported as file:line:column,
+with the key and the nearest valid name.""",
     """\
 needs:
   no root; read access to the files
 
 exit status:
-  0 all can be served; 2 something is wrong
+  0 everything can be served; 2 something is invalid
 
 example:
   xdpkit check -c xdpkit.toml && sudo xdpkit reload""",
@@ -100,10 +99,10 @@ example:
 
 _STATUS = _Verb(
     "status",
-    "counters of a running instance, once",
+    "show the counters of a running instance",
     """\
 Print mode, timestamps and counters of a running instance: packets received, answered
-and dropped by reason, for each queue and for the kernel path, and every verdict with
+and dropped by reason, for each queue and for the slow path, and every verdict with
 its meaning.""",
     """\
 needs:
@@ -112,15 +111,15 @@ needs:
 with --json:
   interface, mode, zerocopy, steering, timestamps, pid, uptime_s, zones,
   queues {"2": {rx, tx, answered {verdict: n}, dropped {reason: n}}},
-  kernel {rx, tx, answered {verdict: n}, dropped {reason: n}},
-  steer {"0": {verdict: n}} (counts of the XDP program), verdicts {name: n}
+  slow_path {udp, tcp: {rx, tx, answered {verdict: n}, dropped {reason: n}}},
+  xdp {"0": {verdict: n}} (counts of the XDP program by queue), verdicts {name: n}
   ntp {source, synchronised, leap, stratum, refid, sources [...], clients (an estimate),
   versions, modes, keys {id: authenticated replies}}; queues.N.ntp {tx_timestamps,
-  tx_error_ns {p50: n, ...} (true transmit time less the reply's), tx_error {ns: n}, ...}
+  tx_error_ns {p50: n, ...} (true transmit time minus the reply's), tx_error {ns: n}, ...}
   dns {arena {bytes, names, load_s, source: compiled or cache, loaded_at}, cookies {...}}
 
 exit status:
-  0 printed; 1 nothing is served here, or no answer
+  0 printed; 1 no instance here, or no answer
 
 example:
   xdpkit status eth1 --json | jq .queues""",
@@ -128,17 +127,17 @@ example:
 
 _RELOAD = _Verb(
     "reload",
-    "read zones, keys and lists of a running instance again",
+    "reload zones, keys and access lists of a running instance",
     """\
-Have a running instance read its zones, the NTP key file and, from the configuration, the
-access lists and rate limit again, as SIGHUP does, and wait for the outcome. Nothing is
-lost meanwhile; what is wrong is named, and what was read before it stays in use.""",
+Have a running instance reload its zones, the NTP key file and, from the configuration,
+the access lists and rate limit, as SIGHUP does, and wait for the result. No requests are
+lost meanwhile; errors are reported, and the old data then stays in use.""",
     """\
 needs:
   root, or the user that the instance runs as
 
 exit status:
-  0 the new is in use; 1 no instance or no answer; 2 a file is wrong
+  0 the new data is in use; 1 no instance or no answer; 2 a file is invalid
 
 example:
   sudo xdpkit reload eth1""",
@@ -146,16 +145,16 @@ example:
 
 _QUERY = _Verb(
     "query",
-    "what DNS would answer, offline, and why",
+    "show what DNS would answer, and why, offline",
     """\
-Compile the configured zones and answer one question with the code that serves, without
+Compile the configured zones and answer one question with the server's own code, without
 a socket or a running instance. Prints the answer and how it was found.""",
     """\
 needs:
   no root; read access to the files
 
 exit status:
-  0 answered, whatever the answer; 2 question, configuration or zone file is wrong
+  0 answered, whatever the answer; 2 question, configuration or zone file is invalid
 
 example:
   xdpkit query www.example.com AAAA --client 192.0.2.7 -c xdpkit.toml""",
@@ -163,20 +162,20 @@ example:
 
 _DEMO = _Verb(
     "demo",
-    "the main job in a lab of its own, shown",
+    "demonstrate serving in a lab of its own",
     """\
-Make two network namespaces joined by a four-queue veth pair, serve NTP and DNS on one
+Create two network namespaces joined by a four-queue veth pair, serve NTP and DNS on one
 queue, send real packets, and show the answers, the counters and the rates. No interface
 of this machine is touched; the lab is removed at the end.
 
 With --interface: serve on that interface until --requests NTP and DNS requests have come
-from another machine (vagrant/ask.py sends them), and show who answered on which queue.""",
+from another machine (vagrant/ask.py sends them), and show what answered on which queue.""",
     """\
 needs:
   root; python3-bpfcc
 
 exit status:
-  0 every answer was right (with --interface: the counts fit); 1 not so
+  0 every answer was right (with --interface: the counts match); 1 otherwise
 
 example:
   sudo xdpkit demo
@@ -185,14 +184,14 @@ example:
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose refusal is UsageError, so that ``cli.main`` prints its one line."""
+    """An ArgumentParser that raises UsageError, so that ``main`` prints its one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}: see {self.prog} --help")
 
 
 def parser() -> Parser:
-    """The whole command line; the result has ``verb`` and that verb's arguments."""
+    """The whole command line; parsing yields ``verb`` and that verb's arguments."""
     root = Parser(
         prog="xdpkit",
         description=_DESCRIPTION,
@@ -201,46 +200,46 @@ def parser() -> Parser:
         allow_abbrev=False,
     )
     root.add_argument("--version", action="version", version=f"xdpkit {__version__}")
-    root.add_argument("--debug", action="store_true", help="show the trace behind an error")
+    root.add_argument("--debug", action="store_true", help="show the traceback of an error")
     verbs = root.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
 
     run = _config(_add(verbs, _RUN))
-    text = 'go on with steering = "rss" where an ssh session comes over the interface'
+    text = 'allow steering = "rss" while an SSH session comes over the interface'
     run.add_argument("--yes", action="store_true", help=text)
-    text = "go on where the instance that serves the interface leaves off, if there is one"
+    text = "take over from the instance that serves the interface, if there is one"
     run.add_argument("--takeover", action="store_true", help=text)
-    text = "begin once the interface is there and up, however long that takes"
+    text = "start once the interface exists and is up, however long that takes"
     run.add_argument("--wait", action="store_true", help=text)
     _json(_config(_add(verbs, _CHECK)))
-    _json(_config(_add(verbs, _Verb(*cli_nic.PLAN))))
-    doctor = _json(_add(verbs, _Verb(*cli_nic.DOCTOR)))
-    doctor.add_argument("interface", metavar="IFACE", nargs="?", help="interface to look at")
-    text = "configuration that shall be served (default: none, only the interface is looked at)"
+    _json(_config(_add(verbs, _Verb(*parser_nic.PLAN))))
+    doctor = _json(_add(verbs, _Verb(*parser_nic.DOCTOR)))
+    doctor.add_argument("interface", metavar="IFACE", nargs="?", help="interface to examine")
+    text = "configuration to be served (default: none, only the interface is examined)"
     doctor.add_argument("-c", dest="config", metavar="FILE", help=text)
-    _json(_interface(_add(verbs, _Verb(*cli_nic.RESTORE)), "interface (default: all)"))
+    _json(_interface(_add(verbs, _Verb(*parser_nic.RESTORE)), "interface (default: all)"))
     _json(_interface(_add(verbs, _STATUS)))
     _json(_interface(_add(verbs, _RELOAD)))
     query = _json(_config(_add(verbs, _QUERY)))
     query.add_argument("name", metavar="NAME", help="domain name, absolute: www.example.com")
     query.add_argument("type", metavar="TYPE", help="record type: A, AAAA, MX, ...")
-    text = "address that the question comes from (default: %(default)s)"
+    text = "client address of the question (default: %(default)s)"
     query.add_argument("--client", metavar="ADDR", default=DEFAULT_CLIENT, help=text)
-    blast = _json(_add(verbs, _Verb(*cli_measure.BLAST)))
-    cli_measure.add_blast(blast)
-    bench = _json(_add(verbs, _Verb(*cli_measure.BENCH)))
-    cli_measure.add_bench(bench)
+    blast = _json(_add(verbs, _Verb(*parser_measure.BLAST)))
+    parser_measure.add_blast(blast)
+    bench = _json(_add(verbs, _Verb(*parser_measure.BENCH)))
+    parser_measure.add_bench(bench)
     _demo(_json(_add(verbs, _DEMO)))
     return root
 
 
 def _demo(verb: Parser) -> None:
-    text = "serve here, and wait for requests from outside, instead of making a lab"
+    text = "serve here, and wait for requests from outside, instead of creating a lab"
     verb.add_argument("--interface", metavar="IFACE", help=text)
-    text = "RX queue to take, with --interface (default: %(default)s)"
+    text = "RX queue to serve, with --interface (default: %(default)s)"
     verb.add_argument("--queue", metavar="N", type=int, default=2, help=text)
-    text = "XDP's mode, with --interface (default: %(default)s)"
+    text = "XDP mode, with --interface (default: %(default)s)"
     verb.add_argument("--mode", choices=("auto", "copy", "generic"), default="auto", help=text)
-    text = "how many will be sent, with --interface (default: %(default)s)"
+    text = "number of requests to expect, with --interface (default: %(default)s)"
     verb.add_argument("--requests", metavar="N", type=int, default=4000, help=text)
 
 
@@ -253,12 +252,12 @@ def _add(verbs: argparse._SubParsersAction[Parser], verb: _Verb) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # SUPPRESS: or the absence here would undo a --debug before the verb.
+    # SUPPRESS: a default here would override a --debug before the verb.
     added.add_argument(
         "--debug",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="show the trace behind an error",
+        help="show the traceback of an error",
     )
     return added
 
@@ -270,13 +269,11 @@ def _config(verb: Parser) -> Parser:
 
 
 def _json(verb: Parser) -> Parser:
-    text = "facts as JSON on standard output, progress on standard error"
+    text = "print JSON to standard output, progress to standard error"
     verb.add_argument("--json", action="store_true", help=text)
     return verb
 
 
-def _interface(
-    verb: Parser, text: str = "interface that is served (default: the only one)"
-) -> Parser:
+def _interface(verb: Parser, text: str = "served interface (default: the only one)") -> Parser:
     verb.add_argument("interface", metavar="IFACE", nargs="?", help=text)
     return verb

@@ -1,4 +1,4 @@
-"""``xdpkit plan`` and ``xdpkit restore``: what they find, as facts and as lines to read."""
+"""``xdpkit plan`` and ``xdpkit restore``: their results, as facts and as text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from xdpkit.nic.setup import journal, setting
 from xdpkit.nic.setup.apply import refuse_alive, restore
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.plan import Step, Wish, plan
-from xdpkit.nic.setup.prepared import look, refuse_login
+from xdpkit.nic.setup.prepared import find_login, refuse_login
 
 
 def plan_facts(config: Config) -> dict[str, Any]:
     """What ``xdpkit run`` would change now. Raises NicError where it would refuse."""
-    served, notes = anyio.run(_look, config)
+    served, notes = anyio.run(_served_addresses, config)
     device = Device(config.interface.name)
     facts = device.facts()
     made = plan(facts, Wish.of(config, served))
@@ -38,15 +38,15 @@ def plan_facts(config: Config) -> dict[str, Any]:
     }
 
 
-async def _look(config: Config) -> tuple[list[ServedAddress], list[str]]:
-    """The addresses to serve, and a warning where somebody is logged in over the interface."""
+async def _served_addresses(config: Config) -> tuple[list[ServedAddress], list[str]]:
+    """The addresses to serve, and a warning if somebody is logged in over the interface."""
     async with AsyncIPRoute() as ipr:
         interface = await nic.find(ipr, config.interface.name)
         check_queues(config.interface, interface)
         watch = AddressWatch(ipr, interface, config.interface.addresses)
         try:
             await watch.read()
-            login = await look(ipr, interface, watch)
+            login = await find_login(ipr, interface, watch)
         finally:
             watch.close()
     try:
@@ -57,26 +57,26 @@ async def _look(config: Config) -> tuple[list[ServedAddress], list[str]]:
 
 
 def _earlier(device: Device) -> list[str]:
-    """What a run that lives, or one that crashed, means for the plan."""
+    """A note about a run that is live, or one that crashed."""
     path = journal.path_of(device.name)
     with suppress(JournalError):
         if earlier := journal.read(path):
             if earlier.owner.alive:
-                return [f"xdpkit is running, pid {earlier.owner.pid}, and has done its steps"]
-            return [f"a run that crashed has left changes: undone first ({path})"]
+                return [f"xdpkit is running, pid {earlier.owner.pid}, and has applied its steps"]
+            return [f"a crashed run left changes, which are undone first ({path})"]
     return []
 
 
 def _steps(device: Device, steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """Each step with its lines, as if those before it were done."""
-    present: dict[str, Any] = {}
-    shown = []
+    """Each step with its commands, as if those before it had been applied."""
+    current: dict[str, Any] = {}
+    found = []
     for step in steps:
         name = step.setting
-        old = present[name] if name in present else device.get(name)
+        old = current[name] if name in current else device.get(name)
         done = setting.same(old, step.value) or setting.same(old, _exact(device, step))
-        present[name] = old if done else step.value
-        shown.append(
+        current[name] = old if done else step.value
+        found.append(
             {
                 "setting": name,
                 "value": step.value,
@@ -86,33 +86,33 @@ def _steps(device: Device, steps: Sequence[Step]) -> list[dict[str, Any]]:
                 "done": done,
             }
         )
-    return shown
+    return found
 
 
 def _exact(device: Device, step: Step) -> Any:
-    """A location of a rule says nothing here, and there may be none."""
+    """The step's exact value; a rule's location does not matter here, and none may be free."""
     is_rule = setting.split(step.setting)[0] == "rule"
     return step.value if is_rule else device.exact(step.setting, step.value)
 
 
 def plan_lines(facts: Mapping[str, Any]) -> list[str]:
-    """For a person, and for a shell."""
+    """The plan as text that a shell can run."""
     steps = facts["steps"]
     to_do = [step for step in steps if not step["done"]]
     lines = [f"# {facts['interface']}: {note}" for note in facts["notes"]]
     for step in steps:
         if step["done"]:
-            lines.append(f"# already so: {step['line']}")
+            lines.append(f"# already set: {step['line']}")
         else:
             lines += [f"# {step['why']}", step["line"]]
     if not to_do:
         return [*lines, "# nothing to change"]
-    lines.append("# undone at the end, or by xdpkit restore:")
+    lines.append("# undone on exit, or by xdpkit restore:")
     return [*lines, *(f"#   {step['undo']}" for step in reversed(to_do))]
 
 
 def restore_facts(ifname: str | None) -> dict[str, Any]:
-    """Undoes what crashed runs have left on an interface, or on all; what became of each change.
+    """Undoes what crashed runs left on one or all interfaces; returns each change's outcome.
 
     Raises JournalError, NicError or ControlError, after the last interface.
     """
@@ -122,13 +122,13 @@ def restore_facts(ifname: str | None) -> dict[str, Any]:
         path = journal.path_of(name)
         try:
             refuse_alive(name, path)
-            # The lock between instances: none starts meanwhile.
+            # The lock between instances: none can start meanwhile.
             with ControlServer(name, {}):
-                outcomes, said = restore(Device(name), path)
+                outcomes, note = restore(Device(name), path)
         except JournalError as error:
             errors.append(error)
         else:
-            facts[name] = {"said": said, "changes": [asdict(outcome) for outcome in outcomes]}
+            facts[name] = {"said": note, "changes": [asdict(outcome) for outcome in outcomes]}
     if errors:
         raise ExceptionGroup("restore", errors)
     return facts
@@ -146,6 +146,6 @@ def restore_lines(facts: Mapping[str, Any]) -> list[str]:
 
 
 def has_failed(facts: Mapping[str, Any]) -> bool:
-    """Whether a change is left that could not be undone."""
+    """Whether a change could not be undone."""
     changes = [change for found in facts.values() for change in found["changes"]]
     return any(change["result"] == "failed" for change in changes)

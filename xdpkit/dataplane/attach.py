@@ -146,7 +146,7 @@ def _attach_bound(
         try:
             hardware = HardwareStamps(changes)
             undo.callback(hardware.give_up)
-            notes.append(hardware.said())
+            notes.append(hardware.describe())
         except StampError as error:
             if config.rx_timestamps == "hardware":
                 raise

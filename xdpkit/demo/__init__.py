@@ -1,1 +1,1 @@
-"""``xdpkit demo``: the main job, on real packets, with a result a person can read."""
+"""``xdpkit demo``: shows the server at work, on real packets, with a readable result."""

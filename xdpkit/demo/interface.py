@@ -1,8 +1,8 @@
-"""``xdpkit demo --interface``: the service on an interface of this machine, asked from outside.
+"""``xdpkit demo --interface``: serves on an interface of this machine, for requests from outside.
 
-Whoever sends the requests knows how many they are: this side serves until that many have come,
-shows on which queue they were counted and who answered, ends the server, and says whether the
-counts fit. ``vagrant/ask.py`` is such a sender, and the VM's host runs it.
+The sender knows how many requests it sends: this side serves until that many have arrived, shows
+on which queue they were counted and what answered, stops the server, and says whether the counts
+match. ``vagrant/ask.py`` is such a sender, and the VM's host runs it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from xdpkit.lab.served import Served
 from xdpkit.nic.os.interface import Interface, from_link
 from xdpkit.status.view import parts
 
-# How long no request may come before those that are missing count as lost.
+# After this long without a request, the missing ones count as lost.
 QUIET_SECONDS = 60.0
 POLL_SECONDS = 0.2
 
@@ -35,7 +35,7 @@ POLL_SECONDS = 0.2
 class Wanted:
     """The command line: which queue of which interface, in which mode, for how many requests.
 
-    With ``debug`` the whole log of a server that does not come up is printed.
+    With ``debug``, the whole log of a server that fails to start is printed.
     """
 
     interface: str
@@ -45,7 +45,7 @@ class Wanted:
     debug: bool = False
 
     def configuration(self) -> str:
-        """The lab's configuration, for this interface."""
+        """The lab's configuration, adapted to this interface."""
         text = CONFIGURATION.replace('"server0"', f'"{self.interface}"')
         return text.replace("queues = [2]", f'queues = [{self.queue}]\nmode = "{self.mode}"')
 
@@ -53,10 +53,10 @@ class Wanted:
 class ServedInterface(Served):
     """A server on an interface of this network namespace.
 
-    Raises NicError with the server's last words when it does not come up.
+    Raises NicError with the server's last log line when it does not start.
     """
 
-    # A virtual machine without hardware support takes half a minute to run bcc, minutes on a busy
+    # A VM without hardware virtualization takes half a minute to run bcc, or minutes on a busy
     # host.
     ready_seconds = 600.0
     stop_seconds = 30.0
@@ -71,10 +71,10 @@ class ServedInterface(Served):
         return subprocess.Popen(argv, stdin=subprocess.DEVNULL, text=True, **options)
 
     def _startup_error(self) -> NicError:
-        words = self.log().splitlines()
+        lines = self.log().splitlines()
         if self._wanted.debug:
-            print(*words, sep="\n", file=sys.stderr)
-        last = words[-1] if words else "the server did not come up"
+            print(*lines, sep="\n", file=sys.stderr)
+        last = lines[-1] if lines else "the server did not start"
         return NicError(last.removeprefix("xdpkit: "))
 
     def status(self) -> dict[str, Any]:
@@ -86,8 +86,11 @@ class ServedInterface(Served):
 
 
 def main(wanted: Wanted, json: bool = False) -> int:
-    """Serves, waits for the requests, judges; returns the exit status. Raises XdpkitError."""
-    # Or the server would be left serving.
+    """Serves, waits for the requests, checks the counts; returns the exit status.
+
+    Raises XdpkitError.
+    """
+    # Without this, the server would be left running.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(stderr=json, highlight=False)
     if not console.is_terminal:
@@ -102,23 +105,23 @@ def main(wanted: Wanted, json: bool = False) -> int:
             console.print(part)
         ended = served.stop()
     counted = counts(status, wanted.queue)
-    failed = [what for what, good in judged(counted, wanted) if not good]
-    if ended or attached(wanted.interface).xdp_program:
-        failed.append("the server ends with status 0 and leaves no XDP program")
+    failed = [what for what, good in judge(counted, wanted) if not good]
+    if ended or read_interface(wanted.interface).xdp_program:
+        failed.append("the server exits with status 0 and leaves no XDP program")
     for what in failed:
-        print(f"xdpkit: the demo failed, this is not so: {what}", file=sys.stderr)
+        print(f"xdpkit: the demo failed, this does not hold: {what}", file=sys.stderr)
     if json:
         facts = {"interface": wanted.interface, "queue": wanted.queue, "mode": status["mode"]}
         facts |= {"zerocopy": status["zerocopy"], "counts": counted, "failed": failed}
         print(json_text.dumps(facts, indent=2))
     else:
         verdict = "NO" if failed else "ok"
-        console.print(f"{verdict}: queue {wanted.queue} in AF_XDP, all others with the kernel")
+        console.print(f"{verdict}: queue {wanted.queue} on AF_XDP, all others left to the kernel")
     return 1 if failed else 0
 
 
 def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
-    """The status once all requests are counted, or once none came for a while."""
+    """The status once all requests are counted, or once none has arrived for a while."""
     seen, quiet_since = 0, time.monotonic()
     while True:
         status = served.status()
@@ -131,7 +134,7 @@ def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
 
 
 def counts(status: dict[str, Any], queue: int) -> dict[str, Any]:
-    """Requests as counted by the XDP program by RX queue, by the ring and by the slow path."""
+    """Requests counted by the XDP program per RX queue, by the ring and by the slow path."""
     xdp: dict[str, dict[str, int]] = status["xdp"]
     slow_path = status["slow_path"]["udp"]
     return {
@@ -145,14 +148,14 @@ def counts(status: dict[str, Any], queue: int) -> dict[str, Any]:
     }
 
 
-def judged(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
-    """What must be true of the counts, and whether it is."""
+def judge(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
+    """What must hold for the counts, and whether it does."""
     ring, slow = counted["ring"], counted["slow_path"]
     chosen, others = counted["redirected"], counted["other_queue"]
     name = str(wanted.queue)
     return [
         (
-            f"queue {name} alone is redirected ({chosen}), all of it answered in AF_XDP ({ring})",
+            f"only queue {name} is redirected ({chosen}), all of it answered on AF_XDP ({ring})",
             chosen == {name: ring["rx"]} and ring["rx"] == ring["tx"] > 0,
         ),
         (
@@ -160,14 +163,14 @@ def judged(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
             name not in others and sum(others.values()) == slow["rx"] == slow["tx"] > 0,
         ),
         (
-            f"{wanted.requests} requests came ({ring['rx']} + {slow['rx']})",
+            f"{wanted.requests} requests arrived ({ring['rx']} + {slow['rx']})",
             ring["rx"] + slow["rx"] == wanted.requests,
         ),
     ]
 
 
-def attached(ifname: str) -> Interface:
-    """The facts about an interface of this network namespace as they are now."""
+def read_interface(ifname: str) -> Interface:
+    """The current state of an interface of this network namespace."""
     with IPRoute() as ipr:
         index = ipr.link_lookup(ifname=ifname)[0]
         return from_link(ipr.get_links(index)[0])

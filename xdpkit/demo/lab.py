@@ -1,7 +1,7 @@
-"""``xdpkit demo``: the main job in the lab, on real packets, with a result a person can read.
+"""``xdpkit demo``: shows the server at work in the lab, on real packets, with a readable result.
 
-Each step makes facts; the facts are printed as they come, and all of them at the end with
-``--json``. A fact that should not be is a failed check, and the exit status 1.
+Each step checks facts; they are printed one by one and, with ``--json``, all together at the end.
+If a check fails, the exit status is 1.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from xdpkit.status.view import parts
 QUEUES = 4
 CHOSEN = 2
 
-# What the lab's client asks with, and Debian's packages of it.
+# The client programs used in the lab, and their Debian packages.
 CLIENTS = {"dig": "bind9-dnsutils", "ping": "iputils-ping"}
 
-# A first bar for the loop beside its own bare echo: NTP, and DNS from a zone of ten names.
-BARS = {"ntp": 0.9, "dns": 0.85}
+# Targets relative to the bare echo on the same loop: NTP, and DNS from a zone of ten names.
+TARGETS = {"ntp": 0.9, "dns": 0.85}
 
 
 @dataclass
 class Demo:
-    """The facts so far, and where they are told."""
+    """The facts so far, and where they are printed."""
 
     served: ServedLab
     console: Console
@@ -47,22 +47,22 @@ class Demo:
     failed: list[str] = field(default_factory=list)
 
     def check(self, what: str, good: bool) -> None:
-        """Tells a fact; one that should not be fails the demo."""
+        """Prints a fact; one that does not hold fails the demo."""
         self.console.print(f"  [{'green' if good else 'red'}]{'ok' if good else 'NO':3}[/] {what}")
         if not good:
             self.failed.append(what)
 
     def title(self, text: str) -> None:
-        """Begins a step."""
+        """Prints the title of a step."""
         self.console.print(f"\n[bold]{text}[/]")
 
 
 def main(json: bool = False, debug: bool = False) -> int:
-    """Runs the demo; returns the exit status. Raises XdpkitError when the lab cannot be made."""
+    """Runs the demo; returns the exit status. Raises XdpkitError if the lab cannot be created."""
     if missing := [name for name in CLIENTS if not shutil.which(name)]:
         packages = " ".join(CLIENTS[name] for name in missing)
         raise LabError(
-            f"the demo asks with {' and '.join(missing)}, not installed here: apt-get install "
+            f"the demo needs {' and '.join(missing)}, not installed here: apt-get install "
             f"{packages}"
         )
     console = Console(stderr=json, highlight=False)
@@ -74,7 +74,14 @@ def main(json: bool = False, debug: bool = False) -> int:
     server_cpu = str(cpu.split()[1])
     with ServedLab(CONFIGURATION, {"zones/example.zone": ZONE}, QUEUES, server_cpu) as served:
         demo = Demo(served, console)
-        for step in (attached, clients, kernel_traffic, speed, counters, detached):
+        for step in (
+            check_attached,
+            check_clients,
+            check_kernel_traffic,
+            measure_speed,
+            check_counters,
+            check_detached,
+        ):
             step(demo)
         if debug:
             console.print(served.log())
@@ -87,8 +94,8 @@ def main(json: bool = False, debug: bool = False) -> int:
     return 1 if demo.failed else 0
 
 
-def attached(demo: Demo) -> None:
-    """What is on the interface."""
+def check_attached(demo: Demo) -> None:
+    """The XDP program is attached, and the queue is served."""
     demo.title("1. The eBPF program is attached, one queue of four is ours")
     interface = demo.served.lab.server.interface()
     status = demo.served.status()
@@ -99,15 +106,15 @@ def attached(demo: Demo) -> None:
         interface.xdp_program is not None,
     )
     demo.check(
-        f"AF_XDP serves queue {', '.join(status['queues'])}, the kernel queues 0, 1 and 3",
+        f"AF_XDP serves queue {', '.join(status['queues'])}, the kernel has queues 0, 1 and 3",
         list(status["queues"]) == [str(CHOSEN)],
     )
     demo.facts |= {"mode": status["mode"], "zerocopy": status["zerocopy"]}
 
 
-def clients(demo: Demo) -> None:
-    """dig and an NTP client, arriving on each queue in turn."""
-    demo.title("2. dig and an NTP client get right answers on every queue")
+def check_clients(demo: Demo) -> None:
+    """dig and an NTP client get answers on each queue in turn."""
+    demo.title("2. dig and an NTP client get correct answers on every queue")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 6))
     for heading in ("queue", "answered by", f"dig {NAME}", "over IPv6", "NTP stratum", "offset"):
         table.add_column(heading)
@@ -132,7 +139,7 @@ def clients(demo: Demo) -> None:
         table.add_row(str(queue), by, *dug, str(sample.stratum), offset)
         demo.facts["clients"][str(queue)] = {"by": by, "dig": dug, "offset_s": sample.offset}
         # Both ends read the same clock: however late a packet was, the offset is within half the
-        # delay (RFC 5905 section 8); 0.1 ms for the arithmetic in floating point and clock reads.
+        # delay (RFC 5905 section 8); 0.1 ms allows for floating point and clock reads.
         right += (
             by == ("AF_XDP" if queue == CHOSEN else "slow path")
             and dug == [ADDRESS, ADDRESS]
@@ -140,20 +147,20 @@ def clients(demo: Demo) -> None:
         )
     demo.console.print(table)
     demo.check(
-        f"{right} of {QUEUES} queues answered by whom they should, and rightly", right == QUEUES
+        f"{right} of {QUEUES} queues answered correctly, by the expected path", right == QUEUES
     )
 
 
 def dig(demo: Demo, server: str) -> str:
-    """What dig prints for the demo's name, asked in the client's namespace."""
+    """What dig, run in the client's namespace, prints for the demo's name."""
     return demo.served.lab.client.run(
         "dig", "+short", "+tries=1", "+timeout=2", f"@{server}", NAME, "A"
     ).stdout.strip()
 
 
-def kernel_traffic(demo: Demo) -> None:
-    """Ping and TCP while we serve, on the chosen queue as well."""
-    demo.title("3. Everything else is the kernel's, on the chosen queue too")
+def check_kernel_traffic(demo: Demo) -> None:
+    """Ping and TCP work while we serve, on the chosen queue as well."""
+    demo.title("3. Everything else is left to the kernel, on the chosen queue, too")
     lab = demo.served.lab
     lab.client.send_on_queue(CHOSEN, QUEUES)
     for name, address in (("IPv4", lab.server.ipv4), ("IPv6", lab.server.ipv6)):
@@ -165,7 +172,7 @@ def kernel_traffic(demo: Demo) -> None:
 
 
 def tcp_works(demo: Demo) -> bool:
-    """A listening socket in the server's namespace, a client in the other, bytes both ways."""
+    """A client connects to a listening socket in the server's namespace; bytes go both ways."""
     lab = demo.served.lab
     with lab.server.entered():
         listener = socket.create_server((lab.server.ipv4, 0))
@@ -179,13 +186,13 @@ def tcp_works(demo: Demo) -> bool:
         return far.recv(16) == b"there" and near.recv(16) == b"back"
 
 
-def speed(demo: Demo) -> None:
-    """Answers per second beside a bare echo on the same loop, queue and generator."""
+def measure_speed(demo: Demo) -> None:
+    """Answers per second, compared with a bare echo on the same loop, queue and generator."""
     demo.title(
-        "4. Answers per second on queue 2, beside a bare echo of the same size on the same loop"
+        "4. Answers per second on queue 2, compared with a bare echo of the same size on that loop"
     )
     query = dns.message.make_query(NAME, "A", use_edns=0, payload=1232, id=0).to_wire()
-    # An A record behind the question, an OPT record in query and reply alike: RFC 1035, 4.1.3.
+    # The reply adds an A record; query and reply both have an OPT record: RFC 1035 section 4.1.3.
     reply_bytes = len(query) + 16
     rows = [
         Row("echo", "echo", 7),
@@ -199,7 +206,7 @@ def speed(demo: Demo) -> None:
         )
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 6))
     table.add_column("")
-    for heading in ("answers/s", "least..most", "server CPU/answer", "of the echo"):
+    for heading in ("answers/s", "min..max", "server CPU/answer", "ratio to echo"):
         table.add_column(heading, justify="right")
     demo.facts["speed"] = {name: outcome.as_dict() for name, outcome in outcomes.items()}
     for name, facts in demo.facts["speed"].items():
@@ -213,35 +220,36 @@ def speed(demo: Demo) -> None:
     demo.console.print(table)
     bad = sum(outcome.bad for outcome in outcomes.values())
     demo.check(f"every reply checked: {bad} wrong, lost or duplicate", bad == 0)
-    for name, bar in BARS.items():
+    for name, target in TARGETS.items():
         ratio = demo.facts["speed"][name]["ratio_to_echo"]
-        # A measurement on a shared machine is told, not judged.
-        demo.console.print(f"      {name}: {ratio:.2f} of the echo (the bar is {bar})")
+        # On a shared machine a measurement is reported, not checked.
+        demo.console.print(f"      {name}: {ratio:.2f} of the echo (target: {target})")
 
 
-def counters(demo: Demo) -> None:
-    """What ``xdpkit status`` says of all that."""
+def check_counters(demo: Demo) -> None:
+    """What ``xdpkit status`` shows for all that."""
     demo.title("5. Counters per queue and per verdict (xdpkit status)")
     status = demo.served.status()
     for part in parts(status, VERDICTS):
         demo.console.print(part)
-    taken = status["xdp"][str(CHOSEN)].get("redirected", 0)
+    redirected = status["xdp"][str(CHOSEN)].get("redirected", 0)
     ring = status["queues"][str(CHOSEN)]
     demo.check(
-        f"queue {CHOSEN}: {taken:,} redirected, {ring['rx']:,} received, {ring['tx']:,} answered",
-        taken == ring["rx"] == ring["tx"],
+        f"queue {CHOSEN}: {redirected:,} redirected, {ring['rx']:,} received, "
+        f"{ring['tx']:,} answered",
+        redirected == ring["rx"] == ring["tx"],
     )
     demo.facts["status"] = status
 
 
-def detached(demo: Demo) -> None:
-    """The end: the interface is the kernel's again."""
-    demo.title("6. SIGTERM: the interface is the kernel's again")
+def check_detached(demo: Demo) -> None:
+    """After SIGTERM, the kernel has the interface to itself again."""
+    demo.title("6. SIGTERM: the kernel has the interface to itself again")
     status = demo.served.stop()
     interface = demo.served.lab.server.interface()
     demo.check(
-        "the server ended with status 0, no XDP program left",
+        "the server exited with status 0, no XDP program left",
         not status and not interface.xdp_program,
     )
     ping = demo.served.lab.client.run("ping", "-c", "1", "-W", "2", demo.served.lab.server.ipv4)
-    demo.check("ping goes on", ping.returncode == 0)
+    demo.check("ping still works", ping.returncode == 0)

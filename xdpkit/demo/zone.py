@@ -1,4 +1,4 @@
-"""What the demo serves: a configuration with all services on, and a zone of ten names."""
+"""What the demo serves: a configuration with all services enabled, and a zone of ten names."""
 
 CONFIGURATION = """\
 [interface]

@@ -1,1 +1,1 @@
-"""``xdpkit doctor``: what stands in the way of serving an interface, and what fixes it."""
+"""``xdpkit doctor``: what prevents or slows serving on an interface, and how to fix it."""

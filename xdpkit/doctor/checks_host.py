@@ -1,129 +1,134 @@
-"""What is to be said of the machine: memory, CPUs, clock, other programs on the ports."""
+"""Checks of the machine: memory, CPUs, clock, other programs on the ports."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xdpkit.doctor.finding import Check, Finding, Wanted, listed, stop
-from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.finding import Check, Finding, Wanted, comma_separated, stop_command
+from xdpkit.doctor.probe import ProbeFacts
 from xdpkit.doctor.probe_host import HUGE_KIB, Listener
-from xdpkit.nic.fact import known
+from xdpkit.nic.fact import value_of
 from xdpkit.nic.os.xsk_bind import UMEM_KIB
 
-# A wake-up of 50 us with deep sleep states and 4 us without them was measured on igc:
+# Wake-up took 50 us with deep sleep states and 4 us without them, measured on igc:
 # https://github.com/xdp-project/bpf-examples/tree/main/AF_XDP-interaction
 SLEEP_US = 20
 
 
-def _memory(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+def _memory(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
     queues = len(wanted.queues) or 1
     needed = queues * UMEM_KIB
     limit = facts.host.memlock_kib
-    unlimited = "CAP_IPC_LOCK" not in (known(facts.privileges.unattainable) or ())
+    unlimited = "CAP_IPC_LOCK" not in (value_of(facts.privileges.unattainable) or ())
     if limit is not None and limit < needed and not unlimited:
         yield Finding(
             "memlock",
             "blocks",
-            f"{limit} KiB of memory may be locked, {needed} KiB are needed",
+            f"the limit on locked memory is {limit} KiB, {needed} KiB are needed",
             "no AF_XDP socket can be opened",
             "prlimit --memlock=unlimited xdpkit run -c FILE",
         )
-    node = known(facts.device.node) or 0
+    node = value_of(facts.device.node) or 0
     memory = facts.host.nodes.get(node)
-    free = known(memory.huge_free) if memory else None
-    pages = known(memory.huge_pages) if memory else None
+    free = value_of(memory.huge_free) if memory else None
+    pages = value_of(memory.huge_pages) if memory else None
     short = needed // HUGE_KIB - (free or 0)
     if free is not None and pages is not None and short > 0 and facts.xdp.serving is None:
         yield Finding(
             "huge-pages",
             "note",
-            f"{free} huge pages of 2 MiB are free on node {node}, {needed // HUGE_KIB} are wanted",
-            "packets lie on ordinary pages: more TLB misses",
+            f"{free} huge pages of 2 MiB are free on node {node}, {needed // HUGE_KIB} are needed",
+            "packets are in ordinary pages: more TLB misses",
             f"echo {pages + short} > /sys/devices/system/node/node{node}"
             f"/hugepages/hugepages-{HUGE_KIB}kB/nr_hugepages",
         )
 
 
-def _near(facts: Facts) -> tuple[int, ...]:
-    """The CPUs of the NIC's node; none where that is not known."""
-    node = known(facts.device.node)
+def _near(facts: ProbeFacts) -> tuple[int, ...]:
+    """The CPUs of the NIC's NUMA node; none where that is unknown."""
+    node = value_of(facts.device.node)
     found = facts.host.nodes.get(node) if node is not None else None
     return found.cpus if found else ()
 
 
-def _numa(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    """Each queue's worker has the CPU of its place in the list: ``bypass.open_dataplane``."""
-    node, near = known(facts.device.node), _near(facts)
+def _has_node(facts: ProbeFacts) -> bool:
+    return value_of(facts.device.node) is not None
+
+
+def _numa(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    """Each queue's worker gets the CPU at its index in the list: ``dataplane.open_dataplane``."""
+    node, near = value_of(facts.device.node), _near(facts)
     cpus = facts.privileges.cpus
     if len(facts.host.nodes) < 2 or not cpus:
         return
-    places = range(len(wanted.queues) or 1)
-    far = sorted({cpus[place % len(cpus)] for place in places} - set(near))
+    count = len(wanted.queues) or 1
+    far = sorted({cpus[index % len(cpus)] for index in range(count)} - set(near))
     if near and far:
         yield Finding(
             "numa-far",
             "costs",
-            f"workers would run on CPU {listed(far)}, the NIC is at node {node}",
-            "every packet crosses between the nodes",
-            f"taskset -c {listed(near)} xdpkit run -c FILE",
+            f"workers would run on CPU {comma_separated(far)}, the NIC is on NUMA node {node}",
+            "every packet crosses NUMA nodes",
+            f"taskset -c {comma_separated(near)} xdpkit run -c FILE",
         )
 
 
-def _cpus(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    idle_us = known(facts.host.idle_us)
+def _cpus(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    idle_us = value_of(facts.host.idle_us)
     if idle_us is not None and idle_us > SLEEP_US and wanted.poll == "wait":
         yield Finding(
             "sleep",
             "costs",
             f"an idle CPU takes {idle_us} us to wake up",
-            "so much later is the first request after a pause answered, and stamped",
+            "the first request after a pause is answered, and timestamped, that much later",
             f"cpupower idle-set -D {SLEEP_US}",
             "https://github.com/xdp-project/bpf-examples/tree/main/AF_XDP-interaction",
         )
-    slow = [name for name in known(facts.host.governors) or () if name != "performance"]
+    slow = [name for name in value_of(facts.host.governors) or () if name != "performance"]
     if slow:
         yield Finding(
             "governor",
             "costs",
-            f"CPU frequencies are chosen by {', '.join(slow)}",
+            f"CPU frequencies are set by governor {', '.join(slow)}",
             "a CPU that was idle answers slowly at first",
             "cpupower frequency-set -g performance",
         )
 
 
-def _interrupts(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    node, near = known(facts.device.node), _near(facts)
-    for each in known(facts.device.interrupts) or ():
-        cpus = known(each.cpus) or ()
+def _interrupts(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    node, near = value_of(facts.device.node), _near(facts)
+    for each in value_of(facts.device.interrupts) or ():
+        cpus = value_of(each.cpus) or ()
         if each.queue in wanted.queues and near and cpus and not set(cpus) & set(near):
             yield Finding(
                 "interrupt-far",
                 "costs",
-                f"queue {each.queue} interrupts CPU {listed(cpus)}, the NIC is at node {node}",
-                "every packet crosses between the nodes",
-                f"echo {listed(near)} > /proc/irq/{each.number}/smp_affinity_list",
+                f"queue {each.queue} interrupts CPU {comma_separated(cpus)}, "
+                f"the NIC is on node {node}",
+                "every packet crosses NUMA nodes",
+                f"echo {comma_separated(near)} > /proc/irq/{each.number}/smp_affinity_list",
             )
-    if facts.host.irqbalance and known(facts.device.interrupts):
+    if facts.host.irqbalance and value_of(facts.device.interrupts):
         yield Finding(
             "irqbalance",
             "note",
             f"irqbalance (process {facts.host.irqbalance.pid}) moves interrupts",
-            "a queue's may come onto its worker's CPU, or another node's",
+            "a queue's interrupt may move to its worker's CPU, or to another node",
             "systemctl stop irqbalance.service",
         )
 
 
-def _listeners(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    """Those that the slow path's own sockets would collide with."""
+def _listeners(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    """Sockets with which the slow path's would conflict."""
     ours = {str(each.address) for each in wanted.addresses} or set(facts.link.addresses)
-    serving = known(facts.xdp.serving)
+    serving = value_of(facts.xdp.serving)
     names = {port: name for name, port in wanted.ports.items()}
     seen: dict[tuple[int, str], Listener] = {}
-    for each in known(facts.host.listeners) or ():
-        own = serving is not None and each.owner is not None and each.owner.pid == serving.pid
+    for each in value_of(facts.host.listeners) or ():
+        is_ours = serving is not None and each.owner is not None and each.owner.pid == serving.pid
         meant = each.address.is_unspecified or str(each.address) in ours
         wants = each.port in names and (each.protocol == "udp" or names[each.port] == "dns")
-        if meant and wants and not own:
+        if meant and wants and not is_ours:
             who = each.owner.name if each.owner else ""
             seen.setdefault((each.port, who), each)
     for (port, who), each in sorted(seen.items()):
@@ -131,9 +136,9 @@ def _listeners(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
         yield Finding(
             "port-taken",
             "costs",
-            f"port {port} is taken by {owner} on {each.address}",
-            "what comes through the kernel (other queues, fragments, TCP) is that program's, not "
-            "ours; the chosen queues are not touched by it",
+            f"port {port} is in use by {owner} on {each.address}",
+            "what arrives through the kernel (other queues, fragments, TCP) goes to that program, "
+            "not to us; the chosen queues are not affected",
             _stop(each),
         )
 
@@ -144,11 +149,11 @@ def _stop(listener: Listener) -> str:
         return f"sudo ss -lnp 'sport = :{listener.port}'"
     if owner.name == "chronyd":
         return "echo 'port 11123' >> /etc/chrony/chrony.conf && systemctl restart chrony.service"
-    return stop(owner)
+    return stop_command(owner)
 
 
-def _clock(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    clock = known(facts.host.clock)
+def _clock(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    clock = value_of(facts.host.clock)
     if "ntp" not in wanted.ports or clock is None or clock.synchronised:
         return
     if wanted.ntp_sources and "kernel" not in wanted.ntp_sources:
@@ -156,7 +161,7 @@ def _clock(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
     yield Finding(
         "clock",
         "costs" if wanted.ntp_sources else "note",
-        "the kernel's clock is not synchronised",
+        "the kernel's clock is not synchronized",
         'with source = "kernel", NTP replies say so and clients do not believe them',
         "apt-get install chrony && systemctl start chrony.service",
     )
@@ -164,7 +169,7 @@ def _clock(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
 
 CHECKS = (
     Check(_memory, "memory"),
-    Check(_numa, "NUMA node", ("device.node",), lambda facts: known(facts.device.node) is not None),
+    Check(_numa, "NUMA node", ("device.node",), _has_node),
     Check(_cpus, "CPU sleep and frequency", ("host.idle_us", "host.governors")),
     Check(_interrupts),
     Check(_listeners, "ports", ("host.listeners",)),

@@ -1,4 +1,4 @@
-"""What is to be said of the interface: link, addresses, VLANs, MTU, offloads."""
+"""Checks of the interface: link, addresses, VLANs, MTU, offloads."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from xdpkit.doctor.finding import (
     Check,
     Finding,
     Wanted,
-    called,
+    comma_separated,
     driver_of,
     guest_offloads_fixed,
     has_native,
-    listed,
+    shell_name,
 )
-from xdpkit.doctor.probe import Facts
-from xdpkit.nic.fact import known
+from xdpkit.doctor.probe import ProbeFacts
+from xdpkit.nic.fact import value_of
 from xdpkit.nic.setup import plan
 
-# Below it no driver of quirks.SUPPORT depends on the kernel's configuration.
+# Below it, no driver in driver_support.SUPPORT depends on the kernel's configuration.
 SAFE_MTU = 3000
 
 _OFFLOADS = (
@@ -28,8 +28,8 @@ _OFFLOADS = (
 )
 
 
-def _up(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    name = called(facts)
+def _up(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    name = shell_name(facts)
     if not facts.link.interface.up:
         yield Finding(
             "down",
@@ -43,19 +43,19 @@ def _up(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
             "no-carrier",
             "costs",
             f"{name} has no carrier",
-            "nothing is received until the cable or the other end is there",
+            "nothing is received until the cable is plugged in and the other end is up",
             f"ethtool {name}",
         )
 
 
-def _addresses(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    name = called(facts)
+def _addresses(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    name = shell_name(facts)
     if not facts.link.addresses and not wanted.addresses:
         yield Finding(
             "no-address",
             "costs",
             f"{name} has no address",
-            "no request is ours until it has one, or [interface] addresses names some",
+            "no requests are served until it has one, or [interface] addresses lists some",
             f"ip address add ADDR/LENGTH dev {name}",
         )
     for served in wanted.addresses:
@@ -65,13 +65,13 @@ def _addresses(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
                 "address-elsewhere",
                 "costs",
                 f"{served.address} is not an address of {name}",
-                "the kernel answers no ARP or neighbour solicitation for it there",
+                "the kernel does not answer ARP or neighbor solicitations for it there",
                 f"ip address add {served.address}/{length} dev {name}",
             )
 
 
-def _membership(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    """What ``nic.interface.check_place`` refuses is in the way; bonds are a quirk of theirs."""
+def _membership(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
+    """Reports what ``interface.check_membership`` refuses; for bonds and teams see ``quirks``."""
     link = facts.link
     if not link.master:
         return
@@ -79,75 +79,76 @@ def _membership(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
     yield Finding(
         "member",
         "note" if has_addresses else "blocks",
-        f"{called(facts)} is a member of {link.master} ({link.master_kind})",
-        f"the addresses are {link.master}'s: [interface] addresses has to name those to serve"
+        f"{shell_name(facts)} is a member of {link.master} ({link.master_kind})",
+        f"the addresses are on {link.master}: set [interface] addresses to those to serve"
         if not has_addresses
-        else f"the host's addresses may be {link.master}'s: [interface] addresses names those",
+        else f"more addresses may be on {link.master}: set [interface] addresses to serve those",
         f"ip address show dev {link.master}",
     )
 
 
-def _vlans(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+def _vlans(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
     tags = {served.outer for served in wanted.addresses if served.outer}
     tags |= set(facts.link.vlans.values()) if not wanted.addresses else set()
+    listed_tags = comma_separated(sorted(tags))
     for feature in plan.UNTAGGING if tags else ():
         yield from _offload(
             facts,
             feature,
-            f"the NIC takes tags off frames (VLAN {listed(sorted(tags))} is there)",
-            "the XDP program cannot tell them apart, and leaves them to the kernel",
+            f"the NIC strips VLAN tags from frames (VLAN {listed_tags} is in use)",
+            "the XDP program cannot tell VLANs apart, and leaves their frames to the kernel",
             "https://www.knot-dns.cz/docs/latest/html/operation.html#mode-xdp",
         )
 
 
-def _mtu(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+def _mtu(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
     support = SUPPORT.get(facts.device.driver_name)
     most = support.most_mtu if support else 0
-    name, mtu = called(facts), facts.link.mtu
+    name, mtu = shell_name(facts), facts.link.mtu
     if wanted.mode == "generic" or not most or not has_native(facts) or mtu <= min(most, SAFE_MTU):
         return
     near = mtu <= most
     yield Finding(
         "mtu-near" if near else "mtu",
         "note" if near else "blocks",
-        f"the MTU is {mtu}, {driver_of(facts)} takes XDP programs up to about {most}",
-        "the exact limit is the kernel's: a start may be refused"
+        f"the MTU is {mtu}, {driver_of(facts)} accepts XDP programs up to about {most}",
+        "the exact limit depends on the kernel: a start may fail"
         if near
-        else 'it refuses the program, unless mode = "generic"',
+        else 'it rejects the program, unless mode = "generic"',
         f"ip link set dev {name} mtu {min(most, SAFE_MTU)}",
         MTU_SOURCE,
     )
 
 
-def _offloads(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
+def _offloads(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
     for feature, why in plan.MERGING.items():
         if feature == "rx-gro-hw" and guest_offloads_fixed(facts):
             continue
         yield from _offload(facts, feature, f"offload {feature} is on", why, _OFFLOADS)
     if facts.link.tunnels and facts.device.has("tx-gre-segmentation"):
-        name = called(facts)
+        name = shell_name(facts)
         yield Finding(
             "gre-segmentation",
             "note",
-            f"the NIC cuts packets of GRE tunnels up ({', '.join(facts.link.tunnels)})",
-            "with some NICs they were seen to leave corrupted while XDP is in use",
+            f"the NIC segments packets of GRE tunnels ({', '.join(facts.link.tunnels)})",
+            "some NICs were seen to corrupt them on transmit while XDP is in use",
             f"ethtool -K {name} tx-gre-segmentation off",
             _OFFLOADS,
         )
 
 
 def _offload(
-    facts: Facts, feature: str, what: str, consequence: str, source: str
+    facts: ProbeFacts, feature: str, what: str, consequence: str, source: str
 ) -> Iterator[Finding]:
-    """Of one that is on: ``xdpkit run`` turns it off (``nic.plan``) where that can be done."""
-    name = called(facts)
-    found = (known(facts.device.features) or {}).get(feature)
+    """Reports an offload that is on: ``xdpkit run`` turns it off (``plan.py``) where it can."""
+    name = shell_name(facts)
+    found = (value_of(facts.device.features) or {}).get(feature)
     if found is None or not found.on:
         return
     if found.changeable:
-        consequence += "; xdpkit run turns it off, and on again at its end"
+        consequence += "; xdpkit run turns it off, and back on when it exits"
     else:
-        consequence += "; the driver does not let it be turned off"
+        consequence += "; the driver does not allow turning it off"
     yield Finding(
         f"offload-{feature}",
         "note" if found.changeable else "costs",

@@ -1,6 +1,6 @@
-"""Since which kernel a driver can do what, and up to which MTU.
+"""What each driver supports, since which kernel, and up to which MTU.
 
-What the kernel itself tells (the netdev family, since 6.3) goes before it.
+What the kernel itself reports (netdev family, since 6.3) takes precedence.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ Version = tuple[int, int]
 
 COMMIT = "https://github.com/torvalds/linux/commit/"
 
-# Where most_mtu comes from: calculated for kernel 6.8, x86, a program that takes no fragments.
+# Where most_mtu comes from: calculated for kernel 6.8, x86, a program without multi-buffer.
 MTU_SOURCE = "https://docs.ebpf.io/linux/program-type/BPF_PROG_TYPE_XDP/#max-mtu"
 
 
 @dataclass(frozen=True)
 class Support:
-    """Since which kernel a driver has native XDP and zero-copy, by the commits that brought them.
+    """Since which kernel a driver has native XDP and zero-copy, with the commits that added them.
 
-    None: not by 6.10. ``most_mtu`` is the largest with which it takes an XDP program; 0: any.
+    None: not as of 6.10. ``most_mtu`` is the largest with which it accepts an XDP program; 0: any.
     """
 
     native: Version
@@ -29,7 +29,7 @@ class Support:
     most_mtu: int = 0
 
 
-# By the driver's name in ethtool -i. docs.ebpf.io has the table that the commits are from, but for
+# By the driver's name in ethtool -i. The commits are from the table at docs.ebpf.io, except for
 # virtio_net's zero-copy.
 SUPPORT: dict[str, Support] = {
     "atlantic": Support((5, 19), "0d14657f4083", most_mtu=2048),
@@ -58,11 +58,11 @@ SUPPORT: dict[str, Support] = {
 
 
 def native_source(driver: str) -> str:
-    """The commit that brought the driver native XDP, or nothing."""
+    """URL of the commit that added native XDP to the driver, or nothing."""
     return COMMIT + SUPPORT[driver].native_commit if driver in SUPPORT else ""
 
 
 def zerocopy_source(driver: str) -> str:
-    """The commit that brought the driver zero-copy, or nothing."""
+    """URL of the commit that added zero-copy to the driver, or nothing."""
     commit = SUPPORT[driver].zerocopy_commit if driver in SUPPORT else ""
     return COMMIT + commit if commit else ""

@@ -1,4 +1,4 @@
-"""What doctor says, and what it goes by: pure functions of the facts."""
+"""Findings, and the predicates behind them: pure functions of the facts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 from xdpkit.config import Config
 from xdpkit.config.address import ServedAddress
 from xdpkit.doctor.driver_support import SUPPORT
-from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.probe import ProbeFacts
 from xdpkit.doctor.probe_host import Process
-from xdpkit.nic.fact import Unknown, known
+from xdpkit.nic.fact import Unknown, value_of
 
-# In the order in which they are shown: it cannot serve; it could be better; good to know.
+# In the order shown: prevents serving; could be better; good to know.
 SEVERITIES = ("blocks", "costs", "note")
 
-# The ports that are looked at where no configuration says otherwise.
+# The ports to check where no configuration says otherwise.
 PORTS = {"ntp": 123, "dns": 53}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing, what follows from it, and the line to type; ``source`` where it is not ours.
+    """One thing, its consequence, and the command to run; ``source`` if others found it.
 
-    ``command`` is empty where nothing on this machine mends it.
+    ``command`` is empty where nothing on this machine fixes it.
     """
 
     id: str
@@ -37,10 +37,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be served: of a configuration, or what one would have without saying much."""
+    """What is to be served: by a configuration, or by default without one."""
 
     queues: tuple[int, ...] = ()
-    """None: not known."""
+    """Empty: unknown."""
     mode: str = "auto"
     poll: str = "wait"
     steering: str = "auto"
@@ -67,64 +67,64 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Check:
-    """Looks for one kind of trouble, and says ``fine`` where there is none.
+    """Looks for one kind of trouble, and reports ``fine`` where there is none.
 
-    That is left unsaid where one of ``reads`` (dotted names of facts) is unknown, or ``has`` false.
+    But not where one of ``reads`` (dotted names of facts) is unknown, or ``has`` is false.
     """
 
-    find: Callable[[Facts, Wanted], Iterable[Finding]]
+    find: Callable[[ProbeFacts, Wanted], Iterable[Finding]]
     fine: str = ""
     reads: tuple[str, ...] = ()
-    has: Callable[[Facts], bool | None] = lambda facts: True
+    has: Callable[[ProbeFacts], bool | None] = lambda facts: True
 
-    def says_fine(self, facts: Facts) -> bool:
-        """Whether ``fine`` is true of these facts, where nothing was found."""
-        if not self.fine or any(isinstance(at(facts, name), Unknown) for name in self.reads):
+    def says_fine(self, facts: ProbeFacts) -> bool:
+        """Whether to report ``fine`` for these facts, given that nothing was found."""
+        if not self.fine or any(isinstance(fact_at(facts, name), Unknown) for name in self.reads):
             return False
         return bool(self.has(facts))
 
 
-def called(facts: Facts) -> str:
-    """The interface's name, as a shell takes it."""
+def shell_name(facts: ProbeFacts) -> str:
+    """The interface's name, quoted for a shell."""
     return shlex.quote(facts.link.interface.name)
 
 
-def driver_of(facts: Facts) -> str:
-    """How to call the driver in a sentence."""
+def driver_of(facts: ProbeFacts) -> str:
+    """How to refer to the driver in a sentence."""
     if facts.link.loopback:
         return "the loopback"
     return f"the driver {facts.device.driver_name or 'of ' + facts.link.interface.name}"
 
 
-def guest_offloads_fixed(facts: Facts) -> bool:
-    """Whether virtio's host merges packets and does not let the guest stop it."""
-    features = known(facts.device.features)
+def guest_offloads_fixed(facts: ProbeFacts) -> bool:
+    """Whether a virtio host merges packets, and the guest cannot turn that off."""
+    features = value_of(facts.device.features)
     merging = features.get("rx-gro-hw") if features else None
     virtio = facts.device.driver_name == "virtio_net"
     return virtio and merging is not None and merging.on and not merging.changeable
 
 
-def is_unpaired(facts: Facts) -> bool:
-    """Whether a veth that can have native XDP has it not, for want of RX queues."""
-    features, driver = known(facts.xdp.features), facts.device.driver_name
+def is_unpaired(facts: ProbeFacts) -> bool:
+    """Whether a veth lacks native XDP only because it has too few RX queues."""
+    features, driver = value_of(facts.xdp.features), facts.device.driver_name
     return driver == "veth" and features is not None and "basic" not in features.acts
 
 
-def has_native(facts: Facts) -> bool | None:
-    """Whether the driver runs XDP programs; None where nobody says."""
+def has_native(facts: ProbeFacts) -> bool | None:
+    """Whether the driver runs XDP programs; None where that is unknown."""
     if facts.link.loopback or guest_offloads_fixed(facts):
         return False
-    if features := known(facts.xdp.features):
+    if features := value_of(facts.xdp.features):
         return "basic" in features.acts
     support = SUPPORT.get(facts.device.driver_name)
     return facts.kernel.version >= support.native if support else None
 
 
-def has_zerocopy(facts: Facts) -> bool | None:
-    """Whether the driver hands packets over without a copy; None where nobody says."""
+def has_zerocopy(facts: ProbeFacts) -> bool | None:
+    """Whether the driver supports zero-copy; None where that is unknown."""
     if not (native := has_native(facts)):
         return native
-    if features := known(facts.xdp.features):
+    if features := value_of(facts.xdp.features):
         return "xsk-zerocopy" in features.acts
     support = SUPPORT.get(facts.device.driver_name)
     if support is None:
@@ -132,37 +132,37 @@ def has_zerocopy(facts: Facts) -> bool | None:
     return support.zerocopy is not None and facts.kernel.version >= support.zerocopy
 
 
-def expected(facts: Facts, wanted: Wanted) -> str:
+def expected_mode(facts: ProbeFacts, wanted: Wanted) -> str:
     """The mode that ``xdpkit run`` would get, in words."""
     if wanted.mode == "generic":
         return "generic mode"
     native = has_native(facts)
     if not native:
-        return "a mode that only a start tells" if native is None else "generic mode"
+        return "a mode that only a start will show" if native is None else "generic mode"
     if wanted.mode == "copy" or not has_zerocopy(facts):
-        return "native mode, copying"
+        return "native mode, copy"
     return "native mode, zero-copy"
 
 
-def receiving(facts: Facts) -> int:
-    """RX queues that are in use, as far as known."""
-    channels = known(facts.device.channels)
+def rx_queues_in_use(facts: ProbeFacts) -> int:
+    """The number of RX queues in use, as far as known."""
+    channels = value_of(facts.device.channels)
     if channels is not None and channels.receiving:
         return channels.receiving
     return facts.link.interface.rx_queues
 
 
-def has_ntuple(facts: Facts) -> bool:
-    """Whether the driver has rules, on or to be turned on."""
-    features = known(facts.device.features)
+def has_ntuple(facts: ProbeFacts) -> bool:
+    """Whether the driver has rules (ntuple), on now or not yet."""
+    features = value_of(facts.device.features)
     ntuple = features.get("rx-ntuple-filter") if features else None
-    return known(facts.device.rules) is not None or (
+    return value_of(facts.device.rules) is not None or (
         ntuple is not None and (ntuple.on or ntuple.changeable)
     )
 
 
-def at(facts: Facts, path: str) -> object:
-    """The fact of a dotted name."""
+def fact_at(facts: ProbeFacts, path: str) -> object:
+    """The fact with a dotted name."""
     found: object = facts
     for part in path.split("."):
         found = getattr(found, part)
@@ -171,11 +171,11 @@ def at(facts: Facts, path: str) -> object:
     return found
 
 
-def stop(process: Process) -> str:
-    """The line that ends somebody's program."""
+def stop_command(process: Process) -> str:
+    """The command that stops another program."""
     return f"systemctl stop {shlex.quote(process.unit)}" if process.unit else f"kill {process.pid}"
 
 
-def listed(numbers: Iterable[object]) -> str:
-    """Numbers as a sentence and taskset have them."""
+def comma_separated(numbers: Iterable[object]) -> str:
+    """Numbers in a form that suits both a sentence and taskset."""
     return ",".join(map(str, numbers))

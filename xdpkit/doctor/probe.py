@@ -1,4 +1,4 @@
-"""All facts about an interface and its machine, read without changing anything."""
+"""Reads all facts about an interface and its machine, without changing anything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xdpkit.doctor.probe_xdp import Xdp
 
 @dataclass(frozen=True)
 class Machine:
-    """What is the same for all interfaces."""
+    """The facts that all interfaces share."""
 
     kernel: Kernel
     privileges: Privileges
@@ -21,8 +21,8 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What there is. None: driver or kernel do not have that. ``Unknown`` says why not."""
+class ProbeFacts:
+    """All facts. None: not supported by driver or kernel. ``Unknown``: not readable, and why."""
 
     link: Link
     device: Device
@@ -33,7 +33,7 @@ class Facts:
 
 
 def machine(ports: tuple[int, ...]) -> Machine:
-    """Reads it; of the sockets there are, those on ``ports``."""
+    """Reads them; of the sockets only those on ``ports``."""
     return Machine(
         kernel=probe_kernel.kernel(),
         privileges=probe_kernel.privileges(),
@@ -41,10 +41,10 @@ def machine(ports: tuple[int, ...]) -> Machine:
     )
 
 
-def interface(name: str, machine: Machine) -> Facts:
-    """The facts about one interface. Raises NicError where it is not there."""
+def interface(name: str, machine: Machine) -> ProbeFacts:
+    """Reads the facts about one interface. Raises NicError if it does not exist."""
     link, message = probe_link.link(name)
-    return Facts(
+    return ProbeFacts(
         link=link,
         device=probe_link.device(link.interface),
         xdp=probe_xdp.xdp(name, link.interface.index, message),

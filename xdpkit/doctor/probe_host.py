@@ -1,6 +1,6 @@
-"""The machine around the NIC: memory, sleep and speed of the CPUs, clock, who has the ports.
+"""Reads the machine around the NIC: memory, CPU sleep and frequency, clock, users of the ports.
 
-Read only, from /proc and /sys.
+Everything comes from /proc and /sys, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from xdpkit._core._clock import adjtimex
-from xdpkit.nic.fact import Fact, cpu_list, look, number, text
+from xdpkit.nic.fact import Fact, parse_cpu_list, read_fact, read_number, read_text
 from xdpkit.nic.os.interface import Address
-from xdpkit.nic.os.udp_sockets import UNCONNECTED, unpacked
+from xdpkit.nic.os.udp_sockets import UNCONNECTED, parse_proc_address
 from xdpkit.services.ntp.kernel import is_disciplined
 
-# The state of a TCP socket that accepts connections: TCP_LISTEN in linux include/net/tcp_states.h.
+# The state of a listening TCP socket: TCP_LISTEN in Linux include/net/tcp_states.h.
 LISTENS = "0A"
 
-# The huge pages that the packet memory asks for (MFD_HUGETLB without a size, on x86 and ARM).
+# The size of the huge pages requested for UMEM (MFD_HUGETLB without a size, on x86 and ARM).
 HUGE_KIB = 2048
 
 _CPU = Path("/sys/devices/system/cpu")
@@ -31,7 +31,7 @@ _NODES = Path("/sys/devices/system/node")
 
 @dataclass(frozen=True)
 class Process:
-    """Somebody: process, its name, and the systemd unit that it belongs to, if any."""
+    """A process: its PID, name, and systemd unit, if any."""
 
     pid: int
     name: str
@@ -40,7 +40,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Listener:
-    """A socket on a port; ``owner`` is None where we may not see whose."""
+    """A socket on a port; ``owner`` is None if we lack permission to see it."""
 
     protocol: str
     address: Address
@@ -50,7 +50,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Node:
-    """A NUMA node: its CPUs, and its huge pages of HUGE_KIB, free and in all."""
+    """A NUMA node: its CPUs, and its huge pages of HUGE_KIB, free and total."""
 
     cpus: tuple[int, ...]
     huge_free: Fact[int]
@@ -59,7 +59,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Clock:
-    """What the kernel says of its clock: whether somebody keeps it right, and how well."""
+    """What the kernel says about its clock: whether it is disciplined, and how well."""
 
     synchronised: bool
     max_error_us: int
@@ -67,61 +67,61 @@ class Clock:
 
 @dataclass(frozen=True)
 class Host:
-    """The facts; ports are those that were asked for."""
+    """The facts about the machine; listeners are those on the requested ports."""
 
     nodes: Mapping[int, Node] = field(default_factory=dict)
     memlock_kib: int | None = None
-    """The hard limit of locked memory; None is no limit."""
+    """The hard limit on locked memory; None: no limit."""
     idle_us: Fact[int] = None
-    """How long a CPU takes to wake from the deepest sleep that is allowed; None: never sleeps."""
+    """How long a CPU takes to wake from the deepest enabled idle state; None: never sleeps."""
     governors: Fact[tuple[str, ...]] = ()
-    """Which rules choose the CPUs' frequencies; none where the machine does not say."""
+    """The frequency governors of the CPUs; empty where the machine does not say."""
     irqbalance: Process | None = None
     clock: Fact[Clock] = None
     listeners: Fact[tuple[Listener, ...]] = ()
 
 
 def host(ports: tuple[int, ...]) -> Host:
-    """Reads it all; ``ports`` are those that we want to serve."""
+    """Reads them all; ``ports`` are those that we want to serve."""
     return Host(
         nodes=nodes(),
         memlock_kib=_memlock_kib(),
-        idle_us=look(idle_us),
-        governors=look(governors),
+        idle_us=read_fact(idle_us),
+        governors=read_fact(governors),
         irqbalance=next((p for p in processes() if p.name == "irqbalance"), None),
-        clock=look(_clock),
-        listeners=look(listeners, ports),
+        clock=read_fact(_clock),
+        listeners=read_fact(listeners, ports),
     )
 
 
 def nodes(root: Path = _NODES) -> dict[int, Node]:
-    """The NUMA nodes; empty where the kernel has no such thing."""
+    """The NUMA nodes; empty where the kernel has no NUMA support."""
     found = {}
     for path in sorted(root.glob("node[0-9]*")):
-        cpus = look(text, path / "cpulist")
+        cpus = read_fact(read_text, path / "cpulist")
         pages = path / "hugepages" / f"hugepages-{HUGE_KIB}kB"
         found[int(path.name[4:])] = Node(
-            cpus=cpu_list(cpus) if isinstance(cpus, str) else (),
-            huge_free=look(number, pages / "free_hugepages"),
-            huge_pages=look(number, pages / "nr_hugepages"),
+            cpus=parse_cpu_list(cpus) if isinstance(cpus, str) else (),
+            huge_free=read_fact(read_number, pages / "free_hugepages"),
+            huge_pages=read_fact(read_number, pages / "nr_hugepages"),
         )
     return found
 
 
 def idle_us(root: Path = _CPU) -> int | None:
-    """The longest wake-up time of the sleep states that are not disabled, over all CPUs."""
+    """The longest wake-up latency of all enabled idle states, over all CPUs."""
     latencies = [
-        number(state / "latency")
+        read_number(state / "latency")
         for state in root.glob("cpu[0-9]*/cpuidle/state[0-9]*")
-        if text(state / "disable") == "0"
+        if read_text(state / "disable") == "0"
     ]
     return max(latencies, default=None)
 
 
 def governors(root: Path = _CPU) -> tuple[str, ...]:
-    """Each governor that some CPU has."""
+    """The governors in use, over all CPUs."""
     files = root.glob("cpufreq/policy[0-9]*/scaling_governor")
-    return tuple(sorted({text(path) for path in files}))
+    return tuple(sorted({read_text(path) for path in files}))
 
 
 def _memlock_kib() -> int | None:
@@ -135,10 +135,10 @@ def _clock() -> Clock:
 
 
 def processes() -> Iterator[Process]:
-    """Every process that /proc shows."""
+    """Every process visible in /proc."""
     for path in Path("/proc").glob("[0-9]*"):
-        if isinstance(name := look(text, path / "comm"), str):
-            unit = look(text, path / "cgroup")
+        if isinstance(name := read_fact(read_text, path / "comm"), str):
+            unit = read_fact(read_text, path / "cgroup")
             yield Process(int(path.name), name, unit_of(unit if isinstance(unit, str) else ""))
 
 
@@ -151,7 +151,7 @@ def unit_of(cgroups: str) -> str:
 def listeners(ports: tuple[int, ...]) -> tuple[Listener, ...]:
     """Unconnected UDP sockets and listening TCP ones on these ports, in this network namespace.
 
-    From /proc: sock_diag, which ss uses, loads modules. Raises OSError.
+    From /proc, because sock_diag, which ss uses, loads modules. Raises OSError.
     """
     tables = [("udp", UNCONNECTED), ("udp6", UNCONNECTED), ("tcp", LISTENS), ("tcp6", LISTENS)]
     found: dict[int, Listener] = {}
@@ -169,19 +169,19 @@ def listeners(ports: tuple[int, ...]) -> tuple[Listener, ...]:
 def sockets(
     table: str, protocol: str, state: str, ports: tuple[int, ...]
 ) -> Iterator[tuple[int, Listener]]:
-    """Inode and socket of the lines of a /proc/net table that are in a state, on these ports."""
+    """Inode and socket of each line of a /proc/net table with this state and one of these ports."""
     for line in table.splitlines()[1:]:
         fields = line.split()
         address, _, port = fields[1].partition(":")
         if fields[3] == state and int(port, 16) in ports:
-            local = unpacked(address)
+            local = parse_proc_address(address)
             if isinstance(local, IPv6Address) and local.ipv4_mapped:
                 local = local.ipv4_mapped
             yield int(fields[9]), Listener(protocol, local, int(port, 16))
 
 
 def _owners(inodes: set[int]) -> dict[int, Process]:
-    """Who has these sockets, as far as we may look."""
+    """The owners of these sockets, as far as we have permission to see them."""
     wanted = {f"socket:[{inode}]": inode for inode in inodes}
     found = {}
     for process in processes():
@@ -190,7 +190,7 @@ def _owners(inodes: set[int]) -> dict[int, Process]:
         except OSError:
             continue
         for descriptor in descriptors:
-            inode = wanted.get(str(look(os.readlink, descriptor.path)))
+            inode = wanted.get(str(read_fact(os.readlink, descriptor.path)))
             if inode is not None:
                 found[inode] = process
     return found

@@ -1,4 +1,4 @@
-"""What the kernel and this installation have of what the server needs. Read only."""
+"""Reads whether the kernel and this installation have what the server needs."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xdpkit.bpf import btf
-from xdpkit.nic.fact import Fact, Unknown, look, number, text
+from xdpkit.nic.fact import Fact, Unknown, read_fact, read_number, read_text
 from xdpkit.runtime.privileges import NEEDED
 
-# A cold start of libbcc maps LLVM from the disk.
+# On a cold start, libbcc reads LLVM from disk.
 _BCC_SECONDS = 30
 
-# -P: a bcc in the working directory is not the one that would be used.
+# -P: ignore a bcc in the working directory, which is not the one the server would use.
 _BCC = (sys.executable, "-P", "-c", "import bcc; print(bcc.__version__)")
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """The kernel, and what compiles programs for it."""
+    """The kernel, and what compiles BPF programs for it."""
 
     release: str
     version: tuple[int, int]
     af_xdp: Fact[bool]
     btf: bool
-    """The kernel describes its functions: needed for stamps of the NIC's hardware."""
+    """Whether the kernel has BTF: needed for hardware timestamps."""
     jit: Fact[int]
-    """net.core.bpf_jit_enable: 0 interprets."""
+    """net.core.bpf_jit_enable: 0 means interpreted."""
     jit_harden: Fact[int]
-    """net.core.bpf_jit_harden: 2 blinds the constants of root's programs too."""
+    """net.core.bpf_jit_harden: 2 blinds the constants of root's programs, too."""
     lockdown: Fact[str]
-    """none, integrity, confidentiality; None where the kernel has no such thing."""
+    """none, integrity or confidentiality; None where the kernel has no lockdown."""
     bcc: Fact[str]
-    """Its version; None where this Python has none."""
+    """Version of bcc; None where this Python has none."""
     headers: bool
-    """linux-libc-dev, which bcc compiles against, is there."""
+    """Whether linux-libc-dev, which bcc compiles against, is installed."""
 
 
 @dataclass(frozen=True)
 class Privileges:
-    """What this process may do, and what anything started here may at most."""
+    """The privileges of this process, and the most that any process started here can get."""
 
     root: bool
     missing: Fact[tuple[str, ...]]
-    """Of ``privileges.NEEDED``, what this process does not have."""
+    """Those of ``privileges.NEEDED`` that this process lacks."""
     unattainable: Fact[tuple[str, ...]]
-    """What not even root gets here (the bounding set)."""
+    """Those that even root cannot get here (bounding set)."""
     cpus: tuple[int, ...]
-    """Where this process may run, as the workers that it would start."""
+    """CPUs on which this process, and so its workers, may run."""
 
 
 def kernel() -> Kernel:
-    """Reads it; takes as long as Python takes to import bcc."""
+    """Reads the facts; takes as long as Python takes to import bcc."""
     release = os.uname().release
     return Kernel(
         release=release,
         version=version_of(release),
-        af_xdp=look(_has_af_xdp),
+        af_xdp=read_fact(_has_af_xdp),
         btf=btf.VMLINUX.exists(),
         jit=_sysctl("bpf_jit_enable"),
         jit_harden=_sysctl("bpf_jit_harden"),
@@ -72,39 +72,39 @@ def kernel() -> Kernel:
 
 
 def version_of(release: str) -> tuple[int, int]:
-    """Major and minor number of a kernel's release; (0, 0) where there are none."""
+    """Major and minor version in a kernel's release string; (0, 0) if it has none."""
     found = re.match(r"(\d+)\.(\d+)", release)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def privileges() -> Privileges:
-    """Reads them of the calling process."""
+    """Reads the privileges of the calling process."""
     return Privileges(
         root=os.geteuid() == 0,
-        missing=look(_without, "CapEff"),
-        unattainable=look(_without, "CapBnd"),
+        missing=read_fact(_without, "CapEff"),
+        unattainable=read_fact(_without, "CapBnd"),
         cpus=tuple(sorted(os.sched_getaffinity(0))),
     )
 
 
 def _has_af_xdp() -> bool:
-    """By the list of socket families' protocols: to try a socket wants privileges."""
-    lines = text("/proc/net/protocols").splitlines()
+    """Read from the list of protocols, because opening a socket needs privileges."""
+    lines = read_text("/proc/net/protocols").splitlines()
     return any(line.startswith("XDP ") for line in lines)
 
 
 def _sysctl(name: str) -> Fact[int]:
     path = Path("/proc/sys/net/core") / name
     if not path.exists():
-        return Unknown("net.core.bpf_* are shown in the machine's first network namespace only")
-    return look(number, path)
+        return Unknown("net.core.bpf_* are visible in the initial network namespace only")
+    return read_fact(read_number, path)
 
 
 def _lockdown() -> Fact[str]:
     path = Path("/sys/kernel/security/lockdown")
     if not path.exists():
         return None
-    found = look(text, path)
+    found = read_fact(read_text, path)
     # "none [integrity] confidentiality": the one in use is in brackets.
     return found.partition("[")[2].partition("]")[0] if isinstance(found, str) else found
 
@@ -128,13 +128,13 @@ def _bcc_version() -> Fact[str]:
 
 
 def _has_headers() -> bool:
-    """What ``bpf.compile.header_tree`` links."""
+    """Whether the headers that ``bpf.compile.header_tree`` links are installed."""
     include = Path("/usr/include")
     asm = (include / f"{platform.machine()}-linux-gnu" / "asm", include / "asm")
     return (include / "linux").is_dir() and any(path.is_dir() for path in asm)
 
 
 def _without(which: str) -> tuple[str, ...]:
-    lines = dict(line.split(":\t", 1) for line in text("/proc/self/status").splitlines())
+    lines = dict(line.split(":\t", 1) for line in read_text("/proc/self/status").splitlines())
     held = int(lines[which], 16)
     return tuple(str(capability) for capability in NEEDED if not held >> capability & 1)

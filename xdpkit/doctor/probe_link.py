@@ -1,7 +1,7 @@
-"""The interface as the kernel has it, and what its driver says of itself. Read only.
+"""Reads an interface's state from the kernel, and its driver's capabilities.
 
-An interface is looked up by netlink and never by name in an ioctl: for a name that is not there,
-the kernel would try to load a module of that name (net/core/dev_ioctl.c, dev_load).
+An interface is looked up by netlink, never by name in an ioctl: for a name that does not exist, the
+kernel would try to load a module of that name (net/core/dev_ioctl.c, dev_load).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pyroute2 import IPRoute
 
 from xdpkit.errors import NicError
-from xdpkit.nic.fact import Fact, Unknown, known, look, number
+from xdpkit.nic.fact import Fact, Unknown, read_fact, read_number, value_of
 from xdpkit.nic.os import ethtool, ethtool_features, ethtool_rss, ethtool_rxnfc, hwtstamp
 from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rss import UDP_V4_FLOW, UDP_V6_FLOW, Rss
@@ -30,7 +30,7 @@ _SYSFS = Path("/sys/class/net")
 
 @dataclass(frozen=True)
 class Link:
-    """What netlink says of the interface."""
+    """What netlink says about the interface."""
 
     interface: Interface
     mtu: int = 1500
@@ -40,7 +40,7 @@ class Link:
     """The bridge, bond or team that it is a member of."""
     master_kind: str = ""
     vlans: Mapping[str, int] = field(default_factory=dict)
-    """VLAN interfaces on top of it, and their tags."""
+    """VLAN interfaces on top of it, and their VLAN IDs."""
     tunnels: tuple[str, ...] = ()
     """GRE tunnels of this network namespace."""
     addresses: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Device:
-    """What the driver says by ethtool's ioctls, and sysfs of its place in the machine."""
+    """What the driver reports by ethtool ioctls, and the NUMA node and interrupts from sysfs."""
 
     driver: Fact[ethtool.Driver] = None
     channels: Fact[ethtool.Channels] = None
@@ -56,7 +56,7 @@ class Device:
     rings: Fact[ethtool.Rings] = None
     rss: Fact[Rss] = None
     hash_udp4: Fact[int] = None
-    """RXH_ bits of ``ethtool_rss``: what the hash of UDP packets is made of."""
+    """RXH_ bits of ``ethtool_rss``: what the hash of UDP packets covers."""
     hash_udp6: Fact[int] = None
     rules: Fact[RuleTable] = None
     features: Fact[dict[str, Feature]] = None
@@ -64,24 +64,24 @@ class Device:
     timestamping: Fact[ethtool.Timestamping] = None
     stamps: Fact[hwtstamp.Setting] = None
     node: Fact[int] = None
-    """The NUMA node that it is at."""
+    """Its NUMA node."""
     interrupts: Fact[tuple[Interrupt, ...]] = ()
 
     @property
     def driver_name(self) -> str:
-        """The driver's, or nothing."""
-        driver = known(self.driver)
+        """The driver's name, or nothing."""
+        driver = value_of(self.driver)
         return driver.name if driver else ""
 
     def has(self, feature: str) -> bool:
         """Whether an offload is known to be on."""
-        found = (known(self.features) or {}).get(feature)
+        found = (value_of(self.features) or {}).get(feature)
         return found is not None and found.on
 
 
 def interfaces() -> list[str]:
-    """The interfaces of this network namespace that look like a device of the machine, or else
-    all but the loopback: in a namespace there are virtual ones only.
+    """The interfaces of this network namespace that look like physical devices or, if there are
+    none (as in most namespaces), all except the loopback.
     """
     with IPRoute() as ipr:
         links = [link for link in ipr.get_links() if not link["flags"] & IFF_LOOPBACK]
@@ -91,14 +91,14 @@ def interfaces() -> list[str]:
 
 
 def link(name: str) -> tuple[Link, Any]:
-    """The interface, and netlink's message of it. Raises NicError where there is none."""
+    """The interface, and the netlink message about it. Raises NicError if there is none."""
     with IPRoute() as ipr:
         links = {str(each.get_attr("IFLA_IFNAME")): each for each in ipr.get_links()}
         if name not in links:
-            there = ", ".join(sorted(links))
+            present = ", ".join(sorted(links))
             raise NicError(
-                f"interface {name!r} is not in this network namespace, but {there}: name one, or "
-                f"use 'ip netns exec NAME xdpkit doctor {name}'"
+                f"interface {name!r} is not in this network namespace: name one of {present}, or "
+                f"run 'ip netns exec NAME xdpkit doctor {name}'"
             )
         message = links[name]
         found = ipr.get_addr(index=message["index"])
@@ -131,53 +131,55 @@ def _vlans(links: Mapping[str, Any], parent: int) -> Iterator[tuple[str, int]]:
 
 
 def _is_gre(message: Any) -> bool:
-    """The kernel's own fallback interface, gre0, is one only in name."""
+    """Tunnels that are up: the kernel's fallback interface, gre0, is one in name only."""
     kind = from_link(message).kind
     return kind.removeprefix("ip6") in ("gre", "gretap") and message["state"] == "up"
 
 
 def device(interface: Interface) -> Device:
-    """Asks the driver of an interface of this network namespace."""
+    """Queries the driver of an interface of this network namespace."""
     name = interface.name
-    channels = look(ethtool.channels, name)
+    channels = read_fact(ethtool.channels, name)
     now, most = channels if isinstance(channels, tuple) else (channels, channels)
     files = sysfs(interface)
     return Device(
-        driver=look(ethtool.driver, name),
+        driver=read_fact(ethtool.driver, name),
         channels=now,
         most_channels=most,
-        rings=look(ethtool.rings, name),
-        rss=look(ethtool_rss.read, name),
-        hash_udp4=look(ethtool_rss.hash_fields, name, UDP_V4_FLOW),
-        hash_udp6=look(ethtool_rss.hash_fields, name, UDP_V6_FLOW),
-        rules=look(ethtool_rxnfc.read, name),
-        features=look(_features, name),
-        coalescing=look(ethtool.coalescing, name),
-        timestamping=look(ethtool.timestamping, name),
-        stamps=look(hwtstamp.read, name),
-        node=files if isinstance(files, Unknown) else look(numa_node, files),
-        interrupts=files if isinstance(files, Unknown) else look(interrupts, files),
+        rings=read_fact(ethtool.rings, name),
+        rss=read_fact(ethtool_rss.read, name),
+        hash_udp4=read_fact(ethtool_rss.hash_fields, name, UDP_V4_FLOW),
+        hash_udp6=read_fact(ethtool_rss.hash_fields, name, UDP_V6_FLOW),
+        rules=read_fact(ethtool_rxnfc.read, name),
+        features=read_fact(_features, name),
+        coalescing=read_fact(ethtool.coalescing, name),
+        timestamping=read_fact(ethtool.timestamping, name),
+        stamps=read_fact(hwtstamp.read, name),
+        node=files if isinstance(files, Unknown) else read_fact(numa_node, files),
+        interrupts=files if isinstance(files, Unknown) else read_fact(interrupts, files),
     )
 
 
 def _features(name: str) -> dict[str, Feature]:
-    """Without the bits that have no name."""
+    """The features, without bits that have no name."""
     found = ethtool_features.features(name)
     return {feature: state for feature, state in found.items() if feature}
 
 
 def sysfs(interface: Interface, root: Path = _SYSFS) -> Path | Unknown:
-    """The interface's directory; /sys may have been mounted in another network namespace."""
+    """The interface's sysfs directory; /sys may have been mounted in another network namespace."""
     path = root / interface.name
-    if look(number, path / "ifindex") == interface.index:
+    if read_fact(read_number, path / "ifindex") == interface.index:
         return path
-    return Unknown("/sys is of another network namespace: 'ip netns exec' mounts the right one")
+    return Unknown(
+        "/sys is that of another network namespace: 'ip netns exec' mounts the right one"
+    )
 
 
 def numa_node(path: Path) -> int | None:
-    """The node of the device or, as virtio has none of its own, of the one above it."""
+    """The NUMA node of the device or, as virtio devices have none, of its parent."""
     for each in devices(path):
         if (each / "numa_node").exists():
-            node = number(each / "numa_node")
+            node = read_number(each / "numa_node")
             return None if node < 0 else node
     return None

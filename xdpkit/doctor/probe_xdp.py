@@ -1,4 +1,4 @@
-"""What XDP can do on the interface, and which programs are there. Read only."""
+"""Reads what XDP can do on the interface, and which programs are attached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xdpkit._core import _bpf
 from xdpkit.control import client as control_client
 from xdpkit.doctor.probe_host import Process, processes
 from xdpkit.errors import ControlError
-from xdpkit.nic.fact import Fact, Unknown, look, text
+from xdpkit.nic.fact import Fact, Unknown, read_fact, read_text
 from xdpkit.nic.os import netdev
 from xdpkit.nic.setup import journal
 
@@ -23,45 +23,45 @@ _MODES = {
 }
 
 
-_UNTOLD = Unknown("a kernel before 6.3 does not tell; the mode is guessed by the driver's name")
+_NOT_REPORTED = Unknown("kernels before 6.3 do not report it; guessed from the driver's name")
 
 
 @dataclass(frozen=True)
 class Program:
-    """An XDP program on the interface; ``owners`` are those that hold it or its link open."""
+    """An XDP program on the interface; ``owners`` are the processes that hold it or its link."""
 
     id: int
     mode: str
     name: Fact[str]
     owners: tuple[Process, ...] = ()
     link: bool = False
-    """Attached by a bpf_link that somebody holds: it goes with its owner, and only with it."""
+    """Attached by a bpf_link that a process holds: detached when, and only when, it exits."""
 
 
 @dataclass(frozen=True)
 class Xdp:
-    """The facts."""
+    """The facts about XDP on the interface."""
 
     features: Fact[netdev.Features] = None
     programs: tuple[Program, ...] = ()
     serving: Fact[Process] = None
     """The xdpkit that serves this interface."""
     journal: Fact[bool] = False
-    """Whether there is a journal of changes: of that xdpkit, or of one that crashed."""
+    """Whether there is a journal of changes, by that xdpkit or by one that crashed."""
 
 
 def xdp(name: str, index: int, message: Any) -> Xdp:
-    """Reads them; ``message`` is netlink's of the link."""
+    """Reads them; ``message`` is the netlink message about the link."""
     return Xdp(
-        features=look(netdev.features, index) or _UNTOLD,
+        features=read_fact(netdev.features, index) or _NOT_REPORTED,
         programs=tuple(programs(message)),
         serving=_serving(name),
-        journal=look(_has_journal, name),
+        journal=read_fact(_has_journal, name),
     )
 
 
 def programs(message: Any) -> Iterator[Program]:
-    """The programs that an RTM_NEWLINK message names."""
+    """The programs listed in an RTM_NEWLINK message."""
     attached = message.get_attr("IFLA_XDP")
     if attached is None:
         return
@@ -70,25 +70,25 @@ def programs(message: Any) -> Iterator[Program]:
             held = list(_holders(number))
             owners = tuple(dict.fromkeys(process for process, _ in held))
             link = any(link for _, link in held)
-            yield Program(number, mode, look(_bpf.prog_name, number), owners, link)
+            yield Program(number, mode, read_fact(_bpf.prog_name, number), owners, link)
 
 
 def _holders(program: int) -> Iterator[tuple[Process, bool]]:
-    """Who has the program open, and whether by a link; of processes that we may look into."""
+    """Processes that hold the program, and whether by a link; only those that we may inspect."""
     for process in processes():
         try:
             descriptors = list(os.scandir(f"/proc/{process.pid}/fdinfo"))
         except OSError:
             continue
         for descriptor in descriptors:
-            said = look(text, descriptor.path)
-            lines = said.splitlines() if isinstance(said, str) else []
+            info = read_fact(read_text, descriptor.path)
+            lines = info.splitlines() if isinstance(info, str) else []
             if f"prog_id:\t{program}" in lines:
                 yield process, any(line.startswith("link_type:") for line in lines)
 
 
 def _has_journal(name: str) -> bool:
-    """Raises OSError where the directory is for root to see only."""
+    """Raises OSError if only root may search the directory."""
     try:
         journal.path_of(name).stat()
     except FileNotFoundError:

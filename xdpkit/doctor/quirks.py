@@ -1,4 +1,4 @@
-"""What to mind with which driver, and on which kernels: data only, every row with its source."""
+"""Known problems of drivers, and on which kernels: data only, every row with its source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NETVSC = "https://docs.kernel.org/networking/device_drivers/ethernet/microsoft/
 _KNOT = "https://www.knot-dns.cz/docs/latest/html/operation.html#mode-xdp"
 _FIREDANCER = "https://github.com/firedancer-io/firedancer/blob/main/src/app/shared/"
 
-# On Debian, where backports are among the sources of packages.
+# For Debian, with backports among the package sources.
 NEWER_KERNEL = (
     'apt-get install -t "$(. /etc/os-release; echo $VERSION_CODENAME)-backports" '
     "linux-image-$(dpkg --print-architecture)"
@@ -19,19 +19,19 @@ NEWER_KERNEL = (
 
 @dataclass(frozen=True)
 class Quirk:
-    """Is about a driver and kernels from ``since`` to below ``before``, where ``feature`` is used:
+    """A problem of a driver, on kernels from ``since`` to below ``before``, if ``feature`` applies:
 
         driver      always              native      an XDP program runs in the driver
         zerocopy    zero-copy           ntuple      the driver has rules
         channels    more channels than ``channels`` are in use
-        half        more channels than half of what there can be
+        half        more than half of the maximum channels are in use
         queues      there is more than one RX queue to choose from
-        guest       offloads of a virtual machine's host that the guest cannot turn off
-        unpaired    veth: fewer RX queues than the other end has for sending
+        guest       offloads of a VM's host that the guest cannot turn off
+        unpaired    veth: fewer RX queues than the peer has TX queues
         lro         large receive offload is on
         busy        poll = "busy"
 
-    ``command`` may have {ifname} in it, and {half} and {most} of the channels there can be.
+    ``command`` may contain {ifname}, and {half} and {most} of the maximum channels.
     """
 
     driver: str
@@ -53,8 +53,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "virtio_net",
         "guest",
         "costs",
-        "the host merges packets for this guest (rx-gro-hw on, and fixed)",
-        "the driver refuses native XDP, so packets take generic mode; the host's administrator can "
+        "the host merges packets for this guest (rx-gro-hw is on, and fixed)",
+        "the driver refuses native XDP, so generic mode is used; the host's administrator can "
         "change that (in libvirt: <driver><guest csum='off' tso4='off' tso6='off' ecn='off' "
         "ufo='off'/></driver>)",
         "https://github.com/facebookincubator/katran/issues/18",
@@ -64,9 +64,9 @@ QUIRKS: tuple[Quirk, ...] = (
         "virtio_net",
         "native",
         "note",
-        "an attached program changes the queues in use",
-        "'ethtool -l' may go on to show the old number: look again while xdpkit runs, and set the "
-        "number of queues before that",
+        "attaching a program changes the queues in use",
+        "'ethtool -l' may keep showing the old number: check again while xdpkit runs, and set the "
+        "number of queues before it starts",
         "https://github.com/xdp-project/xdp-tutorial/issues/163",
         "ethtool -l {ifname}",
     ),
@@ -74,7 +74,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "mlx5_core",
         "native",
         "costs",
-        "native XDP of kernel 6.4 is left out where others choose a mode by themselves",
+        "Firedancer avoids native XDP on kernel 6.4 when it chooses a mode by itself",
         "another kernel is the safer choice",
         _FIREDANCER + "fd_config_auto.c",
         NEWER_KERNEL,
@@ -94,7 +94,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "ice",
         "zerocopy",
         "costs",
-        "zero-copy is reported to corrupt memory or to panic the kernel under load",
+        "zero-copy reportedly corrupts memory or panics the kernel under load",
         "copy mode does not run that code",
         "https://github.com/intel/ethernet-linux-ice/issues/59",
         _CONFIGURE_COPY,
@@ -103,8 +103,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "ice",
         "native",
         "costs",
-        "Knot DNS asks for kernel 6.10.4 or later with this driver",
-        "before it, the NIC can hang when sockets are closed under load "
+        "Knot DNS requires kernel 6.10.4 or later with this driver",
+        "on older kernels, the NIC can hang when sockets are closed under load "
         "(github.com/intel/ethernet-linux-ice/issues/61)",
         _KNOT,
         NEWER_KERNEL,
@@ -115,7 +115,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "channels",
         "costs",
         "more than 127 channels are in use",
-        "that is the most with which Knot DNS knows XDP to work on this driver",
+        "the most with which XDP works on this driver, according to Knot DNS",
         _KNOT,
         "ethtool -L {ifname} combined 127",
         channels=127,
@@ -125,7 +125,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "queues",
         "note",
         "RDMA, where irdma is loaded, holds the channels",
-        "to change their number fails then: 'Device or resource busy'",
+        "changing their number then fails: 'Device or resource busy'",
         _FIREDANCER + "commands/configure/fd_ethtool_ioctl.c",
         "modprobe -r irdma",
     ),
@@ -134,7 +134,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "channels",
         "costs",
         "more than 64 channels are in use",
-        "that is the most with which Knot DNS knows XDP to work on this driver",
+        "the most with which XDP works on this driver, according to Knot DNS",
         _KNOT,
         "ethtool -L {ifname} combined 64",
         channels=64,
@@ -143,8 +143,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "i40e",
         "ntuple",
         "note",
-        "rules that are added while a zero-copy socket is open may not take",
-        "have the rules there before xdpkit starts",
+        "rules added while a zero-copy socket is open may not take effect",
+        "add the rules before xdpkit starts",
         "https://github.com/intel/ethernet-linux-i40e/issues/16",
         "ethtool -n {ifname}",
     ),
@@ -152,8 +152,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "ixgbe",
         "native",
         "note",
-        "Knot DNS reports instability of XDP with this driver",
-        "try it under load before you rely on it",
+        "Knot DNS reports that XDP is unstable with this driver",
+        "test it under load before you rely on it",
         _KNOT,
         "xdpkit blast --help",
     ),
@@ -162,7 +162,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "channels",
         "costs",
         "more than 64 channels are in use",
-        "that is the most with which Knot DNS knows XDP to work on this driver",
+        "the most with which XDP works on this driver, according to Knot DNS",
         _KNOT,
         "ethtool -L {ifname} combined 64",
         channels=64,
@@ -171,7 +171,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "ixgbe",
         "ntuple",
         "note",
-        "turning ntuple on sets the RSS table back",
+        "turning ntuple on resets the RSS table",
         "set the table after that, never before",
         _FIREDANCER + "commands/configure/ethtool-channels.c",
         "ethtool -x {ifname}",
@@ -180,7 +180,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "ixgbe",
         "busy",
         "costs",
-        "busy polling is reported not to work",
+        "busy polling reportedly does not work",
         "replies may stay in the ring",
         "https://github.com/xdp-project/bpf-examples/issues/138",
         'xdpkit.toml: [interface] poll = "wait"',
@@ -190,8 +190,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "ena",
         "zerocopy",
         "costs",
-        "zero-copy is half as fast as copying, and was seen to reset the device",
-        "0.67 against 1.26 million packets a second",
+        "zero-copy is half as fast as copy mode, and was seen to reset the device",
+        "0.67 versus 1.26 million packets per second",
         "https://github.com/amzn/amzn-drivers/issues/221",
         _CONFIGURE_COPY,
     ),
@@ -200,7 +200,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "half",
         "blocks",
         "more than half of the channels are in use",
-        "XDP needs a transmit queue beside each: the driver refuses the program",
+        "XDP needs an extra TX queue for each: the driver rejects the program",
         "https://github.com/amzn/amzn-drivers/issues/345",
         "ethtool -L {ifname} combined {half}",
     ),
@@ -225,8 +225,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "hv_netvsc",
         "native",
         "note",
-        "with accelerated networking packets come in on the VF",
-        "the program is copied to it, but its queues are others than this interface's: turn "
+        "with accelerated networking, packets arrive on the VF",
+        "the program is propagated to it, but its queues are not this interface's: turn "
         "accelerated networking off, or serve the VF's interface",
         _NETVSC,
         "ip link show",
@@ -235,8 +235,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "vmxnet3",
         "lro",
         "note",
-        "an XDP program ends large receive offload, which is on",
-        "bulk traffic of other programs costs more CPU while xdpkit runs",
+        "attaching an XDP program turns off large receive offload, which is on",
+        "other programs' bulk traffic costs more CPU while xdpkit runs",
         COMMIT + "54f00cce1178",
         "ethtool -K {ifname} lro off",
     ),
@@ -244,8 +244,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "e1000",
         "driver",
         "note",
-        "this driver (the usual card of VirtualBox) has no native XDP in any kernel",
-        "a virtio card has: VirtualBox's --nictype1 virtio",
+        "this driver (VirtualBox's default card) has no native XDP in any kernel",
+        "a virtio card does: VirtualBox's --nictype1 virtio",
         "https://github.com/xdp-project/xdp-tools/issues/469",
         "VBoxManage modifyvm VM --nictype1 virtio",
     ),
@@ -254,7 +254,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "driver",
         "blocks",
         "a bond has no queues of its own",
-        "packets are taken where they arrive: run one instance for each member, with the bond's "
+        "packets are redirected where they arrive: run one instance per member, with the bond's "
         "addresses in [interface] addresses",
         COMMIT + "9e2ee5c7e7c3",
         "cat /sys/class/net/{ifname}/bonding/slaves",
@@ -264,7 +264,7 @@ QUIRKS: tuple[Quirk, ...] = (
         "driver",
         "blocks",
         "a team has no queues of its own",
-        "packets are taken where they arrive: run one instance for each member, with the team's "
+        "packets are redirected where they arrive: run one instance per member, with the team's "
         "addresses in [interface] addresses",
         "https://docs.kernel.org/networking/team.html",
         "ip link show master {ifname}",
@@ -273,8 +273,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "veth",
         "unpaired",
         "costs",
-        "the other end sends on more queues than this one receives on",
-        "until it has as many there is no native XDP",
+        "the peer has more TX queues than this end has RX queues",
+        "there is no native XDP until this end has as many",
         "https://github.com/torvalds/linux/blob/v6.12/drivers/net/veth.c",
         "ethtool -L {ifname} rx {most}",
     ),
@@ -282,8 +282,8 @@ QUIRKS: tuple[Quirk, ...] = (
         "veth",
         "native",
         "note",
-        "senders on this machine leave checksums to the hardware that is not there",
-        "such requests are counted as csum_partial; on the peer, turn it off",
+        "local senders leave checksums to hardware, which a veth does not have",
+        "such requests are counted as csum_partial; turn the offload off on the peer",
         "https://github.com/xdp-project/xdp-tutorial/issues/151",
         "ethtool -K PEER tx off",
     ),

@@ -1,4 +1,4 @@
-"""``xdpkit doctor``: what stands in the way of serving an interface, and what mends it."""
+"""``xdpkit doctor``: what prevents or slows serving on an interface, and how to fix it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from xdpkit.doctor import (
     probe,
     probe_link,
 )
-from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted, expected
-from xdpkit.doctor.probe import Facts
+from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted, expected_mode
+from xdpkit.doctor.probe import ProbeFacts
 from xdpkit.errors import ControlError, NicError, UsageError
-from xdpkit.nic.fact import plain, unknowns
+from xdpkit.nic.fact import to_json, unknowns
 
 CHECKS = (
     *checks_kernel.CHECKS,
@@ -34,9 +34,9 @@ CHECKS = (
 
 @dataclass(frozen=True)
 class Report:
-    """What there is to say of one interface; ``fine`` are the things that are as they should be."""
+    """The findings about one interface; ``fine`` lists what is as it should be."""
 
-    facts: Facts
+    facts: ProbeFacts
     expected: str
     """The mode that a start would get."""
     findings: tuple[Finding, ...]
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def serves(self) -> bool:
-        """Whether nothing stands in the way."""
+        """Whether nothing prevents serving."""
         return not any(finding.severity == "blocks" for finding in self.findings)
 
     def of(self, severity: str) -> list[Finding]:
@@ -52,8 +52,8 @@ class Report:
         return [finding for finding in self.findings if finding.severity == severity]
 
 
-def examine(facts: Facts, wanted: Wanted) -> Report:
-    """Goes through the checks. Pure."""
+def examine(facts: ProbeFacts, wanted: Wanted) -> Report:
+    """Runs all checks. Pure."""
     findings: list[Finding] = []
     fine: list[str] = []
     for check in CHECKS:
@@ -62,7 +62,7 @@ def examine(facts: Facts, wanted: Wanted) -> Report:
         if not found and check.says_fine(facts):
             fine.append(check.fine)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Report(facts, expected(facts, wanted), tuple(findings), tuple(fine))
+    return Report(facts, expected_mode(facts, wanted), tuple(findings), tuple(fine))
 
 
 def document(reports: Iterable[Report]) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def document(reports: Iterable[Report]) -> dict[str, Any]:
                 "interface": report.facts.link.interface.name,
                 "serves": report.serves,
                 "expected": report.expected,
-                "findings": plain(report.findings),
-                "fine": plain(report.fine),
+                "findings": to_json(report.findings),
+                "fine": to_json(report.fine),
                 "unknown": dict(unknowns(report.facts)),
-                "facts": plain(report.facts),
+                "facts": to_json(report.facts),
             }
             for report in reports
         ]
@@ -84,17 +84,19 @@ def document(reports: Iterable[Report]) -> dict[str, Any]:
 
 
 def examine_all(names: Iterable[str], wanted: Wanted) -> list[Report]:
-    """Probes the machine once, and each interface. Raises NicError where one is not there."""
+    """Probes the machine once, and each interface. Raises NicError if one does not exist."""
     machine = probe.machine(tuple(wanted.ports.values()))
     return [examine(probe.interface(name, machine), wanted) for name in names]
 
 
-def chosen(name: str | None, configured: str | None) -> list[str]:
-    """The interface that was named, or that the configuration has, or all that are served, or all
-    that look like devices. Raises UsageError and NicError.
+def choose_interfaces(name: str | None, configured: str | None) -> list[str]:
+    """The interface named on the command line or in the configuration, or all that are served, or
+    all that look like physical devices. Raises UsageError and NicError.
     """
     if name and configured and name != configured:
-        raise UsageError(f"the configuration is of {configured}, not of {name}: name one of them")
+        raise UsageError(
+            f"the configuration is for {configured}, not for {name}: name only one of them"
+        )
     if one := name or configured:
         return [one]
     try:
@@ -104,18 +106,18 @@ def chosen(name: str | None, configured: str | None) -> list[str]:
     names = served or probe_link.interfaces()
     if not names:
         raise NicError(
-            "there is no interface but the loopback in this network namespace: "
-            "'ip netns exec NAME xdpkit doctor' looks into another"
+            "this network namespace has no interface except the loopback: run "
+            "'ip netns exec NAME xdpkit doctor' for another one"
         )
     return names
 
 
 def main(options: Namespace) -> int:
-    """The verb; returns 0 where an interface that was looked at can be served, else 1."""
+    """Runs the verb; returns 0 if at least one of the interfaces can be served, else 1."""
     from xdpkit.doctor import view as doctor_view
 
     loaded = config.load(options.config) if options.config else None
-    names = chosen(options.interface, loaded.interface.name if loaded else None)
+    names = choose_interfaces(options.interface, loaded.interface.name if loaded else None)
     reports = examine_all(names, Wanted.of(loaded) if loaded else Wanted())
     if options.json:
         import json

@@ -1,4 +1,4 @@
-"""What doctor found, for a person: one screen for one interface, a few lines each for several."""
+"""Prints doctor's findings: one screen for one interface, a few lines each for several."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from xdpkit.doctor.finding import SEVERITIES, Finding, receiving
+from xdpkit.doctor.finding import SEVERITIES, Finding, rx_queues_in_use
 from xdpkit.doctor.run import Report
-from xdpkit.nic.fact import known, unknowns
+from xdpkit.nic.fact import unknowns, value_of
 
-# Into a pipe or file there is no width to fit: no line shall break.
+# A pipe or file has no width to fit: do not wrap lines.
 _PIPE_WIDTH = 500
 
 _STYLES = {"blocks": "bold red", "costs": "yellow", "note": "cyan"}
-_TITLES = {"blocks": "in the way", "costs": "could be better", "note": "good to know"}
+_TITLES = {"blocks": "blocking", "costs": "could be better", "note": "good to know"}
 
-# What is no line for a shell begins like this.
+# Fixes that are not shell commands begin like this.
 _SETTING = "xdpkit.toml: "
 
-# What somebody reports is shown with where it says so; other sources are in the JSON.
+# Sources that are bug reports are shown; others are in the JSON only.
 _REPORT = "/issues/"
 
 Line = tuple[Text, int]
-"""A line and how far it is indented."""
+"""A line and its indentation."""
 
 
 def show(reports: Sequence[Report]) -> None:
-    """Prints to standard output, in colour on a terminal."""
+    """Prints to standard output, in color on a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     for report in reports:
-        lines = full(report) if len(reports) == 1 else short(report)
+        lines = full_lines(report) if len(reports) == 1 else short_lines(report)
         for text, indent in lines:
             text.plain = printable(text.plain)
             console.print(Padding(text, (0, 0, 0, indent), expand=False))
 
 
 def printable(words: str) -> str:
-    """Without what would steer the terminal: any user may give a process any name."""
+    """Replaces terminal control characters: any user may give a process any name."""
     return "".join(c if c.isprintable() else "?" for c in words)
 
 
-def short(report: Report) -> Iterator[Line]:
-    """The heading, and what is in the way with what mends it."""
+def short_lines(report: Report) -> Iterator[Line]:
+    """The heading, and what prevents serving with its fix."""
     yield _heading(report), 0
     for finding in report.of("blocks"):
         yield Text(finding.what), 2
@@ -56,8 +56,8 @@ def short(report: Report) -> Iterator[Line]:
     yield Text(f"{', '.join(counts)}: xdpkit doctor {name}", style="dim"), 2
 
 
-def full(report: Report) -> Iterator[Line]:
-    """Everything, by severity; then what is fine, and what could not be seen."""
+def full_lines(report: Report) -> Iterator[Line]:
+    """Everything, by severity; then what is fine, and what is unknown."""
     yield _heading(report), 0
     for severity in SEVERITIES:
         if findings := report.of(severity):
@@ -77,11 +77,11 @@ def full(report: Report) -> Iterator[Line]:
 def _heading(report: Report) -> Text:
     facts = report.facts
     parts = []
-    if driver := known(facts.device.driver):
-        # Virtual ones have a word there: "tap", or "N/A".
+    if driver := value_of(facts.device.driver):
+        # Virtual devices have a word there: "tap", or "N/A".
         bus = driver.bus if ":" in driver.bus else ""
         parts.append(f"{driver.name} {bus}".rstrip())
-    queues = receiving(facts)
+    queues = rx_queues_in_use(facts)
     parts.append(f"{queues} RX queue{'s' if queues != 1 else ''}")
     parts.append(f"kernel {facts.kernel.release}")
     answer = f"can be served, in {report.expected}" if report.serves else "cannot be served"

@@ -41,7 +41,7 @@ from xdpkit.metrics import metrics_server
 from xdpkit.nic.os import interface as nic
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.phc import PhcWatch
-from xdpkit.nic.setup.prepared import PreparedNic, look, refuse_login
+from xdpkit.nic.setup.prepared import PreparedNic, find_login, refuse_login
 from xdpkit.runtime import privileges
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.notify import notify
@@ -195,9 +195,9 @@ class Server:
             stack.callback(watch.close)
             await watch.read()
             # Before any socket is bound; undone after the last is closed.
-            refuse_login(self.config, await look(ipr, interface, watch), self.yes)
+            refuse_login(self.config, await find_login(ipr, interface, watch), self.yes)
             self.nic = stack.enter_context(PreparedNic(self.config))
-            self.nic.prepare(watch.served(), inherited=handed_over is not None)
+            self.nic.prepare(watch.served(), taken_over=handed_over is not None)
             self.dataplane = open_dataplane(
                 self.config.interface,
                 self.config.ntp,
@@ -264,7 +264,7 @@ class Server:
             return await self.dataplane.close(deadline)
         self.dataplane.release()
         if self.nic:
-            self.nic.leave()
+            self.nic.hand_over()
         if self.tcp_path:
             await self.tcp_path.drain()
         return True

@@ -1,1 +1,1 @@
-"""The interface side: what is there, and the ethtool calls that netlink has no messages for."""
+"""The network interface: its state, and the ethtool ioctls that netlink has no messages for."""

@@ -1,7 +1,7 @@
-"""A fact about the machine, or why it is not known.
+"""A fact about the machine, or why it is unknown.
 
-A probe never fails: what could not be read is ``Unknown`` with its reason, what the driver or
-kernel does not have is None.
+A probe never fails: what could not be read is ``Unknown`` with its reason, and what the driver or
+kernel does not support is None.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Unknown:
-    """Stands for a fact that could not be read."""
+    """Replaces a fact that could not be read."""
 
     reason: str
 
@@ -26,8 +26,8 @@ class Unknown:
 Fact: TypeAlias = T | Unknown | None
 
 
-def look(read: Callable[..., T | None], *arguments: Any) -> Fact[T]:
-    """What ``read`` gives, or None where driver or kernel do not have that, or why it failed."""
+def read_fact(read: Callable[..., T | None], *arguments: Any) -> Fact[T]:
+    """What ``read`` returns; None where the driver or kernel lacks it; or why it failed."""
     try:
         return read(*arguments)
     except OSError as error:
@@ -39,32 +39,32 @@ def look(read: Callable[..., T | None], *arguments: Any) -> Fact[T]:
         return Unknown(f"not understood: {error}")
 
 
-def known(fact: Fact[T]) -> T | None:
-    """The fact, or None where it is not known."""
+def value_of(fact: Fact[T]) -> T | None:
+    """The fact, or None where it is unknown."""
     return None if isinstance(fact, Unknown) else fact
 
 
-def text(path: Path | str) -> str:
-    """A small file of /proc or /sys, without its newline. Raises OSError."""
+def read_text(path: Path | str) -> str:
+    """Reads a small file in /proc or /sys, without its newline. Raises OSError."""
     return Path(path).read_text("utf-8", "replace").strip()
 
 
-def number(path: Path | str) -> int:
-    """The same, of a number. Raises OSError and ValueError."""
-    return int(text(path))
+def read_number(path: Path | str) -> int:
+    """Reads a file that holds one number. Raises OSError and ValueError."""
+    return int(read_text(path))
 
 
-def cpu_list(listed: str) -> tuple[int, ...]:
-    """The CPUs of "0-2,7", as the kernel writes lists. Raises ValueError."""
+def parse_cpu_list(ranges: str) -> tuple[int, ...]:
+    """Parses the kernel's list format, such as "0-2,7". Raises ValueError."""
     cpus: list[int] = []
-    for part in filter(None, listed.split(",")):
+    for part in filter(None, ranges.split(",")):
         first, _, last = part.partition("-")
         cpus += range(int(first), int(last or first) + 1)
     return tuple(cpus)
 
 
 def unknowns(facts: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted name and reason of every Unknown within."""
+    """Dotted name and reason of every Unknown in these facts."""
     if isinstance(facts, Unknown):
         yield path, facts.reason
     elif is_dataclass(facts):
@@ -73,16 +73,16 @@ def unknowns(facts: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from unknowns(getattr(facts, field.name), name)
 
 
-def plain(facts: Any) -> Any:
-    """The same in types that JSON has: bytes in hexadecimal, {"unknown": reason}."""
+def to_json(facts: Any) -> Any:
+    """The facts in JSON's types: bytes as hexadecimal, Unknown as {"unknown": reason}."""
     if isinstance(facts, Unknown):
         return {"unknown": facts.reason}
     if is_dataclass(facts):
-        return {field.name: plain(getattr(facts, field.name)) for field in fields(facts)}
+        return {field.name: to_json(getattr(facts, field.name)) for field in fields(facts)}
     if isinstance(facts, Mapping):
-        return {str(key): plain(value) for key, value in facts.items()}
+        return {str(key): to_json(value) for key, value in facts.items()}
     if isinstance(facts, (list, tuple)):
-        return [plain(value) for value in facts]
+        return [to_json(value) for value in facts]
     if isinstance(facts, bytes):
         return facts.hex()
     if facts is None or isinstance(facts, (bool, int, str)):

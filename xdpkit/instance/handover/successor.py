@@ -71,7 +71,7 @@ class HandedOverState(Closing):
         Raises ControlError if the predecessor's loops do not park: it continues to answer then.
         """
         if self.facts["hardware_stamps"]:
-            dataplane.attached.hardware = HardwareStamps(changes, inherited=True)
+            dataplane.attached.hardware = HardwareStamps(changes, taken_over=True)
         dataplane.attached.update()
         taken_over = [queue for queue in dataplane.queues if queue.taken_over]
         await self.wire.send({"ready": [queue.number for queue in taken_over]})

@@ -1,1 +1,1 @@
-"""What the kernel says of an interface, and how it is told to change it: netlink, ioctls, sysfs."""
+"""Reads and changes an interface through the kernel: netlink, ioctls, sysfs."""

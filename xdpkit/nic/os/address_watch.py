@@ -1,4 +1,4 @@
-"""Follows an interface: what to answer on, what no request may come from, and whether it is up."""
+"""Follows an interface: its addresses, which no request may come from, and its link state."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from xdpkit.nic.os.interface import Address, Interface, InterfaceAddress, addres
 
 log = logging.getLogger("xdpkit")
 
-# linux/rtnetlink.h: multicast groups of changes of addresses and links.
+# linux/rtnetlink.h: multicast groups for changes to addresses and links.
 RTMGRP_IPV4_IFADDR = 0x10
 RTMGRP_IPV6_IFADDR = 0x100
 RTMGRP_LINK = 1
 
 
 class AddressWatch:
-    """The addresses as they are now; ``changes`` yields whenever they have become others.
+    """The interface's current addresses; ``changes`` yields whenever they have changed.
 
-    A notification is only a bell: all is read afresh, so that a lost one does no harm. A link that
-    goes down or comes up is told in the log, and nothing else becomes of it.
+    A notification only wakes us up: everything is read again, so that a lost one does no harm. A
+    link that goes down or comes up is logged, and has no other effect.
     """
 
     def __init__(
@@ -37,68 +37,68 @@ class AddressWatch:
         self._ipr = ipr
         self._interface = interface
         self._configured = configured
-        self._bell = socket.socket(
+        self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
         )
-        self._bell.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
+        self._socket.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
         self._now: list[InterfaceAddress] = []
         self._up = True
 
     async def read(self) -> bool:
-        """Reads the addresses; returns whether they have changed. To be called first."""
+        """Reads the addresses; returns whether they have changed. Must be called first."""
         before, self._now = self._now, await addresses(self._ipr, self._interface.index)
         return self._now != before
 
     def served(self) -> list[ServedAddress]:
-        """The configured addresses, or all that the interface has."""
+        """The configured addresses, or all of the interface's."""
         if self._configured:
             return list(self._configured)
-        return [ServedAddress(own.address) for own in self._now]
+        return [ServedAddress(entry.address) for entry in self._now]
 
     def reserved(self) -> list[Address]:
-        """Our own addresses, those of the interface and the configured ones, and our broadcasts."""
+        """Our own addresses, the interface's and the configured ones, and the broadcast ones."""
         own: set[Address] = {entry.address for entry in self._now}
         own |= {served.address for served in self._configured}
         own |= {entry.broadcast for entry in self._now if entry.broadcast is not None}
         return sorted(own, key=lambda address: (address.version, int(address)))
 
     async def changes(self) -> AsyncIterator[None]:
-        """Yields after each change; ends only by cancellation.
+        """Yields after each change; ends only when cancelled.
 
-        Raises NicError when the interface is gone: one made again under its name is another one.
+        Raises NicError when the interface is gone: one recreated under its name is a different one.
         """
         while True:
-            await anyio.wait_readable(self._bell)
+            await anyio.wait_readable(self._socket)
             self._drain()
             try:
                 async for link in await self._ipr.get_links(self._interface.index):
-                    self._look_at(link)
+                    self._log_link_state(link)
                 changed = await self.read()
             except NetlinkError as error:
                 raise NicError(
-                    f"{self._interface.name} is gone: start again when it is there"
+                    f"{self._interface.name} is gone: restart xdpkit once it is back"
                 ) from error
             if changed:
                 yield
 
-    def _look_at(self, link: Any) -> None:
+    def _log_link_state(self, link: Any) -> None:
         up = from_link(link).up and link.get_attr("IFLA_CARRIER") != 0
         if up != self._up:
-            what = "up again" if up else "down: nothing can be asked over it"
+            what = "up again" if up else "down: no requests can arrive on it"
             log.warning("%s is %s", self._interface.name, what)
         self._up = up
 
     def _drain(self) -> None:
         while True:
             try:
-                self._bell.recv(65536)
+                self._socket.recv(65536)
             except BlockingIOError:
                 return
             except OSError as error:
-                # The kernel dropped notifications: the fresh read that follows makes up for them.
+                # The kernel dropped notifications: the full read that follows makes up for them.
                 if error.errno != errno.ENOBUFS:
                     raise
 
     def close(self) -> None:
         """Closes the netlink socket."""
-        self._bell.close()
+        self._socket.close()

@@ -1,7 +1,7 @@
-"""SIOCETHTOOL ioctls, for what pyroute2's ethtool family lacks or old kernels do not have.
+"""SIOCETHTOOL ioctls, for what pyroute2's ethtool family or old kernels' netlink lacks.
 
 All act in the calling thread's network namespace, raise OSError with the driver's errno
-(EOPNOTSUPP: it does not have that), and need no privilege to read. The structures are those of
+(EOPNOTSUPP: not supported), and need no privilege to read. The structures are those of
 ``linux/ethtool.h``. Offloads, RSS and rules: ``ethtool_features``, ``_rss`` and ``_rxnfc.py``.
 """
 
@@ -28,11 +28,11 @@ ETHTOOL_GCHANNELS = 0x3C
 ETHTOOL_SCHANNELS = 0x3D
 ETHTOOL_GET_TS_INFO = 0x41
 
-# struct ethtool_drvinfo: cmd, driver, version, firmware, bus; the rest is not looked at.
+# struct ethtool_drvinfo: cmd, driver, version, firmware, bus; the rest is ignored.
 _DRVINFO = struct.Struct("=I32s32s32s32s64x")
-# struct ethtool_channels: cmd; the most of rx, tx, other, combined; how many of each there are.
+# struct ethtool_channels: cmd; maximum of rx, tx, other, combined; current count of each.
 _CHANNELS = struct.Struct("=9I")
-# struct ethtool_ringparam: cmd; the most of rx, mini, jumbo, tx; how many of each there are.
+# struct ethtool_ringparam: cmd; maximum of rx, mini, jumbo, tx; current length of each.
 _RINGS = struct.Struct("=9I")
 # struct ethtool_coalesce: cmd, and 22 numbers.
 _COALESCE = struct.Struct("=23I")
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Driver:
-    """``ethtool -i``."""
+    """What ``ethtool -i`` shows."""
 
     name: str
     version: str
@@ -56,7 +56,7 @@ class Driver:
 
 @dataclass(frozen=True)
 class Channels:
-    """Queues: with an interrupt for receiving, for sending, for other work, for both ways."""
+    """Channels (queues with an interrupt) by use: receive, transmit, other, or both ways."""
 
     rx: int
     tx: int
@@ -65,13 +65,13 @@ class Channels:
 
     @property
     def receiving(self) -> int:
-        """How many RX queues that makes."""
+        """The number of RX queues."""
         return self.rx + self.combined
 
 
 @dataclass(frozen=True)
 class Rings:
-    """Descriptors of each RX and TX ring, and the most there can be: ``ethtool -g``."""
+    """Descriptors in each RX and TX ring, now and at most: ``ethtool -g``."""
 
     rx: int
     tx: int
@@ -81,7 +81,7 @@ class Rings:
 
 @dataclass(frozen=True)
 class Coalescing:
-    """How long the NIC gathers before it interrupts: ``ethtool -c``."""
+    """How long the NIC delays an interrupt (coalescing): ``ethtool -c``."""
 
     rx_usecs: int
     rx_frames: int
@@ -93,7 +93,7 @@ class Coalescing:
 
 @dataclass(frozen=True)
 class Timestamping:
-    """``ethtool -T``: bits of linux/net_tstamp.h, and N of /dev/ptpN or -1."""
+    """What ``ethtool -T`` shows: bits of linux/net_tstamp.h, and the N of /dev/ptpN or -1."""
 
     so_timestamping: int
     phc_index: int
@@ -102,7 +102,7 @@ class Timestamping:
 
 
 def if_supported(read: Callable[[str], T], ifname: str) -> T | None:
-    """What a function of these modules reads; None where the driver does not have it."""
+    """What a function of these modules reads; None where the driver does not support it."""
     try:
         return read(ifname)
     except OSError as error:
@@ -118,30 +118,30 @@ def set_tx_checksums(ifname: str, on: bool) -> None:
 
 
 def driver(ifname: str) -> Driver:
-    """Which driver the interface has: ``ethtool -i IFNAME``."""
+    """The interface's driver: ``ethtool -i IFNAME``."""
     _, *texts = _DRVINFO.unpack(command(ifname, _DRVINFO.pack(ETHTOOL_GDRVINFO, *[b""] * 4)))
     return Driver(*(text.split(b"\0")[0].decode("utf-8", "replace") for text in texts))
 
 
 def channels(ifname: str) -> tuple[Channels, Channels]:
-    """The queues in use and the most that there can be: ``ethtool -l IFNAME``."""
+    """Current and maximum channels: ``ethtool -l IFNAME``."""
     _, *numbers = _CHANNELS.unpack(command(ifname, _CHANNELS.pack(ETHTOOL_GCHANNELS, *[0] * 8)))
     return Channels(*numbers[4:]), Channels(*numbers[:4])
 
 
 def set_channels(ifname: str, wanted: Channels) -> None:
-    """Sets the number of queues: ``ethtool -L IFNAME``. Many drivers drop the link for a moment."""
+    """Sets the channels: ``ethtool -L IFNAME``. Many drivers drop the link for a moment."""
     command(ifname, _CHANNELS.pack(ETHTOOL_SCHANNELS, *[0] * 4, *astuple(wanted)))
 
 
 def rings(ifname: str) -> Rings:
-    """The rings' lengths: ``ethtool -g IFNAME``."""
+    """The lengths of the rings: ``ethtool -g IFNAME``."""
     numbers = _RINGS.unpack(command(ifname, _RINGS.pack(ETHTOOL_GRINGPARAM, *[0] * 8)))
     return Rings(rx=numbers[5], tx=numbers[8], most_rx=numbers[1], most_tx=numbers[4])
 
 
 def coalescing(ifname: str) -> Coalescing:
-    """When the NIC interrupts: ``ethtool -c IFNAME``."""
+    """The interrupt coalescing: ``ethtool -c IFNAME``."""
     numbers = _COALESCE.unpack(command(ifname, _COALESCE.pack(ETHTOOL_GCOALESCE, *[0] * 22)))
     return Coalescing(
         rx_usecs=numbers[1],
@@ -154,18 +154,18 @@ def coalescing(ifname: str) -> Coalescing:
 
 
 def timestamping(ifname: str) -> Timestamping:
-    """Which packets the interface can stamp, and with which clock: ``ethtool -T IFNAME``."""
+    """Which packets the interface can timestamp, and by which clock: ``ethtool -T IFNAME``."""
     request = _TS_INFO.pack(ETHTOOL_GET_TS_INFO, 0, -1, 0, 0)
     return Timestamping(*_TS_INFO.unpack(command(ifname, request))[1:])
 
 
 def phc_index(ifname: str) -> int:
-    """N of /dev/ptpN, the clock of an interface's hardware stamps, or -1: ``ethtool -T IFNAME``."""
+    """The N of /dev/ptpN, the clock of the hardware timestamps, or -1: ``ethtool -T IFNAME``."""
     return timestamping(ifname).phc_index
 
 
 def hardware_address(ifname: str) -> bytes:
-    """The address that the hardware came with, or where it has none, the present one."""
+    """The permanent hardware address or, where there is none, the current one."""
     # struct ethtool_perm_addr: cmd, size, data[].
     head = struct.Struct("=II")
     request = head.pack(ETHTOOL_GPERMADDR, _ADDRESS_BYTES) + bytes(_ADDRESS_BYTES)
@@ -180,12 +180,12 @@ def hardware_address(ifname: str) -> bytes:
 
 
 def command(ifname: str, structure: bytes) -> bytes:
-    """One SIOCETHTOOL command: a structure that begins with its number, as the driver left it."""
+    """Runs one SIOCETHTOOL command, a structure that begins with its number; returns the reply."""
     return interface_ioctl(SIOCETHTOOL, ifname, structure)
 
 
 def interface_ioctl(number: int, ifname: str, structure: bytes) -> bytes:
-    """Hands an interface's driver one structure, in host order; returns it as the kernel left it.
+    """Passes one structure, in host byte order, to an interface's driver; returns the reply.
 
     Raises OSError.
     """

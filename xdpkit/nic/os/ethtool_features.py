@@ -1,7 +1,7 @@
-"""The offloads of an interface, by the kernel's names: ``ethtool -k`` and ``-K``.
+"""An interface's offloads by the kernel's feature names: ``ethtool -k`` and ``-K``.
 
 Raises OSError as ``ethtool.py`` does. The names are those of net/ethtool/common.c
-(netdev_features_strings), which ``ethtool -K`` takes as well as its own, older ones.
+(netdev_features_strings), which ``ethtool -K`` accepts besides its own, older ones.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ETHTOOL_SFEATURES = 0x3B
 ETH_SS_FEATURES = 4
 _NAME_BYTES = 32
 
-# struct ethtool_sset_info with room for one length: cmd, reserved, sset_mask, data[0].
+# struct ethtool_sset_info with one length in it: cmd, reserved, sset_mask, data[0].
 _SET_INFO = struct.Struct("=IIQI")
 # struct ethtool_gstrings without its data: cmd, string_set, len.
 _STRINGS = struct.Struct("=III")
 # struct ethtool_gfeatures and ethtool_sfeatures without their blocks: cmd, number of blocks.
 _HEAD = struct.Struct("=II")
-# struct ethtool_get_features_block: 32 bits of each, feature 0 the lowest of the first block.
+# struct ethtool_get_features_block: 32 bits each; feature 0 is the lowest bit of the first block.
 _GET_BLOCK = struct.Struct("=IIII")
 # struct ethtool_set_features_block: which to change, and to what.
 _SET_BLOCK = struct.Struct("=II")
@@ -33,14 +33,14 @@ _SET_BLOCK = struct.Struct("=II")
 
 @dataclass(frozen=True)
 class Feature:
-    """Whether an offload is in use now, and whether that can be changed."""
+    """Whether an offload is on, and whether that can be changed."""
 
     on: bool
     changeable: bool
 
 
 def features(ifname: str) -> dict[str, Feature]:
-    """Every feature that this kernel knows, by name."""
+    """Every feature this kernel knows, by name."""
     names = _names(ifname)
     count = _blocks(names)
     blank = bytes(_GET_BLOCK.size * count)
@@ -55,7 +55,7 @@ def features(ifname: str) -> dict[str, Feature]:
 
 
 def set_feature(ifname: str, name: str, on: bool) -> None:
-    """Turns one feature on or off. The kernel may do otherwise without a word: read it again.
+    """Turns one feature on or off. The kernel may silently do otherwise: read it back.
 
     Raises OSError, and KeyError for a name that this kernel does not have.
     """
@@ -71,8 +71,8 @@ def set_feature(ifname: str, name: str, on: bool) -> None:
 
 def _names(ifname: str) -> list[str]:
     """In the order of their bits."""
-    asked = _SET_INFO.pack(ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_FEATURES, 0)
-    count: int = _SET_INFO.unpack(ethtool.command(ifname, asked))[3]
+    request = _SET_INFO.pack(ETHTOOL_GSSET_INFO, 0, 1 << ETH_SS_FEATURES, 0)
+    count: int = _SET_INFO.unpack(ethtool.command(ifname, request))[3]
     head = _STRINGS.pack(ETHTOOL_GSTRINGS, ETH_SS_FEATURES, count)
     raw = ethtool.command(ifname, head + bytes(_NAME_BYTES * count))[_STRINGS.size :]
     texts = (raw[at : at + _NAME_BYTES] for at in range(0, len(raw), _NAME_BYTES))

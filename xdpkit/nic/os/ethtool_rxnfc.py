@@ -1,6 +1,7 @@
 """Rules that steer packets to a queue ("ntuple", receive flow classification): ``ethtool -n, -N``.
 
-Raises OSError as ``ethtool.py`` does. Only SIOCETHTOOL has them: ethtool's netlink has no message.
+Raises OSError as ``ethtool.py`` does. Only SIOCETHTOOL has them: ethtool netlink has no
+messages for rules.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ ETHTOOL_GRXCLSRLALL = 0x30
 ETHTOOL_SRXCLSRLDEL = 0x31
 ETHTOOL_SRXCLSRLINS = 0x32
 UDP_V4_FLOW, UDP_V6_FLOW = 0x02, 0x06
-# Of the table's size: the driver chooses locations. As a location: let it.
+# A flag in the table's size: the driver chooses locations; and the location that lets it.
 RX_CLS_LOC_SPECIAL = 0x80000000
 RX_CLS_LOC_ANY = 0xFFFFFFFF
 
-# struct ethtool_rxnfc on 64-bit machines, rule_cnt and the padding behind it included: cmd,
+# struct ethtool_rxnfc on 64-bit machines, with rule_cnt and the padding after it: cmd,
 # flow_type, data; fs: flow_type, h_u, h_ext, m_u, m_ext, ring_cookie, location; rule_cnt.
 _RXNFC = struct.Struct("=IIQ I52s20s52s20s4xQI4x I4x")
-# Where rule_locs[] begins, over the padding (offsetof, not sizeof).
+# Where rule_locs[] begins, overlapping the padding (offsetof, not sizeof).
 _LOCATIONS_AT = 188
-# struct ethtool_tcpip4_spec, ethtool_tcpip6_spec: source, destination, their ports; class.
+# struct ethtool_tcpip4_spec, ethtool_tcpip6_spec: source, destination, their ports, class.
 _SPEC4 = struct.Struct("!4s4sHHB")
 _SPEC6 = struct.Struct("!16s16sHHB")
 
 
 @dataclass(frozen=True)
-class Match:
-    """UDP packets to an address and port, from sources whose low bits under ``mask`` are these."""
+class FlowMatch:
+    """UDP packets to an address and port, from sources whose bits under ``mask`` are ``source``."""
 
     destination: IPv4Address | IPv6Address
     port: int
@@ -46,14 +47,14 @@ class Match:
         return f"{self.destination} {self.port}{spread}"
 
     @classmethod
-    def parse(cls, text: str) -> Match:
-        """Reads what ``str`` made."""
+    def parse(cls, text: str) -> FlowMatch:
+        """The inverse of ``str``."""
         destination, port, *spread = text.split()
         source, mask = (int(part, 16) for part in (spread[0] if spread else "0/0").split("/"))
         return cls(ip_address(destination), int(port), source, mask)
 
     def flow(self) -> Flow:
-        """The same for the driver."""
+        """The match in the driver's form."""
         v6 = self.destination.version == 6
         spec, size = (_SPEC6, 16) if v6 else (_SPEC4, 4)
         ones = b"\xff" * size
@@ -64,8 +65,8 @@ class Match:
         return Flow(UDP_V6_FLOW if v6 else UDP_V4_FLOW, value.ljust(52, b"\0"), mask)
 
     @classmethod
-    def of(cls, flow: Flow) -> Match | None:
-        """The match that a flow is; None for one that is no such match."""
+    def of(cls, flow: Flow) -> FlowMatch | None:
+        """The match that a flow expresses; None where it is anything else."""
         if flow.kind not in (UDP_V4_FLOW, UDP_V6_FLOW):
             return None
         spec = _SPEC6 if flow.kind == UDP_V6_FLOW else _SPEC4
@@ -78,9 +79,9 @@ class Match:
 
 @dataclass(frozen=True)
 class Flow:
-    """Packets, as the driver has them: type of flow, fields and which of their bits count.
+    """A set of packets in the driver's form: flow type, fields and which of their bits count.
 
-    Equal ones match the same packets: what the mask leaves out is no part of the value.
+    Equal flows match the same packets: bits that the mask leaves out are zeroed in the value.
     """
 
     kind: int
@@ -96,7 +97,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of the table; ``cookie`` is the queue, or where else the packets go (2^64-1: drop)."""
+    """A rule in the table; ``cookie`` is the queue, or another action (2^64-1: drop)."""
 
     flow: Flow
     cookie: int
@@ -110,15 +111,17 @@ class RuleTable:
     chooses: bool
     rules: dict[int, Rule] = field(default_factory=dict)
 
-    def find(self, match: Match) -> tuple[int, Rule] | None:
-        """The first rule for exactly these packets, and its location."""
+    def find(self, match: FlowMatch) -> tuple[int, Rule] | None:
+        """The first rule that matches exactly these packets, and its location."""
         flow = match.flow()
-        return next(((at, rule) for at, rule in self.rules.items() if rule.flow == flow), None)
+        return next(
+            ((location, rule) for location, rule in self.rules.items() if rule.flow == flow), None
+        )
 
     def free(self) -> int | None:
-        """The last free location, as ``ethtool -N`` takes it; None where all are taken."""
-        places = range(self.size - 1, -1, -1)
-        return next((place for place in places if place not in self.rules), None)
+        """The last free location, as ``ethtool -N`` picks it; None where all are taken."""
+        locations = range(self.size - 1, -1, -1)
+        return next((each for each in locations if each not in self.rules), None)
 
 
 def read(ifname: str) -> RuleTable:
@@ -128,18 +131,18 @@ def read(ifname: str) -> RuleTable:
     request = _pack(ETHTOOL_GRXCLSRLALL, count=count)[:_LOCATIONS_AT].ljust(_RXNFC.size, b"\0")
     answer = ethtool.command(ifname, request + bytes(4 * count))
     size = _RXNFC.unpack_from(answer)[2] or flags & ~RX_CLS_LOC_SPECIAL
-    places = struct.unpack_from(f"={_count(answer)}I", answer, _LOCATIONS_AT)
-    rules = {place: _rule(ifname, place) for place in sorted(places)}
+    locations = struct.unpack_from(f"={_count(answer)}I", answer, _LOCATIONS_AT)
+    rules = {location: _rule(ifname, location) for location in sorted(locations)}
     return RuleTable(size, bool(flags & RX_CLS_LOC_SPECIAL), rules)
 
 
-def insert(ifname: str, match: Match, cookie: int, location: int | None) -> int:
-    """Adds a rule, where None: wherever the driver wants it; returns the location."""
+def insert(ifname: str, match: FlowMatch, cookie: int, location: int | None) -> int:
+    """Adds a rule, at None: wherever the driver chooses; returns its location."""
     flow = match.flow()
-    place = RX_CLS_LOC_ANY if location is None else location
+    wanted = RX_CLS_LOC_ANY if location is None else location
     request = _RXNFC.pack(
         *(ETHTOOL_SRXCLSRLINS, 0, 0),
-        *(flow.kind, flow.value, b"", flow.mask, b"", cookie, place),
+        *(flow.kind, flow.value, b"", flow.mask, b"", cookie, wanted),
         0,
     )
     taken: int = _RXNFC.unpack(ethtool.command(ifname, request))[9]
@@ -147,7 +150,7 @@ def insert(ifname: str, match: Match, cookie: int, location: int | None) -> int:
 
 
 def delete(ifname: str, location: int) -> None:
-    """Takes the rule at a location away: ``ethtool -N IFNAME delete LOCATION``."""
+    """Deletes the rule at a location: ``ethtool -N IFNAME delete LOCATION``."""
     ethtool.command(ifname, _pack(ETHTOOL_SRXCLSRLDEL, location))
 
 

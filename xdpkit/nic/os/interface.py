@@ -1,4 +1,4 @@
-"""What an interface is, read by netlink; nothing here changes it."""
+"""An interface's properties, read over netlink; nothing here changes them."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ from xdpkit.runtime.notify import notify
 
 log = logging.getLogger("xdpkit")
 
-# How soon an interface that is waited for is noticed.
-_LOOK_SECONDS = 0.5
+# How often to check for an interface that we wait for.
+_POLL_SECONDS = 0.5
 
 Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The facts about an interface that serving needs."""
+    """What serving needs to know about an interface."""
 
     name: str
     index: int
     rx_queues: int
     up: bool
     xdp_program: int | None
-    """Id of the XDP program that is attached, by whatever means; None without one."""
+    """ID of the attached XDP program, however it was attached; None without one."""
     mac: bytes = b""
     kind: str = ""
-    """What sort of virtual interface (veth, bridge, ...); empty for a device."""
+    """The kind of virtual interface (veth, bridge, ...); empty for a physical device."""
     master: int = 0
     """Index of the bridge, bond or team that it is a member of, or 0."""
 
 
 @dataclass(frozen=True)
 class InterfaceAddress:
-    """An address of the interface and its subnet's broadcast address, where it has one."""
+    """An address of the interface, and its subnet's broadcast address if it has one."""
 
     address: Address
     broadcast: IPv4Address | None
 
 
 async def find(ipr: AsyncIPRoute, name: str) -> Interface:
-    """Looks the interface up in this network namespace. Raises NicError when it is not there."""
+    """Looks up an interface in this network namespace. Raises NicError when there is none."""
     found = await ipr.link_lookup(ifname=name)
     if not found:
         links = [link async for link in await ipr.get_links()]
         there = sorted(str(link.get_attr("IFLA_IFNAME")) for link in links)
         raise NicError(
-            f"interface {name!r} is not there: set [interface] name to one of {', '.join(there)}"
+            f"interface {name!r} does not exist: set [interface] name to one of {', '.join(there)}"
         )
     (link,) = [link async for link in await ipr.get_links(found[0])]
     return from_link(link)
 
 
 async def await_up(name: str) -> None:
-    """Waits for an interface of this network namespace to be there and up; says so once."""
-    said = False
+    """Waits until an interface of this network namespace exists and is up; logs the wait once."""
+    logged = False
     async with AsyncIPRoute() as ipr:
         while True:
             try:
                 state = "" if (await find(ipr, name)).up else "down"
             except NicError:
-                state = "not there"
+                state = "missing"
             if not state:
                 return
-            if not said:
+            if not logged:
                 log.warning("%s is %s: waiting for it", name, state)
-                said = True
+                logged = True
             notify("EXTEND_TIMEOUT_USEC=10000000")
-            await anyio.sleep(_LOOK_SECONDS)
+            await anyio.sleep(_POLL_SECONDS)
 
 
 def from_link(link: Any) -> Interface:
-    """The facts in one RTM_NEWLINK message."""
+    """The properties in one RTM_NEWLINK message."""
     xdp = link.get_attr("IFLA_XDP")
     info = link.get_attr("IFLA_LINKINFO")
     program = xdp.get_attr("IFLA_XDP_PROG_ID") if xdp is not None else None
@@ -94,7 +94,7 @@ def from_link(link: Any) -> Interface:
     )
 
 
-async def check_place(ipr: AsyncIPRoute, interface: Interface, has_addresses: bool) -> None:
+async def check_membership(ipr: AsyncIPRoute, interface: Interface, has_addresses: bool) -> None:
     """Raises NicError for a bond or team, and for a member of one, or of a bridge, that has no
     addresses to serve."""
     links = [link async for link in await ipr.get_links()]
@@ -105,27 +105,27 @@ async def check_place(ipr: AsyncIPRoute, interface: Interface, has_addresses: bo
             if link.get_attr("IFLA_MASTER") == interface.index
         ]
         raise NicError(
-            f"{interface.name} is a {interface.kind}: packets are taken where they arrive, at its "
-            f"members, so set [interface] name to {' or '.join(members) or 'one'}, and addresses "
-            f"to those of {interface.name}"
+            f"{interface.name} is a {interface.kind}: packets are redirected where they arrive, "
+            f"on its members, so set [interface] name to {' or '.join(members) or 'one'}, and "
+            f"addresses to those of {interface.name}"
         )
     if interface.master and not has_addresses:
         [master] = [link for link in links if link["index"] == interface.master]
         raise NicError(
             f"{interface.name} is a member of {master.get_attr('IFLA_IFNAME')} and has no address "
-            "of its own: write those to serve into [interface] addresses"
+            "of its own: set [interface] addresses to those to serve"
         )
 
 
 async def addresses(ipr: AsyncIPRoute, index: int) -> list[InterfaceAddress]:
-    """The interface's unicast addresses, as they are now."""
+    """The interface's current unicast addresses."""
     found = []
     async for message in await ipr.get_addr(index=index):
-        # IFA_LOCAL is ours where IFA_ADDRESS is the peer's (linux/if_addr.h, point-to-point).
+        # On point-to-point links IFA_ADDRESS is the peer's, and IFA_LOCAL ours (linux/if_addr.h).
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
         address = ip_address(text)
         network = ip_interface(f"{text}/{message['prefixlen']}").network
-        # RFC 3021: a /31 has no broadcast address, nor has a /32.
+        # RFC 3021: a /31 has no broadcast address, nor does a /32.
         has_broadcast = address.version == 4 and network.prefixlen < 31
         broadcast = network.broadcast_address if has_broadcast else None
         found.append(

@@ -1,4 +1,4 @@
-"""Whether somebody is logged in over an interface: what is done to it may cut that connection."""
+"""Whether somebody is logged in over an interface: changing it may cut that connection."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _ESTABLISHED = "01"
 async def login_over(
     ipr: AsyncIPRoute, interface: Interface, own: Collection[Address]
 ) -> str | None:
-    """The peer of an ssh session that comes over the interface, or None.
+    """The peer of an SSH session over the interface, or None.
 
-    It does when our end is an address of the interface, or the way to the peer goes out there.
+    It is one if our end is an address of the interface, or the route to the peer leaves by it.
     """
     for local, peer in {*session(os.environ.get("SSH_CONNECTION", "")), *established()}:
-        if local in own or await _way_to(ipr, peer) == interface.index:
+        if local in own or await _route_to(ipr, peer) == interface.index:
             return str(peer)
     return None
 
 
 def session(text: str) -> list[tuple[Address, Address]]:
-    """Our end and the peer, of what sshd puts into SSH_CONNECTION: peer, port, ours, port."""
+    """Our end and the peer, from SSH_CONNECTION as sshd sets it: peer, port, ours, port."""
     with suppress(ValueError):
         peer, _, local, _ = text.split()
         return [(ip_address(local), ip_address(peer))]
@@ -41,7 +41,7 @@ def session(text: str) -> list[tuple[Address, Address]]:
 
 
 def established(directory: Path = Path("/proc/thread-self/net")) -> list[tuple[Address, Address]]:
-    """Our end and the peer of each connection to the ssh server of this network namespace."""
+    """Our end and the peer of each connection to the SSH server of this network namespace."""
     found = []
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
@@ -53,7 +53,7 @@ def established(directory: Path = Path("/proc/thread-self/net")) -> list[tuple[A
 
 
 def _address(text: str) -> Address:
-    """ "0100007F:0016": words of 32 bits in host order, each as a number."""
+    """ "0100007F:0016": 32-bit words, each printed as a number in host order."""
     digits = text.split(":")[0]
     words = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
     address = ip_address(struct.pack(f"={len(words)}I", *words))
@@ -61,8 +61,8 @@ def _address(text: str) -> Address:
     return mapped or address
 
 
-async def _way_to(ipr: AsyncIPRoute, peer: Address) -> int | None:
-    """Index of the interface that packets to the peer leave by."""
+async def _route_to(ipr: AsyncIPRoute, peer: Address) -> int | None:
+    """Index of the interface by which packets to the peer leave."""
     try:
         [route] = await ipr.route("get", dst=str(peer))
     except NetlinkError:

@@ -1,6 +1,6 @@
 """The generic netlink family "netdev": what XDP can do on an interface (Linux 6.3).
 
-linux ``Documentation/netlink/specs/netdev.yaml``; messages in host order.
+Linux ``Documentation/netlink/specs/netdev.yaml``; messages are in host byte order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NETDEV_CMD_DEV_GET = 1
 NETDEV_A_DEV_IFINDEX, NETDEV_A_DEV_XDP_FEATURES, NETDEV_A_DEV_XDP_ZC_MAX_SEGS = 1, 3, 4
 NETDEV_A_DEV_XDP_RX_METADATA_FEATURES, NETDEV_A_DEV_XSK_FEATURES = 5, 6
 NETDEV_XDP_RX_METADATA_TIMESTAMP = 1
-# enum netdev_xdp_act, what the driver does natively: bits 0 to 6.
+# enum netdev_xdp_act, what the driver supports natively: bits 0 to 6.
 XDP_ACTS = ("basic", "redirect", "ndo-xmit", "xsk-zerocopy", "hw-offload", "rx-sg", "ndo-xmit-sg")
 # enum netdev_xdp_rx_metadata and netdev_xsk_flags.
 RX_METADATA = ("timestamp", "hash", "vlan-tag")
@@ -38,9 +38,9 @@ _ATTRIBUTE = struct.Struct("=HH")
 
 @dataclass(frozen=True)
 class Features:
-    """What a driver says of itself, by the names of the kernel's specification.
+    """What a driver reports about itself, by the names in the kernel's specification.
 
-    Where ``acts`` lacks "basic" there is no native XDP. None is what the kernel is too old to tell.
+    Where ``acts`` lacks "basic" there is no native XDP. None: the kernel is too old to report it.
     """
 
     acts: tuple[str, ...]
@@ -50,9 +50,9 @@ class Features:
 
 
 def features(ifindex: int) -> Features | None:
-    """What XDP can do on an interface; None where the kernel is too old to tell (before 6.3).
+    """What XDP can do on an interface; None where the kernel is too old to report it (before 6.3).
 
-    Raises OSError: ENODEV where there is no such interface.
+    Raises OSError: ENODEV if there is no such interface.
     """
     device = _device(ifindex)
     if device is None:
@@ -67,10 +67,10 @@ def features(ifindex: int) -> Features | None:
 
 
 def offers_rx_timestamp(ifindex: int) -> bool | None:
-    """Whether the driver gives XDP programs the hardware's receive stamp, as far as it says so.
+    """Whether the driver claims to give XDP programs the hardware receive timestamp.
 
-    None where the kernel is too old to tell (before 6.7). Raises OSError: ENODEV where there is no
-    such interface.
+    None where the kernel is too old to report it (before 6.7). Raises OSError: ENODEV if there is
+    no such interface.
     """
     offered = (_device(ifindex) or {}).get(NETDEV_A_DEV_XDP_RX_METADATA_FEATURES)
     if offered is None:
@@ -79,17 +79,17 @@ def offers_rx_timestamp(ifindex: int) -> bool | None:
 
 
 def _device(ifindex: int) -> dict[int, bytes] | None:
-    """The attributes of NETDEV_CMD_DEV_GET; None where the kernel has no such family."""
+    """The attributes of NETDEV_CMD_DEV_GET; None where the kernel lacks the family."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as netlink:
         family = family_id(netlink, "netdev")
         if family is None:
             return None
         index = attribute(NETDEV_A_DEV_IFINDEX, struct.pack("=I", ifindex))
-        return _ask(netlink, family, NETDEV_CMD_DEV_GET, index)
+        return _request(netlink, family, NETDEV_CMD_DEV_GET, index)
 
 
 def _names(bits: bytes | None, names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The names of the bits that are set, the lowest first; later bits have none here."""
+    """The names of the bits that are set, lowest first; bits without a name are left out."""
     if bits is None:
         return None
     [mask] = struct.unpack("=Q", bits)
@@ -97,10 +97,10 @@ def _names(bits: bytes | None, names: tuple[str, ...]) -> tuple[str, ...] | None
 
 
 def family_id(netlink: socket.socket, name: str) -> int | None:
-    """The number of a generic netlink family; None when the kernel does not have it."""
+    """The number of a generic netlink family; None when the kernel lacks it."""
     wanted = attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0")
     try:
-        family = _ask(netlink, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, wanted)
+        family = _request(netlink, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, wanted)
     except FileNotFoundError:
         return None
     [number] = struct.unpack("=H", family[CTRL_ATTR_FAMILY_ID])
@@ -113,22 +113,22 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Kind and value of each attribute."""
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        yield kind & NLA_TYPE_MASK, data[at + _ATTRIBUTE.size : at + length]
-        at += max(length + 3 & ~3, _ATTRIBUTE.size)
+    """Type and value of each attribute."""
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        yield kind & NLA_TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
+        offset += max(length + 3 & ~3, _ATTRIBUTE.size)
 
 
-def _ask(netlink: socket.socket, family: int, command: int, body: bytes) -> dict[int, bytes]:
-    """One request; the attributes of its one answer. Raises OSError with the kernel's errno."""
+def _request(netlink: socket.socket, family: int, command: int, body: bytes) -> dict[int, bytes]:
+    """Sends one request; returns its reply's attributes. Raises OSError with the kernel's errno."""
     length = _MESSAGE.size + len(body)
     netlink.send(_MESSAGE.pack(length, family, NLM_F_REQUEST, 0, 0, command, 1) + body)
     data = netlink.recv(65536)
     _, kind, *_ = _MESSAGE.unpack_from(data)
     if kind == NLMSG_ERROR:
-        # struct nlmsgerr: a negative errno in the place of struct genlmsghdr.
+        # struct nlmsgerr: a negative errno instead of struct genlmsghdr.
         [number] = struct.unpack_from("=i", data, 16)
         raise OSError(-number, os.strerror(-number))
     return dict(attributes(data[_MESSAGE.size :]))

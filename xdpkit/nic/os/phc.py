@@ -1,7 +1,7 @@
-"""Reads the NIC's clock, /dev/ptpN, against the system's, and publishes how they map.
+"""Compares the PHC, /dev/ptpN, with the system clock, and publishes the mapping between them.
 
-linux ``include/uapi/linux/ptp_clock.h``: the kernel reads both clocks in turn, which is nearer than
-any two system calls.
+Linux ``include/uapi/linux/ptp_clock.h``: the kernel reads both clocks in turn, closer together than
+any two system calls could.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import anyio
 from xdpkit.nic.os.phc_fit import PhcFit, PhcMap, Reading
 from xdpkit.runtime.closing import Closing
 
-# struct ptp_sys_offset_extended and ptp_sys_offset: n_samples, 3 reserved; then [25][3] or 51 of
+# struct ptp_sys_offset_extended and ptp_sys_offset: n_samples, 3 reserved; then [25][3] or [51] of
 # struct ptp_clock_time: seconds, nanoseconds, reserved.
 _HEAD = struct.Struct("=I12x")
 _TIME = struct.Struct("=qI4x")
@@ -31,11 +31,11 @@ _BASIC_BYTES = _HEAD.size + 51 * _TIME.size
 PTP_SYS_OFFSET_EXTENDED = 3 << 30 | _EXTENDED_BYTES << 16 | ord("=") << 8 | 9
 PTP_SYS_OFFSET = 1 << 30 | _BASIC_BYTES << 16 | ord("=") << 8 | 5
 
-# Cross readings at a time, of which the one with the least in between is taken: some microseconds
-# each over PCIe, and one of ten is undisturbed.
+# Cross readings at a time, of which the tightest is used: each takes a few microseconds over
+# PCIe, and at least one in ten is undisturbed.
 SAMPLES = 10
 
-# While there is no map, and once there is one.
+# Interval between readings while there is no map, and once there is one.
 FIRST_SECONDS, PERIOD_SECONDS = 0.125, 1.0
 
 log = logging.getLogger("xdpkit")
@@ -50,13 +50,13 @@ class Phc(Closing):
         self._extended = True
 
     def read(self) -> Reading | None:
-        """The best of SAMPLES cross readings; None when TAI and UTC parted meanwhile.
+        """The best of SAMPLES cross readings; None when the TAI-UTC offset changed meanwhile.
 
         Raises OSError.
         """
         before = tai_offset_ns()
         found = best(self._sample())
-        # The kernel brackets by CLOCK_REALTIME (ptp_chardev.c); TAI does not know leap seconds.
+        # The kernel brackets with CLOCK_REALTIME (ptp_chardev.c); TAI has no leap seconds.
         if tai_offset_ns() != before:
             return None
         return Reading(found.phc_ns, found.tai_ns + before, found.delay_ns)
@@ -68,7 +68,7 @@ class Phc(Closing):
                 fcntl.ioctl(self._fd, PTP_SYS_OFFSET_EXTENDED, data)
                 return extended_samples(data)
             except OSError as error:
-                # Not this driver (EOPNOTSUPP) or not this kernel (ENOTTY): the older call then.
+                # The driver (EOPNOTSUPP) or the kernel (ENOTTY) lacks it: use the older call.
                 if error.errno not in (errno.EOPNOTSUPP, errno.ENOTTY):
                     raise
             self._extended = False
@@ -83,24 +83,24 @@ class Phc(Closing):
 
 
 def tai_offset_ns() -> int:
-    """Whole seconds that CLOCK_TAI is ahead of CLOCK_REALTIME, in nanoseconds."""
+    """How far CLOCK_TAI is ahead of CLOCK_REALTIME: whole seconds, in nanoseconds."""
     utc = time.clock_gettime_ns(time.CLOCK_REALTIME)
     return (time.clock_gettime_ns(time.CLOCK_TAI) - utc + 500_000_000) // 10**9 * 10**9
 
 
 def request(size: int) -> bytearray:
-    """The structure of either call, asking for SAMPLES."""
+    """The request structure of either call, for SAMPLES readings."""
     return bytearray(_HEAD.pack(SAMPLES).ljust(size, b"\0"))
 
 
 def extended_samples(data: bytes | bytearray) -> list[tuple[int, int, int]]:
-    """(system, NIC, system) times in nanoseconds of PTP_SYS_OFFSET_EXTENDED's answer."""
+    """(system, PHC, system) times in nanoseconds from PTP_SYS_OFFSET_EXTENDED's reply."""
     times = _times(data, 3 * SAMPLES)
     return list(zip(times[::3], times[1::3], times[2::3], strict=True))
 
 
 def basic_samples(data: bytes | bytearray) -> list[tuple[int, int, int]]:
-    """The same of PTP_SYS_OFFSET's answer, where a system time serves two readings."""
+    """The same from PTP_SYS_OFFSET's reply, where neighbors share a system time."""
     times = _times(data, 2 * SAMPLES + 1)
     return list(zip(times[:-1:2], times[1::2], times[2::2], strict=True))
 
@@ -111,13 +111,13 @@ def _times(data: bytes | bytearray, count: int) -> list[int]:
 
 
 def best(samples: list[tuple[int, int, int]]) -> Reading:
-    """The sample whose system times are nearest to each other; its ``tai_ns`` is their clock's."""
+    """The sample whose system times are closest together; ``tai_ns`` is in the system's clock."""
     before, phc, after = min(samples, key=lambda sample: abs(sample[2] - sample[0]))
     return Reading(phc, (before + after) // 2, abs(after - before))
 
 
 class Clock(Protocol):
-    """What PhcWatch reads: a Phc."""
+    """What PhcWatch reads, such as a Phc."""
 
     path: str
 
@@ -125,9 +125,9 @@ class Clock(Protocol):
 
 
 class PhcWatch:
-    """Reads the clock about once a second and calls ``publish`` with each new map, or None.
+    """Reads the PHC about once a second and calls ``publish`` with each new map, or None.
 
-    None is said once: receive times come from the XDP program until there is a map again.
+    None is published once: receive times come from the XDP program until there is a map again.
     """
 
     def __init__(self, clock: Clock, publish: Callable[[dict[str, int] | None], None]) -> None:
@@ -138,20 +138,20 @@ class PhcWatch:
         self._failing = False
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         while True:
-            self._change(self.look())
+            self._change(self.update())
             await anyio.sleep(PERIOD_SECONDS if self._map else FIRST_SECONDS)
 
-    def look(self) -> PhcMap | None:
-        """One reading, and what the readings then make."""
+    def update(self) -> PhcMap | None:
+        """Takes one reading; returns the map of the readings so far."""
         try:
             reading = self._clock.read()
         except OSError as error:
             if not self._failing:
                 log.warning("%s cannot be read: %s", self._clock.path, error.strerror)
             self._failing = True
-            # A NIC that comes back from a reset has set its clock.
+            # A NIC that comes back from a reset may have set its clock.
             self._fit.forget()
             return None
         if self._failing:

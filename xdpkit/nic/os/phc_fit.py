@@ -1,7 +1,7 @@
-"""The NIC's clock against CLOCK_TAI: a straight line through recent readings of both.
+"""Maps the PHC to CLOCK_TAI: a straight line through recent readings of both.
 
-A reading is bracketed by two reads of the system's clock, so it is never wrong by more than half
-of what lies between them. What is further from the line than that is no noise: a clock was set.
+A reading is bracketed by two reads of the system clock, so it is never wrong by more than half the
+time between them. Anything further from the line than that is not noise: a clock was set.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from statistics import median
 RATE_BITS = 32
 RATE_MAX = 1 << 28
 
-# Enough for a median that a few bad ones do not move; old ones say little of a steered clock.
+# Enough readings for a median that a few bad ones do not move; old ones say little about a
+# disciplined clock.
 LEAST, MOST = 8, 16
 
-# How far two clocks under steering bend away from a line of MOST seconds: 1 ppm for half of it.
+# How far two disciplined clocks bend away from a line of MOST seconds: 1 ppm for half of it.
 BEND_NS = 10_000
 
-# So many readings in a row off the line make a new line; fewer were outliers.
-ODD = 2
+# This many readings in a row off the line start a new line; fewer are outliers.
+STRAY_LIMIT = 2
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The NIC's clock at one moment, and CLOCK_TAI midway between two reads around it."""
+    """The PHC at one moment, and CLOCK_TAI midway between the two reads around it."""
 
     phc_ns: int
     tai_ns: int
     delay_ns: int
-    """Between those two reads."""
+    """Time between those two reads."""
 
 
 @dataclass(frozen=True)
@@ -44,51 +45,51 @@ class PhcMap:
     rate: int
 
     def tai(self, phc_ns: int) -> int:
-        """CLOCK_TAI at a time of the NIC's clock."""
+        """CLOCK_TAI at a given PHC time."""
         after = phc_ns - self.phc_ns
         return self.tai_ns + after + (after * self.rate >> RATE_BITS)
 
     def fits(self, reading: Reading) -> bool:
-        """Whether a reading is as near as its own uncertainty allows."""
+        """Whether a reading is within its own uncertainty of the line."""
         off = abs(self.tai(reading.phc_ns) - reading.tai_ns)
         return off <= reading.delay_ns // 2 + BEND_NS
 
 
 class PhcFit:
-    """Takes readings in their order, gives the map that they make, or None."""
+    """Takes readings in order, and returns the map that fits them, or None."""
 
     def __init__(self) -> None:
-        self._kept: deque[Reading] = deque(maxlen=MOST)
-        self._odd = 0
+        self._readings: deque[Reading] = deque(maxlen=MOST)
+        self._strays = 0
         self._map: PhcMap | None = None
 
     def add(self, reading: Reading) -> PhcMap | None:
-        """None before there are enough readings, and from the first that is off the line until the
-        line has proved itself or another is found: better no time than a wrong one.
+        """None until there are enough readings, and from the first one off the line until the line
+        is confirmed or another is found: no time is better than a wrong one.
         """
-        backwards = bool(self._kept) and reading.phc_ns <= self._kept[-1].phc_ns
+        backwards = bool(self._readings) and reading.phc_ns <= self._readings[-1].phc_ns
         if backwards or (self._map and not self._map.fits(reading)):
-            self._odd += 1
-            if self._odd == ODD:
+            self._strays += 1
+            if self._strays == STRAY_LIMIT:
                 self.forget()
-                self._kept.append(reading)
+                self._readings.append(reading)
             return None
-        self._odd = 0
-        self._kept.append(reading)
-        self._map = line(list(self._kept))
+        self._strays = 0
+        self._readings.append(reading)
+        self._map = fit_line(list(self._readings))
         return self._map
 
     def forget(self) -> None:
-        """Begins anew, when the clock may have been set since the last reading."""
-        self._kept.clear()
-        self._odd, self._map = 0, None
+        """Starts over, when the clock may have been set since the last reading."""
+        self._readings.clear()
+        self._strays, self._map = 0, None
 
 
-def line(readings: list[Reading]) -> PhcMap | None:
-    """The line by Theil and Sen: median of the slopes between any two, median of the offsets.
+def fit_line(readings: list[Reading]) -> PhcMap | None:
+    """Theil-Sen estimator: median of the slopes between all pairs, median of the offsets.
 
-    Up to a quarter of the readings may be anything. None where they are too few, lie on no line, or
-    on one steeper than RATE_MAX. ``phc_ns`` must rise.
+    Up to a quarter of the readings may be arbitrary. None where there are too few, they fit no
+    line, or one steeper than RATE_MAX. ``phc_ns`` must increase.
     """
     if len(readings) < LEAST:
         return None

@@ -1,8 +1,8 @@
-"""Finds programs of this host that have unconnected sockets on a port that we serve.
+"""Finds other programs on this host with unconnected sockets on a port that we serve.
 
 The operator's chronyd may send its own requests from port 123 (``acquisitionport 123``). The XDP
-program passes the replies, but the kernel hands them to the socket that is bound most closely: the
-slow path's. So where such a program is, the slow path leaves the port to it.
+program passes the replies to the kernel, which delivers them to the most specifically bound socket:
+the slow path's. So where such a program runs, the slow path leaves the port to it.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 
 from xdpkit.nic.os.interface import Address
 
-# The state of a socket that is not connected: TCP_CLOSE in linux include/net/tcp_states.h.
+# The state of an unconnected socket: TCP_CLOSE in Linux include/net/tcp_states.h.
 UNCONNECTED = "07"
 
 TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 
 
 def is_held(port: int, ours: Collection[int], addresses: Collection[Address]) -> bool:
-    """Whether a socket that is not ours may be meant by a datagram to ``port`` at ``addresses``.
+    """Whether a datagram to ``port`` at ``addresses`` may be meant for a socket that is not ours.
 
-    ``ours`` are inodes of sockets. Reads the tables of this network namespace.
+    ``ours`` are the inodes of our sockets. Reads the tables of this network namespace.
     """
     for table in TABLES:
         try:
@@ -46,11 +46,11 @@ def holders(lines: Iterable[str], port: int, ours: Collection[int]) -> list[Addr
         local, state, inode = fields[1], fields[3], int(fields[9])
         address, _, text_port = local.partition(":")
         if int(text_port, 16) == port and state == UNCONNECTED and inode not in ours:
-            found.append(unpacked(address))
+            found.append(parse_proc_address(address))
     return found
 
 
-def unpacked(text: str) -> Address:
-    """An address as /proc/net has it: 32-bit words of network order, printed in host order."""
+def parse_proc_address(text: str) -> Address:
+    """Parses an address of /proc/net: 32-bit words in network order, printed in host order."""
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
     return ip_address(struct.pack(f"={len(words)}I", *words))

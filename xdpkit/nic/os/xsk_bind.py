@@ -1,4 +1,4 @@
-"""Makes and binds AF_XDP sockets, and says what an errno of theirs means."""
+"""Creates and binds AF_XDP sockets, and explains their errnos."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def bind(
     notes: list[str],
     tx_metadata: int = 0,
 ) -> XskSocket:
-    """Binds to a queue: zero-copy where mode and driver allow it, else copy, and says so.
+    """Binds to a queue: zero-copy where mode and driver allow it, else copy mode with a note.
 
-    ``tx_metadata`` are the bytes that the socket keeps for the kernel's TX metadata.
+    ``tx_metadata`` is the number of bytes the socket reserves for the kernel's TX metadata.
     """
     resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
     socket = partial(
@@ -44,7 +44,7 @@ def bind(
             unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
             if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
                 raise bind_error(interface, queue, error) from error
-            note = f"the driver of {interface.name} has no zero-copy: copying"
+            note = f"the driver of {interface.name} does not support zero-copy: using copy mode"
             if note not in notes:
                 notes.append(note)
     check_transmit_queue(interface.name, queue)
@@ -55,21 +55,21 @@ def bind(
 
 
 def check_transmit_queue(name: str, queue: int) -> None:
-    """Raises QueueError where copied replies of an RX queue would not leave.
+    """Raises QueueError if replies of an RX queue would never be sent in copy mode.
 
-    They go out on the TX queue of the same number. virtio_net turns RX queues on for XDP, but not
-    their TX queues for others: what is sent there stays in the ring, and no call says so.
+    They leave on the TX queue of the same number. virtio_net enables RX queues for XDP, but not the
+    matching TX queues for anyone else: packets sent there stay in the ring, without an error.
     """
     used = len(list(Path(f"/sys/class/net/{name}/queues").glob("tx-*")))
     if 0 < used <= queue:
         raise QueueError(
-            f"{name} sends on {used} queues, so replies of RX queue {queue} would not leave: "
-            f"'ethtool -L {name} combined N' with more, or choose a queue below {used}"
+            f"{name} has {used} TX queues, so replies of RX queue {queue} would not leave: "
+            f"raise N in 'ethtool -L {name} combined N', or choose a queue below {used}"
         )
 
 
 def raised_memlock() -> tuple[int, int]:
-    """The locked-memory limit to set: none where we may, else as much as the hard limit gives."""
+    """The locked-memory limit to set: unlimited where permitted, else the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     if os.geteuid() != 0:
         return hard, hard
@@ -82,7 +82,7 @@ def raised_memlock() -> tuple[int, int]:
 
 
 def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
-    """What an AF_XDP system call's errno means for the person at the terminal."""
+    """What an AF_XDP system call's errno means to the operator."""
     name = interface.name
     number = error.errno or 0
     if error.step == "socket" and number == errno.EAFNOSUPPORT:
@@ -92,19 +92,21 @@ def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
     if error.step == "umem" and number in (errno.ENOBUFS, errno.ENOMEM):
         limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
         return BindError(
-            f"too little locked memory for queue {queue}: {UMEM_KIB} KiB a queue are needed, the "
+            f"too little locked memory for queue {queue}: each queue needs {UMEM_KIB} KiB, the "
             f"limit is {limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or "
             f"grant CAP_IPC_LOCK"
         )
     if error.step == "bind" and number == errno.EBUSY:
         return QueueError(
-            f"queue {queue} of {name} is taken by another AF_XDP socket: stop that program "
+            f"queue {queue} of {name} is in use by another AF_XDP socket: stop that program "
             f"('ss --xdp -p' shows it), or choose another queue"
         )
     if error.step == "bind" and number == errno.EINVAL:
         return QueueError(
-            f"{name} does not use RX queue {queue} now: 'ethtool -l {name}' shows how many it does"
+            f"{name} does not have RX queue {queue} enabled: 'ethtool -l {name}' shows how many are"
         )
     if error.step == "bind" and number in (errno.EOPNOTSUPP, errno.ENOTSUP):
-        return BindError(f'the driver of {name} has no zero-copy: set mode = "auto" or "copy"')
+        return BindError(
+            f'the driver of {name} does not support zero-copy: set mode = "auto" or "copy"'
+        )
     return BindError(f"{name} queue {queue}: {error.strerror}")

@@ -1,1 +1,1 @@
-"""Changes to an interface: planned, journaled, made, and undone."""
+"""Changes to an interface: planned, journaled, applied and undone."""

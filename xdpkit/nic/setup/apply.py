@@ -1,8 +1,8 @@
-"""Does steps and undoes them, through the journal.
+"""Applies steps and undoes them, through the journal.
 
-do       look, note old and new value in the journal, set, note what came of it
-undo     from the last to the first, and only what is still as we left it
-restore  the same after a crash, by the journal of the process that is gone
+apply    read, write the old and new value to the journal, set, write the result to the journal
+undo     from last to first, and only what is still as we left it
+restore  the same after a crash, from the journal of the process that died
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from xdpkit.nic.setup.setting import Value
 
 log = logging.getLogger("xdpkit")
 
-# What is not there any more needs no undoing.
+# What no longer exists needs no undoing.
 _GONE = {errno.ENODEV: "the interface", errno.ENXIO: "the queue's interrupt"}
 
 
 class Settings(Protocol):
-    """What is needed of an interface: ``device.Device``."""
+    """What is needed of an interface; implemented by ``device.Device``."""
 
     @property
     def name(self) -> str: ...
@@ -40,7 +40,7 @@ class Settings(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of undoing one change: "undone", "left" as it is, or "failed"; and why."""
+    """The result of undoing one change: "undone", "left" as it is, or "failed"; and why."""
 
     setting: str
     line: str
@@ -52,30 +52,30 @@ class Outcome:
             return self.line
         if self.result == "left":
             return f"{self.setting} left as it is: {self.why}"
-        return f"{self.setting} was not undone ({self.why}): '{self.line}' does it"
+        return f"{self.setting} was not undone ({self.why}): undo it with '{self.line}'"
 
 
 @dataclass(frozen=True)
 class Changes:
-    """The changes of an interface that go with a journal."""
+    """The changes to an interface that are recorded in one journal."""
 
     device: Settings
     journal: Journal
 
-    def do(self, step: Step) -> bool:
-        """``do``, here."""
-        return do(self.device, self.journal, step)
+    def apply(self, step: Step) -> bool:
+        """Calls ``apply_step`` for this interface."""
+        return apply_step(self.device, self.journal, step)
 
     def undo(self, name: str) -> None:
-        """Undoes what was changed of one setting, and says what could not be."""
+        """Undoes all changes to one setting, and logs what could not be undone."""
         entries = [entry for entry in self.journal.pending if entry.setting == name]
         report(self.device, undo(self.device, self.journal, entries))
 
 
-def do(device: Settings, journal: Journal, step: Step) -> bool:
-    """Does one step, unless it is so already; returns whether it did.
+def apply_step(device: Settings, journal: Journal, step: Step) -> bool:
+    """Applies one step unless the setting already has the value; returns whether it did.
 
-    Raises SettingError and JournalError; then the step is undone, as far as it was done.
+    Raises SettingError and JournalError; then whatever was done of the step is undone.
     """
     old = device.get(step.setting)
     if setting.same(old, step.value):
@@ -86,7 +86,7 @@ def do(device: Settings, journal: Journal, step: Step) -> bool:
     entry = journal.note(step.setting, old, new)
     try:
         device.set(step.setting, new)
-        journal.done(entry, device.get(step.setting))
+        journal.record_done(entry, device.get(step.setting))
     except SettingError as error:
         outcome = _undo(device, journal, entry, ours=True)
         if outcome.result == "failed":
@@ -95,12 +95,12 @@ def do(device: Settings, journal: Journal, step: Step) -> bool:
     return True
 
 
-def do_all(device: Settings, journal: Journal, steps: Iterable[Step]) -> list[Entry]:
-    """Does all steps, or none: after an error the interface is as it was before the first."""
+def apply_steps(device: Settings, journal: Journal, steps: Iterable[Step]) -> list[Entry]:
+    """Applies all steps or none: after an error the interface is as it was before the first."""
     first = len(journal.pending)
     try:
         for step in steps:
-            do(device, journal, step)
+            apply_step(device, journal, step)
     except BaseException:
         report(device, undo(device, journal, journal.pending[first:]))
         raise
@@ -108,9 +108,9 @@ def do_all(device: Settings, journal: Journal, steps: Iterable[Step]) -> list[En
 
 
 def undo(device: Settings, journal: Journal, entries: list[Entry]) -> list[Outcome]:
-    """Undoes changes, the last first; those that fail stay in the journal.
+    """Undoes changes, last first; those that fail stay in the journal.
 
-    So do those of the same setting before: to go back to them needs the later one undone.
+    So do earlier changes to the same setting: they cannot be undone before the later one.
     """
     outcomes: list[Outcome] = []
     for entry in reversed(entries):
@@ -120,7 +120,7 @@ def undo(device: Settings, journal: Journal, entries: list[Entry]) -> list[Outco
 
 
 def _undo(device: Settings, journal: Journal, entry: Entry, ours: bool = False) -> Outcome:
-    """``ours``: whatever the value is now, nobody but us has made it."""
+    """``ours``: whatever the value is now, it can only be our doing."""
     line = setting.line(device.name, entry.setting, entry.old, entry.got or entry.new)
     outcome = Outcome(entry.setting, line, "undone")
     try:
@@ -131,28 +131,28 @@ def _undo(device: Settings, journal: Journal, entry: Entry, ours: bool = False) 
             device.set(entry.setting, entry.old)
         else:
             since = setting.line(device.name, entry.setting, now, entry.old)
-            outcome = Outcome(entry.setting, line, "left", f"somebody has since done '{since}'")
+            outcome = Outcome(entry.setting, line, "left", f"somebody has since run '{since}'")
     except SettingError as error:
         if error.errno not in _GONE:
             return Outcome(entry.setting, line, "failed", str(error))
-        why = f"{_GONE[error.errno]} is gone, and that with it"
+        why = f"{_GONE[error.errno]} is gone, and the setting with it"
         outcome = Outcome(entry.setting, line, "left", why)
-    journal.undone(entry)
+    journal.record_undone(entry)
     return outcome
 
 
 def report(device: Settings, outcomes: Iterable[Outcome]) -> None:
-    """Says what was not undone."""
+    """Logs what was not undone."""
     for outcome in outcomes:
         if outcome.result != "undone":
             log.warning("%s: %s", device.name, outcome)
 
 
 def restore(device: Settings, path: Path) -> tuple[list[Outcome], str]:
-    """Undoes what a run that is gone has left, and says in a line what else there was.
+    """Undoes what a dead run left behind; also returns a line about anything else of note.
 
-    Raises JournalError where the journal is of a process that lives or of another interface; then
-    nothing is changed.
+    Raises JournalError if the journal belongs to a live process or another interface; then nothing
+    is changed.
     """
     journal = journals.read(path)
     if journal is None:
@@ -162,12 +162,12 @@ def restore(device: Settings, path: Path) -> tuple[list[Outcome], str]:
     owner = journal.owner
     if owner.boot != journals.boot_id():
         path.unlink(missing_ok=True)
-        return [], "the journal is of before the last reboot, which undid all: dropped it"
+        return [], "the journal is from before the last reboot, which undid everything: dropped it"
     if _identity(device) != {"ifindex": owner.ifindex, "address": owner.address}:
         raise JournalError(
-            f"no interface {device.name} is the one that was changed (index {owner.ifindex}, "
-            f"address {owner.address}): give that its name back and restore again, or if it is "
-            f"gone, remove {path}"
+            f"{device.name} is not the interface that was changed (index {owner.ifindex}, "
+            f"address {owner.address}): give that one its name back and restore again or, if it "
+            f"is gone, remove {path}"
         )
     outcomes = undo(device, journal, list(journal.pending))
     journal.close()
@@ -175,7 +175,7 @@ def restore(device: Settings, path: Path) -> tuple[list[Outcome], str]:
 
 
 def refuse_alive(name: str, path: Path) -> None:
-    """Raises JournalError where the process that made the changes still runs."""
+    """Raises JournalError if the process that made the changes is still running."""
     if journal := journals.read(path):
         _refuse_alive(name, journal)
 

@@ -1,4 +1,4 @@
-"""The one place that reads and writes settings of a real interface, by the names of ``setting``."""
+"""Reads and writes the settings of a real interface, by the names in ``setting``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from xdpkit.errors import SettingError
-from xdpkit.nic.fact import text
+from xdpkit.nic.fact import read_text
 from xdpkit.nic.os import (
     ethtool,
     ethtool_features,
@@ -21,29 +21,29 @@ from xdpkit.nic.os import (
     interrupts,
 )
 from xdpkit.nic.os.ethtool import Channels, if_supported
-from xdpkit.nic.os.ethtool_rxnfc import Match, RuleTable
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch, RuleTable
 from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.facts import Facts
+from xdpkit.nic.setup.facts import NicFacts
 from xdpkit.nic.setup.setting import Value
 
-# Network devices as files, of the network namespace that /sys was mounted in.
+# Network devices as files, of the network namespace in which /sys was mounted.
 SYSFS = Path("/sys/class/net")
 
-# The kernel takes a closed AF_XDP socket off its queue a moment later (net/xdp/xsk_buff_pool.c,
-# xp_release_deferred), and until then refuses to turn that queue off.
+# The kernel detaches a closed AF_XDP socket from its queue with a delay (net/xdp/xsk_buff_pool.c,
+# xp_release_deferred), and until then refuses to disable that queue.
 RELEASE_SECONDS = 0.5
 
 _HINTS = {
     errno.EPERM: "run as root, or with CAP_NET_ADMIN",
-    errno.EACCES: "its file is root's: run as root",
-    errno.EOPNOTSUPP: "the driver does not have that",
+    errno.EACCES: "its file belongs to root: run as root",
+    errno.EOPNOTSUPP: "the driver does not support that",
     errno.EBUSY: "something uses the queues (RDMA, another AF_XDP program): stop it first",
     errno.ENODEV: "the interface is gone",
 }
 
 
 class Device:
-    """An interface in the calling thread's network namespace. What fails is a SettingError."""
+    """An interface in the calling thread's network namespace. Failures raise SettingError."""
 
     def __init__(self, name: str, sysfs: Path = SYSFS, proc: Path = interrupts.PROC) -> None:
         self.name = name
@@ -58,18 +58,18 @@ class Device:
         }
 
     def identity(self) -> dict[str, Value]:
-        """What tells this interface from another that may get its name."""
+        """What distinguishes this interface from another that may get its name."""
         with self._trying("its index and address could not be read"):
             index = socket.if_nametoindex(self.name)
             return {"ifindex": index, "address": ethtool.hardware_address(self.name).hex(":")}
 
-    def facts(self) -> Facts:
-        """All that a plan needs to know."""
-        with self._trying("what its driver can do could not be read"):
+    def facts(self) -> NicFacts:
+        """Everything that a plan depends on."""
+        with self._trying("its driver's capabilities could not be read"):
             driver = if_supported(ethtool.driver, self.name)
             channels = if_supported(ethtool.channels, self.name)
             rss = if_supported(ethtool_rss.read, self.name)
-            return Facts(
+            return NicFacts(
                 name=self.name,
                 driver=driver.name if driver else "",
                 channels=channels[0] if channels else None,
@@ -81,14 +81,14 @@ class Device:
             )
 
     def get(self, name: str) -> Value:
-        """The setting's present value."""
+        """The setting's current value."""
         kind, which = setting.split(name)
         with self._trying(f"{name} could not be read"):
             read, _ = self._settings.get(kind, (lambda _: self._number(name), None))
             return read(which)
 
     def set(self, name: str, value: Value) -> None:
-        """Changes the setting to an exact value, and looks whether it took."""
+        """Sets an exact value, and reads it back to check that it took effect."""
         kind, which = setting.split(name)
         with self._trying(f"'{setting.line(self.name, name, value)}' failed"):
             if kind in self._settings:
@@ -97,15 +97,15 @@ class Device:
                 (self._files / name).write_text(f"{value}\n")
         if not _took(kind, value, self.get(name)):
             tried = setting.line(self.name, name, value)
-            raise SettingError(self.name, f"the driver took '{tried}' and did otherwise")
+            raise SettingError(self.name, f"the driver accepted '{tried}' but did something else")
 
     def exact(self, name: str, value: Value) -> Value:
-        """The value with what only the device can tell: the table's size, a free location."""
+        """Completes a value with what only the device knows: the table's size, a free location."""
         kind, which = setting.split(name)
         with self._trying(f"{name} could not be read"):
             if kind == setting.RSS and isinstance(value, dict):
                 slots = len(ethtool_rss.read(self.name).table)
-                return self._named(ethtool_rss.weighted(value["weights"], slots))
+                return self._named(ethtool_rss.weighted_table(value["weights"], slots))
             if kind == setting.INTERRUPT and value["irq"] is None:
                 return value | {"irq": self._interrupt(which)["irq"]}
             if kind == "rule" and value is not None and value["location"] is None:
@@ -124,12 +124,12 @@ class Device:
         return asdict(ethtool.channels(self.name)[0])
 
     def _set_channels(self, _: str, value: Value) -> None:
-        end = time.monotonic() + RELEASE_SECONDS
+        deadline = time.monotonic() + RELEASE_SECONDS
         while True:
             try:
                 return ethtool.set_channels(self.name, Channels(**value))
             except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.EBUSY) or time.monotonic() > end:
+                if error.errno not in (errno.EINVAL, errno.EBUSY) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
 
@@ -137,7 +137,7 @@ class Device:
         return self._named(ethtool_rss.read(self.name).table)
 
     def _named(self, table: Sequence[int]) -> Value:
-        """The table, unless it is the kernel's own, over all RX queues."""
+        """The table, or DEFAULT if it is the kernel's own, which spreads over all RX queues."""
         queues = max(1, ethtool_rss.queues(self.name))
         default = [slot % queues for slot in range(len(table))]
         return setting.DEFAULT if list(table) == default else list(table)
@@ -147,11 +147,11 @@ class Device:
         ethtool_rss.write(self.name, table, ethtool_rss.read(self.name).transform)
 
     def _rule(self, text: str) -> Value:
-        found = ethtool_rxnfc.read(self.name).find(Match.parse(text))
+        found = ethtool_rxnfc.read(self.name).find(FlowMatch.parse(text))
         return found and {"queue": found[1].cookie, "location": found[0]}
 
     def _set_rule(self, text: str, value: Value) -> None:
-        match = Match.parse(text)
+        match = FlowMatch.parse(text)
         table = ethtool_rxnfc.read(self.name)
         if value is not None:
             location = None if table.chooses else value["location"]
@@ -175,8 +175,8 @@ class Device:
 
     def _full(self, text: str, table: RuleTable) -> SettingError:
         hint = (
-            f"{len(table.rules)} rules fit and are there ('ethtool -n {self.name}'): serve fewer "
-            "addresses, ports or queues, or delete some"
+            f"all {len(table.rules)} locations are taken ('ethtool -n {self.name}'): serve fewer "
+            "addresses, ports or queues, or delete some rules"
         )
         return SettingError(self.name, f"no room for a rule for {text}", errno.ENOSPC, hint)
 
@@ -188,13 +188,13 @@ class Device:
         ethtool_features.set_feature(self.name, name, value)
 
     def _interrupt(self, queue: str) -> Value:
-        socket.if_nametoindex(self.name)  # Raises OSError where it is gone.
+        socket.if_nametoindex(self.name)  # Raises OSError if it is gone.
         for each in interrupts.interrupts(self._files, self._proc):
             if each.queue == int(queue):
-                cpus = text(interrupts.wanted_cpus(each.number, self._proc))
+                cpus = read_text(interrupts.wanted_cpus(each.number, self._proc))
                 return {"cpus": cpus, "irq": each.number}
-        what = f"no interrupt of queue {queue} is to be found"
-        raise SettingError(self.name, what, errno.ENXIO, "leave [interface] irq_cpus out")
+        what = f"no interrupt found for queue {queue}"
+        raise SettingError(self.name, what, errno.ENXIO, "remove [interface] irq_cpus")
 
     def _set_interrupt(self, queue: str, value: Value) -> None:
         irq = self._interrupt(queue)["irq"]
@@ -214,9 +214,9 @@ class Device:
 
 
 def _took(kind: str, wanted: Value, got: Value) -> bool:
-    """Whether the driver did what was asked, where that is not its own affair.
+    """Whether the driver did what was requested, apart from what is up to the driver.
 
-    What it makes of "default" is, and where it puts a rule, and which packets it stamps besides.
+    That is what "default" means, where it puts a rule, and which other packets it stamps.
     """
     if wanted == setting.DEFAULT:
         return True

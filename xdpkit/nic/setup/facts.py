@@ -1,4 +1,4 @@
-"""What an interface and its driver are now, as far as a plan depends on it."""
+"""The current state of an interface and its driver, as far as a plan depends on it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ NTUPLE = "rx-ntuple-filter"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Read by ``Device.facts``; None is what the driver does not have."""
+class NicFacts:
+    """Read by ``Device.facts``; None where the driver does not support something."""
 
     name: str
     driver: str = ""
     channels: Channels | None = None
     most_channels: Channels | None = None
     rss: Value = None
-    """As the setting: "default", or a queue for each slot."""
+    """In the form of the setting: "default", or a queue for each slot."""
     features: Mapping[str, Feature] = field(default_factory=dict)
     rules: RuleTable | None = None
-    """None also where they are to be had once ntuple is on."""
+    """None also where they are available only once ntuple is on."""
     napi: Mapping[str, int] = field(default_factory=dict)
-    """Of ``setting.NAPI``, what this kernel has."""
+    """Those of ``setting.NAPI`` that this kernel has."""
 
     @property
     def has_ntuple(self) -> bool:
-        """Whether the driver steers packets by rules, as it is or once told to."""
+        """Whether the driver steers packets by rules, now or once ntuple is turned on."""
         feature = self.features.get(NTUPLE)
         return feature is not None and (feature.on or feature.changeable)

@@ -1,4 +1,4 @@
-"""Turns a NIC's hardware receive stamps on, through the journal, and opens their clock."""
+"""Turns on a NIC's hardware receive timestamps, through the journal, and opens their clock."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.plan import Step
 from xdpkit.runtime.closing import Closing
 
-# ERANGE: not this filter (timestamping.rst); drivers say the others too. 0: the driver took it and
-# stamps PTP only.
+# ERANGE: filter not supported (timestamping.rst); drivers return the others, too. 0: the driver
+# accepted it, but stamps PTP only.
 _NOT_THIS = (errno.ERANGE, errno.EINVAL, errno.EOPNOTSUPP, 0)
 
 
 class HardwareStamps(Closing):
-    """Receive stamps of an interface's hardware, turned on, and the clock that they are of.
+    """An interface's hardware receive timestamps, turned on, and the PHC that they come from.
 
-    They are turned off with the other changes of the interface (``PreparedNic.close``), and after a
-    crash by its journal. Where they are ``inherited`` from an instance that still serves, nothing
-    is changed: what has no stamp then gets the XDP program's. ``close`` closes the clock. Raises
-    StampError where the interface cannot stamp NTP's packets.
+    They are turned off with the other changes to the interface (``PreparedNic.close``), and after a
+    crash by its journal. Where they are ``taken_over`` from an instance that is still serving,
+    nothing is changed: packets without one then get the XDP program's. ``close`` closes the PHC.
+    Raises StampError if the interface cannot timestamp NTP packets.
     """
 
-    def __init__(self, changes: Changes, inherited: bool = False) -> None:
+    def __init__(self, changes: Changes, taken_over: bool = False) -> None:
         self._changes = changes
         self.ifname = changes.device.name
         self.before = _present(self.ifname)
         self.now = self.before
         self.phc = _clock(self.ifname)
         try:
-            if not inherited and not self.now.stamps_ntp:
+            if not taken_over and not self.now.stamps_ntp:
                 self.now = _turn_on(changes, self.before)
         except BaseException:
             self.phc.close()
             raise
 
-    def said(self) -> str:
-        """What was obtained and changed, for the log."""
-        text = f"receive times are those of {self.ifname}'s hardware, its clock is {self.phc.path}"
+    def describe(self) -> str:
+        """Says what was obtained and changed, for the log."""
+        text = f"receive times come from {self.ifname}'s hardware, clock {self.phc.path}"
         if self.now != self.before:
             undo = self.before.command(self.ifname)
-            text += f"; done for it: {self.now.command(self.ifname)} (undone at the end: {undo})"
+            text += f"; set by {self.now.command(self.ifname)} (undone on exit: {undo})"
         return text
 
     def give_up(self) -> None:
-        """Turns them off again: the program that is to ask for them cannot be had."""
+        """Turns them off again: the XDP program that would read them is not available."""
         self._changes.undo(setting.STAMPS)
         self.close()
 
     def close(self) -> None:
-        """Closes the clock; the NIC goes on stamping until its changes are undone."""
+        """Closes the clock; the NIC keeps stamping until its changes are undone."""
         self.phc.close()
 
 
@@ -66,7 +66,7 @@ def _present(ifname: str) -> hwtstamp.Setting:
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise StampError(
-            f"the driver of {ifname} has no stamps of its hardware (SIOCGHWTSTAMP: {reason})"
+            f"the driver of {ifname} has no hardware timestamps (SIOCGHWTSTAMP: {reason})"
         ) from error
 
 
@@ -74,7 +74,7 @@ def _clock(ifname: str) -> Phc:
     try:
         index = ethtool.phc_index(ifname)
     except OSError as error:
-        raise StampError(f"{ifname}: its clock is not known ({error.strerror})") from error
+        raise StampError(f"{ifname}: its hardware clock is unknown ({error.strerror})") from error
     if index < 0:
         raise StampError(f"{ifname} has no hardware clock (ethtool -T {ifname})")
     try:
@@ -90,20 +90,20 @@ def _turn_on(changes: Changes, before: hwtstamp.Setting) -> hwtstamp.Setting:
     if before.rx_filter != FILTER_NONE:
         raise StampError(
             f"the hardware of {ifname} stamps PTP packets only, for another program "
-            f"(rx_filter {before.rx_filter}), and that is left alone: let it stamp all with "
+            f"(rx_filter {before.rx_filter}), which is left alone: let it stamp all packets with "
             f"'{replace(before, rx_filter=FILTER_ALL).command(ifname)}'"
         )
     for rx_filter in (FILTER_ALL, FILTER_NTP_ALL):
         value = asdict(replace(before, rx_filter=rx_filter))
         try:
-            changes.do(Step(setting.STAMPS, value, "receive times of the hardware"))
+            changes.apply(Step(setting.STAMPS, value, "receive times from the hardware"))
         except SettingError as error:
             if error.errno in _NOT_THIS:
                 continue
             raise StampError(
-                f"the hardware stamps of {ifname} cannot be turned on ({error})"
+                f"the hardware timestamps of {ifname} cannot be turned on ({error})"
             ) from error
         except JournalError as error:
-            raise StampError(f"the hardware stamps are left off: {error}") from error
+            raise StampError(f"the hardware timestamps are left off: {error}") from error
         return _present(ifname)
     raise StampError(f"the hardware of {ifname} stamps PTP packets only (ethtool -T {ifname})")

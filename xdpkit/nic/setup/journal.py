@@ -1,8 +1,8 @@
-"""The journal: what was changed on an interface, noted before it was, so that it can be undone.
+"""The journal: changes to an interface, written before they are made, so they can be undone.
 
-One file for each interface, ``/run/xdpkit/IFACE@NUMBER.journal`` (of the network namespace), for
-root alone; lines of JSON, each on the disk before its step is done. The first says whose changes
-these are, the others what they are:
+One file per interface, ``/run/xdpkit/IFACE@NUMBER.journal`` (NUMBER is the network namespace's),
+readable by root only; lines of JSON, each synced before its step is applied. The first says whose
+changes these are, the others what they are:
 
     {"version": 1, "interface": "eth1", "ifindex": 3, "address": "02:...", "boot": "...",
      "pid": 4711, "started": 123456}
@@ -10,7 +10,8 @@ these are, the others what they are:
     {"done": 0, "got": false}
     {"undone": 0}
 
-A last line that was cut off belongs to a step that was not begun. The file goes when all is undone.
+A truncated last line belongs to a step that was never begun. The file is removed once everything is
+undone.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ STATE = Path("/run/xdpkit")
 SUFFIX = ".journal"
 _VERSION = 1
 
-# asm-generic/socket.h, Linux 5.14: a number of the network namespace that is never used again.
+# asm-generic/socket.h, Linux 5.14: the network namespace's number, which is never reused.
 SO_NETNS_COOKIE = 71
 
 
 @dataclass
 class Entry:
-    """One change; ``got`` is what the driver made of ``new``, once that is known."""
+    """One change; ``got`` is what the driver turned ``new`` into, once that is known."""
 
     step: int
     setting: str
@@ -50,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Owner:
-    """The interface that is changed, and the process that changes it."""
+    """The interface being changed, and the process that changes it."""
 
     interface: str
     ifindex: int
@@ -61,19 +62,19 @@ class Owner:
 
     @classmethod
     def me(cls, interface: str, identity: dict[str, Value]) -> Self:
-        """This process, for an interface with ``Device.identity``."""
+        """This process, for an interface with this ``Device.identity``."""
         pid = os.getpid()
         return cls(interface, **identity, boot=boot_id(), pid=pid, started=start_time(pid) or 0)
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs: its number may be another's by now."""
+        """Whether the process is still running: its PID may have been reused."""
         return self.boot == boot_id() and start_time(self.pid) == self.started
 
 
 @dataclass
 class Journal:
-    """The changes that are not undone, ``pending``; the file is made with the first of them."""
+    """The changes not yet undone are ``pending``; the file is created with the first of them."""
 
     path: Path
     owner: Owner
@@ -91,26 +92,26 @@ class Journal:
         except OSError as error:
             raise JournalError(
                 f"{self.owner.interface}: nothing was changed, as the journal {self.path} cannot "
-                f"be written ({error.strerror}): run as root, or mend that"
+                f"be written ({error.strerror}): run as root, or fix that"
             ) from error
         self._next += 1
         self.pending.append(entry)
         return entry
 
-    def done(self, entry: Entry, got: Value) -> None:
-        """Writes down what became of it; a journal without that is good enough."""
+    def record_done(self, entry: Entry, got: Value) -> None:
+        """Writes down the result; a journal without it is good enough."""
         entry.got, entry.done = got, True
         with suppress(OSError):
             self._append({"done": entry.step, "got": got})
 
-    def undone(self, entry: Entry) -> None:
-        """Takes a change off the list."""
+    def record_undone(self, entry: Entry) -> None:
+        """Removes a change from the pending ones."""
         self.pending.remove(entry)
         with suppress(OSError):
             self._append({"undone": entry.step})
 
     def close(self) -> None:
-        """Removes the file, unless there is still something to undo."""
+        """Removes the file unless there is still something to undo."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -118,31 +119,31 @@ class Journal:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
 
-    def leave(self) -> None:
-        """Lets go of the file: a successor has taken it over, by ``inherit``."""
+    def hand_over(self) -> None:
+        """Gives up the file: a successor owns it now, by ``take_over``."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._is_there, self.pending = -1, False, []
 
-    def inherit(self) -> None:
-        """Takes over the changes that another process has made, and is to leave undone.
+    def take_over(self) -> None:
+        """Takes over the changes that another process has made and will not undo.
 
-        Raises JournalError; then they are still that one's.
+        Raises JournalError; then they still belong to that process.
         """
-        there = read(self.path)
-        if there is None:
+        found = read(self.path)
+        if found is None:
             return
-        if not there.pending:
+        if not found.pending:
             self.path.unlink(missing_ok=True)
             return
         new = self.path.with_suffix(".new")
         copy = Journal(new, self.owner)
         try:
             new.unlink(missing_ok=True)
-            for old in there.pending:
+            for old in found.pending:
                 entry = copy.note(old.setting, old.old, old.new)
                 if old.done:
-                    copy.done(entry, old.got)
+                    copy.record_done(entry, old.got)
             new.rename(self.path)
         except OSError as error:
             raise JournalError(f"{self.path}: {error.strerror}") from error
@@ -153,7 +154,7 @@ class Journal:
         if self._fd < 0:
             self._open()
         elif os.fstat(self._fd).st_size == 0:
-            # There was no room for it.
+            # There was no room for the head before.
             _write(self._fd, self._head())
         _write(self._fd, line)
 
@@ -161,7 +162,7 @@ class Journal:
         return {"version": _VERSION, **vars(self.owner)}
 
     def _open(self) -> None:
-        """Makes the file, with its first line, or goes on with what is there."""
+        """Creates the file with its first line, or appends to an existing one."""
         new = not self.path.exists()
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -175,14 +176,14 @@ class Journal:
             finally:
                 os.close(directory)
         else:
-            # What is written next must not join a line that was cut off.
+            # The next line must not be joined to a truncated one.
             os.ftruncate(self._fd, self.path.read_bytes().rfind(b"\n") + 1)
 
 
 def read(path: Path) -> Journal | None:
-    """The journal of an earlier run; None when there is none, or nothing in it was begun.
+    """The journal of an earlier run; None when there is none, or no change in it was begun.
 
-    Raises JournalError for a file that is no journal.
+    Raises JournalError for a file that is not a journal.
     """
     try:
         *whole, _ = path.read_bytes().split(b"\n")
@@ -195,13 +196,13 @@ def read(path: Path) -> Journal | None:
     try:
         head, *lines = (json.loads(line) for line in whole)
         if head.pop("version") != _VERSION:
-            raise ValueError("another version's")
+            raise ValueError("of another version")
         entries = _entries(lines)
         journal = Journal(path, Owner(**head), entries, _is_there=True)
         journal._next = max((line.get("step", -1) for line in lines), default=-1) + 1
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise JournalError(
-            f"{path} is no journal of this version ({error}): if nothing is to be undone, remove it"
+            f"{path} is not a journal of this version ({error}): remove it if nothing needs undoing"
         ) from error
     return journal
 
@@ -219,7 +220,7 @@ def _entries(lines: list[dict[str, Any]]) -> list[Entry]:
 
 
 def _write(fd: int, line: dict[str, Any]) -> None:
-    """The whole line or, when there is no room for it, nothing."""
+    """Writes the whole line or, when there is no room for it, nothing."""
     text = json.dumps(line).encode() + b"\n"
     before = os.fstat(fd).st_size
     try:
@@ -232,22 +233,22 @@ def _write(fd: int, line: dict[str, Any]) -> None:
 
 
 def path_of(ifname: str, directory: Path = STATE) -> Path:
-    """The journal's file for an interface of this network namespace."""
+    """The path of the journal for an interface of this network namespace."""
     return directory / f"{ifname}@{_namespace()}{SUFFIX}"
 
 
 def interfaces(directory: Path = STATE) -> list[str]:
     """Names of the interfaces of this network namespace that have a journal."""
-    ending = f"@{_namespace()}{SUFFIX}"
+    suffix = f"@{_namespace()}{SUFFIX}"
     try:
-        names = [path.name.removesuffix(ending) for path in directory.glob(f"*{ending}")]
+        names = [path.name.removesuffix(suffix) for path in directory.glob(f"*{suffix}")]
     except OSError as error:
         raise JournalError(f"{directory}: {error.strerror}: run as root") from error
     return sorted(names)
 
 
 def _namespace() -> int:
-    """Interfaces of other network namespaces have the same names, and the same /run."""
+    """Other network namespaces may have interfaces of the same name, and share /run."""
     here = Path("/proc/thread-self/ns/net").stat().st_ino
     with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         raw = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
@@ -256,16 +257,17 @@ def _namespace() -> int:
 
 
 def boot_id() -> str:
-    """Another one after each start of the machine."""
+    """The boot ID, which changes with every boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def start_time(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot; None when it is gone or a zombie."""
+    """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # proc(5): the name in brackets may hold anything; state is behind it, starttime field 22.
+    # proc(5): the name in parentheses may contain anything; the state follows it, starttime is
+    # field 22.
     state, *fields = text[text.rindex(")") + 2 :].split()
     return None if state in "ZX" else int(fields[18])

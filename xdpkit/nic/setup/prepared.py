@@ -1,4 +1,4 @@
-"""The interface as serving needs it: changed at the start, followed, and put back at the end."""
+"""Prepares the interface for serving: changes it at start, follows it, and undoes it on exit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pyroute2 import AsyncIPRoute
 from xdpkit.config import Config, ServedAddress
 from xdpkit.errors import JournalError, NicError, SettingError, XdpkitError
 from xdpkit.nic.os.address_watch import AddressWatch
-from xdpkit.nic.os.ethtool_rxnfc import Match
-from xdpkit.nic.os.interface import Interface, check_place
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
+from xdpkit.nic.os.interface import Interface, check_membership
 from xdpkit.nic.os.login import login_over
 from xdpkit.nic.setup import journal, setting
-from xdpkit.nic.setup.apply import Changes, Outcome, do, do_all, report, restore, undo
+from xdpkit.nic.setup.apply import Changes, Outcome, apply_step, apply_steps, report, restore, undo
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.journal import Entry, Journal, Owner
 from xdpkit.nic.setup.plan import Plan, Step, Wish, plan, rule_step, stale_rules, wanted_rules
@@ -27,7 +27,7 @@ log = logging.getLogger("xdpkit")
 
 
 class PreparedNic(Closing):
-    """An interface whose changes go with a journal; ``close`` undoes them.
+    """An interface whose changes are journaled; ``close`` undoes them.
 
     ``steering`` and ``notes`` say what was obtained and done.
     """
@@ -42,40 +42,40 @@ class PreparedNic(Closing):
 
     @property
     def changes(self) -> Changes:
-        """For what is changed besides; ``close`` undoes that too."""
+        """For additional changes; ``close`` undoes those, too."""
         return Changes(self.device, self.journal)
 
-    def prepare(self, served: list[ServedAddress], inherited: bool = False) -> None:
-        """Undoes what a run that crashed has left, then does the plan for these addresses.
+    def prepare(self, served: list[ServedAddress], taken_over: bool = False) -> None:
+        """Undoes what a crashed run left, then applies the plan for these addresses.
 
-        Where the interface is ``inherited`` from an instance that still serves, it is only looked
-        whether there is a plan. Raises NicError, and then has changed nothing.
+        Where the interface is ``taken_over`` from an instance that is still serving, only checks
+        that there is a plan. Raises NicError, and then has changed nothing.
         """
-        if inherited:
+        if taken_over:
             plan(self.device.facts(), Wish.of(self._config, served))
             return
         self.notes += _tidy_up(self.device, self.journal.path)
         self.steering = self._do(served)
 
     def take_over(self, served: list[ServedAddress]) -> None:
-        """Goes on with the changes of a predecessor, which has left them: it serves no more.
+        """Takes over the changes of a predecessor that has stopped serving and handed them over.
 
-        What cannot be changed stays as the predecessor had it, and is said.
+        What cannot be changed stays as the predecessor had it, with a note.
         """
         try:
-            self.journal.inherit()
+            self.journal.take_over()
             self.steering = _steering_of(self.journal.pending)
             made = plan(self.device.facts(), Wish.of(self._config, served))
             wanted = {step.setting: step.value for step in made.steps}
-            over = [entry for entry in self.journal.pending if _is_over(entry, wanted)]
-            self.notes += _problems(undo(self.device, self.journal, over))
+            obsolete = [entry for entry in self.journal.pending if _is_obsolete(entry, wanted)]
+            self.notes += _problems(undo(self.device, self.journal, obsolete))
             self.steering = self._do(served)
         except NicError as error:
-            self.notes.append(f"{error}; the rest is as the predecessor had it")
+            self.notes.append(f"{error}; the rest is as the predecessor left it")
 
-    def leave(self) -> None:
-        """Undoes nothing: a successor has taken over."""
-        self.journal.leave()
+    def hand_over(self) -> None:
+        """Gives up the changes without undoing them: a successor takes them over."""
+        self.journal.hand_over()
 
     def _do(self, served: list[ServedAddress]) -> str:
         made = plan(self.device.facts(), Wish.of(self._config, served))
@@ -90,13 +90,13 @@ class PreparedNic(Closing):
         return made.steering
 
     def _do_plan(self, made: Plan) -> None:
-        for entry in do_all(self.device, self.journal, made.steps):
+        for entry in apply_steps(self.device, self.journal, made.steps):
             line = setting.line(self.device.name, entry.setting, entry.new, entry.old)
-            self.notes.append(f"done, until the end: {line}")
+            self.notes.append(f"changed until exit: {line}")
         self.notes += made.notes
 
     def follow(self, served: list[ServedAddress]) -> list[str]:
-        """Has rules for these addresses and no others; returns what could not be done, by line."""
+        """Updates the rules to these addresses; returns a line for each thing that failed."""
         if self.steering != "ntuple":
             return []
         wanted = wanted_rules(Wish.of(self._config, served))
@@ -108,19 +108,19 @@ class PreparedNic(Closing):
         settings = {setting.rule(match) for match in wanted}
         gone = [entry for entry in ours if entry.setting not in settings]
         problems = _problems(undo(self.device, self.journal, gone))
-        there = {entry.setting for entry in ours}
-        new = {match: to for match, to in wanted.items() if setting.rule(match) not in there}
+        present = {entry.setting for entry in ours}
+        new = {match: to for match, to in wanted.items() if setting.rule(match) not in present}
         try:
             for step in self._rule_steps(new):
-                do(self.device, self.journal, step)
+                apply_step(self.device, self.journal, step)
         except XdpkitError as error:
-            problems.append(f"{error}; what no rule steers is not bypassed")
+            problems.append(f"{error}; requests without a rule take the slow path")
         return problems
 
-    def _rule_steps(self, new: dict[Match, int]) -> list[Step]:
+    def _rule_steps(self, new: dict[FlowMatch, int]) -> list[Step]:
         if not new:
             return []
-        why = "it takes our requests elsewhere"
+        why = "it steers our requests elsewhere"
         stale = stale_rules(self.device.facts(), new)
         return [
             *(Step(setting.rule(match), None, why) for match in stale),
@@ -128,7 +128,7 @@ class PreparedNic(Closing):
         ]
 
     def close(self) -> None:
-        """Puts back all that is still as we left it; what could not be stays in the journal."""
+        """Undoes all that is still as we left it; what cannot be undone stays in the journal."""
         try:
             report(self.device, undo(self.device, self.journal, list(self.journal.pending)))
         finally:
@@ -136,33 +136,35 @@ class PreparedNic(Closing):
 
 
 def _tidy_up(device: Device, path: Path) -> list[str]:
-    """Undoes what a run that crashed has left; returns what there is to say.
+    """Undoes what a crashed run left; returns notes about it.
 
-    Raises JournalError where some of it is still there.
+    Raises JournalError if some of it could not be undone.
     """
     if path.parent.exists() and not os.access(path.parent, os.R_OK | os.X_OK):
-        return [f"{path.parent} is another user's: what a run of theirs may have left is not seen"]
-    outcomes, said = restore(device, path)
+        return [
+            f"{path.parent} belongs to another user, so changes that a run left are not visible"
+        ]
+    outcomes, note = restore(device, path)
     failed = [outcome for outcome in outcomes if outcome.result == "failed"]
     if failed:
         raise JournalError(
-            f"{device.name}: what the last run changed could not be undone: {failed[0]}; then "
+            f"{device.name}: changes of the last run could not be undone: {failed[0]}; then "
             f"'xdpkit restore {device.name}'"
         )
-    notes = [f"left by a run that crashed, undone: {outcome}" for outcome in outcomes]
-    return [*notes, *([said] if said else [])]
+    notes = [f"left by a crashed run, undone: {outcome}" for outcome in outcomes]
+    return [*notes, *([note] if note else [])]
 
 
 def _steering_of(changes: Sequence[Entry]) -> str:
-    """The steering that an instance with these changes has."""
+    """The steering of an instance with these changes."""
     kinds = {setting.split(entry.setting)[0] for entry in changes}
     return "ntuple" if "rule" in kinds else "rss" if setting.RSS in kinds else "none"
 
 
-def _is_over(entry: Entry, wanted: dict[str, Value]) -> bool:
-    """Whether a change of the predecessor's is none of ours: not wanted, or a rule to elsewhere.
+def _is_obsolete(entry: Entry, wanted: dict[str, Value]) -> bool:
+    """Whether a predecessor's change is obsolete: not wanted, or a rule to another queue.
 
-    The hardware's stamps go with the program, which is bound to them.
+    Hardware timestamps stay with the XDP program, which is bound to them.
     """
     if entry.setting == setting.STAMPS:
         return False
@@ -176,16 +178,16 @@ def _problems(outcomes: Sequence[Outcome]) -> list[str]:
     return [str(outcome) for outcome in outcomes if outcome.result != "undone"]
 
 
-async def look(ipr: AsyncIPRoute, interface: Interface, watch: AddressWatch) -> str | None:
-    """The peer of an ssh session over the interface. Raises NicError where none can serve it."""
-    await check_place(ipr, interface, bool(watch.served()))
+async def find_login(ipr: AsyncIPRoute, interface: Interface, watch: AddressWatch) -> str | None:
+    """The peer of an SSH session over the interface. Raises NicError if it cannot be served."""
+    await check_membership(ipr, interface, bool(watch.served()))
     return await login_over(ipr, interface, watch.reserved())
 
 
 def refuse_login(config: Config, peer: str | None, yes: bool) -> None:
-    """Raises NicError where all traffic is to move, a login over the interface among it."""
+    """Raises NicError if all traffic is to move, including a login over the interface."""
     if config.interface.steering == "rss" and peer and not yes:
         raise NicError(
             f'steering = "rss" moves all traffic of {config.interface.name} to the chosen queues, '
-            f"and an ssh session (with {peer}) comes over it: add --yes if that is meant"
+            f"and an SSH session (from {peer}) comes over it: add --yes if you mean it"
         )

@@ -1,6 +1,6 @@
-"""What can be changed on an interface: names of settings, their values, the equal shell lines.
+"""The settings of an interface: their names, values and equivalent shell commands.
 
-    setting            value                                   line
+    setting            value                                   command
     channels           {"rx": 0, "tx": 0, "other": 0,          ethtool -L
                        "combined": 4}
     rss                "default", a queue for each slot, or    ethtool -X
@@ -11,11 +11,11 @@
     stamps             {"flags": 0, "tx_type": 0,              hwstamp_ctl
                        "rx_filter": 1}
     interrupt QUEUE    {"cpus": "3", "irq": 45}                echo 3 > /proc/irq/45/...
-                       with None where it is yet to be found
+                       with None until it is looked up
     napi_defer_hard_irqs, gro_flush_timeout                    echo N > /sys/class/net/...
                        a number
 
-All values go into JSON. Pure: ``device.py`` reads and writes them.
+All values fit into JSON. Pure: ``device.py`` reads and writes them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from xdpkit.nic.os import hwtstamp
-from xdpkit.nic.os.ethtool_rss import weighted
-from xdpkit.nic.os.ethtool_rxnfc import Match
+from xdpkit.nic.os.ethtool_rss import weighted_table
+from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
 
 Value = Any
 
@@ -38,39 +38,39 @@ DEFAULT = "default"
 NAPI = ("napi_defer_hard_irqs", "gro_flush_timeout")
 
 
-def rule(match: Match) -> str:
-    """The setting of a rule for these packets."""
+def rule(match: FlowMatch) -> str:
+    """The name of the setting: a rule for these packets."""
     return f"rule {match}"
 
 
 def feature(name: str) -> str:
-    """The setting of an offload."""
+    """The name of the setting: an offload."""
     return f"feature {name}"
 
 
 def interrupt(queue: int) -> str:
-    """The setting of the CPUs that a queue's interrupt goes to."""
+    """The name of the setting: the CPUs that handle a queue's interrupt."""
     return f"{INTERRUPT} {queue}"
 
 
 def split(setting: str) -> tuple[str, str]:
-    """A setting's kind, and which of that kind."""
+    """A setting's kind, and which one of that kind."""
     kind, _, which = setting.partition(" ")
     return kind, which
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values are equal, as far as a location is known, and whichever the interrupt."""
+    """Whether two values are equal; unknown locations and interrupt numbers do not count."""
     if isinstance(one, dict) and isinstance(other, dict) and {"location"} <= one.keys():
-        places = {one["location"], other.get("location")} - {None}
-        return len(places) < 2 and one["queue"] == other.get("queue")
+        locations = {one["location"], other.get("location")} - {None}
+        return len(locations) < 2 and one["queue"] == other.get("queue")
     if isinstance(one, dict) and isinstance(other, dict) and {"irq"} <= one.keys():
         return bool(one["cpus"] == other.get("cpus"))
     return bool(one == other)
 
 
 def line(ifname: str, setting: str, value: Value, before: Value = None) -> str:
-    """What a person would type to set ``value`` where ``before`` is set."""
+    """The shell command that sets ``value`` where the current value is ``before``."""
     kind, which = split(setting)
     name = shlex.quote(ifname)
     if kind == CHANNELS:
@@ -79,7 +79,7 @@ def line(ifname: str, setting: str, value: Value, before: Value = None) -> str:
     if kind == RSS:
         return _rss_line(name, value)
     if kind == "rule":
-        return _rule_line(name, Match.parse(which), value, before)
+        return _rule_line(name, FlowMatch.parse(which), value, before)
     if kind == INTERRUPT:
         irq = "NUMBER" if value["irq"] is None else value["irq"]
         return f"echo {value['cpus']} > /proc/irq/{irq}/smp_affinity_list"
@@ -95,13 +95,13 @@ def _rss_line(name: str, value: Value) -> str:
         return f"ethtool -X {name} default"
     weights = value["weights"] if isinstance(value, dict) else weights_of(value)
     if weights is None:
-        return f"# ethtool -X {name}, of a table that no weights make"
+        return f"# ethtool -X {name}: no weights make this table"
     return f"ethtool -X {name} weight {' '.join(map(str, weights))}"
 
 
-def _rule_line(name: str, match: Match, value: Value, before: Value) -> str:
+def _rule_line(name: str, match: FlowMatch, value: Value, before: Value) -> str:
     if value is None:
-        # Of a rule that is yet to be made, the line that makes it says the number.
+        # For a rule that does not exist yet, the command that adds it prints the ID.
         location = before.get("location") if before else None
         return f"ethtool -N {name} delete {'ID' if location is None else location}"
     v6 = match.destination.version == 6
@@ -109,7 +109,7 @@ def _rule_line(name: str, match: Match, value: Value, before: Value) -> str:
     if match.mask:
         size = 128 if v6 else 32
         kind = type(match.destination)
-        # ethtool's mask has the bits that do not count.
+        # ethtool's mask holds the bits to ignore.
         parts.append(f"src-ip {kind(match.source)} m {kind((1 << size) - 1 - match.mask)}")
     parts.append(f"dst-ip {match.destination} dst-port {match.port} action {_action(value)}")
     if value["location"] is not None:
@@ -118,12 +118,12 @@ def _rule_line(name: str, match: Match, value: Value, before: Value) -> str:
 
 
 def _action(value: Value) -> int:
-    # RX_CLS_FLOW_DISC, to drop, is -1 for ethtool.
+    # RX_CLS_FLOW_DISC (drop) is -1 for ethtool.
     queue: int = value["queue"]
     return queue - (1 << 64) if queue >> 63 else queue
 
 
 def weights_of(table: Sequence[int]) -> list[int] | None:
-    """The weights from which ethtool would make this table; None where there are none."""
+    """The weights that make ethtool write this table; None if there are none."""
     weights = [table.count(queue) for queue in range(max(table, default=-1) + 1)]
-    return weights if weights and weighted(weights, len(table)) == list(table) else None
+    return weights if weights and weighted_table(weights, len(table)) == list(table) else None
