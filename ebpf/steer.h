@@ -82,10 +82,10 @@ enum service {
 	V(not_sent, DROP, "the kernel refused to send a reply of the slow path")
 
 enum verdict {
+	VERDICT_PENDING = 0, /* none yet: the packet goes on; never counted */
 #define XDPKIT_VERDICT_ID(name, class, text) VERDICT_##name,
-	XDPKIT_VERDICTS(XDPKIT_VERDICT_ID) VERDICT_COUNT,
+	XDPKIT_VERDICTS(XDPKIT_VERDICT_ID) VERDICT_COUNT
 #undef XDPKIT_VERDICT_ID
-	VERDICT_PENDING = VERDICT_COUNT /* none yet; it has no counter */
 };
 
 /* The verdicts below this one are the XDP program's, the others the answering threads'. */

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xdpkit import __version__
-from xdpkit.cli import parser as cli_parser
+from xdpkit.cli import parser
 
 SAMPLE = Path(__file__).with_name("xdpkit.toml")
 
@@ -110,7 +110,7 @@ def head(name: str, section: int, summary: str) -> list[str]:
 
 def command_page(summary: str) -> str:
     """xdpkit(8): what ``xdpkit --help`` and the help of every verb say."""
-    root = cli_parser.parser()
+    root = parser.parser()
     verbs = subparsers(root)
     lines = [*head("xdpkit", 8, summary), ".SH SYNOPSIS"]
     lines += [".B xdpkit", escape(synopsis(root))]
@@ -129,7 +129,7 @@ def command_page(summary: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def subparsers(root: argparse.ArgumentParser) -> argparse._SubParsersAction[cli_parser.Parser]:
+def subparsers(root: argparse.ArgumentParser) -> argparse._SubParsersAction[parser.Parser]:
     """The action that holds the verbs."""
     found = [each for each in root._actions if isinstance(each, argparse._SubParsersAction)]
     return found[0]
@@ -174,13 +174,13 @@ def configuration_page(sample: Sample) -> str:
     """xdpkit.toml(5): the comments of the sample, each beside its key."""
     summary, *paragraphs = sample.paragraphs
     lines = head("xdpkit.toml", 5, "configuration of xdpkit")
-    lines += [".SH SYNOPSIS", f".I {escape(cli_parser.DEFAULT_CONFIG)}", ".SH DESCRIPTION"]
+    lines += [".SH SYNOPSIS", f".I {escape(parser.DEFAULT_CONFIG)}", ".SH DESCRIPTION"]
     lines += [escape(summary), *paragraph_lines(paragraphs)]
     for table in sample.tables:
         lines += [f".SH [{escape(table.name)}]", escape(" ".join(table.text))]
         for key in table.keys:
             lines += [".TP", f".B {escape(key.name)}", escape(key.text), *value_lines(key)]
-    lines += [".SH FILES", ".TP", f".I {escape(cli_parser.DEFAULT_CONFIG)}"]
+    lines += [".SH FILES", ".TP", f".I {escape(parser.DEFAULT_CONFIG)}"]
     lines += ["Every table and key, with the comments above.", ".SH SEE ALSO"]
     lines += [".BR xdpkit (8),", ".BR chrony.conf (5)"]
     return "\n".join(lines) + "\n"

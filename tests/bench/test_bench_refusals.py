@@ -12,7 +12,7 @@ import pytest
 from xdpkit.bench import peers
 from xdpkit.bench import run as bench
 from xdpkit.cli import main as cli
-from xdpkit.cli import parser_measure as cli_measure
+from xdpkit.cli import parser_measure
 from xdpkit.errors import ConfigError, UsageError
 from xdpkit.loadgen import target
 
@@ -94,7 +94,7 @@ def test_source_addresses_of_the_interface() -> None:
 
 @pytest.mark.parametrize("text, tags", [("100", (100,)), ("100.4094", (100, 4094))])
 def test_vlan_tags(text: str, tags: tuple[int, ...]) -> None:
-    assert cli_measure.vlan_tags(text) == tags
+    assert parser_measure.vlan_tags(text) == tags
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from xdpkit._core import _bpf
-from xdpkit._core._stats import RX_TIMESTAMP_CALL, SERVICES, VERDICT_END, VERDICT_SLOTS, VERDICTS
+from xdpkit._core._stats import (
+    RX_TIMESTAMP_CALL,
+    SERVICES,
+    VERDICT_END,
+    VERDICT_FIRST,
+    VERDICT_SLOTS,
+    VERDICTS,
+)
 from xdpkit.bpf import kfunc, loader
 from xdpkit.config.address import parse_address
 from xdpkit.dataplane.dataplane import possible_cpus, steer_key
@@ -66,7 +73,7 @@ class SteerProgram:
         counts = {}
         size = 8 * possible_cpus()
         for verdict in range(VERDICT_END):
-            slot = struct.pack("=I", queue * VERDICT_SLOTS + verdict)
+            slot = struct.pack("=I", queue * VERDICT_SLOTS + VERDICT_FIRST + verdict)
             raw = _bpf.map_lookup(self.maps["verdicts"], slot, size)
             if count := sum(struct.unpack(f"={size // 8}Q", raw)):
                 counts[VERDICTS[verdict].name] = count

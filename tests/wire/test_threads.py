@@ -107,5 +107,7 @@ def test_a_worker_that_hangs_at_shutdown(own_server: Server, lab: Lab, signals: 
             own_server.signal(signal.SIGTERM)
         eventually(lambda: "exiting without waiting" in own_server.log(), "the end")
     assert own_server.process.wait(PATIENCE) == 1
-    assert own_server.log().index("server0 is the kernel's again") < own_server.log().index("exiting without")
+    assert own_server.log().index("server0 is the kernel's again") < own_server.log().index(
+        "exiting without"
+    )
     assert attached(lab.server) is None

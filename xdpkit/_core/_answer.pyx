@@ -16,7 +16,7 @@ from xdpkit._core._thread_state cimport (
 )
 from xdpkit._core._snapshot cimport Snapshot
 from xdpkit._core._stats cimport SERVICE_ntp, VERDICT_PENDING, XDPKIT_MAX_FRAME, verdict_answers
-from xdpkit._core._stats import SERVICES, VERDICTS
+from xdpkit._core._stats import SERVICES, VERDICT_FIRST, VERDICTS
 
 # The largest datagram that the slow path takes, and the room for a reply: over UDP, over TCP.
 cdef enum:
@@ -53,7 +53,7 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
         raise ValueError(f"{service} is off in this snapshot")
     begin_batch(state, snapshot, rx_ns, mono_ns)
     v = answer_c(snapshot.c, state.c, &rq, &record)
-    name = VERDICTS[v].name
+    name = VERDICTS[v - VERDICT_FIRST].name
     if not verdict_answers(v):
         return name, None
     if rq.service == SERVICE_ntp:
@@ -80,7 +80,7 @@ def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns
     if v == VERDICT_PENDING:
         rq.rx_ns = rx_ns
         v = answer_c(snapshot.c, state.c, &rq, &record)
-    name = VERDICTS[v].name
+    name = VERDICTS[v - VERDICT_FIRST].name
     if not verdict_answers(v):
         return name, None
     length = frame_turn(&f, &rq)

@@ -33,7 +33,7 @@ cdef extern from * nogil:
 
 
 class Verdict(NamedTuple):
-    """One verdict a packet can meet; its index in VERDICTS is its ID in eBPF and C."""
+    """One verdict a packet can meet; its index in VERDICTS plus VERDICT_FIRST is its ID."""
 
     name: str
     kind: str
@@ -44,14 +44,16 @@ class Verdict(NamedTuple):
 KINDS = ("take", "pass", "answer", "drop")
 VERDICTS = tuple(
     Verdict(verdict_names[i].decode(), KINDS[verdict_kinds[i]], verdict_texts[i].decode())
-    for i in range(VERDICT_COUNT)
+    for i in range(VERDICT_COUNT - 1)
 )
 # The IDs of enum service by name.
 SERVICES = {service_names[i].decode(): i for i in range(1, SERVICE_COUNT)}
 QUEUES = STEER_QUEUES
+# The ID of VERDICTS[0] in eBPF and C: 0 is VERDICT_PENDING.
+VERDICT_FIRST = 1
 VERDICT_SLOTS = STEER_VERDICT_SLOTS
-# Verdicts below this ID are counted by the XDP program.
-VERDICT_END = STEER_VERDICT_END
+# The verdicts before this index are counted by the XDP program.
+VERDICT_END = STEER_VERDICT_END - VERDICT_FIRST
 KEYS = STEER_KEYS
 CHUNK = XDPKIT_CHUNK
 META_BYTES = sizeof(steer_meta)
@@ -61,9 +63,9 @@ MAX_FRAME = XDPKIT_MAX_FRAME
 
 
 cdef dict stats_dict(const stats *s):
-    """A copy of a thread's counters; ``verdicts`` is indexed by verdict ID."""
+    """A copy of a thread's counters; ``verdicts`` is in the order of VERDICTS."""
     return {
-        "verdicts": [s.verdict[i] for i in range(VERDICT_COUNT)],
+        "verdicts": [s.verdict[i] for i in range(VERDICT_FIRST, VERDICT_COUNT)],
         "csum_partial": s.csum_partial,
         "stamp_hw": s.stamp_hw,
         "stamp_xdp": s.stamp_xdp,

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from xdpkit._core import _bpf
 from xdpkit._core._loop import Worker
 from xdpkit._core._snapshot import SharedSnapshot
-from xdpkit._core._stats import KEYS, SERVICES, VERDICT_END, VERDICT_SLOTS
+from xdpkit._core._stats import KEYS, SERVICES, VERDICT_END, VERDICT_FIRST, VERDICT_SLOTS
 from xdpkit._core._thread_state import TX_METADATA_BYTES, ThreadState
 from xdpkit._core._xsk import XskSocket
 from xdpkit.bpf import loader
@@ -146,11 +146,11 @@ class DataPlane:
             ) from error
 
     def xdp_counters(self, queue: int) -> list[int]:
-        """The XDP program's counters of one RX queue, by verdict ID, summed over the CPUs."""
+        """The XDP program's counters of one RX queue in the order of VERDICTS, over all CPUs."""
         size = 8 * possible_cpus()
         counts = []
         for verdict in range(VERDICT_END):
-            slot = struct.pack("=I", queue * VERDICT_SLOTS + verdict)
+            slot = struct.pack("=I", queue * VERDICT_SLOTS + VERDICT_FIRST + verdict)
             raw = _bpf.map_lookup(self.program.maps["verdicts"], slot, size)
             counts.append(sum(struct.unpack(f"={size // 8}Q", raw)))
         return counts

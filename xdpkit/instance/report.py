@@ -72,16 +72,24 @@ def document(
     if tcp_path and tcp:
         facts["slow_path"]["tcp"] |= tcp_path.status(tcp)
     if ntp:
-        paths = [
-            (facts["queues"][str(queue.number)], queue.worker.state) for queue in dataplane.queues
-        ]
-        if udp_path:
-            paths.append((facts["slow_path"]["udp"], udp_path.listener.state))
-        threads = [state.counters() for _, state in paths]
-        for (path, _), counters in zip(paths, threads, strict=True):
-            path["ntp"] = thread_facts(counters)
-        facts["ntp"] = {**ntp, **total_facts(threads, keys or {})}
+        facts["ntp"] = {**ntp, **_ntp_counts(facts, dataplane, udp_path, keys or {})}
     return facts
+
+
+def _ntp_counts(
+    facts: dict[str, Any],
+    dataplane: DataPlane,
+    udp_path: UdpSlowPath | None,
+    keys: Mapping[int, int],
+) -> dict[str, Any]:
+    """Adds each thread's NTP counts to its part of the document; returns the totals."""
+    paths = [(facts["queues"][str(queue.number)], queue.worker.state) for queue in dataplane.queues]
+    if udp_path:
+        paths.append((facts["slow_path"]["udp"], udp_path.listener.state))
+    threads = [state.counters() for _, state in paths]
+    for (path, _), counters in zip(paths, threads, strict=True):
+        path["ntp"] = thread_facts(counters)
+    return total_facts(threads, keys)
 
 
 def timestamps(obtained: str, workers: Collection[Mapping[str, Any]]) -> str:

@@ -171,17 +171,7 @@ class Server:
         privileges.confine(privileges.needed(self.config.interface.realtime))
         privileges.lock_memory()
         async with AsyncExitStack() as stack:
-            if self.metrics:
-                stack.enter_context(self.metrics)
-            if self.zones:
-                await self.zones.load()
-                stack.callback(self.zones.close)
-            if self.admission:
-                self.admission.load()
-            if self.source:
-                stack.callback(self.source.close)
-                # Before requests can arrive: none may be answered without a state.
-                await self.source.start()
+            await self._load_services(stack)
             handed_over, silent = await self._take_over(stack)
             if handed_over:
                 # The program on it is ours now.
@@ -226,6 +216,20 @@ class Server:
                 log.warning("nothing was answered for %.0f ms", (time.monotonic() - silent) * 1e3)
             privileges.settle()
             await self._serve(watch)
+
+    async def _load_services(self, stack: AsyncExitStack) -> None:
+        """What is served, before anybody is answered: zones, keys, lists, the state of NTP."""
+        if self.metrics:
+            stack.enter_context(self.metrics)
+        if self.zones:
+            await self.zones.load()
+            stack.callback(self.zones.close)
+        if self.admission:
+            self.admission.load()
+        if self.source:
+            stack.callback(self.source.close)
+            # Before requests can arrive: none may be answered without a state.
+            await self.source.start()
 
     async def _take_over(self, stack: AsyncExitStack) -> tuple[HandedOverState | None, float]:
         """What a running instance handed over, and since when nothing is answered, or 0."""

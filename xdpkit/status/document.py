@@ -50,7 +50,7 @@ class Obtained:
 
 @dataclass(frozen=True)
 class Counters:
-    """Counts by verdict ID: of each worker and of the XDP program by RX queue, of each listener.
+    """Counts in the order of VERDICTS: of workers and the XDP program by RX queue, of listeners.
 
     An array may be shorter or longer than the table of verdicts: missing slots count as 0, and
     slots without a verdict are ignored. ``udp`` and ``tcp``, the slow path, are None if there is
