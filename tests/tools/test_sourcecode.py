@@ -1,4 +1,4 @@
-"""The source itself: formatted, typed, free of warnings, in files of readable size."""
+"""The source itself: formatted, typed, free of warnings, in functions that fit on a screen."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from checkout import CHECKOUT
 VENV_BIN = Path(sys.executable).parent
 Tool = Callable[[str], str]
 
-# Limit for hand-written files; good ones have 80 to 250 lines.
-MAX_LINES = 400
+# The longest function, in lines.
+MAX_LINES = 60
 GENERATED = {"tests/fuzz/dns_arena.h"}
 FOLDERS = ["cext", "ebpf", "packaging", "tests", "tools", "vagrant", "xdpkit"]
 
