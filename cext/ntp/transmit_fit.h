@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Predicts the delay from a batch's clock read to the departure of each frame, from the measured
- * delays of earlier batches.
+ * Predicts the delay from a batch's clock read to the transmit time of each frame, from the
+ * measured delays of earlier batches.
  *
  * A kick sends its frames one after another, so the delay is nearly linear in the batch index: base
  * + slope * index. The base depends on how cold the caches are, so there is one per class of idle

@@ -15,7 +15,7 @@
  * name alone determines whether the answer is a referral, a wildcard or NXDOMAIN, and from which
  * zone.
  *
- * Threads: nothing here is ever written after publication; any number of threads may read.
+ * Threads: nothing here is ever written once it is published; any number of threads may read.
  */
 #ifndef XDPKIT_ZONE_H
 #define XDPKIT_ZONE_H

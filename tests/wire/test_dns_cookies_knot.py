@@ -100,9 +100,9 @@ def test_a_group_with_knotd(
     with sock, knot_server(lab.server, knotd, tmp_path):
         sock.settimeout(PATIENCE)
         client = query("www.example", edns=0, options=[option(10, b"8 bytes!")])
-        told = asked(sock, address, PORT, client)
-        assert told.rcode() == dns.rcode.BADCOOKIE and not told.answer
-        theirs = cookie_of(told)
+        challenge = asked(sock, address, PORT, client)
+        assert challenge.rcode() == dns.rcode.BADCOOKIE and not challenge.answer
+        theirs = cookie_of(challenge)
         assert asked(sock, address, 53, nothing(theirs)).rcode() == dns.rcode.NOERROR
         wrong = theirs[:-1] + bytes([theirs[-1] ^ 1])
         assert asked(sock, address, 53, nothing(wrong)).rcode() == dns.rcode.BADCOOKIE

@@ -84,8 +84,8 @@ def test_real_clients_get_through(lab: Lab, tmp_path: Path, way_in: str) -> None
         assert WWW in dig(lab, tool="kdig")
 
         flood(lab, way_in)
-        told = dig(lab, "+cookie")
-        assert WWW in told and "BADCOOKIE, retrying" in told and "(UDP)" in told
+        dug = dig(lab, "+cookie")
+        assert WWW in dug and "BADCOOKIE, retrying" in dug and "(UDP)" in dug
         found = counts(server)
         assert found["badcookie"] >= 1
         assert found["limited"] == found["slipped"] + found["badcookie"]

@@ -95,10 +95,10 @@ def test_prometheus_has_what_the_server_counted(lab: Lab, server: Server, promet
     assert (target["health"], target["lastError"]) == ("up", ""), prometheus.read_text()
     with load_on(lab, [2]) as load:
         assert send_all(generator(lab, load, 2, "ntp", 4), 3000) == all_answered(3000)
-    told = server.status()["queues"]["2"]["answered"]["ntp_answered"]
-    assert told >= 3000
+    counted = server.status()["queues"]["2"]["answered"]["ntp_answered"]
+    assert counted >= 3000
     verdict = 'xdpkit_verdicts_total{side="queue",queue="2",verdict="ntp_answered",kind="answer"}'
-    eventually(lambda: value(lab, verdict) == told, "the next scrape")
+    eventually(lambda: value(lab, verdict) == counted, "the next scrape")
     versions = server.status()["ntp"]["versions"]
     assert value(lab, "sum(xdpkit_ntp_requests_total)") == sum(versions.values())
     fine = server.status()["queues"]["2"]["ntp"]["tx_error"]

@@ -79,7 +79,7 @@ def test_a_broken_zone_is_logged_once(server: Server, directory: Path) -> None:
     path.write_text(zone(3) + "www A still-nothing\n")
     eventually(lambda: server.log().count(place) == 2, "the next attempt to be named")
     path.write_text(zone(4))
-    eventually(lambda: zones(server) == {"example": 4}, "the mended zone")
+    eventually(lambda: zones(server) == {"example": 4}, "the fixed zone")
 
 
 def test_a_file_being_written_is_waited_for(server: Server, directory: Path) -> None:

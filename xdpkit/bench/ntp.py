@@ -78,11 +78,11 @@ def interleaved_table(facts: Facts) -> Table:
             ["wrong / lost", f"{facts['wrong']:,} / {facts['lost']:,}"],
             ["share of replies that are interleaved", f"{facts['share']:.4f}"],
             [
-                f"share whose departure was told ({facts['tx_timestamps']})",
+                f"share with a reported transmit time ({facts['tx_timestamps']})",
                 f"{facts['tx_true_share']:.4f}",
             ],
             [
-                "told departure to arrival, p50 / p99 us",
+                "reported transmit time to arrival, p50 / p99 us",
                 f"{underway['p50']:.2f} / {underway['p99']:.2f}",
             ],
         ],

@@ -58,11 +58,11 @@ class Lab:
         self.now += SECOND // 1000
         return self.requests.request(self.now)
 
-    def answer(self, request: bytes, departure: int = 20 * US) -> bytes:
-        """The server's reply, leaving ``departure`` ns after the request was sent."""
+    def answer(self, request: bytes, sent_after: int = 20 * US) -> bytes:
+        """The server's reply, leaving ``sent_after`` ns after the request was sent."""
         at = self.now + 10 * US
         verdict, reply = answer_frame(
-            SERVER, request, rx_ns=at, tx_ns=self.now + departure, state=self.state
+            SERVER, request, rx_ns=at, tx_ns=self.now + sent_after, state=self.state
         )
         assert reply is not None, verdict
         return reply
@@ -72,8 +72,8 @@ class Lab:
         at = self.now + arrival
         return self.requests.reply(reply, at, at)
 
-    def exchange(self, departure: int = 20 * US, arrival: int = 30 * US) -> str:
-        return self.judge(self.answer(self.ask(), departure), arrival)
+    def exchange(self, sent_after: int = 20 * US, arrival: int = 30 * US) -> str:
+        return self.judge(self.answer(self.ask(), sent_after), arrival)
 
     def modes(self) -> tuple[int, int]:
         counted = self.requests.interleaved()
@@ -93,7 +93,7 @@ def test_the_third_reply_reports_when_the_second_left() -> None:
         "late": 0,
         "open": 0,
     }
-    # From departure to arrival, within a bucket's width.
+    # From transmit time to arrival, within a bucket's width.
     assert 10 * US <= lab.requests.underway_ns(50) <= 10 * US * 1.016
     assert 30 * US <= lab.requests.latency_ns(50) <= 30 * US * 1.016
 
@@ -124,7 +124,7 @@ def test_a_client_has_one_outstanding_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "departure, judgment",
+    "sent_after, judgment",
     [
         (10 * US - 1, "wrong"),  # before the request arrived
         (10 * US + 2, "right"),
@@ -134,13 +134,13 @@ def test_a_client_has_one_outstanding_request() -> None:
         (-(2**62), "wrong"),
     ],
 )
-def test_the_bounds_of_a_departure(departure: int, judgment: str) -> None:
+def test_the_bounds_of_a_transmit_time(sent_after: int, judgment: str) -> None:
     """The second request was received at 10 us, and its reply arrived at 30."""
     lab = Lab()
     lab.exchange()
-    lab.exchange(departure=20 * US)
+    lab.exchange(sent_after=20 * US)
     reply = lab.answer(lab.ask())
-    reported = field(reply, TRANSMIT) + ((departure - 20 * US) << 32) // SECOND
+    reported = field(reply, TRANSMIT) + ((sent_after - 20 * US) << 32) // SECOND
     assert lab.judge(put(reply, TRANSMIT, reported)) == judgment
     if judgment == "wrong":
         assert lab.modes() == (2, 0)
@@ -152,9 +152,9 @@ WRONG: dict[str, Callable[[bytes], bytes]] = {
     "no-origin": lambda reply: put(reply, ORIGIN, 0),
     "no-receive": lambda reply: put(reply, RECEIVE, 0),
     "transmit-is-receive": lambda reply: put(reply, TRANSMIT, field(reply, RECEIVE)),
-    "no-departure": lambda reply: put(reply, TRANSMIT, 0),
+    "no-transmit-time": lambda reply: put(reply, TRANSMIT, 0),
     # A basic reply's own time, with the origin of an interleaved one.
-    "own-departure": lambda reply: put(reply, TRANSMIT, field(reply, RECEIVE) + 4096),
+    "own-transmit-time": lambda reply: put(reply, TRANSMIT, field(reply, RECEIVE) + 4096),
     # The origin of a basic reply, with the transmit time of the previous one.
     "basic-origin": lambda reply: put(reply, ORIGIN, ~field(reply, ORIGIN)),
 }
@@ -248,13 +248,13 @@ def test_a_correct_server_is_never_wrong(
 ) -> None:
     """With any delays and any losses."""
     lab = Lab(clients)
-    for departure, way, is_lost in exchanges:
+    for sent_after, way, is_lost in exchanges:
         lab.now += SECOND
-        reply = lab.answer(lab.ask(), departure * US)
+        reply = lab.answer(lab.ask(), sent_after * US)
         if is_lost:
             lab.requests.expire(lab.now + 2 * SECOND)
         else:
-            assert lab.judge(reply, (departure + way) * US) == "right"
+            assert lab.judge(reply, (sent_after + way) * US) == "right"
     counters = lab.requests.counters()
     lost = sum(is_lost for *_, is_lost in exchanges)
     assert (counters["wrong"], counters["lost"], counters["open"]) == (0, lost, 0)

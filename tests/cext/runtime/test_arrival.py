@@ -134,8 +134,8 @@ def test_status_reports_the_most_common_source(counts: list[tuple[int, int, int]
     names = ("stamp_hw", "stamp_xdp", "stamp_clock")
     workers = [dict(zip(names, row, strict=True)) for row in counts]
     sums = [sum(row[i] for row in counts) for i in range(3)]
-    told = report.timestamps("none yet", workers)
+    source = report.timestamps("none yet", workers)
     if not any(sums):
-        assert told == "none yet"
+        assert source == "none yet"
     else:
-        assert sums[("hardware", "xdp", "loop").index(told)] == max(sums)
+        assert sums[("hardware", "xdp", "loop").index(source)] == max(sums)
