@@ -112,7 +112,8 @@ print(*project["build-system"]["requires"], *project["project"]["dependencies"],
         python3 -m venv --clear /opt/build
         /opt/build/bin/pip install --quiet --upgrade --no-index --find-links /mnt/wheels cython meson meson-python ninja
         cd /mnt/source
-        nice -n 10 /opt/build/bin/pip wheel --quiet --no-index --no-build-isolation --no-deps -w /mnt/wheels .'
+        export PATH=/opt/build/bin:$PATH
+        nice -n 10 pip wheel --quiet --no-index --no-build-isolation --no-deps -w /mnt/wheels .'
 }
 
 self=$(readlink -f "${BASH_SOURCE[0]}")
