@@ -15,8 +15,8 @@ import anyio
 
 from xdpkit.lab.checkout import checkout
 from xdpkit.loadgen.queries import draw, query, zipf
-from xdpkit.services.dns.compiler.sources import compiler_key
 from xdpkit.services.dns.serving.store import Progress, compile_zones
+from xdpkit.services.dns.zonefile.sources import compiler_key
 
 ORIGIN = "bench.example"
 SMALL, LARGE = 10, 1_000_000

@@ -13,12 +13,14 @@ _VLAN_IDS = range(1, 4095)
 _BROADCAST = IPv4Address("255.255.255.255")
 _EXAMPLE = '"127.0.0.1:9153" or "[::1]:9153"'
 
+Address = IPv4Address | IPv6Address
+
 
 @dataclass(frozen=True)
 class ServedAddress:
     """An address to serve and the VLAN tags that its frames carry: 0 means no tag."""
 
-    address: IPv4Address | IPv6Address
+    address: Address
     outer: int = 0
     inner: int = 0
 
@@ -62,7 +64,7 @@ def _vlan_ids(text: str) -> list[int]:
 class SocketAddress:
     """An address of this machine and a port."""
 
-    address: IPv4Address | IPv6Address
+    address: Address
     port: int
 
     def __str__(self) -> str:

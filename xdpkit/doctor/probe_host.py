@@ -14,8 +14,8 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from xdpkit._core._clock import adjtimex
+from xdpkit.config.address import Address
 from xdpkit.nic.fact import Fact, parse_cpu_list, read_fact, read_number, read_text
-from xdpkit.nic.os.interface import Address
 from xdpkit.nic.os.udp_sockets import UNCONNECTED, parse_proc_address
 from xdpkit.services.ntp.kernel import is_disciplined
 

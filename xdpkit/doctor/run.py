@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from xdpkit import config
@@ -20,6 +19,7 @@ from xdpkit.doctor import (
 )
 from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted, expected_mode
 from xdpkit.doctor.probe import ProbeFacts
+from xdpkit.doctor.report import Report
 from xdpkit.errors import ControlError, NicError, UsageError
 from xdpkit.nic.fact import to_json, unknowns
 
@@ -30,26 +30,6 @@ CHECKS = (
     *checks_queues.CHECKS,
     *checks_xdp.CHECKS,
 )
-
-
-@dataclass(frozen=True)
-class Report:
-    """The findings about one interface; ``fine`` lists what is as it should be."""
-
-    facts: ProbeFacts
-    expected: str
-    """The mode that a start would get."""
-    findings: tuple[Finding, ...]
-    fine: tuple[str, ...]
-
-    @property
-    def serves(self) -> bool:
-        """Whether nothing prevents serving."""
-        return not any(finding.severity == "blocks" for finding in self.findings)
-
-    def of(self, severity: str) -> list[Finding]:
-        """The findings of one severity."""
-        return [finding for finding in self.findings if finding.severity == severity]
 
 
 def examine(facts: ProbeFacts, wanted: Wanted) -> Report:
@@ -114,6 +94,7 @@ def choose_interfaces(name: str | None, configured: str | None) -> list[str]:
 
 def main(options: Namespace) -> int:
     """Runs the verb; returns 0 if at least one of the interfaces can be served, else 1."""
+    # Here, as rich takes a while to load.
     from xdpkit.doctor import view as doctor_view
 
     loaded = config.load(options.config) if options.config else None

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from xdpkit.doctor.finding import SEVERITIES, Finding, rx_queues_in_use
-from xdpkit.doctor.run import Report
+from xdpkit.doctor.report import Report
 from xdpkit.nic.fact import unknowns, value_of
 
 # A pipe or file has no width to fit: do not wrap lines.

@@ -26,6 +26,7 @@ from pyroute2 import AsyncIPRoute
 
 from xdpkit.bpf.link import foreign_program
 from xdpkit.config import Config, ServedAddress
+from xdpkit.config.address import Address
 from xdpkit.control.server import ControlServer
 from xdpkit.dataplane import dataplane as dataplane
 from xdpkit.dataplane.dataplane import DataPlane, check_queues, open_dataplane
@@ -51,8 +52,8 @@ from xdpkit.services.dns.serving.cookies import CookieSecrets
 from xdpkit.services.dns.serving.limits import ResponseLimits
 from xdpkit.services.dns.serving.zone_store import ZoneStore
 from xdpkit.services.ntp.admission import Admission
-from xdpkit.services.ntp.shared_port import SharedPort
 from xdpkit.services.ntp.source import NtpSource
+from xdpkit.slowpath.shared_port import SharedPort
 from xdpkit.slowpath.tcp import TcpSlowPath
 from xdpkit.slowpath.udp import UdpSlowPath
 
@@ -332,7 +333,7 @@ class Server:
                 tasks.start_soon(self.cookies.run)
             notify("READY=1")
 
-    async def serve(self, addresses: list[ServedAddress], reserved: list[nic.Address]) -> list[str]:
+    async def serve(self, addresses: list[ServedAddress], reserved: list[Address]) -> list[str]:
         """Makes data plane and slow path answer on these addresses; returns a line per problem.
 
         Raises NicError if there are too many.

@@ -15,11 +15,11 @@ from rich.console import Console
 
 from xdpkit._core._loadgen import Generator
 from xdpkit._core._requests import Requests
+from xdpkit.config.address import Address
 from xdpkit.errors import UsageError
 from xdpkit.loadgen import queries, target
 from xdpkit.loadgen.figures import latencies_us, ratio
 from xdpkit.loadgen.setup import PORTS, Load, request_header
-from xdpkit.nic.os.interface import Address
 
 # How long to wait for the last replies, and how often to report progress, in seconds.
 LAST_REPLIES = 1.0

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address
 from typing import Self
 
 from xdpkit._core import _bpf
 from xdpkit._core._loadgen import Generator
 from xdpkit._core._xsk import XskSocket
 from xdpkit.bpf import link, loader
+from xdpkit.config.address import Address
 from xdpkit.nic.os.interface import Interface
 from xdpkit.runtime.closing import Closing
 
@@ -24,7 +24,6 @@ FIRST_PORT, PORTS = 61000, 1000
 ETHERTYPE = {4: 0x0800, 6: 0x86DD}
 VLAN = 0x8100
 UDP = 17
-Address = IPv4Address | IPv6Address
 
 
 class Load(Closing):

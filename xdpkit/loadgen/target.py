@@ -17,8 +17,9 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from xdpkit.config.address import Address
 from xdpkit.errors import NicError, UsageError
-from xdpkit.nic.os.interface import Address, Interface, from_link
+from xdpkit.nic.os.interface import Interface, from_link
 
 KINDS = ("veth", "macvlan")
 PORT = {"ntp": 123, "dns": 53, "echo": 7}

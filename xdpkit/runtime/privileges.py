@@ -33,7 +33,6 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from xdpkit.errors import PrivilegeError
-from xdpkit.nic.os.xsk_bind import raised_memlock
 
 
 class Capability(IntEnum):
@@ -148,6 +147,19 @@ def lock_memory() -> None:
             f"memory could not be locked ({os.strerror(ctypes.get_errno())}): grant CAP_IPC_LOCK, "
             "or set LimitMEMLOCK=infinity in the unit"
         )
+
+
+def raised_memlock() -> tuple[int, int]:
+    """The locked-memory limit to set: unlimited where permitted, else the hard limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if os.geteuid() != 0:
+        return hard, hard
+    infinity = resource.RLIM_INFINITY
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (infinity, infinity))
+    except (ValueError, OSError):
+        return hard, hard
+    return infinity, infinity
 
 
 def effective() -> set[int]:

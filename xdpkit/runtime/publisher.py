@@ -19,8 +19,8 @@ from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._rrl import RrlRule
 from xdpkit._core._snapshot import SharedSnapshot, Snapshot, ZoneMap
 from xdpkit.config import Config, DnsConfig
+from xdpkit.config.address import Address
 from xdpkit.errors import XdpkitError
-from xdpkit.nic.os.interface import Address
 
 # How often the publisher checks for the end of a grace period, which takes up to a second.
 COLLECT_SECONDS = 0.01

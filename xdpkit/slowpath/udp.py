@@ -10,8 +10,8 @@ from ipaddress import IPv6Address
 from xdpkit._core._thread_state import ThreadState
 from xdpkit._core._udp_listener import UdpListener
 from xdpkit.config import ServedAddress
+from xdpkit.config.address import Address
 from xdpkit.nic.os import udp_sockets as port_watch
-from xdpkit.nic.os.interface import Address
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.slowpath import socket_filter
 from xdpkit.slowpath.listeners import Kind, ListenerSockets, bind, opening

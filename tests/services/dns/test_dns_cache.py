@@ -20,11 +20,12 @@ from dns_bytes_call import HEAD
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot
 from xdpkit.errors import ZoneError
-from xdpkit.services.dns.compiler import arena_file, sources
+from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena import CHECKSUM_AT, checksum
 from xdpkit.services.dns.compiler.arena_file import FOOTER, cache_file, open_cached, read_sources
 from xdpkit.services.dns.query.query import explain
 from xdpkit.services.dns.serving.store import Arena, load_zones
+from xdpkit.services.dns.zonefile import sources
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user: needs root")
 
@@ -188,7 +189,7 @@ def test_the_compilers_key_is_of_its_source(
     key = sources.compiler_key.__wrapped__
     copied = tmp_path / "dns"
     shutil.copytree(Path(sources.__file__).parents[1], copied)
-    monkeypatch.setattr(sources, "__file__", str(copied / "compiler" / "sources.py"))
+    monkeypatch.setattr(sources, "__file__", str(copied / "zonefile" / "sources.py"))
     assert key() == sources.compiler_key()
     for name in (
         "compiler/images.py",

@@ -15,7 +15,7 @@ from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot, ZoneMap
 from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.services.dns.compiler.arena import HEADER, name_hash
-from xdpkit.services.dns.query.view import ArenaView
+from xdpkit.services.dns.compiler.view import ArenaView
 from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
 
 COUNT = 20_000

@@ -13,8 +13,9 @@ from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from xdpkit.config import ServedAddress
+from xdpkit.config.address import Address
 from xdpkit.errors import NicError
-from xdpkit.nic.os.interface import Address, Interface, InterfaceAddress, addresses, from_link
+from xdpkit.nic.os.interface import Interface, InterfaceAddress, addresses, from_link
 
 log = logging.getLogger("xdpkit")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface
+from ipaddress import IPv4Address, ip_address, ip_interface
 from typing import Any
 
 import anyio
 from pyroute2 import AsyncIPRoute
 
+from xdpkit.config.address import Address
 from xdpkit.errors import NicError
 from xdpkit.runtime.notify import notify
 
@@ -17,8 +18,6 @@ log = logging.getLogger("xdpkit")
 
 # How often to check for an interface that we wait for.
 _POLL_SECONDS = 0.5
-
-Address = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from pyroute2 import AsyncIPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from xdpkit.nic.os.interface import Address, Interface
+from xdpkit.config.address import Address
+from xdpkit.nic.os.interface import Interface
 
 SSH_PORT = 22
 # linux/tcp_states.h TCP_ESTABLISHED, as /proc/net/tcp writes it.

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 
-from xdpkit.nic.os.interface import Address
+from xdpkit.config.address import Address
 
 # The state of an unconnected socket: TCP_CLOSE in Linux include/net/tcp_states.h.
 UNCONNECTED = "07"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from xdpkit._core._xsk import XskError, XskSocket
 from xdpkit.config import InterfaceConfig
 from xdpkit.errors import BindError, NicError, QueueError
 from xdpkit.nic.os.interface import Interface
+from xdpkit.runtime.privileges import raised_memlock
 
 # A UMEM (cext/xdp/xsk.h: 4096 chunks of 2048 bytes) in the unit of ulimit -l.
 UMEM_KIB = 8192
@@ -66,19 +66,6 @@ def check_transmit_queue(name: str, queue: int) -> None:
             f"{name} has {used} TX queues, so replies of RX queue {queue} would not leave: "
             f"raise N in 'ethtool -L {name} combined N', or choose a queue below {used}"
         )
-
-
-def raised_memlock() -> tuple[int, int]:
-    """The locked-memory limit to set: unlimited where permitted, else the hard limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if os.geteuid() != 0:
-        return hard, hard
-    infinity = resource.RLIM_INFINITY
-    try:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (infinity, infinity))
-    except (ValueError, OSError):
-        return hard, hard
-    return infinity, infinity
 
 
 def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:

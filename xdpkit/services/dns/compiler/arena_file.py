@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit._core._snapshot import ZoneMap
-from xdpkit.services.dns.compiler.sources import Source, compiler_key
-from xdpkit.services.dns.query.view import ArenaView
+from xdpkit.services.dns.compiler.view import ArenaView
+from xdpkit.services.dns.zonefile.sources import Source, compiler_key
 
 MAGIC = b"xdpzones"
 FOOTER = struct.Struct("<8sQQ32s")

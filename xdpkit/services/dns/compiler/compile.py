@@ -22,9 +22,9 @@ from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
-from xdpkit.services.dns.compiler.sources import SUFFIX, Reading, stat_of, zone_files
 from xdpkit.services.dns.compiler.tree import Tree
 from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, stat_of, zone_files
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, name_text
 
 __all__ = ["compile_zones", "main", "read_zones", "write_zone", "zone_files"]

@@ -26,11 +26,11 @@ from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
 from xdpkit.services.dns.compiler.arena_file import cache_file
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
-from xdpkit.services.dns.compiler.sources import zone_files
+from xdpkit.services.dns.compiler.view import ArenaView, ImageView, NodeView
 from xdpkit.services.dns.query.proof_text import proof_lines
-from xdpkit.services.dns.query.view import ArenaView, ImageView, NodeView
 from xdpkit.services.dns.serving.load_progress import LoadProgress
 from xdpkit.services.dns.serving.store import cached_arena
+from xdpkit.services.dns.zonefile.sources import zone_files
 from xdpkit.services.dns.zonefile.zone import name_text, parent
 
 

@@ -25,7 +25,7 @@ from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import ArenaFile, Stale
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
-from xdpkit.services.dns.compiler.sources import unchanged
+from xdpkit.services.dns.zonefile.sources import unchanged
 from xdpkit.services.dns.zonefile.zone import name_text
 
 LINE_MAX = 1 << 16

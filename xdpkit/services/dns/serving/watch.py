@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from xdpkit.errors import ZoneError
-from xdpkit.services.dns.compiler.sources import Source, Stat, stat_of, zone_files
+from xdpkit.services.dns.zonefile.sources import Source, Stat, stat_of, zone_files
 
 # Time between two scans.
 POLL_SECONDS = 2.0

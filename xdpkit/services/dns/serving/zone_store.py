@@ -15,10 +15,10 @@ import anyio
 from xdpkit.errors import ConfigError, XdpkitError
 from xdpkit.runtime.notify import notify
 from xdpkit.runtime.publisher import SnapshotPublisher
-from xdpkit.services.dns.compiler.sources import unchanged
 from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
 from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
 from xdpkit.services.dns.serving.watch import ZoneWatch
+from xdpkit.services.dns.zonefile.sources import unchanged
 
 log = logging.getLogger("xdpkit")
 

@@ -1,5 +1,6 @@
 """Master files, read into zones.
 
+    sources.py      the files as they were read, and whether they changed -> Source
     read.py         one master file, read and checked                    -> Zone
     zone.py         the zone, its RRsets, and wire names
     records.py      the records one by one, and which are refused

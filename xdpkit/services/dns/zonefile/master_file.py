@@ -9,8 +9,8 @@ import dns.exception
 import dns.tokenizer
 import dns.zonefile
 
-from xdpkit.services.dns.compiler.sources import Reading
 from xdpkit.services.dns.zonefile.plain_lines import Lines
+from xdpkit.services.dns.zonefile.sources import Reading
 
 if TYPE_CHECKING:
     from xdpkit.services.dns.zonefile.records import Sink

@@ -10,9 +10,9 @@ import dns.name
 import dns.rdataclass
 
 from xdpkit.errors import ZoneError
-from xdpkit.services.dns.compiler.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
+from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, SOA, Zone, name_text, parent
 
 

@@ -1,4 +1,4 @@
-"""Leaves NTP on the slow path to a local program that needs its replies (``port_watch``)."""
+"""Leaves NTP on the slow path to a local program that needs its replies (``udp_sockets``)."""
 
 from __future__ import annotations
 
