@@ -35,7 +35,7 @@ make_tree() {
     rm -rf "$work"
     mkdir -p "$tree"
     tar -C "$root" --exclude='*.so' --exclude='__pycache__' \
-        -c pyproject.toml meson.build meson.options README.md CHANGELOG.md LICENSE xdpkit cext ebpf | tar -C "$tree" -x --no-same-owner
+        -c pyproject.toml meson.build meson.options README.md CHANGELOG.md LICENSE xdpkit cext ebpf tools | tar -C "$tree" -x --no-same-owner
     cp -r "$here" "$tree/debian"
     rm -rf "$tree/debian/build.sh" "$tree/debian/__pycache__"
     # A tag that Debian 12's lintian has: later ones report an override of it as an error.

@@ -97,14 +97,14 @@ def test_prometheus_has_what_the_server_counted(lab: Lab, server: Server, promet
         assert send_all(generator(lab, load, 2, "ntp", 4), 3000) == all_answered(3000)
     counted = server.status()["queues"]["2"]["answered"]["ntp_answered"]
     assert counted >= 3000
-    verdict = 'xdpkit_verdicts_total{side="queue",queue="2",verdict="ntp_answered",kind="answer"}'
+    verdict = 'xdpkit_verdicts_total{path="ring",queue="2",verdict="ntp_answered",kind="answer"}'
     eventually(lambda: value(lab, verdict) == counted, "the next scrape")
     versions = server.status()["ntp"]["versions"]
     assert value(lab, "sum(xdpkit_ntp_requests_total)") == sum(versions.values())
     fine = server.status()["queues"]["2"]["ntp"]["tx_error"]
     if not fine:
         pytest.skip("no transmit timestamps before Linux 6.11")
-    errors = 'xdpkit_ntp_transmit_error_seconds_bucket{side="queue"%s}'
+    errors = 'xdpkit_ntp_transmit_error_seconds_bucket{path="ring"%s}'
     total = errors % ',le="+Inf"'
     eventually(lambda: value(lab, total) == sum(fine.values()), "the scrape after completions")
     early = sum(count for ns, count in fine.items() if int(ns) <= 0)

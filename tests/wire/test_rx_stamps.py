@@ -261,8 +261,7 @@ def map_error(found: PhcMap) -> int:
 
 def test_the_server_follows_the_nics_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole server, on an interface that seems to have a clock (fake_nic.py)."""
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    monkeypatch.setenv("PYTHONPATH", path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     config = '[interface]\nname = "server0"\nqueues = [2]\nrx_timestamps = "hardware"\n[ntp]\n'
     with ServedLab(config, program=("fake_nic", "run", "-c")) as served:
         assert served.status()["timestamps"] == "hardware"
@@ -280,8 +279,7 @@ def test_the_stamps_are_turned_off_after_a_kill(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By ``restore`` and by the next start; and a successor leaves them on until it ends."""
-    here = str(Path(__file__).parent)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv("FAKE_STAMPS", str(tmp_path / "stamps"))
     path, fake = write_config(tmp_path), (sys.executable, "-m", "fake_nic")
 

@@ -148,8 +148,14 @@ def _verb_status(options: Namespace) -> int:
     if options.json:
         return _print_json(document)
     from xdpkit._core._stats import VERDICTS
+    from xdpkit.errors import ControlError
     from xdpkit.status import view as status_view
 
+    if "slow_path" not in document:
+        raise ControlError(
+            f"{document['interface']}: another version of xdpkit is running, whose status only "
+            "--json shows: restart it with this one (run --takeover)"
+        )
     status_view.show(document, VERDICTS)
     return 0
 

@@ -125,7 +125,7 @@ def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
     seen, quiet_since = 0, time.monotonic()
     while True:
         status = served.status()
-        now = status["queues"][str(wanted.queue)]["rx"] + status["slow_path"]["udp"]["rx"]
+        now = status["queues"][str(wanted.queue)]["rx"] + slow_path_count(status, "rx")
         if now != seen:
             seen, quiet_since = now, time.monotonic()
         if seen >= wanted.requests or time.monotonic() - quiet_since > QUIET_SECONDS:
@@ -133,10 +133,14 @@ def await_requests(served: ServedInterface, wanted: Wanted) -> dict[str, Any]:
         time.sleep(POLL_SECONDS)
 
 
+def slow_path_count(status: dict[str, Any], name: str) -> int:
+    """A count of all listeners together."""
+    return sum(listener[name] for listener in status["slow_path"].values())
+
+
 def counts(status: dict[str, Any], queue: int) -> dict[str, Any]:
     """Requests counted by the XDP program per RX queue, by the ring and by the slow path."""
     xdp: dict[str, dict[str, int]] = status["xdp"]
-    slow_path = status["slow_path"]["udp"]
     return {
         "redirected": {name: n["redirected"] for name, n in xdp.items() if "redirected" in n},
         "other_queue": {name: n["other_queue"] for name, n in xdp.items() if "other_queue" in n},
@@ -144,7 +148,7 @@ def counts(status: dict[str, Any], queue: int) -> dict[str, Any]:
             "rx": status["queues"][str(queue)]["rx"],
             "tx": status["queues"][str(queue)]["tx"],
         },
-        "slow_path": {"rx": slow_path["rx"], "tx": slow_path["tx"]},
+        "slow_path": {name: slow_path_count(status, name) for name in ("rx", "tx")},
     }
 
 

@@ -9,4 +9,4 @@ from pathlib import Path
 def checkout() -> Path | None:
     """The checkout whose ``.venv`` this runs in, or None outside of one."""
     root = Path(sys.prefix).parent
-    return root if (root / "pyproject.toml").exists() else None
+    return root if (root / "cext" / "meson.build").exists() else None

@@ -225,7 +225,7 @@ def test_every_bit_counts(site: Site, caplog: pytest.LogCaptureFixture) -> None:
         caplog.clear()
         fd = open_cached(site.cached)
         try:
-            with pytest.raises(ValueError, match=r"checksum|sound|cut off|record"):
+            with pytest.raises(ValueError, match=r"checksum|valid zone arena|cut off|record"):
                 arena_file.read_arena(fd, *read_sources(fd))
         finally:
             os.close(fd)
@@ -248,12 +248,12 @@ def test_a_file_cut_off_is_replaced(
 @pytest.mark.parametrize(
     "at, value, words",
     [
-        (0, b"kztixnoz", "sound"),  # the other byte order
-        (8, struct.pack("<I", 1), "sound"),  # another version of the arena
-        (16, struct.pack("<Q", 1 << 40), "sound"),  # larger than the file
-        (40, struct.pack("<I", 1 << 31), "sound"),  # the table past the end
-        (64, struct.pack("<I", 0xFFFFFFF), "sound"),  # a zone's apex past the end
-        (64 + 12, struct.pack("<I", 1), "sound"),  # NXDOMAIN's image in the header
+        (0, b"kztixnoz", "valid zone arena"),  # the other byte order
+        (8, struct.pack("<I", 1), "valid zone arena"),  # another version of the arena
+        (16, struct.pack("<Q", 1 << 40), "valid zone arena"),  # larger than the file
+        (40, struct.pack("<I", 1 << 31), "valid zone arena"),  # the table past the end
+        (64, struct.pack("<I", 0xFFFFFFF), "valid zone arena"),  # a zone's apex past the end
+        (64 + 12, struct.pack("<I", 1), "valid zone arena"),  # NXDOMAIN's image in the header
     ],
 )
 def test_wrong_offsets_are_found(
