@@ -57,6 +57,7 @@ make_tree "$tree"
 cd "$tree"
 # Its output goes to standard error: standard output is for the path. C is all of build-essential
 # that is needed.
+unset PYTHONSAFEPATH # dh_python3 finds its modules beside itself
 PYTHON=$python DEB_BUILD_OPTIONS="noautodbgsym nocheck" LC_ALL=C.UTF-8 \
     dpkg-buildpackage --build=binary --no-sign --ignore-builtin-builddeps >&2
 mkdir -p "$root/dist"
