@@ -195,7 +195,7 @@ build_key() {
         printf '%s\n' "$root" "$ext_suffix"
         { find /usr/lib/python3/dist-packages /usr/local/lib/python3*/dist-packages -maxdepth 1 -name '*-info' || true; } \
             2>/dev/null | sort
-        find pyproject.toml meson.build meson.options cext ebpf xdpkit -type f -print0 |
+        find pyproject.toml meson.build meson.options tools/package_files.py cext ebpf xdpkit -type f -print0 |
             grep -zE '\.(toml|build|options|py|pyi|pyx|pxd|c|h)$' | sort -z | xargs -0 sha256sum
     } | sha256sum | cut -d ' ' -f 1
 }

@@ -87,7 +87,7 @@ def access() -> dict[str, bytes]:
     }
 
 
-def limit() -> dict[str, bytes]:
+def ratelimit() -> dict[str, bytes]:
     """The fields of a rule, 6 bytes, and requests: source and clock step, random bits."""
     rules = {"chrony": (22, 7, 2, 0, 31, 63), "fast": (0, 0, 1, 1, 23, 0), "slow": (31, 254, 4, 4)}
     requests = bytes(n for turn in range(32) for n in (turn << 2 & 0xFC | turn & 3, turn))

@@ -25,7 +25,7 @@ MADE = {
     "access": seeds.access,
     "frame": seeds.frames,
     "keys": seeds.keys,
-    "limit": seeds.limit,
+    "ratelimit": seeds.ratelimit,
     "ntp": seeds.ntp,
     "rrl": seeds.rrl,
     "tcp": seeds.tcp,

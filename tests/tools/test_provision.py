@@ -29,11 +29,17 @@ def bash(*arguments: object, **environment: object) -> subprocess.CompletedProce
 def checkout(tmp_path: Path) -> Path:
     """The script in a checkout of its own: nothing here touches the real one's .venv and .cache."""
     root = tmp_path / "a checkout"
-    for folder in ("vagrant", "cext/dns", "ebpf", "xdpkit/_core", ".ci"):
+    for folder in ("vagrant", "tools", "cext/dns", "ebpf", "xdpkit/_core", ".ci"):
         (root / folder).mkdir(parents=True)
     for script in SCRIPTS:
         shutil.copy(script, root / script.relative_to(CHECKOUT))
-    for name in ("pyproject.toml", "meson.build", "meson.options", *BUILT):
+    for name in (
+        "pyproject.toml",
+        "meson.build",
+        "meson.options",
+        "tools/package_files.py",
+        *BUILT,
+    ):
         (root / name).write_text("one\n")
     return root
 

@@ -152,9 +152,9 @@ def test_every_drop_is_here() -> None:
     """This file covers exactly the drops in the verdict table."""
     met = {*DROPPED, "ip_checksum", "udp_checksum", "source_port", "source_address", "echo_loop"}
     met |= {"ntp_port", "ntp_mode", "dns_response", "bad_frame", "not_sent"}
-    # These need a configuration: test_ntp_admission.py, test_ntp_macs.py, test_dns_limits.py.
+    # These need a configuration: test_ntp_admission.py, test_ntp_macs.py, test_dns_rrl_wire.py.
     met |= {"ntp_denied", "ntp_limited", "ntp_digest", "dns_rrl_drop"}
     assert met == {verdict.name for verdict in VERDICTS if verdict.kind == "drop"}
     answers = {verdict.name for verdict in VERDICTS if verdict.kind == "answer"}
-    # test_ntp_clock.py, test_ntp_admission.py, test_dns_limits.py: these depend on requests before.
+    # test_ntp_clock.py, test_ntp_admission.py, test_dns_rrl_wire.py: these depend on requests before.
     assert {*ANSWERED, "ntp_interleaved", "ntp_kod", "dns_rrl_slip"} == answers

@@ -49,7 +49,7 @@ from xdpkit.runtime.notify import notify
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
 from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.services.dns.serving.cookies import CookieSecrets
-from xdpkit.services.dns.serving.limits import ResponseLimits
+from xdpkit.services.dns.serving.rrl import ResponseLimits
 from xdpkit.services.dns.serving.zone_store import ZoneStore
 from xdpkit.services.ntp.admission import Admission
 from xdpkit.services.ntp.source import NtpSource

@@ -5,7 +5,7 @@
     watch.py          which files changed                                -> names
     zone_store.py     loads, publishes, reloads                          -> SnapshotPublisher
     cookies.py        secrets of DNS cookies, a new one each day         -> SnapshotPublisher
-    limits.py         [dns.rrl], published and reloaded                  -> SnapshotPublisher
+    rrl.py            [dns.rrl], published and reloaded                     -> SnapshotPublisher
 
 What is compiled here is published as part of the snapshot.
 """
