@@ -156,5 +156,5 @@ def test_every_drop_is_here() -> None:
     met |= {"ntp_denied", "ntp_limited", "ntp_digest", "dns_rrl_drop"}
     assert met == {verdict.name for verdict in VERDICTS if verdict.kind == "drop"}
     answers = {verdict.name for verdict in VERDICTS if verdict.kind == "answer"}
-    # test_ntp_clock.py, test_ntp_admission.py, test_dns_rrl_wire.py: these depend on requests before.
+    # test_ntp_clock.py, test_ntp_admission.py, test_dns_rrl_wire.py: depend on earlier requests.
     assert {*ANSWERED, "ntp_interleaved", "ntp_kod", "dns_rrl_slip"} == answers
