@@ -108,6 +108,7 @@ print(*project["build-system"]["requires"], *project["project"]["dependencies"],
         --abi cp311 --abi abi3 --abi none --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --platform any \
         --dest wheels "${requires[@]}"
     tar -C "$1" --exclude=.git --exclude=.venv --exclude=.cache --exclude='*.so' --exclude=build -c . | tar -C source -x
+    # shellcheck disable=SC2016 # the inner shell's own
     in_tools sh -ec '
         python3 -m venv --clear /opt/build
         /opt/build/bin/pip install --quiet --upgrade --no-index --find-links /mnt/wheels cython meson meson-python ninja
