@@ -6,7 +6,6 @@ Builds stay in .cache, so that the next run compiles only what has changed.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,7 @@ from checkout import CHECKOUT
 
 # Warnings are errors here, but not in a user's build.
 OPTIONS = ["-Dtests=true", "-Dwerror=true", "-Db_ndebug=false"]
-SANITIZED = ["-Db_sanitize=address,undefined", "-Doptimization=1", "-Db_lundef=false"]
-SANITIZED += ["-Dc_args=-fno-sanitize-recover=all"]
+SANITIZED = ["--native-file", "tools/sanitizers.ini"]
 FUZZ = [*SANITIZED, "-Dfuzz=true"]
 
 
@@ -36,13 +34,10 @@ def fuzz_targets(*names: str) -> list[Path]:
 
 
 def _built(kind: str, options: list[str], names: tuple[str, ...], **environment: str) -> list[Path]:
-    directory = CHECKOUT / ".cache" / f"tests-{kind}"
-    # The checkout may have been moved: meson's files contain its path.
-    origin = directory / "checkout"
-    if not origin.exists() or origin.read_text() != str(CHECKOUT):
-        shutil.rmtree(directory, ignore_errors=True)
+    # Under .cache/build, which provision.sh empties when the checkout or its Python has changed.
+    directory = CHECKOUT / ".cache/build" / f"tests-{kind}"
+    if not (directory / "build.ninja").exists():
         _run(["meson", "setup", str(directory), *OPTIONS, *options], environment)
-        origin.write_text(str(CHECKOUT))
     targets = [f"tests/{name}" for name in names]
     _run(["ninja", "-C", str(directory), *targets], environment)
     return [directory / target for target in targets]
