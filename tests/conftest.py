@@ -114,9 +114,15 @@ def package_meanwhile(request: pytest.FixtureRequest) -> None:
     """Starts the slow work for the package's tests during tests that do not depend on speed."""
     if request.path.relative_to(HERE).parts[0] in (*NETNS_FOLDERS, "fuzz"):
         return
-    of_package = [item for item in request.session.items if item.get_closest_marker("package")]
-    if any(item.get_closest_marker("skip") is None for item in of_package):
+    if request.getfixturevalue("package_is_tested"):
         request.getfixturevalue("package_making")
+
+
+@pytest.fixture(scope="session")
+def package_is_tested(request: pytest.FixtureRequest) -> bool:
+    """Whether a test of the package will run."""
+    of_package = [item for item in request.session.items if item.get_closest_marker("package")]
+    return any(item.get_closest_marker("skip") is None for item in of_package)
 
 
 @pytest.fixture(scope="session")
