@@ -37,6 +37,8 @@ CLIENTS = {"dig": "bind9-dnsutils", "ping": "iputils-ping"}
 # Targets relative to the bare echo on the same loop: NTP, and DNS from a zone of ten names.
 TARGETS = {"ntp": 0.9, "dns": 0.85}
 
+# What a queue is asked: dig over IPv4 and IPv6, and NTP.
+REQUESTS = 3
 # How long the count of an answer may come after the answer.
 COUNT_SECONDS = 2.0
 
@@ -135,7 +137,11 @@ def check_clients(demo: Demo) -> None:
             sample = ntp_client.ask(demo.served.lab.server.ipv4)
         ring, slow = answers_since(demo, before)
         by = (
-            "AF_XDP" if ring == 3 and slow == 0 else "slow path" if slow == 3 and ring == 0 else "?"
+            "AF_XDP"
+            if (ring, slow) == (REQUESTS, 0)
+            else "slow path"
+            if (ring, slow) == (0, REQUESTS)
+            else "?"
         )
         offset = f"{sample.offset * 1e6:+.0f} us"
         table.add_row(str(queue), by, *dug, str(sample.stratum), offset)
@@ -154,7 +160,7 @@ def check_clients(demo: Demo) -> None:
 
 
 def answers_since(demo: Demo, before: dict[str, Any]) -> tuple[int, int]:
-    """Answers by the ring and by the UDP listener, once there are as many as were received.
+    """Answers by the ring and by the UDP listener, once they are as many as the requests.
 
     A listener counts an answer after sending it, so on a busy machine the count comes later.
     """
@@ -163,7 +169,7 @@ def answers_since(demo: Demo, before: dict[str, Any]) -> tuple[int, int]:
         after = demo.served.status()
         ring = after["queues"][str(CHOSEN)]["tx"] - before["queues"][str(CHOSEN)]["tx"]
         slow = after["slow_path"]["udp"]["tx"] - before["slow_path"]["udp"]["tx"]
-        if ring + slow >= 3 or time.monotonic() > deadline:
+        if ring + slow >= REQUESTS or time.monotonic() > deadline:
             return ring, slow
         time.sleep(0.01)
 
