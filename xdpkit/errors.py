@@ -3,6 +3,7 @@
     XdpkitError                 exit 1
       UsageError                exit 2: the command line
       ConfigError               exit 2: configuration or data files, with file:line
+        ConfigErrors            several of them in one file
         ZoneError               a zone's master file
       NicError                  an interface or its driver
         QueueError              an RX queue
@@ -18,13 +19,14 @@
       ControlError              the control socket: no instance, several, or no permission
       LabError                  the network namespaces of demo, tests and benchmarks
 
-Each message is one line: the thing, the reason, the fix. ``cli.main`` prints it and exits with
-``exit_code``; ``--debug`` shows the traceback.
+Each message is one line: the thing, the reason, the fix; that of ConfigErrors, one for each error.
+``cli.main`` prints it and exits with ``exit_code``; ``--debug`` shows the traceback.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -54,6 +56,19 @@ class ConfigError(XdpkitError):
         self.path, self.reason, self.line, self.column = str(path), reason, line, column
         location = ":".join(str(part) for part in (path, line, column) if part is not None)
         super().__init__(f"{location}: {reason}")
+
+
+class ConfigErrors(ConfigError):
+    """Several things are wrong with one file: its ``errors``, one line each.
+
+    As a single ConfigError it has the location of the first.
+    """
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        first = errors[0]
+        super().__init__(first.path, first.reason, first.line, first.column)
+        self.errors = tuple(errors)
+        self.args = ("\n".join(str(error) for error in errors),)
 
 
 class ZoneError(ConfigError):

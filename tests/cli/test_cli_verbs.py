@@ -243,3 +243,19 @@ def test_query(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "from 2001:db8::2: NOERROR" in capsys.readouterr().out
     assert cli.main(["query", "www.a.example", "NOTYPE", "-c", config]) == 2
     assert "NOTYPE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "plan"])
+def test_each_error_of_the_configuration_is_a_line(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "xdpkit.toml"
+    path.write_text('[interface]\nname = "eth1"\nqueues = []\n[ntp]\nstratum = 0\nprt = 1\n')
+    assert cli.main([verb, "-c", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        f"xdpkit: {path}:3:10: queues: name at least one RX queue, for example [2]",
+        f"xdpkit: {path}:5:11: stratum: 0 is not within 1..15",
+        f'xdpkit: {path}:6:1: unknown key "prt" in [ntp]: did you mean "port"?',
+    ]

@@ -21,7 +21,7 @@ from xdpkit.config import (
 )
 from xdpkit.config.address import SocketAddress
 from xdpkit.config.ntp import Loopback
-from xdpkit.errors import ConfigError
+from xdpkit.errors import ConfigError, ConfigErrors
 
 
 def test_defaults(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ REJECTED = [
     ),
     (INTERFACE + '[ntp]\n§"a key" = 1\n', 'unknown key "a key" in [ntp]'),
     (INTERFACE + "[[§ntp]]\n[[ntp]]\n", "ntp is a table: write [ntp] once"),
-    ("§interface = 1\n", "interface is a table: write [interface]"),
+    ("§interface = 1\n[ntp]\n", "interface is a table: write [interface]"),
     ('interface = {name="e", queues=[1], §mod="copy"}\n[ntp]', 'did you mean "mode"?'),
     # Missing keys and tables.
     ("[§interface]\nqueues = [2]\n[ntp]\n", "[interface] needs name|for example"),
@@ -306,7 +306,6 @@ def test_rejected_at_its_location(tmp_path: Path, marked: str, words: str) -> No
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("", "[interface] is missing"),
         ("[ntp]\n", "[interface] is missing"),
         (INTERFACE, "no service is on: write at least one of [ntp], [dns], [echo]"),
         (INTERFACE + "[ntp]\nport = " + "9" * 5000, "cannot be read as TOML"),
@@ -318,6 +317,68 @@ def test_rejected_as_a_whole(tmp_path: Path, text: str, words: str) -> None:
     error = load_error(write(tmp_path, text))
     assert error.line is None
     assert words in error.reason
+
+
+def errors_of(path: Path) -> list[str]:
+    """The errors of a file, each as LINE:COLUMN: REASON."""
+    with pytest.raises(ConfigErrors) as caught:
+        load(path)
+    assert str(caught.value).split("\n") == [str(error) for error in caught.value.errors]
+    return [str(error).removeprefix(f"{path}:").strip() for error in caught.value.errors]
+
+
+def test_every_error_is_reported_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """\
+[interface]
+queues = [2, 2]
+mod = "copy"
+defer_irqs = true
+[ntp]
+stratum = 16
+refid = ""
+limit = {burst = 0, intervl = 1, kod = 9}
+[echo]
+port = 123
+[dns]
+rrl.rate = -1
+max_udp = 1
+[metric]
+"""
+    errors = errors_of(write(tmp_path, text))
+    assert [error.split(": ")[0] for error in errors] == [
+        "1:2",  # name is missing
+        "2:14",  # queues
+        "3:1",  # mod
+        "4:14",  # defer_irqs: poll is fine
+        "6:11",
+        "7:9",
+        "8:18",
+        "8:21",
+        "8:40",
+        "10:8",  # both use 123: the ports are fine
+        "11:2",  # zones is missing
+        "12:12",
+        "13:11",
+        "14:2",
+    ]
+
+
+def test_keys_are_checked_against_each_other_only_if_each_is_fine(tmp_path: Path) -> None:
+    text = INTERFACE + 'poll = "bsy"\ndefer_irqs = true\n[ntp]\nport = 0\n[echo]\nport = 123\n'
+    errors = errors_of(write(tmp_path, text))
+    assert [error.split(": ")[0] for error in errors] == ["4:8", "7:8"]
+
+
+def test_a_misspelt_name_is_not_also_missing(tmp_path: Path) -> None:
+    error = load_error(write(tmp_path, '[interface]\nnmae = "e"\nqueues = [1]\n[ntp]\n'))
+    assert 'did you mean "name"?' in error.reason
+    error = load_error(write(tmp_path, '[interfaces]\nname = "e"\nqueues = [1]\n'))
+    assert 'did you mean "interface"?' in error.reason
+
+
+def test_what_is_missing_from_an_empty_file(tmp_path: Path) -> None:
+    missing, none_on = errors_of(write(tmp_path, ""))
+    assert "[interface] is missing" in missing and "no service is on" in none_on
 
 
 def test_not_utf8(tmp_path: Path) -> None:
@@ -347,4 +408,4 @@ def test_a_damaged_file_gives_a_configuration_or_a_config_error(
     try:
         assert isinstance(load(path), Config)
     except ConfigError as error:
-        assert "\n" not in str(error)
+        assert all(line.startswith(f"{path}:") for line in str(error).split("\n"))

@@ -51,11 +51,12 @@ def test_response_rate_limits(tmp_path: Path) -> None:
     dns = load(write(tmp_path, DNS)).dns
     assert dns is not None and dns.rrl is None
     dns = load(write(tmp_path, DNS + "[dns.rrl]")).dns
-    assert dns is not None and dns.rrl == RrlConfig(RrlRule(rate=50, instant=125, slip=1))
+    assert dns is not None and dns.rrl == RrlConfig(rate=50, instant=125, slip=1)
     table = '[dns.rrl]\nrate = 0\ninstant = 7\nslip = 2\nexempt = ["192.0.2.0/24", "::1"]\n'
     dns = load(write(tmp_path, DNS + table)).dns
     exempt = (ip_network("192.0.2.0/24"), ip_network("::1/128"))
-    assert dns is not None and dns.rrl == RrlConfig(RrlRule(0, 7, 2), exempt)
+    assert dns is not None and dns.rrl == RrlConfig(0, 7, 2, exempt)
+    assert dns.rrl.rule == RrlRule(0, 7, 2)
 
 
 REJECTED = [

@@ -147,17 +147,18 @@ def read_peers(path: Path) -> list[Peer]:
 
 
 def _read_table(document: Document, name: str) -> Peer:
-    table = document.table(name, ("service", "command", "port", "ready"))
-    assert table is not None  # the name comes from the document
+    table = document.table(name)
+    if unknown := table.unknown(("service", "command", "port", "ready")):
+        raise unknown[0]
     if name in OWN_NAMES:
         raise document.error((name,), f"{name} is one of xdpkit's own rows: choose another name")
     table.require("service", '"dns"')
     table.require("command", '["server", "--listen", "{address}:{port}"]')
-    service = table.choice("service", "", tuple(PORT))
+    service = table.choice("service", tuple(PORT))
     command = table.strings("command")
     if not command:
         raise table.error("command", "is empty: name the program and its arguments")
-    port = table.integer("port", PORT[service], 1, 65535)
+    port = table.integer("port", 1, 65535, PORT[service])
     return Peer(name, service, command, port, ready=table.string("ready"), version=command[0])
 
 

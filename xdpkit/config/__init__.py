@@ -1,7 +1,9 @@
 """The configuration: read from its file into one frozen ``Config``; imports nothing above it.
 
-load.py            the whole file                          -> Config
-interface.py, ntp.py, dns.py, rrl.py, echo.py, metrics.py  one table each
+load.py            the whole file                          -> Config, or everything that is wrong
+interface.py, ntp.py, dns.py, rrl.py, echo.py, metrics.py  one table each, declared key by key
+schema.py          what a key's declaration says, and reading a table by it
+difference.py      what a reload applies, and what needs a restart
 toml_document.py   typed reading, and errors that give file:line:column, key and fix
 toml_location.py   where each key and value is in the file
 address.py, prefixes.py, refid.py                          values with a syntax of their own

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from xdpkit.config.rrl import RRL_KEYS, RrlConfig, read_rrl
+from xdpkit.config.rrl import RrlConfig
+from xdpkit.config.schema import custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table
 from xdpkit.errors import ConfigError
 
@@ -16,10 +16,8 @@ _MAX_CONNECTIONS = 65536
 # Fits an Ethernet MTU of 1500, the IPv6 minimum of 1280 less headers, and a UMEM chunk.
 _MAX_UDP = 1232
 
-# cext/dns/settings.h: DNS_COOKIE_SECRETS, DNS_NSID_MAX, DNS_TEXT_MAX.
-_SECRETS = 2
-_NSID = 128
-_TEXT = 255
+# For now: the C side.
+DNS_COOKIE_SECRETS, DNS_NSID_MAX, DNS_TEXT_MAX, DNS_UDP_MIN = 2, 128, 255, 512
 
 # RFC 9018 section 4.4: the key of SipHash-2-4, in hexadecimal digits.
 _SECRET_DIGITS = 32
@@ -27,109 +25,41 @@ _SECRET_DIGITS = 32
 
 # FHS 3.0 section 5.5: data that the application can regenerate, at a cost.
 CACHE = "/var/cache/xdpkit"
+_CACHE: Final[Path | None] = Path(CACHE)
 
 
-@dataclass(frozen=True)
-class DnsConfig:
-    """[dns]: the directory of master files, the largest UDP answer, TCP limits, server identity.
-
-    At most ``tcp_connections`` are open at once, 0 for no TCP; each is closed after ``tcp_idle``
-    seconds without a query, and after ``tcp_queries``, 0 for no limit. Compiled zones are cached in
-    ``cache`` unless it is None; with ``watch``, files that change are reloaded. Without a
-    ``cookie_secret``, a random one is used; ``nsid``, ``version``, ``hostname`` and ``id`` are off
-    when empty. ``rrl`` limits answers over UDP.
-    """
-
-    zones: Path
-    cache: Path | None = Path(CACHE)
-    watch: bool = True
-    max_udp: int = _MAX_UDP
-    port: int = 53
-    tcp_connections: int = 1000
-    tcp_idle: int = 10
-    tcp_queries: int = 0
-    max_udp_ipv4: int | None = None
-    max_udp_ipv6: int | None = None
-    cookies: bool = True
-    cookie_secret: tuple[bytes, ...] = field(default=(), repr=False)
-    nsid: bytes = b""
-    version: bytes = b""
-    hostname: bytes = b""
-    id: bytes = b""
-    rrl: RrlConfig | None = None
-
-    def cache_directory(self) -> Path | None:
-        """``cache``; the default is replaced by systemd's CacheDirectory, systemd.exec(5)."""
-        given = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
-        return Path(given) if given and self.cache == Path(CACHE) else self.cache
-
-    def limit(self, ip_version: int) -> int:
-        """The largest answer over UDP and this IP version, in bytes."""
-        limit = self.max_udp_ipv4 if ip_version == 4 else self.max_udp_ipv6
-        return self.max_udp if limit is None else limit
+def _zones(table: Table, key: str) -> Path:
+    directory = table.document.path.parent / table.string(key)
+    if not table.string(key) or not directory.is_dir():
+        raise table.error(key, f"no directory {directory}: create it, or name the right one")
+    return directory
 
 
-def read_dns(table: Table) -> DnsConfig:
-    table.require("zones", '"zones"')
-    directory = table.document.path.parent / table.string("zones")
-    if not table.string("zones") or not directory.is_dir():
-        raise table.error("zones", f"no directory {directory}: create it, or name the right one")
-    return DnsConfig(
-        zones=directory,
-        cache=_cache(table),
-        watch=table.flag("watch", DnsConfig.watch),
-        max_udp=table.integer("max_udp", DnsConfig.max_udp, 512, _MAX_UDP),
-        port=table.port(DnsConfig.port),
-        tcp_connections=table.integer(
-            "tcp_connections", DnsConfig.tcp_connections, 0, _MAX_CONNECTIONS
-        ),
-        tcp_idle=table.integer("tcp_idle", DnsConfig.tcp_idle, 1, 3600),
-        tcp_queries=table.integer("tcp_queries", DnsConfig.tcp_queries, 0, (1 << 32) - 1),
-        max_udp_ipv4=_max_udp(table, "max_udp_ipv4"),
-        max_udp_ipv6=_max_udp(table, "max_udp_ipv6"),
-        cookies=_cookies(table),
-        cookie_secret=_cookie_secrets(table),
-        nsid=_nsid(table),
-        version=_text(table, "version"),
-        hostname=_text(table, "hostname"),
-        id=_text(table, "id"),
-        rrl=read_rrl(table.table("rrl", RRL_KEYS)),
-    )
-
-
-def _max_udp(table: Table, key: str) -> int | None:
-    """The limit of one address family, if it has its own."""
-    return table.integer(key, _MAX_UDP, 512, _MAX_UDP) if key in table.values else None
-
-
-def _cookies(table: Table) -> bool:
-    on = table.flag("cookies", DnsConfig.cookies)
-    if not on and "cookie_secret" in table.values:
-        raise table.error("cookie_secret", "cookies = false does not need it: remove one of them")
-    return on
-
-
-def _cache(table: Table) -> Path | None:
+def _cache(table: Table, key: str) -> Path | None:
     """The directory of compiled zones, relative to the configuration file; None is off."""
-    named = table.string("cache", CACHE)
+    named = table.string(key)
     return table.document.path.parent / named if named else None
 
 
-def _text(table: Table, key: str, limit: int = _TEXT) -> bytes:
+def _max_udp(table: Table, key: str) -> int | None:
+    return table.integer(key, DNS_UDP_MIN, _MAX_UDP)
+
+
+def _text(table: Table, key: str, limit: int = DNS_TEXT_MAX) -> bytes:
     """Text as UTF-8; empty is off. Raises ConfigError for more than ``limit`` bytes."""
     return _check_length(table, key, table.string(key).encode(), limit)
 
 
-def _nsid(table: Table) -> bytes:
+def _nsid(table: Table, key: str) -> bytes:
     """The name server identifier (RFC 5001): text, or bytes as "hex:0a0b"; empty is off."""
-    kind, colon, digits = table.string("nsid").partition(":")
+    kind, colon, digits = table.string(key).partition(":")
     if kind != "hex" or not colon:
-        return _text(table, "nsid", _NSID)
+        return _text(table, key, DNS_NSID_MAX)
     try:
-        return _check_length(table, "nsid", bytes.fromhex(digits), _NSID)
+        return _check_length(table, key, bytes.fromhex(digits), DNS_NSID_MAX)
     except ValueError as error:
         reason = '"hex:" must be followed by pairs of hexadecimal digits, for example "hex:0a0b"'
-        raise table.error("nsid", reason) from error
+        raise table.error(key, reason) from error
 
 
 def _check_length(table: Table, key: str, value: bytes, limit: int) -> bytes:
@@ -138,22 +68,25 @@ def _check_length(table: Table, key: str, value: bytes, limit: int) -> bytes:
     return value
 
 
-def _cookie_secrets(table: Table) -> tuple[bytes, ...]:
-    """``cookie_secret``: one, or an array of the one in use and the previous or next one.
+def _cookie_secrets(table: Table, key: str) -> tuple[bytes, ...]:
+    """One secret, or an array of the one in use and the previous or next one.
 
-    No error message reveals a secret.
+    No error message reveals a secret. Without cookies they are not read: ``_check_cookies``.
     """
-    value = table.values.get("cookie_secret", [])
+    value = table.values[key]
+    if table.values.get("cookies") is False:
+        return ()
     if not isinstance(value, list):
-        return (_secret(table, "cookie_secret", value),)
-    if len(value) > _SECRETS:
+        return (_secret(table, key, value),)
+    if len(value) > DNS_COOKIE_SECRETS:
         reason = (
-            f"{len(value)} secrets, but at most {_SECRETS}: the one in use, one before or after it"
+            f"{len(value)} secrets, but at most {DNS_COOKIE_SECRETS}: the one in use, one before or"
+            " after it"
         )
-        raise table.error("cookie_secret", reason)
-    secrets = tuple(_secret(table, ("cookie_secret", i), item) for i, item in enumerate(value))
+        raise table.error(key, reason)
+    secrets = tuple(_secret(table, (key, i), item) for i, item in enumerate(value))
     if len(set(secrets)) < len(secrets):
-        raise table.error(("cookie_secret", 1), "the same secret is listed twice")
+        raise table.error((key, 1), "the same secret is listed twice")
     return secrets
 
 
@@ -170,3 +103,106 @@ def _secret_error(table: Table, key: str | tuple[str, int]) -> ConfigError:
     return table.error(
         key, f"a string of {_SECRET_DIGITS} hexadecimal digits is needed: openssl rand -hex 16"
     )
+
+
+def _check_cookies(table: Table, cookies: bool) -> None:
+    if not cookies and "cookie_secret" in table.values:
+        raise table.error("cookie_secret", "cookies = false does not need it: remove one of them")
+
+
+def _chaos(names: str) -> bytes:
+    """A text that the server tells about itself in class CHAOS."""
+    return custom(
+        _text,
+        accepts=f"string, at most {DNS_TEXT_MAX} bytes",
+        default=b"",
+        doc=f"Answer to {names} in class CHAOS; empty: refused.",
+    )
+
+
+def _family_limit(family: str) -> int | None:
+    return custom(
+        _max_udp,
+        accepts=f"integer, {DNS_UDP_MIN} to {_MAX_UDP}",
+        default=None,
+        shown="`max_udp`",
+        doc=f"Largest answer over UDP and {family}.",
+    )
+
+
+@section("dns", _check_cookies)
+class DnsConfig:
+    """Authoritative DNS over UDP, and over TCP where slow_path is on."""
+
+    zones: Path = custom(
+        _zones,
+        accepts="path",
+        example='"zones"',
+        doc="Directory of master files; `NAME.zone` holds the zone NAME.",
+    )
+    cache: Path | None = custom(
+        _cache,
+        accepts="path",
+        default=_CACHE,
+        doc="Directory that keeps compiled zones for the next start; empty: not kept.",
+    )
+    watch: bool = flag(default=True, doc="Reread changed files automatically.")
+    max_udp: int = integer(
+        DNS_UDP_MIN, _MAX_UDP, default=_MAX_UDP, doc="Largest answer over UDP in bytes."
+    )
+    port: int = service_port(default=53, doc="UDP and TCP port.")
+    tcp_connections: int = integer(
+        0,
+        _MAX_CONNECTIONS,
+        default=1000,
+        doc="Concurrent TCP connections; 0 turns TCP off.",
+        restart=True,
+    )
+    tcp_idle: int = integer(
+        1,
+        3600,
+        default=10,
+        doc="Seconds without a query after which a connection is closed.",
+        restart=True,
+    )
+    tcp_queries: int = integer(
+        0,
+        (1 << 32) - 1,
+        default=0,
+        doc="Queries after which a connection is closed; 0: any number.",
+        restart=True,
+    )
+    max_udp_ipv4: int | None = _family_limit("IPv4")
+    max_udp_ipv6: int | None = _family_limit("IPv6")
+    cookies: bool = flag(default=True, doc="DNS cookies (RFC 7873, RFC 9018).")
+    cookie_secret: tuple[bytes, ...] = custom(
+        _cookie_secrets,
+        accepts=f"string of {_SECRET_DIGITS} hexadecimal digits, or an array of"
+        f" {DNS_COOKIE_SECRETS}",
+        default=(),
+        shown="random, new each day",
+        doc="Secret shared by several servers, or the one in use and the previous or next one.",
+        secret=True,
+    )
+    nsid: bytes = custom(
+        _nsid,
+        accepts=f"string, at most {DNS_NSID_MAX} bytes",
+        default=b"",
+        doc='Name server identifier (RFC 5001), as text or `"hex:0a0b"`; empty: not sent.',
+    )
+    version: bytes = _chaos("version.bind and version.server")
+    hostname: bytes = _chaos("hostname.bind")
+    id: bytes = _chaos("id.server")
+    rrl: RrlConfig | None = subtable(
+        RrlConfig, default=None, doc="Limits how many answers an address is sent."
+    )
+
+    def cache_directory(self) -> Path | None:
+        """``cache``; the default is replaced by systemd's CacheDirectory, systemd.exec(5)."""
+        given = os.environ.get("CACHE_DIRECTORY", "").split(":")[0]
+        return Path(given) if given and self.cache == Path(CACHE) else self.cache
+
+    def limit(self, ip_version: int) -> int:
+        """The largest answer over UDP and this IP version, in bytes."""
+        limit = self.max_udp_ipv4 if ip_version == 4 else self.max_udp_ipv6
+        return self.max_udp if limit is None else limit

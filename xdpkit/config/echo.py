@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from xdpkit.config.toml_document import Table
+from xdpkit.config.schema import integer, section, service_port
 
 
-@dataclass(frozen=True)
+@section("echo")
 class EchoConfig:
-    """[echo]: the bare packet loop; it spins ``spin_ns`` on each packet."""
+    """Sends every datagram back: the bare packet loop, for measurements."""
 
-    port: int = 7
-    spin_ns: int = 0
-
-
-def read_echo(table: Table) -> EchoConfig:
-    return EchoConfig(
-        port=table.port(EchoConfig.port),
-        spin_ns=table.integer("spin_ns", EchoConfig.spin_ns, 0, 10_000_000),
+    port: int = service_port(default=7)
+    spin_ns: int = integer(
+        0, 10_000_000, default=0, doc="Nanoseconds that the loop spins on each packet."
     )

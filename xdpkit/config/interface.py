@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xdpkit.config.address import ServedAddress, parse_address
+from xdpkit.config.schema import choice, custom, flag, integer, section
 from xdpkit.config.toml_document import Table, quoted
 
 STEERING = ("auto", "ntuple", "rss", "none")
@@ -20,80 +19,133 @@ _CPUS = 8192
 _QUEUES = 256
 
 
-@dataclass(frozen=True)
-class InterfaceConfig:
-    """[interface]: where packets come from; no ``addresses`` means all of the interface's."""
-
-    name: str
-    queues: tuple[int, ...]
-    steering: str = "auto"
-    mode: str = "auto"
-    addresses: tuple[ServedAddress, ...] = ()
-    slow_path: bool = True
-    poll: str = "wait"
-    defer_irqs: bool = False
-    irq_cpus: tuple[int, ...] = ()
-    rx_timestamps: str = "auto"
-    realtime: int = 0
-
-
-def read_interface(table: Table) -> InterfaceConfig:
-    table.require("name", '"eth1"')
-    table.require("queues", "[2]")
-    queues = table.integers("queues", 0, _QUEUES - 1)
-    if not queues:
-        raise table.error("queues", "name at least one RX queue, for example [2]")
-    mode = table.choice("mode", InterfaceConfig.mode, MODES)
-    rx_timestamps = table.choice("rx_timestamps", InterfaceConfig.rx_timestamps, RX_TIMESTAMPS)
-    if mode == "generic" and rx_timestamps == "hardware":
-        reason = 'hardware receive stamps are not available in mode = "generic": write "auto"'
-        raise table.error("rx_timestamps", reason)
-    poll = table.choice("poll", InterfaceConfig.poll, POLLS)
-    defer_irqs = table.flag("defer_irqs", InterfaceConfig.defer_irqs)
-    if defer_irqs and poll != "busy":
-        raise table.error("defer_irqs", 'interrupts can only be deferred with poll = "busy"')
-    return InterfaceConfig(
-        name=_interface_name(table),
-        queues=queues,
-        steering=table.choice("steering", InterfaceConfig.steering, STEERING),
-        mode=mode,
-        addresses=_addresses(table),
-        slow_path=table.flag("slow_path", InterfaceConfig.slow_path),
-        poll=poll,
-        defer_irqs=defer_irqs,
-        irq_cpus=table.integers("irq_cpus", 0, _CPUS - 1),
-        rx_timestamps=rx_timestamps,
-        realtime=_realtime(table),
-    )
-
-
-def _realtime(table: Table) -> int:
-    """The workers' SCHED_FIFO priority, 1 to 99 (sched(7)), or 0 for normal scheduling."""
-    priority = table.integer("realtime", InterfaceConfig.realtime, 0, 99)
-    if priority and table.string("poll", InterfaceConfig.poll) == "busy":
-        reason = 'with poll = "busy" a worker would never yield its CPU to others: choose one'
-        raise table.error("realtime", reason)
-    return priority
-
-
-def _interface_name(table: Table) -> str:
+def _interface_name(table: Table, key: str) -> str:
     """Checked by the kernel's rule (net/core/dev.c, dev_valid_name); must also be printable."""
-    name = table.string("name")
+    name = table.string(key)
     if not name or name in (".", "..") or len(name.encode()) > _MAX_NAME:
-        raise table.error("name", f"{quoted(name)} is not an interface name: see ip link")
+        raise table.error(key, f"{quoted(name)} is not an interface name: see ip link")
     if not name.isprintable() or any(c in "/:" or c.isspace() for c in name):
-        raise table.error("name", f"{quoted(name)} is not an interface name: see ip link")
+        raise table.error(key, f"{quoted(name)} is not an interface name: see ip link")
     return name
 
 
-def _addresses(table: Table) -> tuple[ServedAddress, ...]:
+def _queues(table: Table, key: str) -> tuple[int, ...]:
+    queues = table.integers(key, 0, _QUEUES - 1)
+    if not queues:
+        raise table.error(key, "name at least one RX queue, for example [2]")
+    return queues
+
+
+def _addresses(table: Table, key: str) -> tuple[ServedAddress, ...]:
     served: list[ServedAddress] = []
-    for index, text in enumerate(table.strings("addresses")):
+    for index, text in enumerate(table.strings(key)):
         try:
             address = parse_address(text)
         except ValueError as error:
-            raise table.error(("addresses", index), f"{quoted(text)}: {error}") from error
+            raise table.error((key, index), f"{quoted(text)}: {error}") from error
         if address in served:
-            raise table.error(("addresses", index), f"{quoted(text)} is listed twice")
+            raise table.error((key, index), f"{quoted(text)} is listed twice")
         served.append(address)
     return tuple(served)
+
+
+def _irq_cpus(table: Table, key: str) -> tuple[int, ...]:
+    return table.integers(key, 0, _CPUS - 1)
+
+
+def _check_stamps(table: Table, mode: str, rx_timestamps: str) -> None:
+    if mode == "generic" and rx_timestamps == "hardware":
+        reason = 'hardware receive stamps are not available in mode = "generic": write "auto"'
+        raise table.error("rx_timestamps", reason)
+
+
+def _check_deferral(table: Table, poll: str, defer_irqs: bool) -> None:
+    if defer_irqs and poll != "busy":
+        raise table.error("defer_irqs", 'interrupts can only be deferred with poll = "busy"')
+
+
+def _check_priority(table: Table, poll: str, realtime: int) -> None:
+    if realtime and poll == "busy":
+        reason = 'with poll = "busy" a worker would never yield its CPU to others: choose one'
+        raise table.error("realtime", reason)
+
+
+@section("interface", _check_stamps, _check_deferral, _check_priority)
+class InterfaceConfig:
+    """Where packets come from."""
+
+    name: str = custom(
+        _interface_name,
+        accepts="string",
+        example='"eth1"',
+        doc="The interface to serve on, by its name in `ip link`.",
+        restart=True,
+    )
+    queues: tuple[int, ...] = custom(
+        _queues,
+        accepts=f"array of integers, 0 to {_QUEUES - 1}",
+        example="[2]",
+        doc="RX queues to take; all others stay with the kernel.",
+        restart=True,
+    )
+    steering: str = choice(
+        STEERING,
+        default="auto",
+        doc='How requests reach those queues: "ntuple" rules, the "rss" table, "none"; "auto":'
+        " rules or none.",
+        restart=True,
+    )
+    mode: str = choice(
+        MODES,
+        default="auto",
+        doc='"zerocopy", "copy" or "generic" insists; "auto" takes the best available and logs'
+        " which it is.",
+        restart=True,
+    )
+    addresses: tuple[ServedAddress, ...] = custom(
+        _addresses,
+        accepts="array of addresses",
+        default=(),
+        doc='Addresses to answer at, `"192.0.2.1@100"` in VLAN 100; none: all of the interface,'
+        " tracked live.",
+    )
+    slow_path: bool = flag(
+        default=True,
+        doc="Also answer what reaches this host through the kernel: other queues, fragments, TCP.",
+        restart=True,
+    )
+    poll: str = choice(
+        POLLS,
+        default="wait",
+        doc='What an idle loop does: "wait" sleeps, "busy" spins and burns its CPU.',
+        restart=True,
+    )
+    defer_irqs: bool = flag(
+        default=False,
+        doc='With `poll = "busy"`: interrupts of all the interface\'s queues wait up to 200 us for'
+        " the loops.",
+        restart=True,
+    )
+    irq_cpus: tuple[int, ...] = custom(
+        _irq_cpus,
+        accepts=f"array of integers, 0 to {_CPUS - 1}",
+        default=(),
+        doc="CPUs for the chosen queues' interrupts, in turn; none: left as they are. irqbalance"
+        " undoes it.",
+        restart=True,
+    )
+    rx_timestamps: str = choice(
+        RX_TIMESTAMPS,
+        default="auto",
+        doc='Where receive times are taken: by the NIC ("hardware"), at "xdp" entry, in the "loop",'
+        ' or "auto".',
+        restart=True,
+    )
+    realtime: int = integer(
+        0,
+        99,
+        default=0,
+        doc="Priority of the workers under SCHED_FIFO, sched(7); 0: off. What shares their CPUs may"
+        " starve.",
+        restart=True,
+    )

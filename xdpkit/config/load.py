@@ -1,22 +1,25 @@
 """The configuration file: what it may contain and what it means.
 
-``load`` returns one frozen ``Config``, or raises one ConfigError that gives file:line:column, the
-key and the fix. A service is on if its table is present. Nothing here depends on the machine,
-except for the files and directories that the configuration names.
+``load`` returns one frozen ``Config``, or raises an error with everything that is wrong: for each
+thing file:line:column, the key and the fix. A service is on if its table is present. Nothing here
+depends on the machine, except for the files and directories that the configuration names.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from xdpkit.config.dns import DnsConfig, read_dns
-from xdpkit.config.echo import EchoConfig, read_echo
-from xdpkit.config.interface import InterfaceConfig, read_interface
-from xdpkit.config.metrics import MetricsConfig, read_metrics
-from xdpkit.config.ntp import NtpConfig, read_ntp
+from xdpkit.config.dns import DnsConfig
+from xdpkit.config.echo import EchoConfig
+from xdpkit.config.interface import InterfaceConfig
+from xdpkit.config.metrics import MetricsConfig
+from xdpkit.config.ntp import NtpConfig
+from xdpkit.config.schema import read, settings
 from xdpkit.config.toml_document import Document, nearest, quoted
-from xdpkit.errors import ConfigError
+from xdpkit.errors import ConfigError, ConfigErrors
 
 
 @dataclass(frozen=True)
@@ -36,63 +39,81 @@ class Config:
         return {name: service.port for name, service in services.items() if service is not None}
 
 
-_TABLES: dict[str, tuple[str, ...]] = {
-    name: tuple(each.name for each in fields(kind))
-    for name, kind in {
-        "interface": InterfaceConfig,
-        "ntp": NtpConfig,
-        "dns": DnsConfig,
-        "echo": EchoConfig,
-        "metrics": MetricsConfig,
-    }.items()
+SECTIONS: dict[str, type] = {
+    "interface": InterfaceConfig,
+    "ntp": NtpConfig,
+    "dns": DnsConfig,
+    "echo": EchoConfig,
+    "metrics": MetricsConfig,
 }
+"""The tables of a file, by name."""
+
 _SERVICES = ("ntp", "dns", "echo")
 
 
 def load(path: Path | str) -> Config:
     """Reads and checks a configuration file; paths in it are relative to its directory.
 
-    Raises ConfigError for the first error.
+    Raises ConfigError with everything that is wrong: ConfigErrors, if that is more than one thing.
     """
     document = Document(Path(path))
-    for name in document.data:
-        if name not in _TABLES:
-            raise _unknown_table(document, name)
-    interface = document.table("interface", _TABLES["interface"])
-    ntp, dns, echo = (document.table(name, _TABLES[name]) for name in _SERVICES)
-    metrics = document.table("metrics", _TABLES["metrics"])
-    if interface is None:
-        raise ConfigError(path, "[interface] is missing: write it, with name and queues")
-    config = Config(
-        path=document.path,
-        interface=read_interface(interface),
-        ntp=None if ntp is None else read_ntp(ntp),
-        dns=None if dns is None else read_dns(dns),
-        echo=None if echo is None else read_echo(echo),
-        metrics=None if metrics is None else read_metrics(metrics),
+    errors = [_unknown_table(document, name) for name in document.data if name not in SECTIONS]
+    if not errors:
+        # A misspelt name is also one that is missing: once is enough.
+        errors += _missing_tables(document)
+    found: dict[str, dict[str, Any]] = {}
+    for name in SECTIONS:
+        if name in document.data:
+            try:
+                found[name] = read(SECTIONS[name], document.table(name), errors)
+            except ConfigError as error:
+                errors.append(error)
+    errors += _shared_ports(document, found)
+    if errors:
+        raise _in_order(errors)
+    return Config(
+        path=document.path, **{name: SECTIONS[name](**values) for name, values in found.items()}
     )
-    _check_ports(document, config)
-    return config
+
+
+def _in_order(errors: Sequence[ConfigError]) -> ConfigError:
+    """One error for all of them: in the order of the file, those without a line last."""
+
+    def location(error: ConfigError) -> tuple[bool, int, int]:
+        return error.line is None, error.line or 0, error.column or 0
+
+    return errors[0] if len(errors) == 1 else ConfigErrors(sorted(errors, key=location))
 
 
 def _unknown_table(document: Document, name: str) -> ConfigError:
-    homes = [f"[{table}]" for table, keys in _TABLES.items() if name in keys]
+    homes = [f"[{table}]" for table, kind in SECTIONS.items() if name in settings(kind)]
     if homes and not isinstance(document.data[name], dict):
         reason = f"{name} belongs under {' or '.join(homes)}"
     else:
-        reason = f"unknown table {quoted(name)}: {nearest(name, _TABLES)}"
+        reason = f"unknown table {quoted(name)}: {nearest(name, SECTIONS)}"
     return document.error((name,), reason, at_key=True)
 
 
-def _check_ports(document: Document, config: Config) -> None:
+def _missing_tables(document: Document) -> Iterator[ConfigError]:
+    if "interface" not in document.data:
+        reason = "[interface] is missing: write it, with name and queues"
+        yield ConfigError(document.path, reason)
+    if not document.data.keys() & _SERVICES:
+        names = ", ".join(f"[{name}]" for name in _SERVICES)
+        yield ConfigError(document.path, f"no service is on: write at least one of {names}")
+
+
+def _shared_ports(
+    document: Document, found: Mapping[str, Mapping[str, Any]]
+) -> Iterator[ConfigError]:
+    """An error for each service whose port another one has; those with wrong ports are left out."""
     users: dict[int, str] = {}
-    for name, port in config.ports().items():
+    for name in _SERVICES:
+        if (port := found.get(name, {}).get("port")) is None:
+            continue
         first = users.setdefault(port, name)
         if first != name:
             # Points to a port that is written out: the other may be a default.
             path = next(((n, "port") for n in (name, first) if "port" in document.data[n]), (name,))
             reason = f"port: [{first}] and [{name}] both use {port}: change one of them"
-            raise document.error(path, reason)
-    if not users:
-        names = ", ".join(f"[{name}]" for name in _SERVICES)
-        raise ConfigError(config.path, f"no service is on: write at least one of {names}")
+            yield document.error(path, reason)

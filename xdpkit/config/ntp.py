@@ -10,6 +10,7 @@ from xdpkit._core._ratelimit import RATELIMIT_BOUNDS, RateLimitRule
 from xdpkit.config.address import SocketAddress
 from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
 from xdpkit.config.refid import refid_number
+from xdpkit.config.schema import choice, custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table, quoted
 
 # A week: PHI (RFC 5905) adds 9 s of dispersion by then; clients reject a server at 16 s.
@@ -31,103 +32,6 @@ _NOT_LOOPBACK = "not a loopback address: the daemon must discipline this machine
 @dataclass(frozen=True)
 class Loopback(SocketAddress):
     """Where to query the daemon that disciplines this machine's clock."""
-
-
-@dataclass(frozen=True)
-class RateLimitConfig:
-    """[ntp.limit]: the rate limit of each source.
-
-    ``addresses`` is how many sources each answering thread tracks, a power of two.
-    """
-
-    rule: RateLimitRule
-    addresses: int
-
-
-@dataclass(frozen=True)
-class NtpConfig:
-    """[ntp]; ``source`` lists "local", "kernel" and daemons in order of preference.
-
-    ``stratum`` and ``refid`` are those of "local" and "kernel". ``holdover`` is for how many
-    seconds a silent source is still believed. ``interleaved`` is how many transmit times each
-    answering thread saves, a power of two, or 0.
-    """
-
-    source: tuple[str | Loopback, ...] = ("local",)
-    stratum: int = 10
-    refid: str = "127.127.1.1"
-    holdover: int = 3600
-    port: int = 123
-    interleaved: int = 65536
-    tx_timestamps: str = "auto"
-    tx_compensation: bool = False
-    keys: Path | None = None
-    allow: tuple[Prefix, ...] = ()
-    deny: tuple[Prefix, ...] = ()
-    limit: RateLimitConfig | None = None
-
-
-def read_ntp(table: Table) -> NtpConfig:
-    """The table's values. Raises ConfigError for the first wrong one."""
-    allow, deny = read_prefixes(table, "allow"), read_prefixes(table, "deny")
-    try:
-        check_prefixes(allow, deny)
-    except ValueError as error:
-        raise table.error("deny" if deny else "allow", str(error)) from error
-    return NtpConfig(
-        source=_sources(table),
-        stratum=table.integer("stratum", NtpConfig.stratum, 1, 15),
-        refid=_refid(table),
-        holdover=table.integer("holdover", NtpConfig.holdover, 1, _MAX_HOLDOVER),
-        port=table.port(NtpConfig.port),
-        interleaved=_entries(table, "interleaved", NtpConfig.interleaved, low=0),
-        tx_timestamps=table.choice("tx_timestamps", NtpConfig.tx_timestamps, TX_TIMESTAMPS),
-        tx_compensation=table.flag("tx_compensation", NtpConfig.tx_compensation),
-        keys=_keys(table),
-        allow=allow,
-        deny=deny,
-        limit=_limit(table),
-    )
-
-
-def _entries(table: Table, key: str, default: int, low: int) -> int:
-    """The size of a table in memory: a power of two, so the value is rounded up."""
-    entries = table.integer(key, default, low, _MAX_ENTRIES)
-    return 1 << max(2, (entries - 1).bit_length()) if entries else 0
-
-
-def _keys(table: Table) -> Path | None:
-    if "keys" not in table.values:
-        return None
-    return table.document.path.parent / table.string("keys")
-
-
-def _limit(table: Table) -> RateLimitConfig | None:
-    limit = table.table("limit", (*RATELIMIT_BOUNDS, "addresses"))
-    if limit is None:
-        return None
-    rule = RateLimitRule(
-        **{
-            name: limit.integer(name, getattr(RateLimitRule(), name), *bounds)
-            for name, bounds in RATELIMIT_BOUNDS.items()
-        }
-    )
-    return RateLimitConfig(rule, _entries(limit, "addresses", _ADDRESSES, low=1))
-
-
-def _sources(table: Table) -> tuple[str | Loopback, ...]:
-    sources: list[str | Loopback] = []
-    for at, text in table.one_or_more("source", "local"):
-        try:
-            source = text if text in _WORDS else parse_loopback(text)
-        except ValueError as error:
-            raise table.error(at, f"{quoted(text)}: {error}") from error
-        if source in sources:
-            raise table.error(at, f"{quoted(text)} is listed twice")
-        if "local" in sources:
-            raise table.error(at, f'{quoted(text)} is never used after "local": put it first')
-        sources.append(source)
-    return tuple(sources)
 
 
 def parse_loopback(text: str) -> Loopback:
@@ -163,10 +67,162 @@ def _explain(text: str) -> str:
     return f'the port is missing: write "{Loopback(address, 11123)}"'
 
 
-def _refid(table: Table) -> str:
-    text = table.string("refid", NtpConfig.refid)
+def _refid(table: Table, key: str) -> str:
+    text = table.string(key)
     try:
         refid_number(text)
     except ValueError as error:
-        raise table.error("refid", f"{quoted(text)}: {error}") from error
+        raise table.error(key, f"{quoted(text)}: {error}") from error
     return text
+
+
+def _sources(table: Table, key: str) -> tuple[str | Loopback, ...]:
+    sources: list[str | Loopback] = []
+    for at, text in table.one_or_more(key):
+        try:
+            source = text if text in _WORDS else parse_loopback(text)
+        except ValueError as error:
+            raise table.error(at, f"{quoted(text)}: {error}") from error
+        if source in sources:
+            raise table.error(at, f"{quoted(text)} is listed twice")
+        if "local" in sources:
+            raise table.error(at, f'{quoted(text)} is never used after "local": put it first')
+        sources.append(source)
+    return tuple(sources)
+
+
+def _keys(table: Table, key: str) -> Path | None:
+    return table.document.path.parent / table.string(key)
+
+
+def _entries(low: int, *, default: int, doc: str) -> int:
+    """The size of a table in the memory of each thread: a power of two, so it is rounded up."""
+
+    def read(table: Table, key: str) -> int:
+        entries = table.integer(key, low, _MAX_ENTRIES)
+        return 1 << max(2, (entries - 1).bit_length()) if entries else 0
+
+    accepts = f"integer, {low} to {_MAX_ENTRIES}"
+    return custom(read, accepts=accepts, default=default, doc=doc, restart=True)
+
+
+def _bounded(key: str, doc: str) -> int:
+    """A field of the rule, whose bounds and default the C code has."""
+    return integer(*RATELIMIT_BOUNDS[key], default=getattr(RateLimitRule(), key), doc=doc)
+
+
+def _check_lists(table: Table, allow: tuple[Prefix, ...], deny: tuple[Prefix, ...]) -> None:
+    try:
+        check_prefixes(allow, deny)
+    except ValueError as error:
+        raise table.error("deny" if deny else "allow", str(error)) from error
+
+
+@section("ntp.limit")
+class RateLimitConfig:
+    """How often one source may ask, like chrony's ratelimit. Without this table there is no
+    limit.
+    """
+
+    interval: int = _bounded(
+        "interval",
+        "Average seconds between requests, as a power of two: 3 is 8 s, -1 is half a second.",
+    )
+    burst: int = _bounded("burst", "Requests that a source may send in a burst after a pause.")
+    leak: int = _bounded(
+        "leak",
+        "Of requests over the limit, one in 2 to this power is answered all the same; 0: none.",
+    )
+    kod: int = _bounded("kod", "Of the rest, one in 2 to this power gets a kiss-o'-death; 0: none.")
+    ipv4_prefix: int = _bounded(
+        "ipv4_prefix", "IPv4 addresses with this many leading bits in common are one source."
+    )
+    ipv6_prefix: int = _bounded(
+        "ipv6_prefix", "IPv6 addresses with this many leading bits in common are one source."
+    )
+    addresses: int = _entries(
+        1,
+        default=_ADDRESSES,
+        doc="Sources that each thread tracks, rounded up to a power of two; four times the busy"
+        " ones is good.",
+    )
+
+    @property
+    def rule(self) -> RateLimitRule:
+        """The rule of each source, as the answering threads use it."""
+        return RateLimitRule(**{key: getattr(self, key) for key in RATELIMIT_BOUNDS})
+
+
+@section("ntp", _check_lists)
+class NtpConfig:
+    """Time for NTP clients. xdpkit never sets the clock: discipline it with a daemon of your
+    own.
+    """
+
+    source: tuple[str | Loopback, ...] = custom(
+        _sources,
+        accepts="string or array of strings",
+        default=("local",),
+        shown='"local"',
+        doc='`"local"` (this clock, on trust), `"kernel"` (adjtimex), a daemon as in'
+        ' `"127.0.0.1:11123"`, or a list of them in order of preference.',
+    )
+    stratum: int = integer(
+        1, 15, default=10, doc="Stratum of replies with the sources local and kernel."
+    )
+    refid: str = custom(
+        _refid,
+        accepts="string",
+        default="127.127.1.1",
+        doc="Reference ID with local and kernel: an IPv4 address, or up to four characters such"
+        ' as `"GPS"`.',
+    )
+    holdover: int = integer(
+        1,
+        _MAX_HOLDOVER,
+        default=3600,
+        doc="Seconds that a silent source is still believed; after that replies say"
+        ' "not synchronized".',
+    )
+    port: int = service_port(default=123)
+    interleaved: int = _entries(
+        0,
+        default=65536,
+        doc="Transmit times each thread saves for interleaved clients, rounded up to a power of"
+        " two; 0: off.",
+    )
+    tx_timestamps: str = choice(
+        TX_TIMESTAMPS,
+        default="auto",
+        doc='Where transmit times come from: the frame\'s "completion", the time before the "kick",'
+        ' or "auto".',
+        restart=True,
+    )
+    tx_compensation: bool = flag(
+        default=False,
+        doc="Predict how early a transmit timestamp is, and add that to it.",
+        restart=True,
+    )
+    keys: Path | None = custom(
+        _keys,
+        accepts="path",
+        default=None,
+        doc="Key file in chrony's format, such as `/etc/chrony/chrony.keys`. Without it there is no"
+        " authentication.",
+    )
+    allow: tuple[Prefix, ...] = custom(
+        read_prefixes,
+        accepts="array of prefixes",
+        default=(),
+        doc="Prefixes that may ask. The longest match in either list decides; if not empty, others"
+        " are denied.",
+    )
+    deny: tuple[Prefix, ...] = custom(
+        read_prefixes,
+        accepts="array of prefixes",
+        default=(),
+        doc="Prefixes that get no answer.",
+    )
+    limit: RateLimitConfig | None = subtable(
+        RateLimitConfig, default=None, doc="Limits how often one source may ask."
+    )

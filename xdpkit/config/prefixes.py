@@ -41,7 +41,7 @@ def parse_prefix(text: str) -> Prefix:
 
 
 def read_prefixes(table: Table, key: str) -> tuple[Prefix, ...]:
-    """An array of prefixes; empty if absent. Raises ConfigError for the first wrong one."""
+    """An array of prefixes. Raises ConfigError for the first wrong one."""
     prefixes = []
     for index, text in enumerate(table.strings(key)):
         try:

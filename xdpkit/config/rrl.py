@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from xdpkit._core._rrl import RRL_BOUNDS, RrlRule
 from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
+from xdpkit.config.schema import custom, integer, section
 from xdpkit.config.toml_document import Table
 
-RRL_KEYS = (*RRL_BOUNDS, "exempt")
-"""The valid keys of the table."""
+_RULE = RrlRule()
 
 
-@dataclass(frozen=True)
-class RrlConfig:
-    """Response rate limiting: the rule of an address, and the prefixes that are exempt.
-
-    ``rate`` answers a second, 0 for no limit; a burst of ``instant`` after a pause; one in ``slip``
-    of the limited answers is truncated, so that the client retries over TCP, 0 for none.
-    """
-
-    rule: RrlRule
-    exempt: tuple[Prefix, ...] = ()
-
-
-def read_rrl(table: Table | None) -> RrlConfig | None:
-    """The table's values; None without the table. Raises ConfigError for the first wrong one."""
-    if table is None:
-        return None
-    exempt = read_prefixes(table, "exempt")
+def _exempt(table: Table, key: str) -> tuple[Prefix, ...]:
+    exempt = read_prefixes(table, key)
     try:
         check_prefixes((), exempt)
     except ValueError as error:
-        raise table.error("exempt", str(error)) from error
-    rule = RrlRule(
-        **{
-            name: table.integer(name, getattr(RrlRule(), name), *bounds)
-            for name, bounds in RRL_BOUNDS.items()
-        }
+        raise table.error(key, str(error)) from error
+    return exempt
+
+
+@section("dns.rrl")
+class RrlConfig:
+    """Response rate limiting: how many answers over UDP an address, and each prefix it lies in,
+    may be sent. Without this table there is no limit; turn it on for a public server.
+    """
+
+    rate: int = integer(
+        *RRL_BOUNDS["rate"],
+        default=_RULE.rate,
+        doc="Answers per second to an address, and more to its prefixes: 32 times that to a /24."
+        " 0: no limit.",
     )
-    return RrlConfig(rule, exempt)
+    instant: int = integer(
+        *RRL_BOUNDS["instant"], default=_RULE.instant, doc="Answers in a burst after a pause."
+    )
+    slip: int = integer(
+        *RRL_BOUNDS["slip"],
+        default=_RULE.slip,
+        doc="One in this many answers over the limit is sent truncated (TC) or BADCOOKIE, so that"
+        " the client retries over TCP; 0: all are dropped.",
+    )
+    exempt: tuple[Prefix, ...] = custom(
+        _exempt, accepts="array of prefixes", default=(), doc="Prefixes without a limit."
+    )
+
+    @property
+    def rule(self) -> RrlRule:
+        """The rule of an address, as the answering threads use it."""
+        return RrlRule(self.rate, self.instant, self.slip)

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,16 @@ def quoted(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def close_match(word: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant; None if none is close."""
+    return next(iter(get_close_matches(word.lower(), names, n=1)), None)
+
+
 def nearest(word: str, names: Iterable[str]) -> str:
     """The hint of an error: the closest valid name, or all of them if none is close."""
     names = list(names)
-    close = get_close_matches(word.lower(), names, n=1)
-    return f"did you mean {quoted(close[0])}?" if close else f"valid: {', '.join(names)}"
+    close = close_match(word, names)
+    return f"did you mean {quoted(close)}?" if close else f"valid: {', '.join(names)}"
 
 
 class Document:
@@ -64,31 +70,16 @@ class Document:
 
     def error(self, path: TomlPath, reason: str, *, at_key: bool = False) -> ConfigError:
         """A ConfigError located at the value of a path, or at its name."""
-        locations = Locations(self.text)
-        found = locations.key(path) if at_key else locations.value(path)
+        found = self._locations.key(path) if at_key else self._locations.value(path)
         return ConfigError(self.path, reason, *(found or ()))
 
-    def table(self, name: str, keys: Collection[str]) -> Table | None:
-        """The table of that name; None if the file has none.
+    def table(self, name: str) -> Table:
+        """The table of that name, which the file has. Raises ConfigError if it is not a table."""
+        return Table(self, (), self.data).subtable(name)
 
-        Raises ConfigError if it is not a table, or has a key that is not among ``keys``.
-        """
-        return self.table_at((name,), self.data, keys)
-
-    def table_at(
-        self, path: tuple[str, ...], within: Mapping[str, Any], keys: Collection[str]
-    ) -> Table | None:
-        """The same for a table by its path, whose last name is looked up in ``within``."""
-        if path[-1] not in within:
-            return None
-        name, values = ".".join(path), within[path[-1]]
-        if not isinstance(values, dict):
-            raise self.error(path, f"{name} is a table: write [{name}] once", at_key=True)
-        for key in values:
-            if key not in keys:
-                reason = f"unknown key {quoted(key)} in [{name}]: {nearest(key, keys)}"
-                raise self.error((*path, key), reason, at_key=True)
-        return Table(self, path, values)
+    @cached_property
+    def _locations(self) -> Locations:
+        return Locations(self.text)
 
     def _syntax_error(self, text: str) -> ConfigError:
         found = _TOMLLIB_LOCATION.search(text)
@@ -99,7 +90,7 @@ class Document:
 
 
 class Table:
-    """One table of a document: ``table.integer("port", 53, 1, 65535)`` returns a checked value.
+    """One table of a document: ``table.integer("port", 1, 65535)`` returns a checked value.
 
     Every reader raises ConfigError, located at the value, for a wrong type or an invalid value.
     """
@@ -109,9 +100,27 @@ class Table:
     ) -> None:
         self.document, self.path, self.values = document, path, values
 
-    def table(self, name: str, keys: Collection[str]) -> Table | None:
-        """The subtable of that name; None if there is none."""
-        return self.document.table_at((*self.path, name), self.values, keys)
+    def subtable(self, key: str) -> Table:
+        """The table that a key of this one holds. Raises ConfigError if it is not a table."""
+        path = (*self.path, key)
+        name, values = ".".join(path), self.values[key]
+        if not isinstance(values, dict):
+            reason = f"{name} is a table: write [{name}] once"
+            raise self.document.error(path, reason, at_key=True)
+        return Table(self.document, path, values)
+
+    def unknown(self, keys: Collection[str]) -> list[ConfigError]:
+        """An error for each key that is not among these, located at its name."""
+        name = ".".join(self.path)
+        reasons = {
+            key: f"unknown key {quoted(key)} in [{name}]: {nearest(key, keys)}"
+            for key in self.values
+            if key not in keys
+        }
+        return [
+            self.document.error((*self.path, key), reason, at_key=True)
+            for key, reason in reasons.items()
+        ]
 
     def error(self, key: str | tuple[str, int], reason: str) -> ConfigError:
         """A ConfigError located at a key's value, or at an item of its array: ``("queues", 1)``."""
@@ -124,32 +133,28 @@ class Table:
             reason = f"[{'.'.join(self.path)}] needs {key}, for example {key} = {example}"
             raise self.document.error(self.path, reason, at_key=True)
 
-    def flag(self, key: str, default: bool) -> bool:
-        """A boolean."""
-        value = self.values.get(key, default)
+    def flag(self, key: str) -> bool:
+        """A boolean; false if absent."""
+        value = self.values.get(key, False)
         self._check(key, value, bool)
         return bool(value)
 
-    def string(self, key: str, default: str = "") -> str:
-        """A string, unchanged."""
-        value = self.values.get(key, default)
+    def string(self, key: str) -> str:
+        """A string, unchanged; empty if absent."""
+        value = self.values.get(key, "")
         self._check(key, value, str)
         return str(value)
 
-    def choice(self, key: str, default: str, valid: Collection[str]) -> str:
+    def choice(self, key: str, valid: Collection[str]) -> str:
         """One of the valid words."""
-        word = self.string(key, default)
+        word = self.string(key)
         if word not in valid:
             raise self.error(key, f"unknown value {quoted(word)}: {nearest(word, valid)}")
         return word
 
-    def integer(self, key: str, default: int, low: int, high: int) -> int:
+    def integer(self, key: str, low: int, high: int, default: int = 0) -> int:
         """An integer within inclusive bounds."""
         return self._integer(key, self.values.get(key, default), low, high)
-
-    def port(self, default: int) -> int:
-        """The UDP or TCP port of the key ``port``."""
-        return self.integer("port", default, 1, 65535)
 
     def integers(self, key: str, low: int, high: int) -> tuple[int, ...]:
         """An array of distinct integers; empty if absent."""
@@ -167,9 +172,9 @@ class Table:
             self._check((key, index), word, str)
         return tuple(words)
 
-    def one_or_more(self, key: str, default: str) -> list[tuple[str | tuple[str, int], str]]:
+    def one_or_more(self, key: str) -> list[tuple[str | tuple[str, int], str]]:
         """A string, or an array of at least one; each with its key, as ``error`` takes it."""
-        value = self.values.get(key, default)
+        value = self.values.get(key, [])
         if not isinstance(value, list):
             if not isinstance(value, str):
                 kinds = f"{_TYPE_NAMES[str]} or {_TYPE_NAMES[list]}"
