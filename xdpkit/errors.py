@@ -17,6 +17,9 @@
       ThreadError               an answering thread died
       SocketError               a kernel socket: of the slow path, of metrics
       ControlError              the control socket: no instance, several, or no permission
+      BusyError                 a running instance has too much to do already, or is stopping
+      ReloadError               a reload that applied nothing: all the reasons
+      RestartError              settings that only a restart changes
       LabError                  the network namespaces of demo, tests and benchmarks
 
 Each message is one line: the thing, the reason, the fix; that of ConfigErrors, one for each error.
@@ -132,6 +135,23 @@ class SocketError(XdpkitError):
 
 class ControlError(XdpkitError):
     """The control socket of a running instance could not be used."""
+
+
+class BusyError(XdpkitError):
+    """An inbox of a running instance is full, or its owner has ended."""
+
+
+class ReloadError(XdpkitError):
+    """A reload that applied nothing: one line for each of the ``errors``."""
+
+    def __init__(self, errors: Sequence[XdpkitError]) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)
+        self.exit_code = max(error.exit_code for error in errors)
+
+
+class RestartError(XdpkitError):
+    """A reload that applied nothing: settings changed that need a restart, which it names."""
 
 
 class LabError(XdpkitError):

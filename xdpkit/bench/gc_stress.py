@@ -65,9 +65,9 @@ class GcStressServer(daemon.Server):
     """The daemon's server with two more control verbs."""
 
     def __init__(self, loaded: config.Config, cpu: int) -> None:
-        super().__init__(loaded)
+        handlers = {"gc-stress": self._stress, "gc-rest": self._rest}
+        super().__init__(loaded, handlers=handlers)
         self.garbage = GarbageThread(cpu)
-        self.control.handlers |= {"gc-stress": self._stress, "gc-rest": self._rest}
 
     async def _stress(self) -> dict[str, Any]:
         self.garbage.start()

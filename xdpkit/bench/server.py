@@ -14,36 +14,26 @@ from pathlib import Path
 import anyio
 
 from xdpkit import config
-from xdpkit.instance import server as daemon
-from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.config import DnsConfig
+from xdpkit.instance.server import Server
 from xdpkit.services.dns.compiler.arena_file import read_arena
+from xdpkit.services.dns.serving import service
 from xdpkit.services.dns.serving.store import Arena
 from xdpkit.services.dns.serving.zone_store import ZoneStore
 
+ARENA = Path(sys.argv[1] if len(sys.argv) > 1 else "")
+
 
 class ArenaStore(ZoneStore):
-    """Publishes the arena in a file."""
+    """Reads the arena in a file, whatever the configuration says."""
 
-    def __init__(self, path: Path, publisher: SnapshotPublisher) -> None:
-        super().__init__(path, publisher)
-        self._path = path
-
-    async def load(self) -> bool:
-        """Reads and publishes the arena."""
-        with self._path.open("rb") as file:
-            arena = read_arena(file.fileno(), self._path.stat().st_size, ())
-        self.publish(Arena(arena, "cache", 0.0))
-        return True
-
-
-class ArenaServer(daemon.Server):
-    """The daemon's server, with its zones from an arena."""
-
-    def __init__(self, loaded: config.Config, arena: Path) -> None:
-        super().__init__(loaded)
-        self.zones = ArenaStore(arena, self.publisher)
+    async def _load(self, config: DnsConfig) -> Arena:
+        with ARENA.open("rb") as file:
+            arena = read_arena(file.fileno(), ARENA.stat().st_size, ())
+        return Arena(arena, "cache", 0.0)
 
 
 if __name__ == "__main__":
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
-    sys.exit(anyio.run(ArenaServer(config.load(sys.argv[2]), Path(sys.argv[1])).run))
+    vars(service)["ZoneStore"] = ArenaStore
+    sys.exit(anyio.run(Server(config.load(sys.argv[2])).run))

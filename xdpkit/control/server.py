@@ -60,12 +60,12 @@ class ControlServer(Listener[Peer]):
     def __init__(
         self,
         ifname: str,
-        handlers: Mapping[str, Handler],
+        handlers: Mapping[str, Handler] | None = None,
         connection_handlers: Mapping[str, ConnectionHandler] | None = None,
     ) -> None:
         super().__init__(socket.AF_UNIX, address(ifname))
         self.ifname = ifname
-        self.handlers = dict(handlers)
+        self.handlers = dict(handlers or {})
         self.connection_handlers = dict(connection_handlers or {})
         self._connections = {True: 0, False: 0}
 

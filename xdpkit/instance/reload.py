@@ -1,4 +1,9 @@
-"""``xdpkit reload`` and SIGHUP: reload zones, keys and lists; broken ones stay as they were."""
+"""``xdpkit reload`` and SIGHUP: the difference of two configurations, applied whole or not at all.
+
+The file is read once. A setting that needs a restart ends the reload. Every part then prepares its
+share without using it. If all could, one snapshot takes all of it into use; if not, nothing has
+changed, and every error is listed.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +11,59 @@ import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from xdpkit.errors import XdpkitError
+from xdpkit.config import Config, load
+from xdpkit.config.difference import difference
+from xdpkit.errors import BusyError, ReloadError, RestartError, XdpkitError
+from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services.base import Prepared
 
 log = logging.getLogger("xdpkit")
 
+# Requests that may wait for the current reload: they come from root's shell and from signals.
+INBOX = 4
+
 
 class Part(Protocol):
-    """A part of the instance that can be reloaded."""
+    """A part of the instance that a reload can change."""
 
-    async def reload(self) -> dict[str, Any]:
-        """Returns facts once the threads use it. Raises XdpkitError, and changes nothing."""
+    async def prepare(self, config: Config) -> Prepared: ...
 
 
 class Reloader:
-    """Reloads every part, even if others fail."""
+    """Owns the configuration in force, and performs reloads one after the other."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, config: Config, publisher: SnapshotPublisher, parts: Sequence[Part]) -> None:
+        self._started = self._config = config
+        self._publisher = publisher
         self._parts = parts
+        self.inbox = Inbox[None, dict[str, Any]]("reload", INBOX)
+
+    async def run(self) -> None:
+        """Reloads whenever asked to, until canceled."""
+        await self.inbox.run(self._notify_and_reload)
 
     async def reload(self) -> dict[str, Any]:
-        """The facts of all parts. Raises the first XdpkitError, after the last part."""
+        """Asks for a reload; returns its facts once every thread uses what was loaded.
+
+        Raises XdpkitError with every reason, and has then changed nothing.
+        """
+        return await self.inbox.ask(None)
+
+    async def reload_and_log(self) -> None:
+        """The same for SIGHUP; the result goes to the log."""
+        try:
+            facts = await self.reload()
+        except BusyError as error:
+            log.warning("SIGHUP: %s", error)
+        except XdpkitError as error:
+            for line in str(error).splitlines():
+                log.error("%s; the old stays in use", line)
+        else:
+            log.info("reloaded: %s", ", ".join(summary(facts)))
+
+    async def _notify_and_reload(self, _: None) -> dict[str, Any]:
         notify_reloading()
         try:
             return await self._reload()
@@ -34,25 +71,37 @@ class Reloader:
             notify("READY=1")
 
     async def _reload(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {}
-        errors = []
+        fresh = load(self._config.path)
+        found = difference(self._started, self._config, fresh)
+        if found.needs_restart:
+            raise RestartError(
+                f"{fresh.path}: needs a restart: {', '.join(found.needs_restart)}; nothing of it "
+                "is applied"
+            )
+        prepared = await self._prepare(fresh)
+        # From here on nothing fails, and nothing else runs until all of it is in use.
+        parts = {key: part for each in prepared for key, part in each.parts.items()}
+        self._publisher.change(**parts)
+        for each in prepared:
+            each.commit()
+        self._config = fresh
+        await self._publisher.wait_for_grace_period()
+        for each in prepared:
+            await each.settled()
+        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
+        return facts | {"changed": list(found.changed)}
+
+    async def _prepare(self, fresh: Config) -> list[Prepared]:
+        """Every part's share. Raises ReloadError with all errors."""
+        prepared, errors = [], []
         for part in self._parts:
             try:
-                facts |= await part.reload()
+                prepared.append(await part.prepare(fresh))
             except XdpkitError as error:
                 errors.append(error)
         if errors:
-            raise errors[0]
-        return facts
-
-    async def reload_and_log(self) -> None:
-        """The same for SIGHUP; the result goes to the log."""
-        try:
-            facts = await self.reload()
-        except XdpkitError as error:
-            log.error("%s; the old stays in use", error)
-        else:
-            log.info("reloaded: %s", ", ".join(summary(facts)))
+            raise ReloadError(errors)
+        return prepared
 
 
 def summary(facts: dict[str, Any]) -> list[str]:
@@ -64,4 +113,7 @@ def summary(facts: dict[str, Any]) -> list[str]:
     counted |= {
         name: facts[name] for name in ("keys", "allow", "deny", "exempt") if facts.get(name)
     }
-    return [f"{count} {name}" for name, count in counted.items()] or ["nothing to reload"]
+    words = [f"{count} {name}" for name, count in counted.items()]
+    if facts.get("changed"):
+        words.append(f"changed {', '.join(facts['changed'])}")
+    return words or ["nothing to reload"]

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -31,8 +31,7 @@ from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ThreadError
 from xdpkit.runtime.heartbeat import MISSED_BEATS, Heartbeat
 from xdpkit.runtime.notify import notify, watchdog_seconds
-from xdpkit.slowpath.tcp import TcpSlowPath
-from xdpkit.slowpath.udp import UdpSlowPath
+from xdpkit.slowpath.slow_path import SlowPath
 
 if TYPE_CHECKING:
     from xdpkit._core._stats import Counters
@@ -61,7 +60,7 @@ class Thread(Protocol):
 
 
 class Watchdog:
-    """Watches one instance's threads; ``listeners`` are those of the slow path, or None.
+    """Watches one instance's threads.
 
     While ``paused`` is true, threads may stop: a successor is about to take over.
     """
@@ -69,12 +68,12 @@ class Watchdog:
     def __init__(
         self,
         dataplane: DataPlane,
-        listeners: Mapping[str, UdpSlowPath | TcpSlowPath | None],
+        slow_path: SlowPath,
         paused: Callable[[], bool],
     ) -> None:
         self._dataplane = dataplane
         self._listeners: dict[str, Thread] = {
-            f"the {name} listener": path.listener for name, path in listeners.items() if path
+            f"the {name} listener": path.listener for name, path in slow_path.listeners()
         }
         self._paused = paused
         self._beats = {name: Heartbeat() for name in self._listeners}

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Any
 
 import anyio
 from prometheus_client.core import Metric
@@ -22,7 +23,7 @@ from prometheus_client.registry import Collector
 from xdpkit._core._stats import VERDICTS
 from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
-from xdpkit.errors import SocketError, XdpkitError
+from xdpkit.errors import ControlError, SocketError, XdpkitError
 from xdpkit.metrics.families import families
 from xdpkit.runtime.listener import Listener
 from xdpkit.runtime.stream import read_until, send_all
@@ -43,10 +44,15 @@ _SECONDS = 10.0
 _HEAD_END = re.compile(rb"\n\r?\n")
 
 
+async def _starting() -> dict[str, Any]:
+    """In place of a status until there is one."""
+    raise ControlError("the instance is starting: try again")
+
+
 class MetricsServer(Listener[anyio.CancelScope]):
     """Serves the document that ``status`` returns; errors are SocketErrors."""
 
-    def __init__(self, where: SocketAddress, status: Handler) -> None:
+    def __init__(self, where: SocketAddress, status: Handler = _starting) -> None:
         ipv6 = where.address.version == 6
         # Without it, connections of a previous instance would block the port for a minute.
         options = [(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)]
@@ -56,7 +62,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
         family = socket.AF_INET6 if ipv6 else socket.AF_INET
         super().__init__(family, (str(where.address), where.port), options)
         self.where = where
-        self._status = status
+        self.status = status
         # One for each connection, the oldest first.
         self._open: list[anyio.CancelScope] = []
 
@@ -95,7 +101,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
         body, kind = f"{status} {status.phrase}: GET {PATH}\n".encode(), "text/plain"
         if status is HTTPStatus.OK:
             try:
-                body, kind = encode(families(await self._status(), VERDICTS), accepted)
+                body, kind = encode(families(await self.status(), VERDICTS), accepted)
             except (XdpkitError, OSError) as error:
                 status, body = HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n".encode()
         lines = [

@@ -32,6 +32,7 @@ def cookie(publisher: SnapshotPublisher, sent: bytes) -> bytes:
 
 def test_each_roll_keeps_the_secret_before(publisher: SnapshotPublisher) -> None:
     rolling = CookieSecrets(publisher)
+    rolling.publish()
     first = cookie(publisher, CLIENT)
     assert cookie(publisher, first) == first
     rolling.roll()
@@ -51,9 +52,9 @@ def accepted(publisher: SnapshotPublisher, sent: bytes) -> bool:
 
 
 def test_two_servers_generate_different_secrets(publisher: SnapshotPublisher) -> None:
-    CookieSecrets(publisher)
+    CookieSecrets(publisher).publish()
     one = cookie(publisher, CLIENT)
-    CookieSecrets(publisher)
+    CookieSecrets(publisher).publish()
     assert cookie(publisher, CLIENT) != one
 
 
@@ -64,6 +65,7 @@ def test_it_rolls_over_by_itself(
 
     async def live() -> None:
         rolling = CookieSecrets(publisher)
+        rolling.publish()
         first = cookie(publisher, CLIENT)
         with anyio.fail_after(20):
             async with anyio.create_task_group() as tasks:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
-from enum import Enum
 from typing import Any
 
 import anyio
 
 from xdpkit.dataplane.dataplane import DataPlane, Queue
 from xdpkit.errors import ControlError
+from xdpkit.instance.ending import Ending, Outcome
 from xdpkit.instance.handover.wire import LAYOUT, Wire
-from xdpkit.services.dns.serving.cookies import CookieSecrets
-from xdpkit.slowpath.tcp import TcpSlowPath
-from xdpkit.slowpath.udp import UdpSlowPath
+from xdpkit.instance.served_addresses import Served, ServedAddresses
+from xdpkit.services.table import Services
+from xdpkit.slowpath.slow_path import SlowPath, sockets
 
 log = logging.getLogger("xdpkit")
 
@@ -26,12 +26,38 @@ _PARK_SECONDS = 1.0
 _READY_SECONDS = 60.0
 
 
-class Outcome(Enum):
-    """How a handover ended."""
+class Handovers:
+    """The handovers of a running instance: one at a time, and the last one ends it."""
 
-    KEPT = "this instance continues to serve"
-    GIVEN = "the successor serves"
-    RESTART = "the successor starts after this instance has stopped"
+    def __init__(
+        self,
+        where: Served,
+        listener: socket.socket,
+        services: Services,
+        addresses: ServedAddresses,
+    ) -> None:
+        self._predecessor = Predecessor(where.dataplane, where.slow_path, listener, services)
+        self._addresses = addresses
+        self._restart: Wire | None = None
+
+    async def handle(self, connection: socket.socket, ending: Ending) -> None:
+        """Hands over to a successor and stops, or continues as before."""
+        wire = Wire(connection)
+        if self._addresses.paused:
+            await wire.send({"error": "another successor is taking over"})
+            wire.close()
+            return
+        self._addresses.paused = True
+        ending.outcome = await self._predecessor.hand_over(wire)
+        if ending.outcome is Outcome.RESTART:
+            # Closed when this process exits: that tells the successor that everything is free.
+            self._restart = wire
+        else:
+            wire.close()
+        if ending.outcome is Outcome.KEPT:
+            self._addresses.resume()
+        else:
+            ending.stop()
 
 
 class Predecessor:
@@ -40,13 +66,12 @@ class Predecessor:
     def __init__(
         self,
         dataplane: DataPlane,
-        udp_path: UdpSlowPath | None,
-        tcp_path: TcpSlowPath | None,
+        slow_path: SlowPath,
         listener: socket.socket,
-        cookies: CookieSecrets | None,
+        services: Services,
     ) -> None:
-        self.dataplane, self.udp_path, self.tcp_path = dataplane, udp_path, tcp_path
-        self.listener, self.cookies = listener, cookies
+        self.dataplane, self.slow_path = dataplane, slow_path
+        self.listener, self.services = listener, services
 
     async def hand_over(self, wire: Wire) -> Outcome:
         """Runs from the successor's request until only one of the two serves."""
@@ -85,9 +110,10 @@ class Predecessor:
                 }
                 for queue in self.dataplane.queues
             ],
-            "udp": list(self.udp_path.sockets) if self.udp_path else [],
-            "tcp": list(self.tcp_path.sockets) if self.tcp_path else [],
-            "cookies": self.cookies.handed_over() if self.cookies else None,
+            "udp": list(sockets(self.slow_path.udp)),
+            "tcp": list(sockets(self.slow_path.tcp)),
+            "cookies": None,
+            **self.services.handed_over(),
         }
 
     def _descriptors(self) -> list[int]:
@@ -95,8 +121,8 @@ class Predecessor:
         fds = [self.listener.fileno(), self.dataplane.attached.link_fd]
         for queue in self.dataplane.queues:
             fds += [queue.socket.fileno(), queue.socket.umem_fd]
-        for path in (self.udp_path, self.tcp_path):
-            fds += [opened.fileno() for opened in path.sockets.values()] if path else []
+        for path in (self.slow_path.udp, self.slow_path.tcp):
+            fds += [opened.fileno() for opened in sockets(path).values()]
         return fds
 
     async def _park(self, queues: Sequence[Queue]) -> bool:

@@ -37,7 +37,8 @@ class AddressWatch:
     ) -> None:
         self._ipr = ipr
         self._interface = interface
-        self._configured = configured
+        self.configured = configured
+        """Addresses to serve instead of all; a reload replaces them."""
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
         )
@@ -52,14 +53,14 @@ class AddressWatch:
 
     def served(self) -> list[ServedAddress]:
         """The configured addresses, or all of the interface's."""
-        if self._configured:
-            return list(self._configured)
+        if self.configured:
+            return list(self.configured)
         return [ServedAddress(entry.address) for entry in self._now]
 
     def reserved(self) -> list[Address]:
         """Our own addresses, the interface's and the configured ones, and the broadcast ones."""
         own: set[Address] = {entry.address for entry in self._now}
-        own |= {served.address for served in self._configured}
+        own |= {served.address for served in self.configured}
         own |= {entry.broadcast for entry in self._now if entry.broadcast is not None}
         return sorted(own, key=lambda address: (address.version, int(address)))
 

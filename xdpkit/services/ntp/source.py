@@ -29,13 +29,20 @@ class NtpSource(Closing):
     """Selects among the configured sources: the first one that is synchronized.
 
     ``publish`` gets the fields of struct ntp_state (``cext/runtime/snapshot.h``) whenever one of
-    them changes, and first in ``start``. ``run`` logs the source, and each change once.
+    them changes, and first in ``start``. ``run`` logs the source, and each change once. A source
+    that replaces another has its ``mono_epoch``: the monotonic clock is still the same.
     """
 
-    def __init__(self, config: NtpConfig, publish: Callable[[dict[str, int]], None]) -> None:
-        self._publish = publish
-        self._published: dict[str, int] = {}
-        self._mono_epoch = secrets.randbits(32)
+    def __init__(
+        self,
+        config: NtpConfig,
+        publish: Callable[[dict[str, int]], None],
+        mono_epoch: int | None = None,
+    ) -> None:
+        self.publish = publish
+        self.published: dict[str, int] = {}
+        """The fields that ``publish`` got last."""
+        self.mono_epoch = secrets.randbits(32) if mono_epoch is None else mono_epoch
         self._precision = clock_precision()
         self._sources = [self._source(config, kind) for kind in config.source]
         self._chosen: Polled | None = None
@@ -83,10 +90,10 @@ class NtpSource(Closing):
                 chosen, state = source, current
                 break
         before, self._chosen, self._state = self._chosen, chosen, state
-        fields = asdict(state) | {"mono_epoch": self._mono_epoch}
-        if fields != self._published:
-            self._published = fields
-            self._publish(fields)
+        fields = asdict(state) | {"mono_epoch": self.mono_epoch}
+        if fields != self.published:
+            self.published = fields
+            self.publish(fields)
         return chosen is not before
 
     def _log_source(self) -> None:

@@ -21,13 +21,13 @@ ROLL_SECONDS = 24 * 3600.0
 class CookieSecrets:
     """Owns the secret in use and the previous one, which is accepted until the next rollover.
 
-    A cookie is valid for an hour, so no client notices.
+    A cookie is valid for an hour, so no client notices. The first is published by the owner.
     """
 
-    def __init__(self, shared: SnapshotPublisher) -> None:
-        self._publisher = shared
-        self._secrets: tuple[bytes, ...] = ()
-        self.roll()
+    def __init__(self, publisher: SnapshotPublisher) -> None:
+        self._publisher = publisher
+        self._secrets: tuple[bytes, ...] = (secrets.token_bytes(SECRET_BYTES),)
+        self._until = time.monotonic() + ROLL_SECONDS
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -42,12 +42,16 @@ class CookieSecrets:
         """Takes over a predecessor's secrets, so that its clients' cookies stay valid."""
         self._secrets = tuple(bytes.fromhex(secret) for secret in handed_over["secrets"])
         self._until = float(handed_over["until"])
-        self._publisher.change(cookie_secrets=self._secrets)
+        self.publish()
 
     def roll(self) -> None:
         """Generates a new secret and publishes it with the previous one."""
         self._secrets = (secrets.token_bytes(SECRET_BYTES), *self._secrets[:1])
         self._until = time.monotonic() + ROLL_SECONDS
+        self.publish()
+
+    def publish(self) -> None:
+        """Has the answering threads use these secrets."""
         self._publisher.change(cookie_secrets=self._secrets)
 
     async def run(self) -> None:

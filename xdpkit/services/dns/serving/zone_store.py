@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +12,13 @@ from typing import Any
 
 import anyio
 
+from xdpkit.config import DnsConfig
 from xdpkit.errors import ConfigError, XdpkitError
+from xdpkit.runtime.current_task import CurrentTask
+from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services.base import Prepared
 from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
 from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
 from xdpkit.services.dns.serving.watch import ZoneWatch
@@ -22,7 +26,7 @@ from xdpkit.services.dns.zonefile.sources import unchanged
 
 log = logging.getLogger("xdpkit")
 
-# Reloads that may wait for the current one; further callers wait for room.
+# Requests to read the zones that may wait: of the reload, and of the watch on the files.
 INBOX = 4
 
 # A load that takes longer is logged when it begins.
@@ -33,38 +37,18 @@ LONG_SECONDS = 1.0
 EXTEND_USEC = 60_000_000
 
 
-class Reload:
-    """One request to read the zones again, and its outcome."""
-
-    def __init__(self) -> None:
-        self.done = anyio.Event()
-        self.changed = False
-        self.error: XdpkitError | None = None
-
-
 class ZoneStore:
-    """Owns the zone directory and the arena last made from it.
+    """Owns the zones: the arena in use, and the task that reads them again, one at a time."""
 
-    ``cache`` is the directory of cached arenas, None for no cache; with ``watch`` the zones are
-    read again when their files change.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        shared: SnapshotPublisher,
-        cache: Path | None = None,
-        watch: bool = False,
-    ) -> None:
-        self._directory = directory
-        self._publisher = shared
-        self._cache = cache
-        self._watched = watch
-        self._watch = ZoneWatch(directory)
+    def __init__(self, config: DnsConfig, publisher: SnapshotPublisher) -> None:
+        self._config = config
+        self._publisher = publisher
+        self._watch = ZoneWatch(config.zones)
+        self._watching = CurrentTask(self._watch_files)
         self._arena: Arena | None = None
         self._loaded_at = 0.0
         self._cache_error = ""
-        self._send, self._receive = anyio.create_memory_object_stream[Reload](INBOX)
+        self.inbox = Inbox[DnsConfig, Arena]("zones", INBOX)
 
     @property
     def infos(self) -> Mapping[str, ZoneInfo]:
@@ -83,41 +67,72 @@ class ZoneStore:
             "loaded_at": datetime.fromtimestamp(self._loaded_at, UTC).isoformat("T", "seconds"),
         }
 
-    async def load(self) -> bool:
-        """Loads and publishes; False if the files are unchanged, so that there was nothing to do.
+    async def load(self) -> None:
+        """The first load: reads the zones and publishes them. Raises XdpkitError."""
+        self._use(await self._read(self._config))
 
-        Raises XdpkitError (ZoneError for a broken file); then the previous zones stay in use.
+    async def prepare(self, config: DnsConfig) -> Prepared:
+        """Reads the zones again, by a possibly new configuration, without using them.
+
+        Raises XdpkitError (ZoneError for a broken file), and BusyError.
         """
+        arena = await self.inbox.ask(config)
+        changed = arena is not self._arena
+
+        def commit() -> None:
+            before, self._config = self._config, config
+            if config.zones != before.zones:
+                self._watch = ZoneWatch(config.zones)
+            if (config.zones, config.watch) != (before.zones, before.watch):
+                self._watch.set_used(arena.sources)
+                self._watching.restart()
+            if changed:
+                self._take(arena)
+
+        zones = {
+            name: {"serial": info.serial, "names": info.names} for name, info in arena.zones.items()
+        }
+        facts = {"zones": zones, "zones_changed": changed}
+        return Prepared({"zones": arena.map}, commit, facts=facts)
+
+    async def _read(self, config: DnsConfig) -> Arena:
+        """The arena of the zones now, which is the one in use if their files are unchanged.
+
+        Raises XdpkitError; the watch then waits for the next change.
+        """
+        ours = config.zones == self._config.zones
         seen = await self._watch.scan()
         try:
-            if self._arena and await self._is_current(self._arena):
-                return False
-            await self._load()
+            if ours and self._arena and await self._is_current(self._arena):
+                return self._arena
+            return await self._load(config)
         except XdpkitError as error:
-            self._watch.set_refused(seen, error.path if isinstance(error, ConfigError) else None)
+            if ours:
+                path = error.path if isinstance(error, ConfigError) else None
+                self._watch.set_refused(seen, path)
             raise
         except (OSError, ValueError, MemoryError) as error:
-            self._watch.set_refused(seen, None)
+            if ours:
+                self._watch.set_refused(seen, None)
             raise XdpkitError(
-                f"the zones in {self._directory} could not be loaded ({error}): free file "
+                f"the zones in {config.zones} could not be loaded ({error}): free file "
                 "descriptors or memory and reload"
             ) from error
-        return True
 
     async def _is_current(self, arena: Arena) -> bool:
-        now = await in_thread(lambda: unchanged(arena.sources, self._directory), True)
+        now = await in_thread(lambda: unchanged(arena.sources, self._config.zones), True)
         if now is not None:
             arena.sources = now
             self._watch.set_used(now)
         return now is not None
 
-    async def _load(self) -> None:
-        first = self._arena is None
+    async def _load(self, config: DnsConfig) -> Arena:
+        first, directory = self._arena is None, config.zones
         with ExitStack() as stack:
-            bar = stack.enter_context(LoadProgress(self._directory)) if first else None
-            reporter = _ProgressReporter(self._directory, bar)
-            arena = await load_zones(self._directory, self._cache, reporter, background=not first)
-        self.publish(arena)
+            bar = stack.enter_context(LoadProgress(directory)) if first else None
+            reporter = _ProgressReporter(directory, bar)
+            cache = config.cache_directory()
+            arena = await load_zones(directory, cache, reporter, background=not first)
         log.info("zones: %s", describe_load(arena.names, arena.size, arena.seconds, arena.origin))
         if arena.cache_error and arena.cache_error != self._cache_error:
             log.warning(
@@ -126,55 +141,44 @@ class ZoneStore:
                 arena.cache_error,
             )
         self._cache_error = arena.cache_error
+        return arena
 
-    def publish(self, arena: Arena) -> None:
+    def _use(self, arena: Arena) -> None:
         """Makes this the arena that is answered from."""
         self._publisher.change(zones=arena.map)
+        self._take(arena)
+
+    def _take(self, arena: Arena) -> None:
+        """Keeps the arena that is in use from now on."""
         self._arena, self._loaded_at = arena, time.time()
         self._watch.set_used(arena.sources)
 
     async def run(self) -> None:
-        """Performs reloads one after the other, and watches the files, until cancelled."""
+        """Reads the zones whenever asked to, and watches the files, until canceled."""
         async with anyio.create_task_group() as tasks:
-            if self._watched:
-                tasks.start_soon(self._reload_on_change)
-            async for reload in self._receive:
-                try:
-                    reload.changed = await self.load()
-                except XdpkitError as error:
-                    reload.error = error
-                reload.done.set()
+            tasks.start_soon(self._watching.run)
+            tasks.start_soon(self.inbox.run, self._read)
+
+    def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
+        return self._reload_on_change if self._config.watch else None
 
     async def _reload_on_change(self) -> None:
-        """Requests a reload whenever files have changed."""
+        """Takes the zones into use whenever their files have changed."""
         while True:
             changed = await self._watch.wait_for_change()
             shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
             try:
-                facts = await self.reload()
+                arena = await self.inbox.ask(self._config)
+                if arena is not self._arena:
+                    self._use(arena)
+                    await self._publisher.wait_for_grace_period()
+                    log.info("%s changed: %d zones in use", shown, len(arena.zones))
             except XdpkitError as error:
                 log.error("%s changed: %s; the old zones stay in use", shown, error)
-            else:
-                if facts["zones_changed"]:
-                    log.info("%s changed: %d zones in use", shown, len(facts["zones"]))
-
-    async def reload(self) -> dict[str, Any]:
-        """Reads the zones again; returns once all threads answer from them. Raises ZoneError."""
-        request = Reload()
-        await self._send.send(request)
-        await request.done.wait()
-        if request.error:
-            raise request.error
-        await self._publisher.wait_for_grace_period()
-        zones = {
-            name: {"serial": info.serial, "names": info.names} for name, info in self.infos.items()
-        }
-        return {"zones": zones, "zones_changed": request.changed}
 
     def close(self) -> None:
         """Closes the inbox."""
-        self._send.close()
-        self._receive.close()
+        self.inbox.close()
 
 
 class _ProgressReporter:

@@ -1,0 +1,147 @@
+"""Which addresses are served: the only task that changes that, so that changes never interleave.
+
+Its inbox is a signal: an address has come or gone, the NTP port is shared or free again, a reload
+has changed the list, a handover has failed. Each time everything is read and compared again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import anyio
+
+from xdpkit._core._stats import KEYS
+from xdpkit.config import Config
+from xdpkit.config.address import Address
+from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.errors import NicError, XdpkitError
+from xdpkit.nic.os.address_watch import AddressWatch
+from xdpkit.nic.setup.prepared import PreparedNic
+from xdpkit.runtime.inbox import Signal
+from xdpkit.runtime.publisher import GRACE_PERIOD_SECONDS, SnapshotPublisher
+from xdpkit.services.base import Prepared
+from xdpkit.slowpath.shared_port import SharedPort
+from xdpkit.slowpath.slow_path import SlowPath
+
+log = logging.getLogger("xdpkit")
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where the addresses have to be known."""
+
+    watch: AddressWatch
+    publisher: SnapshotPublisher
+    dataplane: DataPlane
+    nic: PreparedNic
+    slow_path: SlowPath
+
+
+class ServedAddresses:
+    """Keeps data plane, NIC rules and listeners at the addresses to serve.
+
+    While ``paused``, nothing changes: a successor is reading the state.
+    """
+
+    def __init__(self, config: Config, where: Served) -> None:
+        self._ports = config.ports()
+        self._interface = config.interface
+        self._where = where
+        self._again = Signal()
+        self._applied = anyio.Event()
+        self.paused = False
+        self.ntp_port: SharedPort | None = None
+        if config.ntp and where.slow_path.udp:
+            self.ntp_port = SharedPort(
+                config.ntp.port, where.slow_path.udp, where.watch.served, self.update
+            )
+
+    @property
+    def left(self) -> frozenset[str]:
+        """The services whose port the slow path leaves to another program."""
+        return frozenset({"ntp"} if self.ntp_port and self.ntp_port.shared else ())
+
+    def update(self) -> None:
+        """Has the addresses read and compared again, soon."""
+        self._again.set()
+
+    def resume(self) -> None:
+        """Ends a pause."""
+        self.paused = False
+        self.update()
+
+    async def open(self) -> None:
+        """Serves for the first time. Raises NicError if there are too many addresses."""
+        if self.ntp_port:
+            self.ntp_port.check()
+        for problem in await self._serve():
+            log.warning("%s", problem)
+
+    async def run(self) -> None:
+        """Follows the addresses until canceled. Raises NicError when the interface is gone."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow)
+            if self.ntp_port:
+                tasks.start_soon(self.ntp_port.run)
+            while True:
+                await self._again.wait()
+                if not self.paused:
+                    await self._apply()
+
+    async def _follow(self) -> None:
+        watch = self._where.watch
+        async for _ in watch.changes():
+            log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
+            self.update()
+
+    async def _apply(self) -> None:
+        applied, self._applied = self._applied, anyio.Event()
+        try:
+            problems = await self._serve()
+        except (OSError, XdpkitError) as error:
+            problems = [f"{error}; what was served before stays served"]
+        for problem in problems:
+            log.warning("%s", problem)
+        applied.set()
+
+    async def _serve(self) -> list[str]:
+        """Serves the addresses of now; returns a line per problem. Raises NicError."""
+        where = self._where
+        addresses, reserved = where.watch.served(), where.watch.reserved()
+        self._publish_reserved(reserved)
+        where.dataplane.serve(addresses, self._ports)
+        problems = where.nic.follow(addresses)
+        return problems + await where.slow_path.serve(addresses, reserved, self.left)
+
+    def _publish_reserved(self, reserved: list[Address]) -> None:
+        try:
+            self._where.publisher.change(reserved=tuple(reserved))
+        except ValueError as error:
+            raise NicError(
+                f"{self._interface.name} has too many addresses, including broadcast "
+                f"addresses ({error}): remove some"
+            ) from error
+
+    async def prepare(self, config: Config) -> Prepared:
+        """[interface] addresses of a new configuration. Raises NicError for more than fit."""
+        addresses = config.interface.addresses
+        if len(addresses) * len(self._ports) > KEYS:
+            raise NicError(
+                f"{len(addresses) * len(self._ports)} address and port pairs to serve, {KEYS} fit: "
+                "list fewer addresses"
+            )
+        if addresses == self._interface.addresses:
+            return Prepared()
+
+        def commit() -> None:
+            self._interface = config.interface
+            self._where.watch.configured = addresses
+            self.update()
+
+        return Prepared(commit=commit, settled=self._settled)
+
+    async def _settled(self) -> None:
+        """Returns when what was committed is served, or soon: during a handover it is not."""
+        with anyio.move_on_after(GRACE_PERIOD_SECONDS):
+            await self._applied.wait()

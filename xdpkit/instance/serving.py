@@ -1,0 +1,99 @@
+"""An instance that serves: the tasks of its parts, and what the control socket asks of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from xdpkit.config import Config
+from xdpkit.control.server import ControlServer
+from xdpkit.instance import report
+from xdpkit.instance.ending import Ending
+from xdpkit.instance.handover.predecessor import Handovers
+from xdpkit.instance.reload import Reloader
+from xdpkit.instance.served_addresses import Served, ServedAddresses
+from xdpkit.instance.watchdog import Watchdog
+from xdpkit.nic.os.phc import PhcWatch
+from xdpkit.runtime.inbox import Signal
+from xdpkit.runtime.notify import notify
+from xdpkit.services.table import Services
+
+if TYPE_CHECKING:
+    from xdpkit.metrics.server import MetricsServer
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What a start has opened; nothing of it is optional but what the configuration leaves out."""
+
+    config: Config
+    ending: Ending
+    control: ControlServer
+    metrics: MetricsServer | None
+    services: Services
+    where: Served
+    addresses: ServedAddresses
+    hangups: Signal
+    started: float = field(default_factory=time.monotonic)
+
+    async def serve(self) -> None:
+        """Serves until canceled; every task ends with it."""
+        where = self.where
+        reloader = Reloader(self.config, where.publisher, (self.addresses, *self.services))
+        handovers = Handovers(where, self.control.listener, self.services, self.addresses)
+
+        async def status() -> dict[str, Any]:
+            return self._status(reloader)
+
+        async def hand_over(connection: Any) -> None:
+            await handovers.handle(connection, self.ending)
+
+        self.control.handlers |= {"status": status, "reload": reloader.reload}
+        self.control.connection_handlers["takeover"] = hand_over
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(where.publisher.run)
+            tasks.start_soon(self.addresses.run)
+            tasks.start_soon(self.services.run)
+            tasks.start_soon(Watchdog(where.dataplane, where.slow_path, self._paused).run)
+            if where.dataplane.hardware:
+                clock = where.dataplane.hardware.phc
+                tasks.start_soon(PhcWatch(clock, lambda phc: where.publisher.change(phc=phc)).run)
+            tasks.start_soon(reloader.run)
+            tasks.start_soon(self._reload_on_hangup, reloader)
+            if self.metrics:
+                self.metrics.status = status
+                tasks.start_soon(self.metrics.serve)
+            tasks.start_soon(self.control.serve)
+            notify("READY=1")
+
+    def _paused(self) -> bool:
+        return self.addresses.paused
+
+    async def _reload_on_hangup(self, reloader: Reloader) -> None:
+        while True:
+            await self.hangups.wait()
+            await reloader.reload_and_log()
+
+    def _status(self, reloader: Reloader) -> dict[str, Any]:
+        """The document of ``xdpkit status --json``."""
+        where = self.where
+        facts = self.services.facts()
+        document = report.document(
+            where.dataplane,
+            where.slow_path.udp,
+            where.slow_path.tcp,
+            self.addresses.left,
+            facts.get("zones", {}),
+            time.monotonic() - self.started,
+            facts.get("ntp"),
+            facts.get("key_slots"),
+            where.nic.steering,
+        )
+        if "arena" in facts:
+            listeners = (where.dataplane, where.slow_path.udp, where.slow_path.tcp)
+            document["dns"] = {**report.dns_facts(*listeners), "arena": facts["arena"]}
+        inboxes = (reloader.inbox, *self.services.inboxes())
+        return document | {"inboxes": {inbox.name: inbox.facts() for inbox in inboxes}}

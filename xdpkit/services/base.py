@@ -1,0 +1,79 @@
+"""What a service is to the instance that runs it: one object, from its start to its end.
+
+A service owns its state. It is opened before anything is answered, runs one task, prepares its
+share of a reload without using it, and is closed. This class is a service without any state: the
+packet code in ``cext/`` answers (``cext/service/table.h``), and a port in the configuration is all
+that it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xdpkit.config import Config
+from xdpkit.runtime.inbox import Inbox
+from xdpkit.runtime.publisher import SnapshotPublisher
+
+
+def _nothing() -> None:
+    """There is nothing to commit."""
+
+
+async def _at_once() -> None:
+    """There is nothing to wait for."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One service's share of a reload, which is not in use yet.
+
+    ``parts`` are its parts of the next snapshot; ``commit``, which cannot fail, is called once that
+    is published; ``settled`` returns when it has taken effect. ``facts`` go into the reply. If it
+    is dropped, nothing has changed.
+    """
+
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    commit: Callable[[], None] = _nothing
+    settled: Callable[[], Awaitable[None]] = _at_once
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Service:
+    """A service; ``name`` is its table in the configuration and its row in the C table."""
+
+    def __init__(self, name: str, config: Config, publisher: SnapshotPublisher) -> None:
+        self.name = name
+        self._publisher = publisher
+
+    async def open(self) -> None:
+        """Loads what it needs to answer, and publishes it. Raises XdpkitError."""
+
+    async def run(self) -> None:
+        """Keeps its state up to date until canceled."""
+
+    async def prepare(self, config: Config) -> Prepared:
+        """Loads what a new configuration asks for, without using it.
+
+        Keys that need a restart are unchanged. Raises XdpkitError, and then has changed nothing.
+        """
+        return Prepared()
+
+    def facts(self) -> dict[str, Any]:
+        """What it adds to ``xdpkit status --json``, besides counters."""
+        return {}
+
+    def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
+        """Its inboxes, for status."""
+        return ()
+
+    def handed_over(self) -> dict[str, Any]:
+        """What a successor takes over (JSON)."""
+        return {}
+
+    def take_over(self, facts: Mapping[str, Any]) -> None:
+        """Takes over what a predecessor's ``handed_over`` gave."""
+
+    def close(self) -> None:
+        """Releases everything; a second call does nothing."""

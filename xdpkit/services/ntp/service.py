@@ -1,0 +1,75 @@
+"""The NTP service: where the time comes from, and who may ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from xdpkit.config import Config, NtpConfig
+from xdpkit.runtime.current_task import CurrentTask
+from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services.base import Prepared, Service
+from xdpkit.services.ntp.admission import Admission
+from xdpkit.services.ntp.source import NtpSource
+
+
+class NtpService(Service):
+    """Owns the time source and the admission; a reload replaces either where it changed."""
+
+    def __init__(
+        self, name: str, config: Config, ntp: NtpConfig, publisher: SnapshotPublisher
+    ) -> None:
+        super().__init__(name, config, publisher)
+        self._config = ntp
+        self._admission = Admission()
+        self._source = NtpSource(ntp, self._publish)
+        self._following = CurrentTask(lambda: self._source.run)
+
+    async def open(self) -> None:
+        """Raises ConfigError for the key file. Polls the sources before anybody is answered."""
+        prepared = self._admission.prepare(self._config)
+        self._publisher.change(**prepared.parts)
+        prepared.commit()
+        await self._source.start()
+
+    async def run(self) -> None:
+        await self._following.run()
+
+    async def prepare(self, config: Config) -> Prepared:
+        ntp = config.ntp
+        if ntp is None:
+            return Prepared()
+        # In a thread: a hundred thousand prefixes, or keys, take seconds.
+        admission = await anyio.to_thread.run_sync(self._admission.prepare, ntp)
+        if _time_of(ntp) == _time_of(self._config):
+            return admission
+        source = NtpSource(ntp, self._publish_later, self._source.mono_epoch)
+        await source.start()
+
+        def commit() -> None:
+            admission.commit()
+            self._config = ntp
+            self._source.close()
+            self._source = source
+            source.publish = self._publish
+            self._following.restart()
+
+        return Prepared({**admission.parts, "ntp": source.published}, commit, facts=admission.facts)
+
+    def _publish(self, state: dict[str, int]) -> None:
+        self._publisher.change(ntp=state)
+
+    def _publish_later(self, state: dict[str, int]) -> None:
+        """A source that is not in use yet: the reload publishes its state."""
+
+    def facts(self) -> dict[str, Any]:
+        return {"ntp": self._source.facts(), "key_slots": self._admission.slots}
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _time_of(ntp: NtpConfig) -> tuple[object, ...]:
+    """The settings that a time source is made from."""
+    return ntp.source, ntp.stratum, ntp.refid, ntp.holdover
