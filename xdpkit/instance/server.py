@@ -32,6 +32,7 @@ from xdpkit.dataplane import dataplane as dataplane
 from xdpkit.dataplane.dataplane import DataPlane, check_queues, open_dataplane
 from xdpkit.errors import NicError, XdpkitError
 from xdpkit.instance import report, startup_summary
+from xdpkit.instance.counters import read_counters
 from xdpkit.instance.handover import successor
 from xdpkit.instance.handover.predecessor import Outcome, Predecessor
 from xdpkit.instance.handover.successor import HandedOverState
@@ -317,8 +318,10 @@ class Server:
             if self.ntp_port:
                 tasks.start_soon(self.ntp_port.run)
             if self.dataplane:
-                listeners = {"UDP": self.udp_path, "TCP": self.tcp_path}
-                tasks.start_soon(Watchdog(self.dataplane, listeners, lambda: self.handing_over).run)
+                watchdog = Watchdog(
+                    self.dataplane, self.udp_path, self.tcp_path, lambda: self.handing_over
+                )
+                tasks.start_soon(watchdog.run)
             if self.metrics:
                 tasks.start_soon(self.metrics.serve)
             if self.source:
@@ -397,13 +400,14 @@ class Server:
         uptime_s = time.monotonic() - self.started
         ntp = self.source.facts() if self.source else None
         keys = self.admission.slots if self.admission else {}
-        listeners = (self.dataplane, self.udp_path, self.tcp_path)
-        steering = self.nic.steering if self.nic else "none"
-        facts = report.document(
-            *listeners, self.services_left(), zones, uptime_s, ntp, keys, steering
+        return report.document(
+            read_counters(self.dataplane, self.udp_path, self.tcp_path),
+            self.dataplane,
+            left=self.services_left(),
+            zones=zones,
+            uptime_s=uptime_s,
+            steering=self.nic.steering if self.nic else "none",
+            ntp=ntp,
+            keys=keys,
+            dns={"arena": self.zones.facts()} if self.zones else None,
         )
-        if self.config.dns:
-            facts["dns"] = report.dns_facts(*listeners)
-        if self.zones:
-            facts["dns"]["arena"] = self.zones.facts()
-        return facts

@@ -21,21 +21,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
 
 import anyio
 
-from xdpkit._core._stats import VERDICTS
+from xdpkit._core._thread import Thread
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ThreadError
+from xdpkit.instance.counters import read_threads
 from xdpkit.runtime.heartbeat import MISSED_BEATS, Heartbeat
 from xdpkit.runtime.notify import notify, watchdog_seconds
 from xdpkit.slowpath.tcp import TcpSlowPath
 from xdpkit.slowpath.udp import UdpSlowPath
-
-if TYPE_CHECKING:
-    from xdpkit._core._stats import Counters
 
 log = logging.getLogger("xdpkit")
 
@@ -47,21 +44,9 @@ HEARTBEAT_SECONDS = 3.0
 # How often the service manager gets the answer rates.
 STATUS_SECONDS = 5.0
 
-ANSWERS = [index for index, verdict in enumerate(VERDICTS) if verdict.kind == "answer"]
-
-
-class Thread(Protocol):
-    """What all answering threads have in common."""
-
-    @property
-    def dead(self) -> bool: ...
-    @property
-    def sandbox_errno(self) -> int: ...
-    def counters(self) -> Counters | dict[str, Any]: ...
-
 
 class Watchdog:
-    """Watches one instance's threads; ``listeners`` are those of the slow path, or None.
+    """Watches one instance's threads; ``udp_path`` and ``tcp_path`` are None where they are off.
 
     While ``paused`` is true, threads may stop: a successor is about to take over.
     """
@@ -69,13 +54,16 @@ class Watchdog:
     def __init__(
         self,
         dataplane: DataPlane,
-        listeners: Mapping[str, UdpSlowPath | TcpSlowPath | None],
+        udp_path: UdpSlowPath | None,
+        tcp_path: TcpSlowPath | None,
         paused: Callable[[], bool],
     ) -> None:
-        self._dataplane = dataplane
-        self._listeners: dict[str, Thread] = {
-            f"the {name} listener": path.listener for name, path in listeners.items() if path
-        }
+        self._dataplane, self._udp_path, self._tcp_path = dataplane, udp_path, tcp_path
+        self._listeners: dict[str, Thread] = {}
+        if udp_path:
+            self._listeners["the UDP listener"] = udp_path.listener
+        if tcp_path:
+            self._listeners["the TCP listener"] = tcp_path.listener
         self._paused = paused
         self._beats = {name: Heartbeat() for name in self._listeners}
         self._answered: tuple[float, dict[str, int]] | None = None
@@ -114,10 +102,8 @@ class Watchdog:
 
     def rates(self, now: float) -> str:
         """Answers a second since the previous call, in words; ``now`` is in seconds."""
-        counts = {
-            f"queue {queue.number}": answer_count(queue.worker) for queue in self._dataplane.queues
-        }
-        counts |= {name: answer_count(listener) for name, listener in self._listeners.items()}
+        counters = read_threads(self._dataplane, self._udp_path, self._tcp_path)
+        counts = {thread.name: thread.answers for thread in counters.threads}
         before, self._answered = self._answered, (now, counts)
         if before is None:
             return "serving"
@@ -147,7 +133,7 @@ class Watchdog:
             log.error("%s", change)
         for name, listener in self._listeners.items():
             beat = self._beats[name]
-            beat.update(listener.counters()["heartbeat"])
+            beat.update(listener.heartbeat)
             if beat.missed == MISSED_BEATS:
                 log.error("the thread of %s is stalled: the watchdog is no longer fed", name)
 
@@ -159,9 +145,3 @@ class Watchdog:
                 "the system calls of the answering threads are not confined (seccomp: %s)",
                 os.strerror(number),
             )
-
-
-def answer_count(thread: Thread) -> int:
-    """How many answers a thread has sent."""
-    verdicts = thread.counters()["verdicts"]
-    return sum(verdicts[index] for index in ANSWERS)
