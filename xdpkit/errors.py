@@ -37,6 +37,14 @@ class XdpkitError(Exception):
     """A failure that the user can fix."""
 
     exit_code = 1
+    errors: Sequence[XdpkitError] = ()
+    """What it consists of, where several things failed at once."""
+
+    def lines(self) -> list[str]:
+        """The message, or those of all its ``errors``, each on one line."""
+        if self.errors:
+            return [line for error in self.errors for line in error.lines()]
+        return [str(self).replace("\n", " ")]
 
 
 class UsageError(XdpkitError):

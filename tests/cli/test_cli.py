@@ -81,7 +81,7 @@ def test_usage_errors_are_one_line_and_2(
     "error, status, line",
     [
         (ControlError("nobody there"), 1, "xdpkit: nobody there"),
-        (control_client.RequestError("bad zone", 2), 2, "xdpkit: bad zone"),
+        (control_client.RequestError("bad zone", exit_code=2), 2, "xdpkit: bad zone"),
         (ConfigError("x.toml", "no", 3, 4), 2, "xdpkit: x.toml:3:4: no"),
         (BpfError("two\nlines"), 1, "xdpkit: two lines"),
         (PermissionError(13, "Permission denied", "/x"), 1, "xdpkit: /x: Permission denied"),

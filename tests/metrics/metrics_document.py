@@ -56,7 +56,7 @@ def document(
     zones: Mapping[str, Zone] | None = None,
 ) -> dict[str, Any]:
     """As built by ``xdpkit.instance.report``; without ``udp`` there is no slow path."""
-    counters = status.Counters(workers, xdp, udp)
+    counters = status.VerdictCounts(workers, xdp, udp)
     built = status.document(VERDICTS, OBTAINED, counters, zones)
     for facts in built["queues"].values():
         facts |= {"detached": False, "thread": 1, "loop": LOOP, "socket": SOCKET}

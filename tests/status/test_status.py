@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from xdpkit.status import view as status_view
-from xdpkit.status.document import Counters, Obtained, document
+from xdpkit.status.document import Obtained, VerdictCounts, document
 from xdpkit.status.view import parts
 
 
@@ -43,7 +43,7 @@ OBTAINED = Obtained("eth1", "native", False, "xdp", 4711, 3723.45678, "ntuple")
 
 
 def test_the_document() -> None:
-    counters = Counters(
+    counters = VerdictCounts(
         workers={2: [0, 0, 0, 10, 3, 0, 1]},
         xdp={2: [14, 1, 0], 0: [0, 7, 2, 0, 0, 0, 0, 0, 0]},
         udp=[0, 0, 0, 5, 0, 2, 0],
@@ -84,7 +84,7 @@ def test_the_document() -> None:
 
 
 def test_nothing_counted_yet() -> None:
-    built = document(VERDICTS, OBTAINED, Counters(workers={10: [0] * 7, 9: []}, udp=[]))
+    built = document(VERDICTS, OBTAINED, VerdictCounts(workers={10: [0] * 7, 9: []}, udp=[]))
     assert list(built["queues"]) == ["9", "10"]
     nothing = {"rx": 0, "tx": 0, "answered": {}, "dropped": {}}
     assert built["queues"]["9"] == built["slow_path"]["udp"] == nothing
@@ -104,7 +104,7 @@ def test_every_packet_is_accounted_for(
     udp: Sequence[int],
     tcp: Sequence[int] | None,
 ) -> None:
-    built = document(VERDICTS, OBTAINED, Counters(workers, xdp, udp, tcp))
+    built = document(VERDICTS, OBTAINED, VerdictCounts(workers, xdp, udp, tcp))
     arrays = [*workers.values(), *xdp.values(), udp, tcp or []]
     assert sum(built["verdicts"].values()) == sum(sum(a[: len(VERDICTS)]) for a in arrays)
     for path in [*built["queues"].values(), *built["slow_path"].values()]:
@@ -129,7 +129,7 @@ def rendered(built: dict[str, object]) -> str:
 
 
 def test_the_tables() -> None:
-    counters = Counters(
+    counters = VerdictCounts(
         workers={2: [0, 0, 0, 1_000_000, 3, 2, 1]},
         xdp={2: [1_000_006, 1], 0: [0, 7]},
         udp=[0, 0, 0, 5],
@@ -148,9 +148,9 @@ def test_the_tables() -> None:
 
 
 def test_the_tcp_line() -> None:
-    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    built = document(VERDICTS, OBTAINED, VerdictCounts({2: []}))
     assert "tcp" not in rendered(built)
-    built = document(VERDICTS, OBTAINED, Counters({2: []}, tcp=[]))
+    built = document(VERDICTS, OBTAINED, VerdictCounts({2: []}, tcp=[]))
     built["slow_path"]["tcp"] |= TCP | {"ended": {"client": 4000, "idle": 564}}
     line = "tcp: 3 of 1,000 connections open, 4,567 accepted, 12,345 queries; ended: client 4,000,"
     assert line in rendered(built) and "idle 564" in rendered(built)
@@ -159,7 +159,7 @@ def test_the_tcp_line() -> None:
 
 
 def test_a_verdict_of_a_newer_instance_is_shown_without_meaning() -> None:
-    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    built = document(VERDICTS, OBTAINED, VerdictCounts({2: []}))
     built["verdicts"] = {"unheard_of": 3}
     assert ["unheard_of", "3"] in [line.split() for line in rendered(built).splitlines()]
 
@@ -191,7 +191,7 @@ NTP = {
 
 
 def test_the_ntp_source() -> None:
-    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    built = document(VERDICTS, OBTAINED, VerdictCounts({2: []}))
     text = rendered(built)
     assert "NTP" not in text
     text = rendered(built | {"ntp": NTP})
@@ -208,7 +208,7 @@ def test_the_ntp_source() -> None:
 
 
 def test_transmit_times() -> None:
-    built = document(VERDICTS, OBTAINED, Counters({2: []}, udp=[])) | {"ntp": NTP}
+    built = document(VERDICTS, OBTAINED, VerdictCounts({2: []}, udp=[])) | {"ntp": NTP}
     quantiles = {"p1": -100, "p10": -50, "p50": 0, "p90": 900, "p99": 1500}
     facts = {"tx_timestamps": "completion", "tx_true": 5000, "tx_error_ns": quantiles}
     built["queues"]["2"]["ntp"] = facts
@@ -223,7 +223,7 @@ def test_transmit_times() -> None:
 
 
 def test_without_an_ntp_source() -> None:
-    built = document(VERDICTS, OBTAINED, Counters({2: []}))
+    built = document(VERDICTS, OBTAINED, VerdictCounts({2: []}))
     none = NTP | {"source": None, "synchronised": False, "age_s": None}
     assert "NTP: not synchronized, and replies say so" in rendered(built | {"ntp": none})
 

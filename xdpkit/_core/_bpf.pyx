@@ -8,8 +8,9 @@ otherwise. Every function raises OSError with the kernel's errno.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
-from libc.errno cimport errno
+from libc.errno cimport ENOENT, errno
 from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 import os
@@ -66,6 +67,18 @@ cdef extern from "<linux/bpf.h>" nogil:
         a->value = (uintptr_t)value;
         a->flags = flags;
     }
+    static inline void bpf_set_batch(union bpf_attr *a, int map, const uint32_t *after,
+                                     uint32_t *last, uint32_t *keys, uint64_t *values,
+                                     uint32_t count)
+    {
+        a->batch.map_fd = map;
+        a->batch.in_batch = (uintptr_t)after;
+        a->batch.out_batch = (uintptr_t)last;
+        a->batch.keys = (uintptr_t)keys;
+        a->batch.values = (uintptr_t)values;
+        a->batch.count = count;
+    }
+    static inline uint32_t bpf_batch_count(const union bpf_attr *a) { return a->batch.count; }
     static inline void bpf_set_info(union bpf_attr *a, int fd, void *info, uint32_t size)
     {
         a->info.bpf_fd = fd;
@@ -109,6 +122,7 @@ cdef extern from "<linux/bpf.h>" nogil:
         BPF_MAP_LOOKUP_ELEM
         BPF_MAP_UPDATE_ELEM
         BPF_MAP_DELETE_ELEM
+        BPF_MAP_LOOKUP_BATCH
         BPF_PROG_LOAD
         BPF_PROG_TEST_RUN
         BPF_PROG_GET_FD_BY_ID
@@ -123,6 +137,9 @@ cdef extern from "<linux/bpf.h>" nogil:
     void bpf_set_link(bpf_attr *a, int prog, int ifindex, uint32_t flags)
     void bpf_set_link_program(bpf_attr *a, int link, int prog)
     void bpf_set_elem(bpf_attr *a, int map, const void *key, void *value, uint64_t flags)
+    void bpf_set_batch(bpf_attr *a, int map, const uint32_t *after, uint32_t *last,
+                       uint32_t *keys, uint64_t *values, uint32_t count)
+    uint32_t bpf_batch_count(const bpf_attr *a)
     void bpf_set_info(bpf_attr *a, int fd, void *info, uint32_t size)
     uint32_t bpf_link_ifindex(const bpf_link_info *info)
     void bpf_set_run(bpf_attr *a, int prog, const void *data, uint32_t size, void *out,
@@ -135,6 +152,8 @@ DRV_MODE = XDP_FLAGS_DRV_MODE
 cdef enum:
     # steer.c's log at level 1 takes a tenth; before Linux 6.4 a log that overflows loses its end.
     VERIFIER_LOG = 1 << 20
+    # All that 128 queues of 32 slots have on 128 CPUs.
+    BATCH_BYTES = 4 << 20
 
 
 cdef long _call(int command, bpf_attr *attr) except -1:
@@ -169,6 +188,63 @@ def map_lookup(int map_fd, bytes key not None, int size):
     bpf_set_elem(&attr, map_fd, PyBytes_AS_STRING(key), out, 0)
     _call(BPF_MAP_LOOKUP_ELEM, &attr)
     return bytes(value)
+
+
+def percpu_sums(int map_fd, uint32_t count, uint32_t cpus, size_t room=BATCH_BYTES):
+    """Returns the sums over all CPUs of the first ``count`` elements of a per-CPU array of __u64.
+
+    A system call for every ``room`` bytes of values (bpf(2), BPF_MAP_LOOKUP_BATCH; Linux 5.13 for
+    per-CPU arrays). ``cpus`` is the number of possible CPUs: the kernel writes a value for each,
+    whatever the caller expects. Elements beyond the end of the map are left out.
+    """
+    cdef uint32_t size = min(count, max(1, room // (sizeof(uint64_t) * cpus)))
+    cdef uint64_t *values
+    cdef uint32_t *keys
+    cdef uint32_t done = 0
+    cdef list sums = []
+    if not count:
+        return sums
+    values = <uint64_t *>malloc(<size_t>size * cpus * sizeof(uint64_t))
+    keys = <uint32_t *>malloc(<size_t>size * sizeof(uint32_t))
+    try:
+        if values is NULL or keys is NULL:
+            raise MemoryError()
+        while done < count:
+            got = _batch(map_fd, done, min(size, count - done), keys, values)
+            sums.extend([_sum(values + <size_t>i * cpus, cpus) for i in range(got)])
+            done += got
+            if not got:
+                break
+    finally:
+        free(values)
+        free(keys)
+    return sums
+
+
+cdef uint32_t _batch(int map_fd, uint32_t first, uint32_t count, uint32_t *keys,
+                     uint64_t *values) except? 0:
+    """Reads elements from ``first`` on; returns how many: fewer at the end of the map, then 0."""
+    cdef bpf_attr attr
+    # The kernel continues after the key it last gave; none before the first.
+    cdef uint32_t after = first - 1
+    cdef uint32_t last
+    cdef long result
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_batch(&attr, map_fd, &after if first else NULL, &last, keys, values, count)
+    with nogil:
+        result = sys_bpf(BPF_MAP_LOOKUP_BATCH, &attr)
+    # ENOENT: the map ends here; the count says how many came before the end.
+    if result < 0 and errno != ENOENT:
+        raise OSError(errno, os.strerror(errno))
+    return bpf_batch_count(&attr)
+
+
+cdef uint64_t _sum(const uint64_t *values, uint32_t count) noexcept:
+    cdef uint64_t total = 0
+    cdef uint32_t i
+    for i in range(count):
+        total += values[i]
+    return total
 
 
 class VerifierError(OSError):

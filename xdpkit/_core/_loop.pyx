@@ -266,7 +266,7 @@ cdef class Worker(Thread):
         self.c.wants_tx_timestamp = state.c.transmit.source != TRANSMIT_KICK
         self.c.busy = busy
         self.c.own_clock = own_clock
-        self._prepare(&self.c.thread, cpu)
+        self._prepare(&self.c.thread, &self.c.stats, cpu)
 
     def start(self):
         """Puts every frame on the fill ring and starts the thread. Raises OSError."""

@@ -235,7 +235,7 @@ cdef class TcpListener(Thread):
         self.c.listen_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0 or self.c.listen_fd < 0:
             raise OSError("no file descriptor left for epoll")
-        self._prepare(&self.c.thread, -1)
+        self._prepare(&self.c.thread, &self.c.tcp.stats, -1)
         tcp_listener_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, EPOLLIN,
                            TCP_LISTENER_WAKE)
         # The thread starts to listen in its first turn.

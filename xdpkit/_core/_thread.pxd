@@ -1,4 +1,5 @@
 from xdpkit._core._snapshot cimport qsbr_reader
+from xdpkit._core._stats cimport stats
 
 cdef extern from "runtime/thread.h" nogil:
     enum sandbox_kind:
@@ -27,10 +28,11 @@ cdef extern from "runtime/thread.h" nogil:
 
 cdef class Thread:
     cdef thread *t
+    cdef const stats *stats
     cdef qsbr_reader *seen
     cdef bint running
     cdef bint killed
-    cdef object _prepare(self, thread *t, int cpu)
+    cdef object _prepare(self, thread *t, const stats *s, int cpu)
     cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
                        qsbr_reader *seen)
     cdef void _finish(self)

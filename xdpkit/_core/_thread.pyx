@@ -22,18 +22,18 @@ cdef extern from *:
 cdef class Thread:
     """Base class of the answering threads.
 
-    A subclass calls ``_prepare`` with the thread in its C struct, ``_spawn`` to start it and,
-    before it frees that struct, ``_finish``.
+    A subclass calls ``_prepare`` with the thread and the counters in its C struct, ``_spawn`` to
+    start it and, before it frees that struct, ``_finish``.
     """
 
-    cdef object _prepare(self, thread *t, int cpu):
+    cdef object _prepare(self, thread *t, const stats *s, int cpu):
         memset(t, 0, sizeof(thread))
         t.cpu = cpu
         t.sandbox_errno = -1
         t.wake_fd = eventfd(0, EFD_CLOEXEC)
         if t.wake_fd < 0:
             raise OSError("no file descriptor left to wake up a thread")
-        self.t = t
+        self.t, self.stats = t, s
 
     cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
                        qsbr_reader *seen):
@@ -85,6 +85,11 @@ cdef class Thread:
     def tid(self):
         """The thread's ID, as in /proc/PID/task; 0 before it runs."""
         return self.t.tid
+
+    @property
+    def heartbeat(self):
+        """How many turns the thread's loop has made, at least one a second."""
+        return self.stats.heartbeat
 
     def join(self):
         """Waits for the thread to end; after that its sockets may be closed."""

@@ -186,7 +186,7 @@ cdef class UdpListener(Thread):
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0:
             raise OSError("no file descriptor left for epoll")
-        self._prepare(&self.c.thread, -1)
+        self._prepare(&self.c.thread, &self.c.stats, -1)
         # Tag 0 belongs to no socket: SERVICE_NONE on port 0.
         udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, self.c.thread.wake_fd, 0)
 

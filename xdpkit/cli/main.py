@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.cli.parser import parser
-from xdpkit.errors import ConfigError, ConfigErrors, UsageError, XdpkitError
+from xdpkit.errors import ConfigError, UsageError, XdpkitError
 
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
@@ -70,8 +70,8 @@ def _report(errors: Sequence[BaseException], whole: BaseException, debug: bool) 
     if debug:
         traceback.print_exception(whole)
     for error in errors:
-        for each in error.errors if isinstance(error, ConfigErrors) else (error,):
-            print(f"xdpkit: {_line(each)}", file=sys.stderr)
+        for line in error.lines() if isinstance(error, XdpkitError) else [_line(error)]:
+            print(f"xdpkit: {line}", file=sys.stderr)
     return max(error.exit_code if isinstance(error, XdpkitError) else 1 for error in errors)
 
 

@@ -2,7 +2,8 @@
 
 One connection carries one request line and one reply line of JSON:
 
-    {"verb": "status"}  ->  {"reply": {...}}  or  {"error": "one line", "exit_code": 1}
+    {"verb": "status"}  ->  {"reply": {...}}
+                        or  {"error": "the first", "errors": ["each"], "exit_code": 1}
 
 The socket is abstract: its name is scoped to the network namespace and disappears with its process.
 But any process may bind any abstract name, so the client trusts only a server that runs as root or
@@ -38,8 +39,9 @@ _LISTENER = re.compile(rb"\S+: \S+ \S+ 00010000 \S+ \S+ +\d+ @xdpkit/([^\s/:]{1,
 class RequestError(ControlError):
     """The instance rejected the request or failed; ``exit_code`` says which, as in ``cli``."""
 
-    def __init__(self, reason: str, exit_code: int = 1) -> None:
-        super().__init__(reason)
+    def __init__(self, *reasons: str, exit_code: int = 1) -> None:
+        super().__init__("\n".join(reasons))
+        self.errors = tuple(RequestError(reason) for reason in reasons[1:] and reasons)
         self.exit_code = exit_code
 
 
@@ -186,7 +188,10 @@ def _reply(ifname: str, line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
         if "error" in answer:
-            raise RequestError(f"{ifname}: {answer['error']}", int(answer["exit_code"]))
+            reasons = [
+                f"{ifname}: {reason}" for reason in answer.get("errors") or [answer["error"]]
+            ]
+            raise RequestError(*reasons, exit_code=int(answer["exit_code"]))
         return dict(answer["reply"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ControlError(

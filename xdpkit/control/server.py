@@ -113,7 +113,7 @@ class ControlServer(Listener[Peer]):
         try:
             return {"reply": await handler()}
         except XdpkitError as error:
-            return _error(str(error), error.exit_code)
+            return _error(*error.lines(), exit_code=error.exit_code)
         except OSError as error:
             return _error(f"{verb}: {error}")
 
@@ -151,8 +151,8 @@ def _verb(line: bytes) -> str:
     return verb if isinstance(verb, str) else ""
 
 
-def _error(reason: str, exit_code: int = 1) -> dict[str, Any]:
-    return {"error": reason, "exit_code": exit_code}
+def _error(*reasons: str, exit_code: int = 1) -> dict[str, Any]:
+    return {"error": reasons[0], "errors": reasons, "exit_code": exit_code}
 
 
 def _encode(answer: Mapping[str, Any]) -> bytes:

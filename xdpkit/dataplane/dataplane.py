@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from socket import if_indextoname
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 from xdpkit._core import _bpf
 from xdpkit._core._loop import Worker
 from xdpkit._core._snapshot import SharedSnapshot
-from xdpkit._core._stats import KEYS, SERVICES, VERDICT_END, VERDICT_FIRST, VERDICT_SLOTS
+from xdpkit._core._stats import KEYS, QUEUES, SERVICES, VERDICT_END, VERDICT_FIRST, VERDICT_SLOTS
 from xdpkit._core._thread_state import TX_METADATA_BYTES, ThreadState
 from xdpkit._core._xsk import XskSocket
 from xdpkit.bpf import loader
@@ -145,15 +146,13 @@ class DataPlane:
                 "change of addresses tries again"
             ) from error
 
-    def xdp_counters(self, queue: int) -> list[int]:
-        """The XDP program's counters of one RX queue in the order of VERDICTS, over all CPUs."""
-        size = 8 * possible_cpus()
-        counts = []
-        for verdict in range(VERDICT_END):
-            slot = struct.pack("=I", queue * VERDICT_SLOTS + VERDICT_FIRST + verdict)
-            raw = _bpf.map_lookup(self.program.maps["verdicts"], slot, size)
-            counts.append(sum(struct.unpack(f"={size // 8}Q", raw)))
-        return counts
+    def xdp_counters(self) -> dict[int, list[int]]:
+        """The XDP program's counters by RX queue, in the order of VERDICTS, over all CPUs."""
+        queues = min(self.interface.rx_queues, QUEUES)
+        verdicts = self.program.maps["verdicts"]
+        sums = _bpf.percpu_sums(verdicts, queues * VERDICT_SLOTS, possible_cpus())
+        firsts = range(VERDICT_FIRST, len(sums), VERDICT_SLOTS)
+        return {queue: sums[first : first + VERDICT_END] for queue, first in enumerate(firsts)}
 
     def check_heartbeats(self) -> list[str]:
         """Removes queues with a stalled worker from the XSKMAP, so that the slow path answers.
@@ -162,7 +161,7 @@ class DataPlane:
         """
         lines = []
         for queue in self.queues:
-            queue.beat.update(queue.worker.counters()["heartbeat"])
+            queue.beat.update(queue.worker.heartbeat)
             if queue.beat.stalled and not queue.detached:
                 self._clear_slot(queue)
                 lines.append(
@@ -262,8 +261,9 @@ def end_workers(queues: Sequence[Queue]) -> None:
         queue.socket.close()
 
 
+@cache
 def possible_cpus() -> int:
-    """How many values a per-CPU map has: up to the last CPU in "0-7" or "0,2-7"."""
+    """How many values a per-CPU map has, for good: up to the last CPU in "0-7" or "0,2-7"."""
     text = Path("/sys/devices/system/cpu/possible").read_text("ascii")
     return int(text.strip().replace(",", "-").rsplit("-", 1)[-1]) + 1
 

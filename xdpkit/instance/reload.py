@@ -58,7 +58,7 @@ class Reloader:
         except BusyError as error:
             log.warning("SIGHUP: %s", error)
         except XdpkitError as error:
-            for line in str(error).splitlines():
+            for line in error.lines():
                 log.error("%s; the old stays in use", line)
         else:
             log.info("reloaded: %s", ", ".join(summary(facts)))

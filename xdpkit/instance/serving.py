@@ -11,6 +11,7 @@ import anyio
 from xdpkit.config import Config
 from xdpkit.control.server import ControlServer
 from xdpkit.instance import report
+from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers
 from xdpkit.instance.reload import Reloader
@@ -82,18 +83,15 @@ class Instance:
         where = self.where
         facts = self.services.facts()
         document = report.document(
+            read_counters(where.dataplane, where.slow_path),
             where.dataplane,
-            where.slow_path.udp,
-            where.slow_path.tcp,
-            self.addresses.left,
-            facts.get("zones", {}),
-            time.monotonic() - self.started,
-            facts.get("ntp"),
-            facts.get("key_slots"),
-            where.nic.steering,
+            left=self.addresses.left,
+            zones=facts.get("zones", {}),
+            uptime_s=time.monotonic() - self.started,
+            steering=where.nic.steering,
+            ntp=facts.get("ntp"),
+            keys=facts.get("key_slots"),
+            dns={"arena": facts["arena"]} if "arena" in facts else None,
         )
-        if "arena" in facts:
-            listeners = (where.dataplane, where.slow_path.udp, where.slow_path.tcp)
-            document["dns"] = {**report.dns_facts(*listeners), "arena": facts["arena"]}
         inboxes = (reloader.inbox, *self.services.inboxes())
         return document | {"inboxes": {inbox.name: inbox.facts() for inbox in inboxes}}

@@ -22,19 +22,16 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from xdpkit._core._stats import VERDICTS
+from xdpkit._core._thread import Thread
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ThreadError
+from xdpkit.instance.counters import read_threads
 from xdpkit.runtime.heartbeat import MISSED_BEATS, Heartbeat
 from xdpkit.runtime.notify import notify, watchdog_seconds
 from xdpkit.slowpath.slow_path import SlowPath
-
-if TYPE_CHECKING:
-    from xdpkit._core._stats import Counters
 
 log = logging.getLogger("xdpkit")
 
@@ -45,18 +42,6 @@ HEARTBEAT_SECONDS = 3.0
 
 # How often the service manager gets the answer rates.
 STATUS_SECONDS = 5.0
-
-ANSWERS = [index for index, verdict in enumerate(VERDICTS) if verdict.kind == "answer"]
-
-
-class Thread(Protocol):
-    """What all answering threads have in common."""
-
-    @property
-    def dead(self) -> bool: ...
-    @property
-    def sandbox_errno(self) -> int: ...
-    def counters(self) -> Counters | dict[str, Any]: ...
 
 
 class Watchdog:
@@ -71,7 +56,7 @@ class Watchdog:
         slow_path: SlowPath,
         paused: Callable[[], bool],
     ) -> None:
-        self._dataplane = dataplane
+        self._dataplane, self._slow_path = dataplane, slow_path
         self._listeners: dict[str, Thread] = {
             f"the {name} listener": path.listener for name, path in slow_path.listeners()
         }
@@ -113,10 +98,8 @@ class Watchdog:
 
     def rates(self, now: float) -> str:
         """Answers a second since the previous call, in words; ``now`` is in seconds."""
-        counts = {
-            f"queue {queue.number}": answer_count(queue.worker) for queue in self._dataplane.queues
-        }
-        counts |= {name: answer_count(listener) for name, listener in self._listeners.items()}
+        counters = read_threads(self._dataplane, self._slow_path)
+        counts = {thread.name: thread.answers for thread in counters.threads}
         before, self._answered = self._answered, (now, counts)
         if before is None:
             return "serving"
@@ -146,7 +129,7 @@ class Watchdog:
             log.error("%s", change)
         for name, listener in self._listeners.items():
             beat = self._beats[name]
-            beat.update(listener.counters()["heartbeat"])
+            beat.update(listener.heartbeat)
             if beat.missed == MISSED_BEATS:
                 log.error("the thread of %s is stalled: the watchdog is no longer fed", name)
 
@@ -158,9 +141,3 @@ class Watchdog:
                 "the system calls of the answering threads are not confined (seccomp: %s)",
                 os.strerror(number),
             )
-
-
-def answer_count(thread: Thread) -> int:
-    """How many answers a thread has sent."""
-    verdicts = thread.counters()["verdicts"]
-    return sum(verdicts[index] for index in ANSWERS)

@@ -49,7 +49,7 @@ class Obtained:
 
 
 @dataclass(frozen=True)
-class Counters:
+class VerdictCounts:
     """Counts in the order of VERDICTS: of workers and the XDP program by RX queue, of listeners.
 
     An array may be shorter or longer than the table of verdicts: missing slots count as 0, and
@@ -66,7 +66,7 @@ class Counters:
 def document(
     verdicts: Sequence[Verdict],
     obtained: Obtained,
-    counters: Counters,
+    counters: VerdictCounts,
     zones: Mapping[str, Zone] | None = None,
 ) -> dict[str, Any]:
     """The status of one instance.
@@ -77,6 +77,11 @@ def document(
     listeners = {"udp": counters.udp, "tcp": counters.tcp}
     slow_path = {name: counts for name, counts in listeners.items() if counts is not None}
     arrays = [*counters.workers.values(), *counters.xdp.values(), *slow_path.values()]
+    totals = [0] * len(verdicts)
+    for counts in arrays:
+        # An array may be shorter or longer. int(): JSON does not support NumPy or array scalars.
+        for index, count in enumerate(counts[: len(totals)]):
+            totals[index] += int(count)
     return {
         "interface": obtained.interface,
         "mode": obtained.mode,
@@ -94,10 +99,7 @@ def document(
             str(queue): _occurred(verdicts, counts)
             for queue, counts in sorted(counters.xdp.items())
         },
-        "verdicts": {
-            verdict.name: sum(_count(counts, index) for counts in arrays)
-            for index, verdict in enumerate(verdicts)
-        },
+        "verdicts": dict(zip((verdict.name for verdict in verdicts), totals, strict=True)),
         "zones": {
             name: {"serial": zone.serial, "names": zone.names}
             for name, zone in sorted((zones or {}).items())
@@ -123,12 +125,7 @@ def _occurred(
 ) -> dict[str, int]:
     """The verdicts that occurred, all or of one kind, and their counts."""
     return {
-        verdict.name: _count(counts, index)
-        for index, verdict in enumerate(verdicts)
-        if _count(counts, index) and kind in (None, verdict.kind)
+        verdict.name: int(count)
+        for verdict, count in zip(verdicts, counts, strict=False)
+        if count and kind in (None, verdict.kind)
     }
-
-
-def _count(counts: Sequence[int], index: int) -> int:
-    # int(): JSON does not support NumPy or array scalars.
-    return int(counts[index]) if index < len(counts) else 0
