@@ -22,6 +22,7 @@
 #ifndef XDPKIT_RATELIMIT_H
 #define XDPKIT_RATELIMIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,7 @@
 #define RATELIMIT_BURST_MAX    255
 #define RATELIMIT_SHARE_MAX    4
 
-/* Whoever makes a rule checks the bounds above and the widths below. */
+/* Whoever makes a rule checks the bounds above and the widths below. All zeros: no limit. */
 struct ratelimit_rule {
 	int8_t interval;     /* log2 of seconds between requests, -19..12 */
 	uint8_t burst;       /* requests at once after being idle, 1..255 */
@@ -42,6 +43,11 @@ struct ratelimit_rule {
 	uint8_t ipv4_prefix; /* bits of an address that identify a source, 1..32 */
 	uint8_t ipv6_prefix; /* 1..128 */
 };
+
+static inline bool ratelimit_is_on(const struct ratelimit_rule *rule)
+{
+	return rule->burst != 0;
+}
 
 enum ratelimit_outcome {
 	RATELIMIT_PASS, /* within the limit */

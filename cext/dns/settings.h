@@ -6,6 +6,7 @@
 #ifndef XDPKIT_DNS_SETTINGS_H
 #define XDPKIT_DNS_SETTINGS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "admit/access.h"
@@ -35,5 +36,33 @@ struct dns_settings {
 	struct rrl_rule rrl; /* for threads that have a table (runtime/thread_state.h) */
 	const struct access_list *rrl_others; /* sources that are not exempt; NULL: all */
 };
+
+/*
+ * The settings that the control plane sets by name (xdpkit/_core/_snapshot.pyx): their names are
+ * the keys of [dns]. A number has `size` bytes at `offset`; a text up to `size` bytes there, and
+ * its length, of one byte, at `length`.
+ */
+struct dns_setting {
+	const char *name;
+	uint16_t offset, size;
+	uint16_t length; /* 0: a number */
+};
+
+#define DNS_NUMBER(name, field) \
+	{name, offsetof(struct dns_settings, field), sizeof((struct dns_settings *)0)->field, 0}
+#define DNS_BYTES(name, field, length)                                                        \
+	{name, offsetof(struct dns_settings, field), sizeof((struct dns_settings *)0)->field, \
+	 offsetof(struct dns_settings, length)}
+
+static const struct dns_setting dns_setting_table[] = {
+	DNS_NUMBER("max_udp_ipv4", max_udp[0]),
+	DNS_NUMBER("max_udp_ipv6", max_udp[1]),
+	DNS_BYTES("nsid", nsid, nsid_length),
+	DNS_BYTES("version", text[DNS_TEXT_VERSION], text_length[DNS_TEXT_VERSION]),
+	DNS_BYTES("hostname", text[DNS_TEXT_HOSTNAME], text_length[DNS_TEXT_HOSTNAME]),
+	DNS_BYTES("id", text[DNS_TEXT_ID], text_length[DNS_TEXT_ID]),
+};
+
+#define DNS_SETTING_COUNT (sizeof dns_setting_table / sizeof dns_setting_table[0])
 
 #endif

@@ -49,6 +49,12 @@ struct reserved_source {
 	uint8_t ip_version;  /* 4 or 6 */
 };
 
+/* Built when addresses change, and shared by all snapshots until they change again. */
+struct reserved_sources {
+	uint64_t used[SNAPSHOT_RESERVED_SLOTS / 64]; /* one bit per slot in use */
+	struct reserved_source slot[SNAPSHOT_RESERVED_SLOTS];
+};
+
 struct snapshot {
 	const struct zone_arena *zones; /* NULL when DNS is off; owned by the control plane */
 	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
@@ -60,8 +66,9 @@ struct snapshot {
 		ntp_ratelimit; /* for threads that have a table (runtime/thread_state.h) */
 	struct phc_map phc;    /* the NIC's clock, for the stamps of frames */
 	struct dns_settings dns;
-	uint64_t reserved_used[SNAPSHOT_RESERVED_SLOTS / 64]; /* one bit per slot in use */
-	struct reserved_source reserved[SNAPSHOT_RESERVED_SLOTS];
+	/* A copy of reserved->used: most lookups end here, without one more pointer to follow. */
+	uint64_t reserved_used[SNAPSHOT_RESERVED_SLOTS / 64];
+	const struct reserved_sources *reserved; /* owned by the control plane; NULL: none */
 };
 
 static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)
@@ -78,14 +85,14 @@ static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)
 }
 
 /* The slot of an address, or the empty one where it would go. */
-static inline uint32_t snapshot_find(const struct snapshot *snap, const uint8_t *address,
-				     uint8_t ip_version)
+static inline uint32_t reserved_find(const uint64_t *used, const struct reserved_sources *reserved,
+				     const uint8_t *address, uint8_t ip_version)
 {
 	uint32_t slot = snapshot_slot(address, ip_version), bytes = ip_version == 4 ? 4 : 16;
 
 	/* Most lookups end at the first bit: the table itself stays out of the cache. */
-	while (snap->reserved_used[slot / 64] >> slot % 64 & 1) {
-		const struct reserved_source *have = &snap->reserved[slot];
+	while (used[slot / 64] >> slot % 64 & 1) {
+		const struct reserved_source *have = &reserved->slot[slot];
 
 		if (have->ip_version == ip_version && !memcmp(have->address, address, bytes))
 			break;
@@ -97,20 +104,20 @@ static inline uint32_t snapshot_find(const struct snapshot *snap, const uint8_t 
 static inline bool snapshot_is_reserved(const struct snapshot *snap, const uint8_t *address,
 					uint8_t ip_version)
 {
-	uint32_t slot = snapshot_find(snap, address, ip_version);
+	uint32_t slot = reserved_find(snap->reserved_used, snap->reserved, address, ip_version);
 
 	return snap->reserved_used[slot / 64] >> slot % 64 & 1;
 }
 
-/* For the control plane, before the snapshot is published; at most SNAPSHOT_RESERVED_MAX times. */
-static inline void snapshot_reserve(struct snapshot *snap, const uint8_t *address,
-				    uint8_t ip_version)
+/* For the control plane, before it is part of a snapshot; at most SNAPSHOT_RESERVED_MAX times. */
+static inline void reserved_add(struct reserved_sources *reserved, const uint8_t *address,
+				uint8_t ip_version)
 {
-	uint32_t slot = snapshot_find(snap, address, ip_version);
+	uint32_t slot = reserved_find(reserved->used, reserved, address, ip_version);
 
-	memcpy(snap->reserved[slot].address, address, ip_version == 4 ? 4 : 16);
-	snap->reserved[slot].ip_version = ip_version;
-	snap->reserved_used[slot / 64] |= 1ull << slot % 64;
+	memcpy(reserved->slot[slot].address, address, ip_version == 4 ? 4 : 16);
+	reserved->slot[slot].ip_version = ip_version;
+	reserved->used[slot / 64] |= 1ull << slot % 64;
 }
 
 #endif

@@ -58,6 +58,8 @@ void thread_state_begin_batch(struct thread_state *state, const struct snapshot 
 			      const struct batch_clock *clock)
 {
 	state->mono_ns = clock->mono_ns;
+	/* Here, once a batch, so that a packet has one thing to ask. */
+	state->ratelimit = ratelimit_is_on(&snap->ntp_ratelimit) ? state->ratelimit_table : NULL;
 	ntp_now(&state->now, &snap->ntp, clock);
 	state->now_s = (uint32_t)(clock->utc_ns / CLOCK_SECOND_NS);
 	if (!clock->stepped || !state->saved.entries)

@@ -37,8 +37,9 @@ struct thread_state {
 	uint32_t now_s;   /* UTC at the start of the batch, seconds since 1970 modulo 2^32 */
 	struct dns_counts dns;
 	struct ntp_saved_table saved;
-	struct ratelimit_table *ratelimit; /* NULL: no limit; owned by the thread's owner */
-	struct rrl_table *rrl;             /* the same for DNS answers */
+	struct ratelimit_table *ratelimit; /* of this batch; NULL: the snapshot has no limit */
+	struct ratelimit_table *ratelimit_table; /* NULL: none; owned by the thread's owner */
+	struct rrl_table *rrl;                   /* the same for DNS answers */
 	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;

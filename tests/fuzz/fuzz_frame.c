@@ -82,6 +82,7 @@ static void fix_checksums(uint8_t *data, uint32_t length)
 
 static const struct snapshot *snapshot(void)
 {
+	static struct reserved_sources reserved;
 	static struct snapshot snap;
 
 	if (snap.zones)
@@ -92,8 +93,10 @@ static const struct snapshot *snapshot(void)
 	snap.port[SERVICE_ntp] = 123;
 	snap.port[SERVICE_dns] = 53;
 	snap.port[SERVICE_echo] = 7;
-	snapshot_reserve(&snap, server_address[0], 4);
-	snapshot_reserve(&snap, server_address[1], 6);
+	reserved_add(&reserved, server_address[0], 4);
+	reserved_add(&reserved, server_address[1], 6);
+	snap.reserved = &reserved;
+	memcpy(snap.reserved_used, reserved.used, sizeof reserved.used);
 	return &snap;
 }
 

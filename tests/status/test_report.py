@@ -66,7 +66,7 @@ def dataplane(queues: tuple[int, ...]) -> Any:
 
 def document(plane: Any, udp: Any, tcp: Any, dns: Mapping[str, Any] | None) -> dict[str, Any]:
     return report.document(
-        read_counters(plane, udp, tcp),
+        read_counters(plane, cast(Any, SimpleNamespace(udp=udp, tcp=tcp))),
         plane,
         left={"ntp"},
         zones={},
@@ -118,7 +118,7 @@ def test_what_is_off_is_not_there() -> None:
 
 def test_the_threads_have_names_for_people() -> None:
     udp: Any = SimpleNamespace(listener=listener())
-    counters = read_threads(dataplane((3, 5)), udp, tcp_path())
+    counters = read_threads(dataplane((3, 5)), cast(Any, SimpleNamespace(udp=udp, tcp=tcp_path())))
     names = [thread.name for thread in counters.threads]
     assert names == ["queue 3", "queue 5", "the UDP listener", "the TCP listener"]
     assert [thread.queue for thread in counters.threads] == [3, 5, None, None]

@@ -270,10 +270,10 @@ cdef class Worker(Thread):
 
     def start(self):
         """Puts every frame on the fill ring and starts the thread. Raises OSError."""
-        self.c.reader = self.shared.reader()
+        self.c.reader = self._borrow(self.shared)
         # Here, not in the thread, which may first run after the first frame has arrived.
         xsk_refill(self.c.xsk, 0)
-        self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c, self.c.reader)
+        self._spawn(f"xdpkit-q{self.socket.queue}", entry, self.c)
 
     def park(self):
         """Tells the thread to end after this turn; returns immediately.

@@ -28,13 +28,17 @@ cdef extern from "runtime/snapshot.h" nogil:
     cdef struct dns_settings:
         uint16_t max_udp[0]
         uint8_t cookie_secrets
-        uint8_t nsid_length
-        uint8_t text_length[0]
         uint64_t cookie_secret[0][2]
-        uint8_t nsid[0]
-        uint8_t text[0][255]
         rrl_rule rrl
         const access_list *rrl_others
+    cdef struct dns_setting:
+        const char *name
+        uint16_t offset
+        uint16_t size
+        uint16_t length
+    const dns_setting dns_setting_table[0]
+    cdef struct reserved_sources:
+        uint64_t used[0]
     cdef struct snapshot:
         const zone_arena *zones
         uint16_t port[0]
@@ -45,14 +49,14 @@ cdef extern from "runtime/snapshot.h" nogil:
         ratelimit_rule ntp_ratelimit
         phc_map phc
         dns_settings dns
+        uint64_t reserved_used[0]
+        const reserved_sources *reserved
     enum:
         DNS_COOKIE_SECRETS
-        DNS_NSID_MAX
-        DNS_TEXT_COUNT
-        DNS_TEXT_MAX
+        DNS_SETTING_COUNT
         PHC_RATE_MAX
         SNAPSHOT_RESERVED_MAX
-    void snapshot_reserve(snapshot *s, const uint8_t *address, uint8_t ip_version)
+    void reserved_add(reserved_sources *s, const uint8_t *address, uint8_t ip_version)
 
 cdef extern from "runtime/qsbr.h" nogil:
     cdef struct qsbr_reader:
@@ -75,21 +79,38 @@ cdef class ZoneMap:
     cdef readonly size_t size
 
 
+cdef class NtpState:
+    cdef ntp_state c
+
+
+cdef class PhcMap:
+    cdef phc_map c
+
+
+cdef class DnsSettings:
+    cdef dns_settings c
+    cdef AccessList rrl_others
+    cdef _set(self, const dns_setting *setting, value)
+    cdef _set_secrets(self, secrets)
+
+
+cdef class ReservedSources:
+    cdef reserved_sources *c
+
+
 cdef class Snapshot:
     cdef snapshot *c
     cdef readonly ZoneMap zones
     cdef readonly Keys keys
     cdef readonly AccessList access
-    cdef AccessList rrl_others
-    cdef _set_dns(self, dict dns, int max_udp)
-    cdef _set_ntp(self, dict ntp)
-    cdef _set_phc(self, dict phc)
-    cdef _reserve(self, address)
+    cdef readonly ReservedSources reserved
+    cdef DnsSettings dns
 
 
 cdef class SharedSnapshot:
     cdef qsbr *c
     cdef readonly Snapshot current
     cdef list retired
-    cdef int readers
+    cdef bint taken[QSBR_READERS]
     cdef qsbr_reader *reader(self) except NULL
+    cdef void give_back(self, qsbr_reader *reader) noexcept

@@ -17,7 +17,6 @@ import ipaddress
 
 from xdpkit._core._ratelimit cimport limit_rule_set
 from xdpkit._core._rrl cimport rrl_rule_take
-from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._stats import SERVICES
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -37,6 +36,11 @@ cdef extern from "zone/check.h" nogil:
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
+
+
+# As in the configuration: xdpkit/config/dns.py.
+cdef enum:
+    MAX_UDP = 1232
 
 
 cdef class ZoneMap:
@@ -93,19 +97,138 @@ cdef ssize_t copy(int fd, char *to, size_t size) noexcept nogil:
     return done
 
 
+cdef class NtpState:
+    """struct ntp_state by its fields' names, in its units; missing ones are 0.
+
+    Raises TypeError for another name, OverflowError for a value that does not fit.
+    """
+
+    def __init__(self, *, uint8_t leap=0, uint8_t stratum=0, int8_t precision=0,
+                 uint8_t drift_ppm=0, uint32_t root_delay=0, uint32_t root_dispersion=0,
+                 uint32_t refid=0, uint32_t mono_epoch=0, uint64_t reference=0,
+                 int64_t updated_ns=0, int64_t expires_ns=0, uint64_t leap_ends_ns=0):
+        self.c.leap, self.c.stratum, self.c.precision = leap, stratum, precision
+        self.c.drift_ppm, self.c.root_delay = drift_ppm, root_delay
+        self.c.root_dispersion, self.c.refid = root_dispersion, refid
+        self.c.mono_epoch, self.c.reference = mono_epoch, reference
+        self.c.updated_ns, self.c.expires_ns = updated_ns, expires_ns
+        self.c.leap_ends_ns = leap_ends_ns
+
+
+cdef class PhcMap:
+    """struct phc_map (``runtime/phc.h``). Raises ValueError for a rate beyond PHC_RATE_MAX."""
+
+    def __init__(self, *, uint64_t phc_ns, uint64_t tai_ns, int64_t rate):
+        if not -PHC_RATE_MAX <= rate <= PHC_RATE_MAX:
+            raise ValueError(f"a rate of {rate}: at most {PHC_RATE_MAX} either way fits")
+        self.c.phc_ns, self.c.tai_ns, self.c.rate = phc_ns, tai_ns, rate
+
+
+# The names in dns_setting_table (dns/settings.h).
+DNS_SETTINGS = tuple(
+    dns_setting_table[i].name.decode() for i in range(DNS_SETTING_COUNT)
+)
+
+
+cdef class DnsSettings:
+    """struct dns_settings (``dns/settings.h``): its settings by name, those of DNS_SETTINGS.
+
+    A text is bytes, off when empty. ``cookie_secrets`` are up to two of 16 bytes, of which the
+    first makes the cookies; ``rrl`` is an RrlRule for threads with a table, ``rrl_others`` an
+    AccessList of the sources not exempt from it. Raises TypeError for another name, ValueError or
+    OverflowError for what does not fit.
+    """
+
+    def __init__(self, *, cookie_secrets=(), rrl=None, AccessList rrl_others=None, **settings):
+        cdef int i
+        self.c.max_udp[0] = self.c.max_udp[1] = MAX_UDP
+        for i in range(DNS_SETTING_COUNT):
+            name = dns_setting_table[i].name.decode()
+            if name in settings:
+                self._set(&dns_setting_table[i], settings.pop(name))
+        if settings:
+            raise TypeError(f"no settings of DNS: {', '.join(settings)}")
+        self._set_secrets(cookie_secrets)
+        if rrl is not None:
+            rrl_rule_take(&self.c.rrl, rrl)
+        self.rrl_others = rrl_others
+        if rrl_others is not None:
+            self.c.rrl_others = rrl_others.c
+
+    cdef _set(self, const dns_setting *setting, value):
+        cdef char *to = <char *>&self.c + setting.offset
+        cdef bytes raw
+        if not setting.length:
+            if not 0 <= value < 1 << 8 * setting.size:
+                raise OverflowError(f"{setting.name.decode()}: {value} does not fit")
+            # The host is little-endian: base/bytes.h.
+            raw = int(value).to_bytes(setting.size, "little")
+            memcpy(to, <const char *>raw, setting.size)
+            return
+        if len(value) > setting.size:
+            raise ValueError(
+                f"{setting.name.decode()}: {len(value)} bytes: at most {setting.size} fit")
+        raw = value
+        memcpy(to, <const char *>raw, len(raw))
+        (<uint8_t *>&self.c)[setting.length] = len(value)
+
+    cdef _set_secrets(self, secrets):
+        cdef int i
+        if len(secrets) > DNS_COOKIE_SECRETS or any(len(s) != 16 for s in secrets):
+            raise ValueError(f"cookie_secrets: at most {DNS_COOKIE_SECRETS} fit, of 16 bytes each")
+        for i, secret in enumerate(secrets):
+            memcpy(self.c.cookie_secret[i], <const char *>secret, 16)
+        self.c.cookie_secrets = len(secrets)
+
+    def admitting(self, cookie_secrets, rrl, AccessList rrl_others):
+        """The same with these secrets and limits."""
+        cdef DnsSettings made = DnsSettings(
+            cookie_secrets=cookie_secrets, rrl=rrl, rrl_others=rrl_others)
+        cdef dns_settings c = self.c
+        memcpy(c.cookie_secret, made.c.cookie_secret, sizeof(c.cookie_secret))
+        c.cookie_secrets, c.rrl, c.rrl_others = (
+            made.c.cookie_secrets, made.c.rrl, made.c.rrl_others)
+        made.c = c
+        return made
+
+
+cdef class ReservedSources:
+    """The addresses (text or ipaddress objects) that no frame may come from, hashed once.
+
+    Raises ValueError for more than fit, or what is no address.
+    """
+
+    def __cinit__(self, addresses=()):
+        cdef bytes packed
+        addresses = [ipaddress.ip_address(address) for address in addresses]
+        if len(addresses) > SNAPSHOT_RESERVED_MAX:
+            raise ValueError(f"{len(addresses)} addresses: at most {SNAPSHOT_RESERVED_MAX} fit")
+        self.c = <reserved_sources *>calloc(1, sizeof(reserved_sources))
+        if self.c is NULL:
+            raise MemoryError()
+        for address in addresses:
+            packed = address.packed
+            reserved_add(self.c, <const uint8_t *><const char *>packed, address.version)
+
+    def __dealloc__(self):
+        free(self.c)
+
+
+def _made(kind, value):
+    """A part: itself, or made from a mapping of its fields."""
+    return value if isinstance(value, kind) else kind(**value)
+
+
 cdef class Snapshot:
     """Everything an answer depends on besides its request (``runtime/snapshot.h``).
 
-    ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off.
-    ``reserved`` holds addresses (text or ipaddress objects) that no frame may come from: ours and
-    our broadcast addresses. ``ntp`` holds fields of struct ntp_state by name, in its units; missing
-    ones are 0. ``limit`` is a RateLimitRule, for threads with a table. ``keys`` and ``access`` are
-    kept alive. ``phc`` holds fields of struct phc_map; without it the NIC's stamps are not used.
-    ``dns_max_udp`` is the size limit of a DNS reply in bytes. ``dns`` holds the other DNS settings:
-    ``max_udp_ipv4`` and ``max_udp_ipv6``; the bytes ``nsid``, ``version``, ``hostname`` and ``id``,
-    each off when empty; ``cookie_secrets``, up to two of 16 bytes, of which the first makes the
-    cookies; ``rrl``, an RrlRule for threads with a table, and ``rrl_others``, an AccessList of the
-    sources not exempt from it. Raises ValueError or OverflowError for what does not fit.
+    ``ports`` maps service names (ntp, dns, echo) to UDP ports; a service without one is off. The
+    other parts are immutable and kept alive: they are copied or pointed to, so that a snapshot
+    costs the same whatever they hold. ``limit`` is a RateLimitRule for threads with a table, None
+    for no limit; without ``phc`` the NIC's stamps are not used. ``ntp``, ``phc`` and ``dns`` may be
+    given as a mapping of their fields, ``reserved`` as addresses. ``dns_max_udp`` is the size limit
+    of a DNS reply where ``dns`` does not say. Raises ValueError, TypeError or OverflowError for
+    what does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -113,9 +236,10 @@ cdef class Snapshot:
         if self.c is NULL:
             raise MemoryError()
 
-    def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=1232, uint32_t echo_spin_ns=0,
-                 dict ntp=None, Keys keys=None, AccessList access=None, limit=None,
-                 dict phc=None, dict dns=None, reserved=()):
+    def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=MAX_UDP,
+                 uint32_t echo_spin_ns=0, ntp=None, Keys keys=None, AccessList access=None,
+                 limit=None, phc=None, dns=None, reserved=()):
+        sizes = {"max_udp_ipv4": dns_max_udp, "max_udp_ipv6": dns_max_udp}
         self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
             self.c.zones = <const zone_arena *>zones.base
@@ -124,77 +248,24 @@ cdef class Snapshot:
         self.c.echo_spin_ns = echo_spin_ns
         for name, port in ports.items():
             self.c.port[<int>SERVICES[name]] = port
-        self._set_ntp(ntp or {})
-        self._set_dns(dns or {}, dns_max_udp)
+        self.c.ntp = (<NtpState>_made(NtpState, ntp or {})).c
         if keys is not None:
             self.c.ntp_keys = keys.c
         if access is not None:
             self.c.ntp_access = access.c
-        limit_rule_set(&self.c.ntp_ratelimit, limit or RateLimitRule())
+        if limit is not None:
+            limit_rule_set(&self.c.ntp_ratelimit, limit)
         if phc is not None:
-            self._set_phc(phc)
-        addresses = [ipaddress.ip_address(address) for address in reserved]
-        if len(addresses) > SNAPSHOT_RESERVED_MAX:
-            raise ValueError(f"{len(addresses)} addresses: at most {SNAPSHOT_RESERVED_MAX} fit")
-        for address in addresses:
-            self._reserve(address)
-
-    cdef _set_ntp(self, dict ntp):
-        cdef ntp_state *c = &self.c.ntp
-        c.leap = ntp.get("leap", 0)
-        c.stratum = ntp.get("stratum", 0)
-        c.precision = ntp.get("precision", 0)
-        c.drift_ppm = ntp.get("drift_ppm", 0)
-        c.root_delay = ntp.get("root_delay", 0)
-        c.root_dispersion = ntp.get("root_dispersion", 0)
-        c.refid = ntp.get("refid", 0)
-        c.mono_epoch = ntp.get("mono_epoch", 0)
-        c.reference = ntp.get("reference", 0)
-        c.updated_ns = ntp.get("updated_ns", 0)
-        c.expires_ns = ntp.get("expires_ns", 0)
-        c.leap_ends_ns = ntp.get("leap_ends_ns", 0)
-
-    cdef _set_phc(self, dict phc):
-        cdef phc_map *c = &self.c.phc
-        c.phc_ns, c.tai_ns, c.rate = phc["phc_ns"], phc["tai_ns"], phc["rate"]
-        if not -PHC_RATE_MAX <= c.rate <= PHC_RATE_MAX:
-            raise ValueError(f"a rate of {c.rate}: at most {PHC_RATE_MAX} either way fits")
-
-    cdef _set_dns(self, dict dns, int max_udp):
-        cdef dns_settings *c = &self.c.dns
-        cdef int i
-        c.max_udp[0] = dns.get("max_udp_ipv4", max_udp)
-        c.max_udp[1] = dns.get("max_udp_ipv6", max_udp)
-        c.nsid_length = put_text(c.nsid, dns.get("nsid", b""), "nsid", DNS_NSID_MAX)
-        # In the order of enum dns_text.
-        for i, name in enumerate(("version", "hostname", "id")):
-            c.text_length[i] = put_text(c.text[i], dns.get(name, b""), name, DNS_TEXT_MAX)
-        secrets = dns.get("cookie_secrets", ())
-        if len(secrets) > DNS_COOKIE_SECRETS or any(len(s) != 16 for s in secrets):
-            raise ValueError(f"cookie_secrets: at most {DNS_COOKIE_SECRETS} fit, of 16 bytes each")
-        for i, secret in enumerate(secrets):
-            memcpy(c.cookie_secret[i], <const char *>secret, 16)
-        c.cookie_secrets = len(secrets)
-        if dns.get("rrl") is not None:
-            rrl_rule_take(&c.rrl, dns["rrl"])
-        self.rrl_others = dns.get("rrl_others")
-        if self.rrl_others is not None:
-            c.rrl_others = self.rrl_others.c
-
-    cdef _reserve(self, address):
-        cdef bytes packed = address.packed
-        snapshot_reserve(self.c, <const uint8_t *><const char *>packed, address.version)
+            self.c.phc = (<PhcMap>_made(PhcMap, phc)).c
+        self.dns = dns if isinstance(dns, DnsSettings) else DnsSettings(**(sizes | (dns or {})))
+        self.c.dns = self.dns.c
+        self.reserved = (
+            reserved if isinstance(reserved, ReservedSources) else ReservedSources(reserved))
+        self.c.reserved = self.reserved.c
+        memcpy(self.c.reserved_used, self.reserved.c.used, sizeof(self.reserved.c.used))
 
     def __dealloc__(self):
         free(self.c)
-
-
-cdef int put_text(uint8_t *to, bytes text, str name, int most) except -1:
-    """Copies a setting's bytes; returns their number."""
-    if len(text) > most:
-        raise ValueError(f"{name}: {len(text)} bytes: at most {most} fit")
-    memcpy(to, <const char *>text, len(text))
-    return len(text)
 
 
 @cython.no_gc_clear
@@ -219,10 +290,17 @@ cdef class SharedSnapshot:
 
     cdef qsbr_reader *reader(self) except NULL:
         """Allocates a reader for one thread, offline until the thread goes online."""
-        if self.readers == QSBR_READERS:
-            raise ValueError(f"more than {QSBR_READERS} answering threads")
-        self.readers += 1
-        return &self.c.reader[self.readers - 1]
+        cdef int i
+        for i in range(QSBR_READERS):
+            if not self.taken[i]:
+                self.taken[i] = True
+                return &self.c.reader[i]
+        raise ValueError(f"more than {QSBR_READERS} answering threads")
+
+    cdef void give_back(self, qsbr_reader *reader) noexcept:
+        """Frees the reader of a thread that has ended, for another thread."""
+        qsbr_offline(reader)
+        self.taken[reader - self.c.reader] = False
 
     def publish(self, Snapshot snapshot not None):
         """Makes ``snapshot`` current: every thread uses it from its next batch on."""

@@ -257,8 +257,8 @@ cdef class TcpListener(Thread):
 
     def start(self):
         """Starts the thread. Raises OSError."""
-        self.c.reader = self.shared.reader()
-        self._spawn("xdpkit-tcp", entry, self.c, self.c.reader)
+        self.c.reader = self._borrow(self.shared)
+        self._spawn("xdpkit-tcp", entry, self.c)
 
     def counters(self):
         """A copy of the thread's counters; ``ended`` is by reason (``ENDS``)."""

@@ -1,4 +1,4 @@
-from xdpkit._core._snapshot cimport qsbr_reader
+from xdpkit._core._snapshot cimport SharedSnapshot, qsbr_reader
 from xdpkit._core._stats cimport stats
 
 cdef extern from "runtime/thread.h" nogil:
@@ -29,10 +29,12 @@ cdef extern from "runtime/thread.h" nogil:
 cdef class Thread:
     cdef thread *t
     cdef const stats *stats
-    cdef qsbr_reader *seen
+    cdef SharedSnapshot lender
+    cdef qsbr_reader *reader
     cdef bint running
     cdef bint killed
     cdef object _prepare(self, thread *t, const stats *s, int cpu)
-    cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
-                       qsbr_reader *seen)
+    cdef qsbr_reader *_borrow(self, SharedSnapshot lender) except NULL
+    cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument)
+    cdef void _ended(self) noexcept
     cdef void _finish(self)

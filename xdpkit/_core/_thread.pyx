@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A raw thread as Python controls it: start, stop, join (``runtime/thread.h``)."""
 
+cimport cython
 from libc.string cimport memset, strncpy
 
 import os
-
-from xdpkit._core._snapshot cimport qsbr_offline
 
 cdef extern from *:
     """
@@ -19,11 +18,13 @@ cdef extern from *:
     int EFD_CLOEXEC
 
 
+@cython.no_gc_clear
 cdef class Thread:
     """Base class of the answering threads.
 
-    A subclass calls ``_prepare`` with the thread and the counters in its C struct, ``_spawn`` to
-    start it and, before it frees that struct, ``_finish``.
+    A subclass calls ``_prepare`` with the thread and the counters in its C struct, ``_borrow`` for
+    a reader of the snapshots, ``_spawn`` to start the thread and, before it frees that struct,
+    ``_finish``. The reader is given back once the thread has ended.
     """
 
     cdef object _prepare(self, thread *t, const stats *s, int cpu):
@@ -35,16 +36,26 @@ cdef class Thread:
             raise OSError("no file descriptor left to wake up a thread")
         self.t, self.stats = t, s
 
-    cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument,
-                       qsbr_reader *seen):
+    cdef qsbr_reader *_borrow(self, SharedSnapshot lender) except NULL:
+        self.lender, self.reader = lender, lender.reader()
+        return self.reader
+
+    cdef object _spawn(self, str name, void *(*entry)(void *) noexcept nogil, void *argument):
         cdef int error
-        self.seen = seen
         encoded = name.encode()
         strncpy(self.t.name, <const char *>encoded, 15)
         error = thread_spawn(self.t, entry, argument)
         if error:
+            self._ended()
             raise OSError(error, os.strerror(error))
         self.running = True
+
+    cdef void _ended(self) noexcept:
+        """There is no thread, any longer: whoever it was that joined it calls this."""
+        self.running = False
+        if self.reader is not NULL:
+            self.lender.give_back(self.reader)
+            self.reader = NULL
 
     def stop(self):
         """Tells the thread to finish pending work and end; returns immediately."""
@@ -64,10 +75,8 @@ cdef class Thread:
         It then holds no snapshot, and its owner may free its thread state.
         """
         if self.running and thread_try_join(self.t):
-            self.running = False
             self.killed = not thread_done(self.t)
-            if self.killed:
-                qsbr_offline(self.seen)
+            self._ended()
         return self.killed
 
     @property
@@ -96,7 +105,7 @@ cdef class Thread:
         if self.running:
             with nogil:
                 thread_join(self.t)
-            self.running = False
+            self._ended()
 
     cdef void _finish(self):
         if self.t is NULL:
@@ -105,7 +114,7 @@ cdef class Thread:
             thread_send_order(self.t, THREAD_STOP)
             with nogil:
                 thread_join(self.t)
-            self.running = False
+            self._ended()
         if self.t.wake_fd >= 0:
             os.close(self.t.wake_fd)
             self.t.wake_fd = -1

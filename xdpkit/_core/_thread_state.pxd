@@ -48,7 +48,7 @@ cdef extern from "runtime/thread_state.h" nogil:
         uint64_t seed
         dns_counts dns
         ntp_saved_table saved
-        ratelimit_table *ratelimit
+        ratelimit_table *ratelimit_table
         rrl_table *rrl
         ntp_digest digest
         transmit transmit

@@ -57,7 +57,7 @@ cdef class ThreadState:
             ntp_saved_open(&self.c.saved, self.saved, interleaved)
         if limited:
             self.limits = RateLimitTable(limited)
-            self.c.ratelimit = self.limits.c
+            self.c.ratelimit_table = self.limits.c
         if answers:
             self.answers = RrlTable(answers)
             self.c.rrl = self.answers.c

@@ -205,8 +205,8 @@ cdef class UdpListener(Thread):
 
     def start(self):
         """Starts the thread. Raises OSError."""
-        self.c.reader = self.shared.reader()
-        self._spawn("xdpkit-udp", entry, self.c, self.c.reader)
+        self.c.reader = self._borrow(self.shared)
+        self._spawn("xdpkit-udp", entry, self.c)
 
     def counters(self):
         """A copy of the thread's counters (``runtime/stats.h``)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from xdpkit._core._snapshot import ReservedSources
 from xdpkit._core._stats import KEYS
 from xdpkit.config import Config
 from xdpkit.config.address import Address
@@ -116,7 +117,7 @@ class ServedAddresses:
 
     def _publish_reserved(self, reserved: list[Address]) -> None:
         try:
-            self._where.publisher.change(reserved=tuple(reserved))
+            self._where.publisher.change(reserved=ReservedSources(reserved))
         except ValueError as error:
             raise NicError(
                 f"{self._interface.name} has too many addresses, including broadcast "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
 from xdpkit.control.server import ControlServer
 from xdpkit.instance import report
@@ -61,7 +62,7 @@ class Instance:
             tasks.start_soon(Watchdog(where.dataplane, where.slow_path, self._paused).run)
             if where.dataplane.hardware:
                 clock = where.dataplane.hardware.phc
-                tasks.start_soon(PhcWatch(clock, lambda phc: where.publisher.change(phc=phc)).run)
+                tasks.start_soon(PhcWatch(clock, self._publish_phc).run)
             tasks.start_soon(reloader.run)
             tasks.start_soon(self._reload_on_hangup, reloader)
             if self.metrics:
@@ -69,6 +70,9 @@ class Instance:
                 tasks.start_soon(self.metrics.serve)
             tasks.start_soon(self.control.serve)
             notify("READY=1")
+
+    def _publish_phc(self, phc: dict[str, int] | None) -> None:
+        self.where.publisher.change(phc=PhcMap(**phc) if phc else None)
 
     def _paused(self) -> bool:
         return self.addresses.paused

@@ -8,6 +8,7 @@ a quiescent state.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,9 +18,17 @@ from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
 from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._rrl import RrlRule
-from xdpkit._core._snapshot import SharedSnapshot, Snapshot, ZoneMap
+from xdpkit._core._snapshot import (
+    DNS_SETTINGS,
+    DnsSettings,
+    NtpState,
+    PhcMap,
+    ReservedSources,
+    SharedSnapshot,
+    Snapshot,
+    ZoneMap,
+)
 from xdpkit.config import Config, DnsConfig
-from xdpkit.config.address import Address
 from xdpkit.errors import XdpkitError
 
 # How often the publisher checks for the end of a grace period, which takes up to a second.
@@ -33,21 +42,21 @@ log = logging.getLogger("xdpkit")
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a snapshot; frozen, so that no half-finished change can be published."""
+    """The parts of a snapshot; each is immutable, and built once by the service that owns it."""
 
-    ports: dict[str, int]
-    dns: dict[str, Any] = field(default_factory=dict)
+    ports: Mapping[str, int]
+    dns: DnsSettings = field(default_factory=DnsSettings)
     cookie_secrets: tuple[bytes, ...] = field(default=(), repr=False)
     rrl: RrlRule | None = None
     rrl_others: AccessList | None = None
     echo_spin_ns: int = 0
     zones: ZoneMap | None = None
-    ntp: dict[str, int] = field(default_factory=dict)
+    ntp: NtpState = field(default_factory=NtpState)
     keys: Keys | None = None
     access: AccessList | None = None
-    limit: RateLimitRule = field(default_factory=RateLimitRule)
-    reserved: tuple[Address, ...] = ()
-    phc: dict[str, int] | None = None
+    limit: RateLimitRule | None = None
+    reserved: ReservedSources = field(default_factory=ReservedSources)
+    phc: PhcMap | None = None
 
     def snapshot(self) -> Snapshot:
         """Its form for the C code; DNS is off until there are zones."""
@@ -59,12 +68,7 @@ class Parts:
         return Snapshot(
             ready,
             zones=self.zones,
-            dns=self.dns
-            | {
-                "cookie_secrets": self.cookie_secrets,
-                "rrl": self.rrl,
-                "rrl_others": self.rrl_others,
-            },
+            dns=self.dns.admitting(self.cookie_secrets, self.rrl, self.rrl_others),
             echo_spin_ns=self.echo_spin_ns,
             ntp=self.ntp,
             keys=self.keys,
@@ -75,23 +79,17 @@ class Parts:
         )
 
 
-def dns_settings(dns: DnsConfig) -> dict[str, Any]:
-    """The DNS settings of the configuration, for Snapshot."""
-    return {
-        "max_udp_ipv4": dns.limit(4),
-        "max_udp_ipv6": dns.limit(6),
-        "nsid": dns.nsid,
-        "version": dns.version,
-        "hostname": dns.hostname,
-        "id": dns.id,
-    }
+def dns_settings(dns: DnsConfig) -> DnsSettings:
+    """[dns] as the C code has it: every key that ``cext/dns/settings.h`` has a setting for."""
+    sizes = {"max_udp_ipv4": dns.limit(4), "max_udp_ipv6": dns.limit(6)}
+    return DnsSettings(**{name: getattr(dns, name) for name in DNS_SETTINGS} | sizes)
 
 
 def initial_parts(config: Config) -> Parts:
     """The parts that depend on the configuration alone."""
     return Parts(
         ports=config.ports(),
-        dns=dns_settings(config.dns) if config.dns else {},
+        dns=dns_settings(config.dns) if config.dns else DnsSettings(),
         cookie_secrets=config.dns.cookie_secret if config.dns else (),
         echo_spin_ns=config.echo.spin_ns if config.echo else 0,
     )
@@ -106,7 +104,10 @@ class SnapshotPublisher:
         self._published = anyio.Event()
 
     def change(self, **parts: Any) -> None:
-        """Publishes a snapshot with the named parts replaced; threads use it from now on."""
+        """Publishes a snapshot with the named parts replaced; threads use it from now on.
+
+        What changes every second, ``ntp`` and ``phc``, is small; the other parts are kept.
+        """
         # Published before it is kept: parts that do not fit (ValueError) change nothing.
         changed = replace(self._parts, **parts)
         self.shared.publish(changed.snapshot())

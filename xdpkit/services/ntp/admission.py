@@ -6,7 +6,6 @@ import logging
 
 from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
-from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit.config.ntp import NtpConfig
 from xdpkit.services import access_list
 from xdpkit.services.base import Prepared
@@ -39,7 +38,7 @@ class Admission:
             {
                 "keys": _table(file, slots) if file else None,
                 "access": AccessList(rules) if rules else None,
-                "limit": config.limit.rule if config.limit else RateLimitRule(),
+                "limit": config.limit.rule if config.limit else None,
             },
             commit,
             facts={

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 
+from xdpkit._core._snapshot import NtpState
 from xdpkit.config import Config, NtpConfig
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -55,10 +56,12 @@ class NtpService(Service):
             source.publish = self._publish
             self._following.restart()
 
-        return Prepared({**admission.parts, "ntp": source.published}, commit, facts=admission.facts)
+        return Prepared(
+            {**admission.parts, "ntp": NtpState(**source.published)}, commit, facts=admission.facts
+        )
 
     def _publish(self, state: dict[str, int]) -> None:
-        self._publisher.change(ntp=state)
+        self._publisher.change(ntp=NtpState(**state))
 
     def _publish_later(self, state: dict[str, int]) -> None:
         """A source that is not in use yet: the reload publishes its state."""
