@@ -7,15 +7,6 @@
 
 #define AA 0x04 /* in byte 2 of the header, RFC 1035 section 4.1.1 */
 
-/* The most DNAMEs followed; forest.py's ALIASES_MAX. */
-#define ALIASES_MAX 16
-
-/*
- * No name is looked up from this offset on: the pointers of an image stay below the same offset
- * (body.py's POINTER_END), so that after an alias chain they still fit 14 bits.
- */
-#define ALIASES_END 0x2000
-
 /* A reply being written. Offsets are from the start of the header. */
 struct composer {
 	uint8_t *p;
@@ -241,7 +232,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			   struct zone_lookup *lookup)
 {
 	const struct zone_arena *arena = snap->zones;
-	const struct zone_node *seen[ALIASES_MAX];
+	const struct zone_node *seen[DNS_ALIASES_MAX];
 	const struct zone_image *image;
 	struct zone_proof proof = {0};
 	struct zone_name name;
@@ -262,7 +253,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		/* Seen before: it would only loop, or lead to ever longer names. */
 		while (index < steps && seen[index] != node)
 			index++;
-		if (index < steps || steps == ALIASES_MAX)
+		if (index < steps || steps == DNS_ALIASES_MAX)
 			break;
 		seen[steps] = node;
 
@@ -284,7 +275,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			return truncated(snap, rq, q, image, BITS2_QR | AA);
 		put_cname(c, dname, prefix, target);
 		/* The CNAME is the answer itself, or the one RRset of RFC 8482 section 4.1. */
-		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= ALIASES_END)
+		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= DNS_ALIASES_END)
 			break;
 		zone_name_set(&name, arena, c->p + c->name_at, c->length,
 			      label_count(c->p + c->name_at));

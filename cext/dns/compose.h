@@ -13,6 +13,18 @@
 #include "dns/message.h"
 #include "dns/wire.h"
 
+/*
+ * The most aliases followed, here (DNAMEs) and by the compiler. A longer chain is a mistake, and
+ * resolvers give up earlier (NSD stops at 18).
+ */
+#define DNS_ALIASES_MAX 16
+
+/*
+ * No name is looked up from this offset on. The pointers of an image stay below it too (body.py's
+ * POINTER_END), so that after an alias chain they still fit 14 bits.
+ */
+#define DNS_ALIASES_END 0x2000
+
 /* The verdict of a reply made from this image. */
 static inline enum verdict dns_verdict(const struct zone_image *image)
 {

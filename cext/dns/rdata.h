@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * Names in the RDATA of a type that may be compressed, as in body.py's COMPRESSED: the number of
- * bytes before the first one, and how many there are.
+ * Names in the RDATA of a type that may be compressed: the number of bytes before the first one,
+ * and how many there are.
  */
 static inline void dns_names_of_type(uint16_t type, uint32_t *skip, uint32_t *names)
 {

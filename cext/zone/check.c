@@ -9,9 +9,6 @@
 #include "zone/zone.h"
 #include "zone/check_image.h"
 
-/* chain.py's ITERATIONS_MAX: bounds the work that a question can cause. */
-#define ITERATIONS_MAX 50
-
 /* Bytes from an offset to the end of the contents. */
 static uint64_t room_at(const struct zone_extent *check, uint32_t offset)
 {
@@ -165,7 +162,7 @@ static bool chain_is_sound(const struct zone_extent *check, const struct zone_en
 		return false;
 	if (zone->hashing) {
 		hashing = zone_check_within(check, zone->hashing, sizeof *hashing);
-		if (!hashing || hashing->iterations > ITERATIONS_MAX ||
+		if (!hashing || hashing->iterations > ZONE_ITERATIONS_MAX ||
 		    !zone_check_within(check, zone->hashing,
 				       sizeof *hashing + hashing->salt_length))
 			return false;

@@ -30,6 +30,13 @@
 /* dns/reply.c copies in 16-byte steps: bytes after the last image that may be read, not used. */
 #define ZONE_SLACK 64
 
+/*
+ * RFC 9276 section 3.1 requires 0; validators treat zones above some bound as unsigned or bogus,
+ * and 50 is the highest that common ones (BIND 9.18 and later, Unbound) still accept. It bounds the
+ * work that a question can cause.
+ */
+#define ZONE_ITERATIONS_MAX 50
+
 #define ZONE_NAME_MAX 255 /* bytes of a wire name with its root label, RFC 1035 section 3.1 */
 
 struct zone_arena {

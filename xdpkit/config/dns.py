@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from xdpkit._core._limits import (
+    DNS_COOKIE_SECRETS,
+    DNS_NSID_MAX,
+    DNS_TEXT_MAX,
+    DNS_UDP_MIN,
+    SIPHASH_KEY_BYTES,
+)
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.schema import custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table
@@ -16,11 +23,8 @@ _MAX_CONNECTIONS = 65536
 # Fits an Ethernet MTU of 1500, the IPv6 minimum of 1280 less headers, and a UMEM chunk.
 _MAX_UDP = 1232
 
-# For now: the C side.
-DNS_COOKIE_SECRETS, DNS_NSID_MAX, DNS_TEXT_MAX, DNS_UDP_MIN = 2, 128, 255, 512
-
 # RFC 9018 section 4.4: the key of SipHash-2-4, in hexadecimal digits.
-_SECRET_DIGITS = 32
+_SECRET_DIGITS = 2 * SIPHASH_KEY_BYTES
 
 
 # FHS 3.0 section 5.5: data that the application can regenerate, at a cost.

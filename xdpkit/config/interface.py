@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xdpkit._core._limits import STEER_QUEUES
 from xdpkit.config.address import ServedAddress, parse_address
 from xdpkit.config.schema import choice, custom, flag, integer, section
 from xdpkit.config.toml_document import Table, quoted
@@ -15,8 +16,6 @@ RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
 _MAX_NAME = 15
 # The most CPUs that x86-64 kernels are built for: CONFIG_NR_CPUS with MAXSMP.
 _CPUS = 8192
-# ebpf/steer.h STEER_QUEUES.
-_QUEUES = 256
 
 
 def _interface_name(table: Table, key: str) -> str:
@@ -30,7 +29,7 @@ def _interface_name(table: Table, key: str) -> str:
 
 
 def _queues(table: Table, key: str) -> tuple[int, ...]:
-    queues = table.integers(key, 0, _QUEUES - 1)
+    queues = table.integers(key, 0, STEER_QUEUES - 1)
     if not queues:
         raise table.error(key, "name at least one RX queue, for example [2]")
     return queues
@@ -83,7 +82,7 @@ class InterfaceConfig:
     )
     queues: tuple[int, ...] = custom(
         _queues,
-        accepts=f"array of integers, 0 to {_QUEUES - 1}",
+        accepts=f"array of integers, 0 to {STEER_QUEUES - 1}",
         example="[2]",
         doc="RX queues to take; all others stay with the kernel.",
         restart=True,

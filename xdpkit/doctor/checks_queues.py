@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xdpkit._core._limits import WORKER_BATCH
 from xdpkit.doctor.finding import (
     Check,
     Finding,
@@ -19,9 +20,8 @@ from xdpkit.nic.fact import value_of
 from xdpkit.nic.os.ethtool_rss import RXH_L4_B_0_1
 from xdpkit.nic.os.ethtool_rxnfc import Rule
 
-# Eight batches of the worker's loop (cext/xdp/worker.h, WORKER_BATCH): room for what arrives
-# while it handles one.
-SHORT_RING = 512
+# Eight batches of the worker's loop: room for what arrives while it handles one.
+SHORT_RING = 8 * WORKER_BATCH
 
 # Longer than a sleeping CPU takes to wake up; NICs default to 3 to 64.
 LATE_US = 50

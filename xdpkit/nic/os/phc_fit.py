@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-# cext/runtime/phc.h: PHC_RATE_BITS and PHC_RATE_MAX.
-RATE_BITS = 32
-RATE_MAX = 1 << 28
+from xdpkit._core._limits import PHC_RATE_BITS, PHC_RATE_MAX
+
+RATE_BITS = PHC_RATE_BITS
+RATE_MAX = PHC_RATE_MAX
 
 # Enough readings for a median that a few bad ones do not move; old ones say little about a
 # disciplined clock.

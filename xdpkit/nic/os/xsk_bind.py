@@ -7,14 +7,15 @@ import resource
 from functools import partial
 from pathlib import Path
 
+from xdpkit._core._limits import UMEM_BYTES
 from xdpkit._core._xsk import XskError, XskSocket
 from xdpkit.config import InterfaceConfig
 from xdpkit.errors import BindError, NicError, QueueError
 from xdpkit.nic.os.interface import Interface
 from xdpkit.runtime.privileges import raised_memlock
 
-# A UMEM (cext/xdp/xsk.h: 4096 chunks of 2048 bytes) in the unit of ulimit -l.
-UMEM_KIB = 8192
+# In the unit of ulimit -l.
+UMEM_KIB = UMEM_BYTES // 1024
 
 
 def bind(

@@ -13,38 +13,42 @@ import struct
 from array import array
 from hashlib import blake2b
 
+from xdpkit._core import _limits as limits
 from xdpkit.services.dns.compiler.body import SECURE_AT, Image
 
-MAGIC = 0x616E6F7A74696B78
-VERSION = 2
-UNIT = 8
-SLACK = 64
-SLOTS = 8
+MAGIC = limits.ZONE_MAGIC
+VERSION = limits.ZONE_VERSION
+UNIT = limits.ZONE_UNIT
+SLACK = limits.ZONE_SLACK
+SLOTS = limits.ZONE_SLOTS
 
 HEADER = struct.Struct("<QIIQQQ4I2B6x")
 """struct zone_arena."""
-CHECKSUM_AT = 24
+CHECKSUM_AT = limits.ZONE_ARENA_CHECKSUM_AT
 ENTRY = struct.Struct("<8I")
 """struct zone_entry: apex, serial, names, nxdomain, nodata, chain, links, hashing."""
 NODE = struct.Struct("<2BH3I")
 """struct zone_node: flags, name length, type count, zone, wildcard, fallback."""
-WILDCARD_AT = 8
+WILDCARD_AT = limits.ZONE_NODE_WILDCARD_AT
 TYPE = struct.Struct("<HxxI")
 """struct zone_type: type, image."""
 
 DENIAL = struct.Struct("<3I4x")
 """struct zone_denial: match, cover, provable."""
-PROVABLE_AT = 8
+PROVABLE_AT = limits.ZONE_DENIAL_PROVABLE_AT
 HASHING = struct.Struct("<HBx")
 """struct zone_hashing: iterations, salt length."""
 
-APEX, CUT, ALIAS, DNAME, UNPROVEN = 1, 2, 4, 8, 16
-"""ZONE_NODE_*."""
+APEX = limits.ZONE_NODE_APEX
+CUT = limits.ZONE_NODE_CUT
+ALIAS = limits.ZONE_NODE_ALIAS
+DNAME = limits.ZONE_NODE_DNAME
+UNPROVEN = limits.ZONE_NODE_UNPROVEN
 
 FILL = 5
 """Average names per bucket of 8: 12.8 bytes a name, and 1 in 40 is in a second bucket."""
 
-_FACTOR = 0xA0761D6478BD642F
+_FACTOR = limits.HASH_FACTOR
 _MASK = 0xFFFFFFFFFFFFFFFF
 
 

@@ -11,13 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from xdpkit._core import _limits as limits
+from xdpkit._core._limits import DNS_ALIASES_END, ZONE_IMAGE_SECURE_AT, ZONE_NAME_MAX
 from xdpkit.services.dns.compiler.chain import FIXED, Proof
 from xdpkit.services.dns.zonefile.zone import RRset, find, parent, signatures
 
 IMAGE = struct.Struct("<2B6s4H2BHI")
 """struct zone_image: header byte 2, rcode, counts, length, trimmed, authority, fixups, base, kind,
 glue, secure."""
-SECURE_AT = 20
+SECURE_AT = ZONE_IMAGE_SECURE_AT
 
 QR, AA = 0x80, 0x04
 NOERROR, NXDOMAIN, YXDOMAIN = 0, 3, 6
@@ -25,19 +27,17 @@ NOERROR, NXDOMAIN, YXDOMAIN = 0, 3, 6
 QUESTION = 12
 """Where the question's name begins: after the header, RFC 1035 section 4.1."""
 
-NAME_MAX = 255
+NAME_MAX = ZONE_NAME_MAX
 
-POINTER_END = 0x2000
+POINTER_END = DNS_ALIASES_END
 """No pointer leads to a name from here on. A pointer has 14 bits (RFC 1035 section 4.1.4), and a
-longer question, or DNAMEs before the image (``ALIASES_END``), can move it by as much again."""
+longer question, or DNAMEs before the image (``DNS_ALIASES_END``), can move it by as much again."""
 
 BODY_MAX = 65535 - QUESTION - NAME_MAX - 4 - 11
 """The most bytes of a body that fits a message with any question and an OPT."""
 
-# RDATA that may hold compressed names (RFC 3597 section 4: the types of RFC 1035): bytes before the
-# first name, number of names. cext/dns/rdata.h has the same.
-COMPRESSED = {2: (0, 1), 3: (0, 1), 4: (0, 1), 5: (0, 1), 6: (0, 2), 7: (0, 1), 8: (0, 1)}
-COMPRESSED |= {9: (0, 1), 12: (0, 1), 14: (0, 2), 15: (2, 1)}
+COMPRESSED = limits.COMPRESSED_NAMES
+"""RDATA that may hold compressed names (RFC 3597 section 4: the types of RFC 1035)."""
 
 
 class ImageTooLarge(ValueError):
@@ -47,11 +47,11 @@ class ImageTooLarge(ValueError):
 class Kind(IntEnum):
     """enum zone_kind."""
 
-    NOERROR = 0
-    NODATA = 1
-    NXDOMAIN = 2
-    REFERRAL = 3
-    YXDOMAIN = 4
+    NOERROR = limits.ZONE_KIND_NOERROR
+    NODATA = limits.ZONE_KIND_NODATA
+    NXDOMAIN = limits.ZONE_KIND_NXDOMAIN
+    REFERRAL = limits.ZONE_KIND_REFERRAL
+    YXDOMAIN = limits.ZONE_KIND_YXDOMAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
+from xdpkit._core._limits import ZONE_ITERATIONS_MAX
 from xdpkit.services.dns.zonefile.zone import (
     NSEC,
     NSEC3,
@@ -18,10 +19,6 @@ from xdpkit.services.dns.zonefile.zone import (
     parent,
     signatures,
 )
-
-# RFC 9276 section 3.1 requires 0; validators treat zones above some bound as unsigned or bogus, and
-# 50 is the highest that common ones (BIND 9.18 and later, Unbound) still accept.
-ITERATIONS_MAX = 50
 
 PART = struct.Struct("<4H")
 """struct zone_part: bytes in a message, records, bytes of key, bytes of owner labels."""
@@ -119,10 +116,10 @@ def take_nsec_chain(zone: Zone) -> NsecChain | None:
             if rdata[:2] != b"\1\0":
                 continue
             parameters = split_parameters(rdata)[0]
-            if parameters.iterations > ITERATIONS_MAX:
+            if parameters.iterations > ZONE_ITERATIONS_MAX:
                 raise rrset.error(
-                    f"{parameters.iterations} NSEC3 iterations, over the limit of {ITERATIONS_MAX}"
-                    " (RFC 9276 section 3.1 requires 0); sign the zone again"
+                    f"{parameters.iterations} NSEC3 iterations, over the limit of"
+                    f" {ZONE_ITERATIONS_MAX} (RFC 9276 section 3.1 requires 0); sign the zone again"
                 )
             return NsecChain(parameters, hashed.get(parameters, {}), rrset)
     if not find(apex, NSEC):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from xdpkit._core._limits import DNS_ALIASES_MAX, ZONE_NAME_MAX
 from xdpkit.services.dns.compiler.tree import LookupResult, NameMatch, Tree
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, RRset, Zone, find, is_below, parent
 
-# A longer chain is a mistake, and resolvers give up earlier (NSD stops at 18). cext/dns/compose.c
-# has the same limit, for the DNAMEs that a question meets before a chain that was followed here.
-ALIASES_MAX = 16
-
-NAME_MAX = 255
+# A question may meet DNAMEs before a chain that was followed here: as many again.
+ALIASES_MAX = DNS_ALIASES_MAX
+NAME_MAX = ZONE_NAME_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from typing import Any
 
 import anyio
 
+from xdpkit._core._limits import SIPHASH_KEY_BYTES
 from xdpkit.runtime.publisher import SnapshotPublisher
 
 # The key of SipHash-2-4, RFC 9018 section 4.4.
-SECRET_BYTES = 16
+SECRET_BYTES = SIPHASH_KEY_BYTES
 
 # RFC 7873 section 7.1: at most 26 hours, and not all servers at the same time.
 ROLL_SECONDS = 24 * 3600.0

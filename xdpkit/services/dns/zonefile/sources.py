@@ -14,6 +14,7 @@ from typing import TextIO
 
 import dns.version
 
+from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.errors import ZoneError
 
 SUFFIX = ".zone"
@@ -135,8 +136,11 @@ def unchanged(sources: Iterable[Source], directory: Path) -> tuple[Source, ...] 
 
 @cache
 def compiler_key() -> str:
-    """A key that changes with the compiler's source and the library that reads master files."""
+    """A key that changes with the compiler's source, the limits that it shares with the C code,
+    and the library that reads master files.
+    """
     digest = blake2b(dns.version.version.encode(), digest_size=8)
+    digest.update(repr(sorted(ZONE_LIMITS.items())).encode())
     for path in sorted(Path(__file__).parents[1].glob("*/*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
