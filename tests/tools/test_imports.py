@@ -19,6 +19,7 @@ ROOMS = (
     "nic.os",
     "nic.setup",
     "bpf",
+    "services.prefix_map",
     "services.access_list",
     "services.ntp",
     "services.dns.zonefile",

@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
+from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit.config import load
 from xdpkit.config.ntp import NtpConfig

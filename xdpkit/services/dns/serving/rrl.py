@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from xdpkit._core._access import AccessList
+from xdpkit._core._prefix_map import AccessList
 from xdpkit.config import load
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.runtime.publisher import SnapshotPublisher
