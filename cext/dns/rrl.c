@@ -32,14 +32,14 @@ enum verdict dns_rrl_reply(const struct snapshot *snap, struct thread_state *sta
 enum verdict dns_rrl_begin(const struct snapshot *snap, struct thread_state *state,
 			   struct request *rq, struct dns_query *q, enum verdict verdict)
 {
-	const struct access_list *others = snap->dns.rrl_others;
+	const struct prefix_map *others = snap->dns.rrl_others;
 	/* For these two, `q` holds no question. */
 	bool sound = verdict != VERDICT_dns_formerr && verdict != VERDICT_dns_notimp;
 
 	if (verdict != VERDICT_PENDING && !verdict_answers(verdict))
 		return verdict;
 	if ((sound && q->cookie_valid) ||
-	    (others && !access_allowed(others, rq->source, rq->ip_version)))
+	    (others && !prefix_map_value(others, rq->source, rq->ip_version)))
 		return verdict;
 	rrl_locate(state->rrl, rq->source, rq->ip_version, &q->rrl_slots);
 	if (verdict == VERDICT_PENDING) {

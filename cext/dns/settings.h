@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "admit/access.h"
+#include "admit/prefix_map.h"
 #include "admit/rrl.h"
 
 /* Cookie secrets: the one in use, and the one before or after it. */
@@ -34,7 +34,7 @@ struct dns_settings {
 	uint8_t nsid[DNS_NSID_MAX]; /* RFC 5001 section 2.3 */
 	uint8_t text[DNS_TEXT_COUNT][DNS_TEXT_MAX];
 	struct rrl_rule rrl; /* for threads that have a table (runtime/thread_state.h) */
-	const struct access_list *rrl_others; /* sources that are not exempt; NULL: all */
+	const struct prefix_map *rrl_others; /* sources that are not exempt; NULL: all */
 };
 
 /*

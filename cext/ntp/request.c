@@ -129,7 +129,7 @@ enum verdict ntp_read(const struct snapshot *snap, struct thread_state *state,
 	if (verdict != VERDICT_PENDING)
 		return verdict;
 	state->counts.mode[mode]++;
-	if (snap->ntp_access && !access_allowed(snap->ntp_access, rq->source, rq->ip_version))
+	if (snap->ntp_access && !prefix_map_value(snap->ntp_access, rq->source, rq->ip_version))
 		return VERDICT_ntp_denied;
 	ntp_clients_add(state->counts.clients, rq->source, rq->ip_version, state->seed);
 	if (state->ratelimit) {

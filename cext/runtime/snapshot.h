@@ -11,7 +11,7 @@
 #include <string.h>
 #include <linux/types.h>
 
-#include "admit/access.h"
+#include "admit/prefix_map.h"
 #include "dns/settings.h"
 #include "admit/ratelimit.h"
 #include "base/hash.h"
@@ -60,8 +60,8 @@ struct snapshot {
 	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
 	uint32_t echo_spin_ns;          /* busy-wait per echo, a knob of the benchmarks */
 	struct ntp_state ntp;
-	const struct ntp_keys *ntp_keys;      /* NULL: none; owned by the control plane */
-	const struct access_list *ntp_access; /* NULL: all allowed; owned by the control plane */
+	const struct ntp_keys *ntp_keys;     /* NULL: none; owned by the control plane */
+	const struct prefix_map *ntp_access; /* NULL: all allowed; owned by the control plane */
 	struct ratelimit_rule
 		ntp_ratelimit; /* for threads that have a table (runtime/thread_state.h) */
 	struct phc_map phc;    /* the NIC's clock, for the stamps of frames */

@@ -8,7 +8,7 @@ import struct
 from packets import Packet
 
 from xdpkit.config.prefixes import parse_prefix
-from xdpkit.services.access_list import build
+from xdpkit.services import access_list, prefix_map
 
 # A header of version 4, mode 3, with an arbitrary transmit timestamp.
 NTP = bytes([0x23]) + bytes(39) + bytes(range(1, 9))
@@ -73,18 +73,21 @@ def keys() -> dict[str, bytes]:
     return seeds | {"ids": bytes([0, 1, 16, 65]) + bytes(16) + ids}
 
 
-def access() -> dict[str, bytes]:
-    """An access list."""
+def prefix_maps() -> dict[str, bytes]:
+    """Access lists, and a map with more values than two."""
     lists = {
         "none": ((), ()),
         "deny": ((), ("192.0.2.0/24", "2001:db8::/32")),
         "allow": (("0.0.0.0/1", "::/1", "255.255.255.255"), ("10.0.0.0/8",)),
         "apart": ([f"10.0.{n}.0/24" for n in range(0, 64, 2)], ()),
     }
+    nested = {"10.0.0.0/8": 1, "10.1.0.0/16": 65535, "10.1.2.0/24": 2, "2001:db8::/32": 3}
     return {
-        name: build([parse_prefix(text) for text in allow], [parse_prefix(text) for text in deny])
+        name: access_list.build(
+            [parse_prefix(text) for text in allow], [parse_prefix(text) for text in deny]
+        )
         for name, (allow, deny) in lists.items()
-    }
+    } | {"values": prefix_map.build({parse_prefix(text): n for text, n in nested.items()})}
 
 
 def ratelimit() -> dict[str, bytes]:

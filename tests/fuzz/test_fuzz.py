@@ -22,11 +22,11 @@ BIN = HERE / "bin"
 TARGETS = sorted(HERE.glob("fuzz_*.c"))
 SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
 MADE = {
-    "access": seeds.access,
     "frame": seeds.frames,
     "keys": seeds.keys,
     "ratelimit": seeds.ratelimit,
     "ntp": seeds.ntp,
+    "prefix_map": seeds.prefix_maps,
     "rrl": seeds.rrl,
     "tcp": seeds.tcp,
     "zone": seeds.zone,

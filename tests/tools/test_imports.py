@@ -20,6 +20,7 @@ ROOMS = (
     "nic.setup",
     "bpf",
     "services.base",
+    "services.prefix_map",
     "services.access_list",
     "services.ntp",
     "services.dns.zonefile",

@@ -1,6 +1,6 @@
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from xdpkit._core._access cimport AccessList, access_list
+from xdpkit._core._prefix_map cimport AccessList, prefix_map
 from xdpkit._core._keys cimport Keys, ntp_keys
 from xdpkit._core._ratelimit cimport ratelimit_rule
 from xdpkit._core._rrl cimport rrl_rule
@@ -30,7 +30,7 @@ cdef extern from "runtime/snapshot.h" nogil:
         uint8_t cookie_secrets
         uint64_t cookie_secret[0][2]
         rrl_rule rrl
-        const access_list *rrl_others
+        const prefix_map *rrl_others
     cdef struct dns_setting:
         const char *name
         uint16_t offset
@@ -45,7 +45,7 @@ cdef extern from "runtime/snapshot.h" nogil:
         uint32_t echo_spin_ns
         ntp_state ntp
         const ntp_keys *ntp_keys
-        const access_list *ntp_access
+        const prefix_map *ntp_access
         ratelimit_rule ntp_ratelimit
         phc_map phc
         dns_settings dns

@@ -4,8 +4,8 @@ from typing import Any, Final, Self
 
 from typing_extensions import disjoint_base
 
-from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
+from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._rrl import RrlRule
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import anyio
 
-from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
+from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._rrl import RrlRule
 from xdpkit._core._snapshot import (

@@ -12,8 +12,8 @@ import pytest
 from dns_bytes_call import HEAD, BytesCall
 from dns_wire import NAME, asking, message, opt, option, options_of
 
-from xdpkit._core._access import AccessList
 from xdpkit._core._answer import answer_frame
+from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._rrl import RrlRule
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.config.prefixes import parse_prefix

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from xdpkit._core._access import AccessList
 from xdpkit._core._keys import Keys
+from xdpkit._core._prefix_map import AccessList
 from xdpkit.config.ntp import NtpConfig
 from xdpkit.services import access_list
 from xdpkit.services.base import Prepared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xdpkit._core._access import AccessList
+from xdpkit._core._prefix_map import AccessList
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.services import access_list
 
