@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request in, one reply out, in place. The three ways in (ring, slow path and bytes call) fill
- * a struct request and call answer(); nothing else decides a reply, so that equal arguments give
- * equal payloads whichever way the request came in.
+ * One request in, one reply out, in place. Every way in (the ring, the UDP and the TCP listener,
+ * the bytes call) fills a struct request and calls answer() or its steps; nothing else decides a
+ * reply, so that equal arguments give equal payloads whichever way the request came in.
  */
 #ifndef XDPKIT_ANSWER_H
 #define XDPKIT_ANSWER_H
 
-#include "dns/dns.h"
 #include "runtime/thread_state.h"
-#include "ntp/ntp.h"
 #include "service/request.h"
-
-/* What parsing a request left for its reply, by service. */
-union query {
-	struct dns_query dns;
-	struct ntp_query ntp;
-};
+#include "service/table.h"
 
 /*
  * Answers `rq` from `snap`. An ANSWER verdict means that the reply is in place and `rq->length` is

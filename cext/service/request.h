@@ -23,7 +23,7 @@ struct request {
 	const uint8_t *source;
 	uint16_t source_port;
 	uint8_t ip_version; /* 4 or 6 */
-	uint8_t service;    /* enum service */
+	uint8_t service;    /* enum service_id */
 	bool tcp;           /* over TCP: the reply is not subject to UDP's size limits */
 	uint64_t rx_ns;     /* arrival, nanoseconds of UTC since 1970 */
 };

@@ -235,7 +235,7 @@ def test_tagged_frames_of_other_kinds_are_passed(steer: SteerProgram) -> None:
 
 
 def test_every_verdict_has_its_frame(taken: SteerProgram) -> None:
-    """This file covers exactly the verdicts in steer.h."""
+    """This file covers exactly the verdicts in service.h."""
     frames = {verdict: make() for make, verdict in PASSED.values()} | {
         "redirected": frame(4),
         "vlan_depth": frame(4, tags=tags_of(1, 2, 3)),

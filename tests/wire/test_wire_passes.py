@@ -162,7 +162,7 @@ def test_oversize(server: Server, wire: Wire, large_frames: None, family: int) -
 
 
 def test_every_pass_is_here() -> None:
-    """This file covers exactly the verdicts in steer.h, except for what veth cannot do."""
+    """This file covers exactly the verdicts in service.h, except for what veth cannot do."""
     met = {"truncated", "group_mac", "vlan_depth", "ip_header", "not_udp", "udp_length", "not_ip"}
     met |= {"not_served", "ntp_not_request", "dns_not_request", "other_queue", "oversize"}
     met |= {"extension_header", "ip_options", "fragment", "no_metadata"}

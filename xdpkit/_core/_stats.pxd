@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 cdef extern from "steer.h" nogil:
     cdef struct steer_meta:
         pass
-    enum service:
+    enum service_id:
         SERVICE_NONE
         SERVICE_ntp
         SERVICE_dns

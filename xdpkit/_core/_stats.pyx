@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The definitions of ``ebpf/steer.h`` for Python (verdicts, services, map sizes); counters."""
+"""The definitions of ``ebpf/steer.h`` and ``service.h`` for Python (verdicts, services, map sizes); counters."""
 
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ VERDICTS = tuple(
     Verdict(verdict_names[i].decode(), KINDS[verdict_kinds[i]], verdict_texts[i].decode())
     for i in range(VERDICT_COUNT - 1)
 )
-# The IDs of enum service by name.
+# The IDs of enum service_id by name.
 SERVICES = {service_names[i].decode(): i for i in range(1, SERVICE_COUNT)}
 QUEUES = STEER_QUEUES
 # The ID of VERDICTS[0] in eBPF and C: 0 is VERDICT_PENDING.

@@ -8,7 +8,8 @@ for every name known when the zone is compiled; those for a missing name itself 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from xdpkit.services.dns.compiler.chain import NsecChain, Proof, canonical_key, split_parameters
 from xdpkit.services.dns.zonefile.zone import (
@@ -22,16 +23,20 @@ from xdpkit.services.dns.zonefile.zone import (
     signatures,
 )
 
-if TYPE_CHECKING:
-    from xdpkit.services.dns.compiler.tree import Tree
-
 
 class Denial:
     """The sorted chain of a signed zone, and what it proves about the names that exist."""
 
-    def __init__(self, tree: Tree, chain: NsecChain) -> None:
-        """Raises ZoneError if part of the chain or a signature is missing."""
-        self._tree, self._chain = tree, chain
+    def __init__(
+        self,
+        origin: bytes,
+        nodes: Mapping[bytes, list[RRset]],
+        cuts: AbstractSet[bytes],
+        chain: NsecChain,
+    ) -> None:
+        """Of a tree's names and cuts. Raises ZoneError if part of the chain, or a signature, is
+        missing."""
+        self._origin, self._cuts, self._chain = origin, cuts, chain
         self.parameters = chain.parameters
         if self.parameters:
             proofs = list(chain.hashed.values())
@@ -39,23 +44,23 @@ class Denial:
             proofs = [
                 Proof(
                     name,
-                    canonical_key(name, tree.origin),
+                    canonical_key(name, origin),
                     (find(rrsets, NSEC)[0], *signatures(rrsets, NSEC)),
                 )
-                for name, rrsets in tree.nodes.items()
+                for name, rrsets in nodes.items()
                 if find(rrsets, NSEC)
             ]
         self.proofs = sorted(proofs, key=lambda proof: proof.key)
         self._keys = [proof.key for proof in self.proofs]
         self._check_links()
-        for name, rrsets in tree.nodes.items():
+        for name, rrsets in nodes.items():
             self._check_signed(name, rrsets)
             self._check_proved(name, rrsets)
 
     def _key(self, name: bytes) -> bytes:
         if self.parameters:
             return self.parameters.hash(name)
-        return canonical_key(name, self._tree.origin)
+        return canonical_key(name, self._origin)
 
     def _check_links(self) -> None:
         if not self.proofs:
@@ -78,9 +83,7 @@ class Denial:
     def _check_signed(self, name: bytes, rrsets: list[RRset]) -> None:
         """RFC 4035 section 2.2: a signature for each RRset that the zone is authoritative for."""
         for rrset in rrsets:
-            if rrset.rdtype == RRSIG or (
-                name in self._tree.cuts and rrset.rdtype not in (DS, NSEC)
-            ):
+            if rrset.rdtype == RRSIG or (name in self._cuts and rrset.rdtype not in (DS, NSEC)):
                 continue
             if not signatures(rrsets, rrset.rdtype):
                 raise rrset.error(
@@ -92,7 +95,7 @@ class Denial:
             proved = not rrsets or bool(find(rrsets, NSEC))
         else:
             # Opt-out may omit unsigned delegations, and the empty non-terminals above only those.
-            optional = not rrsets or (name in self._tree.cuts and not find(rrsets, DS))
+            optional = not rrsets or (name in self._cuts and not find(rrsets, DS))
             proved = self.match(name) is not None or (optional and self.cover(name).opt_out)
         if not proved:
             source = rrsets[0] if rrsets else self._chain.error_at

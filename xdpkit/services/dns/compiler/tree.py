@@ -73,7 +73,7 @@ class Tree:
                 self.hidden[name] = self.nodes.pop(name)
         for name in list(self.nodes):
             self._add_ancestors(name)
-        self.denial = Denial(self, chain) if chain else None
+        self.denial = Denial(self.origin, self.nodes, self.cuts, chain) if chain else None
         """Proofs that names and types do not exist; None in an unsigned zone."""
 
     def _is_under(self, name: bytes, tops: Iterable[bytes]) -> bool:

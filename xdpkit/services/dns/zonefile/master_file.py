@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, Protocol, TextIO, cast
 
 import dns.exception
 import dns.tokenizer
@@ -12,11 +12,18 @@ import dns.zonefile
 from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 
-if TYPE_CHECKING:
-    from xdpkit.services.dns.zonefile.records import Sink
-
 # Deepest nesting of includes: more is a loop.
 INCLUDES_MAX = 32
+
+
+class LineSink(Protocol):
+    """What takes plain lines before dnspython sees them: ``records.py`` has it."""
+
+    def take_line(self, line: str) -> bool:
+        """Whether it has consumed the line."""
+
+    def end_plain_lines(self) -> None:
+        """The next line is dnspython's."""
 
 
 class Tokenizer(dns.tokenizer.Tokenizer):
@@ -27,7 +34,7 @@ class Tokenizer(dns.tokenizer.Tokenizer):
 
     line = 1
 
-    def __init__(self, file: TextIO, path: Path, sink: Sink) -> None:
+    def __init__(self, file: TextIO, path: Path, sink: LineSink) -> None:
         self.lines, self._sink = Lines(file), sink
         super().__init__(cast(TextIO, self.lines), str(path))
 

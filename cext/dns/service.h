@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* DNS's steps as a service (service/service.h), with the rate limit around them. */
+#ifndef XDPKIT_DNS_SERVICE_H
+#define XDPKIT_DNS_SERVICE_H
+
+#include "dns/dns.h"
+#include "dns/rrl.h"
+
+static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_state *state,
+				     struct request *rq, void *memory, struct tx_record *tx_record)
+{
+	struct dns_query *query = memory;
+	enum verdict verdict;
+
+	(void)tx_record;
+	if (!snap->zones)
+		return VERDICT_bad_frame;
+	query->counted = false;
+	verdict = dns_read(snap, state, rq, query);
+	if (dns_rrl_on(snap, state, rq))
+		verdict = dns_rrl_begin(snap, state, rq, query, verdict);
+	return verdict;
+}
+
+static inline void dns_prefetch_step(const struct snapshot *snap, void *query)
+{
+	dns_prefetch(snap, query);
+}
+
+static inline enum verdict dns_end(const struct snapshot *snap, struct thread_state *state,
+				   struct request *rq, const void *memory,
+				   struct tx_record *tx_record)
+{
+	const struct dns_query *query = memory;
+
+	(void)tx_record;
+	if (query->counted && !dns_rrl_passes(snap, state, rq, query))
+		return dns_rrl_reply(snap, state, rq, query);
+	return dns_reply(snap, rq, query);
+}
+
+#endif
