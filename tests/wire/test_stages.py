@@ -44,7 +44,11 @@ def state(lab: Lab) -> dict[str, object]:
     return {
         "program": attached(lab.server),
         "sockets": shown("ss", "-Hlnatux"),
-        "addresses": json.loads(str(shown("ip", "-j", "address"))),
+        "addresses": [
+            entry["local"]
+            for link in json.loads(str(shown("ip", "-j", "address")))
+            for entry in link["addr_info"]
+        ],
         "settings": [shown("cat", f"/sys/class/net/{ifname}/{name}") for name in settings],
         "features": shown("ethtool", "-k", ifname),
         "rules": shown("ethtool", "-n", ifname),
