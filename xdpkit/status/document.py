@@ -1,7 +1,8 @@
 """The document that ``xdpkit status --json`` prints, built from plain counters.
 
 Nothing is read here: the instance passes the counters of its workers, the listeners of its slow
-path and the XDP program, each an array indexed by verdict (ebpf/service.h), and gets a dict for JSON.
+path and the XDP program, each an array indexed by verdict (ebpf/service.h), and gets a dict for
+JSON.
 """
 
 from __future__ import annotations
