@@ -82,10 +82,12 @@ enum service_id {
 	V(dns_cookie, ANSWER, "DNS: a cookie, for a request without a question")          \
 	V(dns_chaos, ANSWER, "DNS: class CHAOS, the server's identity")
 
-#define XDPKIT_DNS_DROPS(V)                                      \
-	V(dns_short, DROP, "DNS: shorter than a header")         \
-	V(dns_response, DROP, "DNS: a response, never answered") \
-	V(dns_rrl_drop, DROP, "DNS: over the rate limit")
+#define XDPKIT_DNS_DROPS(V)                                              \
+	V(dns_short, DROP, "DNS: shorter than a header")                 \
+	V(dns_response, DROP, "DNS: a response, never answered")         \
+	V(dns_rrl_drop, DROP, "DNS: over the rate limit")                \
+	V(dns_no_zones, DROP, "DNS: asked before the zones were loaded") \
+	V(dns_no_room, DROP, "DNS: no room for a reply of 512 bytes")
 
 /* Of any request, before a service sees it. */
 #define XDPKIT_REQUEST_DROPS(V)                                                                  \

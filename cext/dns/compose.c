@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns/compose.h"
 
+#include "dns/image.h"
+#include "dns/message.h"
 #include "dns/rdata.h"
 #include "dns/wire.h"
 #include "zone/denial.h"
@@ -234,8 +236,9 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 	const struct zone_arena *arena = snap->zones;
 	const struct zone_node *seen[DNS_ALIASES_MAX];
 	const struct zone_image *image;
+	const struct zone_name *name = &q->name;
 	struct zone_proof proof = {0};
-	struct zone_name name;
+	struct zone_name target_name;
 
 	for (uint32_t steps = 0;; steps++) {
 		const struct zone_node *node = lookup->encloser;
@@ -247,7 +250,7 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			image = zone_at(arena, image->secure);
 		if (!node || !(node->flags & ZONE_NODE_DNAME)) {
 			if (image != lookup->image)
-				prove(arena, lookup, image, &name, &proof);
+				prove(arena, lookup, image, name, &proof);
 			return finish_with_image(snap, rq, q, c, lookup, image, &proof);
 		}
 		/* Seen before: it would only loop, or lead to ever longer names. */
@@ -277,9 +280,10 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		/* The CNAME is the answer itself, or the one RRset of RFC 8482 section 4.1. */
 		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= DNS_ALIASES_END)
 			break;
-		zone_name_set(&name, arena, c->p + c->name_at, c->length,
+		zone_name_set(&target_name, arena, c->p + c->name_at, c->length,
 			      label_count(c->p + c->name_at));
-		if (!zone_lookup(arena, zone_find(arena, &name), &name, q->type, lookup))
+		name = &target_name;
+		if (!zone_lookup(arena, zone_find(arena, name), name, q->type, lookup))
 			break;
 	}
 	put_counts(c);

@@ -53,7 +53,7 @@ struct dns_query {
 /*
  * Reads the request. Returns VERDICT_PENDING if dns_reply() must look its question up, else the
  * verdict of the reply that it wrote, or of silence: any request whose room is below DNS_UDP_MIN
- * gets silence. `snap->zones` must not be NULL.
+ * gets silence (dns_no_room). `snap->zones` must not be NULL.
  */
 enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		      struct dns_query *q);

@@ -162,7 +162,7 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 		return VERDICT_dns_short;
 	/* Even a reply without records may be longer than its request: dns/edns.c. */
 	if (rq->room < DNS_UDP_MIN)
-		return VERDICT_bad_frame;
+		return VERDICT_dns_no_room;
 	if (p[2] & BITS2_QR)
 		return VERDICT_dns_response;
 	if (p[2] & BITS2_OPCODE)

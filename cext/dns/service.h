@@ -14,7 +14,7 @@ static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_
 
 	(void)tx_record;
 	if (!snap->zones)
-		return VERDICT_bad_frame;
+		return VERDICT_dns_no_zones;
 	query->counted = false;
 	verdict = dns_read(snap, state, rq, query);
 	if (dns_rrl_on(snap, state, rq))

@@ -3,7 +3,7 @@
  * The NTP server's reply (RFC 5905, client/server and symmetric passive; RFC 9769 interleaved),
  * written in place over the request.
  *
- *   ntp_read (ntp/request.c) -> ntp_reply -> [transmit time, ntp/transmit.c] -> ntp_finish
+ *   ntp_read (ntp/request.c) -> ntp_reply -> [transmit time, ntp/stamp.c] -> ntp_finish
  */
 #ifndef XDPKIT_NTP_H
 #define XDPKIT_NTP_H

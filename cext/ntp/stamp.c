@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ntp/transmit.h"
+#include "ntp/stamp.h"
 
 #include <stddef.h>
 #include <string.h>

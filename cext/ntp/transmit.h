@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The transmit times of NTP replies: predicted and written into the replies of a batch just before
- * the kick, and measured afterwards if the kernel or the NIC reports when each frame left. One
- * clock read serves the whole batch; with compensation the frame's batch index counts too
- * (ntp/transmit_fit.h).
- */
+/* What is kept for the transmit times of NTP replies (ntp/stamp.h). */
 #ifndef XDPKIT_TRANSMIT_H
 #define XDPKIT_TRANSMIT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/phc.h"
 #include "ntp/transmit_fit.h"
 
-struct thread_state;
 struct ntp_key;
 
 /* Source of a frame's true transmit time. */
@@ -72,33 +64,5 @@ struct tx_record {
 	bool stamp; /* false: carries the time of an earlier reply (interleaved) */
 	bool save;  /* its own transmit time is saved for the next request */
 };
-
-/* Writes transmit times into the `n` NTP replies of a batch: the last step before the kick. */
-void tx_stamp_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n);
-
-/*
- * Requests a transmit timestamp for the frame at `data`, which contains the NTP reply `payload`.
- * Returns the TX completion, which tx_stamp_batch() fills in.
- */
-static inline struct tx_completion *tx_request_timestamp(uint8_t *data, const uint8_t *payload)
-{
-	struct tx_headroom *head = (struct tx_headroom *)(data - sizeof *head);
-
-	*head = (struct tx_headroom){
-		.completion.payload = (uint16_t)(payload - data),
-		.flags = TRANSMIT_METADATA_STAMP,
-	};
-	return &head->completion;
-}
-
-/* Marks the frame as one without a requested timestamp. */
-static inline void tx_skip_timestamp(uint8_t *data)
-{
-	((struct tx_headroom *)(data - sizeof(struct tx_headroom)))->completion.sent_ns = 0;
-}
-
-/* Evaluates a completed frame; `phc` is the NIC's clock, `tai_offset_s` is TAI minus UTC. */
-void tx_process_completion(struct thread_state *state, const uint8_t *data,
-			   const struct phc_map *phc, int64_t tai_offset_s);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "runtime/tap.h"
 
 static uint8_t *input_of(const struct tcp *tcp, const struct tcp_connection *c)
 {
@@ -63,11 +64,13 @@ static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct s
 	verdict = answer(snap, tcp->state, &rq, &tx_record);
 	tcp->queries++;
 	tcp->stats.verdict[verdict]++;
+	tap_outcome(&rq, verdict);
 	if (!verdict_answers(verdict)) {
 		c->end = TCP_END_message;
 		return;
 	}
 	store_be16(prefix, (uint16_t)rq.length);
+	tap_reply(prefix, TCP_PREFIX + rq.length);
 	tcp->filled += TCP_PREFIX + rq.length;
 	if (++c->queries == tcp->table.limits.queries)
 		c->end = TCP_END_queries;

@@ -20,6 +20,7 @@
 #include "runtime/thread_state.h"
 #include "runtime/qsbr.h"
 #include "runtime/stats.h"
+#include "runtime/tap.h"
 #include "runtime/thread.h"
 #include "xdp/worker.h"
 
@@ -118,6 +119,19 @@ static inline enum verdict udp_request(struct udp_listener *udp, int i, uint64_t
 		rq->source_port = __builtin_bswap16(udp->peer[i].sin6_port);
 	}
 	return header->msg_flags & MSG_TRUNC ? VERDICT_bad_frame : VERDICT_PENDING;
+}
+
+/* The request that the reply at this place among those to send answers. */
+static inline const struct request *udp_answered(const struct udp_listener *udp, int reply)
+{
+	return &udp->request[udp->pending_tx[reply] - udp->tx_records];
+}
+
+static inline void udp_tap(const struct udp_listener *udp, int replies)
+{
+	for (int i = 0; i < replies; i++)
+		tap_reply(udp->message[i].msg_hdr.msg_iov->iov_base,
+			  udp->message[i].msg_hdr.msg_iov->iov_len);
 }
 
 #endif

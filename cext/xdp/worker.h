@@ -16,6 +16,7 @@
 #include "runtime/phc.h"
 #include "runtime/qsbr.h"
 #include "runtime/stats.h"
+#include "runtime/tap.h"
 #include "runtime/thread.h"
 #include "xdp/xsk.h"
 

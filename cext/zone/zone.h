@@ -27,7 +27,7 @@
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
 #define ZONE_VERSION 2
 #define ZONE_UNIT    8
-/* dns/reply.c copies in 16-byte steps: bytes after the last image that may be read, not used. */
+/* dns/image.h copies in 16-byte steps: bytes after the last image that may be read, not used. */
 #define ZONE_SLACK 64
 
 /*
@@ -138,7 +138,7 @@ struct zone_type {
 	uint32_t image;
 };
 
-/* The kind of answer that an image is; dns/compose.h maps it to a verdict. */
+/* The kind of answer that an image is; dns/image.h maps it to a verdict. */
 enum zone_kind {
 	ZONE_KIND_NOERROR,
 	ZONE_KIND_NODATA,

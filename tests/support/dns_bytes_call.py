@@ -56,6 +56,7 @@ class BytesCall:
         now_s: int = 0,
         mono_ns: int = 0,
         tcp: bool = False,
+        room: int = 0,
     ) -> tuple[str, bytes | None]:
         """The verdict and the reply to any bytes; ``now_s`` is seconds of UTC since 1970."""
         return answer(
@@ -67,6 +68,7 @@ class BytesCall:
             mono_ns=mono_ns,
             state=self.state,
             tcp=tcp,
+            room=room,
         )
 
     def ask(self, name: str | dns.name.Name, rdtype: str, **edns: int) -> dns.message.Message:

@@ -13,6 +13,7 @@ def answer(
     mono_ns: int = 0,
     state: ThreadState | None = None,
     tcp: bool = False,
+    room: int = 0,
 ) -> tuple[str, bytes | None]: ...
 def answer_frame(
     snapshot: Snapshot,

@@ -26,13 +26,14 @@ cdef enum:
 
 def answer(Snapshot snapshot not None, str service not None, bytes payload not None,
            source=("192.0.2.1", 40000), uint64_t rx_ns=0, uint64_t tx_ns=0, uint64_t mono_ns=0,
-           ThreadState state=None, bint tcp=False):
+           ThreadState state=None, bint tcp=False, uint32_t room=0):
     """Answers one UDP payload of at most 4096 bytes; returns ``(verdict name, reply or None)``.
 
     ``source`` is (address, port); times are nanoseconds of UTC since 1970, ``mono_ns`` is
     CLOCK_MONOTONIC on arrival. ``state`` is the thread state that earlier requests left (None: a
-    new one). ``tcp``: it is a message from a TCP connection, without its length. Raises ValueError
-    when the payload is too long or the service is off.
+    new one). ``tcp``: it is a message from a TCP connection, without its length. ``room``: the most
+    bytes of a reply (0: as many as the slow path has). Raises ValueError when the payload is too
+    long for that or the service is off.
     """
     cdef uint8_t buffer[TCP_ROOM]
     cdef request rq
@@ -40,10 +41,11 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     cdef bytes source_bytes = ipaddress.ip_address(source[0]).packed
     cdef verdict v
     state = state or ThreadState()
-    if len(payload) > ROOM:
-        raise ValueError(f"a payload of {len(payload)} bytes: at most {ROOM} fit")
+    room = min(room or TCP_ROOM, TCP_ROOM if tcp else ROOM)
+    if len(payload) > min(room, ROOM):
+        raise ValueError(f"a payload of {len(payload)} bytes: at most {min(room, ROOM)} fit")
     memcpy(buffer, <const char *>payload, len(payload))
-    rq.payload, rq.length, rq.room = buffer, len(payload), TCP_ROOM if tcp else ROOM
+    rq.payload, rq.length, rq.room = buffer, len(payload), room
     rq.tcp = tcp
     rq.source, rq.source_port = source_bytes, source[1]
     rq.ip_version = 4 if len(source_bytes) == 4 else 6

@@ -12,7 +12,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from xdpkit._core._answer cimport (
-    answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
+    answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn, tap_outcome, tap_reply,
 )
 from xdpkit._core._thread_state cimport (
     TRANSMIT_KICK, clock_read, tx_record, thread_state_begin_batch, tx_process_completion,
@@ -127,6 +127,7 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_r
     for i in range(n):
         d = ring_desc(&w.xsk.rx, at + i)
         w.stats.verdict[w.outcome[i]] += 1
+        tap_outcome(&w.request[i], <verdict>w.outcome[i])
         if verdict_answers(w.outcome[i]):
             send(w, d.addr, &w.frame[i], &w.request[i], &record[i])
         else:
@@ -175,8 +176,14 @@ cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
 
 cdef void stamp_batch(worker *w) noexcept nogil:
     """Fills the transmit times into the NTP replies of the batch; the kick is next."""
+    cdef xdp_desc *d
+    cdef uint32_t i
+
     if w.pending_tx_count:
         tx_stamp_batch(w.state, w.pending_tx, w.pending_tx_count)
+    for i in range(w.batch_index):
+        d = ring_desc(&w.xsk.tx, w.xsk.tx.at - w.batch_index + i)
+        tap_reply(w.xsk.umem + d.addr, d.len)
     w.pending_tx_count = w.batch_index = 0
 
 

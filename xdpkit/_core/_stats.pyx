@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""The definitions of ``ebpf/steer.h`` and ``service.h`` for Python (verdicts, services, map sizes); counters."""
+"""The definitions of ``ebpf/steer.h`` and ``service.h`` for Python; counters."""
 
 from typing import NamedTuple
 

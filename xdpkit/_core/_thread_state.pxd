@@ -76,6 +76,8 @@ cdef extern from "runtime/thread_state.h" nogil:
     int ntp_digest_open(ntp_digest *digest)
     void ntp_digest_close(ntp_digest *digest)
     uint32_t ntp_error_bucket(int64_t ns)
+
+cdef extern from "ntp/stamp.h" nogil:
     void tx_stamp_batch(thread_state *m, tx_record *const *records, uint32_t n)
     tx_completion *tx_request_timestamp(uint8_t *data, const uint8_t *payload)
     void tx_skip_timestamp(uint8_t *data)

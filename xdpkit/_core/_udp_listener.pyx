@@ -12,14 +12,14 @@ from libc.string cimport memset
 
 import os
 
-from xdpkit._core._answer cimport answer_c
+from xdpkit._core._answer cimport answer_c, request, tap_outcome
 from xdpkit._core._loop cimport WORKER_WAIT_MS
 from xdpkit._core._thread_state cimport (
     clock_read, thread_state_begin_batch, tx_stamp_batch, tx_record,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
-    SERVICE_ntp, VERDICT_not_sent, VERDICT_PENDING, stats_dict, verdict_answers,
+    SERVICE_ntp, VERDICT_not_sent, VERDICT_PENDING, stats_dict, verdict, verdict_answers,
 )
 from xdpkit._core._thread cimport (
     SANDBOX_UDP, THREAD_RUN, thread_end, thread_order, thread_begin,
@@ -55,6 +55,8 @@ cdef extern from *:
         return sendmmsg(fd, d->message + from, (unsigned)n, MSG_DONTWAIT);
     }
     """
+    void udp_tap(const udp_listener *d, int replies) nogil
+    const request *udp_answered(const udp_listener *d, int reply) nogil
     int udp_watch(int epoll_fd, int op, int fd, uint64_t tag) nogil
     uint64_t udp_next(udp_listener *d, int ms) nogil
     int udp_receive(udp_listener *d, int fd) nogil
@@ -115,6 +117,7 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
             v = answer_c(snap, d.state, rq, record)
         if not verdict_answers(v):
             d.stats.verdict[v] += 1
+            tap_outcome(rq, v)
         else:
             d.vector[i].iov_len = rq.length
             d.outcome[replies] = v
@@ -145,13 +148,16 @@ cdef inline void send_batch(udp_listener *d, int fd, int replies) noexcept nogil
     """Sends; a reply that the kernel refuses (no route, no buffer) is counted and skipped."""
     cdef int at = 0, sent, i
 
+    udp_tap(d, replies)
     while at < replies:
         d.stats.kicks += 1
         sent = udp_send(d, fd, at, replies - at)
         for i in range(at, at + sent):
             d.stats.verdict[d.outcome[i]] += 1
+            tap_outcome(udp_answered(d, i), <verdict>d.outcome[i])
         if sent <= 0:
             d.stats.verdict[VERDICT_not_sent] += 1
+            tap_outcome(udp_answered(d, at), VERDICT_not_sent)
             sent = 1
         at += sent
 

@@ -29,6 +29,12 @@ def test_responses_are_never_answered(call: BytesCall, flags: int) -> None:
     assert call.send(message(flags=flags)) == ("dns_response", None)
 
 
+@pytest.mark.parametrize("room", [100, 511])
+def test_no_room_for_the_smallest_reply(call: BytesCall, room: int) -> None:
+    assert call.send(message(), room=room) == ("dns_no_room", None)
+    assert call.send(message(), room=512)[1]
+
+
 @pytest.mark.parametrize("opcode", range(1, 16))
 @pytest.mark.parametrize("rest", [0, 0x07FF])
 @pytest.mark.parametrize("body", [b"", SOA + OPT])
