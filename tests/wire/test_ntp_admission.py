@@ -94,6 +94,25 @@ class TestLimit:
             silence(lab, server, way_in, family, "ntp_limited", 20)
 
     @pytest.mark.parametrize("way_in", WAYS_IN)
+    def test_taken_out_and_put_in_by_a_reload(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
+        limit = "[ntp.limit]\ninterval = 12\nburst = 5\nleak = 0\n"
+        with serving(lab, tmp_path, CONFIG) as server:
+            assert None not in answers(lab, way_in, 4, numbered(60))
+            for _ in range(2):
+                write_config(tmp_path, CONFIG + limit)
+                assert reload(lab).returncode == 0
+                lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
+                before = server.verdicts()["ntp_limited"]
+                with Asker(lab.client, lab.server.ipv4) as asker:
+                    for payload in numbered(60):
+                        asker.sockets[0].send(payload)
+                    while server.verdicts()["ntp_limited"] < before + 55:
+                        pass
+                write_config(tmp_path, CONFIG)
+                assert reload(lab).returncode == 0
+                assert None not in answers(lab, way_in, 4, numbered(60))
+
+    @pytest.mark.parametrize("way_in", WAYS_IN)
     def test_some_leak_and_some_get_a_kod(self, lab: Lab, tmp_path: Path, way_in: str) -> None:
         limit = "[ntp.limit]\ninterval = 12\nburst = 1\nleak = 1\nkod = 1\n"
         with serving(lab, tmp_path, CONFIG + limit) as server:
