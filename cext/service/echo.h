@@ -8,6 +8,9 @@
 #include "runtime/snapshot.h"
 #include "service/request.h"
 
+struct thread_state;
+struct tx_record;
+
 /* Busy-waits for `ns`: the benchmarks' knob for work between receive and send. */
 static inline void echo_spin(uint32_t ns)
 {

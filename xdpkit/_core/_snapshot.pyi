@@ -20,7 +20,6 @@ class ZoneMap:
 class NtpState:
     def __init__(
         self,
-        *,
         leap: int = 0,
         stratum: int = 0,
         precision: int = 0,
@@ -37,7 +36,7 @@ class NtpState:
 
 @disjoint_base
 class PhcMap:
-    def __init__(self, *, phc_ns: int, tai_ns: int, rate: int) -> None: ...
+    def __init__(self, phc_ns: int, tai_ns: int, rate: int) -> None: ...
 
 DNS_SETTINGS: Final[tuple[str, ...]]
 
@@ -45,7 +44,6 @@ DNS_SETTINGS: Final[tuple[str, ...]]
 class DnsSettings:
     def __init__(
         self,
-        *,
         cookie_secrets: Sequence[bytes] = (),
         rrl: RrlRule | None = None,
         rrl_others: AccessList | None = None,

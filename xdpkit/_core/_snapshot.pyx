@@ -103,7 +103,7 @@ cdef class NtpState:
     Raises TypeError for another name, OverflowError for a value that does not fit.
     """
 
-    def __init__(self, *, uint8_t leap=0, uint8_t stratum=0, int8_t precision=0,
+    def __init__(self, uint8_t leap=0, uint8_t stratum=0, int8_t precision=0,
                  uint8_t drift_ppm=0, uint32_t root_delay=0, uint32_t root_dispersion=0,
                  uint32_t refid=0, uint32_t mono_epoch=0, uint64_t reference=0,
                  int64_t updated_ns=0, int64_t expires_ns=0, uint64_t leap_ends_ns=0):
@@ -118,7 +118,7 @@ cdef class NtpState:
 cdef class PhcMap:
     """struct phc_map (``runtime/phc.h``). Raises ValueError for a rate beyond PHC_RATE_MAX."""
 
-    def __init__(self, *, uint64_t phc_ns, uint64_t tai_ns, int64_t rate):
+    def __init__(self, uint64_t phc_ns, uint64_t tai_ns, int64_t rate):
         if not -PHC_RATE_MAX <= rate <= PHC_RATE_MAX:
             raise ValueError(f"a rate of {rate}: at most {PHC_RATE_MAX} either way fits")
         self.c.phc_ns, self.c.tai_ns, self.c.rate = phc_ns, tai_ns, rate
@@ -139,7 +139,7 @@ cdef class DnsSettings:
     OverflowError for what does not fit.
     """
 
-    def __init__(self, *, cookie_secrets=(), rrl=None, AccessList rrl_others=None, **settings):
+    def __init__(self, cookie_secrets=(), rrl=None, AccessList rrl_others=None, **settings):
         cdef int i
         self.c.max_udp[0] = self.c.max_udp[1] = MAX_UDP
         for i in range(DNS_SETTING_COUNT):
