@@ -12,14 +12,13 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+from xdpkit._core._snapshot import PhcMap
 from xdpkit.cli import main as cli
 from xdpkit.nic.os import ethtool, hwtstamp
 from xdpkit.nic.os.hwtstamp import Setting
 from xdpkit.nic.os.phc_fit import Reading
 from xdpkit.nic.setup import hardware_stamps
-from xdpkit.runtime.publisher import SnapshotPublisher
 
 FILE = Path(os.environ.get("FAKE_STAMPS") or Path(sys.argv[-1]).with_name("stamps"))
 
@@ -50,18 +49,16 @@ def write(_: str, setting: Setting) -> Setting:
     return setting
 
 
-class PrintingPublisher(SnapshotPublisher):
-    def change(self, **parts: Any) -> None:
-        super().change(**parts)
-        if "phc" in parts:
-            print("fake map", json.dumps(parts["phc"]), file=sys.stderr, flush=True)
+def printed_map(**fields: int) -> PhcMap:
+    print("fake map", json.dumps(fields), file=sys.stderr, flush=True)
+    return PhcMap(**fields)
 
 
 if __name__ == "__main__":
-    from xdpkit.instance import server as daemon
+    from xdpkit.instance import serving
 
     hardware_stamps.Phc = FakePhc  # type: ignore[assignment, misc]
     hwtstamp.read, hwtstamp.write = read, write
     ethtool.phc_index = lambda _: 0
-    daemon.SnapshotPublisher = PrintingPublisher  # type: ignore[misc]
+    serving.PhcMap = printed_map  # type: ignore[misc, assignment]
     sys.exit(cli.main(sys.argv[1:]))

@@ -127,17 +127,18 @@ example:
 
 _RELOAD = _Verb(
     "reload",
-    "reload zones, keys and access lists of a running instance",
+    "reload configuration, zones and keys of a running instance",
     """\
-Have a running instance reload its zones, the NTP key file and, from the configuration,
-the access lists and rate limit, as SIGHUP does, and wait for the result. No requests are
-lost meanwhile; errors are reported, and the old data then stays in use.""",
+Have a running instance read its configuration, zones and NTP key file again, as SIGHUP
+does, and wait for the result. No requests are lost meanwhile. All of it is applied, or
+nothing: every error is reported, and so is every key that needs a restart.""",
     """\
 needs:
   root, or the user that the instance runs as
 
 exit status:
-  0 the new data is in use; 1 no instance or no answer; 2 a file is invalid
+  0 the new data is in use; 1 no instance, no answer, or "needs a restart: KEY"; 2 a file
+  is invalid
 
 example:
   sudo xdpkit reload eth1""",
