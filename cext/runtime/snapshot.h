@@ -104,8 +104,11 @@ static inline uint32_t reserved_find(const uint64_t *used, const struct reserved
 static inline bool snapshot_is_reserved(const struct snapshot *snap, const uint8_t *address,
 					uint8_t ip_version)
 {
-	uint32_t slot = reserved_find(snap->reserved_used, snap->reserved, address, ip_version);
+	uint32_t slot = snapshot_slot(address, ip_version);
 
+	if (__builtin_expect(!(snap->reserved_used[slot / 64] >> slot % 64 & 1), 1))
+		return false;
+	slot = reserved_find(snap->reserved_used, snap->reserved, address, ip_version);
 	return snap->reserved_used[slot / 64] >> slot % 64 & 1;
 }
 
