@@ -123,15 +123,7 @@ class DataPlane:
 
         Raises NicError, and changes nothing, if there are more than fit in the map.
         """
-        wanted = {
-            steer_key(address, port): SERVICES[service]
-            for address in addresses
-            for service, port in ports.items()
-        }
-        if len(wanted) > KEYS:
-            raise NicError(
-                f"{len(wanted)} address and port pairs to serve, {KEYS} fit: list fewer addresses"
-            )
+        wanted = steer_keys(addresses, ports)
         services = self.program.maps["services"]
         try:
             for key in self.keys.keys() - wanted.keys():
@@ -274,6 +266,20 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
     version = served.address.version
     tags = struct.pack("=HHH", served.outer, served.inner, version)
     return address + port.to_bytes(2, "big") + tags
+
+
+def steer_keys(addresses: Iterable[ServedAddress], ports: Mapping[str, int]) -> dict[bytes, int]:
+    """The services map of these addresses. Raises NicError for more than fit."""
+    keys = {
+        steer_key(address, port): SERVICES[service]
+        for address in addresses
+        for service, port in ports.items()
+    }
+    if len(keys) > KEYS:
+        raise NicError(
+            f"{len(keys)} address and port pairs to serve, {KEYS} fit: list fewer addresses"
+        )
+    return keys
 
 
 def open_dataplane(

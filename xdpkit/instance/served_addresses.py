@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import anyio
 
 from xdpkit._core._snapshot import ReservedSources
-from xdpkit._core._stats import KEYS
 from xdpkit.config import Config
 from xdpkit.config.address import Address
-from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.dataplane.dataplane import DataPlane, steer_keys
 from xdpkit.errors import NicError, XdpkitError
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.setup.prepared import PreparedNic
@@ -127,11 +126,7 @@ class ServedAddresses:
     async def prepare(self, config: Config) -> Prepared:
         """[interface] addresses of a new configuration. Raises NicError for more than fit."""
         addresses = config.interface.addresses
-        if len(addresses) * len(self._ports) > KEYS:
-            raise NicError(
-                f"{len(addresses) * len(self._ports)} address and port pairs to serve, {KEYS} fit: "
-                "list fewer addresses"
-            )
+        steer_keys(addresses, self._ports)
         if addresses == self._interface.addresses:
             return Prepared()
 

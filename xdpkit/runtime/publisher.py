@@ -86,11 +86,9 @@ def dns_settings(dns: DnsConfig) -> DnsSettings:
 
 
 def initial_parts(config: Config) -> Parts:
-    """The parts that depend on the configuration alone."""
+    """The parts that no service opens."""
     return Parts(
         ports=config.ports(),
-        dns=dns_settings(config.dns) if config.dns else DnsSettings(),
-        cookie_secrets=config.dns.cookie_secret if config.dns else (),
         echo_spin_ns=config.echo.spin_ns if config.echo else 0,
     )
 

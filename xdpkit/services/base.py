@@ -43,7 +43,7 @@ class Prepared:
 class Service:
     """A service; ``name`` is its table in the configuration and its row in the C table."""
 
-    def __init__(self, name: str, config: Config, publisher: SnapshotPublisher) -> None:
+    def __init__(self, name: str, publisher: SnapshotPublisher) -> None:
         self.name = name
         self._publisher = publisher
 

@@ -22,11 +22,11 @@ from xdpkit.services.ntp.service import NtpService
 
 def _make(name: str, config: Config, publisher: SnapshotPublisher) -> Service:
     if name == "ntp" and config.ntp:
-        return NtpService(name, config, config.ntp, publisher)
+        return NtpService(name, config.ntp, publisher)
     if name == "dns" and config.dns:
-        return DnsService(name, config, config.dns, publisher)
+        return DnsService(name, config.dns, publisher)
     kind = {"echo": EchoService}.get(name, Service)
-    return kind(name, config, publisher)
+    return kind(name, publisher)
 
 
 class Services(Closing):

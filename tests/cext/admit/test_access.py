@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import random
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nested_prefixes import prefixes
 
 from xdpkit._core._prefix_map import AccessList
 from xdpkit.config.prefixes import PREFIXES_MAX, Prefix, parse_prefix
 from xdpkit.services.access_list import build
 
 Address = IPv4Address | IPv6Address
-
-# Few distinct addresses, including both ends of the space, so that prefixes nest.
-STEMS = {
-    4: ["0.0.0.0", "192.0.2.0", "192.0.2.255", "203.0.113.7", "255.255.255.255"],
-    6: ["::", "2001:db8::", "2001:db8::ffff:0:0:1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-}
-
-
-@st.composite
-def prefixes(draw: st.DrawFn, version: int) -> Prefix:
-    stem = ip_address(draw(st.sampled_from(STEMS[version])))
-    bits = stem.max_prefixlen
-    flipped = int(stem) ^ 1 << draw(st.integers(0, bits - 1))
-    return ip_network((type(stem)(flipped), draw(st.integers(0, bits))), strict=False)
 
 
 @st.composite

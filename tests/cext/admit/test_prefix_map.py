@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nested_prefixes import prefixes
 
 from xdpkit._core._prefix_map import PrefixMap
 from xdpkit.config.prefixes import Prefix
@@ -17,21 +18,8 @@ from xdpkit.services.prefix_map import VALUE_MAX, build, build_spans
 
 Address = IPv4Address | IPv6Address
 
-# Few distinct addresses, including both ends of the space, so that prefixes nest.
-STEMS = {
-    4: ["0.0.0.0", "192.0.2.0", "192.0.2.255", "255.255.255.255"],
-    6: ["::", "2001:db8::", "2001:db8::ffff:0:0:1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
-}
 # Few values as well, so that neighbors have the same.
 VALUES = st.sampled_from([0, 1, 2, VALUE_MAX]) | st.integers(0, VALUE_MAX)
-
-
-@st.composite
-def prefixes(draw: st.DrawFn, version: int) -> Prefix:
-    stem = ip_address(draw(st.sampled_from(STEMS[version])))
-    bits = stem.max_prefixlen
-    flipped = int(stem) ^ 1 << draw(st.integers(0, bits - 1))
-    return ip_network((type(stem)(flipped), draw(st.integers(0, bits))), strict=False)
 
 
 def longest_match(values: Mapping[Prefix, int], address: Address, default: int) -> int:

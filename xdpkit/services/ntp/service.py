@@ -18,10 +18,8 @@ from xdpkit.services.ntp.source import NtpSource
 class NtpService(Service):
     """Owns the time source and the admission; a reload replaces either where it changed."""
 
-    def __init__(
-        self, name: str, config: Config, ntp: NtpConfig, publisher: SnapshotPublisher
-    ) -> None:
-        super().__init__(name, config, publisher)
+    def __init__(self, name: str, ntp: NtpConfig, publisher: SnapshotPublisher) -> None:
+        super().__init__(name, publisher)
         self._config = ntp
         self._admission = Admission()
         self._source = NtpSource(ntp, self._publish)

@@ -20,10 +20,8 @@ from xdpkit.services.dns.serving.zone_store import ZoneStore
 class DnsService(Service):
     """Owns the zone store and the random cookie secrets, if none are configured."""
 
-    def __init__(
-        self, name: str, config: Config, dns: DnsConfig, publisher: SnapshotPublisher
-    ) -> None:
-        super().__init__(name, config, publisher)
+    def __init__(self, name: str, dns: DnsConfig, publisher: SnapshotPublisher) -> None:
+        super().__init__(name, publisher)
         self._config = dns
         self._zones = ZoneStore(dns, publisher)
         self._cookies = CookieSecrets(publisher) if _wants_random(dns) else None
