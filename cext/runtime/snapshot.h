@@ -84,31 +84,8 @@ static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)
 	return (uint32_t)hash_fibonacci(low ^ (high << 1 | high >> 63), SNAPSHOT_RESERVED_BITS);
 }
 
-/* The slot of an address, or the empty one where it would go. */
-static inline uint32_t reserved_find(const uint64_t *used, const struct reserved_sources *reserved,
-				     const uint8_t *address, uint8_t ip_version)
-{
-	uint32_t slot = snapshot_slot(address, ip_version), bytes = ip_version == 4 ? 4 : 16;
-
-	/* Most lookups end at the first bit: the table itself stays out of the cache. */
-	while (used[slot / 64] >> slot % 64 & 1) {
-		const struct reserved_source *have = &reserved->slot[slot];
-
-		if (have->ip_version == ip_version && !memcmp(have->address, address, bytes))
-			break;
-		slot = (slot + 1) % SNAPSHOT_RESERVED_SLOTS;
-	}
-	return slot;
-}
-
-/* Apart, so that the way that nearly every packet goes keeps its registers. */
-__attribute__((cold, noinline)) static inline bool
-reserved_has(const struct snapshot *snap, const uint8_t *address, uint8_t ip_version)
-{
-	uint32_t slot = reserved_find(snap->reserved_used, snap->reserved, address, ip_version);
-
-	return snap->reserved_used[slot / 64] >> slot % 64 & 1;
-}
+/* For a source whose first slot is in use; out of the way that nearly every packet goes. */
+bool reserved_has(const struct snapshot *snap, const uint8_t *address, uint8_t ip_version);
 
 static inline bool snapshot_is_reserved(const struct snapshot *snap, const uint8_t *address,
 					uint8_t ip_version)
@@ -121,14 +98,6 @@ static inline bool snapshot_is_reserved(const struct snapshot *snap, const uint8
 }
 
 /* For the control plane, before it is part of a snapshot; at most SNAPSHOT_RESERVED_MAX times. */
-static inline void reserved_add(struct reserved_sources *reserved, const uint8_t *address,
-				uint8_t ip_version)
-{
-	uint32_t slot = reserved_find(reserved->used, reserved, address, ip_version);
-
-	memcpy(reserved->slot[slot].address, address, ip_version == 4 ? 4 : 16);
-	reserved->slot[slot].ip_version = ip_version;
-	reserved->used[slot / 64] |= 1ull << slot % 64;
-}
+void reserved_add(struct reserved_sources *reserved, const uint8_t *address, uint8_t ip_version);
 
 #endif

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
@@ -78,10 +79,12 @@ class Reloader:
                 f"{fresh.path}: needs a restart: {', '.join(found.needs_restart)}; nothing of it "
                 "is applied"
             )
-        prepared = await self._prepare(fresh)
-        # From here on nothing fails, and nothing else runs until all of it is in use.
-        parts = {key: part for each in prepared for key, part in each.parts.items()}
-        self._publisher.change(**parts)
+        with ExitStack() as undo:
+            prepared = await self._prepare(fresh, undo)
+            parts = {key: part for each in prepared for key, part in each.parts.items()}
+            self._publisher.change(**parts)
+            # From here on nothing fails, and nothing else runs until all of it is in use.
+            undo.pop_all()
         for each in prepared:
             each.commit()
         self._config = fresh
@@ -91,12 +94,14 @@ class Reloader:
         facts = {key: fact for each in prepared for key, fact in each.facts.items()}
         return facts | {"changed": list(found.changed)}
 
-    async def _prepare(self, fresh: Config) -> list[Prepared]:
-        """Every part's share. Raises ReloadError with all errors."""
-        prepared, errors = [], []
+    async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
+        """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""
+        prepared: list[Prepared] = []
+        errors = []
         for part in self._parts:
             try:
                 prepared.append(await part.prepare(fresh))
+                undo.callback(prepared[-1].discard)
             except XdpkitError as error:
                 errors.append(error)
         if errors:

@@ -18,7 +18,7 @@ from xdpkit.runtime.publisher import SnapshotPublisher
 
 
 def _nothing() -> None:
-    """There is nothing to commit."""
+    """There is nothing to commit, or to discard."""
 
 
 async def _at_once() -> None:
@@ -30,14 +30,16 @@ class Prepared:
     """One service's share of a reload, which is not in use yet.
 
     ``parts`` are its parts of the next snapshot; ``commit``, which cannot fail, is called once that
-    is published; ``settled`` returns when it has taken effect. ``facts`` go into the reply. If it
-    is dropped, nothing has changed.
+    is published; ``settled`` returns when it has taken effect. ``facts`` go into the reply.
+    ``discard`` is called instead of ``commit`` if another share is refused: it releases what was
+    loaded, and nothing has changed.
     """
 
     parts: Mapping[str, Any] = field(default_factory=dict)
     commit: Callable[[], None] = _nothing
     settled: Callable[[], Awaitable[None]] = _at_once
     facts: Mapping[str, Any] = field(default_factory=dict)
+    discard: Callable[[], None] = _nothing
 
 
 class Service:

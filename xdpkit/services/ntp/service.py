@@ -44,7 +44,11 @@ class NtpService(Service):
         if _time_of(ntp) == _time_of(self._config):
             return admission
         source = NtpSource(ntp, self._publish_later, self._source.mono_epoch)
-        await source.start()
+        try:
+            await source.start()
+        except BaseException:
+            source.close()
+            raise
 
         def commit() -> None:
             admission.commit()
@@ -55,7 +59,10 @@ class NtpService(Service):
             self._following.restart()
 
         return Prepared(
-            {**admission.parts, "ntp": NtpState(**source.published)}, commit, facts=admission.facts
+            {**admission.parts, "ntp": NtpState(**source.published)},
+            commit,
+            facts=admission.facts,
+            discard=source.close,
         )
 
     def _publish(self, state: dict[str, int]) -> None:
