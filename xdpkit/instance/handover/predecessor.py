@@ -230,13 +230,14 @@ class Handover:
     async def _outlast(self, said: _Said) -> bool:
         """The successor has the rings and does not serve: waits, and ends it if need be.
 
-        Returns whether it serves after all, or the rings are ours again. Meanwhile frames go to the
-        kernel, whose sockets both instances have.
+        Returns whether it serves after all; if not, the rings are ours again. Meanwhile frames go
+        to the kernel, whose sockets both instances have, or without a slow path wait on the rings.
         """
         self.state = "the successor has the rings and does not serve"
-        self._dataplane.leave_parked_to_the_kernel()
-        self._put_program_back()
         by_kernel = self._slow_path.udp is not None
+        if by_kernel:
+            self._dataplane.leave_parked_to_the_kernel()
+        self._put_program_back()
         log.error(
             "the successor (pid %d) has taken the rings and does not serve (%s): %s",
             self.process.pid,
