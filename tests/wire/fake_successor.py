@@ -2,8 +2,9 @@
 
 A step is ``send=TEXT``, a line; ``bytes=N``, that many without a newline; ``fds=N``, as many
 messages with descriptors that nobody asked for; ``facts``, which waits for the state; ``take``,
-which waits for the byte of the rings and reads it; ``close``, the connection; ``sleep``, until it
-is killed. The name of each step is printed when it is done.
+which waits for the byte of the rings and reads it; ``answer``, which prints the first of what the
+instance sends; ``close``, the connection; ``sleep``, until it is killed. The name of each step is
+printed when it is done.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ class FakeSuccessor:
         """The rings are now ours."""
         select.select([self.descriptors[2]], [], [], 60)
         assert os.read(self.descriptors[2], 1) == b"r"
+
+    def answer(self, _: str) -> None:
+        print(self.connection.recv(1 << 16).decode())
 
     def close(self, _: str) -> None:
         self.connection.close()

@@ -46,6 +46,15 @@ def fake_successor(lab: Lab, *steps: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@contextmanager
+def ended(server: Server) -> Iterator[None]:
+    """Ends a server with the block."""
+    try:
+        yield
+    finally:
+        server.kill()
+
+
 def wait_until_stopped(process: subprocess.Popen[str]) -> None:
     path = Path(f"/proc/{process.pid}/stat")
     eventually(lambda: path.read_text().rsplit(")", 1)[1].split()[0] == "T", "SIGSTOP", STARTING)
