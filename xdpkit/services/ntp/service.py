@@ -53,6 +53,8 @@ class NtpService(Service):
         def commit() -> None:
             admission.commit()
             self._config = ntp
+            # Its last reply may already be on its way here.
+            self._source.publish = self._publish_later
             self._source.close()
             self._source = source
             source.publish = self._publish
@@ -69,7 +71,7 @@ class NtpService(Service):
         self._publisher.change(ntp=NtpState(**state))
 
     def _publish_later(self, state: dict[str, int]) -> None:
-        """A source that is not in use yet: the reload publishes its state."""
+        """A source that is not in use, yet or any longer: the reload publishes its state."""
 
     def facts(self) -> dict[str, Any]:
         return {"ntp": self._source.facts(), "key_slots": self._admission.slots}
