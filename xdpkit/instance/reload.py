@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
-from xdpkit.config.difference import difference
+from xdpkit.config.difference import Difference, difference
 from xdpkit.errors import BusyError, ReloadError, RestartError, XdpkitError
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
@@ -72,6 +72,22 @@ class Reloader:
             notify("READY=1")
 
     async def _reload(self) -> dict[str, Any]:
+        """Raises XdpkitError, also for what no part foresaw: it ends the reload, not the server."""
+        try:
+            prepared, found = await self._take()
+        except XdpkitError:
+            raise
+        except Exception as error:
+            log.debug("reload", exc_info=True)
+            raise XdpkitError(f"reload: {type(error).__name__}: {error}") from error
+        await self._publisher.settle()
+        for each in prepared:
+            await each.settled()
+        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
+        return facts | {"changed": list(found.changed)}
+
+    async def _take(self) -> tuple[list[Prepared], Difference]:
+        """Takes the configuration of now into use, or changes nothing and raises."""
         fresh = load(self._config.path)
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
@@ -88,11 +104,7 @@ class Reloader:
         for each in prepared:
             each.commit()
         self._config = fresh
-        await self._publisher.wait_for_grace_period()
-        for each in prepared:
-            await each.settled()
-        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
-        return facts | {"changed": list(found.changed)}
+        return prepared, found
 
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""

@@ -169,12 +169,13 @@ class ZoneStore:
             shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
             try:
                 arena = await self.inbox.ask(self._config)
-                if arena is not self._arena:
-                    self._use(arena)
-                    await self._publisher.wait_for_grace_period()
-                    log.info("%s changed: %d zones in use", shown, len(arena.zones))
             except XdpkitError as error:
                 log.error("%s changed: %s; the old zones stay in use", shown, error)
+                continue
+            if arena is not self._arena:
+                self._use(arena)
+                await self._publisher.settle()
+                log.info("%s changed: %d zones in use", shown, len(arena.zones))
 
     def close(self) -> None:
         """Closes the inbox."""
