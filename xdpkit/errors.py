@@ -17,12 +17,14 @@
       ThreadError               an answering thread died
       SocketError               a kernel socket: of the slow path, of metrics
       ControlError              the control socket: no instance, several, or no permission
+      StateError                a file below /run/xdpkit that must not be believed
       BusyError                 a running instance has too much to do already, or is stopping
       ReloadError               a reload that applied nothing: all the reasons
       RestartError              settings that only a restart changes
       LabError                  the network namespaces of demo, tests and benchmarks
 
 Each message is one line: the thing, the reason, the fix; that of ConfigErrors, one for each error.
+What others wrote into it is escaped when it is shown (``lines``).
 ``cli.main`` prints it and exits with ``exit_code``; ``--debug`` shows the traceback.
 """
 
@@ -31,6 +33,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from xdpkit.escape import escape
 
 
 class XdpkitError(Exception):
@@ -44,7 +48,7 @@ class XdpkitError(Exception):
         """The message, or those of all its ``errors``, each on one line."""
         if self.errors:
             return [line for error in self.errors for line in error.lines()]
-        return [str(self).replace("\n", " ")]
+        return [escape(str(self).replace("\n", " "))]
 
 
 class UsageError(XdpkitError):
@@ -143,6 +147,10 @@ class SocketError(XdpkitError):
 
 class ControlError(XdpkitError):
     """The control socket of a running instance could not be used."""
+
+
+class StateError(XdpkitError):
+    """A file below /run/xdpkit that somebody else may have written, or that is not a file."""
 
 
 class BusyError(XdpkitError):

@@ -10,6 +10,7 @@ import pytest
 from checkout import CHECKOUT
 
 ROOMS = (
+    "escape",
     "errors",
     "_core",
     "config",

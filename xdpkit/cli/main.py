@@ -17,6 +17,7 @@ from typing import Any
 
 from xdpkit.cli.parser import parser
 from xdpkit.errors import ConfigError, UsageError, XdpkitError
+from xdpkit.escape import escape
 
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
@@ -77,8 +78,8 @@ def _report(errors: Sequence[BaseException], whole: BaseException, debug: bool) 
 
 def _line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-    return str(error).replace("\n", " ")
+        return escape(": ".join(str(part) for part in (error.filename, error.strerror) if part))
+    return escape(str(error).replace("\n", " "))
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -94,7 +95,7 @@ def _print_json(facts: Any) -> int:
 
 
 def _print_lines(lines: Sequence[str]) -> int:
-    print(*lines, sep="\n")
+    print(*map(escape, lines), sep="\n")
     return 0
 
 
@@ -192,7 +193,7 @@ def _verb_query(options: Namespace) -> int:
     found = query.explain(
         dns.zones, options.name, options.type, options.client, limit, dns.cache_directory()
     )
-    return _print_json(asdict(found)) if options.json else _print_lines([str(found)])
+    return _print_json(asdict(found)) if options.json else _print_lines(str(found).split("\n"))
 
 
 def _verb_blast(options: Namespace) -> int:

@@ -18,7 +18,8 @@ from xdpkit.nic.os.login import login_over
 from xdpkit.nic.setup import journal, setting
 from xdpkit.nic.setup.apply import Changes, Outcome, apply_step, apply_steps, report, restore, undo
 from xdpkit.nic.setup.device import Device
-from xdpkit.nic.setup.journal import Entry, Journal, Owner
+from xdpkit.nic.setup.journal import Journal, Owner
+from xdpkit.nic.setup.journal_lines import Entry
 from xdpkit.nic.setup.plan import (
     Plan,
     Step,
@@ -31,6 +32,7 @@ from xdpkit.nic.setup.plan import (
 )
 from xdpkit.nic.setup.setting import Value
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.state_files import STATE
 
 log = logging.getLogger("xdpkit")
 
@@ -41,7 +43,7 @@ class PreparedNic(Closing):
     ``steering`` and ``notes`` say what was obtained and done.
     """
 
-    def __init__(self, config: Config, directory: Path = journal.STATE) -> None:
+    def __init__(self, config: Config, directory: Path = STATE) -> None:
         self._config = config
         self.device = Device(config.interface.name)
         self.steering = "none"
