@@ -20,6 +20,7 @@
       StateError                a file below /run/xdpkit that must not be believed
       BusyError                 a running instance has too much to do already, or is stopping
       ReloadError               a reload that applied nothing: all the reasons
+      PartialReloadError        a reload of which a fault of xdpkit itself left a part out
       RestartError              settings that only a restart changes
       LabError                  the network namespaces of demo, tests and benchmarks
 
@@ -164,6 +165,10 @@ class ReloadError(XdpkitError):
         super().__init__("\n".join(map(str, errors)))
         self.errors = tuple(errors)
         self.exit_code = max(error.exit_code for error in errors)
+
+
+class PartialReloadError(XdpkitError):
+    """A reload that is in use, but for parts that a fault of xdpkit itself left as they were."""
 
 
 class RestartError(XdpkitError):

@@ -76,14 +76,14 @@ async def test_what_was_prepared_is_discarded_if_another_part_refuses(
     config: Config, refusal: Exception
 ) -> None:
     part = Part()
-    with pytest.raises(XdpkitError, match="no"):
+    with pytest.raises((ReloadError, OSError), match="no"):
         await reload(config, part, Part(refusal))
     assert part.outcome == ["discarded"]
 
 
 async def test_what_was_prepared_is_discarded_if_no_snapshot_can_be_made(config: Config) -> None:
     part = Part(ports={"ntp": 70000})
-    with pytest.raises(XdpkitError, match="OverflowError: value too large"):
+    with pytest.raises(OverflowError):
         await reload(config, part)
     assert part.outcome == ["discarded"]
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from xdpkit.errors import BusyError, XdpkitError
+from xdpkit.runtime.faults import faults
 
 Message = TypeVar("Message")
 Answer = TypeVar("Answer")
@@ -59,6 +60,7 @@ class Inbox(Generic[Message, Answer]):
 
     async def run(self, answer: Callable[[Message], Awaitable[Answer]]) -> None:
         """The owner's task: answers until canceled, and then refuses whoever is waiting."""
+        self._closed = False
         try:
             while True:
                 while self._waiting:
@@ -79,6 +81,9 @@ class Inbox(Generic[Message, Answer]):
         except (XdpkitError, OSError, ValueError, MemoryError) as error:
             # It is the asker's: the owner goes on.
             request.error = error
+        except Exception as error:
+            what = faults.record(self.name, error)
+            request.error = XdpkitError(f"{self.name}: a fault of xdpkit itself: {what}")
         if request.error is not None or request.answers:
             request.done.set()
 
