@@ -77,9 +77,23 @@ def _report(errors: Sequence[BaseException], whole: BaseException, debug: bool) 
 
 
 def _line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return escape(": ".join(str(part) for part in (error.filename, error.strerror) if part))
-    return escape(str(error).replace("\n", " "))
+    """An error that nothing below has put into words: the kernel's answer, and where."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return escape(str(error).replace("\n", " "))
+    from xdpkit.runtime.reasons import failed
+
+    text = failed("", error)
+    return escape(text) if error.filename else f"{_place(error)}: {text} (--debug shows the call)"
+
+
+def _place(error: BaseException) -> str:
+    """The innermost function of ours that an error came through."""
+    place = "xdpkit"
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("xdpkit.") and module != __name__:
+            place = f"{module}.{frame.f_code.co_name}"
+    return place
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import resource
 import signal
 import sys
 import time
@@ -37,9 +36,8 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     """
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
     privileges.check(privileges.needed(config.interface.realtime))
-    # There is a socket for every address and service: the usual soft limit, 1024, is too low.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if note := privileges.raise_open_files():
+        log.warning("%s", note)
     if wait:
         anyio.run(nic.await_up, config.interface.name)
     server = Server(config, takeover, yes)

@@ -18,6 +18,7 @@ from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.runtime.reasons import failed
 from xdpkit.services.base import Prepared
 from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
 from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
@@ -114,10 +115,8 @@ class ZoneStore:
         except (OSError, ValueError, MemoryError) as error:
             if ours:
                 self._watch.set_refused(seen, None)
-            raise XdpkitError(
-                f"the zones in {config.zones} could not be loaded ({error}): free file "
-                "descriptors or memory and reload"
-            ) from error
+            what = f"the zones in {config.zones} could not be loaded"
+            raise XdpkitError(failed(what, error)) from error
 
     async def _is_current(self, arena: Arena) -> bool:
         now = await in_thread(lambda: unchanged(arena.sources, self._config.zones), True)
