@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,10 +84,43 @@ def test_a_killed_process_is_replaced_and_the_nic_restored(started: SystemdBox) 
     assert started.run("ls", "/run/xdpkit").split() == []
 
 
-def test_as_another_user(box: SystemdBox) -> None:
+@pytest.fixture
+def as_xdpkit(box: SystemdBox) -> Iterator[SystemdBox]:
+    """Started as the user that docs/service.md names."""
     box.run("useradd", "--system", "--no-create-home", "xdpkit", status=None)
     box.drop_in("User=xdpkit")
     box.run("systemctl", "restart", "xdpkit")
-    assert answers(box)
+    yield box
     box.run("systemctl", "stop", "xdpkit")
-    assert not program(box)
+    box.drop_in("")
+
+
+def test_as_another_user(as_xdpkit: SystemdBox) -> None:
+    assert answers(as_xdpkit)
+    as_xdpkit.run("systemctl", "reload", "xdpkit")
+    as_xdpkit.run("systemctl", "stop", "xdpkit")
+    assert not program(as_xdpkit)
+
+
+FORGE = """
+import json, socket
+from xdpkit.nic.setup import journal
+from xdpkit.nic.setup.device import Device
+path = journal.path_of("eth1")
+head = journal.Owner.me("eth1", Device("eth1").identity())
+step = {"step": 0, "setting": "../../../../etc/forged", "old": "by root", "new": 0}
+lines = [{"version": 1, **vars(head), "pid": 1, "started": 1}, step]
+path.write_text("".join(json.dumps(line) + "\\n" for line in lines))
+path.chmod(0o600)
+"""
+
+
+def test_root_writes_no_file_that_a_forged_journal_names(as_xdpkit: SystemdBox) -> None:
+    as_xdpkit.run("touch", "/etc/forged")
+    python = Path(sys.executable)
+    as_xdpkit.run("setpriv", "--reuid=xdpkit", str(python), "-P", "-c", FORGE)
+    as_xdpkit.run("kill", "-KILL", as_xdpkit.property("MainPID"))
+    until(lambda: "line 2" in as_xdpkit.journal() or ":2:" in as_xdpkit.journal(), "it is refused")
+    assert as_xdpkit.run("cat", "/etc/forged") == ""
+    assert "Traceback" not in as_xdpkit.journal()
+    as_xdpkit.run("sh", "-c", "rm /run/xdpkit/*.journal")
