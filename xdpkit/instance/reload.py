@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
@@ -17,6 +18,7 @@ from xdpkit.config.difference import difference
 from xdpkit.errors import BusyError, ReloadError, RestartError, XdpkitError
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
+from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.base import Prepared
 
@@ -72,7 +74,9 @@ class Reloader:
             notify("READY=1")
 
     async def _reload(self) -> dict[str, Any]:
-        fresh = load(self._config.path)
+        path = self._config.path
+        what = "the file, or one that it names,"
+        fresh = await off_loop(path, partial(load, path), what=what)
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
             raise RestartError(

@@ -38,6 +38,7 @@ from xdpkit.errors import PrivilegeError
 class Capability(IntEnum):
     """As numbered in linux include/uapi/linux/capability.h."""
 
+    DAC_OVERRIDE = 1
     SETPCAP = 8
     NET_BIND_SERVICE = 10
     NET_ADMIN = 12
@@ -130,8 +131,13 @@ def confine(needs: Iterable[Capability]) -> None:
         _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 
+def confined() -> bool:
+    """Whether this thread opens files with the rights of its user only, as after ``confine``."""
+    return Capability.DAC_OVERRIDE not in effective()
+
+
 def settle() -> None:
-    """Drops what only setup takes; children get nothing."""
+    """Drops what only setup takes, for this thread; its children get nothing."""
     _capset(effective() & {*KEPT, Capability.SYS_NICE})
 
 
