@@ -24,7 +24,8 @@ from xdpkit._core import _bpf
 from xdpkit._core._stats import RX_TIMESTAMP_CALL
 from xdpkit.bpf import btf, kfunc
 
-EBPF = Path(__file__).resolve().parent.parent / "ebpf"
+# Not resolved: by the descriptor in its path it is found without the right to go there (child.py).
+EBPF = Path(__file__).parent.parent / "ebpf"
 UAPI = Path("/usr/include")
 
 # The reply carries at most this much of the compiler's or verifier's log: it is one datagram.

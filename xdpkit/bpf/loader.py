@@ -6,13 +6,16 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass, field
 
 from xdpkit.errors import BpfError, StampError
+from xdpkit.runtime import child
 
 # Of the JSON reply: room for LOG_LIMIT of compile.py, escaped.
 REPLY_LIMIT = 256 * 1024
+
+# It takes a second, and some twenty in a VM under software emulation.
+COMPILE_SECONDS = 180.0
 
 
 @dataclass
@@ -38,19 +41,26 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
     rejects the program, with its log; StampError when only the binding fails.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # The child must find our package, and the distribution's bcc through the venv's site-packages.
-    command = [sys.executable, "-P", "-m", "xdpkit.bpf.compile", str(theirs.fileno()), name]
-    command += [str(ifindex), *macros]
+    arguments = [str(theirs.fileno()), name, str(ifindex), *macros]
     with ours:
         with theirs:
-            child = subprocess.Popen(
-                command,
-                pass_fds=[theirs.fileno()],
+            process = subprocess.Popen(
+                child.python("xdpkit.bpf.compile", *arguments),
+                pass_fds=(theirs.fileno(), *child.descriptors()),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                env=child.environment(),
             )
-        data, fds, _, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
-    status = child.wait()
+        ours.settimeout(COMPILE_SECONDS)
+        try:
+            data, fds, _, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
+        except TimeoutError as error:
+            process.kill()
+            raise BpfError(
+                f"the bcc compiler process gave no answer for {COMPILE_SECONDS:g} s, and was ended:"
+                " see whether this machine is short of memory or CPU time"
+            ) from error
+    status = process.wait()
     if not data:
         raise BpfError(f"the bcc compiler process exited with status {status}: run with --debug")
     answer = json.loads(data)
