@@ -5,6 +5,7 @@
       ConfigError               exit 2: configuration or data files, with file:line
         ConfigErrors            several of them in one file
         ZoneError               a zone's master file
+        UnansweredError         a file system that does not answer
       NicError                  an interface or its driver
         QueueError              an RX queue
         AttachError             attaching the XDP program
@@ -89,6 +90,13 @@ class ConfigErrors(ConfigError):
 
 class ZoneError(ConfigError):
     """A master file that cannot be served."""
+
+
+class UnansweredError(ConfigError):
+    """The file system that a configuration or data file is on does not answer."""
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        super().__init__(path, f"{what}: check the file system that it is on (df, dmesg)")
 
 
 class NicError(XdpkitError):

@@ -13,6 +13,7 @@ ROOMS = (
     "escape",
     "errors",
     "_core",
+    "regular_file",
     "config",
     "runtime",
     "control",

@@ -18,9 +18,16 @@ from typing import Any
 from xdpkit.cli.parser import parser
 from xdpkit.errors import ConfigError, UsageError, XdpkitError
 from xdpkit.escape import escape
+from xdpkit.runtime import child
 
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
+
+
+def command() -> int:
+    """The program: nothing in its environment decides about the code that its children run."""
+    child.clean_environment()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
@@ -18,6 +19,7 @@ from xdpkit.errors import BusyError, PartialReloadError, ReloadError, RestartErr
 from xdpkit.runtime.faults import describe, faults
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
+from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.base import Prepared
 
@@ -103,7 +105,9 @@ class Reloader:
 
         Returns the shares, what has changed, and what went wrong although it is in use.
         """
-        fresh = load(self._config.path)
+        path = self._config.path
+        what = "the file, or one that it names,"
+        fresh = await off_loop(path, partial(load, path), what=what)
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
             raise RestartError(

@@ -4,13 +4,14 @@ A child process of the daemon: dnspython's garbage and the minutes that a millio
 out of the process that holds the sockets. It writes JSON objects to stdout, one per line:
 ``{"zone": NAME, "records": N, "share": OF_ALL_WORK}`` as it goes, with "names" instead of
 "records" once a zone is in the arena; ``{"unkept": REASON}`` if the cache file could not be
-written; and finally either ``{"size": BYTES}`` (exit 0) or
-``{"error": REASON, "path": FILE, "line": N}`` (exit 2).
+written; and finally either ``{"size": BYTES}`` (exit 0),
+``{"error": REASON, "path": FILE, "line": N}`` (exit 2), or ``{"error": REASON}`` (exit 1).
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
+from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.tree import Tree
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, stat_of, zone_files
@@ -200,6 +202,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, help="cache file to write")
     text = "run at a lower priority than the answering threads"
     parser.add_argument("--behind", action="store_true", help=text)
+    parser.add_argument("--memory", type=int, help="the most bytes of memory to use")
     parser.add_argument("directory", type=Path)
     options = parser.parse_args(arguments)
 
@@ -208,9 +211,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.behind:
         os.nice(BACKGROUND_NICE)
-    directory = options.directory.absolute()
-    reading = Reading()
+    limit = MemoryLimit(options.memory)
+    reading = Reading(limit.allow)
     try:
+        directory = options.directory.absolute()
         files = zone_files(directory)
         # $INCLUDE is relative to the zone directory, wherever the daemon was started.
         os.chdir(directory)
@@ -218,6 +222,13 @@ def main(arguments: list[str] | None = None) -> int:
     except ZoneError as error:
         report({"error": error.reason, "path": error.path, "line": error.line})
         return error.exit_code
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):
+            raise
+        limit.use_reserve()
+        most = f"more than the {limit.current >> 20} MiB of memory that it may use"
+        report({"error": f"the zone compiler needs {most}: make the zones smaller"})
+        return 1
     size = arena_file.append_record(options.fd, size, reading.sources)
     if options.cache:
         _write_cache(options.fd, options.cache.absolute(), report)
