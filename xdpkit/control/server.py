@@ -72,11 +72,6 @@ class ControlServer(Listener[Peer]):
         self.connection_handlers = dict(connection_handlers or {})
         self._connections = {True: 0, False: 0}
 
-    def adopt(self, listener: socket.socket) -> None:
-        """Takes over a listening socket that already has the name."""
-        listener.setblocking(False)
-        self._listener = listener
-
     def _bind_error(self, error: OSError) -> ControlError:
         """Names the process that holds the name, if one does."""
         if error.errno == errno.EADDRINUSE:

@@ -72,13 +72,18 @@ async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncI
     yield found
 
 
-async def metrics_port(config: Config) -> AsyncIterator[MetricsServer | None]:
-    """The port of [metrics], if there is one: connections wait until it is served."""
+async def metrics_port(config: Config, takeover: bool) -> AsyncIterator[MetricsServer | None]:
+    """The port of [metrics], if there is one: connections wait until it is served.
+
+    A successor gets it later: the predecessor may have the same one.
+    """
     server = metrics_server(config.metrics)
     if server is None:
         yield None
         return
-    with server:
+    with closing(server):
+        if not takeover:
+            server.bind()
         yield server
 
 
@@ -94,6 +99,7 @@ async def predecessor(
     found: Interface,
     takeover: bool,
     control: ControlServer,
+    metrics: MetricsServer | None,
     services: Services,
 ) -> AsyncIterator[Predecessor]:
     """What a running instance hands over; it goes on answering until the switch."""
@@ -103,11 +109,17 @@ async def predecessor(
     state = await successor.request_takeover(found.name)
     if not isinstance(state, HandedOverState):
         control.bind()
+        if metrics:
+            metrics.bind()
         # The previous instance is gone, and so is its program.
         yield Predecessor(None, await nic.find(ipr, found.name), state or 0.0)
         return
     with state:
         control.adopt(state.listener)
+        if metrics and (port := state.take_metrics(str(metrics.where))):
+            metrics.adopt(port)
+        elif metrics:
+            metrics.bind()
         services.take_over(state.facts)
         # The program on it is ours now.
         yield Predecessor(state, replace(found, xdp_program=None))

@@ -99,9 +99,11 @@ class Server:
         )
         control = await stages.open(opening.control_name(config, takeover, self.handlers))
         found = await stages.open(opening.interface(config, ipr, takeover))
-        metrics = await stages.open(opening.metrics_port(config))
+        metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
-        before = await stages.open(opening.predecessor(ipr, found, takeover, control, services))
+        before = await stages.open(
+            opening.predecessor(ipr, found, takeover, control, metrics, services)
+        )
         slow_path = await stages.open(opening.slow_path(config, publisher, before, ending))
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
         prepared = await stages.open(opening.prepared_nic(config, watch, before, ending))

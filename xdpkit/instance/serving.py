@@ -48,7 +48,9 @@ class Instance:
         where = self.where
         parts = (self.addresses, *self.services)
         reloader = Reloader(self.config, where.publisher, parts, self._paused)
-        handovers = Handovers(where, self.control.listener, self.services, self.addresses)
+        handovers = Handovers(
+            where, self.control.listener, self.metrics, self.services, self.addresses
+        )
 
         async def status() -> dict[str, Any]:
             return self._status(reloader, handovers)

@@ -81,12 +81,15 @@ class Watchdog:
                 self._check_program()
             now = time.monotonic()
             due_now = {name for name, period in periods.items() if period and now >= due[name]}
+            if "feed" in due_now and not self.everything_is_answered():
+                # At the next tick again: the period is half of what the service manager waits.
+                due_now.remove("feed")
             due |= {name: now + (periods[name] or 0) for name in due_now}
             if not self._parked():
                 self._resume_late_workers()
             if "beats" in due_now and not self._parked():
                 self._check_heartbeats()
-            if "feed" in due_now and self.everything_is_answered():
+            if "feed" in due_now:
                 notify("WATCHDOG=1")
             if "status" in due_now:
                 notify(f"STATUS={self.rates(now)}")
@@ -99,7 +102,7 @@ class Watchdog:
         return all(
             bool(self._listeners)
             if queue.detached or self._dataplane.off
-            else not queue.beat.stalled
+            else not queue.beat.stalled and not queue.parked
             for queue in self._dataplane.queues
         )
 

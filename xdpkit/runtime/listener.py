@@ -67,6 +67,11 @@ class Listener(Closing, Generic[Admitted]):
             raise self._bind_error(error) from error
         self._listener = listener
 
+    def adopt(self, listener: socket.socket) -> None:
+        """Takes over another process's listening socket, which already has the address."""
+        listener.setblocking(False)
+        self._listener = listener
+
     def close(self) -> None:
         """Stops listening; a second call does nothing."""
         if self._listener is not None:

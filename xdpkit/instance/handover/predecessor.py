@@ -15,7 +15,7 @@ import logging
 import socket
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -30,6 +30,9 @@ from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.runtime.faults import faults
 from xdpkit.services.table import Services
 from xdpkit.slowpath.slow_path import SlowPath, sockets
+
+if TYPE_CHECKING:
+    from xdpkit.metrics.server import MetricsServer
 
 log = logging.getLogger("xdpkit")
 
@@ -57,10 +60,12 @@ class Handovers:
         self,
         where: Served,
         listener: socket.socket,
+        metrics: MetricsServer | None,
         services: Services,
         addresses: ServedAddresses,
     ) -> None:
-        self._where, self._listener, self._services = where, listener, services
+        self._where, self._services = where, services
+        self._listener, self._metrics = listener, metrics
         self._addresses = addresses
         self._current: Handover | None = None
         self._restart: Wire | None = None
@@ -92,7 +97,7 @@ class Handovers:
                 wire.close()
             return
         self._addresses.paused = True
-        current = Handover(self._where, self._listener, self._services, wire)
+        current = Handover(self._where, self._listener, self._metrics, self._services, wire)
         self._current = current
         try:
             with current:
@@ -134,10 +139,16 @@ class Handover:
     """
 
     def __init__(
-        self, where: Served, listener: socket.socket, services: Services, wire: Wire
+        self,
+        where: Served,
+        listener: socket.socket,
+        metrics: MetricsServer | None,
+        services: Services,
+        wire: Wire,
     ) -> None:
         self._dataplane, self._slow_path = where.dataplane, where.slow_path
-        self._listener, self._services, self._wire = listener, services, wire
+        self._listener, self._metrics = listener, metrics
+        self._services, self._wire = services, wire
         self.process = PeerProcess(wire.connection)
         self._rings = RingsOffer()
         self.parked = False
@@ -180,7 +191,9 @@ class Handover:
 
     async def _prepare(self) -> Mapping[str, Any]:
         """Sends the state; returns what the successor wants. Raises ControlError."""
+        metrics = str(self._metrics.where) if self._metrics else None
         facts = handed_over(self._dataplane, self._slow_path, self._services)
+        facts["metrics"] = metrics
         await self._wire.send(facts, self._descriptors())
         message = await self._wire.receive(_READY_SECONDS)
         if message is None:
@@ -190,6 +203,8 @@ class Handover:
     def _descriptors(self) -> list[int]:
         """In the order in which ``successor`` unpacks them."""
         fds = [self._listener.fileno(), self._dataplane.attached.link_fd, self._rings.receiver]
+        if self._metrics:
+            fds.append(self._metrics.listener.fileno())
         for queue in self._dataplane.queues:
             fds += [queue.socket.fileno(), queue.socket.umem_fd]
         for path in (self._slow_path.udp, self._slow_path.tcp):
@@ -230,13 +245,14 @@ class Handover:
     async def _outlast(self, said: _Said) -> bool:
         """The successor has the rings and does not serve: waits, and ends it if need be.
 
-        Returns whether it serves after all, or the rings are ours again. Meanwhile frames go to the
-        kernel, whose sockets both instances have.
+        Returns whether it serves after all; if not, the rings are ours again. Meanwhile frames go
+        to the kernel, whose sockets both instances have, or without a slow path wait on the rings.
         """
         self.state = "the successor has the rings and does not serve"
-        self._dataplane.leave_parked_to_the_kernel()
-        self._put_program_back()
         by_kernel = self._slow_path.udp is not None
+        if by_kernel:
+            self._dataplane.leave_parked_to_the_kernel()
+        self._put_program_back()
         log.error(
             "the successor (pid %d) has taken the rings and does not serve (%s): %s",
             self.process.pid,

@@ -70,6 +70,7 @@ class HandedOverState(Closing):
     listener: socket.socket
     link_fd: int
     rings_fd: int
+    metrics: socket.socket | None = None
     sockets: dict[int, XskSocket] = field(default_factory=dict)
     udp: dict[Key, socket.socket] = field(default_factory=dict)
     tcp: dict[Key, socket.socket] = field(default_factory=dict)
@@ -77,6 +78,13 @@ class HandedOverState(Closing):
     def take_link(self) -> int:
         fd, self.link_fd = self.link_fd, -1
         return fd
+
+    def take_metrics(self, address: str) -> socket.socket | None:
+        """The socket that listens at this address, if the predecessor has one for metrics."""
+        taken = None
+        if address == self.facts["metrics"]:
+            taken, self.metrics = self.metrics, None
+        return taken
 
     async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
         """Takes the rings, then switches the program and the loops; all else must be ready.
@@ -115,6 +123,9 @@ class HandedOverState(Closing):
         for sockets in (self.udp, self.tcp):
             while sockets:
                 sockets.popitem()[1].close()
+        if self.metrics:
+            self.metrics.close()
+            self.metrics = None
         for fd in (self.link_fd, self.rings_fd):
             if fd >= 0:
                 os.close(fd)
@@ -187,6 +198,9 @@ def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOve
 
 def _assign(state: HandedOverState, descriptors: list[int]) -> None:
     """Takes the descriptors of sockets out of the list, in the order of the facts."""
+    if state.facts["metrics"]:
+        state.metrics = socket.socket(fileno=descriptors[0])
+        del descriptors[0]
     for queue in state.facts["queues"]:
         xsk_fd, umem_fd = descriptors.pop(0), descriptors.pop(0)
         state.sockets[queue["number"]] = XskSocket.adopt(
