@@ -10,6 +10,7 @@ import anyio
 
 from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
+from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
@@ -33,6 +34,7 @@ class Instance:
 
     config: Config
     ending: Ending
+    lock: InstanceLock
     control: ControlServer
     metrics: MetricsServer | None
     services: Services
@@ -45,7 +47,9 @@ class Instance:
         """Serves until canceled; every task ends with it."""
         where = self.where
         reloader = Reloader(self.config, where.publisher, (self.addresses, *self.services))
-        handovers = Handovers(where, self.control.listener, self.services, self.addresses)
+        handovers = Handovers(
+            where, self.control.listener, self.services, self.addresses, self.lock
+        )
 
         async def status() -> dict[str, Any]:
             return self._status(reloader)

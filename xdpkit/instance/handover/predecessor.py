@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from xdpkit.control.lock import InstanceLock
 from xdpkit.dataplane.dataplane import DataPlane, Queue
 from xdpkit.errors import ControlError
 from xdpkit.instance.ending import Ending, Outcome
@@ -35,8 +36,9 @@ class Handovers:
         listener: socket.socket,
         services: Services,
         addresses: ServedAddresses,
+        lock: InstanceLock,
     ) -> None:
-        self._predecessor = Predecessor(where.dataplane, where.slow_path, listener, services)
+        self._predecessor = Predecessor(where.dataplane, where.slow_path, listener, services, lock)
         self._addresses = addresses
         self._restart: Wire | None = None
 
@@ -69,9 +71,10 @@ class Predecessor:
         slow_path: SlowPath,
         listener: socket.socket,
         services: Services,
+        lock: InstanceLock,
     ) -> None:
         self.dataplane, self.slow_path = dataplane, slow_path
-        self.listener, self.services = listener, services
+        self.listener, self.services, self.lock = listener, services, lock
 
     async def hand_over(self, wire: Wire) -> Outcome:
         """Runs from the successor's request until only one of the two serves."""
@@ -112,6 +115,7 @@ class Predecessor:
             ],
             "udp": list(sockets(self.slow_path.udp)),
             "tcp": list(sockets(self.slow_path.tcp)),
+            "lock": self.lock.is_held,
             "cookies": None,
             **self.services.handed_over(),
         }
@@ -123,7 +127,7 @@ class Predecessor:
             fds += [queue.socket.fileno(), queue.socket.umem_fd]
         for path in (self.slow_path.udp, self.slow_path.tcp):
             fds += [opened.fileno() for opened in sockets(path).values()]
-        return fds
+        return fds if self.lock.fd is None else [*fds, self.lock.fd]
 
     async def _park(self, queues: Sequence[Queue]) -> bool:
         for queue in queues:

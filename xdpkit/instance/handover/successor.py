@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit._core._xsk import XskError, XskSocket
-from xdpkit.control.client import connect, peer
+from xdpkit.control.client import connect_instance
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
 from xdpkit.instance.handover.wire import LAYOUT, Wire
@@ -57,12 +57,18 @@ class HandedOverState(Closing):
     facts: Mapping[str, Any]
     listener: socket.socket
     link_fd: int
+    lock_fd: int = -1
+    """Its lock; -1 if it has none."""
     sockets: dict[int, XskSocket] = field(default_factory=dict)
     udp: dict[Key, socket.socket] = field(default_factory=dict)
     tcp: dict[Key, socket.socket] = field(default_factory=dict)
 
     def take_link(self) -> int:
         fd, self.link_fd = self.link_fd, -1
+        return fd
+
+    def take_lock(self) -> int:
+        fd, self.lock_fd = self.lock_fd, -1
         return fd
 
     async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
@@ -97,26 +103,23 @@ class HandedOverState(Closing):
         for sockets in (self.udp, self.tcp):
             while sockets:
                 sockets.popitem()[1].close()
-        if self.link_fd >= 0:
-            os.close(self.link_fd)
-            self.link_fd = -1
+        for fd in (self.take_link(), self.take_lock()):
+            if fd >= 0:
+                os.close(fd)
 
 
-async def request_takeover(ifname: str) -> HandedOverState | float | None:
-    """Requests the state of the instance that serves the interface.
+async def request_takeover(ifname: str, user: int | None = None) -> HandedOverState | float | None:
+    """Requests the state of the instance that serves the interface, whose lock ``user`` holds.
 
     Returns None if there is none; if it had to be stopped, the time (``time.monotonic``) when it
     stopped answering; else its state. Raises ControlError.
     """
     try:
-        connection = connect(ifname)
+        connection = connect_instance(ifname, user)
     except OSError as error:
         if error.errno == errno.ECONNREFUSED:
             return None
         raise ControlError(f"{ifname}: control socket: {error.strerror}") from error
-    if not peer(connection).trusted:
-        connection.close()
-        raise ControlError(f"{ifname}: the instance belongs to another user: use sudo")
     wire = Wire(connection)
     try:
         await wire.send({"verb": "takeover"})
@@ -161,6 +164,8 @@ def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOve
                 for address, service, port in keys:
                     fd = descriptors.pop(0)
                     where[address, service, port] = socket.socket(fileno=fd)
+            if facts.get("lock"):
+                handed_over.lock_fd = descriptors.pop(0)
         except XskError:
             listener.close()
             handed_over.drop()
