@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ import anyio
 from pyroute2 import AsyncIPRoute
 
 from xdpkit.config import Config, ServedAddress
-from xdpkit.control.server import ControlServer
+from xdpkit.control.lock import InstanceLock
 from xdpkit.dataplane.dataplane import check_queues
 from xdpkit.errors import JournalError, NicError
 from xdpkit.nic.os import interface as nic
@@ -123,7 +123,8 @@ def restore_facts(ifname: str | None) -> dict[str, Any]:
         try:
             refuse_alive(name, path)
             # The lock between instances: none can start meanwhile.
-            with ControlServer(name, {}):
+            with closing(InstanceLock(name, Device(name).identity()["ifindex"])) as lock:
+                lock.acquire()
                 outcomes, note = restore(Device(name), path)
         except JournalError as error:
             errors.append(error)

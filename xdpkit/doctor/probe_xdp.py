@@ -9,6 +9,7 @@ from typing import Any
 
 from xdpkit._core import _bpf
 from xdpkit.control import client as control_client
+from xdpkit.control.trust import peer
 from xdpkit.doctor.probe_host import Process, processes
 from xdpkit.errors import ControlError
 from xdpkit.nic.fact import Fact, Unknown, read_fact, read_text
@@ -100,8 +101,8 @@ def _serving(name: str) -> Fact[Process]:
     try:
         if name not in control_client.instances():
             return None
-        with control_client.connect(name) as connection:
-            pid = control_client.peer(connection).pid
+        with control_client.connect_instance(name) as connection:
+            pid = peer(connection).pid
     except (ControlError, OSError) as error:
         return Unknown(str(error))
     return Process(pid, "xdpkit")

@@ -97,12 +97,13 @@ class Server:
             self.ending,
             self.takeover,
         )
-        control = await stages.open(opening.control_name(config, takeover, self.handlers))
+        lock = await stages.open(opening.lock(config, ipr, takeover, ending))
+        control = await stages.open(opening.control_socket(lock, takeover, self.handlers))
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
         before = await stages.open(
-            opening.predecessor(ipr, found, takeover, control, metrics, services)
+            opening.predecessor(ipr, found, takeover, lock, control, metrics, services)
         )
         slow_path = await stages.open(opening.slow_path(config, publisher, before, ending))
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
@@ -112,10 +113,12 @@ class Server:
         )
         where = Served(watch, publisher, dataplane, prepared, slow_path)
         addresses = await stages.open(opening.served_addresses(config, where))
-        await stages.open(opening.switch(before, where))
+        await stages.open(opening.switch(before, where, lock))
         self._log_summary(where, before.silent_since)
         privileges.settle()
-        return Instance(config, ending, control, metrics, services, where, addresses, self._hangups)
+        return Instance(
+            config, ending, lock, control, metrics, services, where, addresses, self._hangups
+        )
 
     def _log_summary(self, where: Served, silent_since: float) -> None:
         for line in startup_summary.lines(

@@ -11,11 +11,12 @@ import anyio
 
 from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
+from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
-from xdpkit.instance.handover.predecessor import Handovers
+from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
@@ -35,6 +36,7 @@ class Instance:
 
     config: Config
     ending: Ending
+    lock: InstanceLock
     control: ControlServer
     metrics: MetricsServer | None
     services: Services
@@ -49,7 +51,9 @@ class Instance:
         parts = (self.addresses, *self.services)
         reloader = Reloader(self.config, where.publisher, parts, self._paused)
         handovers = Handovers(
-            where, self.control.listener, self.metrics, self.services, self.addresses
+            where,
+            Offered(self.control.listener, self.lock, self.metrics, self.services),
+            self.addresses,
         )
 
         async def status() -> dict[str, Any]:

@@ -20,8 +20,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
-import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from xdpkit.errors import JournalError, StateError
 from xdpkit.nic.setup import journal_lines, schema
 from xdpkit.nic.setup.journal_lines import VERSION, Entry
 from xdpkit.nic.setup.setting import Value
+from xdpkit.runtime.netns import namespace
 from xdpkit.runtime.state_files import STATE, open_state_file, read_state_file
 
 SUFFIX = ".journal"
@@ -42,9 +41,6 @@ MOST_BYTES = 32 << 20
 # Addresses that come and go for months make a journal grow: from here on it is written anew if most
 # of it has been undone.
 _LONG_BYTES = 1 << 20
-
-# asm-generic/socket.h, Linux 5.14: the network namespace's number, which is never reused.
-SO_NETNS_COOKIE = 71
 
 
 @dataclass(frozen=True)
@@ -256,26 +252,17 @@ def _write(fd: int, line: dict[str, Any]) -> None:
 
 def path_of(ifname: str, directory: Path = STATE) -> Path:
     """The path of the journal for an interface of this network namespace."""
-    return directory / f"{ifname}@{_namespace()}{SUFFIX}"
+    return directory / f"{ifname}@{namespace()}{SUFFIX}"
 
 
 def interfaces(directory: Path = STATE) -> list[str]:
     """Names of the interfaces of this network namespace that have a journal."""
-    suffix = f"@{_namespace()}{SUFFIX}"
+    suffix = f"@{namespace()}{SUFFIX}"
     try:
         names = [path.name.removesuffix(suffix) for path in directory.glob(f"*{suffix}")]
     except OSError as error:
         raise JournalError(f"{directory}: {error.strerror}: run as root") from error
     return sorted(names)
-
-
-def _namespace() -> int:
-    """Other network namespaces may have interfaces of the same name, and share /run."""
-    here = Path("/proc/thread-self/ns/net").stat().st_ino
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        raw = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
-        [here] = struct.unpack("=Q", raw)
-    return here
 
 
 def boot_id() -> str:
