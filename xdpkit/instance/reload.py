@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
 from xdpkit.config.difference import difference
 from xdpkit.errors import BusyError, ReloadError, RestartError, XdpkitError
+from xdpkit.nic.os import names
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -35,8 +37,15 @@ class Part(Protocol):
 class Reloader:
     """Owns the configuration in force, and performs reloads one after the other."""
 
-    def __init__(self, config: Config, publisher: SnapshotPublisher, parts: Sequence[Part]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        publisher: SnapshotPublisher,
+        parts: Sequence[Part],
+        ifindex: int = 0,
+    ) -> None:
         self._started = self._config = config
+        self._ifindex = ifindex
         self._publisher = publisher
         self._parts = parts
         self.inbox = Inbox[None, dict[str, Any]]("reload", INBOX)
@@ -72,7 +81,7 @@ class Reloader:
             notify("READY=1")
 
     async def _reload(self) -> dict[str, Any]:
-        fresh = load(self._config.path)
+        fresh = self._as_started(load(self._config.path))
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
             raise RestartError(
@@ -93,6 +102,14 @@ class Reloader:
             await each.settled()
         facts = {key: fact for each in prepared for key, fact in each.facts.items()}
         return facts | {"changed": list(found.changed)}
+
+    def _as_started(self, fresh: Config) -> Config:
+        """With the name from the start, where the file has another one of the same interface."""
+        before, now = self._started.interface.name, fresh.interface.name
+        with suppress(OSError):
+            if now != before and names.index_of(now) == self._ifindex:
+                return replace(fresh, interface=replace(fresh.interface, name=before))
+        return fresh
 
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""

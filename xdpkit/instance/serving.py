@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,6 +19,7 @@ from xdpkit.instance.handover.predecessor import Handovers
 from xdpkit.instance.reload import Reloader
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
+from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.phc import PhcWatch
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
@@ -46,7 +47,12 @@ class Instance:
     async def serve(self) -> None:
         """Serves until canceled; every task ends with it."""
         where = self.where
-        reloader = Reloader(self.config, where.publisher, (self.addresses, *self.services))
+        reloader = Reloader(
+            self.config,
+            where.publisher,
+            (self.addresses, *self.services),
+            where.dataplane.interface.index,
+        )
         handovers = Handovers(
             where, self.control.listener, self.services, self.addresses, self.lock
         )
@@ -57,6 +63,11 @@ class Instance:
         async def hand_over(connection: Any) -> None:
             await handovers.handle(connection, self.ending)
 
+        def rename(interface: Interface) -> None:
+            where.dataplane.interface = replace(where.dataplane.interface, name=interface.name)
+            self.control.rename(interface.name)
+
+        where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
         self.control.connection_handlers["takeover"] = hand_over
         async with anyio.create_task_group() as tasks:
