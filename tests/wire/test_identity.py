@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -194,8 +195,9 @@ def test_moved_to_another_namespace(lab: Lab, tmp_path: Path, killed: bool, inde
         other = stack.enter_context(other_namespace(lab))
         server = Server(lab.server, write_config(tmp_path, TAGGED))
         if index == "another":
-            number = str(lab.server.interface().index)
-            ip(other, "link", "add", "taken0", "index", number, "type", "veth")
+            ip(other, "link", "add", "taken0", "type", "veth")
+            with other.entered():
+                assert lab.server.interface().index in dict(socket.if_nameindex())
         if killed:
             server.kill()
         ip(lab.server, "link", "set", "dev", "server0", "netns", other.namespace)
