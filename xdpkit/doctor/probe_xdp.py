@@ -57,7 +57,7 @@ def xdp(name: str, index: int, message: Any) -> Xdp:
         features=read_fact(netdev.features, index) or _NOT_REPORTED,
         programs=tuple(programs(message)),
         serving=_serving(name),
-        journal=read_fact(_has_journal, name),
+        journal=read_fact(_has_journal, index),
     )
 
 
@@ -88,10 +88,10 @@ def _holders(program: int) -> Iterator[tuple[Process, bool]]:
                 yield process, any(line.startswith("link_type:") for line in lines)
 
 
-def _has_journal(name: str) -> bool:
+def _has_journal(index: int) -> bool:
     """Raises OSError if only root may search the directory."""
     try:
-        journal.path_of(name).stat()
+        journal.path_of(index).stat()
     except FileNotFoundError:
         return False
     return True

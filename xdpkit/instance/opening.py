@@ -185,6 +185,8 @@ async def prepared_nic(
         yield prepared
         if ending.given:
             prepared.hand_over()
+        elif watch.moved_to:
+            prepared.leave(watch.moved_to)
 
 
 async def dataplane(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,6 +20,7 @@ from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
+from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.phc import PhcWatch
 from xdpkit.runtime.faults import faults, keep_running
 from xdpkit.runtime.inbox import Signal
@@ -49,7 +50,9 @@ class Instance:
         """Serves until canceled; every task ends with it."""
         where = self.where
         parts = (self.addresses, *self.services)
-        reloader = Reloader(self.config, where.publisher, parts, self._paused)
+        reloader = Reloader(
+            self.config, where.publisher, parts, self._paused, where.dataplane.interface.index
+        )
         handovers = Handovers(
             where,
             Offered(self.control.listener, self.lock, self.metrics, self.services),
@@ -62,6 +65,11 @@ class Instance:
         async def hand_over(connection: Any) -> None:
             await handovers.handle(connection, self.ending)
 
+        def rename(interface: Interface) -> None:
+            where.dataplane.interface = replace(where.dataplane.interface, name=interface.name)
+            self.control.rename(interface.name)
+
+        where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
         self.control.connection_handlers["takeover"] = hand_over
         watchdog = Watchdog(
