@@ -20,9 +20,10 @@ from xdpkit.instance.served_addresses import Served
 from xdpkit.instance.serving import Instance
 from xdpkit.instance.stages import Stages
 from xdpkit.nic.os import interface as nic
-from xdpkit.runtime import privileges
+from xdpkit.runtime import privileges, standard_error
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
+from xdpkit.runtime.standard_error import StandardError
 
 log = logging.getLogger("xdpkit")
 
@@ -34,7 +35,8 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
     interface exists and is up.
     """
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    stream = standard_error.install()
+    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=stream)
     privileges.check(privileges.needed(config.interface.realtime))
     if note := privileges.raise_open_files():
         log.warning("%s", note)
@@ -68,6 +70,8 @@ class Server:
         with anyio.open_signal_receiver(*signals) as received:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._handle_signals, received)
+                if isinstance(sys.stderr, StandardError):
+                    tasks.start_soon(sys.stderr.run)
                 await self.ending.until_stopped(self._open_and_serve)
                 tasks.cancel_scope.cancel()
         name = self.config.interface.name

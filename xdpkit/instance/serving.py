@@ -22,6 +22,7 @@ from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.phc import PhcWatch
+from xdpkit.runtime import standard_error
 from xdpkit.runtime.faults import faults, keep_running
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
@@ -125,4 +126,5 @@ class Instance:
             "inboxes": {inbox.name: inbox.facts() for inbox in inboxes},
             "faults": dict(faults.counts),
             "takeover": handovers.facts(),
+            "log": {"lost_lines": standard_error.lost_lines()},
         }

@@ -72,6 +72,14 @@ def _instance(document: StatusPart) -> Iterator[Metric]:
     yield info("interface", "What was obtained from the machine.", obtained)
     rows: Rows = [((), document["uptime_s"])]
     yield gauge("up_seconds", "Time since startup.", (), rows)
+    faults = document.get("faults", {})
+    text = "Faults of xdpkit itself that ended one connection, one request or one turn of a task."
+    yield counter("faults", text, ("unit",), (((unit,), count) for unit, count in faults.items()))
+    text = "Lines of the log that could not be written: nobody read it, or its disk was full."
+    yield counter("log_lines_lost", text, (), [((), document.get("log", {}).get("lost_lines", 0))])
+    takeover = document.get("takeover", {})
+    text = "Successors that did not take over: this instance continued to serve."
+    yield counter("takeovers_kept", text, (), [((), takeover.get("kept", 0))])
     udp = document["slow_path"].get("udp", {})
     rows = [((service,), 1) for service in udp.get("left_to_others", ())]
     text = "1 for a service whose port the slow path leaves to another program."
