@@ -12,6 +12,7 @@ from checkout import CHECKOUT
 ROOMS = (
     "errors",
     "_core",
+    "reach",
     "regular_file",
     "config",
     "runtime",

@@ -46,10 +46,9 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
         with theirs:
             process = subprocess.Popen(
                 child.python("xdpkit.bpf.compile", *arguments),
-                pass_fds=(theirs.fileno(), *child.descriptors()),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                env=child.environment(),
+                **child.options(theirs.fileno()),
             )
         ours.settimeout(COMPILE_SECONDS)
         try:

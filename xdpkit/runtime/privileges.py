@@ -29,10 +29,14 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from enum import IntEnum
+from typing import TypeVar
 
 from xdpkit.errors import PrivilegeError
+
+T = TypeVar("T")
 
 
 class Capability(IntEnum):
@@ -139,6 +143,31 @@ def confined() -> bool:
 def settle() -> None:
     """Drops what only setup takes, for this thread; its children get nothing."""
     _capset(effective() & {*KEPT, Capability.SYS_NICE})
+
+
+def drop() -> None:
+    """Drops every capability, for this thread; a child of root may gain them again."""
+    _capset(())
+
+
+def unprivileged(work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises in a thread without any capability."""
+    result: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            drop()
+            result.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]
 
 
 def lock_memory() -> None:
