@@ -50,6 +50,15 @@ def keep(directory: Path) -> None:
         _kept[first] = os.open(first, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
+def out_of_reach(path: Path) -> Path | None:
+    """The directory on the way to this one that will be closed, although all was kept, or None."""
+    blocked = blocked_at(path)
+    passed = any(
+        blocked in first.parents and (first == path or first in path.parents) for first in _kept
+    )
+    return None if passed else blocked
+
+
 def reach(path: Path | str) -> str:
     """The path by which this process gets there: unchanged, unless it is below what it keeps."""
     if _kept:

@@ -97,6 +97,21 @@ def test_a_configuration_that_a_reload_cannot_read(lab: Lab, home: Path) -> None
         server.kill()
 
 
+def test_an_installation_that_only_its_owner_may_read(lab: Lab, home: Path) -> None:
+    """As with a umask of 077: one line with the command, which is enough."""
+    path = written(home, "unreadable")
+    [package] = (home / "checkout").glob(".venv/lib/python3.*/site-packages/xdpkit")
+    package.chmod(0o700)
+    for verb in ("check", "run"):
+        done = lab.server.run(program(home), verb, "-c", str(path))
+        [line] = done.stderr.splitlines()
+        assert done.returncode == 1 and "root without special rights" in line
+    command = line.rpartition(": ")[2]
+    assert command == f"chmod -R o+rX {package}"
+    assert lab.server.run(*command.split()).returncode == 0
+    assert lab.server.run(program(home), "check", "-c", str(path)).returncode == 0
+
+
 def test_the_demo(lab: Lab, home: Path) -> None:
     done = lab.server.run(program(home), "demo", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

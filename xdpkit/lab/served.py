@@ -136,8 +136,8 @@ class ServedLab(Served):
         return self.lab.server.popen(*pinned, *argv, **options)
 
     def _startup_error(self) -> LabError:
-        words = self.log().strip() or "nothing"
-        return LabError(f"the server did not come up; its log says: {words}")
+        lines = self.log().strip().splitlines() or ["nothing"]
+        return LabError(f"the server did not come up; its log ends with: {lines[-1]}")
 
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""
