@@ -27,6 +27,7 @@ _RELOAD_SECONDS = 900.0
 def command() -> int:
     """The program: nothing in its environment decides about the code that its children run."""
     child.clean_environment()
+    child.keep_modules()
     return main()
 
 

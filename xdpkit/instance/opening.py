@@ -19,6 +19,7 @@ from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer, Handler
 from xdpkit.dataplane import dataplane as fast_path
 from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.instance import within_reach
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover import successor
 from xdpkit.instance.handover.successor import HandedOverState
@@ -89,7 +90,9 @@ async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncI
     if found.xdp_program is not None and not takeover:
         # Here, since reading its name takes a capability.
         raise foreign_program(found)
+    within_reach.keep_files(config)
     privileges.confine(privileges.needed(config.interface.realtime))
+    within_reach.warn_of_reload(config)
     privileges.lock_memory()
     yield found
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.errors import ZoneError
+from xdpkit.reach import reach
+from xdpkit.runtime import privileges
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
@@ -217,7 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
         directory = options.directory.absolute()
         files = zone_files(directory)
         # $INCLUDE is relative to the zone directory, wherever the daemon was started.
-        os.chdir(directory)
+        os.chdir(reach(directory))
         size = compile_zones(read_zones(files, report, reading), options.fd, report)
     except ZoneError as error:
         report({"error": error.reason, "path": error.path, "line": error.line})
@@ -237,4 +239,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # ``check`` is to judge the files as ``run`` will read them.
+    privileges.drop()
     sys.exit(main())
