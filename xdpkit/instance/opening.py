@@ -26,6 +26,7 @@ from xdpkit.metrics import metrics_server
 from xdpkit.nic.os import interface as nic
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.interface import Interface
+from xdpkit.nic.os.port_holders import PortHolders
 from xdpkit.nic.setup.prepared import PreparedNic, find_login, refuse_login
 from xdpkit.runtime import privileges
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -60,6 +61,14 @@ async def control_name(
         yield server
 
 
+async def port_holders(config: Config) -> AsyncIterator[PortHolders]:
+    """Who has our ports; looked at here, since seeing other users' programs takes a capability."""
+    holders = PortHolders(config.ports().values())
+    if config.interface.slow_path:
+        holders.read()
+    yield holders
+
+
 async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncIterator[Interface]:
     """The interface; from here on without the rights that neither start nor serving needs."""
     found = await nic.find(ipr, config.interface.name)
@@ -72,13 +81,19 @@ async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncI
     yield found
 
 
-async def metrics_port(config: Config) -> AsyncIterator[MetricsServer | None]:
-    """The port of [metrics], if there is one: connections wait until it is served."""
+async def metrics_port(config: Config, takeover: bool) -> AsyncIterator[MetricsServer | None]:
+    """The port of [metrics], if there is one: connections wait until it is served.
+
+    A predecessor has the port until it ends.
+    """
     server = metrics_server(config.metrics)
     if server is None:
         yield None
         return
-    with server:
+    with closing(server):
+        server.successor = takeover
+        if not takeover:
+            server.bind()
         yield server
 
 
@@ -114,10 +129,14 @@ async def predecessor(
 
 
 async def slow_path(
-    config: Config, publisher: SnapshotPublisher, before: Predecessor, ending: Ending
+    config: Config,
+    publisher: SnapshotPublisher,
+    before: Predecessor,
+    ending: Ending,
+    holders: PortHolders,
 ) -> AsyncIterator[SlowPath]:
     """The listener threads, still without sockets."""
-    path = SlowPath(config, publisher, before.interface.index)
+    path = SlowPath(config, publisher, before.interface.index, holders)
     try:
         if before.state:
             path.take_over(before.state.udp, before.state.tcp)

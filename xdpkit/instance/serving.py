@@ -55,18 +55,23 @@ class Instance:
 
         self.control.handlers |= {"status": status, "reload": reloader.reload}
         self.control.connection_handlers["takeover"] = hand_over
+        watchdog = Watchdog(where.dataplane, where.slow_path, self._paused)
+
+        async def health() -> list[str]:
+            return [*watchdog.problems(), *self._ports_not_served()]
+
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(where.publisher.run)
             tasks.start_soon(self.addresses.run)
             tasks.start_soon(self.services.run)
-            tasks.start_soon(Watchdog(where.dataplane, where.slow_path, self._paused).run)
+            tasks.start_soon(watchdog.run)
             if where.dataplane.hardware:
                 clock = where.dataplane.hardware.phc
                 tasks.start_soon(PhcWatch(clock, self._publish_phc).run)
             tasks.start_soon(reloader.run)
             tasks.start_soon(self._reload_on_hangup, reloader)
             if self.metrics:
-                self.metrics.status = status
+                self.metrics.status, self.metrics.health = status, health
                 tasks.start_soon(self.metrics.serve)
             tasks.start_soon(self.control.serve)
             notify("READY=1")
@@ -76,6 +81,14 @@ class Instance:
 
     def _paused(self) -> bool:
         return self.addresses.paused
+
+    def _ports_not_served(self) -> list[str]:
+        """Lines for ``/health``."""
+        left = (
+            f"{service}: the slow path leaves its port to another program"
+            for service in sorted(self.addresses.left)
+        )
+        return [*map(str, sorted(self.where.slow_path.not_served, key=str)), *left]
 
     async def _reload_on_hangup(self, reloader: Reloader) -> None:
         while True:
@@ -90,6 +103,7 @@ class Instance:
             read_counters(where.dataplane, where.slow_path),
             where.dataplane,
             left=self.addresses.left,
+            not_served=where.slow_path.not_served,
             zones=facts.get("zones", {}),
             uptime_s=time.monotonic() - self.started,
             steering=where.nic.steering,
