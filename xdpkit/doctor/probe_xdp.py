@@ -10,10 +10,10 @@ from typing import Any
 from xdpkit._core import _bpf
 from xdpkit.control import client as control_client
 from xdpkit.control.trust import peer
-from xdpkit.doctor.probe_host import Process, processes
 from xdpkit.errors import ControlError
 from xdpkit.nic.fact import Fact, Unknown, read_fact, read_text
 from xdpkit.nic.os import netdev
+from xdpkit.nic.os.port_holders import Process, processes
 from xdpkit.nic.setup import journal
 
 # Attribute of an RTM_NEWLINK message and mode (linux/if_link.h, IFLA_XDP_*_PROG_ID).

@@ -28,6 +28,7 @@ from xdpkit.metrics import metrics_server
 from xdpkit.nic.os import interface as nic
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.interface import Interface
+from xdpkit.nic.os.port_holders import PortHolders
 from xdpkit.nic.setup.prepared import PreparedNic, find_login, refuse_login
 from xdpkit.runtime import privileges
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -81,6 +82,14 @@ async def control_socket(
 def _bind(server: ControlServer, lock: InstanceLock) -> None:
     server.has_lock = lock.is_held
     server.bind()
+
+
+async def port_holders(config: Config) -> AsyncIterator[PortHolders]:
+    """Who has our ports; looked at here, since seeing other users' programs takes a capability."""
+    holders = PortHolders(config.ports().values())
+    if config.interface.slow_path:
+        holders.read()
+    yield holders
 
 
 async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncIterator[Interface]:
@@ -154,10 +163,14 @@ async def predecessor(
 
 
 async def slow_path(
-    config: Config, publisher: SnapshotPublisher, before: Predecessor, ending: Ending
+    config: Config,
+    publisher: SnapshotPublisher,
+    before: Predecessor,
+    ending: Ending,
+    holders: PortHolders,
 ) -> AsyncIterator[SlowPath]:
     """The listener threads, still without sockets."""
-    path = SlowPath(config, publisher, before.interface.index)
+    path = SlowPath(config, publisher, before.interface.index, holders)
     try:
         if before.state:
             path.take_over(before.state.udp, before.state.tcp)

@@ -103,13 +103,14 @@ class Server:
         )
         lock = await stages.open(opening.lock(config, ipr, takeover, ending))
         control = await stages.open(opening.control_socket(lock, takeover, self.handlers))
+        holders = await stages.open(opening.port_holders(config))
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
         before = await stages.open(
             opening.predecessor(ipr, found, takeover, lock, control, metrics, services)
         )
-        slow_path = await stages.open(opening.slow_path(config, publisher, before, ending))
+        slow_path = await stages.open(opening.slow_path(config, publisher, before, ending, holders))
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
         prepared = await stages.open(opening.prepared_nic(config, watch, before, ending))
         dataplane = await stages.open(
@@ -128,7 +129,7 @@ class Server:
         for line in startup_summary.lines(
             self.config,
             where.dataplane,
-            where.slow_path.tcp,
+            where.slow_path,
             where.nic.notes,
             where.watch.served(),
         ):

@@ -76,6 +76,10 @@ class Instance:
         watchdog = Watchdog(
             where.dataplane, where.slow_path, self._paused, lambda: handovers.parked
         )
+
+        async def health() -> list[str]:
+            return [*watchdog.problems(), *self._ports_not_served()]
+
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "publisher": where.publisher.run,
             "addresses": self.addresses.run,
@@ -88,7 +92,7 @@ class Instance:
         if where.dataplane.hardware:
             work["PHC"] = PhcWatch(where.dataplane.hardware.phc, self._publish_phc).run
         if self.metrics:
-            self.metrics.status = status
+            self.metrics.status, self.metrics.health = status, health
             work["metrics"] = self.metrics.serve
         async with anyio.create_task_group() as tasks:
             for unit, task in work.items():
@@ -100,6 +104,14 @@ class Instance:
 
     def _paused(self) -> bool:
         return self.addresses.paused
+
+    def _ports_not_served(self) -> list[str]:
+        """Lines for ``/health``."""
+        left = (
+            f"{service}: the slow path leaves its port to another program"
+            for service in sorted(self.addresses.left)
+        )
+        return [*map(str, sorted(self.where.slow_path.not_served, key=str)), *left]
 
     async def _reload_on_hangup(self, reloader: Reloader) -> None:
         while True:
@@ -114,6 +126,7 @@ class Instance:
             read_counters(where.dataplane, where.slow_path),
             where.dataplane,
             left=self.addresses.left,
+            not_served=where.slow_path.not_served,
             zones=facts.get("zones", {}),
             uptime_s=time.monotonic() - self.started,
             steering=where.nic.steering,
