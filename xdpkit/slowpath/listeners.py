@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from xdpkit.errors import SocketError
+from xdpkit.runtime.capability import Capability
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.runtime.reasons import failed
 
 # linux/in.h and linux/in6.h: not in Python's socket module.
 IP_FREEBIND = 15
@@ -158,6 +160,4 @@ def _open_error(kind: Kind, address: str, port: int, error: OSError) -> SocketEr
             f"{where} is in use by another program ('ss -l{protocol[0].lower()}np sport = :{port}' "
             f"shows it): stop it, or set {kind.remedy}"
         )
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return SocketError(f"{where}: no permission: run as root, or with CAP_NET_BIND_SERVICE")
-    return SocketError(f"{where}: {error.strerror}")
+    return SocketError(failed(where, error, Capability.NET_BIND_SERVICE))

@@ -86,9 +86,8 @@ def bind_error(
             f"limit is {limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or "
             f"grant CAP_IPC_LOCK"
         )
-    if error.step == "bind":
-        if known := _known_at_bind(name, queue, number, zerocopy):
-            return known
+    if error.step == "bind" and (known := _known_at_bind(name, queue, number, zerocopy)):
+        return known
     needs = [Capability.NET_RAW] if error.step == "socket" else []
     where = f"{name} queue {queue}: AF_XDP {error.step}"
     return BindError(failed(where, number, *needs))
