@@ -27,6 +27,7 @@ NUMBERS = {
         "memfd_create": 319,
         "clone3": 435,
         "clone": 56,
+        "perf_event_open": 298,
         "eventfd2": 290,
     },
     "aarch64": {
@@ -38,6 +39,7 @@ NUMBERS = {
         "memfd_create": 279,
         "clone3": 435,
         "clone": 220,
+        "perf_event_open": 241,
         "eventfd2": 19,
     },
 }
