@@ -5,6 +5,7 @@
       ConfigError               exit 2: configuration or data files, with file:line
         ConfigErrors            several of them in one file
         ZoneError               a zone's master file
+          ZoneErrors            several things in one file, or in the files of a directory
       NicError                  an interface or its driver
         QueueError              an RX queue
         AttachError             attaching the XDP program
@@ -84,6 +85,10 @@ class ConfigErrors(ConfigError):
 
 class ZoneError(ConfigError):
     """A master file that cannot be served."""
+
+
+class ZoneErrors(ConfigErrors, ZoneError):
+    """Several things are wrong with one master file, or with those of a directory."""
 
 
 class NicError(XdpkitError):

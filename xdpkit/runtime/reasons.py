@@ -41,7 +41,7 @@ def failed(call: str, error: BaseException | int, *needs: Capability) -> str:
     number = error.errno or 0
     text = os.strerror(number) if number > 0 else str(error)
     # Our own errors name the call, or have the kernel's words.
-    if number > 0 and text in (error.strerror or ""):
+    if number > 0 and error.strerror and text in error.strerror:
         text = error.strerror
     if not isinstance(error.filename, str | bytes):
         return _line(call, text, fix(number, *needs))

@@ -10,7 +10,8 @@ import io
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import dns.exception
 import dns.rdataclass
@@ -26,7 +27,7 @@ from xdpkit.services.dns.zonefile.wording import explain
 # A file that is not a master file at all has an error on every line: reading on is of no use.
 ERRORS_MAX = 1000
 
-FAILURES = (dns.exception.DNSException, OSError, ValueError, RecursionError, AttributeError)
+FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class NumberedLines(Lines):
     """The lines of a file, which stay at hand: for columns, and to go back after a parenthesis."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(io.StringIO(text))
-        self.all = text.splitlines(keepends=True)
+        # As a file in text mode: CR LF and CR are newlines, too.
+        self.all = io.StringIO(text, newline=None).readlines()
+        super().__init__(io.StringIO("".join(self.all)))
 
     def column(self) -> int:
         """The column of the next character."""
@@ -84,7 +86,7 @@ class Tracing(Tokenizer):
     lines: NumberedLines
 
     def __init__(self, text: str, path: str, sink: LineSink) -> None:
-        super().__init__(io.StringIO(), path, sink)
+        super().__init__(io.StringIO(), Path(path), sink)
         self.lines = self.file = NumberedLines(text)
         self.found: list[Found] = []
         self._opened: list[tuple[int, int]] = []
@@ -122,9 +124,9 @@ class Tracing(Tokenizer):
     def _placed(self, token: Token) -> Found:
         line, end = self._here()
         if token.is_eol():
-            # Consumed, or put back: the end of the line before it either way.
+            # Consumed: the end of the line before.
             text = self.lines.before().rstrip("\n")
-            return Found(token, line - (not self.ungotten_char), len(text) + 1)
+            return Found(token, line - 1, len(text) + 1)
         length = len(token.value) if token.is_identifier() else 0
         if token.is_quoted_string():
             length = len(token.value) + 1
@@ -140,28 +142,48 @@ class Tracing(Tokenizer):
         elif self._opened:
             line, column = self._opened[-1]
             self.found.append(Found(Token(dns.tokenizer.DELIMITER, "("), line, column))
-        elif before.endswith(")"):
-            token = Token(dns.tokenizer.DELIMITER, ")")
-            self.found.append(Found(token, self.line_number, len(before)))
+        elif before.endswith((")", "\\\n", "\\")):
+            text = before.rstrip("\n")
+            token = Token(dns.tokenizer.DELIMITER, text[-1])
+            self.found.append(Found(token, self.line_number - before.endswith("\n"), len(text)))
+
+    def blame_parenthesis(self) -> None:
+        """Adds one that is open, if the latest token looks like the owner of another record."""
+        last = self.found[-1]
+        if self._opened and last.column == 1 and last.line > self._opened[-1][0]:
+            token = Token(dns.tokenizer.DELIMITER, "(")
+            self.found.append(Found(token, *self._opened[-1]))
 
     def skip_record(self) -> None:
         """Goes to the end of the current record: of its last line, if it has parentheses."""
-        last = self.found[-1].token if self.found else None
-        token, self.ungotten_token = self.ungotten_token, None
-        if last is not None and last.is_eol_or_eof():
-            # Read already; an end of the file comes again.
-            return
+        last = self.found[-1] if self.found else None
         depth, quoted = self.multiline, self.quoting
-        if last is not None and last.value == "(" and last.ttype == dns.tokenizer.DELIMITER:
-            return self._skip_to_owner(self.found[-1].line)
-        self.multiline, self.quoting, self.delimiters = 0, False, dns.tokenizer._DELIMITERS
-        if quoted and self.lines.before().endswith("\n"):
-            return None
+        at_end = self.lines.before().endswith("\n") and self.ungotten_char is None
+        self._reset()
+        if last is None:
+            self._skip_line(0, False)
+        elif last.token.is_eol_or_eof():
+            # Read already; an end of the file comes again.
+            pass
+        elif _is_delimiter(last.token, "("):
+            self._skip_to_owner(last.line)
+        elif not (at_end and (quoted or _is_delimiter(last.token, "\\"))):
+            depth = self._skip_line(depth, quoted)
+            if depth > 0 and self._opened:
+                self._skip_to_owner(self._opened[-1][0])
+
+    def _reset(self) -> None:
+        self.ungotten_token = None
+        self.multiline, self.quoting = 0, False
+        self.delimiters = dns.tokenizer._DELIMITERS
+
+    def _skip_line(self, depth: int, quoted: bool) -> int:
+        """Skips to the end of the line that closes all parentheses; returns how many are left."""
         comment = False
         while character := self._get_char():
             if character == "\n":
                 if depth <= 0:
-                    return None
+                    break
                 quoted = comment = False
             elif character == '"' and not comment:
                 quoted = not quoted
@@ -171,13 +193,10 @@ class Tracing(Tokenizer):
                 comment = True
             elif character in "()" and not quoted and not comment:
                 depth += 1 if character == "(" else -1
-        if depth > 0 and self._opened:
-            self._skip_to_owner(self._opened[-1][0])
-        return None
+        return depth
 
     def _skip_to_owner(self, number: int) -> None:
         """Goes back to the first line after ``number`` that is no continuation: it has an owner."""
-        self.multiline, self.quoting, self.delimiters = 0, False, dns.tokenizer._DELIMITERS
         self.ungotten_char, self.eof = None, False
         number += 1
         while number <= len(self.lines.all) and self.lines.all[number - 1][0] in " \t\n;)":
@@ -186,8 +205,17 @@ class Tracing(Tokenizer):
         self.line_number = self.line = number
 
 
+def _is_delimiter(token: Token | None, text: str) -> bool:
+    return token is not None and token.is_delimiter() and bool(token.value == text)
+
+
 class TracingReader(Reader):
     """dnspython's reader, whose included files have places, too."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.undecodable: list[ZoneError] = []
+        """Of included files."""
+        super().__init__(*args, **options)
 
     @property
     def tok(self) -> Any:
@@ -197,7 +225,10 @@ class TracingReader(Reader):
     @tok.setter
     def tok(self, tokenizer: Any) -> None:
         if type(tokenizer) is dns.tokenizer.Tokenizer:
-            tokenizer = Tracing(tokenizer.file.read(), tokenizer.filename, NoPlainLines())
+            path = tokenizer.filename
+            text, undecodable = _decoded(path, tokenizer.file)
+            self.undecodable += undecodable
+            tokenizer = Tracing(text, path, NoPlainLines())
         self._tok = tokenizer
 
     def go_on(self, error: Exception) -> None:
@@ -214,58 +245,76 @@ class TracingReader(Reader):
         self.tok.skip_record()
 
 
-def errors(sink: Any, path: str, data: bytes, reading: Reading) -> Iterator[ZoneError]:
-    """Every error in a master file, for a fresh sink; its records are those that are right."""
-    text, undecodable = _decoded(path, data)
+def errors(sink: Any, path: str, file: TextIO, reading: Reading) -> Iterator[ZoneError]:
+    """Every error in a master file, for a fresh sink, which gets the records that are right."""
+    text, undecodable = _decoded(path, file)
     yield from undecodable
     tokenizer = Tracing(text, path, sink)
     reader = TracingReader(reading, tokenizer, dns.rdataclass.IN, sink, allow_include=True)
     reader.current_origin = reader.last_name = sink.origin_name()
     sink.reader = reader
-    count = len(undecodable)
     try:
-        while count < ERRORS_MAX:
-            place = None
+        for _ in range(ERRORS_MAX):
             try:
                 reader.read()
-                return
+                break
             except FAILURES as error:
-                place = _error(reader, error)
-                # Where nothing was read, it would be read again.
+                yield _error(reader, error)
+                if "$INCLUDE nested" in str(error):
+                    return
                 reader.go_on(error)
-            count += 1
-            yield place
+        yield from reader.undecodable
     finally:
         reader.close()
 
 
 def _error(reader: TracingReader, error: Exception) -> ZoneError:
+    """An exception of the reader as an error with its place."""
     tracing: Tracing = reader.tok
     found = tracing.found
     if isinstance(error, ZoneError):
-        start = next((each for each in found if not each.token.is_whitespace()), None)
-        if start is None:
-            line = tracing.lines.peek()
-            column = len(line) - len(line.lstrip()) + 1
-            return ZoneError(error.path, error.reason, error.line, column)
-        if error.line != start.line or error.path != tracing.filename:
-            # About an earlier record.
-            return error
-        return ZoneError(error.path, error.reason, start.line, start.column)
-    tokens = [each.token for each in found]
-    words: Exception = error
-    place = found[-1] if found else Found(Token(dns.tokenizer.EOL), tracing.line_number, 1)
-    if place.token.is_delimiter():
-        known = {"quote": "quote", "(": "unbalanced parentheses", ")": "closing parenthesis"}
-        words = dns.exception.SyntaxError(  # type: ignore[no-untyped-call]
-            known[place.token.value]
-        )
-    elif place.token.is_eol_or_eof() and "expecting" not in str(error) and _is_of_data(error):
-        # Its last field, as far as is known.
-        place = next(each for each in reversed(found) if not each.token.is_eol_or_eof())
+        return _placed(tracing, error)
+    if not found:
+        found.append(Found(Token(dns.tokenizer.EOL), tracing.line_number, 1))
+    if "expected EOL" in str(error):
+        tracing.blame_parenthesis()
+    place, missing = found[-1], not _is_of_data(error)
     if isinstance(error, OSError):
         place = found[0]
-    return ZoneError(tracing.filename, explain(words, tokens), place.line, place.column)
+    elif escaped := next((each for each in found if _has_bad_escape(each.token)), None):
+        place = escaped
+    elif place.token.is_eol_or_eof() and not missing:
+        # The data as a whole is wrong: its last field, as far as is known.
+        place = next(each for each in reversed(found) if not each.token.is_eol_or_eof())
+    tokens = [each.token for each in found]
+    reason = explain(error, tokens, place.token, missing)
+    return ZoneError(tracing.filename, reason, place.line, place.column)
+
+
+def _has_bad_escape(token: Token) -> bool:
+    if not token.has_escape:
+        return False
+    try:
+        token.unescape_to_bytes()
+    except dns.exception.DNSException:
+        return True
+    return False
+
+
+def _placed(tracing: Tracing, error: ZoneError) -> ZoneError:
+    """An error of ours, at the beginning of its record or its TTL."""
+    start = next((each for each in tracing.found if not each.token.is_whitespace()), None)
+    if start is None:
+        line = tracing.lines.peek()
+        column = len(line) - len(line.lstrip()) + 1
+        return ZoneError(error.path, error.reason, error.line, column)
+    if (error.path, error.line) != (tracing.filename, start.line):
+        # About an earlier record.
+        return error
+    if error.reason.startswith("the TTL "):
+        value = error.reason.split()[2]
+        start = next((each for each in tracing.found if each.token.value == value), start)
+    return ZoneError(error.path, error.reason, start.line, start.column)
 
 
 def _is_of_data(error: BaseException) -> bool:
@@ -278,8 +327,9 @@ def _is_of_data(error: BaseException) -> bool:
     return last != dns.tokenizer.__name__
 
 
-def _decoded(path: str, data: bytes) -> tuple[str, list[ZoneError]]:
+def _decoded(path: str, file: TextIO) -> tuple[str, list[ZoneError]]:
     """The file as text, with lines that are not UTF-8 left out, and an error for each of them."""
+    data: bytes = file.buffer.read() if isinstance(file, io.TextIOWrapper) else file.read().encode()
     with suppress(UnicodeDecodeError):
         return data.decode(), []
     lines, found = [], []
@@ -288,10 +338,10 @@ def _decoded(path: str, data: bytes) -> tuple[str, list[ZoneError]]:
             lines.append(line.decode())
         except UnicodeDecodeError as error:
             lines.append("")
+            byte, before = line[error.start], line[: error.start].decode()
             reason = (
-                f"the byte {line[error.start]:#04x} is not UTF-8 text: write the file in UTF-8, or "
-                f"the byte as \\{line[error.start]:03}"
+                f"the byte {byte:#04x} is not UTF-8 text: write the file in UTF-8, or this byte "
+                f"as \\{byte:03}"
             )
-            column = len(line[: error.start].decode()) + 1
-            found.append(ZoneError(path, reason, number, column))
+            found.append(ZoneError(path, reason, number, len(before) + 1))
     return "\n".join(lines), found[:ERRORS_MAX]
