@@ -21,6 +21,7 @@ from xdpkit.nic.fact import Unknown, parse_cpu_list, read_fact, to_json, unknown
 from xdpkit.nic.os import ethtool, hwtstamp, interrupts
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
+from xdpkit.runtime import child
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -170,15 +171,16 @@ def test_version(release: str, version: tuple[int, int]) -> None:
     ],
 )
 def test_bcc(monkeypatch: pytest.MonkeyPatch, code: str, version: object) -> None:
-    monkeypatch.setattr(probe_kernel, "_BCC", (sys.executable, "-c", code))
+    monkeypatch.setattr(probe_kernel, "_BCC", code)
     assert probe_kernel._bcc_version() == version
 
 
 def test_bcc_that_hangs_or_cannot_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_kernel, "_BCC_SECONDS", 0.2)
-    for command in (("sleep", "9"), ("/no/such/python",)):
-        monkeypatch.setattr(probe_kernel, "_BCC", command)
-        assert isinstance(probe_kernel._bcc_version(), Unknown)
+    monkeypatch.setattr(probe_kernel, "_BCC", "import time; time.sleep(9)")
+    assert isinstance(probe_kernel._bcc_version(), Unknown)
+    monkeypatch.setattr(child, "_interpreter", "/no/such/python")
+    assert isinstance(probe_kernel._bcc_version(), Unknown)
 
 
 NIC = {

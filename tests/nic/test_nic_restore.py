@@ -141,7 +141,7 @@ def test_no_journal(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     driver = FakeDriver(tmp_path)
     path = tmp_path / "eth1.journal"
     path.write_text(text)
-    with pytest.raises(JournalError, match="is not a journal of this version"):
+    with pytest.raises(JournalError, match="not a line of a journal of this version"):
         restore(driver.device(), path)
 
 

@@ -10,8 +10,10 @@ import pytest
 from checkout import CHECKOUT
 
 ROOMS = (
+    "escape",
     "errors",
     "_core",
+    "regular_file",
     "config",
     "runtime",
     "control",

@@ -89,6 +89,10 @@ cdef extern from "<linux/bpf.h>" nogil:
     {
         return info->xdp.ifindex;
     }
+    static inline uint32_t bpf_link_prog_id(const struct bpf_link_info *info)
+    {
+        return info->prog_id;
+    }
     static inline void bpf_set_run(union bpf_attr *a, int prog, const void *in, uint32_t in_size,
                                    void *out, uint32_t out_size, void *ctx, uint32_t ctx_size,
                                    void *ctx_out)
@@ -142,6 +146,7 @@ cdef extern from "<linux/bpf.h>" nogil:
     uint32_t bpf_batch_count(const bpf_attr *a)
     void bpf_set_info(bpf_attr *a, int fd, void *info, uint32_t size)
     uint32_t bpf_link_ifindex(const bpf_link_info *info)
+    uint32_t bpf_link_prog_id(const bpf_link_info *info)
     void bpf_set_run(bpf_attr *a, int prog, const void *data, uint32_t size, void *out,
                      uint32_t out_size, void *ctx, uint32_t ctx_size, void *ctx_out)
 
@@ -332,13 +337,35 @@ def link_attached(int link_fd):
 
     It no longer is when the interface is gone or somebody detached it (bpf(2), BPF_LINK_DETACH).
     """
+    cdef bpf_link_info info = _link_info(link_fd)
+    return bpf_link_ifindex(&info) != 0
+
+
+def link_program(int link_fd):
+    """The ID of the program in a link, attached or not."""
+    cdef bpf_link_info info = _link_info(link_fd)
+    return bpf_link_prog_id(&info)
+
+
+cdef bpf_link_info _link_info(int link_fd) except *:
     cdef bpf_attr attr
     cdef bpf_link_info info
     memset(&info, 0, sizeof(info))
     memset(&attr, 0, sizeof(attr))
     bpf_set_info(&attr, link_fd, &info, sizeof(info))
     _call(BPF_OBJ_GET_INFO_BY_FD, &attr)
-    return bpf_link_ifindex(&info) != 0
+    return info
+
+
+def prog_id(int prog_fd):
+    """The ID of a loaded program."""
+    cdef bpf_attr attr
+    cdef bpf_prog_info info
+    memset(&info, 0, sizeof(info))
+    memset(&attr, 0, sizeof(attr))
+    bpf_set_info(&attr, prog_fd, &info, sizeof(info))
+    _call(BPF_OBJ_GET_INFO_BY_FD, &attr)
+    return info.id
 
 
 def prog_name(uint32_t prog_id):

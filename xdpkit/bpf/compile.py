@@ -28,7 +28,8 @@ from xdpkit.bpf import btf, kfunc
 from xdpkit.bpf.refusal import LOG_LIMIT, Refusal, compile_failure, import_failure, load_failure
 from xdpkit.runtime.reasons import failed
 
-EBPF = Path(__file__).resolve().parent.parent / "ebpf"
+# Not resolved: by the descriptor in its path it is found without the right to go there (child.py).
+EBPF = Path(__file__).parent.parent / "ebpf"
 UAPI = Path("/usr/include")
 
 

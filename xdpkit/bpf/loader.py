@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from xdpkit.bpf.refusal import LOG_LIMIT, child_failure
 from xdpkit.errors import BpfError, StampError
+from xdpkit.runtime import child
 from xdpkit.runtime.reasons import failed
 
 # Of the JSON reply: room for LOG_LIMIT, escaped.
@@ -53,12 +53,12 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             stack.enter_context(ours)
             with theirs:
-                child = _start(name, ifindex, macros, theirs, log)
+                compiler = _start(name, ifindex, macros, theirs, log)
         except OSError as error:
             what = "the compiler process of the XDP program could not be started"
             raise BpfError(failed(what, error)) from error
-        answer, fds = _answer(ours, child)
-        status = child.wait()
+        answer, fds = _answer(ours, compiler)
+        status = compiler.wait()
         output = _tail(log)
     if answer is None:
         raise BpfError(child_failure(status, output), output)
@@ -70,29 +70,29 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
 def _start(
     name: str, ifindex: int, macros: Sequence[str], reply: socket.socket, log: int
 ) -> subprocess.Popen[bytes]:
-    # The child must find our package, and the distribution's bcc through the venv's site-packages.
-    command = [sys.executable, "-P", "-m", "xdpkit.bpf.compile", str(reply.fileno()), name]
+    arguments = [str(reply.fileno()), name, str(ifindex), *macros]
     return subprocess.Popen(
-        [*command, str(ifindex), *macros],
-        pass_fds=[reply.fileno()],
+        child.python("xdpkit.bpf.compile", *arguments),
+        pass_fds=(reply.fileno(), *child.descriptors()),
         stdin=subprocess.DEVNULL,
         stderr=log,
         # bcc changes directory and back, which fails where ours has been deleted.
         cwd="/",
         start_new_session=True,
+        env=child.environment(),
     )
 
 
 def _answer(
-    ours: socket.socket, child: subprocess.Popen[bytes]
+    ours: socket.socket, compiler: subprocess.Popen[bytes]
 ) -> tuple[dict[str, Any] | None, list[int]]:
     """The child's reply and descriptors; None if it ended without one. Raises BpfError."""
     ours.settimeout(COMPILE_SECONDS)
     try:
         data, fds, flags, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
     except TimeoutError:
-        child.kill()
-        child.wait()
+        compiler.kill()
+        compiler.wait()
         raise BpfError(
             "the compiler process of the XDP program (bcc, LLVM) did not end within "
             f"{COMPILE_SECONDS} s, and was killed: see what keeps it (memory, a slow disk)"
@@ -100,7 +100,7 @@ def _answer(
     if flags & socket.MSG_CTRUNC:
         for fd in fds:
             os.close(fd)
-        child.wait()
+        compiler.wait()
         raise BpfError(failed("the XDP program's descriptors", errno.EMFILE))
     return (json.loads(data) if data else None), fds
 

@@ -17,6 +17,8 @@ from typing import Any
 
 from xdpkit.cli.parser import parser
 from xdpkit.errors import ConfigError, UsageError, XdpkitError
+from xdpkit.escape import escape
+from xdpkit.runtime import child
 
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
@@ -27,6 +29,12 @@ _THREAD_FIX = (
     "see the limits on processes (ulimit -u, TasksMax= in the unit) and on memory, and whether a "
     "seccomp filter is on (SystemCallFilter=)"
 )
+
+
+def command() -> int:
+    """The program: nothing in its environment decides about the code that its children run."""
+    child.clean_environment()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,12 +100,12 @@ def _report(errors: Sequence[BaseException], whole: BaseException, debug: bool) 
 def _line(error: BaseException) -> str:
     """An error that nothing below has put into words: the kernel's answer, and where."""
     if not isinstance(error, OSError) or not error.strerror:
-        text = str(error).replace("\n", " ")
+        text = escape(str(error).replace("\n", " "))
         return f"{text}: {_THREAD_FIX}" if text == _NO_THREAD else text
     from xdpkit.runtime.reasons import failed
 
     text = failed("", error)
-    return text if error.filename else f"{_place(error)}: {text} (--debug shows the call)"
+    return escape(text) if error.filename else f"{_place(error)}: {text} (--debug shows the call)"
 
 
 def _place(error: BaseException) -> str:
@@ -124,7 +132,7 @@ def _print_json(facts: Any) -> int:
 
 
 def _print_lines(lines: Sequence[str]) -> int:
-    print(*lines, sep="\n")
+    print(*map(escape, lines), sep="\n")
     return 0
 
 
@@ -222,7 +230,7 @@ def _verb_query(options: Namespace) -> int:
     found = query.explain(
         dns.zones, options.name, options.type, options.client, limit, dns.cache_directory()
     )
-    return _print_json(asdict(found)) if options.json else _print_lines([str(found)])
+    return _print_json(asdict(found)) if options.json else _print_lines(str(found).split("\n"))
 
 
 def _verb_blast(options: Namespace) -> int:

@@ -34,7 +34,12 @@ _CACHE: Final[Path | None] = Path(CACHE)
 
 def _zones(table: Table, key: str) -> Path:
     directory = table.document.path.parent / table.string(key)
-    if not table.string(key) or not directory.is_dir():
+    try:
+        is_there = bool(table.string(key)) and directory.is_dir()
+    except OSError as error:
+        reason = f"{directory}: {error.strerror}: let the user of xdpkit read it"
+        raise table.error(key, reason) from error
+    if not is_there:
         raise table.error(key, f"no directory {directory}: create it, or name the right one")
     return directory
 

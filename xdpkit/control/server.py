@@ -27,6 +27,7 @@ from xdpkit.control.client import (
     request,
 )
 from xdpkit.errors import ControlError, XdpkitError
+from xdpkit.runtime.faults import faults
 from xdpkit.runtime.listener import Listener
 from xdpkit.runtime.stream import read_until, send_all
 
@@ -56,6 +57,8 @@ class ControlServer(Listener[Peer]):
     ``bind`` takes the name and ``close`` releases it: the lock outlasts ``serve``, so that the next
     instance starts only after this one has cleaned up. Errors are ControlErrors.
     """
+
+    unit = "control"
 
     def __init__(
         self,
@@ -116,6 +119,8 @@ class ControlServer(Listener[Peer]):
             return _error(*error.lines(), exit_code=error.exit_code)
         except OSError as error:
             return _error(f"{verb}: {error}")
+        except Exception as error:
+            return _error(f"{verb}: a fault of xdpkit itself: {faults.record(self.unit, error)}")
 
     def _holder(self) -> str:
         """Who holds the name, and what to do about it."""

@@ -59,6 +59,8 @@ class Queue:
     """Not in the XSKMAP: the queue's frames go to the kernel."""
     taken_over: bool = False
     """Until the switch, the predecessor's worker serves it."""
+    parked: bool = False
+    """Its worker was told to park, and no other has been started since."""
 
 
 @dataclass
@@ -166,6 +168,44 @@ class DataPlane:
                 lines.append(f"the worker of queue {queue.number} runs again: AF_XDP answers")
         return lines
 
+    def park(self, queues: Iterable[Queue]) -> None:
+        """Tells the workers to end after their turn, each with every frame on a ring."""
+        for queue in queues:
+            queue.parked = True
+            queue.worker.park()
+
+    def leave_parked_to_the_kernel(self, queues: Iterable[Queue] | None = None) -> None:
+        """Takes parked queues, all or some, out of the XSKMAP until they are resumed."""
+        for queue in self.queues if queues is None else queues:
+            if queue.parked and not queue.detached:
+                self._clear_slot(queue)
+
+    def resume_parked(self) -> list[str]:
+        """Starts a worker for each queue whose own has parked; the rings must be ours.
+
+        One that has not ended yet, or cannot be started, is left to the next call. Returns a line
+        for each queue that was left to the kernel meanwhile.
+        """
+        lines = []
+        for queue in self.queues:
+            if not queue.parked or not queue.worker.done:
+                continue
+            if queue.worker.dead:
+                queue.parked = False
+                continue
+            queue.worker.join()
+            worker = self.start_worker(queue.socket, queue.number, queue.worker.state)
+            queue.socket.resume()
+            try:
+                worker.start()
+            except OSError:
+                continue
+            queue.worker, queue.parked = worker, False
+            if queue.detached:
+                self._fill_slot(queue)
+                lines.append(f"the worker of queue {queue.number} runs again: AF_XDP answers")
+        return lines
+
     def detach_dead_queues(self) -> list[str]:
         """Removes queues with a dead worker from the XSKMAP for good; returns a line for each."""
         lines = []
@@ -203,6 +243,17 @@ class DataPlane:
             f"someone detached the XDP program from {name} (bpftool link detach?): it is on again"
         )
 
+    def reclaim_link(self) -> bool:
+        """Puts our program back into our link; returns whether another's was in it.
+
+        A predecessor that did not see us serve in time has put its own there.
+        """
+        link_fd, program = self.attached.link_fd, _bpf.prog_id(self.program.fd)
+        if self.off or _bpf.link_program(link_fd) == program:
+            return False
+        self.attached.update()
+        return True
+
     def _is_gone(self) -> bool:
         """Whether the interface is no longer here, which ``AddressWatch`` reports."""
         try:
@@ -220,13 +271,14 @@ class DataPlane:
         _bpf.map_update(self.program.maps["xsks"], slot, fd)
         queue.detached = False
 
-    def release(self) -> None:
+    async def release(self, deadline: ShutdownDeadline) -> bool:
         """Closes our descriptors of what a successor serves with; its workers run, ours are parked.
 
-        Queues that it did not take over are drained first.
+        Queues that it did not take over are drained first. Returns whether all ended in time.
         """
-        end_workers(self.queues)
+        ended = await self._end_workers(deadline)
         self.attached.release()
+        return ended
 
     async def close(self, deadline: ShutdownDeadline) -> bool:
         """Returns all frames to the kernel, lets the workers answer theirs, and stops them.
@@ -238,11 +290,15 @@ class DataPlane:
             if not queue.detached:
                 self._clear_slot(queue)
         self.attached.detach()
+        ended = await self._end_workers(deadline)
+        self.attached.close()
+        return ended
+
+    async def _end_workers(self, deadline: ShutdownDeadline) -> bool:
         for queue in self.queues:
             queue.worker.stop()
         ended = await deadline.wait(lambda: all(queue.worker.done for queue in self.queues))
         end_workers([queue for queue in self.queues if queue.worker.done])
-        self.attached.close()
         return ended
 
 

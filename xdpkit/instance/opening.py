@@ -169,7 +169,7 @@ async def dataplane(
     )
     yield opened
     if ending.given:
-        opened.release()
+        ending.all_ended &= await opened.release(ending.deadline)
     else:
         ending.all_ended &= await opened.close(ending.deadline)
 

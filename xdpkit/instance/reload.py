@@ -8,15 +8,18 @@ changed, and every error is listed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
-from xdpkit.config.difference import difference
-from xdpkit.errors import BusyError, ReloadError, RestartError, XdpkitError
+from xdpkit.config.difference import Difference, difference
+from xdpkit.errors import BusyError, PartialReloadError, ReloadError, RestartError, XdpkitError
+from xdpkit.runtime.faults import describe, faults
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
+from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.base import Prepared
 
@@ -35,10 +38,17 @@ class Part(Protocol):
 class Reloader:
     """Owns the configuration in force, and performs reloads one after the other."""
 
-    def __init__(self, config: Config, publisher: SnapshotPublisher, parts: Sequence[Part]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        publisher: SnapshotPublisher,
+        parts: Sequence[Part],
+        paused: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._started = self._config = config
         self._publisher = publisher
         self._parts = parts
+        self._paused = paused
         self.inbox = Inbox[None, dict[str, Any]]("reload", INBOX)
 
     async def run(self) -> None:
@@ -50,6 +60,8 @@ class Reloader:
 
         Raises XdpkitError with every reason, and has then changed nothing.
         """
+        if self._paused():
+            raise BusyError("a successor is taking over: try again")
         return await self.inbox.ask(None)
 
     async def reload_and_log(self) -> None:
@@ -58,9 +70,13 @@ class Reloader:
             facts = await self.reload()
         except BusyError as error:
             log.warning("SIGHUP: %s", error)
+        except PartialReloadError as error:
+            log.error("%s", error)
         except XdpkitError as error:
             for line in error.lines():
                 log.error("%s; the old stays in use", line)
+        except (OSError, ValueError, MemoryError) as error:
+            log.error("reload: %s; the old stays in use", describe(error))
         else:
             log.info("reloaded: %s", ", ".join(summary(facts)))
 
@@ -72,7 +88,26 @@ class Reloader:
             notify("READY=1")
 
     async def _reload(self) -> dict[str, Any]:
-        fresh = load(self._config.path)
+        prepared, found, faulty = await self._take()
+        await self._publisher.settle()
+        if faulty:
+            raise PartialReloadError(
+                f"{self._config.path}: in use, except for what a fault of xdpkit itself left as it "
+                f"was ({'; '.join(faulty)}): restart xdpkit"
+            )
+        for each in prepared:
+            await each.settled()
+        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
+        return facts | {"changed": list(found.changed)}
+
+    async def _take(self) -> tuple[list[Prepared], Difference, list[str]]:
+        """Takes the configuration of now into use; raises, and has then changed nothing.
+
+        Returns the shares, what has changed, and what went wrong although it is in use.
+        """
+        path = self._config.path
+        what = "the file, or one that it names,"
+        fresh = await off_loop(path, partial(load, path), what=what)
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
             raise RestartError(
@@ -85,14 +120,9 @@ class Reloader:
             self._publisher.change(**parts)
             # From here on nothing fails, and nothing else runs until all of it is in use.
             undo.pop_all()
-        for each in prepared:
-            each.commit()
+        faulty = [what for each in prepared if (what := _commit(each))]
         self._config = fresh
-        await self._publisher.wait_for_grace_period()
-        for each in prepared:
-            await each.settled()
-        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
-        return facts | {"changed": list(found.changed)}
+        return prepared, found, faulty
 
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""
@@ -107,6 +137,15 @@ class Reloader:
         if errors:
             raise ReloadError(errors)
         return prepared
+
+
+def _commit(prepared: Prepared) -> str:
+    """Takes a share into use; returns what went wrong, or "". The other shares are in use too."""
+    try:
+        prepared.commit()
+    except Exception as error:
+        return faults.record("reload", error)
+    return ""
 
 
 def summary(facts: dict[str, Any]) -> list[str]:

@@ -109,14 +109,14 @@ class ServedAddresses:
         """Serves the addresses of now; returns a line per problem. Raises NicError."""
         where = self._where
         addresses, reserved = where.watch.served(), where.watch.reserved()
-        self._publish_reserved(reserved)
+        where.publisher.change(reserved=self._hashed(reserved))
         where.dataplane.serve(addresses, self._ports)
         problems = where.nic.follow(addresses)
         return problems + await where.slow_path.serve(addresses, reserved, self.left)
 
-    def _publish_reserved(self, reserved: list[Address]) -> None:
+    def _hashed(self, reserved: list[Address]) -> ReservedSources:
         try:
-            self._where.publisher.change(reserved=ReservedSources(reserved))
+            return ReservedSources(reserved)
         except ValueError as error:
             raise NicError(
                 f"{self._interface.name} has too many addresses, including broadcast "
@@ -124,20 +124,34 @@ class ServedAddresses:
             ) from error
 
     async def prepare(self, config: Config) -> Prepared:
-        """[interface] addresses of a new configuration. Raises NicError for more than fit."""
+        """[interface] addresses of a new configuration.
+
+        Raises NicError for more than fit, and for none on a member of a bridge.
+        """
         addresses = config.interface.addresses
-        steer_keys(addresses, self._ports)
         if addresses == self._interface.addresses:
             return Prepared()
+        watch = self._where.watch
+        served = watch.served_with(addresses)
+        steer_keys(served, self._ports)
+        self._hashed(watch.reserved_with(addresses))
+        if self._where.dataplane.interface.master and not served:
+            raise NicError(
+                f"{self._interface.name} is a member of a bridge and has no address of its own: "
+                "set [interface] addresses to those to serve"
+            )
+        applied: list[anyio.Event] = []
 
         def commit() -> None:
             self._interface = config.interface
-            self._where.watch.configured = addresses
+            watch.configured = addresses
+            # Of the apply that is still to begin: by the time of ``settled`` it may be over.
+            applied.append(self._applied)
             self.update()
 
-        return Prepared(commit=commit, settled=self._settled)
+        async def settled() -> None:
+            """Returns when it is served, or soon: during a handover it is not."""
+            with anyio.move_on_after(GRACE_PERIOD_SECONDS):
+                await applied[0].wait()
 
-    async def _settled(self) -> None:
-        """Returns when what was committed is served, or soon: during a handover it is not."""
-        with anyio.move_on_after(GRACE_PERIOD_SECONDS):
-            await self._applied.wait()
+        return Prepared(commit=commit, settled=settled)

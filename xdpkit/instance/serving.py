@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from xdpkit.instance.reload import Reloader
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
 from xdpkit.nic.os.phc import PhcWatch
+from xdpkit.runtime.faults import faults, keep_running
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
 from xdpkit.services.table import Services
@@ -44,31 +46,38 @@ class Instance:
     async def serve(self) -> None:
         """Serves until canceled; every task ends with it."""
         where = self.where
-        reloader = Reloader(self.config, where.publisher, (self.addresses, *self.services))
+        parts = (self.addresses, *self.services)
+        reloader = Reloader(self.config, where.publisher, parts, self._paused)
         handovers = Handovers(where, self.control.listener, self.services, self.addresses)
 
         async def status() -> dict[str, Any]:
-            return self._status(reloader)
+            return self._status(reloader, handovers)
 
         async def hand_over(connection: Any) -> None:
             await handovers.handle(connection, self.ending)
 
         self.control.handlers |= {"status": status, "reload": reloader.reload}
         self.control.connection_handlers["takeover"] = hand_over
+        watchdog = Watchdog(
+            where.dataplane, where.slow_path, self._paused, lambda: handovers.parked
+        )
+        work: dict[str, Callable[[], Awaitable[None]]] = {
+            "publisher": where.publisher.run,
+            "addresses": self.addresses.run,
+            "services": self.services.run,
+            "watchdog": watchdog.run,
+            "reload": reloader.run,
+            "SIGHUP": lambda: self._reload_on_hangup(reloader),
+            "control": self.control.serve,
+        }
+        if where.dataplane.hardware:
+            work["PHC"] = PhcWatch(where.dataplane.hardware.phc, self._publish_phc).run
+        if self.metrics:
+            self.metrics.status = status
+            work["metrics"] = self.metrics.serve
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(where.publisher.run)
-            tasks.start_soon(self.addresses.run)
-            tasks.start_soon(self.services.run)
-            tasks.start_soon(Watchdog(where.dataplane, where.slow_path, self._paused).run)
-            if where.dataplane.hardware:
-                clock = where.dataplane.hardware.phc
-                tasks.start_soon(PhcWatch(clock, self._publish_phc).run)
-            tasks.start_soon(reloader.run)
-            tasks.start_soon(self._reload_on_hangup, reloader)
-            if self.metrics:
-                self.metrics.status = status
-                tasks.start_soon(self.metrics.serve)
-            tasks.start_soon(self.control.serve)
+            for unit, task in work.items():
+                tasks.start_soon(keep_running, unit, task)
             notify("READY=1")
 
     def _publish_phc(self, phc: dict[str, int] | None) -> None:
@@ -82,7 +91,7 @@ class Instance:
             await self.hangups.wait()
             await reloader.reload_and_log()
 
-    def _status(self, reloader: Reloader) -> dict[str, Any]:
+    def _status(self, reloader: Reloader, handovers: Handovers) -> dict[str, Any]:
         """The document of ``xdpkit status --json``."""
         where = self.where
         facts = self.services.facts()
@@ -98,4 +107,8 @@ class Instance:
             dns={"arena": facts["arena"]} if "arena" in facts else None,
         )
         inboxes = (reloader.inbox, *self.services.inboxes())
-        return document | {"inboxes": {inbox.name: inbox.facts() for inbox in inboxes}}
+        return document | {
+            "inboxes": {inbox.name: inbox.facts() for inbox in inboxes},
+            "faults": dict(faults.counts),
+            "takeover": handovers.facts(),
+        }

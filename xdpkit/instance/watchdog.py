@@ -7,6 +7,8 @@
     worker when there is no slow path            with an error, so that it is restarted
     a listener thread is stalled       9 s       the watchdog is no longer fed: systemd kills and
                                                  restarts the process (WatchdogSec= of the unit)
+    a worker parked late for a         0.25 s    it is started again: the successor was refused
+    successor (instance/handover)
     someone detached the XDP program   0.25 s    it is reattached; while another program is attached
                                                  instead, the slow path answers, or without one
                                                  nothing does: the watchdog is not fed
@@ -47,7 +49,8 @@ STATUS_SECONDS = 5.0
 class Watchdog:
     """Watches one instance's threads.
 
-    While ``paused`` is true, threads may stop: a successor is about to take over.
+    While ``paused`` is true, a successor is about to take over, and the program is left as it is;
+    while ``parked`` is, workers do not run.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class Watchdog:
         dataplane: DataPlane,
         slow_path: SlowPath,
         paused: Callable[[], bool],
+        parked: Callable[[], bool],
     ) -> None:
         self._dataplane, self._slow_path = dataplane, slow_path
         self._listeners: dict[str, Thread] = {
             f"the {name} listener": path.listener for name, path in slow_path.listeners()
         }
-        self._paused = paused
+        self._paused, self._parked = paused, parked
+        self._warned = False
         self._beats = {name: Heartbeat() for name in self._listeners}
         self._answered: tuple[float, dict[str, int]] | None = None
 
@@ -77,7 +82,9 @@ class Watchdog:
             now = time.monotonic()
             due_now = {name for name, period in periods.items() if period and now >= due[name]}
             due |= {name: now + (periods[name] or 0) for name in due_now}
-            if "beats" in due_now and not self._paused():
+            if not self._parked():
+                self._resume_late_workers()
+            if "beats" in due_now and not self._parked():
                 self._check_heartbeats()
             if "feed" in due_now and self.everything_is_answered():
                 notify("WATCHDOG=1")
@@ -104,7 +111,8 @@ class Watchdog:
         if before is None:
             return "serving"
         then, old = before
-        each = {name: (count - old[name]) / (now - then) for name, count in counts.items()}
+        # A worker that was started again counts from 0.
+        each = {name: max(0, count - old[name]) / (now - then) for name, count in counts.items()}
         details = ", ".join(f"{name} {rate:,.0f}" for name, rate in each.items())
         return f"{sum(each.values()):,.0f} answers a second ({details})"
 
@@ -123,6 +131,12 @@ class Watchdog:
     def _check_program(self) -> None:
         if line := self._dataplane.reattach():
             log.error("%s", line)
+        if self._dataplane.reclaim_link():
+            log.warning("the XDP program of another instance was in our link: ours is back")
+
+    def _resume_late_workers(self) -> None:
+        for line in self._dataplane.resume_parked():
+            log.info("%s", line)
 
     def _check_heartbeats(self) -> None:
         for change in self._dataplane.check_heartbeats():
@@ -134,6 +148,9 @@ class Watchdog:
                 log.error("the thread of %s is stalled: the watchdog is no longer fed", name)
 
     def _warn_if_unconfined(self) -> None:
+        warned, self._warned = self._warned, True
+        if warned:
+            return
         threads: list[Thread] = [queue.worker for queue in self._dataplane.queues]
         threads += self._listeners.values()
         for number in {thread.sandbox_errno for thread in threads} - {0, -1}:

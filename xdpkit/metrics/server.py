@@ -25,6 +25,7 @@ from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
 from xdpkit.errors import ControlError, SocketError, XdpkitError
 from xdpkit.metrics.families import families
+from xdpkit.runtime.faults import faults
 from xdpkit.runtime.listener import Listener
 from xdpkit.runtime.reasons import failed
 from xdpkit.runtime.stream import read_until, send_all
@@ -52,6 +53,8 @@ async def _starting() -> dict[str, Any]:
 
 class MetricsServer(Listener[anyio.CancelScope]):
     """Serves the document that ``status`` returns; errors are SocketErrors."""
+
+    unit = "metrics"
 
     def __init__(self, where: SocketAddress, status: Handler = _starting) -> None:
         ipv6 = where.address.version == 6
@@ -105,6 +108,9 @@ class MetricsServer(Listener[anyio.CancelScope]):
                 body, kind = encode(families(await self.status(), VERDICTS), accepted)
             except (XdpkitError, OSError) as error:
                 status, body = HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n".encode()
+            except Exception as error:
+                what = faults.record(self.unit, error)
+                status, body = HTTPStatus.INTERNAL_SERVER_ERROR, f"{what}\n".encode()
         lines = [
             f"HTTP/1.1 {status} {status.phrase}",
             f"Date: {formatdate(usegmt=True)}",

@@ -18,6 +18,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Capability(IntEnum):
     """As numbered in linux include/uapi/linux/capability.h."""
 
+    DAC_OVERRIDE = 1
     SETPCAP = 8
     NET_BIND_SERVICE = 10
     NET_ADMIN = 12

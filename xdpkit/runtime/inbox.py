@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 
 from xdpkit.errors import BusyError, XdpkitError
+from xdpkit.runtime.faults import faults
 
 Message = TypeVar("Message")
 Answer = TypeVar("Answer")
@@ -39,6 +40,11 @@ class Inbox(Generic[Message, Answer]):
         self._arrived = anyio.Event()
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not answered yet, with the one that its owner has in hand."""
+        return len(self._waiting)
+
     async def ask(self, message: Message) -> Answer:
         """Sends a message and waits for the owner's answer.
 
@@ -59,6 +65,7 @@ class Inbox(Generic[Message, Answer]):
 
     async def run(self, answer: Callable[[Message], Awaitable[Answer]]) -> None:
         """The owner's task: answers until canceled, and then refuses whoever is waiting."""
+        self._closed = False
         try:
             while True:
                 while self._waiting:
@@ -79,6 +86,9 @@ class Inbox(Generic[Message, Answer]):
         except (XdpkitError, OSError, ValueError, MemoryError) as error:
             # It is the asker's: the owner goes on.
             request.error = error
+        except Exception as error:
+            what = faults.record(self.name, error)
+            request.error = XdpkitError(f"{self.name}: a fault of xdpkit itself: {what}")
         if request.error is not None or request.answers:
             request.done.set()
 

@@ -1,4 +1,7 @@
-"""The base of the control plane's servers: a listening socket, and a task per connection."""
+"""The base of the control plane's servers: a listening socket, and a task per connection.
+
+An exception that nobody foresaw ends its connection, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import anyio
 
 from xdpkit.errors import XdpkitError
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.faults import faults
 from xdpkit.runtime.stream import accept
 
 _BACKLOG = 64
@@ -24,8 +28,10 @@ class Listener(Closing, Generic[Admitted]):
     """``bind`` listens, ``serve`` answers until canceled, ``close`` stops listening.
 
     A subclass bounds the number of connections: ``_admit`` counts one, or turns it away, and
-    ``_release`` forgets it.
+    ``_release`` forgets it. Faults of its connections are counted under its ``unit``.
     """
+
+    unit: str
 
     def __init__(
         self,
@@ -73,7 +79,12 @@ class Listener(Closing, Generic[Admitted]):
         async with anyio.create_task_group() as tasks:
             while True:
                 connection = await accept(listener)
-                admitted = self._admit(connection)
+                try:
+                    admitted = self._admit(connection)
+                except Exception as error:
+                    connection.close()
+                    faults.record(self.unit, error)
+                    continue
                 if admitted is not None:
                     tasks.start_soon(self._run, connection, admitted)
 
@@ -81,6 +92,8 @@ class Listener(Closing, Generic[Admitted]):
         try:
             with connection:
                 await self._attend(connection, admitted)
+        except Exception as error:
+            faults.record(self.unit, error)
         finally:
             self._release(admitted)
 

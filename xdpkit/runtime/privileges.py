@@ -113,8 +113,13 @@ def confine(needs: Iterable[Capability]) -> None:
         _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 
+def confined() -> bool:
+    """Whether this thread opens files with the rights of its user only, as after ``confine``."""
+    return Capability.DAC_OVERRIDE not in effective()
+
+
 def settle() -> None:
-    """Drops what only setup takes; children get nothing."""
+    """Drops what only setup takes, for this thread; its children get nothing."""
     _capset(effective() & {*KEPT, Capability.SYS_NICE})
 
 

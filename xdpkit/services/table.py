@@ -12,6 +12,7 @@ import anyio
 
 from xdpkit.config import Config
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.faults import keep_running
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.base import Service
@@ -47,7 +48,7 @@ class Services(Closing):
         """Runs all until canceled."""
         async with anyio.create_task_group() as tasks:
             for service in self:
-                tasks.start_soon(service.run)
+                tasks.start_soon(keep_running, service.name, service.run)
 
     def facts(self) -> dict[str, Any]:
         """What they add to ``xdpkit status --json``."""

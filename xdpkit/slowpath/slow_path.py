@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from socket import socket
 
 from xdpkit.config import Config, ServedAddress
@@ -64,8 +65,18 @@ class SlowPath:
             await self.tcp.drain()
 
     async def close(self, deadline: ShutdownDeadline) -> bool:
-        """Stops the threads and closes the sockets; returns whether all ended in time."""
-        ended = [await path.close(deadline) for _, path in reversed(list(self.listeners()))]
+        """Stops the threads and closes the sockets; returns whether all ended in time.
+
+        If one cannot be closed, the other is closed nevertheless.
+        """
+        ended = []
+
+        async def close(path: UdpSlowPath | TcpSlowPath) -> None:
+            ended.append(await path.close(deadline))
+
+        async with AsyncExitStack() as stack:
+            for _, path in self.listeners():
+                stack.push_async_callback(close, path)
         return all(ended)
 
 

@@ -147,7 +147,7 @@ def test_a_file_that_is_no_key_file(path: Path, size: int) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.keys: no such key file: create it"):
         read_keys(tmp_path / "none.keys")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a directory"):
         read_keys(tmp_path)
 
 

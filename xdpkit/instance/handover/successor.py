@@ -5,21 +5,23 @@
     {"verb": "takeover"}                  ->
                                          <-       facts and descriptors
     maps rings and UMEM again, answers on the
-    same kernel sockets, puts its own program
-    into the link
+    same kernel sockets
     {"ready": [queues]}                   ->      parks the loops: each ends after its turn
-                                         <-       {"parked": true}
-    starts its loops
+                                         <-       a byte in a pipe, which whoever owns the rings has
+    reads the byte (``rings``), puts its own              read
+    program into the link, starts its loops
     {"serving": true}                     ->      closes its descriptors, and exits
 
 Frames that arrive between the two loops wait on the ring. If one of the two exits before "serving",
-the other answers. Where the kernel does not allow the rings of a bound socket to be mapped again
+the other answers; what a predecessor does about a successor that does not go on is in
+``predecessor``. Where the kernel does not allow the rings of a bound socket to be mapped again
 (Linux 6.1), or the two versions lay out frames differently, the successor makes the predecessor
 stop, starts as usual, and logs for how long nothing was answered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -33,6 +35,13 @@ from xdpkit._core._xsk import XskError, XskSocket
 from xdpkit.control.client import connect, peer
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
+from xdpkit.instance.handover.messages import (
+    FIRST_DESCRIPTORS,
+    MOST_DESCRIPTORS,
+    check_facts,
+    refusal,
+)
+from xdpkit.instance.handover.rings import Answer, take_rings
 from xdpkit.instance.handover.wire import LAYOUT, Wire
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
@@ -47,6 +56,9 @@ ANSWER_SECONDS = 30.0
 # A predecessor stops within a second, or later while TCP clients send queries.
 END_SECONDS = 30.0
 
+# It says why right after it has kept the rings.
+_REFUSAL_SECONDS = 2.0
+
 
 @dataclass
 class HandedOverState(Closing):
@@ -57,6 +69,7 @@ class HandedOverState(Closing):
     facts: Mapping[str, Any]
     listener: socket.socket
     link_fd: int
+    rings_fd: int
     sockets: dict[int, XskSocket] = field(default_factory=dict)
     udp: dict[Key, socket.socket] = field(default_factory=dict)
     tcp: dict[Key, socket.socket] = field(default_factory=dict)
@@ -66,24 +79,29 @@ class HandedOverState(Closing):
         return fd
 
     async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
-        """Switches the program, then the loops; everything else must be ready to answer.
+        """Takes the rings, then switches the program and the loops; all else must be ready.
 
-        Raises ControlError if the predecessor's loops do not park: it continues to answer then.
+        Raises ControlError if the predecessor keeps the rings: it continues to answer then.
         """
         if self.facts["hardware_stamps"]:
             dataplane.attached.hardware = HardwareStamps(changes, taken_over=True)
-        dataplane.attached.update()
         taken_over = [queue for queue in dataplane.queues if queue.taken_over]
         await self.wire.send({"ready": [queue.number for queue in taken_over]})
-        answer = await self.wire.receive(ANSWER_SECONDS)
-        # If the predecessor is gone, so are its loops.
-        if answer is not None and "error" in answer:
-            raise ControlError(f"{self.ifname}: not taken over: {answer['error']}")
+        if await take_rings(self.rings_fd, ANSWER_SECONDS) is Answer.KEPT:
+            raise ControlError(f"{self.ifname}: not taken over: {await self._refusal()}")
+        dataplane.attached.update()
         for queue in taken_over:
             queue.socket.resume()
             queue.worker.start()
             queue.taken_over = False
         await self.wire.send({"serving": True})
+
+    async def _refusal(self) -> str:
+        """Why the predecessor keeps the rings, in its words."""
+        with contextlib.suppress(ControlError):
+            answer = await self.wire.receive(_REFUSAL_SECONDS)
+            return (refusal(answer) if answer else None) or "the running instance serves on"
+        return "the running instance serves on"
 
     def close(self) -> None:
         """Closes what was not taken out; a predecessor that still waits continues to answer."""
@@ -97,9 +115,10 @@ class HandedOverState(Closing):
         for sockets in (self.udp, self.tcp):
             while sockets:
                 sockets.popitem()[1].close()
-        if self.link_fd >= 0:
-            os.close(self.link_fd)
-            self.link_fd = -1
+        for fd in (self.link_fd, self.rings_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.link_fd = self.rings_fd = -1
 
 
 async def request_takeover(ifname: str) -> HandedOverState | float | None:
@@ -117,12 +136,12 @@ async def request_takeover(ifname: str) -> HandedOverState | float | None:
     if not peer(connection).trusted:
         connection.close()
         raise ControlError(f"{ifname}: the instance belongs to another user: use sudo")
-    wire = Wire(connection)
+    wire = Wire(connection, MOST_DESCRIPTORS)
     try:
         await wire.send({"verb": "takeover"})
         facts = await wire.receive(ANSWER_SECONDS)
         if facts is None or "error" in facts:
-            reason = facts["error"] if facts else "it exited"
+            reason = refusal(facts) if facts else "it exited"
             raise ControlError(f"{ifname}: not taken over: {reason}: stop it, then start this one")
         try:
             return _handed_over(ifname, wire, facts)
@@ -138,37 +157,46 @@ async def request_takeover(ifname: str) -> HandedOverState | float | None:
 
 
 def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOverState:
-    """Assigns the descriptors. Raises XskError, or ValueError for another layout."""
+    """Assigns the descriptors. Raises XskError, ValueError for another layout, or ControlError."""
+    if facts.get("layout") != LAYOUT:
+        found = str(facts.get("layout"))[:100]
+        raise ValueError(f"its handover layout is {found}, this version's is {LAYOUT}")
     descriptors = wire.take_descriptors()
+    state = None
     try:
-        if facts["layout"] != LAYOUT:
-            raise ValueError(
-                f"its handover layout is {facts['layout']}, this version's is {LAYOUT}"
-            )
-        listener = socket.socket(fileno=descriptors.pop(0))
-        handed_over = HandedOverState(ifname, wire, facts, listener, descriptors.pop(0))
-        try:
-            for queue in facts["queues"]:
-                xsk_fd, umem_fd = descriptors.pop(0), descriptors.pop(0)
-                handed_over.sockets[queue["number"]] = XskSocket.adopt(
-                    xsk_fd,
-                    umem_fd,
-                    queue["number"],
-                    queue["tx_metadata"],
-                    queue["huge_pages"],
-                )
-            for where, keys in ((handed_over.udp, facts["udp"]), (handed_over.tcp, facts["tcp"])):
-                for address, service, port in keys:
-                    fd = descriptors.pop(0)
-                    where[address, service, port] = socket.socket(fileno=fd)
-        except XskError:
-            listener.close()
-            handed_over.drop()
-            raise
+        check_facts(facts, len(descriptors))
+        listener = socket.socket(fileno=descriptors[0])
+        state = HandedOverState(ifname, wire, facts, listener, descriptors[1], descriptors[2])
+        del descriptors[:FIRST_DESCRIPTORS]
+        _assign(state, descriptors)
+    except BaseException as error:
+        if state:
+            state.listener.close()
+            state.drop()
+        if isinstance(error, OSError) and not isinstance(error, XskError):
+            raise ControlError(
+                f"{ifname}: not taken over: the running instance sends other descriptors than it "
+                f"says ({error.strerror}): stop it, then start this one"
+            ) from error
+        raise
     finally:
         for fd in descriptors:
             os.close(fd)
-    return handed_over
+    return state
+
+
+def _assign(state: HandedOverState, descriptors: list[int]) -> None:
+    """Takes the descriptors of sockets out of the list, in the order of the facts."""
+    for queue in state.facts["queues"]:
+        xsk_fd, umem_fd = descriptors.pop(0), descriptors.pop(0)
+        state.sockets[queue["number"]] = XskSocket.adopt(
+            xsk_fd, umem_fd, queue["number"], queue["tx_metadata"], queue["huge_pages"]
+        )
+    for where, kind in ((state.udp, "udp"), (state.tcp, "tcp")):
+        for address, service, port in state.facts[kind]:
+            opened = socket.socket(fileno=descriptors[0])
+            del descriptors[0]
+            where[address, service, port] = opened
 
 
 async def _restart(ifname: str, wire: Wire) -> float:

@@ -53,14 +53,20 @@ class AddressWatch:
 
     def served(self) -> list[ServedAddress]:
         """The configured addresses, or all of the interface's."""
-        if self.configured:
-            return list(self.configured)
-        return [ServedAddress(entry.address) for entry in self._now]
+        return self.served_with(self.configured)
+
+    def served_with(self, configured: tuple[ServedAddress, ...]) -> list[ServedAddress]:
+        """What ``served`` would return with this configuration."""
+        return list(configured) or [ServedAddress(entry.address) for entry in self._now]
 
     def reserved(self) -> list[Address]:
         """Our own addresses, the interface's and the configured ones, and the broadcast ones."""
+        return self.reserved_with(self.configured)
+
+    def reserved_with(self, configured: tuple[ServedAddress, ...]) -> list[Address]:
+        """What ``reserved`` would return with this configuration."""
         own: set[Address] = {entry.address for entry in self._now}
-        own |= {served.address for served in self.configured}
+        own |= {served.address for served in configured}
         own |= {entry.broadcast for entry in self._now if entry.broadcast is not None}
         return sorted(own, key=lambda address: (address.version, int(address)))
 

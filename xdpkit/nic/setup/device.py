@@ -52,11 +52,11 @@ class Device:
         self._settings: dict[str, tuple[Callable[[str], Value], Callable[[str, Value], None]]] = {
             setting.CHANNELS: (self._channels, self._set_channels),
             setting.RSS: (self._rss, self._set_rss),
-            "rule": (self._rule, self._set_rule),
-            "feature": (self._feature, self._set_feature),
+            setting.RULE: (self._rule, self._set_rule),
+            setting.FEATURE: (self._feature, self._set_feature),
             setting.INTERRUPT: (self._interrupt, self._set_interrupt),
             setting.STAMPS: (self._stamps, self._set_stamps),
-        }
+        } | {name: self._number_of(name) for name in setting.NAPI}
 
     def identity(self) -> dict[str, Value]:
         """What distinguishes this interface from another that may get its name."""
@@ -85,17 +85,13 @@ class Device:
         """The setting's current value."""
         kind, which = setting.split(name)
         with self._trying(f"{name} could not be read"):
-            read, _ = self._settings.get(kind, (lambda _: self._number(name), None))
-            return read(which)
+            return self._settings[kind][0](which)
 
     def set(self, name: str, value: Value) -> None:
         """Sets an exact value, and reads it back to check that it took effect."""
         kind, which = setting.split(name)
         with self._trying(f"'{setting.line(self.name, name, value)}' failed"):
-            if kind in self._settings:
-                self._settings[kind][1](which, value)
-            else:
-                (self._files / name).write_text(f"{value}\n")
+            self._settings[kind][1](which, value)
         if not _took(kind, value, self.get(name)):
             tried = setting.line(self.name, name, value)
             raise SettingError(self.name, f"the driver accepted '{tried}' but did something else")
@@ -185,7 +181,10 @@ class Device:
         return found.on if found else None
 
     def _set_feature(self, name: str, value: Value) -> None:
-        ethtool_features.set_feature(self.name, name, value)
+        try:
+            ethtool_features.set_feature(self.name, name, value)
+        except KeyError as error:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
     def _interrupt(self, queue: str) -> Value:
         socket.if_nametoindex(self.name)  # Raises OSError if it is gone.
@@ -205,6 +204,14 @@ class Device:
 
     def _set_stamps(self, _: str, value: Value) -> None:
         hwtstamp.write(self.name, hwtstamp.Setting(**value))
+
+    def _number_of(self, name: str) -> tuple[Callable[[str], Value], Callable[[str, Value], None]]:
+        """Reads and writes a number in /sys."""
+
+        def write(_: str, value: Value) -> None:
+            (self._files / name).write_text(f"{value}\n")
+
+        return lambda _: self._number(name), write
 
     def _number(self, name: str) -> int | None:
         try:

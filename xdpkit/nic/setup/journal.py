@@ -11,7 +11,8 @@ changes these are, the others what they are:
     {"undone": 0}
 
 A truncated last line belongs to a step that was never begun. The file is removed once everything is
-undone.
+undone. Reading it believes nothing: the file is opened as ``state_files.py`` does, every line has a
+schema (``journal_lines.py``), and one that does not fit means that nothing is undone.
 """
 
 from __future__ import annotations
@@ -26,27 +27,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from xdpkit.errors import JournalError
+from xdpkit.errors import JournalError, StateError
+from xdpkit.nic.setup import journal_lines, schema
+from xdpkit.nic.setup.journal_lines import VERSION, Entry
 from xdpkit.nic.setup.setting import Value
+from xdpkit.runtime.state_files import STATE, open_state_file, read_state_file
 
-STATE = Path("/run/xdpkit")
 SUFFIX = ".journal"
-_VERSION = 1
+
+# The reader's limit. A rule for each of 4,000 addresses, three ports and four parts of the sources
+# takes half of it.
+MOST_BYTES = 32 << 20
+
+# Addresses that come and go for months make a journal grow: from here on it is written anew if most
+# of it has been undone.
+_LONG_BYTES = 1 << 20
 
 # asm-generic/socket.h, Linux 5.14: the network namespace's number, which is never reused.
 SO_NETNS_COOKIE = 71
-
-
-@dataclass
-class Entry:
-    """One change; ``got`` is what the driver turned ``new`` into, once that is known."""
-
-    step: int
-    setting: str
-    old: Value
-    new: Value
-    got: Value = None
-    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,14 +72,31 @@ class Owner:
 
 @dataclass
 class Journal:
-    """The changes not yet undone are ``pending``; the file is created with the first of them."""
+    """The changes not yet undone are ``pending``; the file is created with the first of them.
+
+    ``writers`` are the users who may have written what was read.
+    """
 
     path: Path
     owner: Owner
     pending: list[Entry] = field(default_factory=list)
+    writers: frozenset[int] = frozenset({0})
     _next: int = 0
     _fd: int = -1
     _is_there: bool = False
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the process that made the changes is running: one of a user who may have written
+        the file, as what it says may be meant to keep the changes from being undone."""
+        return self.owner.alive and user_of(self.owner.pid) in self.writers
+
+    def is_doubtful(self, entry: Entry) -> bool:
+        """Whether only root can have made the change, and somebody else may have written it down.
+
+        Then root must not undo it: it would do for that user what that user cannot do.
+        """
+        return schema.needs_root(entry.setting) and not self.writers <= {0, os.geteuid()}
 
     def note(self, setting: str, old: Value, new: Value) -> Entry:
         """Writes down a change that is about to be made. Raises JournalError."""
@@ -89,25 +104,30 @@ class Journal:
         line = {"step": entry.step, "setting": setting, "old": old, "new": new}
         try:
             self._append(line)
-        except OSError as error:
+        except (OSError, StateError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
             raise JournalError(
                 f"{self.owner.interface}: nothing was changed, as the journal {self.path} cannot "
-                f"be written ({error.strerror}): run as root, or fix that"
+                f"be written ({reason}): run as root, or fix that"
             ) from error
         self._next += 1
         self.pending.append(entry)
+        is_mostly_undone = self._next > 4 * len(self.pending)
+        if is_mostly_undone and os.fstat(self._fd).st_size > _LONG_BYTES:
+            with suppress(OSError, StateError):
+                self._rewrite()
         return entry
 
     def record_done(self, entry: Entry, got: Value) -> None:
         """Writes down the result; a journal without it is good enough."""
         entry.got, entry.done = got, True
-        with suppress(OSError):
+        with suppress(OSError, StateError):
             self._append({"done": entry.step, "got": got})
 
     def record_undone(self, entry: Entry) -> None:
         """Removes a change from the pending ones."""
         self.pending.remove(entry)
-        with suppress(OSError):
+        with suppress(OSError, StateError):
             self._append({"undone": entry.step})
 
     def close(self) -> None:
@@ -133,22 +153,36 @@ class Journal:
         found = read(self.path)
         if found is None:
             return
-        if not found.pending:
+        self.pending = [entry for entry in found.pending if not found.is_doubtful(entry)]
+        if not self.pending:
             self.path.unlink(missing_ok=True)
             return
+        try:
+            self._rewrite()
+        except (OSError, StateError) as error:
+            self.pending = []
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise JournalError(f"{self.path}: {reason}") from error
+
+    def _rewrite(self) -> None:
+        """Replaces the file by one of what is pending, under our name."""
         new = self.path.with_suffix(".new")
+        new.unlink(missing_ok=True)
         copy = Journal(new, self.owner)
         try:
-            new.unlink(missing_ok=True)
-            for old in found.pending:
-                entry = copy.note(old.setting, old.old, old.new)
+            for step, old in enumerate(self.pending):
+                copy._append({"step": step, "setting": old.setting, "old": old.old, "new": old.new})
                 if old.done:
-                    copy.record_done(entry, old.got)
+                    copy._append({"done": step, "got": old.got})
             new.rename(self.path)
-        except OSError as error:
-            raise JournalError(f"{self.path}: {error.strerror}") from error
-        self.pending, self._next, self._fd = copy.pending, copy._next, copy._fd
-        self._is_there = True
+        except (OSError, StateError):
+            copy.hand_over()
+            raise
+        for step, entry in enumerate(self.pending):
+            entry.step = step
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._next, self._is_there = copy._fd, len(self.pending), True
 
     def _append(self, line: dict[str, Any]) -> None:
         if self._fd < 0:
@@ -159,14 +193,14 @@ class Journal:
         _write(self._fd, line)
 
     def _head(self) -> dict[str, Any]:
-        return {"version": _VERSION, **vars(self.owner)}
+        return {"version": VERSION, **vars(self.owner)}
 
     def _open(self) -> None:
         """Creates the file with its first line, or appends to an existing one."""
-        new = not self.path.exists()
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(self.path, flags, 0o600)
+        new = not os.path.lexists(self.path)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        self._fd = open_state_file(self.path, flags, MOST_BYTES).fd
         self._is_there = True
         if new:
             _write(self._fd, self._head())
@@ -177,46 +211,34 @@ class Journal:
                 os.close(directory)
         else:
             # The next line must not be joined to a truncated one.
-            os.ftruncate(self._fd, self.path.read_bytes().rfind(b"\n") + 1)
+            whole = os.pread(self._fd, MOST_BYTES, 0)
+            os.ftruncate(self._fd, whole.rfind(b"\n") + 1)
 
 
 def read(path: Path) -> Journal | None:
     """The journal of an earlier run; None when there is none, or no change in it was begun.
 
-    Raises JournalError for a file that is not a journal.
+    Raises JournalError for a file that is not a journal, or that must not be believed.
     """
     try:
-        *whole, _ = path.read_bytes().split(b"\n")
+        raw, writers = read_state_file(path, MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise JournalError(f"{path}: {error.strerror}: run as root") from error
+    except StateError as error:
+        raise JournalError(str(error)) from error
+    *whole, _ = raw.split(b"\n")
     if not whole:
         return None
     try:
-        head, *lines = (json.loads(line) for line in whole)
-        if head.pop("version") != _VERSION:
-            raise ValueError("of another version")
-        entries = _entries(lines)
-        journal = Journal(path, Owner(**head), entries, _is_there=True)
-        journal._next = max((line.get("step", -1) for line in lines), default=-1) + 1
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        head, entries, following = journal_lines.parse(whole)
+    except journal_lines.LineError as error:
         raise JournalError(
-            f"{path} is not a journal of this version ({error}): remove it if nothing needs undoing"
+            f"{path}:{error.line}: not a line of a journal of this version ({error}), so nothing "
+            f"was undone: remove the file if nothing needs undoing"
         ) from error
-    return journal
-
-
-def _entries(lines: list[dict[str, Any]]) -> list[Entry]:
-    entries: dict[int, Entry] = {}
-    for line in lines:
-        if "undone" in line:
-            del entries[line["undone"]]
-        elif "done" in line:
-            entries[line["done"]].got, entries[line["done"]].done = line["got"], True
-        else:
-            entries[line["step"]] = Entry(**line)
-    return list(entries.values())
+    return Journal(path, Owner(**head), entries, writers, following, _is_there=True)
 
 
 def _write(fd: int, line: dict[str, Any]) -> None:
@@ -271,3 +293,13 @@ def start_time(pid: int) -> int | None:
     # field 22.
     state, *fields = text[text.rindex(")") + 2 :].split()
     return None if state in "ZX" else int(fields[18])
+
+
+def user_of(pid: int) -> int | None:
+    """The effective user of a process; None if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    # proc_pid_status(5): real, effective, saved and filesystem UID.
+    return next((int(line.split()[2]) for line in lines if line.startswith("Uid:")), None)

@@ -18,10 +18,21 @@ from xdpkit.nic.os.login import login_over
 from xdpkit.nic.setup import journal, setting
 from xdpkit.nic.setup.apply import Changes, Outcome, apply_step, apply_steps, report, restore, undo
 from xdpkit.nic.setup.device import Device
-from xdpkit.nic.setup.journal import Entry, Journal, Owner
-from xdpkit.nic.setup.plan import Plan, Step, Wish, plan, rule_step, stale_rules, wanted_rules
+from xdpkit.nic.setup.journal import Journal, Owner
+from xdpkit.nic.setup.journal_lines import Entry
+from xdpkit.nic.setup.plan import (
+    Plan,
+    Step,
+    Wish,
+    plan,
+    rule_step,
+    stale_rules,
+    untagging_steps,
+    wanted_rules,
+)
 from xdpkit.nic.setup.setting import Value
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.state_files import STATE
 
 log = logging.getLogger("xdpkit")
 
@@ -32,7 +43,7 @@ class PreparedNic(Closing):
     ``steering`` and ``notes`` say what was obtained and done.
     """
 
-    def __init__(self, config: Config, directory: Path = journal.STATE) -> None:
+    def __init__(self, config: Config, directory: Path = STATE) -> None:
         self._config = config
         self.device = Device(config.interface.name)
         self.steering = "none"
@@ -96,9 +107,10 @@ class PreparedNic(Closing):
         self.notes += made.notes
 
     def follow(self, served: list[ServedAddress]) -> list[str]:
-        """Updates the rules to these addresses; returns a line for each thing that failed."""
+        """Updates offloads and rules to these addresses; returns a line per thing that failed."""
+        problems = self._leave_tags(served)
         if self.steering != "ntuple":
-            return []
+            return problems
         wanted = wanted_rules(Wish.of(self._config, served))
         ours = [
             entry
@@ -107,7 +119,7 @@ class PreparedNic(Closing):
         ]
         settings = {setting.rule(match) for match in wanted}
         gone = [entry for entry in ours if entry.setting not in settings]
-        problems = _problems(undo(self.device, self.journal, gone))
+        problems += _problems(undo(self.device, self.journal, gone))
         present = {entry.setting for entry in ours}
         new = {match: to for match, to in wanted.items() if setting.rule(match) not in present}
         try:
@@ -116,6 +128,17 @@ class PreparedNic(Closing):
         except XdpkitError as error:
             problems.append(f"{error}; requests without a rule take the slow path")
         return problems
+
+    def _leave_tags(self, served: list[ServedAddress]) -> list[str]:
+        """The first address with a VLAN tag may come with a reload."""
+        if not any(address.outer for address in served):
+            return []
+        try:
+            for step in untagging_steps(self.device.facts(), Wish.of(self._config, served)):
+                apply_step(self.device, self.journal, step)
+        except XdpkitError as error:
+            return [f"{error}; requests with a VLAN tag are not recognized"]
+        return []
 
     def _rule_steps(self, new: dict[FlowMatch, int]) -> list[Step]:
         if not new:

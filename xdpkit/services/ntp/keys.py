@@ -12,7 +12,6 @@ missing unnoticed. Messages never quote anything from the file but the ID and a 
 
 from __future__ import annotations
 
-import os
 import stat
 from binascii import unhexlify
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from xdpkit._core._keys import ALGORITHMS, offered_algorithms
 from xdpkit.errors import ConfigError
+from xdpkit.regular_file import Content, read_regular
 
 DEFAULT_TYPE = "MD5"
 """The type of a line without one, as in chrony."""
@@ -61,15 +61,30 @@ class KeyFile:
 
 
 def read_keys(path: Path) -> KeyFile:
-    """Reads and checks a key file; one without keys is valid.
+    """Reads and checks a key file. Raises as its two steps do."""
+    return parse_keys(path, read_key_file(path))
+
+
+def read_key_file(path: Path) -> Content:
+    """A key file as it is. Raises ConfigError."""
+    try:
+        return read_regular(path, _LARGEST)
+    except FileNotFoundError as error:
+        reason = "no such key file: create it, or name another in the configuration"
+        raise ConfigError(path, reason) from error
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read: {error.strerror}") from error
+
+
+def parse_keys(path: Path, content: Content) -> KeyFile:
+    """Checks a key file that was read; one without keys is valid.
 
     Raises ConfigError, with file:line and the key's ID, for the first error.
     """
-    raw, mode = _read(path)
     available = offered_algorithms()
     keys: list[Key] = []
     lines: dict[int, int] = {}
-    for number, line in enumerate(raw.split(b"\n"), 1):
+    for number, line in enumerate(content.data.split(b"\n"), 1):
         try:
             key = _parse(line, available)
             if key is None:
@@ -80,7 +95,7 @@ def read_keys(path: Path) -> KeyFile:
             raise ConfigError(path, str(error), number) from None
         lines[key.id] = number
         keys.append(key)
-    warnings = [*_open_to_others(path, mode), *_too_short(path, keys, lines)]
+    warnings = [*_open_to_others(path, content.status.st_mode), *_too_short(path, keys, lines)]
     return KeyFile(path, tuple(keys), tuple(warnings))
 
 
@@ -159,19 +174,3 @@ def _too_short(path: Path, keys: list[Key], lines: dict[int, int]) -> list[str]:
         f"{path}:{lines[first.id]}: key {first.id}{more}: a secret of fewer than {SECURE_BYTES} "
         "bytes can be guessed: use a longer one"
     ]
-
-
-def _read(path: Path) -> tuple[bytes, int]:
-    """The file's contents and mode, both from the same open file."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)
-            mode = os.fstat(file.fileno()).st_mode
-    except FileNotFoundError as error:
-        reason = "no such key file: create it, or name another in the configuration"
-        raise ConfigError(path, reason) from error
-    except OSError as error:
-        raise ConfigError(path, f"cannot be read: {error.strerror}") from error
-    if len(raw) > _LARGEST:
-        raise ConfigError(path, f"larger than {_LARGEST} bytes: not a key file")
-    return raw, mode

@@ -29,7 +29,7 @@ def zone_error(path: Path, found: Sequence[ZoneError]) -> ZoneError:
 def directory_error(found: Sequence[ZoneError]) -> ZoneError:
     """One error for those of a directory's files; the first 100 lines are told."""
     every = [error for whole in found for error in (whole.errors or (whole,))]
-    lines = [error for error in every if isinstance(error, ZoneError)]
+    lines = located(error for error in every if isinstance(error, ZoneError))
     told = _told(lines, LINES)
     return told[0] if len(told) == 1 else ZoneErrors(told)
 
