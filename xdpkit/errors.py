@@ -36,6 +36,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from xdpkit.escape import escape
 
@@ -79,6 +80,22 @@ class ConfigError(XdpkitError):
     def location(self) -> dict[str, str | int | None]:
         """Where it is: path, line and column."""
         return {"path": self.path, "line": self.line, "column": self.column}
+
+
+Wrong = TypeVar("Wrong", bound=ConfigError)
+
+# Lines about one file; and how many errors are counted, as something else may be in its place.
+FILE_LINES = 20
+ERRORS_MAX = 1000
+
+
+def shortened(errors: Sequence[Wrong], most: int = FILE_LINES) -> list[Wrong]:
+    """The first errors of a file, and one that says how many more there are."""
+    if len(errors) <= most:
+        return list(errors)
+    more = f"{'at least ' * (len(errors) >= ERRORS_MAX)}{len(errors) - most} more"
+    last = errors[most - 1]
+    return [*errors[:most], type(last)(last.path, f"and {more} errors")]
 
 
 class ConfigErrors(ConfigError):

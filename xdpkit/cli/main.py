@@ -105,12 +105,13 @@ def _line(error: BaseException) -> str:
     from xdpkit.runtime.reasons import failed
 
     text = failed("", error)
-    return escape(text) if error.filename else f"{_place(error)}: {text} (--debug shows the call)"
+    place = "" if error.filename else _place(error)
+    return f"{place}: {escape(text)} (--debug shows the call)" if place else escape(text)
 
 
 def _place(error: BaseException) -> str:
-    """The innermost function of ours that an error came through."""
-    place = "xdpkit"
+    """The innermost function of ours that an error came through, below this module; or ""."""
+    place = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module = frame.f_globals.get("__name__", "")
         if module.startswith("xdpkit.") and module != __name__:

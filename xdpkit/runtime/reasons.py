@@ -73,7 +73,7 @@ def fix(number: int, *needs: Capability) -> str:
 
 _OTHERS = {
     errno.ENFILE: "the whole system has no file descriptors left: raise fs.file-max",
-    errno.ENOSPC: "no space is left there: free some",
+    errno.ENOSPC: "free some space",
     errno.EDQUOT: "the disk quota is used up: free some space, or raise it",
     errno.EROFS: "that file system is mounted read-only: mount it writable",
     errno.ENOSYS: "this kernel is built without it",

@@ -18,14 +18,11 @@ import dns.rdataclass
 import dns.tokenizer
 from dns.tokenizer import Token
 
-from xdpkit.errors import ZoneError
+from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.master_file import LineSink, Reader, Tokenizer
 from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 from xdpkit.services.dns.zonefile.wording import explain
-
-# A file that is not a master file at all has an error on every line: reading on is of no use.
-ERRORS_MAX = 1000
 
 FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
 
@@ -233,6 +230,7 @@ class TracingReader(Reader):
 
     def go_on(self, error: Exception) -> None:
         """Leaves the bad record or directive behind, so that ``read`` can be called again."""
+        self.start = None
         if isinstance(error, OSError) and self.saved_state:
             # An $INCLUDE that could not be opened: its line is complete.
             self.saved_state.pop()
@@ -279,8 +277,8 @@ def _error(reader: TracingReader, error: Exception) -> ZoneError:
     if "expected EOL" in str(error):
         tracing.blame_parenthesis()
     place, missing = found[-1], not _is_of_data(error)
-    if isinstance(error, OSError):
-        place = found[0]
+    if isinstance(error, OSError) or "Missing default TTL" in str(error):
+        place = next((each for each in found if not each.token.is_whitespace()), place)
     elif escaped := next((each for each in found if _has_bad_escape(each.token)), None):
         place = escaped
     elif place.token.is_eol_or_eof() and not missing:

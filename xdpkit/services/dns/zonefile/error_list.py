@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from xdpkit.errors import ZoneError, ZoneErrors
+from xdpkit.errors import ZoneError, ZoneErrors, shortened
+from xdpkit.regular_file import read_regular
 
-# Lines about one file, and about all of a directory.
-FILE_LINES, LINES = 20, 100
+# Lines about all files of a directory.
+LINES = 100
 
 
 def zone_error(path: Path, found: Sequence[ZoneError]) -> ZoneError:
@@ -22,7 +24,7 @@ def zone_error(path: Path, found: Sequence[ZoneError]) -> ZoneError:
         return error.path != str(path), error.line or 0, error.column or 0
 
     ordered = sorted(once.values(), key=place)
-    told = _told(ordered, FILE_LINES)
+    told = shortened(ordered)
     return told[0] if len(told) == 1 else ZoneErrors(told)
 
 
@@ -30,32 +32,35 @@ def directory_error(found: Sequence[ZoneError]) -> ZoneError:
     """One error for those of a directory's files; the first 100 lines are told."""
     every = [error for whole in found for error in (whole.errors or (whole,))]
     lines = located(error for error in every if isinstance(error, ZoneError))
-    told = _told(lines, LINES)
+    told = shortened(lines, LINES)
     return told[0] if len(told) == 1 else ZoneErrors(told)
-
-
-def _told(errors: Sequence[ZoneError], most: int) -> list[ZoneError]:
-    if len(errors) <= most:
-        return list(errors)
-    last = errors[most - 1]
-    return [*errors[:most], ZoneError(last.path, f"and {len(errors) - most} more errors")]
 
 
 def located(found: Iterable[ZoneError]) -> list[ZoneError]:
     """The errors with the columns of their records, where only the lines are known."""
-    return [_with_column(error) for error in found]
+    found = list(found)
+    columns = {
+        path: _first_columns(path, {error.line for error in found if error.path == path})
+        for path in {error.path for error in found if error.line and error.column is None}
+    }
+    return [
+        ZoneError(error.path, error.reason, error.line, columns[error.path][error.line])
+        if error.column is None and error.line in columns.get(error.path, {})
+        else error
+        for error in found
+    ]
 
 
-def _with_column(error: ZoneError) -> ZoneError:
-    if error.line is None or error.column is not None:
-        return error
-    column = 1
+def _first_columns(path: str, lines: set[int | None]) -> dict[int | None, int]:
+    """Where the text of each of these lines begins, from 1."""
     try:
-        with open(error.path, "rb") as file:  # noqa: PTH123
-            for number, line in enumerate(file, 1):
-                if number == error.line:
-                    column = len(line) - len(line.lstrip()) + 1
-                    break
+        data = read_regular(Path(path)).data
     except OSError:
-        return error
-    return ZoneError(error.path, error.reason, error.line, column)
+        return {}
+    columns: dict[int | None, int] = {} if data else {1: 1}
+    columns |= {
+        number: len(line) - len(line.lstrip()) + 1
+        for number, line in enumerate(io.BytesIO(data), 1)
+        if number in lines
+    }
+    return columns
