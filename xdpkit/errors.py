@@ -5,6 +5,7 @@
       ConfigError               exit 2: configuration or data files, with file:line
         ConfigErrors            several of them in one file
         ZoneError               a zone's master file
+          ZoneErrors            several things in one file, or in the files of a directory
         UnansweredError         a file system that does not answer
       NicError                  an interface or its driver
         QueueError              an RX queue
@@ -35,6 +36,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from xdpkit.escape import escape
 
@@ -66,6 +68,7 @@ class ConfigError(XdpkitError):
     """
 
     exit_code = 2
+    errors: Sequence[ConfigError] = ()
 
     def __init__(
         self, path: Path | str, reason: str, line: int | None = None, column: int | None = None
@@ -73,6 +76,26 @@ class ConfigError(XdpkitError):
         self.path, self.reason, self.line, self.column = str(path), reason, line, column
         location = ":".join(str(part) for part in (path, line, column) if part is not None)
         super().__init__(f"{location}: {reason}")
+
+    def location(self) -> dict[str, str | int | None]:
+        """Where it is: path, line and column."""
+        return {"path": self.path, "line": self.line, "column": self.column}
+
+
+Wrong = TypeVar("Wrong", bound=ConfigError)
+
+# Lines about one file; and how many errors are counted, as something else may be in its place.
+FILE_LINES = 20
+ERRORS_MAX = 1000
+
+
+def shortened(errors: Sequence[Wrong], most: int = FILE_LINES) -> list[Wrong]:
+    """The first errors of a file, and one that says how many more there are."""
+    if len(errors) <= most:
+        return list(errors)
+    more = f"{'at least ' * (len(errors) >= ERRORS_MAX)}{len(errors) - most} more"
+    last = errors[most - 1]
+    return [*errors[:most], type(last)(last.path, f"and {more} errors")]
 
 
 class ConfigErrors(ConfigError):
@@ -84,12 +107,16 @@ class ConfigErrors(ConfigError):
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         first = errors[0]
         super().__init__(first.path, first.reason, first.line, first.column)
-        self.errors = tuple(errors)
+        self.errors: tuple[ConfigError, ...] = tuple(errors)
         self.args = ("\n".join(str(error) for error in errors),)
 
 
 class ZoneError(ConfigError):
     """A master file that cannot be served."""
+
+
+class ZoneErrors(ConfigErrors, ZoneError):
+    """Several things are wrong with one master file, or with those of a directory."""
 
 
 class UnansweredError(ConfigError):

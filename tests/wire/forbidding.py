@@ -2,8 +2,9 @@
 
     python forbidding.py bpf:5 socket:44 -- xdpkit run ...
 
-A call is its name, and its first argument if only calls with that one are denied. The answer is
-EPERM, as from a container's default profile or SystemCallErrorNumber=EPERM in a unit.
+A call is its name; "bpf:5" denies it only if its first argument is 5, "prlimit64!2" only if its
+argument 2 (from 0) is not a null pointer. The answer is EPERM, as from a container's default
+profile or SystemCallErrorNumber=EPERM in a unit.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import struct
 import sys
 
@@ -19,36 +21,26 @@ NUMBERS = {
     "x86_64": {
         "bpf": 321,
         "socket": 41,
-        "bind": 49,
-        "setsockopt": 54,
         "setrlimit": 160,
         "prlimit64": 302,
         "mlockall": 151,
-        "prctl": 157,
-        "capset": 126,
         "memfd_create": 319,
         "clone3": 435,
         "clone": 56,
         "perf_event_open": 298,
         "eventfd2": 290,
-        "mkdir": 83,
     },
     "aarch64": {
         "bpf": 280,
         "socket": 198,
-        "bind": 200,
-        "setsockopt": 208,
         "setrlimit": 164,
         "prlimit64": 261,
         "mlockall": 230,
-        "prctl": 167,
-        "capset": 91,
         "memfd_create": 279,
         "clone3": 435,
         "clone": 220,
         "perf_event_open": 241,
         "eventfd2": 19,
-        "mkdir": 34,
     },
 }
 
@@ -63,12 +55,16 @@ NUMBER, FIRST_ARGUMENT = 0, 16
 def program(denied: list[str]) -> bytes:
     """The filter: struct sock_filter is code, jump if true, jump if false, constant."""
     code = []
-    for name, _, argument in (call.partition(":") for call in denied):
-        number = int(name) if name.isdigit() else NUMBERS[platform.machine()][name]
+    for call in denied:
+        name, argument, pointer = re.fullmatch(r"(\w+)(?::(\d+))?(?:!(\d))?", call).groups()
+        number = NUMBERS[platform.machine()][name]
         code.append((LOAD, 0, 0, NUMBER))
         if argument:
             code += [(EQUAL, 0, 3, number), (LOAD, 0, 0, FIRST_ARGUMENT)]
             code += [(EQUAL, 0, 1, int(argument))]
+        elif pointer:
+            code += [(EQUAL, 0, 3, number), (LOAD, 0, 0, FIRST_ARGUMENT + 8 * int(pointer))]
+            code += [(EQUAL, 1, 0, 0)]
         else:
             code.append((EQUAL, 0, 1, number))
         code.append((RETURN, 0, 0, DENY))

@@ -63,7 +63,9 @@ def compile_failure(source: str, error: Exception, output: str) -> str:
         number = _ERRNOS.get(found[2].strip())
         return failed(call, number, Capability.BPF) if number else f"{call}: {found[2]}"
     if found := _CLANG.search(output):
-        return f"clang rejected {source}: {found[1]}: {found[2]}: --debug shows its output"
+        # bcc gives clang the file under this name.
+        place = re.sub(r"^main\.c", source, found[1])
+        return f"clang rejected {place}: {found[2]}: --debug shows its output"
     if _MEMORY.search(output):
         return f"bcc could not compile {source}: {last_line(output)}: {fix(errno.ENOMEM)}"
     said = last_line(output) or " ".join(str(error).split()) or type(error).__name__
@@ -75,7 +77,7 @@ def load_failure(source: str, error: VerifierError) -> str:
     said = verdict(error.log)
     needs = sorted(COMPILER)
     if not said:
-        return failed(f"{source}: bpf(BPF_PROG_LOAD)", error, *needs) + _old_kernel()
+        return failed(source, error, *needs) + _old_kernel()
     hint = fix(error.errno or 0, *needs)
     hint = f": {hint}" if "missing" in hint else _old_kernel() or ": --debug shows its log"
     return (

@@ -23,6 +23,13 @@ from xdpkit.runtime import child
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
 
+# Python's RuntimeError for pthread_create(3), whose errno it does not keep.
+_NO_THREAD = "can't start new thread"
+_THREAD_FIX = (
+    "see the limits on processes (ulimit -u, TasksMax= in the unit) and on memory, and whether a "
+    "seccomp filter is on (SystemCallFilter=)"
+)
+
 
 def command() -> int:
     """The program: nothing in its environment decides about the code that its children run."""
@@ -44,14 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-    except (XdpkitError, OSError) as error:
+    except (XdpkitError, OSError, RuntimeError) as error:
+        if not _is_known(error):
+            raise
         return _report([error], error, debug)
     except BaseExceptionGroup as group:
         # Services run in task groups, which wrap even a lone error.
-        known, unknown = group.split((XdpkitError, OSError))
+        known, unknown = group.split(_is_known)
         if known is None or unknown is not None:
             raise
         return _report(_leaves(known), group, debug)
+
+
+def _is_known(error: BaseException) -> bool:
+    """Whether it is a failure of the world around us, not of our code."""
+    return isinstance(error, XdpkitError | OSError) or str(error) == _NO_THREAD
 
 
 def _flush() -> None:
@@ -87,20 +101,23 @@ def _report(errors: Sequence[BaseException], whole: BaseException, debug: bool) 
 def _line(error: BaseException) -> str:
     """An error that nothing below has put into words: the kernel's answer, and where."""
     if not isinstance(error, OSError) or not error.strerror:
-        return escape(str(error).replace("\n", " "))
+        text = escape(str(error).replace("\n", " "))
+        return f"{text}: {_THREAD_FIX}" if text == _NO_THREAD else text
     from xdpkit.runtime.reasons import failed
 
     text = failed("", error)
-    return escape(text) if error.filename else f"{_place(error)}: {text} (--debug shows the call)"
+    place = "" if error.filename else _place(error)
+    return f"{place}: {escape(text)} (--debug shows the call)" if place else escape(text)
 
 
 def _place(error: BaseException) -> str:
-    """The innermost function of ours that an error came through."""
-    place = "xdpkit"
+    """The innermost function of ours that an error came through, below this module; or ""."""
+    place = ""
     for frame, _ in traceback.walk_tb(error.__traceback__):
         module = frame.f_globals.get("__name__", "")
         if module.startswith("xdpkit.") and module != __name__:
-            place = f"{module}.{frame.f_code.co_name}"
+            # Cython's names have the module in front.
+            place = f"{module}.{frame.f_code.co_name.removeprefix(f'{module}.')}"
     return place
 
 

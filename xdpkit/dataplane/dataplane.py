@@ -31,8 +31,10 @@ from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.xsk_bind import bind
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
+from xdpkit.runtime.capability import Capability, effective
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.heartbeat import Heartbeat
+from xdpkit.runtime.reasons import fix
 from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.services.ntp.tx_source import transmit_source
 
@@ -389,23 +391,35 @@ def open_dataplane(
             queue = Queue(number, socket, worker, taken_over=taken_over)
             dataplane.queues.append(queue)
             if not taken_over:
-                worker.start()
+                _start(worker, config)
             dataplane._fill_slot(queue)
     except BaseException as error:
         end_workers(dataplane.queues)
         attached.close()
-        if isinstance(error, PermissionError) and config.realtime:
-            raise PrivilegeError(
-                f"realtime = {config.realtime} was denied: grant CAP_SYS_NICE, allow it in this "
-                "control group (cpu.rt_runtime_us), or set realtime = 0"
-            ) from error
         if isinstance(error, OSError):
-            raise BindError(
-                f"{interface.name}: a worker could not be started ({error.strerror}): raise the "
-                "limits on threads and descriptors (ulimit -u, -n)"
-            ) from error
+            what = f"{interface.name}: queue {number} could not be set up: {error.strerror}"
+            hint = fix(error.errno or 0, Capability.BPF)
+            raise BindError(f"{what}: {hint}" if hint else what) from error
         raise
     return dataplane
+
+
+def _start(worker: Worker, config: InterfaceConfig) -> None:
+    """Starts a worker's thread. Raises PrivilegeError, and OSError that names the call."""
+    try:
+        worker.start()
+    except PermissionError as error:
+        if not config.realtime:
+            raise OSError(error.errno, f"its thread: {error.strerror}") from error
+        held = Capability.SYS_NICE in effective()
+        hint = (
+            "allow it in this control group (cpu.rt_runtime_us)" if held else "grant CAP_SYS_NICE"
+        )
+        raise PrivilegeError(
+            f"realtime = {config.realtime} was denied: {hint}, or set realtime = 0"
+        ) from error
+    except OSError as error:
+        raise OSError(error.errno, f"its thread: {error.strerror}") from error
 
 
 def check_queues(config: InterfaceConfig, interface: Interface) -> None:

@@ -29,6 +29,7 @@ from xdpkit.errors import ControlError, SocketError, XdpkitError
 from xdpkit.metrics.families import families
 from xdpkit.runtime.faults import faults
 from xdpkit.runtime.listener import Listener
+from xdpkit.runtime.reasons import failed
 from xdpkit.runtime.stream import read_until, send_all
 
 PATH = "/metrics"
@@ -89,7 +90,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
             errno.EACCES: "no permission: write a port above 1023, or run with "
             "CAP_NET_BIND_SERVICE",
         }
-        reason = fixes.get(error.errno or 0, error.strerror)
+        reason = fixes.get(error.errno or 0) or failed("", error)
         return SocketError(f"[metrics] listen: TCP {self.where}: {reason}")
 
     def _admit(self, connection: socket.socket) -> anyio.CancelScope:

@@ -32,11 +32,12 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TypeVar
 
 from xdpkit.errors import PrivilegeError
 from xdpkit.runtime.capability import Capability, effective, header, refused
-from xdpkit.runtime.reasons import failed, fix
+from xdpkit.runtime.reasons import failed, fix, grant
 
 __all__ = ["COMPILER", "KEPT", "NEEDED", "Capability", "effective", "needed"]
 
@@ -93,10 +94,7 @@ def check(needs: dict[Capability, str]) -> None:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         names = ", ".join(f"{capability} ({why})" for capability, why in missing.items())
-        raise PrivilegeError(
-            f"{names} {verb} missing: run as root, or grant it (AmbientCapabilities in the unit, "
-            "setpriv --inh-caps --ambient-caps)"
-        )
+        raise PrivilegeError(f"{names} {verb} missing: {grant()}")
 
 
 def confine(needs: Iterable[Capability]) -> None:
@@ -175,16 +173,20 @@ def lock_memory() -> None:
 
 
 def raise_memlock() -> int:
-    """Raises the limit on locked memory as far as is permitted; returns it, in bytes."""
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    """Raises the limit on locked memory as far as is permitted; returns it, in bytes.
+
+    0 if a filter does not even let it be read.
+    """
     infinity = resource.RLIM_INFINITY
-    for limit in (infinity, hard) if os.geteuid() == 0 else (hard,):
-        try:
-            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
-        except (ValueError, OSError):
-            continue
-        break
-    return resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    try:
+        _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        for limit in (infinity, hard) if os.geteuid() == 0 else (hard,):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+                break
+        return resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    except OSError:
+        return 0
 
 
 def raise_open_files() -> str | None:
@@ -192,14 +194,15 @@ def raise_open_files() -> str | None:
 
     There is a socket for every address and service: the usual soft limit, 1024, may be too low.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft: object = "what it is"
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError) as error:
         # Python's resource module turns EPERM into ValueError.
         number = getattr(error, "errno", None) or errno.EPERM
-        if soft != hard:
-            return f"the limit on open files stays at {soft}: {failed('setrlimit', number)}"
+        return f"the limit on open files stays at {soft}: {failed('setrlimit', number)}"
     return None
 
 

@@ -40,6 +40,9 @@ def failed(call: str, error: BaseException | int, *needs: Capability) -> str:
     # Errors without a number, of Python's resolver for one, and our own have only their text.
     number = error.errno or 0
     text = os.strerror(number) if number > 0 else str(error)
+    # Our own errors name the call, or have the kernel's words.
+    if number > 0 and error.strerror and text in error.strerror:
+        text = error.strerror
     if not isinstance(error.filename, str | bytes):
         return _line(call, text, fix(number, *needs))
     path = os.fsdecode(error.filename)
@@ -55,8 +58,14 @@ def fix(number: int, *needs: Capability) -> str:
     if number in (errno.EPERM, errno.EACCES):
         return denied(*needs)
     if number == errno.EMFILE:
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return f"raise the limit on open files, {limit} (ulimit -n, LimitNOFILE= in the unit)"
+        known = _limit(resource.RLIMIT_NOFILE)
+        return f"raise the limit on open files{known} (ulimit -n, LimitNOFILE= in the unit)"
+    if number == errno.EAGAIN:
+        known = _limit(resource.RLIMIT_NPROC)
+        return (
+            f"see the limits on processes{known} (ulimit -u, TasksMax= in the unit) and on locked "
+            "memory (ulimit -l)"
+        )
     if number in (errno.ENOMEM, errno.ENOBUFS):
         return _memory()
     return _OTHERS.get(number, "")
@@ -64,7 +73,7 @@ def fix(number: int, *needs: Capability) -> str:
 
 _OTHERS = {
     errno.ENFILE: "the whole system has no file descriptors left: raise fs.file-max",
-    errno.ENOSPC: "no space is left there: free some",
+    errno.ENOSPC: "free some space",
     errno.EDQUOT: "the disk quota is used up: free some space, or raise it",
     errno.EROFS: "that file system is mounted read-only: mount it writable",
     errno.ENOSYS: "this kernel is built without it",
@@ -80,7 +89,7 @@ def denied(*needs: Capability) -> str:
     missing = [str(capability) for capability in needs if capability not in held]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
-        return f"{', '.join(missing)} {verb} missing: run as root, or grant it"
+        return f"{', '.join(missing)} {verb} missing: {grant()}"
     if needs and not _host_users():
         return "capabilities of another user namespace do not count for this: run it outside"
     has = f"the process has {', '.join(map(str, needs))}; " if needs else ""
@@ -90,6 +99,16 @@ def denied(*needs: Capability) -> str:
             "profile): see that it allows this call"
         )
     return f"{has}look for a security policy that forbids it (journalctl -k)" if has else ""
+
+
+def grant() -> str:
+    """How a missing capability can be had."""
+    if os.geteuid() == 0:
+        return (
+            "this root does not have it: grant it (CapabilityBoundingSet= in the unit, --cap-add "
+            "of a container)"
+        )
+    return "run as root, or grant it (AmbientCapabilities= in the unit)"
 
 
 def _unmounted(path: str) -> str:
@@ -109,10 +128,16 @@ def _host_users() -> bool:
         return True
 
 
+def _limit(kind: int, unit: str = "", shift: int = 0) -> str:
+    """A soft limit as ", N UNIT"; empty where there is none, or a filter hides it."""
+    try:
+        limit, _ = resource.getrlimit(kind)
+    except OSError:
+        return ""
+    return "" if limit == resource.RLIM_INFINITY else f", {limit >> shift}{unit}"
+
+
 def _memory() -> str:
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY:
-        return (
-            f"raise the limit on address space, {limit >> 20} MiB (ulimit -v, LimitAS= in the unit)"
-        )
+    if known := _limit(resource.RLIMIT_AS, " MiB", 20):
+        return f"raise the limit on address space{known} (ulimit -v, LimitAS= in the unit)"
     return "free memory, or raise the limit of the unit or container (MemoryMax=)"

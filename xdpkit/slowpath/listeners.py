@@ -15,8 +15,10 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from xdpkit.errors import PortTakenError, SocketError
+from xdpkit.runtime.capability import Capability
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.runtime.reasons import failed
 
 # linux/in.h and linux/in6.h: not in Python's socket module.
 IP_FREEBIND = 15
@@ -186,6 +188,4 @@ def _open_error(kind: Kind, address: str, port: int, error: OSError) -> SocketEr
     where = f"{protocol} [{address}]:{port}" if ":" in address else f"{protocol} {address}:{port}"
     if error.errno == errno.EADDRINUSE:
         return PortTakenError(f"{where} is in use by another program: {kind.remedy}")
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return SocketError(f"{where}: no permission: run as root, or with CAP_NET_BIND_SERVICE")
-    return SocketError(f"{where}: {error.strerror}")
+    return SocketError(failed(where, error, Capability.NET_BIND_SERVICE))

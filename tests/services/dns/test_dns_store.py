@@ -73,7 +73,7 @@ def test_an_arena_is_read_only(large: Path) -> None:
             data[0] = 1
 
 
-@pytest.mark.parametrize("text, location", [(HEAD + "x A 1.2.3\n", ":4: "), ("", ":1: ")])
+@pytest.mark.parametrize("text, location", [(HEAD + "x A 1.2.3\n", ":4:5: "), ("", ":1:1: ")])
 def test_the_childs_error_is_raised(tmp_path: Path, text: str, location: str) -> None:
     path = tmp_path / "z.zone"
     path.write_text(text)

@@ -23,9 +23,12 @@ from xdpkit.nic.os import (
 )
 from xdpkit.nic.os.ethtool import Channels, if_supported
 from xdpkit.nic.os.ethtool_rxnfc import FlowMatch, RuleTable
+from xdpkit.nic.os.netlink import NetlinkError
 from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.facts import NicFacts
 from xdpkit.nic.setup.setting import Value
+from xdpkit.runtime.capability import Capability
+from xdpkit.runtime.reasons import fix
 
 # Network devices as files, of the network namespace in which /sys was mounted.
 SYSFS = Path("/sys/class/net")
@@ -35,10 +38,7 @@ SYSFS = Path("/sys/class/net")
 RELEASE_SECONDS = 0.5
 
 _HINTS = {
-    errno.EPERM: "run as root, or with CAP_NET_ADMIN",
-    errno.EACCES: "its file belongs to root: run as root",
     errno.EOPNOTSUPP: "the driver does not support that",
-    errno.EBUSY: "something uses the queues (RDMA, another AF_XDP program): stop it first",
     errno.ENODEV: "the interface is gone",
 }
 
@@ -134,8 +134,7 @@ class Device:
             names.name_of(self.index)
             yield
         except OSError as error:
-            number = error.errno or errno.EIO
-            raise SettingError(self.name, op, number, _HINTS.get(number, "")) from error
+            raise SettingError(self.name, op, error.errno or errno.EIO, _hint(error)) from error
 
     def _channels(self, _: str) -> Value:
         return asdict(ethtool.channels(self.name)[0])
@@ -238,6 +237,17 @@ class Device:
             return int((self._files / name).read_text())
         except FileNotFoundError:
             return None
+
+
+def _hint(error: OSError) -> str:
+    """What is known of a refusal: the driver's words, or what this process lacks."""
+    if isinstance(error, NetlinkError):
+        return error.words
+    number = error.errno or errno.EIO
+    if number == errno.EACCES and os.geteuid() != 0:
+        return "its file belongs to root: run as root"
+    known = fix(number, *([Capability.NET_ADMIN] if number == errno.EPERM else []))
+    return _HINTS.get(number) or known
 
 
 def _took(kind: str, wanted: Value, got: Value) -> bool:

@@ -27,6 +27,7 @@ from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, stat_of, zone_files
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, name_text
@@ -55,20 +56,28 @@ def no_report(_: dict[str, Any]) -> None:
 def read_zones(
     files: Iterable[Path], report: Report = no_report, reading: Reading | None = None
 ) -> list[Zone]:
-    """Reads master files; raises ZoneError for the first invalid one."""
+    """Reads master files; raises ZoneError with everything that is wrong with them."""
     files, reading = list(files), reading or Reading()
     total = sum(stat[0] for path in files if (stat := stat_of(path))) or 1
     zones: dict[bytes, Zone] = {}
+    refused: list[ZoneError] = []
     for path in files:
 
         def progress(records: int, path: Path = path) -> None:
             share = READING * min(reading.bytes_read / total, 1)
             report({"zone": path.name.removesuffix(SUFFIX), "records": records, "share": share})
 
-        zone = read_zone(path, progress, reading)
+        try:
+            zone = read_zone(path, progress, reading)
+        except ZoneError as error:
+            refused.append(error)
+            continue
         other = zones.setdefault(zone.origin, zone)
         if other is not zone:
-            raise ZoneError(path, f"the same zone as {other.path.name}; remove one of them")
+            reason = f"the same zone as {other.path.name}; remove one of them"
+            refused.append(ZoneError(path, reason))
+    if refused:
+        raise directory_error(refused)
     return list(zones.values())
 
 
@@ -170,7 +179,11 @@ def write_zone(
 def compile_zones(
     zones: list[Zone], fd: int, report: Report = no_report, seed: int | None = None
 ) -> int:
-    """Writes the arena of ``zones`` into the empty file ``fd``; returns its size in bytes."""
+    """Writes the arena of ``zones`` into the empty file ``fd``; returns its size in bytes.
+
+    Raises ZoneError for all zones that cannot be served.
+    """
+    refused: list[ZoneError] = []
     forest = Forest(zones)
     writer = arena.Writer(fd, len(zones), seed)
     total, done = sum(len(tree.nodes) for tree in forest.trees.values()), 0
@@ -181,10 +194,15 @@ def compile_zones(
             share = READING + (1 - READING) * (before + nodes) / total
             report({"zone": name, "records": nodes, "share": share})
 
-        write_zone(writer, forest, tree, progress)
+        try:
+            write_zone(writer, forest, tree, progress)
+        except ZoneError as error:
+            refused.append(error)
         done += len(tree.nodes)
         share = READING + (1 - READING) * done / total
         report({"zone": name, "names": tree.zone.names, "share": share})
+    if refused:
+        raise directory_error(refused)
     return writer.finish()
 
 
@@ -222,7 +240,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.chdir(reach(directory))
         size = compile_zones(read_zones(files, report, reading), options.fd, report)
     except ZoneError as error:
-        report({"error": error.reason, "path": error.path, "line": error.line})
+        for each in error.errors or [error]:
+            report(each.location() | {"error": each.reason})
         return error.exit_code
     except (MemoryError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from xdpkit.errors import XdpkitError, ZoneError
+from xdpkit.errors import XdpkitError, ZoneError, ZoneErrors
 from xdpkit.runtime import child
 
 # The most bytes of one line of the child; a longer one is not one of our reports.
@@ -74,7 +74,7 @@ async def compile_in_child(
     """Has the child write into ``fd``; returns why it could not write its cache, or "".
 
     ``progress`` is called with every report; ``newer`` says whether somebody waits for newer zones.
-    Raises its ZoneError, and XdpkitError if it died or was ended. Canceling kills it.
+    Raises its ZoneError or ZoneErrors, and XdpkitError if it died or was ended. Canceling kills it.
     """
     _stuck[:] = [process for process in _stuck if process.returncode is None]
     if len(_stuck) >= STUCK_MAX:
@@ -119,6 +119,7 @@ class _Child:
         self._process, self._progress, self._newer = process, progress, newer
         self._cache_error = self._activity = self._ended = ""
         self._reports = 0
+        self._errors: list[ZoneError] = []
 
     async def run(self) -> str:
         last: dict[str, Any] | str | None = None
@@ -133,7 +134,7 @@ class _Child:
         if isinstance(last, dict) and "error" in last:
             if "path" not in last:
                 raise XdpkitError(f"{last['error']}{self._activity}")
-            raise ZoneError(str(last["path"]), str(last["error"]), last["line"])
+            raise self._errors[0] if len(self._errors) == 1 else ZoneErrors(self._errors)
         if status or not isinstance(last, dict) or "size" not in last:
             line = last if isinstance(last, str) else "nothing"
             how = f"exited with status {status}"
@@ -145,6 +146,9 @@ class _Child:
     def _take(self, line: dict[str, Any]) -> None:
         self._reports += 1
         self._cache_error = line.get("unkept", self._cache_error)
+        if "error" in line and "path" in line:
+            error = ZoneError(line["path"], line["error"], line["line"], line["column"])
+            self._errors.append(error)
         if "zone" in line:
             done = "names" in line
             records = line["names" if done else "records"]

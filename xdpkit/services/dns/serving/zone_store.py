@@ -189,7 +189,8 @@ class ZoneStore:
         try:
             arena = await self.inbox.ask(self._config)
         except XdpkitError as error:
-            log.error("%s changed: %s; the old zones stay in use", shown, error)
+            for line in error.lines():
+                log.error("%s changed: %s; the old zones stay in use", shown, line)
             return
         if arena is not self._arena:
             self._use(arena)
