@@ -17,7 +17,7 @@ from xdpkit.config import ServedAddress
 from xdpkit.config.address import Address
 from xdpkit.errors import NicError
 from xdpkit.nic.os.interface import Interface, InterfaceAddress, addresses, from_link
-from xdpkit.nic.os.netdev import attributes
+from xdpkit.nic.os.netlink import attributes
 
 log = logging.getLogger("xdpkit")
 

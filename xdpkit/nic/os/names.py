@@ -11,15 +11,14 @@ import os
 import socket
 import struct
 
-from xdpkit.nic.os.netdev import NLM_F_REQUEST, NLMSG_ERROR, attribute
+from xdpkit.nic.os import netlink
 
 # linux/if.h, with the terminating zero.
 IFNAMSIZ = 16
 # linux/rtnetlink.h and linux/if_link.h (IFLA_ALT_IFNAME: Linux 5.5).
 RTM_GETLINK = 18
 IFLA_ALT_IFNAME = 53
-# struct nlmsghdr, then struct ifinfomsg: family, type, index, flags, change mask.
-_HEADER = struct.Struct("=IHHII")
+# struct ifinfomsg: family, type, index, flags, change mask.
 _LINK = struct.Struct("=BxHiII")
 
 
@@ -51,15 +50,14 @@ def current(name: str) -> str:
 
 def _index_by_altname(name: str) -> int:
     body = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-    body += attribute(IFLA_ALT_IFNAME, os.fsencode(name) + b"\0")
-    size = _HEADER.size + len(body)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
-        netlink.send(_HEADER.pack(size, RTM_GETLINK, NLM_F_REQUEST, 0, 0) + body)
-        answer = netlink.recv(1 << 16)
-    if _HEADER.unpack_from(answer)[1] == NLMSG_ERROR:
-        # ENODEV; EINVAL or ERANGE from a kernel that has no altnames, or not so long ones.
-        raise _gone()
-    index: int = _LINK.unpack_from(answer, _HEADER.size)[2]
+    body += netlink.attribute(IFLA_ALT_IFNAME, os.fsencode(name) + b"\0")
+    with netlink.open_socket(netlink.NETLINK_ROUTE) as kernel:
+        try:
+            answer = netlink.exchange(kernel, RTM_GETLINK, body)
+        except netlink.NetlinkError as error:
+            # ENODEV; EINVAL or ERANGE from a kernel that has no altnames, or not so long ones.
+            raise _gone() from error
+    index: int = _LINK.unpack_from(answer)[2]
     return index
 
 
