@@ -2,6 +2,6 @@
 
 import sys
 
-from xdpkit.cli.main import main
+from xdpkit.cli.main import command
 
-sys.exit(main())
+sys.exit(command())

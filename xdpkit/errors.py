@@ -5,6 +5,8 @@
       ConfigError               exit 2: configuration or data files, with file:line
         ConfigErrors            several of them in one file
         ZoneError               a zone's master file
+          ZoneErrors            several things in one file, or in the files of a directory
+        UnansweredError         a file system that does not answer
       NicError                  an interface or its driver
         QueueError              an RX queue
         AttachError             attaching the XDP program
@@ -17,6 +19,7 @@
       ThreadError               an answering thread died
       SocketError               a kernel socket: of the slow path, of metrics
       ControlError              the control socket: no instance, several, or no permission
+      StateError                a file below /run/xdpkit that must not be believed
       BusyError                 a running instance has too much to do already, or is stopping
       ReloadError               a reload that applied nothing: all the reasons
       PartialReloadError        a reload of which a fault of xdpkit itself left a part out
@@ -24,6 +27,7 @@
       LabError                  the network namespaces of demo, tests and benchmarks
 
 Each message is one line: the thing, the reason, the fix; that of ConfigErrors, one for each error.
+What others wrote into it is escaped when it is shown (``lines``).
 ``cli.main`` prints it and exits with ``exit_code``; ``--debug`` shows the traceback.
 """
 
@@ -32,6 +36,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from xdpkit.escape import escape
 
 
 class XdpkitError(Exception):
@@ -45,7 +52,7 @@ class XdpkitError(Exception):
         """The message, or those of all its ``errors``, each on one line."""
         if self.errors:
             return [line for error in self.errors for line in error.lines()]
-        return [str(self).replace("\n", " ")]
+        return [escape(str(self).replace("\n", " "))]
 
 
 class UsageError(XdpkitError):
@@ -61,6 +68,7 @@ class ConfigError(XdpkitError):
     """
 
     exit_code = 2
+    errors: Sequence[ConfigError] = ()
 
     def __init__(
         self, path: Path | str, reason: str, line: int | None = None, column: int | None = None
@@ -68,6 +76,26 @@ class ConfigError(XdpkitError):
         self.path, self.reason, self.line, self.column = str(path), reason, line, column
         location = ":".join(str(part) for part in (path, line, column) if part is not None)
         super().__init__(f"{location}: {reason}")
+
+    def location(self) -> dict[str, str | int | None]:
+        """Where it is: path, line and column."""
+        return {"path": self.path, "line": self.line, "column": self.column}
+
+
+Wrong = TypeVar("Wrong", bound=ConfigError)
+
+# Lines about one file; and how many errors are counted, as something else may be in its place.
+FILE_LINES = 20
+ERRORS_MAX = 1000
+
+
+def shortened(errors: Sequence[Wrong], most: int = FILE_LINES) -> list[Wrong]:
+    """The first errors of a file, and one that says how many more there are."""
+    if len(errors) <= most:
+        return list(errors)
+    more = f"{'at least ' * (len(errors) >= ERRORS_MAX)}{len(errors) - most} more"
+    last = errors[most - 1]
+    return [*errors[:most], type(last)(last.path, f"and {more} errors")]
 
 
 class ConfigErrors(ConfigError):
@@ -79,12 +107,23 @@ class ConfigErrors(ConfigError):
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         first = errors[0]
         super().__init__(first.path, first.reason, first.line, first.column)
-        self.errors = tuple(errors)
+        self.errors: tuple[ConfigError, ...] = tuple(errors)
         self.args = ("\n".join(str(error) for error in errors),)
 
 
 class ZoneError(ConfigError):
     """A master file that cannot be served."""
+
+
+class ZoneErrors(ConfigErrors, ZoneError):
+    """Several things are wrong with one master file, or with those of a directory."""
+
+
+class UnansweredError(ConfigError):
+    """The file system that a configuration or data file is on does not answer."""
+
+    def __init__(self, path: Path | str, what: str) -> None:
+        super().__init__(path, f"{what}: check the file system that it is on (df, dmesg)")
 
 
 class NicError(XdpkitError):
@@ -142,8 +181,16 @@ class SocketError(XdpkitError):
     """A kernel socket could not be opened."""
 
 
+class PortTakenError(SocketError):
+    """Another program has the port."""
+
+
 class ControlError(XdpkitError):
     """The control socket of a running instance could not be used."""
+
+
+class StateError(XdpkitError):
+    """A file below /run/xdpkit that somebody else may have written, or that is not a file."""
 
 
 class BusyError(XdpkitError):

@@ -148,7 +148,7 @@ def test_a_full_disk_is_a_failure() -> None:
     with Path("/dev/full").open("w") as full:
         ended = run_in_a_process("sys.exit(main(['--help']))", stdout=full)
     assert ended.returncode == 1
-    assert ended.stderr.startswith("xdpkit: No space left on device\n")
+    assert ended.stderr.startswith("xdpkit: No space left on device: free some space\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["status", "nowhere0", "--json"], ["blast"]])

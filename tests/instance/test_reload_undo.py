@@ -1,4 +1,4 @@
-"""A reload that is refused gives up what its parts have prepared."""
+"""What a reload does with what its parts have prepared, whatever goes wrong."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from time_server import TimeServer, silent
 from xdpkit.config import Config, load
 from xdpkit.errors import ReloadError, XdpkitError
 from xdpkit.instance.reload import Reloader
+from xdpkit.runtime import publisher as publisher_module
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
 from xdpkit.services.base import Prepared
 from xdpkit.services.ntp import service as ntp_service
@@ -40,6 +41,16 @@ class Part:
         )
 
 
+class Stalled:
+    """Snapshots of which a stalled thread keeps one."""
+
+    def publish(self, snapshot: object) -> None:
+        """Keeps nothing."""
+
+    def collect(self) -> int:
+        return 1
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     path = tmp_path / "xdpkit.toml"
@@ -47,8 +58,11 @@ def config(tmp_path: Path) -> Config:
     return load(path)
 
 
-async def reload(config: Config, *parts: Part | NtpService) -> None:
-    await Reloader(config, SnapshotPublisher(initial_parts(config)), parts)._reload()
+async def reload(
+    config: Config, *parts: Part | NtpService, publisher: SnapshotPublisher | None = None
+) -> None:
+    publisher = publisher or SnapshotPublisher(initial_parts(config))
+    await Reloader(config, publisher, parts)._reload()
 
 
 async def test_an_accepted_share_is_committed_once(config: Config) -> None:
@@ -62,7 +76,7 @@ async def test_what_was_prepared_is_discarded_if_another_part_refuses(
     config: Config, refusal: Exception
 ) -> None:
     part = Part()
-    with pytest.raises((ReloadError, OSError)):
+    with pytest.raises((ReloadError, OSError), match="no"):
         await reload(config, part, Part(refusal))
     assert part.outcome == ["discarded"]
 
@@ -72,6 +86,32 @@ async def test_what_was_prepared_is_discarded_if_no_snapshot_can_be_made(config:
     with pytest.raises(OverflowError):
         await reload(config, part)
     assert part.outcome == ["discarded"]
+
+
+async def test_a_stalled_thread_is_logged_and_the_reload_is_applied(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    part, publisher = Part(), SnapshotPublisher(initial_parts(config))
+    monkeypatch.setattr(publisher_module, "GRACE_PERIOD_SECONDS", 0.01)
+    monkeypatch.setattr(publisher, "shared", Stalled())
+    reply = await Reloader(config, publisher, [part])._reload()
+    assert reply == {"changed": []} and part.outcome == ["committed"]
+    assert "an answering thread is stalled" in caplog.text
+
+
+async def test_the_last_reply_of_the_old_time_source_is_not_published(config: Config) -> None:
+    assert config.ntp
+    publisher = SnapshotPublisher(initial_parts(config))
+    service = NtpService("ntp", config.ntp, publisher)
+    await service.open()
+    old = service._source
+    path = Path(config.path)
+    path.write_text(path.read_text() + "stratum = 7\n")
+    await reload(config, service, publisher=publisher)
+    published = publisher._parts.ntp
+    old.publish(old.published)
+    assert publisher._parts.ntp is published
+    service.close()
 
 
 async def test_the_socket_of_a_silent_new_time_source_is_closed_with_a_refused_reload(

@@ -130,8 +130,11 @@ static void hashing(void)
 		__u32 table[4];
 		unsigned char key[8];
 	} rss = {.head = {.cmd = ETHTOOL_GRSSH}};
-	struct ethtool_rxnfc rxnfc = {.cmd = ETHTOOL_GRXRINGS};
+	struct ethtool_rxnfc rxnfc;
 
+	/* Not by an initializer: that leaves padding as it was. */
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_GRXRINGS;
 	show("rss-sizes?", &rss.head, sizeof(rss.head));
 	rss.head.indir_size = 4;
 	rss.head.key_size = 8;
@@ -149,7 +152,9 @@ static void hashing(void)
 	show("queues?", &rxnfc, sizeof(rxnfc));
 	rxnfc.data = 16;
 	show("queues", &rxnfc, sizeof(rxnfc));
-	rxnfc = (struct ethtool_rxnfc){.cmd = ETHTOOL_GRXFH, .flow_type = UDP_V6_FLOW};
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_GRXFH;
+	rxnfc.flow_type = UDP_V6_FLOW;
 	show("hash?", &rxnfc, sizeof(rxnfc));
 	rxnfc.data = RXH_IP_SRC | RXH_IP_DST;
 	show("hash", &rxnfc, sizeof(rxnfc));
@@ -187,10 +192,12 @@ static struct ethtool_rx_flow_spec udp6(void)
 
 static void rules(void)
 {
-	struct ethtool_rxnfc rxnfc = {.cmd = ETHTOOL_GRXCLSRLCNT};
+	struct ethtool_rxnfc rxnfc;
 	struct ethtool_rxnfc *all = calloc(1, sizeof(*all) + 2 * sizeof(__u32));
 	size_t all_size = sizeof(*all) + 2 * sizeof(__u32);
 
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_GRXCLSRLCNT;
 	show("rule-count?", &rxnfc, sizeof(rxnfc));
 	rxnfc.rule_cnt = 2;
 	rxnfc.data = 64 | RX_CLS_LOC_SPECIAL;
@@ -202,22 +209,30 @@ static void rules(void)
 	all->rule_locs[0] = 63;
 	all->rule_locs[1] = 31;
 	show("all-rules", all, all_size);
-	rxnfc = (struct ethtool_rxnfc){.cmd = ETHTOOL_GRXCLSRULE, .fs.location = 31};
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_GRXCLSRULE;
+	rxnfc.fs.location = 31;
 	show("rule-31?", &rxnfc, sizeof(rxnfc));
 	rxnfc.fs = udp4();
 	show("rule-31", &rxnfc, sizeof(rxnfc));
-	rxnfc = (struct ethtool_rxnfc){.cmd = ETHTOOL_GRXCLSRULE, .fs.location = 63};
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_GRXCLSRULE;
+	rxnfc.fs.location = 63;
 	show("rule-63?", &rxnfc, sizeof(rxnfc));
 	rxnfc.fs = udp6();
 	rxnfc.fs.location = 63;
 	show("rule-63", &rxnfc, sizeof(rxnfc));
-	rxnfc = (struct ethtool_rxnfc){.cmd = ETHTOOL_SRXCLSRLINS, .fs = udp4()};
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_SRXCLSRLINS;
+	rxnfc.fs = udp4();
 	show("insert4!", &rxnfc, sizeof(rxnfc));
 	rxnfc.fs = udp6();
 	show("insert6!", &rxnfc, sizeof(rxnfc));
 	rxnfc.fs.location = 63;
 	show("inserted6", &rxnfc, sizeof(rxnfc));
-	rxnfc = (struct ethtool_rxnfc){.cmd = ETHTOOL_SRXCLSRLDEL, .fs.location = 31};
+	memset(&rxnfc, 0, sizeof(rxnfc));
+	rxnfc.cmd = ETHTOOL_SRXCLSRLDEL;
+	rxnfc.fs.location = 31;
 	show("delete!", &rxnfc, sizeof(rxnfc));
 	free(all);
 }

@@ -12,33 +12,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xdpkit.nic.os import netdev
+from xdpkit.nic.os import netdev, netlink
 
 
-@given(st.lists(st.tuples(st.integers(0, netdev.NLA_TYPE_MASK), st.binary(max_size=40))))
+@given(st.lists(st.tuples(st.integers(0, netlink.NLA_TYPE_MASK), st.binary(max_size=40))))
 def test_attributes_there_and_back(given_: list[tuple[int, bytes]]) -> None:
-    data = b"".join(netdev.attribute(kind, value) for kind, value in given_)
+    data = b"".join(netlink.attribute(kind, value) for kind, value in given_)
     assert len(data) % 4 == 0
-    assert list(netdev.attributes(data)) == given_
+    assert list(netlink.attributes(data)) == given_
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_end(data: bytes) -> None:
-    for _, value in netdev.attributes(data):
+    for _, value in netlink.attributes(data):
         assert len(value) <= len(data)
 
 
 def test_golden_attribute() -> None:
     """CTRL_ATTR_FAMILY_NAME "netdev", as libmnl writes it."""
     wanted = struct.pack("=HH", 11, 2) + b"netdev\0\0"
-    assert netdev.attribute(netdev.CTRL_ATTR_FAMILY_NAME, b"netdev\0") == wanted
+    assert netlink.attribute(netlink.CTRL_ATTR_FAMILY_NAME, b"netdev\0") == wanted
 
 
 def test_families() -> None:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, netdev.NETLINK_GENERIC) as netlink:
-        netlink.bind((0, 0))
-        assert netdev.family_id(netlink, "nlctrl") == netdev.GENL_ID_CTRL
-        assert netdev.family_id(netlink, "no-such-family") is None
+    with netlink.open_socket(netlink.NETLINK_GENERIC) as opened:
+        assert netlink.family_id(opened, "nlctrl") == netlink.GENL_ID_CTRL
+        assert netlink.family_id(opened, "no-such-family") is None
 
 
 def test_loopback_stamps_nothing() -> None:
@@ -57,7 +56,7 @@ def test_no_such_interface() -> None:
 
 
 def reply(*given_: tuple[int, bytes]) -> bytes:
-    body = b"".join(netdev.attribute(kind, value) for kind, value in given_)
+    body = b"".join(netlink.attribute(kind, value) for kind, value in given_)
     return struct.pack("=IHHIIBBxx", 20 + len(body), 30, 0, 0, 0, 1, 1) + body
 
 
@@ -74,6 +73,10 @@ class FakeNetlink:
         return self
 
     def __exit__(self, *_: object) -> None: ...
+
+    def settimeout(self, _: float) -> None: ...
+
+    def setsockopt(self, *_: int) -> None: ...
 
     def send(self, data: bytes) -> None:
         self.requests.append(data.hex())
@@ -96,7 +99,7 @@ def test_golden_messages(monkeypatch: pytest.MonkeyPatch) -> None:
             (6, struct.pack("=Q", 2)),
         ),
     )
-    monkeypatch.setattr(netdev.socket, "socket", fake)
+    monkeypatch.setattr(netlink.socket, "socket", fake)
     assert netdev.features(7) == netdev.Features(
         acts=("basic", "redirect", "ndo-xmit", "xsk-zerocopy"),
         zc_max_segs=1,
@@ -113,8 +116,8 @@ def test_a_kernel_that_says_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux 6.3 reports no metadata; before, there is no family (NLMSG_ERROR with -ENOENT)."""
     family = reply((1, struct.pack("=H", 30)))
     old = reply((1, struct.pack("=I", 7)), (3, struct.pack("=Q", 3)))
-    monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(family, old))
+    monkeypatch.setattr(netlink.socket, "socket", FakeNetlink(family, old))
     assert netdev.features(7) == netdev.Features(("basic", "redirect"))
     error = struct.pack("=IHHIIi", 36, 2, 0, 0, 0, -2) + bytes(16)
-    monkeypatch.setattr(netdev.socket, "socket", FakeNetlink(error))
+    monkeypatch.setattr(netlink.socket, "socket", FakeNetlink(error))
     assert netdev.features(7) is None

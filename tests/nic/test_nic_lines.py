@@ -20,7 +20,8 @@ from xdpkit.config.address import parse_address
 from xdpkit.nic.os.ethtool_rss import weighted_table
 from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.apply import apply_steps, undo
-from xdpkit.nic.setup.journal import Entry, Journal, Owner
+from xdpkit.nic.setup.journal import Journal, Owner
+from xdpkit.nic.setup.journal_lines import Entry
 from xdpkit.nic.setup.plan import Plan, Wish, plan
 
 Ethtool = Callable[[str, FakeDriver], str]

@@ -77,6 +77,19 @@ def test_rules_follow_the_addresses(directory: Path, monkeypatch: pytest.MonkeyP
     assert list(directory.glob("*.journal")) == []
 
 
+@pytest.mark.parametrize("steering", ["auto", "none"])
+def test_a_tag_of_a_later_address_is_left_in_the_frame(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, steering: str
+) -> None:
+    driver = a_driver(directory, monkeypatch)
+    before = driver.state()
+    with prepared_nic(config(steering), [A], directory) as nic:
+        assert driver.nic["features"]["rx-vlan-hw-parse"][0]
+        assert nic.follow([A, parse_address("192.0.2.1@100")]) == []
+        assert not driver.nic["features"]["rx-vlan-hw-parse"][0]
+    assert driver.state() == before
+
+
 def test_another_rule_that_conflicts_with_a_new_address(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_driver import IFNAME, NIC, FakeDriver
+from fake_driver import IFINDEX, IFNAME, NIC, FakeDriver
 from nic_lab import (
     NICS,
     Tripping,
@@ -52,7 +52,7 @@ def test_a_kill_at_any_step_can_be_restored(
             apply_steps(device, new_journal(device, scratch / "run"), planned(device).steps)
 
         assert in_a_child(change) == signal.SIGKILL
-        path = journals.path_of(IFNAME, scratch / "run")
+        path = journals.path_of(IFINDEX, scratch / "run")
         if not after:
             cut_last_line(path, at)
         for again in range(min(at - 1, 2)):
@@ -141,7 +141,7 @@ def test_no_journal(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     driver = FakeDriver(tmp_path)
     path = tmp_path / "eth1.journal"
     path.write_text(text)
-    with pytest.raises(JournalError, match="is not a journal of this version"):
+    with pytest.raises(JournalError, match="not a line of a journal of this version"):
         restore(driver.device(), path)
 
 

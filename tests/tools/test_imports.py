@@ -10,8 +10,11 @@ import pytest
 from checkout import CHECKOUT
 
 ROOMS = (
+    "escape",
     "errors",
     "_core",
+    "reach",
+    "regular_file",
     "config",
     "runtime",
     "control",

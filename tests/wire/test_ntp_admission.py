@@ -180,7 +180,7 @@ class TestKeys:
                 file.write("7 AES128 HEX:00\n")
             done = reload(lab)
             assert done.returncode == 2
-            assert f"{tmp_path}/ntp.keys:2: " in done.stderr
+            assert f"{tmp_path}/ntp.keys:2:10: " in done.stderr
             assert done.stderr.count("\n") == 1
             self.works(lab, way_in, self.SECOND, not_this=self.FIRST)
             assert server.status()["ntp"]["keys"] == {"1": 3, "2": 6}
@@ -211,6 +211,6 @@ class TestKeys:
             with Lab() as lab:
                 done = lab.server.run(XDPKIT, verb, "-c", str(path))
                 assert done.returncode == 2
-                assert f"{tmp_path}/ntp.keys:2: key 1 " in done.stderr
+                assert f"{tmp_path}/ntp.keys:2:1: key 1 " in done.stderr
                 assert len(done.stderr.splitlines()) == 1
                 assert attached(lab.server) is None

@@ -178,8 +178,8 @@ def test_half_a_configuration_applies_nothing_and_lists_every_error(
     (directory / "ntp.keys").write_text("7 SHA1 a-secret-without-blanks\n")
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
-    assert f"{directory}/ntp.keys:1: " in first
-    assert f"{directory}/zones/example.zone:1: " in second
+    assert f"{directory}/ntp.keys:1:3: " in first
+    assert f"{directory}/zones/example.zone:1:1: " in second
     assert server.status()["ntp"]["stratum"] == 10
     path.write_text(config("ntp.stratum").replace("rate = 1000", 'rate = "x"') + "[extra]\n")
     done = reload(lab, "server0")

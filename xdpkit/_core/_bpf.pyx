@@ -41,7 +41,7 @@ cdef extern from "<linux/bpf.h>" nogil:
         a->insn_cnt = size / sizeof(struct bpf_insn);
         a->license = (uintptr_t)"Dual BSD/GPL"; /* as in steer.c, in the kernel's spelling */
         a->prog_ifindex = ifindex;
-        a->prog_flags = BPF_F_XDP_DEV_BOUND_ONLY;
+        a->prog_flags = ifindex ? BPF_F_XDP_DEV_BOUND_ONLY : 0;
         strncpy(a->prog_name, name, sizeof a->prog_name - 1);
         a->log_level = log_size != 0;
         a->log_buf = (uintptr_t)log;
@@ -161,10 +161,27 @@ cdef enum:
     BATCH_BYTES = 4 << 20
 
 
+cdef dict COMMANDS = {
+    BPF_MAP_LOOKUP_ELEM: "BPF_MAP_LOOKUP_ELEM",
+    BPF_MAP_UPDATE_ELEM: "BPF_MAP_UPDATE_ELEM",
+    BPF_MAP_DELETE_ELEM: "BPF_MAP_DELETE_ELEM",
+    BPF_MAP_LOOKUP_BATCH: "BPF_MAP_LOOKUP_BATCH",
+    BPF_PROG_TEST_RUN: "BPF_PROG_TEST_RUN",
+    BPF_PROG_GET_FD_BY_ID: "BPF_PROG_GET_FD_BY_ID",
+    BPF_OBJ_GET_INFO_BY_FD: "BPF_OBJ_GET_INFO_BY_FD",
+    BPF_LINK_CREATE: "BPF_LINK_CREATE",
+    BPF_LINK_UPDATE: "BPF_LINK_UPDATE",
+}
+
+
+cdef object _error(int command, int number):
+    return OSError(number, f"bpf({COMMANDS[command]}): {os.strerror(number)}")
+
+
 cdef long _call(int command, bpf_attr *attr) except -1:
     cdef long result = sys_bpf(command, attr)
     if result < 0:
-        raise OSError(errno, os.strerror(errno))
+        raise _error(command, errno)
     return result
 
 
@@ -240,7 +257,7 @@ cdef uint32_t _batch(int map_fd, uint32_t first, uint32_t count, uint32_t *keys,
         result = sys_bpf(BPF_MAP_LOOKUP_BATCH, &attr)
     # ENOENT: the map ends here; the count says how many came before the end.
     if result < 0 and errno != ENOENT:
-        raise OSError(errno, os.strerror(errno))
+        raise _error(BPF_MAP_LOOKUP_BATCH, errno)
     return bpf_batch_count(&attr)
 
 
@@ -256,17 +273,18 @@ class VerifierError(OSError):
     """The kernel rejected a program; ``log`` is the verifier's log, possibly empty."""
 
     def __init__(self, number, log):
-        super().__init__(number, os.strerror(number))
+        super().__init__(number, f"bpf(BPF_PROG_LOAD): {os.strerror(number)}")
         self.log = log
 
 
-def prog_load(bytes code not None, str name not None, int ifindex):
+def prog_load(bytes code not None, str name not None, int ifindex=0):
     """Loads XDP instructions, bound to an interface of this network namespace; returns the program.
 
     ``code`` is what bcc compiled, 8 bytes per instruction, with descriptors of this process's maps
-    in it; the license is "Dual BSD/GPL". Such a program may call the metadata kfuncs, and attaches
+    in it; the license is "Dual BSD/GPL". A bound program may call the metadata kfuncs, and attaches
     only to that interface, in native mode (Linux 6.3,
-    ``Documentation/networking/xdp-rx-metadata.rst``). Raises VerifierError.
+    ``Documentation/networking/xdp-rx-metadata.rst``); with an ``ifindex`` of 0 it is not bound.
+    Raises VerifierError.
     """
     cdef bpf_attr attr
     cdef bytes label = name.encode()

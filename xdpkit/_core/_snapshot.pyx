@@ -159,10 +159,11 @@ cdef class DnsSettings:
         cdef char *to = <char *>&self.c + setting.offset
         cdef bytes raw
         if not setting.length:
-            if not 0 <= value < 1 << 8 * setting.size:
-                raise OverflowError(f"{setting.name.decode()}: {value} does not fit")
-            # The host is little-endian: base/bytes.h.
-            raw = int(value).to_bytes(setting.size, "little")
+            try:
+                # The host is little-endian: base/bytes.h.
+                raw = int(value).to_bytes(setting.size, "little")
+            except OverflowError:
+                raise OverflowError(f"{setting.name.decode()}: {value} does not fit") from None
             memcpy(to, <const char *>raw, setting.size)
             return
         if len(value) > setting.size:

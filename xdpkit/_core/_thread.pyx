@@ -5,6 +5,8 @@
 cimport cython
 from libc.string cimport memset, strncpy
 
+from libc.errno cimport errno
+
 import os
 
 cdef extern from *:
@@ -33,7 +35,7 @@ cdef class Thread:
         t.sandbox_errno = -1
         t.wake_fd = eventfd(0, EFD_CLOEXEC)
         if t.wake_fd < 0:
-            raise OSError("no file descriptor left to wake up a thread")
+            raise OSError(errno, f"eventfd: {os.strerror(errno)}")
         self.t, self.stats = t, s
 
     cdef qsbr_reader *_borrow(self, SharedSnapshot lender) except NULL:

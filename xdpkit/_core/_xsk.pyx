@@ -63,7 +63,7 @@ FRAMES = XSK_FRAMES
 
 
 class XskError(OSError):
-    """An AF_XDP system call failed; ``step`` is socket, umem, rings or bind."""
+    """A system call for an AF_XDP socket failed; ``step`` is socket, memory, umem, rings or bind."""
 
     def __init__(self, step, number):
         super().__init__(number, f"AF_XDP {step}: {os.strerror(number)}")
@@ -160,7 +160,7 @@ cdef class XskSocket:
         if not self.huge_pages:
             self.c.umem = xsk_make_umem(&fd, size, 0)
         if self.c.umem is NULL:
-            raise XskError("umem", errno)
+            raise XskError("memory", errno)
         self.umem_fd = fd
         if tx_metadata and xsk_register(self.c.fd, self.c.umem, size, XDPKIT_CHUNK,
                                         tx_metadata) == 0:

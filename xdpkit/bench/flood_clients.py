@@ -30,6 +30,7 @@ from xdpkit.bench import zones
 from xdpkit.errors import LabError
 from xdpkit.lab.namespaces import Lab
 from xdpkit.loadgen.queries import cookie_of, with_cookie
+from xdpkit.runtime import child
 
 TIMEOUT = 1.0
 TCP_TIMEOUT = 2.0
@@ -186,8 +187,10 @@ def start_clients(
         "rate": rate,
         "cpus": list(cpus),
     }
-    argv = (sys.executable, "-P", "-m", "xdpkit.bench.flood_clients", json.dumps(plan))
-    process = lab.client.popen(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    argv = child.python("xdpkit.bench.flood_clients", json.dumps(plan))
+    process = lab.client.popen(
+        *argv, **child.options(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     if process.stdout is None or process.stdout.readline() != "ready\n":
         raise LabError("the clients for the flood did not start")
     return process

@@ -7,12 +7,10 @@ answer's cost when a NIC in zero-copy mode removes the kernel's share.
 from __future__ import annotations
 
 import marshal
-import os
 import re
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -34,6 +32,7 @@ from xdpkit.bench.table import text_table
 from xdpkit.errors import XdpkitError
 from xdpkit.lab.namespaces import CLIENT_IPV4
 from xdpkit.loadgen import queries
+from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 
 BATCHES = (1, 4, 16, 64)
@@ -159,14 +158,13 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
     sample.write_bytes(marshal.dumps(case.frames[:COUNTED]))
     toggles = [f"--toggle-collect={SYMBOL.format(function)}" for function in FUNCTIONS]
     module = "xdpkit.bench.counted"
-    child = [sys.executable, "-P", "-m", module, str(sample), str(case.arena)]
-    child += [str(COUNTED), str(case.rate)]
+    counted = child.python(module, str(sample), str(case.arena), str(COUNTED), str(case.rate))
     done = subprocess.run(
-        [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *toggles, *child],
+        [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *toggles, *counted],
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONMALLOC": "malloc"},
+        **child.options(),
     )
     collected = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
     if done.returncode or not collected or not int(collected[1]):

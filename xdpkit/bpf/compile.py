@@ -5,7 +5,8 @@
 bcc loads LLVM into its process: some 100 MB that a long-running server with locked memory must not
 carry. This process compiles ``ebpf/PROGRAM.c`` with the macros defined and loads it, bound to the
 interface unless IFINDEX is 0. It sends the descriptors of the program and its maps (SCM_RIGHTS)
-with a JSON reply over the socket that its parent left open for it, and exits.
+with a JSON reply over the socket that its parent left open for it, and exits. LLVM and libbcc write
+to standard error, from C: a file of the parent, which has it even if this process is killed.
 """
 
 from __future__ import annotations
@@ -16,25 +17,26 @@ import platform
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from xdpkit._core import _bpf
 from xdpkit._core._stats import RX_TIMESTAMP_CALL
 from xdpkit.bpf import btf, kfunc
+from xdpkit.bpf.refusal import LOG_LIMIT, Refusal, compile_failure, import_failure, load_failure
+from xdpkit.runtime.reasons import failed
 
-EBPF = Path(__file__).resolve().parent.parent / "ebpf"
+# Not resolved: by the descriptor in its path it is found without the right to go there (child.py).
+EBPF = Path(__file__).parent.parent / "ebpf"
 UAPI = Path("/usr/include")
-
-# The reply carries at most this much of the compiler's or verifier's log: it is one datagram.
-LOG_LIMIT = 60_000
 
 
 def header_tree(root: Path) -> None:
     """Builds the tree that BCC_KERNEL_SOURCE names: our stubs and links to the UAPI headers.
 
-    Raises FileNotFoundError when the UAPI headers (linux-libc-dev) are not installed.
+    Raises Refusal when the UAPI headers (linux-libc-dev) are not installed, and OSError.
     """
     include = root / "include"
     for stub in (EBPF / "include").rglob("*.h"):
@@ -45,7 +47,7 @@ def header_tree(root: Path) -> None:
     # Debian has asm/ in the multiarch directory, other distributions next to linux/.
     asm = next(p for p in (UAPI / triplet / "asm", UAPI / "asm", None) if p is None or p.is_dir())
     if asm is None or not (UAPI / "linux").is_dir():
-        raise FileNotFoundError(f"{UAPI}/linux and asm")
+        raise Refusal(f"no UAPI headers at {UAPI}/linux and asm: apt-get install linux-libc-dev")
     for name, origin in (("asm", asm), ("asm-generic", UAPI / "asm-generic")):
         (include / "uapi" / name).symlink_to(origin)
     for origin in (UAPI / "linux").iterdir():
@@ -54,32 +56,43 @@ def header_tree(root: Path) -> None:
             target.symlink_to(origin)
 
 
-class NotBoundError(Exception):
-    """No program can be bound to the interface; the message says why, ``log`` in detail."""
-
-    def __init__(self, reason: str, log: str = "") -> None:
-        super().__init__(reason)
-        self.log = log
+@contextmanager
+def temporary_headers() -> Iterator[Path]:
+    """A header tree for the time of one compilation. Raises Refusal."""
+    with ExitStack() as stack:
+        try:
+            tree = stack.enter_context(tempfile.TemporaryDirectory(prefix="xdpkit-bcc-"))
+            header_tree(Path(tree))
+        except OSError as error:
+            what = "the headers for bcc could not be put into a temporary directory"
+            # Without a file, it is Python's list of the directories that it tried.
+            text = failed(what, error) if error.filename else f"{what}: {error.strerror}"
+            raise Refusal(text) from error
+        yield Path(tree)
 
 
 def load(name: str, ifindex: int, macros: Sequence[str]) -> tuple[list[int], list[str]]:
     """Compiles and loads ``ebpf/NAME.c``; returns descriptors: the program's, then each map's.
 
-    The second list names the maps. bcc raises bare Exception, which ``main`` catches; by then LLVM
-    and the verifier have written their messages to standard error.
+    The second list names the maps. Raises Refusal, and OSError if a descriptor is not available.
     """
-    from bcc import BPF
-
-    with tempfile.TemporaryDirectory(prefix="xdpkit-bcc-") as tree:
-        header_tree(Path(tree))
-        os.environ["BCC_KERNEL_SOURCE"] = tree
-        source = EBPF / f"{name}.c"
+    try:
+        from bcc import BPF
+    except (ImportError, OSError, MemoryError) as error:
+        raise Refusal(import_failure(error)) from error
+    source = EBPF / f"{name}.c"
+    with temporary_headers() as tree:
+        os.environ["BCC_KERNEL_SOURCE"] = str(tree)
         defined = [f"-D{macro}" for macro in ("XDPKIT_BCC", *macros)]
-        bpf = BPF(src_file=str(source), cflags=[*defined, f"-I{EBPF}", "-Wall"])
-        if ifindex:
-            program = load_bound(bpf.dump_func(name), name, ifindex)
-        else:
-            program = os.dup(bpf.load_func(name, BPF.XDP).fd)
+        try:
+            bpf = BPF(src_file=str(source), cflags=[*defined, f"-I{EBPF}", "-Wall"])
+            code = bpf.dump_func(name)
+        except OSError:
+            raise
+        except Exception as error:
+            # bcc raises bare Exception: what it and clang know is on standard error.
+            raise Refusal(compile_failure(source.name, error, output())) from error
+    program = load_bound(code, name, ifindex) if ifindex else load_plain(bpf, code, name)
     # bcc finds maps by name only: these are the ones that steer.c and catch.c declare.
     maps: dict[str, Any] = {}
     for table in ("xsks", "services", "verdicts", "ports"):
@@ -91,45 +104,67 @@ def load(name: str, ifindex: int, macros: Sequence[str]) -> tuple[list[int], lis
     return [program, *(os.dup(table.map_fd) for table in maps.values())], list(maps)
 
 
+def load_plain(bpf: Any, code: bytes, name: str) -> int:
+    """Loads with bcc, which adds BTF for other tools, or says why the kernel rejects the program.
+
+    Raises Refusal.
+    """
+    try:
+        loaded = bpf.load_func(name, bpf.XDP)
+    except Exception:
+        # Its text is a guess ("Need super-user privileges"): once more, for the errno and the log.
+        try:
+            return _bpf.prog_load(code, name)
+        except _bpf.VerifierError as error:
+            raise Refusal(load_failure(f"{name}.c", error), error.log[-LOG_LIMIT:]) from error
+    return os.dup(loaded.fd)
+
+
 def load_bound(code: bytes, name: str, ifindex: int) -> int:
-    """Loads the compiled code with calls of the kernel's receive stamp; raises NotBoundError."""
+    """Loads the compiled code with calls of the kernel's receive stamp. Raises Refusal."""
     function = "bpf_xdp_metadata_rx_timestamp"
     try:
         number = btf.function_id(btf.VMLINUX.read_bytes(), function)
     except LookupError as error:
-        raise NotBoundError(
-            f"this kernel has no {function}: Linux 6.3 or later is needed"
-        ) from error
+        reason = f"this kernel has no {function}: Linux 6.3 or later is needed"
+        raise Refusal(reason, bound=True) from error
     except (OSError, ValueError) as error:
-        raise NotBoundError(f"the kernel's BTF ({btf.VMLINUX}) cannot be read: {error}") from error
+        reason = f"the kernel's BTF ({btf.VMLINUX}) cannot be read: {error}"
+        raise Refusal(reason, bound=True) from error
     try:
         return _bpf.prog_load(kfunc.call_kfunc(code, RX_TIMESTAMP_CALL, number), name, ifindex)
     except _bpf.VerifierError as error:
-        reason = f"the kernel rejected a program bound to the interface ({error.strerror})"
-        raise NotBoundError(reason, error.log) from error
+        reason = load_failure(f"{name}.c, bound to the interface", error)
+        raise Refusal(reason, error.log[-LOG_LIMIT:], bound=True) from error
+
+
+def output() -> str:
+    """What LLVM and libbcc have written so far."""
+    try:
+        return os.pread(2, LOG_LIMIT, max(0, os.fstat(2).st_size - LOG_LIMIT)).decode(
+            "utf-8", "replace"
+        )
+    except OSError:
+        # A terminal: this was not started by loader.py.
+        return ""
 
 
 def main(argv: list[str]) -> int:
     """Replies over the socket: ``{"maps": [...]}`` with descriptors, or ``{"error", "log"}``."""
     reply = socket.socket(fileno=int(argv[0]))
-    with tempfile.TemporaryFile() as log:
-        # LLVM and libbpf write to descriptor 2 from C: only replacing it captures that.
-        os.dup2(log.fileno(), 2)
-        fds: list[int] = []
-        try:
-            fds, names = load(argv[1], int(argv[2]), argv[3:])
-            answer: dict[str, Any] = {"maps": names}
-        except ImportError as error:
-            answer = {"error": "no-bcc", "log": str(error)}
-        except FileNotFoundError as error:
-            answer = {"error": "no-headers", "log": str(error)}
-        except NotBoundError as error:
-            answer = {"error": "not-bound", "log": f"{error}\n{error.log[-LOG_LIMIT:]}"}
-        except Exception as error:
-            log.seek(0)
-            output = log.read().decode("utf-8", "replace")[-LOG_LIMIT:]
-            answer = {"error": "refused", "log": f"{error}\n{output}"}
-        socket.send_fds(reply, [json.dumps(answer).encode()], fds)
+    # The temporary directory must be usable under any umask: root has no CAP_DAC_OVERRIDE here.
+    os.umask(0o077)
+    fds: list[int] = []
+    answer: dict[str, Any]
+    try:
+        fds, names = load(argv[1], int(argv[2]), argv[3:])
+        answer = {"maps": names}
+    except Refusal as error:
+        answer = {"error": str(error), "log": error.log, "bound": error.bound}
+    except OSError as error:
+        what = "the XDP program could not be compiled and loaded"
+        answer = {"error": failed(what, error), "log": ""}
+    socket.send_fds(reply, [json.dumps(answer).encode()], fds)
     return 0
 
 

@@ -8,7 +8,10 @@ import os
 from xdpkit._core import _bpf
 from xdpkit.bpf.loader import Program
 from xdpkit.errors import AttachError
+from xdpkit.nic.os import xdp_refusal
 from xdpkit.nic.os.interface import Interface
+from xdpkit.runtime.capability import Capability
+from xdpkit.runtime.reasons import failed
 
 
 def attach(program: Program, interface: Interface, mode: str) -> tuple[int, str, str | None]:
@@ -40,7 +43,7 @@ def attach_native(program: Program, interface: Interface) -> int | None:
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return None
-        raise _refused(interface, error) from error
+        raise _refused(program, interface, error, _bpf.DRV_MODE) from error
     return fd
 
 
@@ -48,26 +51,29 @@ def _attach_generic(program: Program, interface: Interface) -> int:
     try:
         fd: int = _bpf.link_create(program.fd, interface.index, _bpf.SKB_MODE)
     except OSError as error:
-        raise _refused(interface, error) from error
+        raise _refused(program, interface, error, _bpf.SKB_MODE) from error
     return fd
 
 
-def _refused(interface: Interface, error: OSError) -> AttachError:
-    if error.errno in (errno.EBUSY, errno.EEXIST):
+def _refused(program: Program, interface: Interface, error: OSError, mode: int) -> AttachError:
+    """What is known: the kernel's or the driver's words, if they have any, or what is missing."""
+    name, number = interface.name, error.errno or 0
+    if number in (errno.EPERM, errno.EACCES):
+        what = f"the XDP program could not be attached to {name}: bpf(BPF_LINK_CREATE)"
+        return AttachError(failed(what, number, Capability.NET_ADMIN, Capability.BPF))
+    said = xdp_refusal.words(interface.index, program.fd, mode)
+    if number in (errno.EBUSY, errno.EEXIST) and (not said or "lready attached" in said):
+        return AttachError(f"another XDP program is now on {name}: see 'ip link show dev {name}'")
+    if mode == _bpf.SKB_MODE:
+        reason = f": {said}" if said else ""
         return AttachError(
-            f"another XDP program is now on {interface.name}: "
-            f"see 'ip link show dev {interface.name}'"
+            f"the kernel rejected the XDP program on {name} in generic mode "
+            f"({os.strerror(number)}){reason}"
         )
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return AttachError(
-            f"no permission to attach to {interface.name}: run as root, or with CAP_NET_ADMIN "
-            f"and CAP_BPF"
-        )
+    fix = said or f"it gives no reason (journalctl -k may have one); 'ethtool -i {name}' names it"
     return AttachError(
-        f"the driver of {interface.name} rejected the XDP program "
-        f"({os.strerror(error.errno or 0)}): "
-        'the usual reasons are an MTU above 1500, LRO, or too few free queues; mode = "generic" '
-        "works with any driver, but is slower"
+        f"the driver of {name} rejected the XDP program ({os.strerror(number)}): {fix}; "
+        'mode = "generic" works with any driver, but is slower'
     )
 
 

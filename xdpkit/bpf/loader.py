@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import subprocess
-import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
+from xdpkit.bpf.refusal import LOG_LIMIT, child_failure
 from xdpkit.errors import BpfError, StampError
+from xdpkit.runtime import child
+from xdpkit.runtime.reasons import failed
 
-# Of the JSON reply: room for LOG_LIMIT of compile.py, escaped.
+# Of the JSON reply: room for LOG_LIMIT, escaped.
 REPLY_LIMIT = 256 * 1024
+
+# It takes 2 s on an idle machine, and 2 minutes under software emulation.
+COMPILE_SECONDS = 900
 
 
 @dataclass
@@ -34,54 +43,78 @@ def load(name: str, *macros: str, ifindex: int = 0) -> Program:
     """Compiles and loads ``ebpf/NAME.c`` in a child process; ``compile.py`` says why.
 
     With an ``ifindex`` of this network namespace, the program is bound to that interface. Raises
-    BpfError when there is no bcc, no headers or no permission, or when the compiler or verifier
-    rejects the program, with its log; StampError when only the binding fails.
+    BpfError when there is no bcc, no headers, no permission or no memory, or when the compiler or
+    verifier rejects the program, with its log; StampError when only the binding fails.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    # The child must find our package, and the distribution's bcc through the venv's site-packages.
-    command = [sys.executable, "-P", "-m", "xdpkit.bpf.compile", str(theirs.fileno()), name]
-    command += [str(ifindex), *macros]
-    with ours:
-        with theirs:
-            child = subprocess.Popen(
-                command,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        data, fds, _, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
-    status = child.wait()
-    if not data:
-        raise BpfError(f"the bcc compiler process exited with status {status}: run with --debug")
-    answer = json.loads(data)
-    if "error" not in answer:
-        return Program(name, fds[0], dict(zip(answer["maps"], fds[1:], strict=True)))
-    raise refusal(answer["error"], answer["log"])
+    with ExitStack() as stack:
+        try:
+            log = os.memfd_create("xdpkit-bcc-log", os.MFD_CLOEXEC)
+            stack.callback(os.close, log)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(ours)
+            with theirs:
+                compiler = _start(name, ifindex, macros, theirs, log)
+        except OSError as error:
+            what = "the compiler process of the XDP program could not be started"
+            raise BpfError(failed(what, error)) from error
+        answer, fds = _answer(ours, compiler)
+        status = compiler.wait()
+        output = _tail(log)
+    if answer is None:
+        raise BpfError(child_failure(status, output), output)
+    if "error" in answer:
+        raise _refusal(answer, output)
+    return Program(name, fds[0], dict(zip(answer["maps"], fds[1:], strict=True)))
 
 
-def refusal(kind: str, log: str) -> BpfError | StampError:
-    """Turns the child's name for a failure into an error that says how to fix it."""
-    if kind == "not-bound":
-        reason, _, details = log.partition("\n")
-        error = StampError(reason)
-        error.add_note(details)
-        return error
-    if kind == "no-bcc":
-        return BpfError(
-            "bcc is not installed for this Python: apt-get install python3-bpfcc, and use a venv "
-            "created with --system-site-packages (PyPI's bcc is another package)",
-            log,
-        )
-    if kind == "no-headers":
-        return BpfError(f"no UAPI headers at {log}: apt-get install linux-libc-dev", log)
-    if "Operation not permitted" in log or os.geteuid() != 0:
-        return BpfError(
-            "the kernel does not let us load an XDP program: run as root, or with CAP_BPF, "
-            "CAP_PERFMON and CAP_NET_ADMIN",
-            log,
-        )
-    return BpfError(
-        "bcc or the kernel's verifier rejected the XDP program (Linux 6.1 or later is needed): "
-        "--debug shows its log",
-        log,
+def _start(
+    name: str, ifindex: int, macros: Sequence[str], reply: socket.socket, log: int
+) -> subprocess.Popen[bytes]:
+    arguments = [str(reply.fileno()), name, str(ifindex), *macros]
+    return subprocess.Popen(
+        child.python("xdpkit.bpf.compile", *arguments),
+        stdin=subprocess.DEVNULL,
+        stderr=log,
+        # bcc changes directory and back, which fails where ours has been deleted.
+        cwd="/",
+        start_new_session=True,
+        **child.options(reply.fileno()),
     )
+
+
+def _answer(
+    ours: socket.socket, compiler: subprocess.Popen[bytes]
+) -> tuple[dict[str, Any] | None, list[int]]:
+    """The child's reply and descriptors; None if it ended without one. Raises BpfError."""
+    ours.settimeout(COMPILE_SECONDS)
+    try:
+        data, fds, flags, _ = socket.recv_fds(ours, REPLY_LIMIT, 16)
+    except TimeoutError:
+        compiler.kill()
+        compiler.wait()
+        raise BpfError(
+            "the compiler process of the XDP program (bcc, LLVM) did not end within "
+            f"{COMPILE_SECONDS} s, and was killed: see what keeps it (memory, a slow disk)"
+        ) from None
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        compiler.wait()
+        raise BpfError(failed("the XDP program's descriptors", errno.EMFILE))
+    return (json.loads(data) if data else None), fds
+
+
+def _tail(log: int) -> str:
+    size = os.fstat(log).st_size
+    return os.pread(log, LOG_LIMIT, max(0, size - LOG_LIMIT)).decode("utf-8", "replace")
+
+
+def _refusal(answer: dict[str, Any], output: str) -> BpfError | StampError:
+    """The child's reason as an error, with the compiler's or verifier's log."""
+    details = answer["log"] or output
+    if not answer.get("bound"):
+        return BpfError(answer["error"], details)
+    error = StampError(answer["error"])
+    if details:
+        error.add_note(details)
+    return error

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.toml_document import quoted
+from xdpkit.errors import ConfigError, ConfigErrors
+from xdpkit.instance import within_reach
+from xdpkit.runtime.privileges import unprivileged
 from xdpkit.services.ntp.keys import read_keys
 
 _COOKIES = {
@@ -20,14 +24,24 @@ _COOKIES = {
 def facts(config: Config) -> dict[str, Any]:
     """Compiles the zones, reads the keys, and returns what would be served.
 
-    Raises ZoneError for an invalid zone file, ConfigError for an invalid key file.
+    Raises ConfigError with everything that is wrong with zone files and the key file.
     """
     interface = config.interface
+    within_reach.keep_files(config)
     services: dict[str, dict[str, Any]] = {}
+    wrong: list[ConfigError] = []
     if config.ntp is not None:
-        services["ntp"] = _ntp_facts(config.ntp)
+        try:
+            services["ntp"] = _ntp_facts(config.ntp)
+        except ConfigError as error:
+            wrong += error.errors or [error]
     if config.dns is not None:
-        services["dns"] = _dns_facts(config.dns, interface.slow_path)
+        try:
+            services["dns"] = _dns_facts(config.dns, interface.slow_path)
+        except ConfigError as error:
+            wrong += error.errors or [error]
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else ConfigErrors(wrong)
     if config.echo is not None:
         services["echo"] = {"port": config.echo.port, "spin_ns": config.echo.spin_ns}
     return {
@@ -51,7 +65,7 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
         "refid": ntp.refid,
         "holdover": ntp.holdover,
         "interleaved": ntp.interleaved,
-        "keys": len(read_keys(ntp.keys).keys) if ntp.keys else 0,
+        "keys": len(unprivileged(partial(read_keys, ntp.keys)).keys) if ntp.keys else 0,
         "allow": [str(prefix) for prefix in ntp.allow],
         "deny": [str(prefix) for prefix in ntp.deny],
         "limit": ntp.limit.rule._asdict() if ntp.limit else None,

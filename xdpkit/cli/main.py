@@ -17,9 +17,25 @@ from typing import Any
 
 from xdpkit.cli.parser import parser
 from xdpkit.errors import ConfigError, UsageError, XdpkitError
+from xdpkit.escape import escape
+from xdpkit.runtime import child
 
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
+
+# Python's RuntimeError for pthread_create(3), whose errno it does not keep.
+_NO_THREAD = "can't start new thread"
+_THREAD_FIX = (
+    "see the limits on processes (ulimit -u, TasksMax= in the unit) and on memory, and whether a "
+    "seccomp filter is on (SystemCallFilter=)"
+)
+
+
+def command() -> int:
+    """The program: nothing in its environment decides about the code that its children run."""
+    child.clean_environment()
+    child.keep_modules()
+    return main()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,14 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-    except (XdpkitError, OSError) as error:
+    except (XdpkitError, OSError, RuntimeError) as error:
+        if not _is_known(error):
+            raise
         return _report([error], error, debug)
     except BaseExceptionGroup as group:
         # Services run in task groups, which wrap even a lone error.
-        known, unknown = group.split((XdpkitError, OSError))
+        known, unknown = group.split(_is_known)
         if known is None or unknown is not None:
             raise
         return _report(_leaves(known), group, debug)
+
+
+def _is_known(error: BaseException) -> bool:
+    """Whether it is a failure of the world around us, not of our code."""
+    return isinstance(error, XdpkitError | OSError) or str(error) == _NO_THREAD
 
 
 def _flush() -> None:
@@ -76,9 +99,26 @@ def _report(errors: Sequence[BaseException], whole: BaseException, debug: bool) 
 
 
 def _line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
-    return str(error).replace("\n", " ")
+    """An error that nothing below has put into words: the kernel's answer, and where."""
+    if not isinstance(error, OSError) or not error.strerror:
+        text = escape(str(error).replace("\n", " "))
+        return f"{text}: {_THREAD_FIX}" if text == _NO_THREAD else text
+    from xdpkit.runtime.reasons import failed
+
+    text = failed("", error)
+    place = "" if error.filename else _place(error)
+    return f"{place}: {escape(text)} (--debug shows the call)" if place else escape(text)
+
+
+def _place(error: BaseException) -> str:
+    """The innermost function of ours that an error came through, below this module; or ""."""
+    place = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("xdpkit.") and module != __name__:
+            # Cython's names have the module in front.
+            place = f"{module}.{frame.f_code.co_name.removeprefix(f'{module}.')}"
+    return place
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -94,7 +134,7 @@ def _print_json(facts: Any) -> int:
 
 
 def _print_lines(lines: Sequence[str]) -> int:
-    print(*lines, sep="\n")
+    print(*map(escape, lines), sep="\n")
     return 0
 
 
@@ -142,10 +182,17 @@ def _verb_restore(options: Namespace) -> int:
     return int(plan_view.has_failed(facts))
 
 
+def _current(ifname: str | None) -> str | None:
+    """The name of an interface that may have been given by an altname."""
+    from xdpkit.nic.os import names
+
+    return ifname and names.current(ifname)
+
+
 def _verb_status(options: Namespace) -> int:
     from xdpkit.control import client as control_client
 
-    document = control_client.request(options.interface, "status")
+    document = control_client.request(_current(options.interface), "status")
     if options.json:
         return _print_json(document)
     from xdpkit._core._stats import VERDICTS
@@ -165,7 +212,9 @@ def _verb_reload(options: Namespace) -> int:
     from xdpkit.cli import check
     from xdpkit.control import client as control_client
 
-    reply = control_client.request(options.interface, "reload", time_limit=_RELOAD_SECONDS)
+    reply = control_client.request(
+        _current(options.interface), "reload", time_limit=_RELOAD_SECONDS
+    )
     if options.json:
         return _print_json(reply)
     changed = reply.get("zones_changed", True)
@@ -192,7 +241,7 @@ def _verb_query(options: Namespace) -> int:
     found = query.explain(
         dns.zones, options.name, options.type, options.client, limit, dns.cache_directory()
     )
-    return _print_json(asdict(found)) if options.json else _print_lines([str(found)])
+    return _print_json(asdict(found)) if options.json else _print_lines(str(found).split("\n"))
 
 
 def _verb_blast(options: Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.schema import custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table
 from xdpkit.errors import ConfigError
+from xdpkit.reach import denied, reach
 
 # Each has a page of input; one in sixteen has room for an answer: 10 KiB each, 640 MiB in all.
 _MAX_CONNECTIONS = 65536
@@ -34,7 +36,13 @@ _CACHE: Final[Path | None] = Path(CACHE)
 
 def _zones(table: Table, key: str) -> Path:
     directory = table.document.path.parent / table.string(key)
-    if not table.string(key) or not directory.is_dir():
+    try:
+        found = table.string(key) and stat.S_ISDIR(os.stat(reach(directory)).st_mode)  # noqa: PTH116
+    except PermissionError as error:
+        raise table.error(key, f"{directory}: {denied(directory)}") from error
+    except OSError:
+        found = False
+    if not found:
         raise table.error(key, f"no directory {directory}: create it, or name the right one")
     return directory
 

@@ -7,7 +7,9 @@ mean: that is up to the modules of each table.
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -17,6 +19,7 @@ from typing import Any
 
 from xdpkit.config.toml_location import Locations, TomlPath, location_of
 from xdpkit.errors import ConfigError
+from xdpkit.regular_file import read_regular
 
 # Far above any configuration; keeps an accidental -c /dev/zero from filling memory.
 _MAX_BYTES = 1 << 20
@@ -207,14 +210,13 @@ def _described(value: object) -> str:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+        content = read_regular(path, _MAX_BYTES)
     except FileNotFoundError as error:
         raise ConfigError(path, "no such file: create it, or name another with -c") from error
     except OSError as error:
         raise ConfigError(path, f"cannot be read: {error.strerror}") from error
-    if len(raw) > _MAX_BYTES:
-        raise ConfigError(path, f"larger than {_MAX_BYTES} bytes: not a configuration file")
+    raw = content.data
+    _check_writers(path, content.status.st_mode)
     try:
         return raw.decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -222,3 +224,10 @@ def _read(path: Path) -> str:
         line, column = location_of(before, len(before))
         reason = f"not UTF-8: byte 0x{raw[error.start]:02x}; save the file as UTF-8"
         raise ConfigError(path, reason, line, column) from error
+
+
+def _check_writers(path: Path, mode: int) -> None:
+    """What the file says is done with the rights of root: to the NIC, and with root's files."""
+    if mode & stat.S_IWOTH and os.geteuid() == 0:
+        reason = "every user on this machine can change it, and root obeys it"
+        raise ConfigError(path, f"{reason}: chmod o-w {path}")

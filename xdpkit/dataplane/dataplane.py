@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,14 +24,17 @@ from xdpkit._core._thread_state import TX_METADATA_BYTES, ThreadState
 from xdpkit._core._xsk import XskSocket
 from xdpkit.bpf import loader
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
+from xdpkit.config.address import Address
 from xdpkit.dataplane.attach import Attached, attach, take_over
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.xsk_bind import bind
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
+from xdpkit.runtime.capability import Capability, effective
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.heartbeat import Heartbeat
+from xdpkit.runtime.reasons import fix
 from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.services.ntp.tx_source import transmit_source
 
@@ -120,12 +123,18 @@ class DataPlane:
         worker.realtime(self.config.realtime)
         return worker
 
-    def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> None:
+    def serve(
+        self,
+        addresses: Iterable[ServedAddress],
+        ports: dict[str, int],
+        left: Collection[tuple[Address, str]] = (),
+    ) -> None:
         """Serves exactly these (tags, address, port), and nothing else any longer.
 
+        What is ``left``, addresses and services, the kernel gets, whatever queue it arrives on.
         Raises NicError, and changes nothing, if there are more than fit in the map.
         """
-        wanted = steer_keys(addresses, ports)
+        wanted = steer_keys(addresses, ports, left)
         services = self.program.maps["services"]
         try:
             for key in self.keys.keys() - wanted.keys():
@@ -324,12 +333,17 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
     return address + port.to_bytes(2, "big") + tags
 
 
-def steer_keys(addresses: Iterable[ServedAddress], ports: Mapping[str, int]) -> dict[bytes, int]:
-    """The services map of these addresses. Raises NicError for more than fit."""
+def steer_keys(
+    addresses: Iterable[ServedAddress],
+    ports: Mapping[str, int],
+    left: Collection[tuple[Address, str]] = (),
+) -> dict[bytes, int]:
+    """The services map of these, without what is ``left``. Raises NicError for more than fit."""
     keys = {
         steer_key(address, port): SERVICES[service]
         for address in addresses
         for service, port in ports.items()
+        if (address.address, service) not in left
     }
     if len(keys) > KEYS:
         raise NicError(
@@ -377,23 +391,35 @@ def open_dataplane(
             queue = Queue(number, socket, worker, taken_over=taken_over)
             dataplane.queues.append(queue)
             if not taken_over:
-                worker.start()
+                _start(worker, config)
             dataplane._fill_slot(queue)
     except BaseException as error:
         end_workers(dataplane.queues)
         attached.close()
-        if isinstance(error, PermissionError) and config.realtime:
-            raise PrivilegeError(
-                f"realtime = {config.realtime} was denied: grant CAP_SYS_NICE, allow it in this "
-                "control group (cpu.rt_runtime_us), or set realtime = 0"
-            ) from error
         if isinstance(error, OSError):
-            raise BindError(
-                f"{interface.name}: a worker could not be started ({error.strerror}): raise the "
-                "limits on threads and descriptors (ulimit -u, -n)"
-            ) from error
+            what = f"{interface.name}: queue {number} could not be set up: {error.strerror}"
+            hint = fix(error.errno or 0, Capability.BPF)
+            raise BindError(f"{what}: {hint}" if hint else what) from error
         raise
     return dataplane
+
+
+def _start(worker: Worker, config: InterfaceConfig) -> None:
+    """Starts a worker's thread. Raises PrivilegeError, and OSError that names the call."""
+    try:
+        worker.start()
+    except PermissionError as error:
+        if not config.realtime:
+            raise OSError(error.errno, f"its thread: {error.strerror}") from error
+        held = Capability.SYS_NICE in effective()
+        hint = (
+            "allow it in this control group (cpu.rt_runtime_us)" if held else "grant CAP_SYS_NICE"
+        )
+        raise PrivilegeError(
+            f"realtime = {config.realtime} was denied: {hint}, or set realtime = 0"
+        ) from error
+    except OSError as error:
+        raise OSError(error.errno, f"its thread: {error.strerror}") from error
 
 
 def check_queues(config: InterfaceConfig, interface: Interface) -> None:

@@ -6,19 +6,19 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from xdpkit.bpf import btf
 from xdpkit.nic.fact import Fact, Unknown, read_fact, read_number, read_text
+from xdpkit.runtime import child
 from xdpkit.runtime.privileges import NEEDED
 
 # On a cold start, libbcc reads LLVM from disk.
 _BCC_SECONDS = 30
 
 # -P: ignore a bcc in the working directory, which is not the one the server would use.
-_BCC = (sys.executable, "-P", "-c", "import bcc; print(bcc.__version__)")
+_BCC = "import bcc; print(bcc.__version__)"
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,9 @@ def _lockdown() -> Fact[str]:
 
 def _bcc_version() -> Fact[str]:
     try:
-        done = subprocess.run(
-            _BCC,
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            child.python_code(_BCC),
+            **child.options(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
-from xdpkit.config.difference import difference
+from xdpkit.config.difference import Difference, difference
 from xdpkit.errors import BusyError, PartialReloadError, ReloadError, RestartError, XdpkitError
+from xdpkit.nic.os import names
 from xdpkit.runtime.faults import describe, faults
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
+from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.base import Prepared
 
@@ -42,8 +46,10 @@ class Reloader:
         publisher: SnapshotPublisher,
         parts: Sequence[Part],
         paused: Callable[[], bool] = lambda: False,
+        ifindex: int = 0,
     ) -> None:
         self._started = self._config = config
+        self._ifindex = ifindex
         self._publisher = publisher
         self._parts = parts
         self._paused = paused
@@ -86,7 +92,26 @@ class Reloader:
             notify("READY=1")
 
     async def _reload(self) -> dict[str, Any]:
-        fresh = load(self._config.path)
+        prepared, found, faulty = await self._take()
+        await self._publisher.settle()
+        if faulty:
+            raise PartialReloadError(
+                f"{self._config.path}: in use, except for what a fault of xdpkit itself left as it "
+                f"was ({'; '.join(faulty)}): restart xdpkit"
+            )
+        for each in prepared:
+            await each.settled()
+        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
+        return facts | {"changed": list(found.changed)}
+
+    async def _take(self) -> tuple[list[Prepared], Difference, list[str]]:
+        """Takes the configuration of now into use; raises, and has then changed nothing.
+
+        Returns the shares, what has changed, and what went wrong although it is in use.
+        """
+        path = self._config.path
+        what = "the file, or one that it names,"
+        fresh = self._as_started(await off_loop(path, partial(load, path), what=what))
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
             raise RestartError(
@@ -101,16 +126,15 @@ class Reloader:
             undo.pop_all()
         faulty = [what for each in prepared if (what := _commit(each))]
         self._config = fresh
-        await self._publisher.wait_for_grace_period()
-        if faulty:
-            raise PartialReloadError(
-                f"{fresh.path}: in use, except for what a fault of xdpkit itself left as it was "
-                f"({'; '.join(faulty)}): restart xdpkit"
-            )
-        for each in prepared:
-            await each.settled()
-        facts = {key: fact for each in prepared for key, fact in each.facts.items()}
-        return facts | {"changed": list(found.changed)}
+        return prepared, found, faulty
+
+    def _as_started(self, fresh: Config) -> Config:
+        """With the name from the start, where the file has another one of the same interface."""
+        before, now = self._started.interface.name, fresh.interface.name
+        with suppress(OSError):
+            if now != before and names.index_of(now) == self._ifindex:
+                return replace(fresh, interface=replace(fresh.interface, name=before))
+        return fresh
 
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""

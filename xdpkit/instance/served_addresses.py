@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import anyio
 
 from xdpkit._core._snapshot import ReservedSources
-from xdpkit.config import Config
+from xdpkit.config import Config, ServedAddress
 from xdpkit.config.address import Address
 from xdpkit.dataplane.dataplane import DataPlane, steer_keys
 from xdpkit.errors import NicError, XdpkitError
@@ -21,10 +21,14 @@ from xdpkit.nic.setup.prepared import PreparedNic
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.publisher import GRACE_PERIOD_SECONDS, SnapshotPublisher
 from xdpkit.services.base import Prepared
+from xdpkit.slowpath.not_served import NotServed, lines, lines_of_freed
 from xdpkit.slowpath.shared_port import SharedPort
 from xdpkit.slowpath.slow_path import SlowPath
 
 log = logging.getLogger("xdpkit")
+
+# How often a port that another program has is tried again.
+RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class ServedAddresses:
         self._where = where
         self._again = Signal()
         self._applied = anyio.Event()
+        self._said: frozenset[NotServed] = frozenset()
         self.paused = False
         self.ntp_port: SharedPort | None = None
         if config.ntp and where.slow_path.udp:
@@ -84,6 +89,7 @@ class ServedAddresses:
             tasks.start_soon(self._follow)
             if self.ntp_port:
                 tasks.start_soon(self.ntp_port.run)
+            tasks.start_soon(self._try_again)
             while True:
                 await self._again.wait()
                 if not self.paused:
@@ -94,6 +100,13 @@ class ServedAddresses:
         async for _ in watch.changes():
             log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
             self.update()
+
+    async def _try_again(self) -> None:
+        """Looks each second whether ports that another program had are free."""
+        while True:
+            await anyio.sleep(RETRY_SECONDS)
+            if not self.paused and self._where.slow_path.try_again():
+                self.update()
 
     async def _apply(self) -> None:
         applied, self._applied = self._applied, anyio.Event()
@@ -109,14 +122,35 @@ class ServedAddresses:
         """Serves the addresses of now; returns a line per problem. Raises NicError."""
         where = self._where
         addresses, reserved = where.watch.served(), where.watch.reserved()
-        self._publish_reserved(reserved)
-        where.dataplane.serve(addresses, self._ports)
+        steer_keys(addresses, self._ports)
+        where.publisher.change(reserved=self._hashed(reserved))
+        where.slow_path.open(addresses, reserved, self.left)
+        where.dataplane.serve(addresses, self._ports, self.left_by_ring)
         problems = where.nic.follow(addresses)
-        return problems + await where.slow_path.serve(addresses, reserved, self.left)
+        await where.slow_path.close_others()
+        return [*problems, *self._ports_not_served(addresses)]
 
-    def _publish_reserved(self, reserved: list[Address]) -> None:
+    @property
+    def left_by_ring(self) -> frozenset[tuple[Address, str]]:
+        """Addresses and services of another server: it gets what arrives on our queues, too."""
+        return frozenset(
+            (each.address, each.service)
+            for each in self._where.slow_path.not_served
+            if each.taken and each.protocol == "udp"
+        )
+
+    def _ports_not_served(self, addresses: list[ServedAddress]) -> list[str]:
+        """A line for each port that is newly not served; logs which are served again."""
+        now, before = self._where.slow_path.not_served, self._said
+        self._said = now
+        wanted = {served.address for served in addresses}
+        for line in lines_of_freed(each for each in before - now if each.address in wanted):
+            log.info("%s", line)
+        return list(lines(now - before))
+
+    def _hashed(self, reserved: list[Address]) -> ReservedSources:
         try:
-            self._where.publisher.change(reserved=ReservedSources(reserved))
+            return ReservedSources(reserved)
         except ValueError as error:
             raise NicError(
                 f"{self._interface.name} has too many addresses, including broadcast "
@@ -124,20 +158,34 @@ class ServedAddresses:
             ) from error
 
     async def prepare(self, config: Config) -> Prepared:
-        """[interface] addresses of a new configuration. Raises NicError for more than fit."""
+        """[interface] addresses of a new configuration.
+
+        Raises NicError for more than fit, and for none on a member of a bridge.
+        """
         addresses = config.interface.addresses
-        steer_keys(addresses, self._ports)
         if addresses == self._interface.addresses:
             return Prepared()
+        watch = self._where.watch
+        served = watch.served_with(addresses)
+        steer_keys(served, self._ports)
+        self._hashed(watch.reserved_with(addresses))
+        if self._where.dataplane.interface.master and not served:
+            raise NicError(
+                f"{self._interface.name} is a member of a bridge and has no address of its own: "
+                "set [interface] addresses to those to serve"
+            )
+        applied: list[anyio.Event] = []
 
         def commit() -> None:
             self._interface = config.interface
-            self._where.watch.configured = addresses
+            watch.configured = addresses
+            # Of the apply that is still to begin: by the time of ``settled`` it may be over.
+            applied.append(self._applied)
             self.update()
 
-        return Prepared(commit=commit, settled=self._settled)
+        async def settled() -> None:
+            """Returns when it is served, or soon: during a handover it is not."""
+            with anyio.move_on_after(GRACE_PERIOD_SECONDS):
+                await applied[0].wait()
 
-    async def _settled(self) -> None:
-        """Returns when what was committed is served, or soon: during a handover it is not."""
-        with anyio.move_on_after(GRACE_PERIOD_SECONDS):
-            await self._applied.wait()
+        return Prepared(commit=commit, settled=settled)

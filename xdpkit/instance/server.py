@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import resource
 import signal
 import sys
 import time
@@ -39,9 +38,8 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     stream = standard_error.install()
     logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=stream)
     privileges.check(privileges.needed(config.interface.realtime))
-    # There is a socket for every address and service: the usual soft limit, 1024, is too low.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if note := privileges.raise_open_files():
+        log.warning("%s", note)
     if wait:
         anyio.run(nic.await_up, config.interface.name)
     server = Server(config, takeover, yes)
@@ -103,14 +101,16 @@ class Server:
             self.ending,
             self.takeover,
         )
-        control = await stages.open(opening.control_name(config, takeover, self.handlers))
+        lock = await stages.open(opening.lock(config, ipr, takeover, ending))
+        control = await stages.open(opening.control_socket(lock, takeover, self.handlers))
+        holders = await stages.open(opening.port_holders(config))
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
         before = await stages.open(
-            opening.predecessor(ipr, found, takeover, control, metrics, services)
+            opening.predecessor(ipr, found, takeover, lock, control, metrics, services)
         )
-        slow_path = await stages.open(opening.slow_path(config, publisher, before, ending))
+        slow_path = await stages.open(opening.slow_path(config, publisher, before, ending, holders))
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
         prepared = await stages.open(opening.prepared_nic(config, watch, before, ending))
         dataplane = await stages.open(
@@ -118,16 +118,18 @@ class Server:
         )
         where = Served(watch, publisher, dataplane, prepared, slow_path)
         addresses = await stages.open(opening.served_addresses(config, where))
-        await stages.open(opening.switch(before, where))
+        await stages.open(opening.switch(before, where, lock))
         self._log_summary(where, before.silent_since)
         privileges.settle()
-        return Instance(config, ending, control, metrics, services, where, addresses, self._hangups)
+        return Instance(
+            config, ending, lock, control, metrics, services, where, addresses, self._hangups
+        )
 
     def _log_summary(self, where: Served, silent_since: float) -> None:
         for line in startup_summary.lines(
             self.config,
             where.dataplane,
-            where.slow_path.tcp,
+            where.slow_path,
             where.nic.notes,
             where.watch.served(),
         ):

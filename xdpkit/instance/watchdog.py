@@ -106,6 +106,21 @@ class Watchdog:
             for queue in self._dataplane.queues
         )
 
+    def problems(self) -> list[str]:
+        """A line for each part that does not answer as it should; none where all is well."""
+        lines = [
+            f"the thread of {name} is stalled" for name, beat in self._beats.items() if beat.stalled
+        ]
+        if self._dataplane.off:
+            lines.append("the XDP program is not on the interface")
+        for queue in self._dataplane.queues:
+            if queue.worker.dead or queue.beat.stalled or queue.detached:
+                state = "dead" if queue.worker.dead else "stalled"
+                lines.append(f"the worker of queue {queue.number} is {state}")
+        if lines and not self.everything_is_answered():
+            lines.append("not everything is answered")
+        return lines
+
     def rates(self, now: float) -> str:
         """Answers a second since the previous call, in words; ``now`` is in seconds."""
         counters = read_threads(self._dataplane, self._slow_path)
@@ -117,7 +132,9 @@ class Watchdog:
         # A worker that was started again counts from 0.
         each = {name: max(0, count - old[name]) / (now - then) for name, count in counts.items()}
         details = ", ".join(f"{name} {rate:,.0f}" for name, rate in each.items())
-        return f"{sum(each.values()):,.0f} answers a second ({details})"
+        missing = len(self._slow_path.not_served)
+        ports = f"; {missing} ports of other programs are not served" if missing else ""
+        return f"{sum(each.values()):,.0f} answers a second ({details}){ports}"
 
     def _check_for_dead_threads(self) -> None:
         for line in self._dataplane.detach_dead_queues():

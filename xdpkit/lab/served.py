@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from abc import abstractmethod
@@ -15,6 +13,7 @@ from typing import Any, Self
 from xdpkit.control.client import request
 from xdpkit.errors import ControlError, LabError, XdpkitError
 from xdpkit.lab.namespaces import Lab
+from xdpkit.runtime import child
 from xdpkit.runtime.closing import Closing
 
 # How often a starting server is polled.
@@ -67,11 +66,11 @@ class Served(Closing):
         return self
 
     def _start(self) -> None:
-        argv = [sys.executable, "-P", "-m", *self._program, str(self.path / "xdpkit.toml")]
+        argv = child.python(*self._program, str(self.path / "xdpkit.toml"))
         # Whatever the configuration says about a cache, nothing is left on the machine.
-        environment = os.environ | {"CACHE_DIRECTORY": str(self.path / "cache")}
+        options = child.options(CACHE_DIRECTORY=str(self.path / "cache"))
         with (self.path / "log").open("w") as log:
-            self._process = self._popen(argv, stderr=log, env=environment)
+            self._process = self._popen(argv, stderr=log, **options)
         deadline = time.monotonic() + self.ready_seconds
         while True:
             try:
@@ -137,8 +136,8 @@ class ServedLab(Served):
         return self.lab.server.popen(*pinned, *argv, **options)
 
     def _startup_error(self) -> LabError:
-        words = self.log().strip() or "nothing"
-        return LabError(f"the server did not come up; its log says: {words}")
+        lines = self.log().strip().splitlines() or ["nothing"]
+        return LabError(f"the server did not come up; its log ends with: {lines[-1]}")
 
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""

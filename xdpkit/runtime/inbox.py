@@ -41,6 +41,11 @@ class Inbox(Generic[Message, Answer]):
         self._arrived = anyio.Event()
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are not answered yet, with the one that its owner has in hand."""
+        return len(self._waiting)
+
     async def ask(self, message: Message) -> Answer:
         """Sends a message and waits for the owner's answer.
 

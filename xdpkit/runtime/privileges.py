@@ -27,28 +27,21 @@ owns root's files, such as /dev/ptp and sysfs.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
-from collections.abc import Iterable
-from enum import IntEnum
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TypeVar
 
 from xdpkit.errors import PrivilegeError
+from xdpkit.runtime.capability import Capability, effective, header, refused
+from xdpkit.runtime.reasons import failed, fix, grant
 
+__all__ = ["COMPILER", "KEPT", "NEEDED", "Capability", "effective", "needed"]
 
-class Capability(IntEnum):
-    """As numbered in linux include/uapi/linux/capability.h."""
-
-    SETPCAP = 8
-    NET_BIND_SERVICE = 10
-    NET_ADMIN = 12
-    NET_RAW = 13
-    IPC_LOCK = 14
-    SYS_NICE = 23
-    PERFMON = 38
-    BPF = 39
-
-    def __str__(self) -> str:
-        return f"CAP_{self.name}"
+T = TypeVar("T")
 
 
 NEEDED = {
@@ -72,8 +65,6 @@ PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 SECBIT_NOROOT = 1 << 0
 SECBIT_NOROOT_LOCKED = 1 << 1
-# linux include/uapi/linux/capability.h, _LINUX_CAPABILITY_VERSION_3: two words of each set.
-VERSION_3 = 0x20080522
 # linux include/uapi/asm-generic/mman.h.
 MCL_CURRENT = 1
 MCL_FUTURE = 2
@@ -92,8 +83,7 @@ def check(needs: dict[Capability, str]) -> None:
     held = effective()
     missing = {capability: why for capability, why in needs.items() if capability not in held}
     if Capability.IPC_LOCK in missing:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
-        limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        limit = raise_memlock()
         if limit == resource.RLIM_INFINITY:
             del missing[Capability.IPC_LOCK]
         else:
@@ -104,10 +94,7 @@ def check(needs: dict[Capability, str]) -> None:
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         names = ", ".join(f"{capability} ({why})" for capability, why in missing.items())
-        raise PrivilegeError(
-            f"{names} {verb} missing: run as root, or grant it (AmbientCapabilities in the unit, "
-            "setpriv --inh-caps --ambient-caps)"
-        )
+        raise PrivilegeError(f"{names} {verb} missing: {grant()}")
 
 
 def confine(needs: Iterable[Capability]) -> None:
@@ -130,9 +117,39 @@ def confine(needs: Iterable[Capability]) -> None:
         _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 
+def confined() -> bool:
+    """Whether this thread opens files with the rights of its user only, as after ``confine``."""
+    return Capability.DAC_OVERRIDE not in effective()
+
+
 def settle() -> None:
-    """Drops what only setup takes; children get nothing."""
+    """Drops what only setup takes, for this thread; its children get nothing."""
     _capset(effective() & {*KEPT, Capability.SYS_NICE})
+
+
+def drop() -> None:
+    """Drops every capability, for this thread; a child of root may gain them again."""
+    _capset(())
+
+
+def unprivileged(work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises in a thread without any capability."""
+    result: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            drop()
+            result.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]
 
 
 def lock_memory() -> None:
@@ -142,31 +159,51 @@ def lock_memory() -> None:
     are locked when first used (MCL_ONFAULT): otherwise, whole stacks and libraries would be read
     in. Rings and UMEM are pinned by the kernel anyway. Raises PrivilegeError.
     """
-    if _libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) != 0:
-        raise PrivilegeError(
-            f"memory could not be locked ({os.strerror(ctypes.get_errno())}): grant CAP_IPC_LOCK, "
-            "or set LimitMEMLOCK=infinity in the unit"
+    if _libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0:
+        return
+    number = ctypes.get_errno()
+    # mlockall(2): ENOMEM is a limit that is too low, EPERM one of 0, for those without the right.
+    limit = raise_memlock()
+    hint = fix(errno.EPERM, Capability.IPC_LOCK)
+    if limit != resource.RLIM_INFINITY and number == errno.ENOMEM:
+        hint = (
+            f"the limit is {limit // 1024} KiB: set LimitMEMLOCK=infinity in the unit (ulimit -l)"
         )
+    raise PrivilegeError(f"memory could not be locked: mlockall: {os.strerror(number)}: {hint}")
 
 
-def raised_memlock() -> tuple[int, int]:
-    """The locked-memory limit to set: unlimited where permitted, else the hard limit."""
-    _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    if os.geteuid() != 0:
-        return hard, hard
+def raise_memlock() -> int:
+    """Raises the limit on locked memory as far as is permitted; returns it, in bytes.
+
+    0 if a filter does not even let it be read.
+    """
     infinity = resource.RLIM_INFINITY
     try:
-        resource.setrlimit(resource.RLIMIT_MEMLOCK, (infinity, infinity))
-    except (ValueError, OSError):
-        return hard, hard
-    return infinity, infinity
+        _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        for limit in (infinity, hard) if os.geteuid() == 0 else (hard,):
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+                break
+        return resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    except OSError:
+        return 0
 
 
-def effective() -> set[int]:
-    """The effective capabilities of the calling thread."""
-    words = (ctypes.c_uint32 * 6)()
-    _call("capget", ctypes.byref(_header()), words)
-    return {number for number in range(64) if words[number // 32 * 3] >> number % 32 & 1}
+def raise_open_files() -> str | None:
+    """Raises the limit on open files to the hard one; a line for the log if that is forbidden.
+
+    There is a socket for every address and service: the usual soft limit, 1024, may be too low.
+    """
+    soft: object = "what it is"
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError) as error:
+        # Python's resource module turns EPERM into ValueError.
+        number = getattr(error, "errno", None) or errno.EPERM
+        return f"the limit on open files stays at {soft}: {failed('setrlimit', number)}"
+    return None
 
 
 def _capset(keep: Iterable[int], inheritable: Iterable[int] = ()) -> None:
@@ -175,12 +212,7 @@ def _capset(keep: Iterable[int], inheritable: Iterable[int] = ()) -> None:
     for kind, numbers in enumerate((keep, keep, inheritable)):
         for number in numbers:
             words[number // 32 * 3 + kind] |= 1 << number % 32
-    _call("capset", ctypes.byref(_header()), words)
-
-
-def _header() -> ctypes.Array[ctypes.c_uint32]:
-    """struct __user_cap_header_struct: the version, and 0 for the calling thread."""
-    return (ctypes.c_uint32 * 2)(VERSION_3, 0)
+    _call("capset", ctypes.byref(header()), words)
 
 
 def _prctl(option: int, *arguments: int, required: bool = True) -> int:
@@ -188,15 +220,10 @@ def _prctl(option: int, *arguments: int, required: bool = True) -> int:
     words = [ctypes.c_ulong(word) for word in (*arguments, 0, 0, 0, 0)[:4]]
     result: int = _libc.prctl(option, *words)
     if result < 0 and required:
-        _raise_denied("prctl")
+        raise refused("prctl")
     return result
 
 
 def _call(name: str, *arguments: object) -> None:
     if getattr(_libc, name)(*arguments) != 0:
-        _raise_denied(name)
-
-
-def _raise_denied(call: str) -> None:
-    reason = os.strerror(ctypes.get_errno())
-    raise PrivilegeError(f"{call}: {reason}: a sandbox around xdpkit forbids it; allow it there")
+        raise refused(name)

@@ -125,12 +125,16 @@ class SnapshotPublisher:
             "an answering thread is stalled and may still use the old data: it is kept"
         )
 
+    async def settle(self) -> None:
+        """Waits for the grace period of what is in use already; a stalled thread is logged."""
+        try:
+            await self.wait_for_grace_period()
+        except XdpkitError as error:
+            log.error("%s", error)
+
     async def run(self) -> None:
         """Frees old snapshots after each change, until canceled."""
         while True:
             await self._published.wait()
             self._published = anyio.Event()
-            try:
-                await self.wait_for_grace_period()
-            except XdpkitError as error:
-                log.error("%s", error)
+            await self.settle()

@@ -114,4 +114,4 @@ def test_errors_name_the_line_of_a_plain_record(tmp_path: Path) -> None:
     path.write_text(f"$TTL 300\n{HEAD}a A 192.0.2.1\nb CNAME a\nb A 192.0.2.1\nc A 192.0.2.1\n")
     with pytest.raises(ZoneError, match="a CNAME and other data") as caught:
         read_zone(path)
-    assert str(caught.value).startswith(f"{path}:6: ")
+    assert str(caught.value).startswith(f"{path}:6:1: ")

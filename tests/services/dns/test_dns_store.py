@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import anyio
@@ -14,6 +13,7 @@ from dns_bytes_call import HEAD
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot, ZoneMap
 from xdpkit.errors import XdpkitError, ZoneError
+from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.arena import HEADER, name_hash
 from xdpkit.services.dns.compiler.view import ArenaView
 from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
@@ -73,7 +73,7 @@ def test_an_arena_is_read_only(large: Path) -> None:
             data[0] = 1
 
 
-@pytest.mark.parametrize("text, location", [(HEAD + "x A 1.2.3\n", ":4: "), ("", ":1: ")])
+@pytest.mark.parametrize("text, location", [(HEAD + "x A 1.2.3\n", ":4:5: "), ("", ":1:1: ")])
 def test_the_childs_error_is_raised(tmp_path: Path, text: str, location: str) -> None:
     path = tmp_path / "z.zone"
     path.write_text(text)
@@ -105,7 +105,7 @@ def test_includes_are_relative_to_the_zones(tmp_path: Path) -> None:
 def test_a_child_that_dies(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_files()
     for program, words in (("/bin/false", "status 1"), ("/bin/true", "status 0")):
-        monkeypatch.setattr(sys, "executable", program)
+        monkeypatch.setattr(child, "_interpreter", program)
         with pytest.raises(XdpkitError, match=words):
             run(large)
     assert open_files() == before

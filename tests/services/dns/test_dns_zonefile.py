@@ -1,4 +1,4 @@
-"""Master files that cannot be served: each is refused with its file and line."""
+"""Master files that cannot be served: refused with file, line and column of each error."""
 
 from __future__ import annotations
 
@@ -14,45 +14,79 @@ from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 from xdpkit.services.dns.zonefile.read import read_zone
 
-# After the three lines of HEAD: (text that follows, line of the error, words in it).
+# After the three lines of HEAD: (text that follows, line and column of the error, words in it).
 BAD = {
-    "no type": ("x\n", 4, "incomplete"),
-    "unknown type": ("ok A 192.0.2.1\nx NOSUCHTYPE 1\n", 5, "NOSUCHTYPE"),
-    "bad address": ("\n; comment\nx A 192.0.2\n", 6, "malformed"),
-    "bad address at the end": ("x AAAA 192.0.2.1", 4, ""),
-    "open quote": ('x TXT "open\ny A 192.0.2.1\n', 4, "quoted"),
-    "open parenthesis": ("x TXT ( a\nb\n", 4, ""),
-    "junk": ("x MX ( 10\n a b )\n", 4, ""),
-    "label of 64": (f"{'a' * 64} A 192.0.2.1\n", 4, "63"),
-    "name of 256": (f"{'a.' * 124}a A 192.0.2.1\n", 4, "255"),
-    "TTL": ("x 4294967296 A 192.0.2.1\n", 4, "TTL"),
-    "TTL with the sign bit": ("x 2147483648 A 192.0.2.1\n", 4, "2181"),
-    "class": ("x CH A 192.0.2.1\n", 4, "class"),
-    "$TTL": ("$TTL\n", 4, "$TTL"),
-    "$ORIGIN": ("$ORIGIN\n", 4, ""),
-    "$FOO": ("$FOO bar\n", 4, "$FOO"),
-    "$INCLUDE of nothing": ("$INCLUDE nothing\n", 4, "nothing"),
-    "$GENERATE": ("$GENERATE 1-x a$ A 192.0.2.$\n", 4, ""),
-    "second SOA": ("@ SOA ns1 hostmaster 2 7200 3600 1209600 60\n", 4, "second SOA"),
-    "SOA below": ("sub SOA ns1 hostmaster 2 7200 3600 1209600 60\n", 4, "SOA below"),
-    "CNAME then data": ("x CNAME y\nx A 192.0.2.1\n", 5, "CNAME and other data"),
-    "data then CNAME": ("x A 192.0.2.1\nx CNAME y\n", 5, "CNAME and other data"),
-    "CNAME at the apex": ("@ CNAME y\n", 4, "CNAME and other data"),
-    "two CNAMEs": ("x CNAME y\nx CNAME z\n", 5, "second CNAME"),
-    "out of zone": ("x.other.test. A 192.0.2.1\n", 4, "not in the zone"),
-    "out of zone by $ORIGIN": ("$ORIGIN other.test.\nx A 192.0.2.1\n", 5, "not in the zone"),
-    "above the zone": ("example. A 192.0.2.1\n", 4, "not in the zone"),
-    "wildcard DNAME": ("*.x DNAME other.test.\n", 4, "above"),
-    "two DNAMEs": ("x DNAME y\nx DNAME z\n", 5, "second DNAME"),
-    "DNAME and CNAME": ("x DNAME y\nx CNAME z\n", 5, "CNAME and other data"),
-    "DNAME and delegation": ("x DNAME y\nx NS ns1\n", 5, "a delegation"),
-    "below a DNAME": ("x DNAME y\nz A 192.0.2.1\na.b.x A 192.0.2.1\n", 6, "below the DNAME of x"),
-    "below the apex's DNAME": ("@ DNAME y.test.\nz A 192.0.2.1\n", 5, "below the DNAME"),
-    "DS at the apex": (f"@ DS 1 8 2 {'ab' * 32}\n", 4, "zone above"),
-    "wildcard NS": ("*.x NS ns1\n", 4, "delegated"),
-    "OPT": ("x TYPE41 \\# 0\n", 4, "messages"),
-    "ANY": ("x TYPE255 \\# 0\n", 4, "messages"),
-    "too many": ("".join(f'x TXT "{i:04}{"y" * 250}"\n' for i in range(250)), 4, "64 KiB"),
+    "no type": ("x\n", "4:1", "ends before its type: write NAME [TTL] TYPE DATA"),
+    "unknown type": (
+        "ok A 192.0.2.1\nx NOSUCHTYPE 1\n",
+        "5:3",
+        '"NOSUCHTYPE" is not a record type',
+    ),
+    "misspelt type": ("x AAA 2001:db8::1\n", "4:3", "did you mean AAAA?"),
+    "bad address": ("\n; comment\nx A 192.0.2\n", "6:5", '"192.0.2" is not an IPv4 address: write'),
+    "no owner": ("x A 192.0.2.1\n\tA  192.0.2\n", "5:5", '"192.0.2" is not an IPv4 address'),
+    "bad address at the end": ("x AAAA 192.0.2.1", "4:8", '"192.0.2.1" is not an IPv6 address'),
+    "generic address": ("x A \\# 3 010203\n", "4:10", '"010203" is not an IPv4 address'),
+    "open quote": ('x TXT "open\ny A 192.0.2.1\n', "4:7", 'a quote (") that is not closed'),
+    "open parenthesis": ("x TXT ( a\n b\n", "4:7", "a parenthesis that is never closed"),
+    "open parenthesis before another": ("x MX ( 10\n a\ny A 192.0.2.1\n", "4:6", "never closed"),
+    "closing parenthesis": ("x A 192.0.2.1 )\n", "4:15", "a ) without a ( before it"),
+    "junk": ("x MX ( 10\n a b )\n", "5:4", '"b" after the end of the MX record'),
+    "field missing": ("x MX 10\n", "4:8", "MX record ends too early: write MX PREFERENCE NAME"),
+    "field missing later": ("x SOA a b ( 1 2\n 3 )\n", "5:5", "SOA record ends too early"),
+    "no number": ("x MX ten mail\n", "4:6", '"ten" is not a number: write MX PREFERENCE NAME'),
+    "large number": ("x SRV 0 0 65536 a\n", "4:11", "65536 is too large: at most 65535"),
+    "hexadecimal": ("x DS 1 8 2 abc\n", "4:12", '"abc" has an odd number of hexadecimal digits'),
+    "base64": ("x DNSKEY 257 3 8 AwEAA\n", "4:18", '"AwEAA" is not base64: copy it'),
+    "long text": (f"x TXT a {'b' * 256}\n", "4:9", "is longer than 255 bytes: split it"),
+    "label of 64": (f"{'a' * 64} A 192.0.2.1\n", "4:1", "more than 63 bytes"),
+    "name of 256": (f"{'a.' * 124}a A 192.0.2.1\n", "4:1", "more than 255 bytes"),
+    "empty label": ("x CNAME a..b\n", "4:9", '"a..b" has an empty label'),
+    "escape in a name": ("a\\999b A 192.0.2.1\n", "4:1", "has an invalid escape: write \\DDD"),
+    "escape in a text": ('x TXT a "b\\999"\n', "4:9", "has an invalid escape: write \\DDD"),
+    "escape of nothing": ("x TXT a\\\n", "4:8", "at the end of the line"),
+    "TTL": ("x 4294967296 A 192.0.2.1\n", "4:3", "the TTL 4294967296 is too large"),
+    "TTL with the sign bit": ("x 2147483648 A 192.0.2.1\n", "4:3", "2181"),
+    "TTL of a strange unit": (
+        "x 1x A 192.0.2.1\n",
+        "4:3",
+        "neither a TTL nor a record type",
+    ),
+    "class": ("x CH A 192.0.2.1\n", "4:3", "class IN"),
+    "$TTL": ("$TTL\n", "4:1", "$TTL without a number"),
+    "$TTL of words": ("$TTL one\n", "4:6", '$TTL "one" is not a number of seconds'),
+    "$TTL and more": ("$TTL 60 60\n", "4:9", '"60" after the end of $TTL'),
+    "$ORIGIN": ("$ORIGIN\n", "4:8", "$ORIGIN without a domain name"),
+    "$FOO": ("$FOO bar\n", "4:1", "unknown directive $FOO: valid: $GENERATE, $INCLUDE"),
+    "$TLL": ("$TLL 60\n", "4:1", "unknown directive $TLL: did you mean $TTL?"),
+    "$INCLUDE": ("$INCLUDE\n", "4:1", "$INCLUDE without a path"),
+    "$INCLUDE of nothing": ("$INCLUDE nothing\n", "4:1", '"nothing": No such file or directory'),
+    "$GENERATE": ("$GENERATE 1-x a$ A 192.0.2.$\n", "4:11", "write $GENERATE START-STOP"),
+    "$GENERATE of nonsense": ("$GENERATE 1-3 a$ A 192.0.2.30$\n", "4:20", "the data of A records"),
+    "second SOA": ("@ SOA ns1 hostmaster 2 7200 3600 1209600 60\n", "4:1", "second SOA"),
+    "SOA below": ("sub SOA ns1 hostmaster 2 7200 3600 1209600 60\n", "4:1", "SOA below"),
+    "CNAME then data": ("x CNAME y\nx A 192.0.2.1\n", "5:1", "CNAME and other data"),
+    "data then CNAME": ("x A 192.0.2.1\n  CNAME y\n", "5:3", "CNAME and other data"),
+    "CNAME at the apex": ("@ CNAME y\n", "4:1", "CNAME and other data"),
+    "two CNAMEs": ("x CNAME y\nx CNAME z\n", "5:1", "second CNAME"),
+    "out of zone": ("x.other.test. A 192.0.2.1\n", "4:1", "not in the zone"),
+    "out of zone by $ORIGIN": ("$ORIGIN other.test.\nx A 192.0.2.1\n", "5:1", "not in the zone"),
+    "above the zone": ("example. A 192.0.2.1\n", "4:1", "not in the zone"),
+    "wildcard DNAME": ("*.x DNAME other.test.\n", "4:1", "above"),
+    "two DNAMEs": ("x DNAME y\nx DNAME z\n", "5:1", "second DNAME"),
+    "DNAME and CNAME": ("x DNAME y\nx CNAME z\n", "5:1", "CNAME and other data"),
+    "DNAME and delegation": ("x DNAME y\n  NS ns1\n", "5:3", "a delegation"),
+    "below a DNAME": (
+        "x DNAME y\nz A 192.0.2.1\na.b.x A 192.0.2.1\n",
+        "6:1",
+        "below the DNAME of x",
+    ),
+    "below the apex's DNAME": ("@ DNAME y.test.\nz A 192.0.2.1\n", "5:1", "below the DNAME"),
+    "DS at the apex": (f"@ DS 1 8 2 {'ab' * 32}\n", "4:1", "zone above"),
+    "wildcard NS": ("*.x NS ns1\n", "4:1", "delegated"),
+    "OPT": ("x TYPE41 \\# 0\n", "4:1", "messages"),
+    "ANY": ("x TYPE255 \\# 0\n", "4:1", "messages"),
+    "too many": ("".join(f'x TXT "{i:04}{"y" * 250}"\n' for i in range(250)), "4:1", "64 KiB"),
 }
 
 
@@ -80,14 +114,15 @@ def write(directory: Path, name: str, text: str | bytes) -> Path:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    text, line, words = BAD[case]
+def test_file_line_and_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    text, place, words = BAD[case]
     path = write(tmp_path, "z.example.zone", HEAD + text)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ZoneError) as caught:
         read_zone(path)
-    assert str(caught.value).startswith(f"{path}:{line}: ")
+    assert str(caught.value).startswith(f"{path}:{place}: ")
     assert words in str(caught.value)
+    assert "Text input" not in str(caught.value), "dnspython's words"
     assert "\n" not in str(caught.value) and str(caught.value).count(str(path)) == 1
 
 
@@ -121,25 +156,25 @@ def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
         if taken:
             compile_zones(read_zones([path]), out.fileno())
         else:
-            with pytest.raises(ZoneError, match=f":\\d+: {iterations} NSEC3 iterations"):
+            with pytest.raises(ZoneError, match=f":\\d+:1: {iterations} NSEC3 iterations"):
                 compile_zones(read_zones([path]), out.fileno())
 
 
 @pytest.mark.parametrize(
-    "text, line, words",
+    "text, place, words",
     [
-        ("", 1, "no SOA"),
-        ("$TTL 60\nx A 192.0.2.1\n", 1, "no SOA"),
-        ("$TTL 60\n\n@ SOA a b 1 2 3 4 5\n", 3, "no NS"),
-        ("@ A 192.0.2.1\n", 1, "TTL"),
-        (b"$TTL 60\n\n\xff\xfe A 192.0.2.1\n", 1, "utf-8"),
+        ("", "1:1", "no SOA"),
+        ("$TTL 60\nx A 192.0.2.1\n", "1:1", "no SOA"),
+        ("$TTL 60\n\n@ SOA a b 1 2 3 4 5\n", "3:1", "no NS"),
+        ("@ A 192.0.2.1\n", "1:1", "TTL"),
+        (b"$TTL 60\n\na\xff\xfe A 192.0.2.1\n", "3:2", "the byte 0xff is not UTF-8 text"),
     ],
 )
-def test_required_records(tmp_path: Path, text: str | bytes, line: int, words: str) -> None:
+def test_required_records(tmp_path: Path, text: str | bytes, place: str, words: str) -> None:
     path = write(tmp_path, "z.example.zone", text)
     with pytest.raises(ZoneError) as caught:
         read_zone(path)
-    assert str(caught.value).startswith(f"{path}:{line}: ") and words in str(caught.value)
+    assert str(caught.value).startswith(f"{path}:{place}: ") and words in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a..b.zone", f"{'a' * 64}.zone", "*.example.zone", "a\\999.zone"])
@@ -153,7 +188,7 @@ def test_an_included_file_has_its_own_lines(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, "part", "fine A 192.0.2.1\n\nwrong A 192.0.2\n")
-    with pytest.raises(ZoneError, match=r"^part:3: "):
+    with pytest.raises(ZoneError, match=r"^part:3:9: "):
         read_zone(write(tmp_path, "z.example.zone", HEAD + "$INCLUDE part\n"))
 
 
@@ -202,7 +237,7 @@ def test_more_records_than_a_message_holds(tmp_path: Path) -> None:
     """Refused as early as possible: the time grows with the square of their number."""
     hosts = "".join(f"x A 10.0.{n >> 8}.{n & 255}\n" for n in range(6000))
     path = write(tmp_path, "z.example.zone", HEAD + hosts + "x A nonsense\n")
-    with pytest.raises(ZoneError, match=r":4: more records of one name and type than"):
+    with pytest.raises(ZoneError, match=r":4:1: more records of one name and type than"):
         read_zone(path)
 
 

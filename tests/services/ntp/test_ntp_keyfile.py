@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from xdpkit._core._keys import ALGORITHMS
-from xdpkit.errors import ConfigError
+from xdpkit.errors import ConfigError, ConfigErrors
 from xdpkit.services.ntp.keys import CHRONY_ONLY_TYPES, Key, KeyFile, read_keys
 
 LAST_ID = 2**32 - 1
@@ -124,16 +125,45 @@ def test_the_order_of_the_file_is_kept(path: Path) -> None:
     ids=lambda value: value.decode("latin-1")[:30] if isinstance(value, bytes) else None,
 )
 def test_refused(path: Path, line: bytes, expected: str) -> None:
-    text = b"# a comment, and a good key\n77 SHA1 a-good-secret\n" + line + b"\n88 never-read"
+    text = b"# a comment, and a good key\n77 SHA1 a-good-secret\n" + line + b"\n88 another-secret"
     words = refusal(path, text)
-    assert words.startswith("3: ")
+    assert re.match(r"3:\d+: ", words)
     assert expected in words
     assert "say-this" not in words and "a-good-secret" not in words
 
 
 def test_a_duplicate_id(path: Path) -> None:
     words = refusal(path, b"\n7 the-first-secret\n8 another-secret\n007 SHA1 the-last-secret\n")
-    assert words == "4: key 7 is on line 2 too: remove one of them"
+    assert words == "4:1: key 7 is on line 2 too: remove one of them"
+
+
+def test_every_error_with_its_column(path: Path) -> None:
+    text = (
+        b"1 a-good-secret\n"
+        b"x do-not-say-this\n"
+        b"  2  SHA-512  do-not-say-this\n"
+        b"3 AES128 HEX:00\n"
+        b"4 MD5 do-not say-this\n"
+        b"\t1 SHA1 do-not-say-this\n"
+        b"5 SHA1\n"
+        b"6 HEX:0\n"
+    )
+    with pytest.raises(ConfigErrors) as caught:
+        read(path, text)
+    found = [line.removeprefix(f"{path}:").split(": ")[0] for line in caught.value.lines()]
+    assert found == ["2:1", "3:6", "4:10", "5:14", "6:2", "7:3", "8:3"]
+    assert not any("do-not" in line for line in caught.value.lines())
+
+
+def test_not_more_than_twenty_lines(path: Path) -> None:
+    """And not endlessly many of a file that is something else."""
+    with pytest.raises(ConfigErrors) as caught:
+        read(path, b"lorem\n" * 25)
+    assert len(caught.value.lines()) == 21
+    assert caught.value.lines()[-1] == f"{path}: and 5 more errors"
+    with pytest.raises(ConfigErrors) as caught:
+        read(path, b"lorem\n" * 100_000)
+    assert caught.value.lines()[-1] == f"{path}: and at least 980 more errors"
 
 
 @pytest.mark.parametrize("size", [64 << 20, (64 << 20) + 1])
@@ -147,7 +177,7 @@ def test_a_file_that_is_no_key_file(path: Path, size: int) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.keys: no such key file: create it"):
         read_keys(tmp_path / "none.keys")
-    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+    with pytest.raises(ConfigError, match="cannot be read: it is a directory"):
         read_keys(tmp_path)
 
 
@@ -252,6 +282,6 @@ def test_what_openssl_does_not_allow_is_refused(path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        f"{path}:2: key 5: this system's OpenSSL does not allow MD5; it allows none\n"
+        f"{path}:2:3: key 5: this system's OpenSSL does not allow MD5; it allows none\n"
         "key 5: libcrypto does not offer its algorithm\n"
     )

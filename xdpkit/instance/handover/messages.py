@@ -20,8 +20,8 @@ from xdpkit.services.dns.serving.cookies import ROLL_SECONDS, SECRET_BYTES
 FIRST_DESCRIPTORS = 3
 
 # Of the facts: those, the metrics port, socket and UMEM of each queue, UDP and TCP sockets of each
-# address and port.
-MOST_DESCRIPTORS = FIRST_DESCRIPTORS + 1 + 2 * QUEUES + 2 * KEYS
+# address and port, the lock.
+MOST_DESCRIPTORS = FIRST_DESCRIPTORS + 1 + 2 * QUEUES + 2 * KEYS + 1
 
 _WORDS = 200
 
@@ -54,7 +54,7 @@ def check_facts(facts: Mapping[str, Any], descriptors: int) -> None:
         if key not in facts or not is_valid(facts[key]):
             raise ControlError(f"the running instance sends malformed facts ({key})")
     expected = FIRST_DESCRIPTORS + bool(facts["metrics"]) + 2 * len(facts["queues"])
-    expected += len(facts["udp"]) + len(facts["tcp"])
+    expected += len(facts["udp"]) + len(facts["tcp"]) + facts["lock"]
     if descriptors != expected:
         raise ControlError(
             f"the running instance sends {descriptors} descriptors, not the {expected} of its facts"
@@ -131,6 +131,7 @@ _FACTS: Mapping[str, Callable[[object], bool]] = {
     "mode": lambda value: value in ("native", "generic"),
     "bound": _is_bool,
     "hardware_stamps": _is_bool,
+    "lock": _is_bool,
     "metrics": lambda value: value is None or (isinstance(value, str) and value != ""),
     "queues": _are_queues,
     "udp": _are_keys,

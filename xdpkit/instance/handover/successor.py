@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit._core._xsk import XskError, XskSocket
-from xdpkit.control.client import connect, peer
+from xdpkit.control.client import connect_instance
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
 from xdpkit.instance.handover.messages import (
@@ -70,6 +70,8 @@ class HandedOverState(Closing):
     listener: socket.socket
     link_fd: int
     rings_fd: int
+    lock_fd: int = -1
+    """Its lock; -1 if it has none."""
     metrics: socket.socket | None = None
     sockets: dict[int, XskSocket] = field(default_factory=dict)
     udp: dict[Key, socket.socket] = field(default_factory=dict)
@@ -85,6 +87,10 @@ class HandedOverState(Closing):
         if address == self.facts["metrics"]:
             taken, self.metrics = self.metrics, None
         return taken
+
+    def take_lock(self) -> int:
+        fd, self.lock_fd = self.lock_fd, -1
+        return fd
 
     async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
         """Takes the rings, then switches the program and the loops; all else must be ready.
@@ -126,27 +132,24 @@ class HandedOverState(Closing):
         if self.metrics:
             self.metrics.close()
             self.metrics = None
-        for fd in (self.link_fd, self.rings_fd):
+        for fd in (self.take_link(), self.take_lock(), self.rings_fd):
             if fd >= 0:
                 os.close(fd)
-        self.link_fd = self.rings_fd = -1
+        self.rings_fd = -1
 
 
-async def request_takeover(ifname: str) -> HandedOverState | float | None:
-    """Requests the state of the instance that serves the interface.
+async def request_takeover(ifname: str, user: int | None = None) -> HandedOverState | float | None:
+    """Requests the state of the instance that serves the interface, whose lock ``user`` holds.
 
     Returns None if there is none; if it had to be stopped, the time (``time.monotonic``) when it
     stopped answering; else its state. Raises ControlError.
     """
     try:
-        connection = connect(ifname)
+        connection = connect_instance(ifname, user)
     except OSError as error:
         if error.errno == errno.ECONNREFUSED:
             return None
         raise ControlError(f"{ifname}: control socket: {error.strerror}") from error
-    if not peer(connection).trusted:
-        connection.close()
-        raise ControlError(f"{ifname}: the instance belongs to another user: use sudo")
     wire = Wire(connection, MOST_DESCRIPTORS)
     try:
         await wire.send({"verb": "takeover"})
@@ -214,6 +217,8 @@ def _assign(state: HandedOverState, descriptors: list[int]) -> None:
             opened = socket.socket(fileno=descriptors[0])
             del descriptors[0]
             where[address, service, port] = opened
+    if state.facts["lock"]:
+        state.lock_fd = descriptors.pop(0)
 
 
 async def _restart(ifname: str, wire: Wire) -> float:

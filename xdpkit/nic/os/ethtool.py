@@ -16,6 +16,9 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import TypeVar
 
+from xdpkit.nic.os import ethtool_netlink
+from xdpkit.nic.os.ethtool_netlink import explained
+
 # linux/sockios.h and linux/ethtool.h.
 SIOCETHTOOL = 0x8946
 SIOCGIFHWADDR = 0x8927
@@ -131,7 +134,8 @@ def channels(ifname: str) -> tuple[Channels, Channels]:
 
 def set_channels(ifname: str, wanted: Channels) -> None:
     """Sets the channels: ``ethtool -L IFNAME``. Many drivers drop the link for a moment."""
-    command(ifname, _CHANNELS.pack(ETHTOOL_SCHANNELS, *[0] * 4, *astuple(wanted)))
+    with explained(lambda: ethtool_netlink.set_channels(ifname, *astuple(wanted))):
+        command(ifname, _CHANNELS.pack(ETHTOOL_SCHANNELS, *[0] * 4, *astuple(wanted)))
 
 
 def rings(ifname: str) -> Rings:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from xdpkit.nic.os import ethtool
+from xdpkit.nic.os import ethtool, ethtool_netlink
+from xdpkit.nic.os.ethtool_netlink import explained
 
 # linux/ethtool.h.
 ETHTOOL_GSTRINGS = 0x1B
@@ -66,7 +67,8 @@ def set_feature(ifname: str, name: str, on: bool) -> None:
     bit = names.index(name)
     mask = 1 << bit % 32
     _SET_BLOCK.pack_into(blocks, bit // 32 * _SET_BLOCK.size, mask, mask if on else 0)
-    ethtool.command(ifname, _HEAD.pack(ETHTOOL_SFEATURES, _blocks(names)) + blocks)
+    with explained(lambda: ethtool_netlink.set_feature(ifname, name, on)):
+        ethtool.command(ifname, _HEAD.pack(ETHTOOL_SFEATURES, _blocks(names)) + blocks)
 
 
 def _names(ifname: str) -> list[str]:

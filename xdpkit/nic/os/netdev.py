@@ -5,19 +5,17 @@ Linux ``Documentation/netlink/specs/netdev.yaml``; messages are in host byte ord
 
 from __future__ import annotations
 
-import os
-import socket
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-# linux/netlink.h and linux/genetlink.h.
-NETLINK_GENERIC = 16
-NLMSG_ERROR = 2
-NLM_F_REQUEST = 1
-NLA_TYPE_MASK = 0x3FFF
-GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 0x10, 3
-CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
+from xdpkit.nic.os.netlink import (
+    NETLINK_GENERIC,
+    attribute,
+    attributes,
+    family_id,
+    generic,
+    open_socket,
+)
 
 # linux/netdev.h.
 NETDEV_CMD_DEV_GET = 1
@@ -29,11 +27,6 @@ XDP_ACTS = ("basic", "redirect", "ndo-xmit", "xsk-zerocopy", "hw-offload", "rx-s
 # enum netdev_xdp_rx_metadata and netdev_xsk_flags.
 RX_METADATA = ("timestamp", "hash", "vlan-tag")
 XSK_FLAGS = ("tx-timestamp", "tx-checksum", "tx-launch-time-fifo")
-
-# struct nlmsghdr, then struct genlmsghdr: length, type, flags, sequence, port; command, version.
-_MESSAGE = struct.Struct("=IHHIIBBxx")
-# struct nlattr: length with this header, type.
-_ATTRIBUTE = struct.Struct("=HH")
 
 
 @dataclass(frozen=True)
@@ -80,12 +73,12 @@ def offers_rx_timestamp(ifindex: int) -> bool | None:
 
 def _device(ifindex: int) -> dict[int, bytes] | None:
     """The attributes of NETDEV_CMD_DEV_GET; None where the kernel lacks the family."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_GENERIC) as netlink:
+    with open_socket(NETLINK_GENERIC) as netlink:
         family = family_id(netlink, "netdev")
         if family is None:
             return None
         index = attribute(NETDEV_A_DEV_IFINDEX, struct.pack("=I", ifindex))
-        return _request(netlink, family, NETDEV_CMD_DEV_GET, index)
+        return dict(attributes(generic(netlink, family, NETDEV_CMD_DEV_GET, index)))
 
 
 def _names(bits: bytes | None, names: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -94,41 +87,3 @@ def _names(bits: bytes | None, names: tuple[str, ...]) -> tuple[str, ...] | None
         return None
     [mask] = struct.unpack("=Q", bits)
     return tuple(name for bit, name in enumerate(names) if mask >> bit & 1)
-
-
-def family_id(netlink: socket.socket, name: str) -> int | None:
-    """The number of a generic netlink family; None when the kernel lacks it."""
-    wanted = attribute(CTRL_ATTR_FAMILY_NAME, name.encode() + b"\0")
-    try:
-        family = _request(netlink, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, wanted)
-    except FileNotFoundError:
-        return None
-    [number] = struct.unpack("=H", family[CTRL_ATTR_FAMILY_ID])
-    return int(number)
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """One netlink attribute, padded to a multiple of 4 bytes."""
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each attribute."""
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        yield kind & NLA_TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += max(length + 3 & ~3, _ATTRIBUTE.size)
-
-
-def _request(netlink: socket.socket, family: int, command: int, body: bytes) -> dict[int, bytes]:
-    """Sends one request; returns its reply's attributes. Raises OSError with the kernel's errno."""
-    length = _MESSAGE.size + len(body)
-    netlink.send(_MESSAGE.pack(length, family, NLM_F_REQUEST, 0, 0, command, 1) + body)
-    data = netlink.recv(65536)
-    _, kind, *_ = _MESSAGE.unpack_from(data)
-    if kind == NLMSG_ERROR:
-        # struct nlmsgerr: a negative errno instead of struct genlmsghdr.
-        [number] = struct.unpack_from("=i", data, 16)
-        raise OSError(-number, os.strerror(-number))
-    return dict(attributes(data[_MESSAGE.size :]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import resource
+import os
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from xdpkit._core._xsk import XskError, XskSocket
 from xdpkit.config import InterfaceConfig
 from xdpkit.errors import BindError, NicError, QueueError
 from xdpkit.nic.os.interface import Interface
-from xdpkit.runtime.privileges import raised_memlock
+from xdpkit.runtime.capability import Capability
+from xdpkit.runtime.privileges import raise_memlock
+from xdpkit.runtime.reasons import failed
 
 # In the unit of ulimit -l.
 UMEM_KIB = UMEM_BYTES // 1024
@@ -30,7 +32,7 @@ def bind(
 
     ``tx_metadata`` is the number of bytes the socket reserves for the kernel's TX metadata.
     """
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, raised_memlock())
+    raise_memlock()
     socket = partial(
         XskSocket,
         interface.index,
@@ -44,7 +46,7 @@ def bind(
         except XskError as error:
             unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
             if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
-                raise bind_error(interface, queue, error) from error
+                raise bind_error(interface, queue, error, zerocopy=True) from error
             note = f"the driver of {interface.name} does not support zero-copy: using copy mode"
             if note not in notes:
                 notes.append(note)
@@ -69,32 +71,51 @@ def check_transmit_queue(name: str, queue: int) -> None:
         )
 
 
-def bind_error(interface: Interface, queue: int, error: XskError) -> NicError:
-    """What an AF_XDP system call's errno means to the operator."""
+def bind_error(
+    interface: Interface, queue: int, error: XskError, zerocopy: bool = False
+) -> NicError:
+    """What an AF_XDP system call's errno means to the operator: only what is known of it."""
     name = interface.name
     number = error.errno or 0
     if error.step == "socket" and number == errno.EAFNOSUPPORT:
         return BindError("this kernel has no AF_XDP (CONFIG_XDP_SOCKETS)")
-    if number in (errno.EPERM, errno.EACCES):
-        return BindError("no permission for AF_XDP sockets: run as root, or with CAP_NET_RAW")
-    if error.step == "umem" and number in (errno.ENOBUFS, errno.ENOMEM):
-        limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] // 1024
+    if error.step == "umem" and number == errno.ENOBUFS:
+        limit = raise_memlock() // 1024
         return BindError(
             f"too little locked memory for queue {queue}: each queue needs {UMEM_KIB} KiB, the "
             f"limit is {limit} KiB; raise it (ulimit -l, or LimitMEMLOCK=infinity in the unit) or "
             f"grant CAP_IPC_LOCK"
         )
-    if error.step == "bind" and number == errno.EBUSY:
+    if error.step == "bind" and (known := _known_at_bind(name, queue, number, zerocopy)):
+        return known
+    needs = [Capability.NET_RAW] if error.step == "socket" else []
+    where = f"{name} queue {queue}: AF_XDP {error.step}"
+    return BindError(failed(where, number, *needs))
+
+
+def _known_at_bind(name: str, queue: int, number: int, zerocopy: bool) -> NicError | None:
+    """What an errno of bind(2) can only mean; None for the others."""
+    if number == errno.EBUSY:
         return QueueError(
             f"queue {queue} of {name} is in use by another AF_XDP socket: stop that program "
             f"('ss --xdp -p' shows it), or choose another queue"
         )
-    if error.step == "bind" and number == errno.EINVAL:
+    enabled = len(list(Path(f"/sys/class/net/{name}/queues").glob("rx-*")))
+    if number == errno.EINVAL and 0 < enabled <= queue:
         return QueueError(
             f"{name} does not have RX queue {queue} enabled: 'ethtool -l {name}' shows how many are"
         )
-    if error.step == "bind" and number in (errno.EOPNOTSUPP, errno.ENOTSUP):
+    if number == errno.ENETDOWN:
+        return BindError(f"{name} is down: ip link set dev {name} up")
+    if number == errno.ENODEV:
+        return BindError(f"{name} is gone")
+    if zerocopy and number in (errno.EOPNOTSUPP, errno.ENOTSUP):
         return BindError(
             f'the driver of {name} does not support zero-copy: set mode = "auto" or "copy"'
         )
-    return BindError(f"{name} queue {queue}: {error.strerror}")
+    if zerocopy:
+        return BindError(
+            f"the driver of {name} rejected zero-copy on queue {queue} ({os.strerror(number)}): "
+            'mode = "copy" does without'
+        )
+    return None

@@ -2,7 +2,8 @@
 
 apply    read, write the old and new value to the journal, set, write the result to the journal
 undo     from last to first, and only what is still as we left it
-restore  the same after a crash, from the journal of the process that died
+restore  the same after a crash, from the journal of the process that died; files that are root's
+         (interrupts, /sys) only if nobody but root can have written that journal
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Protocol
 from xdpkit.errors import JournalError, SettingError
 from xdpkit.nic.setup import journal as journals
 from xdpkit.nic.setup import setting
-from xdpkit.nic.setup.journal import Entry, Journal
+from xdpkit.nic.setup.journal import Journal
+from xdpkit.nic.setup.journal_lines import Entry
 from xdpkit.nic.setup.plan import Step
 from xdpkit.nic.setup.setting import Value
 
@@ -113,9 +115,12 @@ def undo(device: Settings, journal: Journal, entries: list[Entry]) -> list[Outco
     So do earlier changes to the same setting: they cannot be undone before the later one.
     """
     outcomes: list[Outcome] = []
+    failed: set[str] = set()
     for entry in reversed(entries):
-        if not any(o.result == "failed" and o.setting == entry.setting for o in outcomes):
+        if entry.setting not in failed:
             outcomes.append(_undo(device, journal, entry))
+            if outcomes[-1].result == "failed":
+                failed.add(entry.setting)
     return outcomes
 
 
@@ -123,6 +128,10 @@ def _undo(device: Settings, journal: Journal, entry: Entry, ours: bool = False) 
     """``ours``: whatever the value is now, it can only be our doing."""
     line = setting.line(device.name, entry.setting, entry.old, entry.got or entry.new)
     outcome = Outcome(entry.setting, line, "undone")
+    if journal.is_doubtful(entry):
+        why = "only root can have changed it, and somebody else may have written the journal"
+        journal.record_undone(entry)
+        return Outcome(entry.setting, line, "left", why)
     try:
         now = device.get(entry.setting)
         if setting.same(now, entry.old):
@@ -163,11 +172,13 @@ def restore(device: Settings, path: Path) -> tuple[list[Outcome], str]:
     if owner.boot != journals.boot_id():
         path.unlink(missing_ok=True)
         return [], "the journal is from before the last reboot, which undid everything: dropped it"
-    if _identity(device) != {"ifindex": owner.ifindex, "address": owner.address}:
+    now = _identity(device)
+    is_same = now.get("ifindex") == owner.ifindex or journals.is_elsewhere(path)
+    if not is_same or now.get("address") != owner.address:
         raise JournalError(
             f"{device.name} is not the interface that was changed (index {owner.ifindex}, "
-            f"address {owner.address}): give that one its name back and restore again or, if it "
-            f"is gone, remove {path}"
+            f"address {owner.address}): give that one its address back and restore again or, if "
+            f"it is gone, remove {path}"
         )
     outcomes = undo(device, journal, list(journal.pending))
     journal.close()
@@ -181,7 +192,7 @@ def refuse_alive(name: str, path: Path) -> None:
 
 
 def _refuse_alive(name: str, journal: Journal) -> None:
-    if journal.owner.alive:
+    if journal.in_use:
         pid = journal.owner.pid
         raise JournalError(f"{name}: xdpkit is running, pid {pid}: stop it first")
 

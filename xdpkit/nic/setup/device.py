@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import socket
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,12 +19,16 @@ from xdpkit.nic.os import (
     ethtool_rxnfc,
     hwtstamp,
     interrupts,
+    names,
 )
 from xdpkit.nic.os.ethtool import Channels, if_supported
 from xdpkit.nic.os.ethtool_rxnfc import FlowMatch, RuleTable
+from xdpkit.nic.os.netlink import NetlinkError
 from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.facts import NicFacts
 from xdpkit.nic.setup.setting import Value
+from xdpkit.runtime.capability import Capability
+from xdpkit.runtime.reasons import fix
 
 # Network devices as files, of the network namespace in which /sys was mounted.
 SYSFS = Path("/sys/class/net")
@@ -34,34 +38,49 @@ SYSFS = Path("/sys/class/net")
 RELEASE_SECONDS = 0.5
 
 _HINTS = {
-    errno.EPERM: "run as root, or with CAP_NET_ADMIN",
-    errno.EACCES: "its file belongs to root: run as root",
     errno.EOPNOTSUPP: "the driver does not support that",
-    errno.EBUSY: "something uses the queues (RDMA, another AF_XDP program): stop it first",
     errno.ENODEV: "the interface is gone",
 }
 
 
 class Device:
-    """An interface in the calling thread's network namespace. Failures raise SettingError."""
+    """An interface in the calling thread's network namespace, whatever its name is now.
+
+    It is looked up by name once, and from then on by its index. Failures raise SettingError.
+    """
 
     def __init__(self, name: str, sysfs: Path = SYSFS, proc: Path = interrupts.PROC) -> None:
-        self.name = name
-        self._files, self._proc = sysfs / name, proc
+        self._name = name
+        try:
+            self.index = names.index_of(name)
+        except OSError:
+            # There is none of that name: nothing can be done to it.
+            self.index = 0
+        self._sysfs, self._proc = sysfs, proc
         self._settings: dict[str, tuple[Callable[[str], Value], Callable[[str, Value], None]]] = {
             setting.CHANNELS: (self._channels, self._set_channels),
             setting.RSS: (self._rss, self._set_rss),
-            "rule": (self._rule, self._set_rule),
-            "feature": (self._feature, self._set_feature),
+            setting.RULE: (self._rule, self._set_rule),
+            setting.FEATURE: (self._feature, self._set_feature),
             setting.INTERRUPT: (self._interrupt, self._set_interrupt),
             setting.STAMPS: (self._stamps, self._set_stamps),
-        }
+        } | {name: self._number_of(name) for name in setting.NAPI}
+
+    @property
+    def name(self) -> str:
+        """Its name now or, if it is gone, its last one."""
+        with suppress(OSError):
+            self._name = names.name_of(self.index)
+        return self._name
+
+    @property
+    def _files(self) -> Path:
+        return self._sysfs / self.name
 
     def identity(self) -> dict[str, Value]:
         """What distinguishes this interface from another that may get its name."""
         with self._trying("its index and address could not be read"):
-            index = socket.if_nametoindex(self.name)
-            return {"ifindex": index, "address": ethtool.hardware_address(self.name).hex(":")}
+            return {"ifindex": self.index, "address": ethtool.hardware_address(self.name).hex(":")}
 
     def facts(self) -> NicFacts:
         """Everything that a plan depends on."""
@@ -84,17 +103,13 @@ class Device:
         """The setting's current value."""
         kind, which = setting.split(name)
         with self._trying(f"{name} could not be read"):
-            read, _ = self._settings.get(kind, (lambda _: self._number(name), None))
-            return read(which)
+            return self._settings[kind][0](which)
 
     def set(self, name: str, value: Value) -> None:
         """Sets an exact value, and reads it back to check that it took effect."""
         kind, which = setting.split(name)
         with self._trying(f"'{setting.line(self.name, name, value)}' failed"):
-            if kind in self._settings:
-                self._settings[kind][1](which, value)
-            else:
-                (self._files / name).write_text(f"{value}\n")
+            self._settings[kind][1](which, value)
         if not _took(kind, value, self.get(name)):
             tried = setting.line(self.name, name, value)
             raise SettingError(self.name, f"the driver accepted '{tried}' but did something else")
@@ -115,10 +130,11 @@ class Device:
     @contextmanager
     def _trying(self, op: str) -> Iterator[None]:
         try:
+            # Another interface may have its name by now.
+            names.name_of(self.index)
             yield
         except OSError as error:
-            number = error.errno or errno.EIO
-            raise SettingError(self.name, op, number, _HINTS.get(number, "")) from error
+            raise SettingError(self.name, op, error.errno or errno.EIO, _hint(error)) from error
 
     def _channels(self, _: str) -> Value:
         return asdict(ethtool.channels(self.name)[0])
@@ -185,10 +201,12 @@ class Device:
         return found.on if found else None
 
     def _set_feature(self, name: str, value: Value) -> None:
-        ethtool_features.set_feature(self.name, name, value)
+        try:
+            ethtool_features.set_feature(self.name, name, value)
+        except KeyError as error:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
     def _interrupt(self, queue: str) -> Value:
-        socket.if_nametoindex(self.name)  # Raises OSError if it is gone.
         for each in interrupts.interrupts(self._files, self._proc):
             if each.queue == int(queue):
                 cpus = read_text(interrupts.wanted_cpus(each.number, self._proc))
@@ -206,11 +224,30 @@ class Device:
     def _set_stamps(self, _: str, value: Value) -> None:
         hwtstamp.write(self.name, hwtstamp.Setting(**value))
 
+    def _number_of(self, name: str) -> tuple[Callable[[str], Value], Callable[[str, Value], None]]:
+        """Reads and writes a number in /sys."""
+
+        def write(_: str, value: Value) -> None:
+            (self._files / name).write_text(f"{value}\n")
+
+        return lambda _: self._number(name), write
+
     def _number(self, name: str) -> int | None:
         try:
             return int((self._files / name).read_text())
         except FileNotFoundError:
             return None
+
+
+def _hint(error: OSError) -> str:
+    """What is known of a refusal: the driver's words, or what this process lacks."""
+    if isinstance(error, NetlinkError):
+        return error.words
+    number = error.errno or errno.EIO
+    if number == errno.EACCES and os.geteuid() != 0:
+        return "its file belongs to root: run as root"
+    known = fix(number, *([Capability.NET_ADMIN] if number == errno.EPERM else []))
+    return _HINTS.get(number) or known
 
 
 def _took(kind: str, wanted: Value, got: Value) -> bool:

@@ -14,6 +14,7 @@ from xdpkit.nic.setup import setting
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.plan import Step
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.reasons import failed
 
 # ERANGE: filter not supported (timestamping.rst); drivers return the others, too. 0: the driver
 # accepted it, but stamps PTP only.
@@ -64,10 +65,12 @@ def _present(ifname: str) -> hwtstamp.Setting:
     try:
         return hwtstamp.read(ifname)
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise StampError(
-            f"the driver of {ifname} has no hardware timestamps (SIOCGHWTSTAMP: {reason})"
-        ) from error
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOTTY):
+            reason = os.strerror(error.errno)
+            text = f"the driver of {ifname} has no hardware timestamps (SIOCGHWTSTAMP: {reason})"
+        else:
+            text = failed(f"the hardware timestamps of {ifname}: SIOCGHWTSTAMP", error)
+        raise StampError(text) from error
 
 
 def _clock(ifname: str) -> Phc:

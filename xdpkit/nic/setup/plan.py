@@ -135,9 +135,8 @@ def steps(
         yield Step(setting.RSS, {"weights": weights}, why)
     for match, queue in rules.items():
         yield rule_step(match, queue)
-    for name, why in {**MERGING, **(UNTAGGING if _is_tagged(wish) else {})}.items():
-        if name in facts.features and facts.features[name].changeable:
-            yield Step(setting.feature(name), False, why)
+    yield from _features_off(facts, MERGING)
+    yield from untagging_steps(facts, wish)
     for queue, cpu in zip(wish.queues, cycle(wish.irq_cpus)):
         why = f"irq_cpus: queue {queue} interrupts CPU {cpu}"
         yield Step(setting.interrupt(queue), {"cpus": str(cpu), "irq": None}, why)
@@ -243,6 +242,18 @@ def _receiving(facts: NicFacts, wish: Wish, channels: Value) -> int:
 
 def _present(facts: NicFacts) -> Value:
     return asdict(facts.channels) if facts.channels else None
+
+
+def untagging_steps(facts: NicFacts, wish: Wish) -> Iterator[Step]:
+    """What leaves VLAN tags in the frames, where an address with a tag is served."""
+    if _is_tagged(wish):
+        yield from _features_off(facts, UNTAGGING)
+
+
+def _features_off(facts: NicFacts, features: dict[str, str]) -> Iterator[Step]:
+    for name, why in features.items():
+        if name in facts.features and facts.features[name].changeable:
+            yield Step(setting.feature(name), False, why)
 
 
 def _is_tagged(wish: Wish) -> bool:

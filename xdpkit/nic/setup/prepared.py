@@ -15,13 +15,24 @@ from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
 from xdpkit.nic.os.interface import Interface, check_membership
 from xdpkit.nic.os.login import login_over
-from xdpkit.nic.setup import journal, setting
+from xdpkit.nic.setup import journal, journals, setting
 from xdpkit.nic.setup.apply import Changes, Outcome, apply_step, apply_steps, report, restore, undo
 from xdpkit.nic.setup.device import Device
-from xdpkit.nic.setup.journal import Entry, Journal, Owner
-from xdpkit.nic.setup.plan import Plan, Step, Wish, plan, rule_step, stale_rules, wanted_rules
+from xdpkit.nic.setup.journal import Journal, Owner
+from xdpkit.nic.setup.journal_lines import Entry
+from xdpkit.nic.setup.plan import (
+    Plan,
+    Step,
+    Wish,
+    plan,
+    rule_step,
+    stale_rules,
+    untagging_steps,
+    wanted_rules,
+)
 from xdpkit.nic.setup.setting import Value
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.state_files import STATE
 
 log = logging.getLogger("xdpkit")
 
@@ -32,12 +43,13 @@ class PreparedNic(Closing):
     ``steering`` and ``notes`` say what was obtained and done.
     """
 
-    def __init__(self, config: Config, directory: Path = journal.STATE) -> None:
+    def __init__(self, config: Config, directory: Path = STATE) -> None:
         self._config = config
         self.device = Device(config.interface.name)
         self.steering = "none"
         self.notes: list[str] = []
-        path = journal.path_of(self.device.name, directory)
+        self._directory = directory
+        path = journal.path_of(self.device.index, directory)
         self.journal = Journal(path, Owner.me(self.device.name, self.device.identity()))
 
     @property
@@ -54,7 +66,7 @@ class PreparedNic(Closing):
         if taken_over:
             plan(self.device.facts(), Wish.of(self._config, served))
             return
-        self.notes += _tidy_up(self.device, self.journal.path)
+        self.notes += _tidy_up(self.device, self._directory)
         self.steering = self._do(served)
 
     def take_over(self, served: list[ServedAddress]) -> None:
@@ -96,9 +108,10 @@ class PreparedNic(Closing):
         self.notes += made.notes
 
     def follow(self, served: list[ServedAddress]) -> list[str]:
-        """Updates the rules to these addresses; returns a line for each thing that failed."""
+        """Updates offloads and rules to these addresses; returns a line per thing that failed."""
+        problems = self._leave_tags(served)
         if self.steering != "ntuple":
-            return []
+            return problems
         wanted = wanted_rules(Wish.of(self._config, served))
         ours = [
             entry
@@ -107,7 +120,7 @@ class PreparedNic(Closing):
         ]
         settings = {setting.rule(match) for match in wanted}
         gone = [entry for entry in ours if entry.setting not in settings]
-        problems = _problems(undo(self.device, self.journal, gone))
+        problems += _problems(undo(self.device, self.journal, gone))
         present = {entry.setting for entry in ours}
         new = {match: to for match, to in wanted.items() if setting.rule(match) not in present}
         try:
@@ -116,6 +129,17 @@ class PreparedNic(Closing):
         except XdpkitError as error:
             problems.append(f"{error}; requests without a rule take the slow path")
         return problems
+
+    def _leave_tags(self, served: list[ServedAddress]) -> list[str]:
+        """The first address with a VLAN tag may come with a reload."""
+        if not any(address.outer for address in served):
+            return []
+        try:
+            for step in untagging_steps(self.device.facts(), Wish.of(self._config, served)):
+                apply_step(self.device, self.journal, step)
+        except XdpkitError as error:
+            return [f"{error}; requests with a VLAN tag are not recognized"]
+        return []
 
     def _rule_steps(self, new: dict[FlowMatch, int]) -> list[Step]:
         if not new:
@@ -127,32 +151,44 @@ class PreparedNic(Closing):
             *(rule_step(match, queue) for match, queue in new.items()),
         ]
 
+    def leave(self, ifindex: int) -> None:
+        """The interface was moved to another namespace, and has this index there."""
+        if self.journal.pending:
+            self.journal.record_moved(ifindex)
+            log.warning(
+                "%s was moved to another network namespace with our changes: undo them there, by "
+                "'xdpkit restore'",
+                self.device.name,
+            )
+
     def close(self) -> None:
         """Undoes all that is still as we left it; what cannot be undone stays in the journal."""
         try:
-            report(self.device, undo(self.device, self.journal, list(self.journal.pending)))
+            if not self.journal.moved_to:
+                report(self.device, undo(self.device, self.journal, list(self.journal.pending)))
         finally:
             self.journal.close()
 
 
-def _tidy_up(device: Device, path: Path) -> list[str]:
+def _tidy_up(device: Device, directory: Path) -> list[str]:
     """Undoes what a crashed run left; returns notes about it.
 
     Raises JournalError if some of it could not be undone.
     """
-    if path.parent.exists() and not os.access(path.parent, os.R_OK | os.X_OK):
-        return [
-            f"{path.parent} belongs to another user, so changes that a run left are not visible"
-        ]
-    outcomes, note = restore(device, path)
-    failed = [outcome for outcome in outcomes if outcome.result == "failed"]
-    if failed:
-        raise JournalError(
-            f"{device.name}: changes of the last run could not be undone: {failed[0]}; then "
-            f"'xdpkit restore {device.name}'"
-        )
-    notes = [f"left by a crashed run, undone: {outcome}" for outcome in outcomes]
-    return [*notes, *([note] if note else [])]
+    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
+        return [f"{directory} belongs to another user, so changes that a run left are not visible"]
+    notes = []
+    for path in journals.of_device(device, named=False, directory=directory):
+        outcomes, note = restore(device, path)
+        failed = [outcome for outcome in outcomes if outcome.result == "failed"]
+        if failed:
+            raise JournalError(
+                f"{device.name}: changes of the last run could not be undone: {failed[0]}; then "
+                f"'xdpkit restore {device.name}'"
+            )
+        notes += [f"left by a crashed run, undone: {outcome}" for outcome in outcomes]
+        notes += [note] if note else []
+    return notes
 
 
 def _steering_of(changes: Sequence[Entry]) -> str:

@@ -15,12 +15,14 @@
     napi_defer_hard_irqs, gro_flush_timeout                    echo N > /sys/class/net/...
                        a number
 
-All values fit into JSON. Pure: ``device.py`` reads and writes them.
+All values fit into JSON. Pure: ``device.py`` reads and writes them; ``schema.py`` checks them where
+they come from a file.
 """
 
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,17 +37,19 @@ INTERRUPT = "interrupt"
 RSS = "rss"
 STAMPS = "stamps"
 DEFAULT = "default"
+RULE = "rule"
+FEATURE = "feature"
 NAPI = ("napi_defer_hard_irqs", "gro_flush_timeout")
 
 
 def rule(match: FlowMatch) -> str:
     """The name of the setting: a rule for these packets."""
-    return f"rule {match}"
+    return f"{RULE} {match}"
 
 
 def feature(name: str) -> str:
     """The name of the setting: an offload."""
-    return f"feature {name}"
+    return f"{FEATURE} {name}"
 
 
 def interrupt(queue: int) -> str:
@@ -125,5 +129,6 @@ def _action(value: Value) -> int:
 
 def weights_of(table: Sequence[int]) -> list[int] | None:
     """The weights that make ethtool write this table; None if there are none."""
-    weights = [table.count(queue) for queue in range(max(table, default=-1) + 1)]
+    slots = Counter(table)
+    weights = [slots[queue] for queue in range(max(table, default=-1) + 1)]
     return weights if weights and weighted_table(weights, len(table)) == list(table) else None

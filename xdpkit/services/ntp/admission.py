@@ -7,9 +7,10 @@ import logging
 from xdpkit._core._keys import Keys
 from xdpkit._core._prefix_map import AccessList
 from xdpkit.config.ntp import NtpConfig
+from xdpkit.regular_file import Content
 from xdpkit.services import access_list
 from xdpkit.services.base import Prepared
-from xdpkit.services.ntp.keys import KeyFile, read_keys
+from xdpkit.services.ntp.keys import KeyFile, parse_keys
 
 log = logging.getLogger("xdpkit")
 
@@ -21,9 +22,9 @@ class Admission:
         self.slots: dict[int, int] = {}
         """The counter slot of every key ID ever loaded."""
 
-    def prepare(self, config: NtpConfig) -> Prepared:
-        """Reads the key file. Raises ConfigError."""
-        file = read_keys(config.keys) if config.keys else None
+    def prepare(self, config: NtpConfig, content: Content | None) -> Prepared:
+        """Takes the key file's content, if there is one. Raises ConfigError."""
+        file = parse_keys(config.keys, content) if config.keys and content else None
         slots = dict(self.slots)
         rules = (
             access_list.build(config.allow, config.deny) if config.allow or config.deny else None

@@ -12,15 +12,17 @@ missing unnoticed. Messages never quote anything from the file but the ID and a 
 
 from __future__ import annotations
 
-import os
+import re
 import stat
 from binascii import unhexlify
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from xdpkit._core._keys import ALGORITHMS, offered_algorithms
-from xdpkit.errors import ConfigError
+from xdpkit.errors import ERRORS_MAX, ConfigError, ConfigErrors, shortened
+from xdpkit.regular_file import Content, read_regular
 
 DEFAULT_TYPE = "MD5"
 """The type of a line without one, as in chrony."""
@@ -35,6 +37,7 @@ SECURE_BYTES = 10
 """chronyd warns about secrets below 80 bits as too short, and still uses them."""
 
 _COMMENT = b"!;#%"
+_WORD = re.compile(rb"\S+")
 _LAST_ID = (1 << 32) - 1
 # chronyd reads lines into 2048 bytes and would treat the rest of a longer one as another line.
 _LONGEST_LINE = 2047
@@ -61,85 +64,132 @@ class KeyFile:
 
 
 def read_keys(path: Path) -> KeyFile:
-    """Reads and checks a key file; one without keys is valid.
+    """Reads and checks a key file. Raises as its two steps do."""
+    return parse_keys(path, read_key_file(path))
 
-    Raises ConfigError, with file:line and the key's ID, for the first error.
+
+def read_key_file(path: Path) -> Content:
+    """A key file as it is. Raises ConfigError."""
+    try:
+        return read_regular(path, _LARGEST)
+    except FileNotFoundError as error:
+        reason = "no such key file: create it, or name another in the configuration"
+        raise ConfigError(path, reason) from error
+    except OSError as error:
+        raise ConfigError(path, f"cannot be read: {error.strerror}") from error
+
+
+def parse_keys(path: Path, content: Content) -> KeyFile:
+    """Checks a key file that was read; one without keys is valid.
+
+    Raises ConfigError with everything that is wrong: file:line:column, and the key's ID.
     """
-    raw, mode = _read(path)
     available = offered_algorithms()
     keys: list[Key] = []
     lines: dict[int, int] = {}
-    for number, line in enumerate(raw.split(b"\n"), 1):
+    wrong: list[ConfigError] = []
+    for number, line in enumerate(content.data.split(b"\n"), 1):
+        words = [Word(match[0], match.start() + 1) for match in _WORD.finditer(line)]
         try:
-            key = _parse(line, available)
+            key = _parse(line, words, available)
             if key is None:
                 continue
             if key.id in lines:
-                raise ValueError(f"key {key.id} is on line {lines[key.id]} too: remove one of them")
-        except ValueError as error:
-            raise ConfigError(path, str(error), number) from None
+                reason = f"key {key.id} is on line {lines[key.id]} too: remove one of them"
+                raise _BadWordError(reason, words[0])
+        except _BadWordError as error:
+            wrong.append(ConfigError(path, str(error), number, error.column))
+            if len(wrong) == ERRORS_MAX:
+                break
+            continue
         lines[key.id] = number
         keys.append(key)
-    warnings = [*_open_to_others(path, mode), *_too_short(path, keys, lines)]
+    if wrong:
+        raise wrong[0] if len(wrong) == 1 else ConfigErrors(shortened(wrong))
+    warnings = [*_open_to_others(path, content.status.st_mode), *_too_short(path, keys, lines)]
     return KeyFile(path, tuple(keys), tuple(warnings))
 
 
-def _parse(line: bytes, available: frozenset[str]) -> Key | None:
-    """The key on a line; None for a comment or a blank line. Raises ValueError."""
-    words = line.split()
-    if not words or words[0][0] in _COMMENT:
+class Word(NamedTuple):
+    """A word of a line, and the column at which it begins, from 1, in bytes."""
+
+    text: bytes
+    column: int
+
+
+class _BadWordError(ValueError):
+    """What is wrong with a word."""
+
+    def __init__(self, reason: str, word: Word) -> None:
+        super().__init__(reason)
+        self.column = word.column
+
+
+def _parse(line: bytes, words: list[Word], available: frozenset[str]) -> Key | None:
+    """The key on a line; None for a comment or a blank line. Raises _BadWordError."""
+    if not words or words[0].text[0] in _COMMENT:
         return None
     if len(line) > _LONGEST_LINE or b"\0" in line:
-        raise ValueError(f"not a text line of at most {_LONGEST_LINE} bytes: is this a key file?")
-    key_id = int(words[0]) if words[0].isdigit() else 0
+        reason = f"not a text line of at most {_LONGEST_LINE} bytes: is this a key file?"
+        raise _BadWordError(reason, words[0])
+    key_id = int(words[0].text) if words[0].text.isdigit() else 0
     if not 1 <= key_id <= _LAST_ID:
-        raise ValueError(f"the line must start with the key's ID, a number in 1..{_LAST_ID}")
+        reason = f"the line must start with the key's ID, a number in 1..{_LAST_ID}"
+        raise _BadWordError(reason, words[0])
     name = f"key {key_id}"
     if len(words) == 1:
-        raise ValueError(f"{name}: the secret is missing: write {key_id} [TYPE] SECRET")
+        reason = f"{name}: the secret is missing: write {key_id} [TYPE] SECRET"
+        raise _BadWordError(reason, words[0])
     if len(words) > 3:
-        raise ValueError(
+        raise _BadWordError(
             f"{name}: more than three words: write {key_id} [TYPE] SECRET, comments on their own "
-            "line, a secret with blanks as HEX:"
+            "line, a secret with blanks as HEX:",
+            words[3],
         )
     # Never quoted in messages: after a stray blank it is part of the secret.
-    second = words[1].decode("ascii", "replace")
+    second = words[1].text.decode("ascii", "replace")
     if len(words) == 2 and (second in ALGORITHMS or second in CHRONY_ONLY_TYPES):
-        raise ValueError(f"{name}: a type, but no secret after it: write {key_id} {second} SECRET")
+        reason = f"{name}: a type, but no secret after it: write {key_id} {second} SECRET"
+        raise _BadWordError(reason, words[1])
     kind = second if len(words) == 3 else DEFAULT_TYPE
-    _check_type(name, kind, available)
-    secret = _decode(name, words[-1])
-    wanted = AES_BYTES.get(kind, len(secret))
-    if len(secret) != wanted:
-        raise ValueError(
-            f"{name}: an {kind} secret has {wanted} bytes, but this one {len(secret)}: "
-            f"write HEX: and {2 * wanted} digits"
-        )
-    return Key(key_id, kind, secret)
+    if reason := _type_fault(kind, available):
+        raise _BadWordError(f"{name}: {reason}", words[1])
+    return Key(key_id, kind, _decode(name, kind, words[-1]))
 
 
-def _check_type(name: str, kind: str, available: frozenset[str]) -> None:
+def _type_fault(kind: str, available: frozenset[str]) -> str:
+    """Why a type cannot be used, or ""."""
     if kind in CHRONY_ONLY_TYPES:
-        raise ValueError(f"{name}: {kind} is not supported: use one of {', '.join(ALGORITHMS)}")
+        return f"{kind} is not supported: use one of {', '.join(ALGORITHMS)}"
     if kind not in ALGORITHMS:
         close = get_close_matches(kind.upper(), ALGORITHMS, n=1)
         fix = f"did you mean {close[0]}?" if close else f"valid: {', '.join(ALGORITHMS)}"
-        raise ValueError(f"{name}: unknown type: {fix}")
+        return f"unknown type: {fix}"
     if kind not in available:
         others = ", ".join(other for other in ALGORITHMS if other in available) or "none"
-        raise ValueError(f"{name}: this system's OpenSSL does not allow {kind}; it allows {others}")
+        return f"this system's OpenSSL does not allow {kind}; it allows {others}"
+    return ""
 
 
-def _decode(name: str, word: bytes) -> bytes:
-    if word.startswith(b"HEX:"):
+def _decode(name: str, kind: str, word: Word) -> bytes:
+    """The secret that a word stands for. Raises _BadWordError."""
+    if word.text.startswith(b"HEX:"):
         try:
-            secret = unhexlify(word[4:])
+            secret = unhexlify(word.text[4:])
         except ValueError:
-            raise ValueError(f"{name}: HEX: must be followed by pairs of hex digits") from None
+            reason = f"{name}: HEX: must be followed by pairs of hex digits"
+            raise _BadWordError(reason, word) from None
     else:
-        secret = word.removeprefix(b"ASCII:")
+        secret = word.text.removeprefix(b"ASCII:")
     if not secret:
-        raise ValueError(f"{name}: the secret is empty")
+        raise _BadWordError(f"{name}: the secret is empty", word)
+    wanted = AES_BYTES.get(kind, len(secret))
+    if len(secret) != wanted:
+        reason = (
+            f"{name}: an {kind} secret has {wanted} bytes, but this one {len(secret)}: "
+            f"write HEX: and {2 * wanted} digits"
+        )
+        raise _BadWordError(reason, word)
     return secret
 
 
@@ -159,19 +209,3 @@ def _too_short(path: Path, keys: list[Key], lines: dict[int, int]) -> list[str]:
         f"{path}:{lines[first.id]}: key {first.id}{more}: a secret of fewer than {SECURE_BYTES} "
         "bytes can be guessed: use a longer one"
     ]
-
-
-def _read(path: Path) -> tuple[bytes, int]:
-    """The file's contents and mode, both from the same open file."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_LARGEST + 1)
-            mode = os.fstat(file.fileno()).st_mode
-    except FileNotFoundError as error:
-        reason = "no such key file: create it, or name another in the configuration"
-        raise ConfigError(path, reason) from error
-    except OSError as error:
-        raise ConfigError(path, f"cannot be read: {error.strerror}") from error
-    if len(raw) > _LARGEST:
-        raise ConfigError(path, f"larger than {_LARGEST} bytes: not a key file")
-    return raw, mode

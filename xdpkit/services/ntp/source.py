@@ -74,12 +74,13 @@ class NtpSource(Closing):
     async def _follow(self, source: Polled) -> None:
         next_poll = anyio.current_time()
         while True:
-            # No burst of polls after the machine was suspended or a poll took a full second.
-            next_poll = max(next_poll + POLL_SECONDS, anyio.current_time())
-            await anyio.sleep_until(next_poll)
+            # At once: after the first poll, loading a zone may have taken longer than the holdover.
             await source.poll()
             if self._choose():
                 self._log_source()
+            # No burst of polls after the machine was suspended or a poll took a full second.
+            next_poll = max(next_poll + POLL_SECONDS, anyio.current_time())
+            await anyio.sleep_until(next_poll)
 
     def _choose(self) -> bool:
         """Selects the first synchronized source; returns whether that is a change."""

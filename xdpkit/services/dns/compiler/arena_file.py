@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import struct
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit._core._snapshot import ZoneMap
+from xdpkit.regular_file import check_owned, open_regular
 from xdpkit.services.dns.compiler.view import ArenaView
 from xdpkit.services.dns.zonefile.sources import Source, compiler_key
 
@@ -110,18 +110,11 @@ def cache_file(cache: Path, directory: Path) -> Path:
 def open_cached(path: Path) -> int:
     """Opens a cached arena; the caller closes it.
 
-    Raises FileNotFoundError if there is none, ValueError if another user could have written it.
+    Raises FileNotFoundError if there is none, OSError if another user could have written it.
     """
-    # Nonblocking: a FIFO in its place must not hold up a start.
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    fd = open_regular(path, follow=False)
     try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is not a regular file")
-        if found.st_uid != os.geteuid():
-            raise ValueError(f"it belongs to user {found.st_uid}, and we are {os.geteuid()}")
-        if found.st_mode & 0o022:
-            raise ValueError(f"others can write to it (mode {stat.S_IMODE(found.st_mode):o})")
+        check_owned(path, os.fstat(fd))
     except BaseException:
         os.close(fd)
         raise

@@ -4,13 +4,14 @@ A child process of the daemon: dnspython's garbage and the minutes that a millio
 out of the process that holds the sockets. It writes JSON objects to stdout, one per line:
 ``{"zone": NAME, "records": N, "share": OF_ALL_WORK}`` as it goes, with "names" instead of
 "records" once a zone is in the arena; ``{"unkept": REASON}`` if the cache file could not be
-written; and finally either ``{"size": BYTES}`` (exit 0) or
-``{"error": REASON, "path": FILE, "line": N}`` (exit 2).
+written; and finally either ``{"size": BYTES}`` (exit 0),
+``{"error": REASON, "path": FILE, "line": N}`` (exit 2), or ``{"error": REASON}`` (exit 1).
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -19,10 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.errors import ZoneError
+from xdpkit.reach import reach
+from xdpkit.runtime import privileges
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
+from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, stat_of, zone_files
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, name_text
@@ -51,20 +56,28 @@ def no_report(_: dict[str, Any]) -> None:
 def read_zones(
     files: Iterable[Path], report: Report = no_report, reading: Reading | None = None
 ) -> list[Zone]:
-    """Reads master files; raises ZoneError for the first invalid one."""
+    """Reads master files; raises ZoneError with everything that is wrong with them."""
     files, reading = list(files), reading or Reading()
     total = sum(stat[0] for path in files if (stat := stat_of(path))) or 1
     zones: dict[bytes, Zone] = {}
+    refused: list[ZoneError] = []
     for path in files:
 
         def progress(records: int, path: Path = path) -> None:
             share = READING * min(reading.bytes_read / total, 1)
             report({"zone": path.name.removesuffix(SUFFIX), "records": records, "share": share})
 
-        zone = read_zone(path, progress, reading)
+        try:
+            zone = read_zone(path, progress, reading)
+        except ZoneError as error:
+            refused.append(error)
+            continue
         other = zones.setdefault(zone.origin, zone)
         if other is not zone:
-            raise ZoneError(path, f"the same zone as {other.path.name}; remove one of them")
+            reason = f"the same zone as {other.path.name}; remove one of them"
+            refused.append(ZoneError(path, reason))
+    if refused:
+        raise directory_error(refused)
     return list(zones.values())
 
 
@@ -166,7 +179,11 @@ def write_zone(
 def compile_zones(
     zones: list[Zone], fd: int, report: Report = no_report, seed: int | None = None
 ) -> int:
-    """Writes the arena of ``zones`` into the empty file ``fd``; returns its size in bytes."""
+    """Writes the arena of ``zones`` into the empty file ``fd``; returns its size in bytes.
+
+    Raises ZoneError for all zones that cannot be served.
+    """
+    refused: list[ZoneError] = []
     forest = Forest(zones)
     writer = arena.Writer(fd, len(zones), seed)
     total, done = sum(len(tree.nodes) for tree in forest.trees.values()), 0
@@ -177,10 +194,15 @@ def compile_zones(
             share = READING + (1 - READING) * (before + nodes) / total
             report({"zone": name, "records": nodes, "share": share})
 
-        write_zone(writer, forest, tree, progress)
+        try:
+            write_zone(writer, forest, tree, progress)
+        except ZoneError as error:
+            refused.append(error)
         done += len(tree.nodes)
         share = READING + (1 - READING) * done / total
         report({"zone": name, "names": tree.zone.names, "share": share})
+    if refused:
+        raise directory_error(refused)
     return writer.finish()
 
 
@@ -200,6 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, help="cache file to write")
     text = "run at a lower priority than the answering threads"
     parser.add_argument("--behind", action="store_true", help=text)
+    parser.add_argument("--memory", type=int, help="the most bytes of memory to use")
     parser.add_argument("directory", type=Path)
     options = parser.parse_args(arguments)
 
@@ -208,16 +231,25 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.behind:
         os.nice(BACKGROUND_NICE)
-    directory = options.directory.absolute()
-    reading = Reading()
+    limit = MemoryLimit(options.memory)
+    reading = Reading(limit.allow)
     try:
+        directory = options.directory.absolute()
         files = zone_files(directory)
         # $INCLUDE is relative to the zone directory, wherever the daemon was started.
-        os.chdir(directory)
+        os.chdir(reach(directory))
         size = compile_zones(read_zones(files, report, reading), options.fd, report)
     except ZoneError as error:
-        report({"error": error.reason, "path": error.path, "line": error.line})
+        for each in error.errors or [error]:
+            report(each.location() | {"error": each.reason})
         return error.exit_code
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):
+            raise
+        limit.use_reserve()
+        most = f"more than the {limit.current >> 20} MiB of memory that it may use"
+        report({"error": f"the zone compiler needs {most}: make the zones smaller"})
+        return 1
     size = arena_file.append_record(options.fd, size, reading.sources)
     if options.cache:
         _write_cache(options.fd, options.cache.absolute(), report)
@@ -226,4 +258,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # ``check`` is to judge the files as ``run`` will read them.
+    privileges.drop()
     sys.exit(main())

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xdpkit._core._limits import DNS_ALIASES_MAX, ZONE_NAME_MAX
+from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.tree import LookupResult, NameMatch, Tree
+from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, RRset, Zone, find, is_below, parent
 
 # A question may meet DNAMEs before a chain that was followed here: as many again.
@@ -48,15 +50,21 @@ class AliasChain:
 
 
 class Forest:
-    """The trees of all zones. Raises ZoneError like Tree."""
+    """The trees of all zones. Raises ZoneError with what their Trees raise."""
 
     def __init__(self, zones: Iterable[Zone]) -> None:
         zones = list(zones)
         origins = {zone.origin for zone in zones}
         self.trees: dict[bytes, Tree] = {}
+        refused: list[ZoneError] = []
         for zone in zones:
             inner = {o for o in origins if o != zone.origin and is_below(o, zone.origin)}
-            self.trees[zone.origin] = Tree(zone, frozenset(inner))
+            try:
+                self.trees[zone.origin] = Tree(zone, frozenset(inner))
+            except ZoneError as error:
+                refused.append(error)
+        if refused:
+            raise directory_error(refused)
 
     def zone_of(self, name: bytes) -> Tree | None:
         """The zone with the longest name that contains this name."""

@@ -51,6 +51,9 @@ class DnsService(Service):
         settings = await anyio.to_thread.run_sync(_settings, dns, cookies)
         # Last: nothing else is waited for between reading the zones and publishing them.
         zones = await self._zones.prepare(dns)
+        if cookies:
+            # They may have been rolled over meanwhile.
+            settings["cookie_secrets"] = cookies.secrets
 
         def commit() -> None:
             zones.commit()

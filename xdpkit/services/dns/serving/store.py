@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
-
-import anyio
-import anyio.abc
-import anyio.to_thread
 
 from xdpkit._core._snapshot import ZoneMap
-from xdpkit.errors import XdpkitError, ZoneError
+from xdpkit.errors import UnansweredError, XdpkitError
+from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import ArenaFile, Stale
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
+from xdpkit.services.dns.serving.compiler_child import Progress, compile_in_child, never
 from xdpkit.services.dns.zonefile.sources import unchanged
 from xdpkit.services.dns.zonefile.zone import name_text
 
-LINE_MAX = 1 << 16
-"""The most bytes of one line of the child; a longer one is not one of our reports."""
+__all__ = ["Arena", "Progress", "ZoneInfo", "cached_arena", "compile_zones", "load_zones"]
 
 log = logging.getLogger("xdpkit")
 
-T = TypeVar("T")
+# A cache of a million names is read and checked in 2 s; a slow disk takes some more.
+CACHE_SECONDS = 60.0
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The progress of the compiler in ``zone``, or that it is ``done`` with it."""
-
-    zone: str
-    records: int
-    """Records read so far, or owner names if ``done``."""
-    done: bool
-    share: float = 0.0
-    """Share of all the work, 0 to 1."""
+# The arena is in memory: nothing but the CPU is waited for.
+ARENA_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +68,7 @@ async def load_zones(
     cache: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     background: bool = False,
+    newer: Callable[[], bool] = never,
 ) -> Arena:
     """The arena of a directory's zones: the one in ``cache`` if it is still current.
 
@@ -91,10 +76,16 @@ async def load_zones(
     than the answering threads. Raises like compile_zones().
     """
     if cache is None:
-        return await compile_zones(directory, progress, background=background)
+        return await compile_zones(directory, progress, None, background, newer)
     path = arena_file.cache_file(cache, directory)
-    cached = await in_thread(lambda: cached_arena(path, directory), background)
-    return cached or await compile_zones(directory, progress, path, background)
+    try:
+        cached = await off_loop(
+            path, partial(cached_arena, path, directory), CACHE_SECONDS, _nice(background)
+        )
+    except UnansweredError as error:
+        log.warning("%s; compiling the zones again", error)
+        return await compile_zones(directory, progress, None, background, newer)
+    return cached or await compile_zones(directory, progress, path, background, newer)
 
 
 def cached_arena(path: Path, directory: Path) -> Arena | None:
@@ -119,48 +110,33 @@ def cached_arena(path: Path, directory: Path) -> Arena | None:
         return None
 
 
-async def in_thread(work: Callable[[], T], background: bool) -> T:
-    """Does blocking work, in a low-priority thread with ``background``, otherwise right here.
-
-    A thread created before the setup privileges are dropped would keep them (privileges.py).
-    """
-    if not background:
-        return work()
-
-    def lowered() -> T:
-        thread = threading.get_native_id()
-        before = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, max(before, BACKGROUND_NICE))
-        try:
-            return work()
-        finally:
-            # The thread pool reuses the thread. Without CAP_SYS_NICE its priority stays low.
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, thread, before)
-
-    return await anyio.to_thread.run_sync(lowered)
-
-
 async def compile_zones(
     directory: Path,
     progress: Callable[[Progress], None] | None = None,
     cache_path: Path | None = None,
     background: bool = False,
+    newer: Callable[[], bool] = never,
+    memory: int | None = None,
 ) -> Arena:
     """Compiles every zone of a directory in a child process, which also writes ``cache_path``.
 
-    With ``background``, the child yields the CPU to the answering threads.
-    Raises the child's ZoneError, with file and line, and XdpkitError if the child died.
-    Cancelling kills the child.
+    With ``background``, the child yields the CPU to the answering threads. While ``newer``, because
+    somebody waits for newer zones, a child that is stuck is ended sooner. ``memory`` is the most
+    that it may use, in bytes; by default, what memory_limit.py allows.
+    Raises the child's ZoneError, with file and line, and XdpkitError if the child died or was ended
+    because it was stuck. Canceling kills the child.
     """
     started = time.monotonic()
     fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC)
     try:
-        options = ["--fd", str(fd), *(["--cache", str(cache_path)] if cache_path else [])]
-        options += ["--behind"] * background
-        cache_error = await _run(fd, [*options, str(directory)], progress)
+        arguments = ["--fd", str(fd), *(["--cache", str(cache_path)] if cache_path else [])]
+        arguments += ["--behind"] * background
+        arguments += [] if memory is None else ["--memory", str(memory)]
+        cache_error = await compile_in_child([*arguments, str(directory)], fd, progress, newer)
+        # Its own descriptor: a thread that is left behind goes on with it.
+        read = partial(_read_arena, os.dup(fd))
         try:
-            file = await in_thread(lambda: _read_arena(fd), background)
+            file = await off_loop("the zone arena", read, ARENA_SECONDS, _nice(background))
         except (OSError, ValueError, MemoryError) as error:
             raise XdpkitError(f"the zone compiler produced no usable arena: {error}") from error
     finally:
@@ -168,63 +144,14 @@ async def compile_zones(
     return Arena(file, "compiled", time.monotonic() - started, cache_error)
 
 
+def _nice(background: bool) -> int:
+    return BACKGROUND_NICE if background else 0
+
+
 def _read_arena(fd: int) -> ArenaFile:
-    # After an upgrade the child is newer than this process: an arena of the same format will do.
-    return arena_file.read_arena(fd, *arena_file.read_sources(fd, ours=False))
-
-
-async def _run(fd: int, options: list[str], progress: Callable[[Progress], None] | None) -> str:
-    """Has the child write into ``fd``; returns why it could not write its cache, or ""."""
-    # -P: the working directory may contain an unrelated xdpkit or json module.
-    command = [sys.executable, "-P", "-m", "xdpkit.services.dns.compiler.compile", *options]
-    process = await anyio.open_process(
-        command, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, pass_fds=(fd,)
-    )
-    cache_error = ""
-
-    def take(line: dict[str, Any]) -> None:
-        nonlocal cache_error
-        cache_error = line.get("unkept", cache_error)
-        if progress is not None and "zone" in line:
-            done = "names" in line
-            records = line["names" if done else "records"]
-            progress(Progress(line["zone"], records, done, line["share"]))
-
+    """Reads it and closes the descriptor."""
     try:
-        last = await _read(process, take)
-        status = await process.wait()
-    except BaseException:
-        process.kill()
-        raise
+        # After an upgrade the child is newer than we are: an arena of the same format will do.
+        return arena_file.read_arena(fd, *arena_file.read_sources(fd, ours=False))
     finally:
-        with anyio.CancelScope(shield=True):
-            await process.aclose()
-    if isinstance(last, dict) and "error" in last:
-        raise ZoneError(str(last["path"]), str(last["error"]), last["line"])
-    if status or not isinstance(last, dict) or "size" not in last:
-        line = last if isinstance(last, str) else "nothing"
-        raise XdpkitError(f"the zone compiler exited with status {status}; its last output: {line}")
-    return cache_error
-
-
-async def _read(
-    process: anyio.abc.Process, take: Callable[[dict[str, Any]], None]
-) -> dict[str, Any] | str | None:
-    """Reads all lines of the child; returns the last: an object, or text if it was not JSON."""
-    last: dict[str, Any] | str | None = None
-    rest = b""
-    assert process.stdout is not None  # it is a pipe: open_process()'s default
-    async for chunk in process.stdout:
-        *lines, rest = (rest + chunk).split(b"\n")
-        rest = rest[-LINE_MAX:]
-        for line in lines:
-            try:
-                report = json.loads(line)
-            except ValueError:
-                report = None
-            if not isinstance(report, dict):  # a traceback
-                last = line.decode(errors="replace") or last
-                continue
-            last = report
-            take(report)
-    return last
+        os.close(fd)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from xdpkit.errors import ConfigError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify
+from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.runtime.reasons import failed
 from xdpkit.services.base import Prepared
+from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
-from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, in_thread, load_zones
+from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, load_zones
 from xdpkit.services.dns.serving.watch import ZoneWatch
 from xdpkit.services.dns.zonefile.sources import unchanged
 
@@ -31,6 +35,9 @@ INBOX = 4
 
 # A load that takes longer is logged when it begins.
 LONG_SECONDS = 1.0
+
+# Comparing the files with the zones in use means reading those that may have changed unnoticed.
+COMPARE_SECONDS = 60.0
 
 # The startup extension that the service manager is repeatedly asked for during the first load:
 # longer than any step between two reports takes.
@@ -101,7 +108,9 @@ class ZoneStore:
         Raises XdpkitError; the watch then waits for the next change.
         """
         ours = config.zones == self._config.zones
-        seen = await self._watch.scan()
+        seen = await self._watch.scan() if ours else {}
+        if ours:
+            self._watch.set_reading(seen)
         try:
             if ours and self._arena and await self._is_current(self._arena):
                 return self._arena
@@ -109,18 +118,18 @@ class ZoneStore:
         except XdpkitError as error:
             if ours:
                 path = error.path if isinstance(error, ConfigError) else None
-                self._watch.set_refused(seen, path)
+                await self._watch.set_refused(seen, path)
             raise
         except (OSError, ValueError, MemoryError) as error:
             if ours:
-                self._watch.set_refused(seen, None)
-            raise XdpkitError(
-                f"the zones in {config.zones} could not be loaded ({error}): free file "
-                "descriptors or memory and reload"
-            ) from error
+                await self._watch.set_refused(seen, None)
+            what = f"the zones in {config.zones} could not be loaded"
+            raise XdpkitError(failed(what, error)) from error
 
     async def _is_current(self, arena: Arena) -> bool:
-        now = await in_thread(lambda: unchanged(arena.sources, self._config.zones), True)
+        directory = self._config.zones
+        work = partial(unchanged, arena.sources, directory)
+        now = await off_loop(directory, work, COMPARE_SECONDS, BACKGROUND_NICE)
         if now is not None:
             arena.sources = now
             self._watch.set_used(now)
@@ -132,7 +141,7 @@ class ZoneStore:
             bar = stack.enter_context(LoadProgress(directory)) if first else None
             reporter = _ProgressReporter(directory, bar)
             cache = config.cache_directory()
-            arena = await load_zones(directory, cache, reporter, background=not first)
+            arena = await load_zones(directory, cache, reporter, not first, self._is_awaited)
         log.info("zones: %s", describe_load(arena.names, arena.size, arena.seconds, arena.origin))
         if arena.cache_error and arena.cache_error != self._cache_error:
             log.warning(
@@ -142,6 +151,10 @@ class ZoneStore:
             )
         self._cache_error = arena.cache_error
         return arena
+
+    def _is_awaited(self) -> bool:
+        """Whether somebody waits for the zones to be read once more."""
+        return self.inbox.waiting > 1
 
     def _use(self, arena: Arena) -> None:
         """Makes this the arena that is answered from."""
@@ -164,17 +177,25 @@ class ZoneStore:
 
     async def _reload_on_change(self) -> None:
         """Takes the zones into use whenever their files have changed."""
-        while True:
-            changed = await self._watch.wait_for_change()
-            shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
-            try:
-                arena = await self.inbox.ask(self._config)
-                if arena is not self._arena:
-                    self._use(arena)
-                    await self._publisher.wait_for_grace_period()
-                    log.info("%s changed: %d zones in use", shown, len(arena.zones))
-            except XdpkitError as error:
-                log.error("%s changed: %s; the old zones stay in use", shown, error)
+        async with anyio.create_task_group() as tasks:
+            while True:
+                changed = await self._watch.wait_for_change()
+                # Whoever waits for their turn to read the zones will see this change, too.
+                if not self._is_awaited():
+                    tasks.start_soon(self._read_and_use, changed)
+
+    async def _read_and_use(self, changed: list[str]) -> None:
+        shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
+        try:
+            arena = await self.inbox.ask(self._config)
+        except XdpkitError as error:
+            for line in error.lines():
+                log.error("%s changed: %s; the old zones stay in use", shown, line)
+            return
+        if arena is not self._arena:
+            self._use(arena)
+            await self._publisher.settle()
+            log.info("%s changed: %d zones in use", shown, len(arena.zones))
 
     def close(self) -> None:
         """Closes the inbox."""

@@ -9,8 +9,17 @@ import dns.exception
 import dns.tokenizer
 import dns.zonefile
 
+from xdpkit.regular_file import open_regular
 from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
+
+
+def _open(path: str, encoding: str) -> TextIO:
+    return open(path, encoding=encoding, opener=lambda name, _: open_regular(name))
+
+
+# dnspython opens what $INCLUDE names itself: a FIFO in its place would never be open.
+setattr(dns.zonefile, "open", _open)  # noqa: B010
 
 # Deepest nesting of includes: more is a loop.
 INCLUDES_MAX = 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dns.exception
@@ -10,6 +10,8 @@ import dns.name
 import dns.rdataclass
 
 from xdpkit.errors import ZoneError
+from xdpkit.services.dns.zonefile.diagnosis import errors
+from xdpkit.services.dns.zonefile.error_list import located, zone_error
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
@@ -31,64 +33,76 @@ def zone_name(path: Path) -> bytes:
     return wire
 
 
-def _error_text(error: Exception, location: tuple[str, int]) -> str:
-    """dnspython's message in one line, without the location that it begins with."""
-    message = " ".join(str(error).split()) or type(error).__name__
-    if message.endswith(dns.exception.SyntaxError.__doc__ or "?"):
-        return "the line is malformed or incomplete"
-    head, _, tail = message.partition(": ")
-    if head.rpartition(":")[0] == location[0] and tail:
-        message = tail
-    return message.partition("caught exception <class ")[2].partition(">: ")[2] or message
-
-
 def read_zone(
     path: Path, progress: Callable[[int], None] | None = None, reading: Reading | None = None
 ) -> Zone:
     """Reads and checks one master file; $INCLUDE is relative to the working directory.
 
     ``progress`` is called with the number of records so far, every 20,000; ``reading`` records what
-    was opened. Raises ZoneError with file and line.
+    was opened. Raises ZoneError with everything that is wrong, each with line and column.
     """
     reading = reading or Reading()
     zone = Zone(zone_name(path), path)
     sink = Sink(zone, progress)
     try:
         with reading.open(path, zone=True) as file:
-            reader = Reader(
-                reading,
-                Tokenizer(file, path, sink),
-                dns.rdataclass.IN,
-                sink,
-                allow_include=True,
-            )
-            reader.current_origin = reader.last_name = dns.name.from_wire(zone.origin, 0)[0]
+            tokenizer = Tokenizer(file, path, sink)
+            reader = Reader(reading, tokenizer, dns.rdataclass.IN, sink, allow_include=True)
+            reader.current_origin = reader.last_name = sink.origin_name()
             sink.reader = reader
             try:
                 reader.read()
             finally:
                 reader.close()
-    except (dns.exception.DNSException, OSError, ValueError, RecursionError) as error:
+    except (dns.exception.DNSException, OSError, ValueError, RecursionError, ZoneError) as error:
         if sink.reader is None:
             raise ZoneError(path, f"cannot be read: {getattr(error, 'strerror', error)}") from None
-        location = sink.location()
-        raise ZoneError(location[0], _error_text(error, location), location[1]) from None
-    apex = {rrset.rdtype: rrset for rrset in zone.nodes.get(zone.origin, [])}
-    if SOA not in apex:
-        raise ZoneError(
-            path, f"no SOA for {name_text(zone.origin)}, the zone that the file is named after", 1
-        )
-    if NS not in apex:
-        raise apex[SOA].error(f"no NS record for {name_text(zone.origin)} itself")
-    for rrset in (rrset for rrsets in zone.nodes.values() for rrset in rrsets):
-        if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
-            raise rrset.error(TOO_MANY)
-    _check_dnames(zone)
+        raise diagnosis(path, error) from error
+    if found := located(problems(zone)):
+        raise zone_error(path, found)
     zone.names = len(zone.nodes)
     return zone
 
 
-def _check_dnames(zone: Zone) -> None:
+def diagnosis(path: Path, first: Exception) -> ZoneError:
+    """All that is wrong with a file in which ``first`` was met; it is read again for that."""
+    zone = Zone(zone_name(path), path)
+    reading = Reading()
+    found: list[ZoneError] = []
+    try:
+        with reading.open(path, zone=True) as file:
+            found += errors(Sink(zone, None), str(path), file, reading)
+    except OSError as error:
+        found.append(ZoneError(path, f"cannot be read: {error.strerror}"))
+    if not found:
+        # It has changed meanwhile, and is right now.
+        known = first if isinstance(first, ZoneError) else None
+        return known or ZoneError(path, " ".join(str(first).split()) or type(first).__name__)
+    # What records that could not be read would have been is unknown: a missing one is no error.
+    found += [error for error in problems(zone) if "no " not in error.reason[:3]]
+    return zone_error(path, located(found))
+
+
+def problems(zone: Zone) -> list[ZoneError]:
+    """What is wrong with a zone as a whole."""
+    apex = {rrset.rdtype: rrset for rrset in zone.nodes.get(zone.origin, [])}
+    if SOA not in apex:
+        reason = (
+            f"no SOA for {name_text(zone.origin)}, the zone that the file is named after: write "
+            "@ SOA PRIMARY MAILBOX SERIAL REFRESH RETRY EXPIRE MINIMUM, or rename the file"
+        )
+        return [ZoneError(zone.path, reason, 1)]
+    found = []
+    if NS not in apex:
+        reason = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
+        found.append(apex[SOA].error(reason))
+    for rrset in (rrset for rrsets in zone.nodes.values() for rrset in rrsets):
+        if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
+            found.append(rrset.error(TOO_MANY))
+    return found + list(_check_dnames(zone))
+
+
+def _check_dnames(zone: Zone) -> Iterator[ZoneError]:
     """A DNAME redirects all names below it, so none may exist there: RFC 6672 sections 2.3, 2.4.
 
     An apex DNAME does not affect the hashed owner names of NSEC3.
@@ -101,7 +115,7 @@ def _check_dnames(zone: Zone) -> None:
     for name in dnames - {zone.origin}:
         for rrset in zone.nodes[name]:
             if rrset.rdtype == NS:
-                raise rrset.error(
+                yield rrset.error(
                     f"a DNAME and a delegation at {name_text(name)}; keep one of them"
                 )
     for name, rrsets in zone.nodes.items() if dnames else ():
@@ -112,7 +126,7 @@ def _check_dnames(zone: Zone) -> None:
                 continue
             for rrset in rrsets:
                 if NSEC3 not in (rrset.rdtype, rrset.covers):
-                    raise rrset.error(
+                    yield rrset.error(
                         f"{name_text(name)} is below the DNAME of {name_text(above)}, which"
                         " hides it; remove one of them"
                     )

@@ -49,7 +49,7 @@ RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 # Before each RDATA: a pointer to the owner, type, class, TTL and length.
 RECORD_FIXED = 12
 
-TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds"
+TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds; remove some"
 
 
 class Sink:
@@ -71,6 +71,10 @@ class Sink:
         """The origin for dnspython, and that names stay absolute."""
         # With the root as origin, the reader also passes names outside the zone, not skipping them.
         return dns.name.root, False, dns.name.root
+
+    def origin_name(self) -> dns.name.Name:
+        """The zone's name: the first origin, and the owner of a first line without one."""
+        return dns.name.from_wire(self.zone.origin, 0)[0]
 
     def check_put_rdataset(self, check: Any) -> None:
         """Does nothing: add() does the checks."""
@@ -128,7 +132,9 @@ class Sink:
         # RFC 2181 section 5: duplicate records count once.
         if not _contains(rrset, wire):
             if rdtype in SINGLE and rrset.rdatas:
-                raise self.error(f"a second {_type_text(rdtype)} at {name_text(owner)}")
+                raise self.error(
+                    f"a second {_type_text(rdtype)} at {name_text(owner)}; remove one of them"
+                )
             rrset.rdatas.append(wire)
             # Checked now, as each record is compared with all before it.
             if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
@@ -146,9 +152,11 @@ class Sink:
                 " move it or fix $ORIGIN"
             )
         if rdtype in NOT_DATA:
-            raise ValueError(f"{_type_text(rdtype)} is a type for messages, not for zones")
+            raise ValueError(
+                f"{_type_text(rdtype)} is a type for messages, not for zones; remove it"
+            )
         if ttl > TTL_MAX:
-            raise ValueError(f"the TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
+            raise ValueError(f"the TTL {ttl} is too large: at most {TTL_MAX} (RFC 2181 section 8)")
         if rdtype == DNAME and owner.startswith(b"\1*"):
             # RFC 6672 section 3.3 leaves its meaning undefined.
             raise ValueError("a wildcard cannot own a DNAME; put it at the name above")

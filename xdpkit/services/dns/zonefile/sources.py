@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
@@ -16,6 +16,8 @@ import dns.version
 
 from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.errors import ZoneError
+from xdpkit.reach import denied, reach
+from xdpkit.regular_file import read_regular
 
 SUFFIX = ".zone"
 
@@ -30,7 +32,9 @@ SETTLED_NS = 2_500_000_000
 def zone_files(directory: Path) -> list[Path]:
     """The master files of a directory, sorted; hidden files and other suffixes are ignored."""
     try:
-        found = sorted(path.name for path in directory.iterdir())
+        found = sorted(os.listdir(reach(directory)))  # noqa: PTH208
+    except PermissionError:
+        raise ZoneError(directory, f"cannot be read: {denied(directory)}") from None
     except OSError as error:
         raise ZoneError(directory, f"cannot be read: {error.strerror}") from None
     # "..zone" is the root zone's: NAME is a single dot.
@@ -48,7 +52,7 @@ def stat_of(path: Path | str) -> Stat | None:
     """None for a file that does not exist or cannot be accessed."""
     try:
         # Not a Path: the watch does ten thousand of these every other second.
-        found = os.stat(path)  # noqa: PTH116
+        found = os.stat(reach(path))  # noqa: PTH116
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns, found.st_ino
@@ -80,10 +84,10 @@ class Source:
 
 def read(path: Path, zone: bool) -> tuple[Source, bytes]:
     """A file's content, and the record of it. Raises OSError."""
-    with path.open("rb") as file:
-        found = os.fstat(file.fileno())
-        settled = time.time_ns() - found.st_mtime_ns > SETTLED_NS
-        data = file.read()
+    now = time.time_ns()
+    content = read_regular(path)
+    data, found = content.data, content.status
+    settled = now - found.st_mtime_ns > SETTLED_NS
     stat = found.st_size, found.st_mtime_ns, found.st_ino
     digest = blake2b(data, digest_size=16).hexdigest()
     # If it was written while being read, it may be a mix of both versions.
@@ -92,9 +96,13 @@ def read(path: Path, zone: bool) -> tuple[Source, bytes]:
 
 
 class Reading:
-    """Opens files for the compiler, and records them as sources."""
+    """Opens files for the compiler, and records them as sources.
 
-    def __init__(self) -> None:
+    ``opened`` is called with the size of each before it is parsed.
+    """
+
+    def __init__(self, opened: Callable[[int], None] = lambda _: None) -> None:
+        self._opened = opened
         self._sources: dict[str, Source] = {}
         self._current = io.BytesIO()
         self._before = self._size = 0
@@ -102,6 +110,7 @@ class Reading:
     def open(self, path: Path | str, zone: bool = False) -> TextIO:
         """The content of a file as text. Raises OSError."""
         source, data = read(Path(path), zone)
+        self._opened(len(data))
         # A file included twice is recorded as first read: the second must be the same.
         self._sources.setdefault(source.path, source)
         if zone:

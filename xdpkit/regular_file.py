@@ -1,0 +1,96 @@
+"""How a file that somebody names is opened and read: as a regular file, bounded, never waiting.
+
+A FIFO, a device or a directory in its place is refused before it is opened: none of them can hold
+up a start or a reload, and no device notices. What can still wait is the file system itself, such
+as NFS without its server: so these calls are for ``runtime/off_loop.py`` wherever an event loop
+runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from xdpkit.reach import denied, reach
+
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISLNK, "a symbolic link"),
+)
+
+
+class UnfitFileError(OSError):
+    """A file that must not be read: ``strerror`` has the reason and the fix."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason, str(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's bytes, and its status when it was open."""
+
+    data: bytes
+    status: os.stat_result
+
+
+def open_regular(path: Path | str, *, follow: bool = True) -> int:
+    """Opens a file for reading; the caller closes the descriptor. Raises OSError.
+
+    Raises UnfitFileError for what is not a regular file. Without ``follow``, that includes a
+    symbolic link: for files that only xdpkit itself makes.
+    """
+    there = reach(path)
+    try:
+        # Looked at first: opening a device may already do something.
+        _check_kind(path, os.stat(there, follow_symlinks=follow))  # noqa: PTH116
+        # Nonblocking: by now it may be a FIFO after all.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        fd = os.open(there, flags | (0 if follow else os.O_NOFOLLOW))
+    except PermissionError as error:
+        raise UnfitFileError(path, denied(path)) from error
+    try:
+        _check_kind(path, os.fstat(fd))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def read_regular(path: Path | str, most: int | None = None, *, follow: bool = True) -> Content:
+    """A file's content, of at most ``most`` bytes. Raises OSError.
+
+    Raises UnfitFileError for what is not a regular file, and for one that is larger.
+    """
+    with open(open_regular(path, follow=follow), "rb") as file:
+        status = os.fstat(file.fileno())
+        data = file.read() if most is None else file.read(most + 1)
+    if most is not None and len(data) > most:
+        raise UnfitFileError(path, f"it is larger than {most} bytes: name the right file")
+    return Content(data, status)
+
+
+def _check_kind(path: Path | str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((name for is_one, name in _KINDS if is_one(found.st_mode)), "special")
+        raise UnfitFileError(path, f"it is {kind}, not a regular file: put a file in its place")
+
+
+def check_owned(path: Path | str, found: os.stat_result) -> None:
+    """Raises UnfitFileError for a file that anybody but this process's user could have written."""
+    if found.st_uid != os.geteuid():
+        reason = f"it belongs to user {found.st_uid}, and we are {os.geteuid()}: remove it"
+        raise UnfitFileError(path, reason)
+    if found.st_mode & 0o022:
+        mode = stat.S_IMODE(found.st_mode)
+        raise UnfitFileError(path, f"others can write to it (mode {mode:o}): chmod go-w {path}")

@@ -1,0 +1,56 @@
+"""How much memory the compiler's process may use, and that it goes first when memory is short."""
+
+from __future__ import annotations
+
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+
+# Address space that any zones may take: enough for 1.5 million names made by $GENERATE.
+BASE_BYTES = 1 << 30
+
+# What is allowed on top for each byte that was read: a zone of addresses takes 30 (measured with
+# 150,000 names), one of the shortest lines that there can be twice as many.
+BYTES_PER_BYTE = 200
+
+# Of the machine's memory: the server's own is locked and must find room, too.
+SHARE = 0.75
+
+# For an error's message, while all the zones are still in memory.
+RESERVE_BYTES = 16 << 20
+
+# The kernel ends the process with the highest score first: proc_pid_oom_score_adj(5).
+FIRST_TO_GO = "1000"
+
+
+class MemoryLimit:
+    """The limit of this process, which grows with what it reads, up to ``most`` bytes."""
+
+    def __init__(self, most: int | None = None) -> None:
+        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        self.most = int(physical * SHARE) if most is None else most
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            self.most = min(self.most, hard - RESERVE_BYTES)
+        # The arena is a memfd, which is memory, too, but no address space.
+        largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        largest = self.most if largest == resource.RLIM_INFINITY else min(largest, self.most)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+        self._read = 0
+        self.current = 0
+        self.allow(0)
+        # Anyone may raise its own; a system without it has no such killer.
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
+
+    def allow(self, read: int) -> None:
+        """Allows what another ``read`` bytes of zone files take."""
+        self._read += read
+        self.current = min(self.most, BASE_BYTES + BYTES_PER_BYTE * self._read)
+        resource.setrlimit(resource.RLIMIT_AS, (self.current, self.most + RESERVE_BYTES))
+
+    def use_reserve(self) -> None:
+        """Called once the limit was reached: gives room to say so."""
+        hard = self.most + RESERVE_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
