@@ -49,6 +49,8 @@ vm_packages=(python3 python3-venv mmdebstrap e2fsprogs iproute2 mount util-linux
 # here, and be missing where the demo and the tests run as root. Without bytecode xdpkit would compile its
 # modules at every start.
 unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+# What is installed is read by root without special rights, which is one of the others here.
+umask 022
 export PYTHONNOUSERSITE=1 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH=$PATH:/usr/sbin:/sbin # chronyd, ethtool, bpftool for those who have no sbin on PATH
 

@@ -181,6 +181,10 @@ class SocketError(XdpkitError):
     """A kernel socket could not be opened."""
 
 
+class PortTakenError(SocketError):
+    """Another program has the port."""
+
+
 class ControlError(XdpkitError):
     """The control socket of a running instance could not be used."""
 

@@ -14,6 +14,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from xdpkit.reach import denied, reach
+
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -48,11 +50,15 @@ def open_regular(path: Path | str, *, follow: bool = True) -> int:
     Raises UnfitFileError for what is not a regular file. Without ``follow``, that includes a
     symbolic link: for files that only xdpkit itself makes.
     """
-    # Looked at first: opening a device may already do something.
-    _check_kind(path, os.stat(path, follow_symlinks=follow))  # noqa: PTH116
-    # Nonblocking: by now it may be a FIFO after all.
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    fd = os.open(path, flags | (0 if follow else os.O_NOFOLLOW))
+    there = reach(path)
+    try:
+        # Looked at first: opening a device may already do something.
+        _check_kind(path, os.stat(there, follow_symlinks=follow))  # noqa: PTH116
+        # Nonblocking: by now it may be a FIFO after all.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        fd = os.open(there, flags | (0 if follow else os.O_NOFOLLOW))
+    except PermissionError as error:
+        raise UnfitFileError(path, denied(path)) from error
     try:
         _check_kind(path, os.fstat(fd))
     except BaseException:

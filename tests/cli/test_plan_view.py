@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_driver import IFNAME, FakeDriver
+from fake_driver import IFINDEX, IFNAME, FakeDriver
 
 from xdpkit.cli import main as cli
 from xdpkit.cli import plan as plan_view
@@ -62,9 +62,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 
     monkeypatch.setattr(plan_view, "_served_addresses", served_addresses)
     monkeypatch.setattr(plan_view, "Device", lambda name: driver.device())
-    path_of, interfaces = journal.path_of, journal.interfaces
-    monkeypatch.setattr(journal, "path_of", lambda name: path_of(name, tmp_path / "run"))
-    monkeypatch.setattr(journal, "interfaces", lambda: interfaces(tmp_path / "run"))
+    monkeypatch.setattr(journal, "STATE", tmp_path / "run")
     return driver
 
 
@@ -78,7 +76,7 @@ def test_a_plan(driver: FakeDriver, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def changed(driver: FakeDriver) -> Journal:
     device = driver.device()
-    kept = Journal(journal.path_of(IFNAME), Owner.me(IFNAME, device.identity()))
+    kept = Journal(journal.path_of(IFINDEX), Owner.me(IFNAME, device.identity()))
     wish = Wish((5,), "rss", (), (7,))
     apply_steps(device, kept, plan(device.facts(), wish).steps)
     return kept
@@ -102,7 +100,7 @@ def test_restored(
     )
     assert driver.state() == before
     assert cli.main(["restore", "eth1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"eth1": {"said": "", "changes": []}}
+    assert json.loads(capsys.readouterr().out) == {}
 
 
 def test_what_is_left_and_what_fails(
@@ -119,7 +117,7 @@ def test_what_is_left_and_what_fails(
         "weights make this table')"
     )
     assert "eth1: failed: ethtool -L eth1 combined 4 (eth1: " in lines[2]
-    assert journal.interfaces() == ["eth1"]
+    assert [path.name.split("@")[0] for path in journal.paths()[0]] == [str(IFINDEX)]
 
 
 def test_after_a_reboot(
@@ -129,6 +127,6 @@ def test_after_a_reboot(
     monkeypatch.setattr(journal, "boot_id", lambda: "another")
     assert cli.main(["restore"]) == 0
     assert "before the last reboot, which undid everything: dropped it" in capsys.readouterr().out
-    assert journal.interfaces() == []
+    assert journal.paths() == ([], [])
     assert cli.main(["restore"]) == 0
     assert capsys.readouterr().out == "nothing to undo\n"

@@ -246,7 +246,7 @@ REJECTED = [
     # Interface names.
     ('[interface]\nname = §""\nqueues = [2]\n[ntp]', "not an interface name"),
     (
-        '[interface]\nname = §"a234567890123456"\nqueues = [2]\n[ntp]',
+        '[interface]\nname = §"' + "a" * 128 + '"\nqueues = [2]\n[ntp]',
         "not an interface name",
     ),
     ('[interface]\nname = §"a b"\nqueues = [2]\n[ntp]', "not an interface name"),

@@ -6,7 +6,7 @@ from nic_facts import CHRONYD, FEATURES, FIXED, FOREIGN, NAMED, ON, driver, list
 
 from xdpkit.config.address import ServedAddress, parse_address
 from xdpkit.doctor.finding import Wanted
-from xdpkit.doctor.probe_host import Clock, Node, Process
+from xdpkit.doctor.probe_host import Clock, Node
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.quirks import NEWER_KERNEL
 from xdpkit.nic.fact import Unknown
@@ -16,6 +16,7 @@ from xdpkit.nic.os.ethtool_rxnfc import Flow, Rule, RuleTable
 from xdpkit.nic.os.hwtstamp import Setting
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.nic.os.netdev import Features
+from xdpkit.nic.os.port_holders import Process
 
 TWO = Wanted(queues=(2, 3))
 NATIVE_ONLY = Features(("basic", "redirect"), None, ("timestamp",), ())

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from xdpkit.doctor.probe import ProbeFacts
-from xdpkit.doctor.probe_host import Clock, Host, Listener, Node, Process
+from xdpkit.doctor.probe_host import Clock, Host, Node
 from xdpkit.doctor.probe_kernel import Kernel, Privileges
 from xdpkit.doctor.probe_link import Device, Link
 from xdpkit.doctor.probe_xdp import Program, Xdp
@@ -19,6 +19,7 @@ from xdpkit.nic.os.hwtstamp import Setting
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.nic.os.netdev import Features
+from xdpkit.nic.os.port_holders import Listener, Process
 
 OFF, ON, FIXED = Feature(False, True), Feature(True, True), Feature(True, False)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nic_facts import GOOD, NAMED, but, driver, listener
 
 from xdpkit.doctor.finding import SEVERITIES, Finding, Wanted
-from xdpkit.doctor.probe_host import Clock, Process
+from xdpkit.doctor.probe_host import Clock
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.run import Report, document, examine
 from xdpkit.errors import NicError
@@ -23,6 +23,7 @@ from xdpkit.nic.os.ethtool_features import Feature
 from xdpkit.nic.os.ethtool_rss import RXH_L4_B_0_1, Rss
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.nic.os.netdev import Features
+from xdpkit.nic.os.port_holders import Process
 from xdpkit.nic.setup import facts as plan_facts
 from xdpkit.nic.setup import plan
 

@@ -19,11 +19,11 @@ from xdpkit.doctor import run as doctor
 from xdpkit.doctor import view as doctor_view
 from xdpkit.doctor.finding import SEVERITIES, Wanted
 from xdpkit.doctor.probe import ProbeFacts
-from xdpkit.doctor.probe_host import Process
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.run import document, examine
 from xdpkit.errors import ControlError
 from xdpkit.nic.fact import Unknown
+from xdpkit.nic.os.port_holders import Process
 
 CONFIG = '[interface]\nname = "eth1"\nqueues = [2]\nmode = "zerocopy"\n[ntp]\nsource = "kernel"\n'
 

@@ -18,7 +18,7 @@ from xdpkit.doctor import probe, probe_host, probe_kernel, probe_link
 from xdpkit.doctor.probe_host import Node
 from xdpkit.errors import NicError
 from xdpkit.nic.fact import Unknown, parse_cpu_list, read_fact, to_json, unknowns, value_of
-from xdpkit.nic.os import ethtool, hwtstamp, interrupts
+from xdpkit.nic.os import ethtool, hwtstamp, interrupts, port_holders
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.runtime import child
@@ -130,12 +130,12 @@ UDP6 = """\
 
 @pytest.mark.skipif(sys.byteorder == "big", reason="the lines are of a little endian machine")
 def test_sockets() -> None:
-    found = dict(probe_host.sockets(UDP, "udp", "07", (53, 123)))
+    found = dict(port_holders.sockets(UDP, "udp", "07", (53, 123)))
     assert {inode: (str(each.address), each.port) for inode, each in found.items()} == {
         1001: ("127.0.0.1", 53),
         1002: ("0.0.0.0", 123),
     }
-    [(inode, mapped)] = probe_host.sockets(UDP6, "udp", "07", (53,))
+    [(inode, mapped)] = port_holders.sockets(UDP6, "udp", "07", (53,))
     assert (inode, str(mapped.address)) == (9, "192.0.2.1")
 
 
@@ -150,7 +150,7 @@ def test_sockets() -> None:
     ],
 )
 def test_unit_of(cgroups: str, unit: str) -> None:
-    assert probe_host.unit_of(cgroups) == unit
+    assert port_holders.unit_of(cgroups) == unit
 
 
 @pytest.mark.parametrize(

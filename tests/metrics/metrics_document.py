@@ -62,6 +62,10 @@ def document(
         facts |= {"detached": False, "thread": 1, "loop": LOOP, "socket": SOCKET}
     for facts in built["slow_path"].values():
         facts |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"]}
+    built["not_served"] = [
+        {"protocol": "udp", "service": "dns", "address": address, "port": 53, "reason": "in use"}
+        for address in ("192.0.2.1", "2001:db8::1")
+    ]
     if ntp is not None:
         state = with_requests(ThreadState())
         for facts in [*built["queues"].values(), *built["slow_path"].values()]:

@@ -77,6 +77,8 @@ def test_all_families_of_one_document(accepted: str) -> None:
     assert len(found.named("build_info")) == 1
     assert found.of("up_seconds") == 3723.457
     assert found.of("left_to_others", service="ntp") == 1
+    assert found.of("ports_not_served", protocol="udp", service="dns") == 2
+    assert found.of("ports_not_served", protocol="udp", service="ntp") == 0
     assert found.of("queue_detached", queue="2") == 0
     for key, value in SOCKET.items():
         assert found.of(f"xsk_{key}_total", queue="2") == value

@@ -173,7 +173,7 @@ def test_other_requests(request_line: bytes, expected: int) -> None:
 
 @given(st.binary(max_size=9000) | st.from_regex(rb"GET /metrics HTTP/1.[01]\r\n[^\0]*"))
 def test_any_bytes_are_parsed_without_an_exception(head: bytes) -> None:
-    _, _, found = read_request(head)
+    _, _, _, found = read_request(head)
     assert found in (200, 400, 404, 405, 431)
 
 
@@ -279,7 +279,7 @@ def test_a_silent_or_partial_request_times_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_client_that_never_reads_delays_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "_SECONDS", 2.0)
+    monkeypatch.setattr(http_server, "_SECONDS", 6.0)
 
     with serving(large) as server, connected(server, receive=4096) as non_reader:
         non_reader.sendall(GET)
@@ -325,5 +325,5 @@ def test_the_port_is_available_again_at_once() -> None:
 
 
 def test_serve_needs_bind() -> None:
-    with pytest.raises(SocketError, match="not bound"):
+    with pytest.raises(SocketError, match="listen: TCP 127.0.0.1:1"):
         anyio.run(MetricsServer(SocketAddress(ip_address("127.0.0.1"), 1), status).serve)

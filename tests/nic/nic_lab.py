@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_driver import IFNAME, NIC, NTUPLE, FakeDriver
+from fake_driver import IFINDEX, IFNAME, NIC, NTUPLE, FakeDriver
 
 from xdpkit.config.address import parse_address
 from xdpkit.errors import SettingError
@@ -95,7 +95,7 @@ def die() -> None:
 
 
 def new_journal(device: Device, directory: Path) -> Journal:
-    path = journals.path_of(IFNAME, directory)
+    path = journals.path_of(IFINDEX, directory)
     return Journal(path, Owner.me(IFNAME, device.identity()))
 
 
@@ -161,4 +161,4 @@ def changed(
 
     assert in_a_child(change) == 0
     driver = kept_driver(tmp_path, nic, monkeypatch)
-    return driver, driver.device(), journals.path_of(IFNAME, tmp_path / "run")
+    return driver, driver.device(), journals.path_of(IFINDEX, tmp_path / "run")

@@ -343,19 +343,22 @@ def test_the_command_prints_one_line(tmp_path: Path) -> None:
     """The real command, on a journal that is not one, without a traceback."""
     script = (
         "import sys; from pathlib import Path; from xdpkit.nic.setup import journal;"
-        "real = journal.path_of;"
-        f"journal.path_of = lambda name: real(name, Path({str(tmp_path)!r}));"
-        "from xdpkit.cli.main import main; sys.exit(main(['restore', 'lo']))"
+        f"journal.STATE = Path({str(tmp_path)!r});"
+        "from xdpkit.cli.main import main; sys.exit(main(['restore', *sys.argv[1:]]))"
     )
-    path = journals.path_of("lo", tmp_path)
+    path = journals.path_of(1, tmp_path)
     tmp_path.chmod(0o700)
-    write(path, HEAD, {"setting": "/etc/\x1b[31m\npasswd"})
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    [line] = done.stderr.splitlines()
-    assert line.startswith(f"xdpkit: {path}:2: not a line of a journal"), line
+    for named in ([], ["lo"]):
+        write(path, HEAD, {"setting": "/etc/\x1b[31m\npasswd"})
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", script, *named],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert line.startswith(f"xdpkit: {path}:2: not a line of a journal"), line
 
 
 def test_a_journal_does_not_grow_without_end(

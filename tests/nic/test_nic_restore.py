@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_driver import IFNAME, NIC, FakeDriver
+from fake_driver import IFINDEX, IFNAME, NIC, FakeDriver
 from nic_lab import (
     NICS,
     Tripping,
@@ -52,7 +52,7 @@ def test_a_kill_at_any_step_can_be_restored(
             apply_steps(device, new_journal(device, scratch / "run"), planned(device).steps)
 
         assert in_a_child(change) == signal.SIGKILL
-        path = journals.path_of(IFNAME, scratch / "run")
+        path = journals.path_of(IFINDEX, scratch / "run")
         if not after:
             cut_last_line(path, at)
         for again in range(min(at - 1, 2)):

@@ -82,7 +82,7 @@ def test_every_part_has_its_keys() -> None:
     facts = document(dataplane((0, 2)), udp, tcp_path(), {"arena": {"names": 1}})
     assert set(facts) == {
         *("interface", "mode", "zerocopy", "steering", "timestamps", "pid", "uptime_s"),
-        *("queues", "slow_path", "xdp", "verdicts", "zones", "ntp", "dns"),
+        *("queues", "slow_path", "xdp", "verdicts", "zones", "ntp", "dns", "not_served"),
     }
     assert set(facts["queues"]) == {"0", "2"}
     for queue in facts["queues"].values():

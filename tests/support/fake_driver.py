@@ -12,6 +12,7 @@ import ctypes
 import errno
 import json
 import os
+import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -129,7 +130,8 @@ class FakeDriver:
         """Replaces the kernel with it."""
         patch.setattr(ethtool, "interface_ioctl", self.ioctl)
         patch.setattr(device, "RELEASE_SECONDS", 0)
-        patch.setattr(device.socket, "if_nametoindex", lambda name: IFINDEX)
+        patch.setattr(socket, "if_nametoindex", lambda name: IFINDEX)
+        patch.setattr(socket, "if_indextoname", lambda index: IFNAME)
 
     def device(self) -> device.Device:
         return device.Device(IFNAME, self.sysfs, self.proc)

@@ -13,6 +13,7 @@ ROOMS = (
     "escape",
     "errors",
     "_core",
+    "reach",
     "regular_file",
     "config",
     "runtime",

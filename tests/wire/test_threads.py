@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from intruder import frozen, make_call, needs_x86
@@ -35,6 +37,36 @@ def own_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
     lab.client.send_on_queue(QUEUE, QUEUES)
     with serving(lab, tmp_path) as server:
         yield server
+
+
+def health(lab: Lab) -> tuple[int, str]:
+    """Status and text of GET /health."""
+    with lab.server.entered():
+        try:
+            with urlopen("http://127.0.0.1:9153/health", timeout=PATIENCE) as reply:
+                return reply.status, reply.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+
+def test_health_names_what_is_dead_or_stalled(lab: Lab, tmp_path: Path) -> None:
+    with serving(lab, tmp_path, CONFIG + "[metrics]\n") as server:
+        assert health(lab) == (200, "ok\n")
+        with frozen(worker_of(server)):
+            eventually(lambda: health(lab)[0] == 503, "a problem")
+            assert health(lab)[1] == f"the worker of queue {QUEUE} is stalled\n"
+        eventually(lambda: health(lab) == (200, "ok\n"), "its end")
+        with frozen(server.status()["slow_path"]["udp"]["thread"]):
+            eventually(lambda: health(lab)[0] == 503, "a problem")
+            assert health(lab)[1].splitlines() == [
+                "the thread of the UDP listener is stalled",
+                "not everything is answered",
+            ]
+        eventually(lambda: health(lab) == (200, "ok\n"), "its end")
+        make_call(worker_of(server), sleeping=True)
+        eventually(lambda: health(lab)[0] == 503, "a problem")
+        assert health(lab)[1] == f"the worker of queue {QUEUE} is dead\n"
 
 
 def worker_of(server: Server) -> int:

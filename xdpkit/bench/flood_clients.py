@@ -189,7 +189,7 @@ def start_clients(
     }
     argv = child.python("xdpkit.bench.flood_clients", json.dumps(plan))
     process = lab.client.popen(
-        *argv, env=child.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        *argv, **child.options(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     if process.stdout is None or process.stdout.readline() != "ready\n":
         raise LabError("the clients for the flood did not start")

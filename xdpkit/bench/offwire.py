@@ -164,7 +164,7 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
         capture_output=True,
         text=True,
         check=False,
-        env=child.environment(),
+        **child.options(),
     )
     collected = re.search(r"Collected\s*:\s*(\d+)", done.stderr)
     if done.returncode or not collected or not int(collected[1]):

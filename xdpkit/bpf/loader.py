@@ -73,13 +73,12 @@ def _start(
     arguments = [str(reply.fileno()), name, str(ifindex), *macros]
     return subprocess.Popen(
         child.python("xdpkit.bpf.compile", *arguments),
-        pass_fds=(reply.fileno(), *child.descriptors()),
         stdin=subprocess.DEVNULL,
         stderr=log,
         # bcc changes directory and back, which fails where ours has been deleted.
         cwd="/",
         start_new_session=True,
-        env=child.environment(),
+        **child.options(reply.fileno()),
     )
 
 

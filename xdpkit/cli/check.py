@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.toml_document import quoted
 from xdpkit.errors import ConfigError, ConfigErrors
+from xdpkit.instance import within_reach
+from xdpkit.runtime.privileges import unprivileged
 from xdpkit.services.ntp.keys import read_keys
 
 _COOKIES = {
@@ -24,6 +27,7 @@ def facts(config: Config) -> dict[str, Any]:
     Raises ConfigError with everything that is wrong with zone files and the key file.
     """
     interface = config.interface
+    within_reach.keep_files(config)
     services: dict[str, dict[str, Any]] = {}
     wrong: list[ConfigError] = []
     if config.ntp is not None:
@@ -61,7 +65,7 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
         "refid": ntp.refid,
         "holdover": ntp.holdover,
         "interleaved": ntp.interleaved,
-        "keys": len(read_keys(ntp.keys).keys) if ntp.keys else 0,
+        "keys": len(unprivileged(partial(read_keys, ntp.keys)).keys) if ntp.keys else 0,
         "allow": [str(prefix) for prefix in ntp.allow],
         "deny": [str(prefix) for prefix in ntp.deny],
         "limit": ntp.limit.rule._asdict() if ntp.limit else None,

@@ -34,6 +34,7 @@ _THREAD_FIX = (
 def command() -> int:
     """The program: nothing in its environment decides about the code that its children run."""
     child.clean_environment()
+    child.keep_modules()
     return main()
 
 
@@ -181,10 +182,17 @@ def _verb_restore(options: Namespace) -> int:
     return int(plan_view.has_failed(facts))
 
 
+def _current(ifname: str | None) -> str | None:
+    """The name of an interface that may have been given by an altname."""
+    from xdpkit.nic.os import names
+
+    return ifname and names.current(ifname)
+
+
 def _verb_status(options: Namespace) -> int:
     from xdpkit.control import client as control_client
 
-    document = control_client.request(options.interface, "status")
+    document = control_client.request(_current(options.interface), "status")
     if options.json:
         return _print_json(document)
     from xdpkit._core._stats import VERDICTS
@@ -204,7 +212,9 @@ def _verb_reload(options: Namespace) -> int:
     from xdpkit.cli import check
     from xdpkit.control import client as control_client
 
-    reply = control_client.request(options.interface, "reload", time_limit=_RELOAD_SECONDS)
+    reply = control_client.request(
+        _current(options.interface), "reload", time_limit=_RELOAD_SECONDS
+    )
     if options.json:
         return _print_json(reply)
     changed = reply.get("zones_changed", True)

@@ -28,8 +28,9 @@ files:
   {DEFAULT_CONFIG}  configuration, unless -c names another
   @xdpkit/IFACE            control socket: abstract, in the network namespace of
                            the running instance
-  /run/xdpkit/IFACE@NUMBER.journal  changes that an instance made to the NIC; NUMBER is
-                           the network namespace's
+  /run/xdpkit/INDEX@NUMBER.journal  changes that an instance made to the NIC: the index
+                           of the interface and the network namespace's number
+  /run/xdpkit/INDEX@NUMBER.lock     held by the instance on that interface
 
 exit status:
   0  done

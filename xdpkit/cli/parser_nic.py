@@ -38,14 +38,15 @@ RESTORE = (
 A run undoes its changes to the interface when it exits. If it was killed, restore undoes
 them from the run's journal, last change first. Anything that somebody has changed since
 is left as it is, and reported. The next run does the same before it starts.
-Without IFACE every interface of this network namespace is restored.""",
+Without IFACE every interface of this network namespace is restored. One that has come
+from another namespace is restored as well, if the run saw it leave, or if it is named.""",
     """\
 needs:
   root
 
 files:
-  /run/xdpkit/IFACE@NUMBER.journal  changes, written before they are made; NUMBER is
-                                    the network namespace's
+  /run/xdpkit/INDEX@NUMBER.journal  changes, written before they are made: the index of
+                                    the interface and the network namespace's number
 
 with --json:
   {"eth1": {said, changes [{setting, line, result, why}]}}, where result is undone, left

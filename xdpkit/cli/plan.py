@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import anyio
 from pyroute2 import AsyncIPRoute
 
 from xdpkit.config import Config, ServedAddress
-from xdpkit.control.server import ControlServer
+from xdpkit.control.lock import InstanceLock
 from xdpkit.dataplane.dataplane import check_queues
-from xdpkit.errors import JournalError, NicError
+from xdpkit.errors import ControlError, JournalError, NicError, XdpkitError
 from xdpkit.nic.os import interface as nic
+from xdpkit.nic.os import names
 from xdpkit.nic.os.address_watch import AddressWatch
-from xdpkit.nic.setup import journal, setting
+from xdpkit.nic.setup import journal, journals, setting
 from xdpkit.nic.setup.apply import refuse_alive, restore
 from xdpkit.nic.setup.device import Device
+from xdpkit.nic.setup.journal import Journal
 from xdpkit.nic.setup.plan import Step, Wish, plan
 from xdpkit.nic.setup.prepared import find_login, refuse_login
 
@@ -58,10 +61,10 @@ async def _served_addresses(config: Config) -> tuple[list[ServedAddress], list[s
 
 def _earlier(device: Device) -> list[str]:
     """A note about a run that is live, or one that crashed."""
-    path = journal.path_of(device.name)
+    path = journal.path_of(device.index)
     with suppress(JournalError):
         if earlier := journal.read(path):
-            if earlier.owner.alive:
+            if earlier.in_use:
                 return [f"xdpkit is running, pid {earlier.owner.pid}, and has applied its steps"]
             return [f"a crashed run left changes, which are undone first ({path})"]
     return []
@@ -114,24 +117,70 @@ def plan_lines(facts: Mapping[str, Any]) -> list[str]:
 def restore_facts(ifname: str | None) -> dict[str, Any]:
     """Undoes what crashed runs left on one or all interfaces; returns each change's outcome.
 
-    Raises JournalError, NicError or ControlError, after the last interface.
+    Raises an ExceptionGroup of JournalErrors and ControlErrors, after the last interface.
     """
+    errors: list[XdpkitError] = []
     facts: dict[str, Any] = {}
-    errors = []
-    for name in [ifname] if ifname else journal.interfaces():
-        path = journal.path_of(name)
+    for device, path in _named(ifname, facts) if ifname else _all(facts, errors):
         try:
-            refuse_alive(name, path)
+            refuse_alive(device.name, path)
             # The lock between instances: none can start meanwhile.
-            with ControlServer(name, {}):
-                outcomes, note = restore(Device(name), path)
-        except JournalError as error:
+            with closing(InstanceLock(device.name, device.index)) as lock:
+                lock.acquire()
+                outcomes, note = restore(device, path)
+        except (JournalError, ControlError) as error:
             errors.append(error)
         else:
-            facts[name] = {"said": note, "changes": [asdict(outcome) for outcome in outcomes]}
+            found = facts.setdefault(device.name, {"said": "", "changes": []})
+            found["said"] = found["said"] or note
+            found["changes"] += [asdict(outcome) for outcome in outcomes]
     if errors:
         raise ExceptionGroup("restore", errors)
     return facts
+
+
+def _named(ifname: str, facts: dict[str, Any]) -> list[tuple[Device, Path]]:
+    """The journals of an interface, by any of its names."""
+    device = Device(ifname)
+    found = [(device, path) for path in journals.of_device(device, named=True)]
+    if not found and not device.index:
+        for path, each in journals.left_behind():
+            if isinstance(each, Journal) and each.owner.interface == ifname:
+                facts[ifname] = _gone(path, each)
+    return found
+
+
+def _all(facts: dict[str, Any], errors: list[XdpkitError]) -> list[tuple[Device, Path]]:
+    """All journals of this namespace's interfaces."""
+    found: list[tuple[Device, Path]] = []
+    for path, each in journals.left_behind():
+        if isinstance(each, JournalError):
+            errors.append(each)
+            continue
+        try:
+            found.append((Device(names.name_of(each.owner.ifindex)), path))
+        except OSError:
+            facts[each.owner.interface] = _gone(path, each)
+    for index, path in journals.moved_here():
+        with suppress(OSError):
+            device = Device(names.name_of(index))
+            if path in journals.of_device(device, named=False):
+                found.append((device, path))
+    return found
+
+
+def _gone(path: Path, left: Journal) -> dict[str, Any]:
+    """What to say about the journal of an interface that is not here any more."""
+    if left.owner.boot != journal.boot_id():
+        path.unlink(missing_ok=True)
+        return {"said": "the journal is from before the last reboot: dropped it", "changes": []}
+    said = (
+        "it was moved to another network namespace: run 'xdpkit restore' there"
+        if left.moved_to
+        else f"it is not in this network namespace any more: if it was moved, run 'xdpkit restore "
+        f"NAME' there; if it was deleted, remove {path}"
+    )
+    return {"said": said, "changes": []}
 
 
 def restore_lines(facts: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.schema import custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table
 from xdpkit.errors import ConfigError
+from xdpkit.reach import denied, reach
 
 # Each has a page of input; one in sixteen has room for an answer: 10 KiB each, 640 MiB in all.
 _MAX_CONNECTIONS = 65536
@@ -35,11 +37,12 @@ _CACHE: Final[Path | None] = Path(CACHE)
 def _zones(table: Table, key: str) -> Path:
     directory = table.document.path.parent / table.string(key)
     try:
-        is_there = bool(table.string(key)) and directory.is_dir()
-    except OSError as error:
-        reason = f"{directory}: {error.strerror}: let the user of xdpkit read it"
-        raise table.error(key, reason) from error
-    if not is_there:
+        found = table.string(key) and stat.S_ISDIR(os.stat(reach(directory)).st_mode)  # noqa: PTH116
+    except PermissionError as error:
+        raise table.error(key, f"{directory}: {denied(directory)}") from error
+    except OSError:
+        found = False
+    if not found:
         raise table.error(key, f"no directory {directory}: create it, or name the right one")
     return directory
 

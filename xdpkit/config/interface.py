@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from xdpkit._core._limits import STEER_QUEUES
 from xdpkit.config.address import ServedAddress, parse_address
 from xdpkit.config.schema import choice, custom, flag, integer, section
@@ -12,18 +14,26 @@ MODES = ("auto", "zerocopy", "copy", "generic")
 POLLS = ("wait", "busy")
 RX_TIMESTAMPS = ("auto", "hardware", "xdp", "loop")
 
-# linux/if.h IFNAMSIZ, less the terminating null.
-_MAX_NAME = 15
+# linux/if.h IFNAMSIZ and linux/if_link.h ALTIFNAMSIZ, less the terminating null.
+LONGEST_NAME, LONGEST_ALTNAME = 15, 127
 # The most CPUs that x86-64 kernels are built for: CONFIG_NR_CPUS with MAXSMP.
 _CPUS = 8192
 
 
+def is_interface_name(name: Any, longest: int = LONGEST_NAME) -> bool:
+    """The kernel's rule (net/core/dev.c, dev_valid_name); must also be printable."""
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and 0 < len(name.encode()) <= longest
+        and name not in (".", "..")
+        and not any(char in "/:" or char.isspace() for char in name)
+    )
+
+
 def _interface_name(table: Table, key: str) -> str:
-    """Checked by the kernel's rule (net/core/dev.c, dev_valid_name); must also be printable."""
     name = table.string(key)
-    if not name or name in (".", "..") or len(name.encode()) > _MAX_NAME:
-        raise table.error(key, f"{quoted(name)} is not an interface name: see ip link")
-    if not name.isprintable() or any(c in "/:" or c.isspace() for c in name):
+    if not is_interface_name(name, LONGEST_ALTNAME):
         raise table.error(key, f"{quoted(name)} is not an interface name: see ip link")
     return name
 
@@ -77,7 +87,7 @@ class InterfaceConfig:
         _interface_name,
         accepts="string",
         example='"eth1"',
-        doc="The interface to serve on, by its name in `ip link`.",
+        doc="The interface to serve on, by its name or an altname in `ip link`.",
         restart=True,
     )
     queues: tuple[int, ...] = custom(

@@ -23,7 +23,10 @@ def _socket_address(table: Table, key: str) -> SocketAddress:
 
 @section("metrics")
 class MetricsConfig:
-    """Every counter of `xdpkit status` for Prometheus, at `http://ADDR:PORT/metrics`."""
+    """Every counter of `xdpkit status` for Prometheus, at `http://ADDR:PORT/metrics`.
+
+    `/health` beside it says whether all is well (docs/service.md).
+    """
 
     listen: SocketAddress = custom(
         _socket_address,

@@ -1,1 +1,1 @@
-"""The control socket ``@xdpkit/IFACE``: how a process sends requests to a running instance."""
+"""The control socket ``@xdpkit/IFACE`` and the lock: one instance, and who may ask it what."""

@@ -7,7 +7,10 @@ One connection carries one request line and one reply line of JSON:
 
 The socket is abstract: its name is scoped to the network namespace and disappears with its process.
 But any process may bind any abstract name, so the client trusts only a server that runs as root or
-as its own user. Only the standard library is used here: ``xdpkit status`` starts quickly.
+as its own user or, if it is root, as the user who holds the interface's lock (``lock.py``). An
+instance that finds its name taken listens at ``@xdpkit/IFACE/ANYTHING``, where the client finds it,
+since no interface's name has a slash. Only the standard library is used here: ``xdpkit status``
+starts quickly.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ import json
 import os
 import re
 import socket
-import struct
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from xdpkit.control.lock import holder_user
+from xdpkit.control.trust import is_trusted, peer
 from xdpkit.errors import ControlError
 
 PREFIX = "xdpkit/"
@@ -33,7 +37,9 @@ REPLY_LIMIT = 8 << 20
 # A line of /proc/net/unix: number, references, protocol, flags (here: listening, not one end of a
 # connection), type, state, inode, name. A name may contain anything, even newlines: it is not
 # trusted until the holder's credentials have been checked.
-_LISTENER = re.compile(rb"\S+: \S+ \S+ 00010000 \S+ \S+ +\d+ @xdpkit/([^\s/:]{1,15})\n", re.ASCII)
+_LISTENER = re.compile(
+    rb"\S+: \S+ \S+ 00010000 \S+ \S+ +\d+ @xdpkit/([^\s/:]{1,15})(?:/(\w{1,16}))?\n", re.ASCII
+)
 
 
 class RequestError(ControlError):
@@ -45,32 +51,12 @@ class RequestError(ControlError):
         self.exit_code = exit_code
 
 
-class Peer(NamedTuple):
-    """The process at the other end (SO_PEERCRED); ``pid`` is 0 if in another PID namespace."""
-
-    pid: int
-    uid: int
-    gid: int
-
-    @property
-    def trusted(self) -> bool:
-        """Whether it runs as root, or as the user of this process."""
-        return self.uid in (0, os.geteuid())
-
-
-def address(ifname: str) -> bytes:
+def address(ifname: str, spare: str = "") -> bytes:
     """The abstract name of an interface's control socket, for bind and connect."""
-    return b"\0" + PREFIX.encode() + os.fsencode(ifname)
+    return b"\0" + PREFIX.encode() + os.fsencode(f"{ifname}/{spare}" if spare else ifname)
 
 
-def peer(connection: socket.socket) -> Peer:
-    """The other end's credentials, recorded when it connected or began to listen."""
-    credentials = struct.Struct("iII")
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, credentials.size)
-    return Peer(*credentials.unpack(raw))
-
-
-def connect(ifname: str, time_limit: float = 2.0) -> socket.socket:
+def connect(ifname: str, time_limit: float = 2.0, spare: str = "") -> socket.socket:
     """A connection to the process that holds the name, which may not be trusted.
 
     While its backlog is full, retries until the time limit, which may be 0. Raises OSError.
@@ -81,7 +67,7 @@ def connect(ifname: str, time_limit: float = 2.0) -> socket.socket:
         connection.settimeout(time_limit)
         while True:
             try:
-                connection.connect(address(ifname))
+                connection.connect(address(ifname, spare))
                 return connection
             except BlockingIOError:
                 if time.monotonic() >= deadline:
@@ -92,20 +78,69 @@ def connect(ifname: str, time_limit: float = 2.0) -> socket.socket:
         raise
 
 
+def is_instance(connection: socket.socket, ifname: str, user: int | None = None) -> bool:
+    """Whether the other end may be believed to be the instance that serves an interface.
+
+    ``user`` is who holds its lock, where that is known already.
+    """
+    if is_trusted(connection):
+        return True
+    holder = holder_user(ifname) if user is None else user
+    return os.geteuid() == 0 and holder == peer(connection).uid
+
+
+def connect_instance(ifname: str, user: int | None = None) -> socket.socket:
+    """A connection to the instance that serves an interface, under whichever name it listens.
+
+    ``user`` as for ``is_instance``. Raises OSError, and ControlError for one not to be believed.
+    """
+    failed: Exception | None = None
+    try:
+        connection = connect(ifname)
+        if is_instance(connection, ifname, user):
+            return connection
+        failed = _stranger(ifname, connection)
+        connection.close()
+    except OSError as error:
+        failed = error
+    for name, spare in _listeners():
+        if name == ifname and spare:
+            with contextlib.suppress(OSError):
+                connection = connect(ifname, 0, spare)
+                if is_instance(connection, ifname, user):
+                    return connection
+                connection.close()
+    raise failed
+
+
+def _stranger(ifname: str, connection: socket.socket) -> ControlError:
+    who = peer(connection)
+    return ControlError(
+        f"{ifname}: the control socket belongs to process {who.pid} of user {who.uid}, not to root "
+        f"or you: not queried; if that is xdpkit, use sudo"
+    )
+
+
 def instances() -> list[str]:
     """The interfaces served in this network namespace by trusted processes.
 
     A name held by another user's process is ignored; otherwise, it could block every request that
     names no interface. Raises ControlError when /proc cannot be read.
     """
+    found = {name for name, spare in _listeners() if _is_served(name, spare)}
+    return sorted(found)
+
+
+def _listeners() -> list[tuple[str, str]]:
+    """Names that processes listen at: an interface, and what follows it; nobody is trusted yet."""
     # The thread's own namespace: /proc/net shows that of the process's first thread.
     table = Path("/proc/thread-self/net/unix")
     try:
         with table.open("rb") as lines:
-            names = {os.fsdecode(found[1]) for found in map(_LISTENER.match, lines) if found}
+            found = {found.groups(b"") for found in map(_LISTENER.match, lines) if found}
     except OSError as error:
         raise ControlError(f"{table}: {error.strerror}: name the interface") from error
-    return [name for name in sorted(names) if _is_trusted(name)]
+    return sorted((os.fsdecode(name), os.fsdecode(spare)) for name, spare in found)
 
 
 def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str, Any]:
@@ -117,13 +152,7 @@ def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str
     if ifname is None:
         ifname = _only_instance()
     try:
-        with connect(ifname) as connection:
-            server = peer(connection)
-            if not server.trusted:
-                raise ControlError(
-                    f"{ifname}: the control socket belongs to process {server.pid} of user"
-                    f" {server.uid}, not to root or you: not queried; if that is xdpkit, use sudo"
-                )
+        with connect_instance(ifname) as connection:
             line = _exchange(connection, verb, time_limit)
     except TimeoutError as error:
         raise ControlError(
@@ -150,9 +179,12 @@ def _only_instance() -> str:
     return names[0]
 
 
-def _is_trusted(ifname: str) -> bool:
-    with contextlib.suppress(OSError), connect(ifname, time_limit=0) as connection:
-        return peer(connection).trusted
+def _is_served(ifname: str, spare: str) -> bool:
+    with (
+        contextlib.suppress(OSError),
+        connect(ifname, time_limit=0, spare=spare) as connection,
+    ):
+        return is_instance(connection, ifname)
     return False
 
 

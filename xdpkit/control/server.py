@@ -1,37 +1,43 @@
-"""The control socket ``@xdpkit/IFACE``: the lock between instances, and the server of requests.
+"""The control socket ``@xdpkit/IFACE``: the server of requests.
 
-The instance that holds the name serves the interface; the kernel releases it with the process. The
-protocol is described in ``client``. Each client has limited time and bytes, and strangers have
-their own limit on connections, so that nobody can lock out root's ``reload``.
+The protocol is described in ``client``. Each client has limited time and bytes, and strangers have
+their own limit on connections, so that nobody can lock out root's ``reload``. Nor does it matter
+who holds the name: an instance that has the lock (``lock.py``) then listens at another one, which
+clients find, until the name is free. Without that lock the name is the lock, and the kernel
+releases it with the process.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import re
+import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
 from xdpkit.control.client import (
     REQUEST_LIMIT,
-    Peer,
     RequestError,
     address,
     connect,
     instances,
-    peer,
+    is_instance,
     request,
 )
+from xdpkit.control.trust import is_trusted, peer
 from xdpkit.errors import ControlError, XdpkitError
 from xdpkit.runtime.faults import faults
-from xdpkit.runtime.listener import Listener
+from xdpkit.runtime.listener import BACKLOG, Listener
 from xdpkit.runtime.stream import read_until, send_all
 
 __all__ = ["ControlServer", "Handler", "RequestError", "instances", "request"]
+
+log = logging.getLogger("xdpkit")
 
 Handler = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -46,16 +52,26 @@ _MOST_CONNECTIONS = 8
 _READ_SECONDS = 2.0
 _WRITE_SECONDS = 5.0
 
+# How often to look whether the name of our interface is free again.
+_NAME_SECONDS = 2.0
+
 # A newline inside is part of a malformed request.
 _LINE_END = re.compile(rb"\n\Z")
 
 
-class ControlServer(Listener[Peer]):
+class Client(NamedTuple):
+    """What is kept of a connection: whether it is root's or our own user's."""
+
+    trusted: bool
+
+
+class ControlServer(Listener[Client]):
     """The server's end; ``handlers`` maps each verb to the coroutine function that answers it, or
     ``connection_handlers`` to one that takes over the connection.
 
-    ``bind`` takes the name and ``close`` releases it: the lock outlasts ``serve``, so that the next
-    instance starts only after this one has cleaned up. Errors are ControlErrors.
+    ``bind`` takes the name and ``close`` releases it: it outlasts ``serve``, so that the next
+    instance starts only after this one has cleaned up. With ``has_lock``, set before ``bind``, the
+    name is only a name. Errors are ControlErrors.
     """
 
     unit = "control"
@@ -68,14 +84,67 @@ class ControlServer(Listener[Peer]):
     ) -> None:
         super().__init__(socket.AF_UNIX, address(ifname))
         self.ifname = ifname
+        self.has_lock = False
+        self._has_name = False
         self.handlers = dict(handlers or {})
         self.connection_handlers = dict(connection_handlers or {})
         self._connections = {True: 0, False: 0}
 
+    def bind(self) -> None:
+        """Listens at the interface's name or, with the lock, at another one if it is taken."""
+        try:
+            self._listener = self._listen(address(self.ifname))
+            self._has_name = True
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or not self.has_lock:
+                raise self._bind_error(error) from error
+            self._listener = self._listen_elsewhere()
+
     def adopt(self, listener: socket.socket) -> None:
-        """Takes over a listening socket that already has the name."""
-        listener.setblocking(False)
-        self._listener = listener
+        super().adopt(listener)
+        self._has_name = listener.getsockname() == address(self.ifname)
+
+    def rename(self, ifname: str) -> None:
+        """Listens at the interface's new name; the old one is free. Raises ControlError."""
+        self.ifname, self._has_name = ifname, False
+        if not self._take_name():
+            self._replace(self._listen_elsewhere())
+
+    async def serve(self) -> None:
+        """Answers clients until canceled."""
+        # Clients see the credentials of whoever listened last: not a predecessor's.
+        self.listener.listen(BACKLOG)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(super().serve)
+            while True:
+                await anyio.sleep(_NAME_SECONDS)
+                if not self._has_name and self._take_name():
+                    log.info("the control socket has its name @xdpkit/%s again", self.ifname)
+
+    def _take_name(self) -> bool:
+        """Listens at the interface's name, if it is free."""
+        try:
+            listener = self._listen(address(self.ifname))
+        except OSError:
+            return False
+        self._replace(listener)
+        self._has_name = True
+        return True
+
+    def _listen_elsewhere(self) -> socket.socket:
+        """A socket that listens at a name that clients find. Raises ControlError."""
+        spare = secrets.token_hex(8)
+        try:
+            listener = self._listen(address(self.ifname, spare))
+        except OSError as error:
+            raise self._bind_error(error) from error
+        log.warning(
+            "%s; until it is free, requests are answered at @xdpkit/%s/%s, where xdpkit finds it",
+            self._holder(),
+            self.ifname,
+            spare,
+        )
+        return listener
 
     def _bind_error(self, error: OSError) -> ControlError:
         """Names the process that holds the name, if one does."""
@@ -83,18 +152,18 @@ class ControlServer(Listener[Peer]):
             return ControlError(self._holder())
         return ControlError(f"{self.ifname}: control socket: {error.strerror}")
 
-    def _admit(self, connection: socket.socket) -> Peer | None:
-        client = peer(connection)
+    def _admit(self, connection: socket.socket) -> Client | None:
+        client = Client(is_trusted(connection))
         if self._connections[client.trusted] >= _MOST_CONNECTIONS:
             _turn_away(connection)
             return None
         self._connections[client.trusted] += 1
         return client
 
-    def _release(self, client: Peer) -> None:
+    def _release(self, client: Client) -> None:
         self._connections[client.trusted] -= 1
 
-    async def _attend(self, connection: socket.socket, client: Peer) -> None:
+    async def _attend(self, connection: socket.socket, client: Client) -> None:
         line = None
         with anyio.move_on_after(_READ_SECONDS):
             line = await read_until(connection, _LINE_END, REQUEST_LIMIT)
@@ -106,13 +175,13 @@ class ControlServer(Listener[Peer]):
             with anyio.move_on_after(_WRITE_SECONDS):
                 await send_all(connection, _encode(answer))
 
-    async def _answer(self, line: bytes, client: Peer) -> dict[str, Any]:
+    async def _answer(self, line: bytes, client: Client) -> dict[str, Any]:
         verb = _verb(line)
         handler = self.handlers.get(verb)
         if handler is None:
             return _error("the running instance does not know this request")
         if verb not in OPEN_VERBS and not client.trusted:
-            return _error(f"{verb} is for root and the user that runs xdpkit: use sudo")
+            return _error(f"{verb} is for root (with CAP_NET_ADMIN) and xdpkit's user: use sudo")
         try:
             return {"reply": await handler()}
         except XdpkitError as error:
@@ -126,14 +195,18 @@ class ControlServer(Listener[Peer]):
         """Who holds the name, and what to do about it."""
         try:
             with connect(self.ifname, time_limit=0.5) as connection:
-                holder = peer(connection)
+                holder, is_other_instance = peer(connection), is_instance(connection, self.ifname)
         except OSError:
+            # Bound and not listening: nobody knows whose it is.
+            if self.has_lock:
+                return f"{self.ifname}: another process holds @xdpkit/{self.ifname}"
             return f"another xdpkit serves {self.ifname}: stop it, or serve another interface"
         pid = f"pid {holder.pid}" if holder.pid else "in another PID namespace"
-        if not holder.trusted:
+        if self.has_lock or not is_other_instance:
+            fix = "" if self.has_lock else ": stop that first"
             return (
                 f"{self.ifname}: the control socket @xdpkit/{self.ifname} is held by a process"
-                f" ({pid}) of user {holder.uid}: stop that first"
+                f" ({pid}) of user {holder.uid}{fix}"
             )
         return f"another xdpkit serves {self.ifname} ({pid}): stop it, or serve another interface"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from xdpkit._core._thread_state import TX_METADATA_BYTES, ThreadState
 from xdpkit._core._xsk import XskSocket
 from xdpkit.bpf import loader
 from xdpkit.config import DnsConfig, InterfaceConfig, NtpConfig, ServedAddress
+from xdpkit.config.address import Address
 from xdpkit.dataplane.attach import Attached, attach, take_over
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
 from xdpkit.nic.os.interface import Interface
@@ -122,12 +123,18 @@ class DataPlane:
         worker.realtime(self.config.realtime)
         return worker
 
-    def serve(self, addresses: Iterable[ServedAddress], ports: dict[str, int]) -> None:
+    def serve(
+        self,
+        addresses: Iterable[ServedAddress],
+        ports: dict[str, int],
+        left: Collection[tuple[Address, str]] = (),
+    ) -> None:
         """Serves exactly these (tags, address, port), and nothing else any longer.
 
+        What is ``left``, addresses and services, the kernel gets, whatever queue it arrives on.
         Raises NicError, and changes nothing, if there are more than fit in the map.
         """
-        wanted = steer_keys(addresses, ports)
+        wanted = steer_keys(addresses, ports, left)
         services = self.program.maps["services"]
         try:
             for key in self.keys.keys() - wanted.keys():
@@ -326,12 +333,17 @@ def steer_key(served: ServedAddress, port: int) -> bytes:
     return address + port.to_bytes(2, "big") + tags
 
 
-def steer_keys(addresses: Iterable[ServedAddress], ports: Mapping[str, int]) -> dict[bytes, int]:
-    """The services map of these addresses. Raises NicError for more than fit."""
+def steer_keys(
+    addresses: Iterable[ServedAddress],
+    ports: Mapping[str, int],
+    left: Collection[tuple[Address, str]] = (),
+) -> dict[bytes, int]:
+    """The services map of these, without what is ``left``. Raises NicError for more than fit."""
     keys = {
         steer_key(address, port): SERVICES[service]
         for address in addresses
         for service, port in ports.items()
+        if (address.address, service) not in left
     }
     if len(keys) > KEYS:
         raise NicError(

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from xdpkit.doctor.finding import Check, Finding, Wanted, comma_separated, stop_command
 from xdpkit.doctor.probe import ProbeFacts
-from xdpkit.doctor.probe_host import HUGE_KIB, Listener
+from xdpkit.doctor.probe_host import HUGE_KIB
 from xdpkit.nic.fact import value_of
+from xdpkit.nic.os.port_holders import Listener
 from xdpkit.nic.os.xsk_bind import UMEM_KIB
 
 # Wake-up took 50 us with deep sleep states and 4 us without them, measured on igc:
@@ -137,10 +138,21 @@ def _listeners(facts: ProbeFacts, wanted: Wanted) -> Iterator[Finding]:
             "port-taken",
             "costs",
             f"port {port} is in use by {owner} on {each.address}",
-            "what arrives through the kernel (other queues, fragments, TCP) goes to that program, "
-            "not to us; the chosen queues are not affected",
+            _consequence(names[port], each.protocol),
             _stop(each),
         )
+
+
+def _consequence(service: str, protocol: str) -> str:
+    if service == "ntp":
+        return (
+            "what arrives through the kernel (other queues, fragments) goes to that program, not "
+            "to us; the chosen queues are not affected"
+        )
+    return (
+        f"{service} over {protocol.upper()} is left to that program there, on every queue, until "
+        "it goes; with slow_path = false the chosen queues are ours"
+    )
 
 
 def _stop(listener: Listener) -> str:

@@ -10,8 +10,8 @@ from xdpkit.config import Config
 from xdpkit.config.address import ServedAddress
 from xdpkit.doctor.driver_support import SUPPORT
 from xdpkit.doctor.probe import ProbeFacts
-from xdpkit.doctor.probe_host import Process
 from xdpkit.nic.fact import Unknown, value_of
+from xdpkit.nic.os.port_holders import Process
 
 # In the order shown: prevents serving; could be better; good to know.
 SEVERITIES = ("blocks", "costs", "note")

@@ -5,47 +5,21 @@ Everything comes from /proc and /sys, and nothing is changed.
 
 from __future__ import annotations
 
-import os
-import re
 import resource
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 from pathlib import Path
 
 from xdpkit._core._clock import adjtimex
-from xdpkit.config.address import Address
 from xdpkit.nic.fact import Fact, parse_cpu_list, read_fact, read_number, read_text
-from xdpkit.nic.os.udp_sockets import UNCONNECTED, parse_proc_address
+from xdpkit.nic.os.port_holders import Listener, Process, listeners, processes
 from xdpkit.services.ntp.kernel import is_disciplined
-
-# The state of a listening TCP socket: TCP_LISTEN in Linux include/net/tcp_states.h.
-LISTENS = "0A"
 
 # The size of the huge pages requested for UMEM (MFD_HUGETLB without a size, on x86 and ARM).
 HUGE_KIB = 2048
 
 _CPU = Path("/sys/devices/system/cpu")
 _NODES = Path("/sys/devices/system/node")
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process: its PID, name, and systemd unit, if any."""
-
-    pid: int
-    name: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Listener:
-    """A socket on a port; ``owner`` is None if we lack permission to see it."""
-
-    protocol: str
-    address: Address
-    port: int
-    owner: Process | None = None
 
 
 @dataclass(frozen=True)
@@ -132,65 +106,3 @@ def _memlock_kib() -> int | None:
 def _clock() -> Clock:
     _, status, max_error_us = adjtimex()
     return Clock(is_disciplined(status), max_error_us)
-
-
-def processes() -> Iterator[Process]:
-    """Every process visible in /proc."""
-    for path in Path("/proc").glob("[0-9]*"):
-        if isinstance(name := read_fact(read_text, path / "comm"), str):
-            unit = read_fact(read_text, path / "cgroup")
-            yield Process(int(path.name), name, unit_of(unit if isinstance(unit, str) else ""))
-
-
-def unit_of(cgroups: str) -> str:
-    """The innermost systemd service in the text of /proc/PID/cgroup, or nothing."""
-    found = re.findall(r"/([^/\n]+\.service)(?=[/\n]|$)", cgroups)
-    return str(found[-1]) if found else ""
-
-
-def listeners(ports: tuple[int, ...]) -> tuple[Listener, ...]:
-    """Unconnected UDP sockets and listening TCP ones on these ports, in this network namespace.
-
-    From /proc, because sock_diag, which ss uses, loads modules. Raises OSError.
-    """
-    tables = [("udp", UNCONNECTED), ("udp6", UNCONNECTED), ("tcp", LISTENS), ("tcp6", LISTENS)]
-    found: dict[int, Listener] = {}
-    for table, state in tables:
-        path = Path("/proc/thread-self/net") / table
-        if path.exists():
-            found |= dict(sockets(path.read_text("ascii"), table[:3], state, ports))
-    owners = _owners(set(found)) if found else {}
-    return tuple(
-        Listener(each.protocol, each.address, each.port, owners.get(inode))
-        for inode, each in found.items()
-    )
-
-
-def sockets(
-    table: str, protocol: str, state: str, ports: tuple[int, ...]
-) -> Iterator[tuple[int, Listener]]:
-    """Inode and socket of each line of a /proc/net table with this state and one of these ports."""
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        address, _, port = fields[1].partition(":")
-        if fields[3] == state and int(port, 16) in ports:
-            local = parse_proc_address(address)
-            if isinstance(local, IPv6Address) and local.ipv4_mapped:
-                local = local.ipv4_mapped
-            yield int(fields[9]), Listener(protocol, local, int(port, 16))
-
-
-def _owners(inodes: set[int]) -> dict[int, Process]:
-    """The owners of these sockets, as far as we have permission to see them."""
-    wanted = {f"socket:[{inode}]": inode for inode in inodes}
-    found = {}
-    for process in processes():
-        try:
-            descriptors = list(os.scandir(f"/proc/{process.pid}/fd"))
-        except OSError:
-            continue
-        for descriptor in descriptors:
-            inode = wanted.get(str(read_fact(os.readlink, descriptor.path)))
-            if inode is not None:
-                found[inode] = process
-    return found

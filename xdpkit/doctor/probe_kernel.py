@@ -111,10 +111,9 @@ def _lockdown() -> Fact[str]:
 
 def _bcc_version() -> Fact[str]:
     try:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             child.python_code(_BCC),
-            pass_fds=child.descriptors(),
-            env=child.environment(),
+            **child.options(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -9,10 +9,11 @@ from typing import Any
 
 from xdpkit._core import _bpf
 from xdpkit.control import client as control_client
-from xdpkit.doctor.probe_host import Process, processes
+from xdpkit.control.trust import peer
 from xdpkit.errors import ControlError
 from xdpkit.nic.fact import Fact, Unknown, read_fact, read_text
 from xdpkit.nic.os import netdev
+from xdpkit.nic.os.port_holders import Process, processes
 from xdpkit.nic.setup import journal
 
 # Attribute of an RTM_NEWLINK message and mode (linux/if_link.h, IFLA_XDP_*_PROG_ID).
@@ -56,7 +57,7 @@ def xdp(name: str, index: int, message: Any) -> Xdp:
         features=read_fact(netdev.features, index) or _NOT_REPORTED,
         programs=tuple(programs(message)),
         serving=_serving(name),
-        journal=read_fact(_has_journal, name),
+        journal=read_fact(_has_journal, index),
     )
 
 
@@ -87,10 +88,10 @@ def _holders(program: int) -> Iterator[tuple[Process, bool]]:
                 yield process, any(line.startswith("link_type:") for line in lines)
 
 
-def _has_journal(name: str) -> bool:
+def _has_journal(index: int) -> bool:
     """Raises OSError if only root may search the directory."""
     try:
-        journal.path_of(name).stat()
+        journal.path_of(index).stat()
     except FileNotFoundError:
         return False
     return True
@@ -100,8 +101,8 @@ def _serving(name: str) -> Fact[Process]:
     try:
         if name not in control_client.instances():
             return None
-        with control_client.connect(name) as connection:
-            pid = control_client.peer(connection).pid
+        with control_client.connect_instance(name) as connection:
+            pid = peer(connection).pid
     except (ControlError, OSError) as error:
         return Unknown(str(error))
     return Process(pid, "xdpkit")

@@ -15,9 +15,11 @@ from pyroute2 import AsyncIPRoute
 
 from xdpkit.bpf.link import foreign_program
 from xdpkit.config import Config
+from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer, Handler
 from xdpkit.dataplane import dataplane as fast_path
 from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.instance import within_reach
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover import successor
 from xdpkit.instance.handover.successor import HandedOverState
@@ -26,6 +28,7 @@ from xdpkit.metrics import metrics_server
 from xdpkit.nic.os import interface as nic
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.interface import Interface
+from xdpkit.nic.os.port_holders import PortHolders
 from xdpkit.nic.setup.prepared import PreparedNic, find_login, refuse_login
 from xdpkit.runtime import privileges
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -49,15 +52,44 @@ class Predecessor:
     silent_since: float = 0.0
 
 
-async def control_name(
-    config: Config, takeover: bool, handlers: Mapping[str, Handler]
+async def lock(
+    config: Config, ipr: AsyncIPRoute, takeover: bool, ending: Ending
+) -> AsyncIterator[InstanceLock]:
+    """The lock between instances on one interface; a successor gets it later."""
+    found = await nic.find(ipr, config.interface.name)
+    with closing(InstanceLock(found.name, found.index)) as taken:
+        if takeover:
+            # While there is still the right to look into another user's directory.
+            taken.find_holder()
+        else:
+            taken.acquire()
+        yield taken
+        if ending.given:
+            taken.give()
+
+
+async def control_socket(
+    lock: InstanceLock, takeover: bool, handlers: Mapping[str, Handler]
 ) -> AsyncIterator[ControlServer]:
-    """The name of the control socket, the lock between instances; a successor gets it later."""
-    server = ControlServer(config.interface.name, handlers)
+    """The control socket; a successor gets it later."""
+    server = ControlServer(lock.ifname, handlers)
     with closing(server):
         if not takeover:
-            server.bind()
+            _bind(server, lock)
         yield server
+
+
+def _bind(server: ControlServer, lock: InstanceLock) -> None:
+    server.has_lock = lock.is_held
+    server.bind()
+
+
+async def port_holders(config: Config) -> AsyncIterator[PortHolders]:
+    """Who has our ports; looked at here, since seeing other users' programs takes a capability."""
+    holders = PortHolders(config.ports().values())
+    if config.interface.slow_path:
+        holders.read()
+    yield holders
 
 
 async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncIterator[Interface]:
@@ -67,18 +99,25 @@ async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncI
     if found.xdp_program is not None and not takeover:
         # Here, since reading its name takes a capability.
         raise foreign_program(found)
+    within_reach.keep_files(config)
     privileges.confine(privileges.needed(config.interface.realtime))
+    within_reach.warn_of_reload(config)
     privileges.lock_memory()
     yield found
 
 
-async def metrics_port(config: Config) -> AsyncIterator[MetricsServer | None]:
-    """The port of [metrics], if there is one: connections wait until it is served."""
+async def metrics_port(config: Config, takeover: bool) -> AsyncIterator[MetricsServer | None]:
+    """The port of [metrics], if there is one: connections wait until it is served.
+
+    A successor gets it later: the predecessor may have the same one.
+    """
     server = metrics_server(config.metrics)
     if server is None:
         yield None
         return
-    with server:
+    with closing(server):
+        if not takeover:
+            server.bind()
         yield server
 
 
@@ -93,31 +132,45 @@ async def predecessor(
     ipr: AsyncIPRoute,
     found: Interface,
     takeover: bool,
+    lock: InstanceLock,
     control: ControlServer,
+    metrics: MetricsServer | None,
     services: Services,
 ) -> AsyncIterator[Predecessor]:
     """What a running instance hands over; it goes on answering until the switch."""
     if not takeover:
         yield Predecessor(None, found)
         return
-    state = await successor.request_takeover(found.name)
+    state = await successor.request_takeover(found.name, lock.holder)
     if not isinstance(state, HandedOverState):
-        control.bind()
+        lock.acquire()
+        _bind(control, lock)
+        if metrics:
+            metrics.bind()
         # The previous instance is gone, and so is its program.
         yield Predecessor(None, await nic.find(ipr, found.name), state or 0.0)
         return
     with state:
         control.adopt(state.listener)
+        if metrics and (port := state.take_metrics(str(metrics.where))):
+            metrics.adopt(port)
+        elif metrics:
+            metrics.bind()
+        control.has_lock = state.lock_fd >= 0
         services.take_over(state.facts)
         # The program on it is ours now.
         yield Predecessor(state, replace(found, xdp_program=None))
 
 
 async def slow_path(
-    config: Config, publisher: SnapshotPublisher, before: Predecessor, ending: Ending
+    config: Config,
+    publisher: SnapshotPublisher,
+    before: Predecessor,
+    ending: Ending,
+    holders: PortHolders,
 ) -> AsyncIterator[SlowPath]:
     """The listener threads, still without sockets."""
-    path = SlowPath(config, publisher, before.interface.index)
+    path = SlowPath(config, publisher, before.interface.index, holders)
     try:
         if before.state:
             path.take_over(before.state.udp, before.state.tcp)
@@ -148,6 +201,8 @@ async def prepared_nic(
         yield prepared
         if ending.given:
             prepared.hand_over()
+        elif watch.moved_to:
+            prepared.leave(watch.moved_to)
 
 
 async def dataplane(
@@ -181,10 +236,12 @@ async def served_addresses(config: Config, where: Served) -> AsyncIterator[Serve
     yield served
 
 
-async def switch(before: Predecessor, where: Served) -> AsyncIterator[None]:
+async def switch(before: Predecessor, where: Served, lock: InstanceLock) -> AsyncIterator[None]:
     """Where there is a predecessor: our program in its link, its workers parked, ours started."""
     if before.state:
         await before.state.switch(where.dataplane, where.nic.changes)
+        if before.state.lock_fd >= 0:
+            lock.adopt(before.state.take_lock())
         before.state.close()
         where.nic.take_over(where.watch.served())
     yield

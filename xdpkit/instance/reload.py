@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 from xdpkit.config import Config, load
 from xdpkit.config.difference import Difference, difference
 from xdpkit.errors import BusyError, PartialReloadError, ReloadError, RestartError, XdpkitError
+from xdpkit.nic.os import names
 from xdpkit.runtime.faults import describe, faults
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
@@ -44,8 +46,10 @@ class Reloader:
         publisher: SnapshotPublisher,
         parts: Sequence[Part],
         paused: Callable[[], bool] = lambda: False,
+        ifindex: int = 0,
     ) -> None:
         self._started = self._config = config
+        self._ifindex = ifindex
         self._publisher = publisher
         self._parts = parts
         self._paused = paused
@@ -107,7 +111,7 @@ class Reloader:
         """
         path = self._config.path
         what = "the file, or one that it names,"
-        fresh = await off_loop(path, partial(load, path), what=what)
+        fresh = self._as_started(await off_loop(path, partial(load, path), what=what))
         found = difference(self._started, self._config, fresh)
         if found.needs_restart:
             raise RestartError(
@@ -123,6 +127,14 @@ class Reloader:
         faulty = [what for each in prepared if (what := _commit(each))]
         self._config = fresh
         return prepared, found, faulty
+
+    def _as_started(self, fresh: Config) -> Config:
+        """With the name from the start, where the file has another one of the same interface."""
+        before, now = self._started.interface.name, fresh.interface.name
+        with suppress(OSError):
+            if now != before and names.index_of(now) == self._ifindex:
+                return replace(fresh, interface=replace(fresh.interface, name=before))
+        return fresh
 
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""

@@ -10,6 +10,7 @@ from xdpkit._core._stats import VERDICTS
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.instance.counters import Counters
 from xdpkit.services.ntp.counts import thread_facts, total_facts
+from xdpkit.slowpath.not_served import NotServed
 from xdpkit.status import document as status
 
 
@@ -18,6 +19,7 @@ def document(
     dataplane: DataPlane,
     *,
     left: Collection[str],
+    not_served: Collection[NotServed] = (),
     zones: Mapping[str, status.Zone],
     uptime_s: float,
     steering: str = "none",
@@ -26,6 +28,8 @@ def document(
     dns: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The current state of the instance; ``left`` are the services left to other programs.
+
+    ``not_served`` is where a port could not be had.
 
     ``steering`` was obtained by ``nic/setup/plan.py``. ``ntp`` are the facts of the NTP sources
     (``services/ntp/source.py``) and ``dns`` those of the zones, None when the service is off;
@@ -51,6 +55,7 @@ def document(
         ),
         zones,
     )
+    facts["not_served"] = [each.facts() for each in sorted(not_served, key=str)]
     for queue in dataplane.queues:
         facts["queues"][str(queue.number)] |= {
             "detached": queue.detached,
@@ -59,19 +64,20 @@ def document(
             "loop": workers[queue.number].loop,
             "socket": counters.sockets[queue.number],
         }
-    if udp:
-        facts["slow_path"]["udp"] |= {
-            "thread": udp.tid,
-            "loop": udp.loop,
-            "left_to_others": sorted(left),
-        }
-    if tcp and counters.connections:
-        facts["slow_path"]["tcp"] |= counters.connections
+    _slow_path_facts(facts["slow_path"], counters, left)
     if ntp:
         facts["ntp"] = {**ntp, **_ntp_facts(facts, counters, keys or {})}
     if dns is not None:
         facts["dns"] = {**_dns_facts(counters), **dns}
     return facts
+
+
+def _slow_path_facts(facts: dict[str, Any], counters: Counters, left: Collection[str]) -> None:
+    """Adds to the listeners' parts of the document."""
+    if udp := counters.udp:
+        facts["udp"] |= {"thread": udp.tid, "loop": udp.loop, "left_to_others": sorted(left)}
+    if counters.tcp and counters.connections:
+        facts["tcp"] |= counters.connections
 
 
 def _ntp_facts(

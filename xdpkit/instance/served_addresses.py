@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import anyio
 
 from xdpkit._core._snapshot import ReservedSources
-from xdpkit.config import Config
+from xdpkit.config import Config, ServedAddress
 from xdpkit.config.address import Address
 from xdpkit.dataplane.dataplane import DataPlane, steer_keys
 from xdpkit.errors import NicError, XdpkitError
@@ -21,10 +21,14 @@ from xdpkit.nic.setup.prepared import PreparedNic
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.publisher import GRACE_PERIOD_SECONDS, SnapshotPublisher
 from xdpkit.services.base import Prepared
+from xdpkit.slowpath.not_served import NotServed, lines, lines_of_freed
 from xdpkit.slowpath.shared_port import SharedPort
 from xdpkit.slowpath.slow_path import SlowPath
 
 log = logging.getLogger("xdpkit")
+
+# How often a port that another program has is tried again.
+RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class ServedAddresses:
         self._where = where
         self._again = Signal()
         self._applied = anyio.Event()
+        self._said: frozenset[NotServed] = frozenset()
         self.paused = False
         self.ntp_port: SharedPort | None = None
         if config.ntp and where.slow_path.udp:
@@ -84,6 +89,7 @@ class ServedAddresses:
             tasks.start_soon(self._follow)
             if self.ntp_port:
                 tasks.start_soon(self.ntp_port.run)
+            tasks.start_soon(self._try_again)
             while True:
                 await self._again.wait()
                 if not self.paused:
@@ -94,6 +100,13 @@ class ServedAddresses:
         async for _ in watch.changes():
             log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
             self.update()
+
+    async def _try_again(self) -> None:
+        """Looks each second whether ports that another program had are free."""
+        while True:
+            await anyio.sleep(RETRY_SECONDS)
+            if not self.paused and self._where.slow_path.try_again():
+                self.update()
 
     async def _apply(self) -> None:
         applied, self._applied = self._applied, anyio.Event()
@@ -109,10 +122,31 @@ class ServedAddresses:
         """Serves the addresses of now; returns a line per problem. Raises NicError."""
         where = self._where
         addresses, reserved = where.watch.served(), where.watch.reserved()
+        steer_keys(addresses, self._ports)
         where.publisher.change(reserved=self._hashed(reserved))
-        where.dataplane.serve(addresses, self._ports)
+        where.slow_path.open(addresses, reserved, self.left)
+        where.dataplane.serve(addresses, self._ports, self.left_by_ring)
         problems = where.nic.follow(addresses)
-        return problems + await where.slow_path.serve(addresses, reserved, self.left)
+        await where.slow_path.close_others()
+        return [*problems, *self._ports_not_served(addresses)]
+
+    @property
+    def left_by_ring(self) -> frozenset[tuple[Address, str]]:
+        """Addresses and services of another server: it gets what arrives on our queues, too."""
+        return frozenset(
+            (each.address, each.service)
+            for each in self._where.slow_path.not_served
+            if each.taken and each.protocol == "udp"
+        )
+
+    def _ports_not_served(self, addresses: list[ServedAddress]) -> list[str]:
+        """A line for each port that is newly not served; logs which are served again."""
+        now, before = self._where.slow_path.not_served, self._said
+        self._said = now
+        wanted = {served.address for served in addresses}
+        for line in lines_of_freed(each for each in before - now if each.address in wanted):
+            log.info("%s", line)
+        return list(lines(now - before))
 
     def _hashed(self, reserved: list[Address]) -> ReservedSources:
         try:

@@ -20,9 +20,10 @@ from xdpkit.instance.served_addresses import Served
 from xdpkit.instance.serving import Instance
 from xdpkit.instance.stages import Stages
 from xdpkit.nic.os import interface as nic
-from xdpkit.runtime import privileges
+from xdpkit.runtime import privileges, standard_error
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
+from xdpkit.runtime.standard_error import StandardError
 
 log = logging.getLogger("xdpkit")
 
@@ -34,7 +35,8 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
     interface exists and is up.
     """
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    stream = standard_error.install()
+    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=stream)
     privileges.check(privileges.needed(config.interface.realtime))
     if note := privileges.raise_open_files():
         log.warning("%s", note)
@@ -68,6 +70,8 @@ class Server:
         with anyio.open_signal_receiver(*signals) as received:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._handle_signals, received)
+                if isinstance(sys.stderr, StandardError):
+                    tasks.start_soon(sys.stderr.run)
                 await self.ending.until_stopped(self._open_and_serve)
                 tasks.cancel_scope.cancel()
         name = self.config.interface.name
@@ -97,12 +101,16 @@ class Server:
             self.ending,
             self.takeover,
         )
-        control = await stages.open(opening.control_name(config, takeover, self.handlers))
+        lock = await stages.open(opening.lock(config, ipr, takeover, ending))
+        control = await stages.open(opening.control_socket(lock, takeover, self.handlers))
+        holders = await stages.open(opening.port_holders(config))
         found = await stages.open(opening.interface(config, ipr, takeover))
-        metrics = await stages.open(opening.metrics_port(config))
+        metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
-        before = await stages.open(opening.predecessor(ipr, found, takeover, control, services))
-        slow_path = await stages.open(opening.slow_path(config, publisher, before, ending))
+        before = await stages.open(
+            opening.predecessor(ipr, found, takeover, lock, control, metrics, services)
+        )
+        slow_path = await stages.open(opening.slow_path(config, publisher, before, ending, holders))
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
         prepared = await stages.open(opening.prepared_nic(config, watch, before, ending))
         dataplane = await stages.open(
@@ -110,16 +118,18 @@ class Server:
         )
         where = Served(watch, publisher, dataplane, prepared, slow_path)
         addresses = await stages.open(opening.served_addresses(config, where))
-        await stages.open(opening.switch(before, where))
+        await stages.open(opening.switch(before, where, lock))
         self._log_summary(where, before.silent_since)
         privileges.settle()
-        return Instance(config, ending, control, metrics, services, where, addresses, self._hangups)
+        return Instance(
+            config, ending, lock, control, metrics, services, where, addresses, self._hangups
+        )
 
     def _log_summary(self, where: Served, silent_since: float) -> None:
         for line in startup_summary.lines(
             self.config,
             where.dataplane,
-            where.slow_path.tcp,
+            where.slow_path,
             where.nic.notes,
             where.watch.served(),
         ):

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
+from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
-from xdpkit.instance.handover.predecessor import Handovers
+from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
+from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.phc import PhcWatch
+from xdpkit.runtime import standard_error
 from xdpkit.runtime.faults import faults, keep_running
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
@@ -35,6 +38,7 @@ class Instance:
 
     config: Config
     ending: Ending
+    lock: InstanceLock
     control: ControlServer
     metrics: MetricsServer | None
     services: Services
@@ -47,8 +51,14 @@ class Instance:
         """Serves until canceled; every task ends with it."""
         where = self.where
         parts = (self.addresses, *self.services)
-        reloader = Reloader(self.config, where.publisher, parts, self._paused)
-        handovers = Handovers(where, self.control.listener, self.services, self.addresses)
+        reloader = Reloader(
+            self.config, where.publisher, parts, self._paused, where.dataplane.interface.index
+        )
+        handovers = Handovers(
+            where,
+            Offered(self.control.listener, self.lock, self.metrics, self.services),
+            self.addresses,
+        )
 
         async def status() -> dict[str, Any]:
             return self._status(reloader, handovers)
@@ -56,11 +66,20 @@ class Instance:
         async def hand_over(connection: Any) -> None:
             await handovers.handle(connection, self.ending)
 
+        def rename(interface: Interface) -> None:
+            where.dataplane.interface = replace(where.dataplane.interface, name=interface.name)
+            self.control.rename(interface.name)
+
+        where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
         self.control.connection_handlers["takeover"] = hand_over
         watchdog = Watchdog(
             where.dataplane, where.slow_path, self._paused, lambda: handovers.parked
         )
+
+        async def health() -> list[str]:
+            return [*watchdog.problems(), *self._ports_not_served()]
+
         work: dict[str, Callable[[], Awaitable[None]]] = {
             "publisher": where.publisher.run,
             "addresses": self.addresses.run,
@@ -73,7 +92,7 @@ class Instance:
         if where.dataplane.hardware:
             work["PHC"] = PhcWatch(where.dataplane.hardware.phc, self._publish_phc).run
         if self.metrics:
-            self.metrics.status = status
+            self.metrics.status, self.metrics.health = status, health
             work["metrics"] = self.metrics.serve
         async with anyio.create_task_group() as tasks:
             for unit, task in work.items():
@@ -85,6 +104,14 @@ class Instance:
 
     def _paused(self) -> bool:
         return self.addresses.paused
+
+    def _ports_not_served(self) -> list[str]:
+        """Lines for ``/health``."""
+        left = (
+            f"{service}: the slow path leaves its port to another program"
+            for service in sorted(self.addresses.left)
+        )
+        return [*map(str, sorted(self.where.slow_path.not_served, key=str)), *left]
 
     async def _reload_on_hangup(self, reloader: Reloader) -> None:
         while True:
@@ -99,6 +126,7 @@ class Instance:
             read_counters(where.dataplane, where.slow_path),
             where.dataplane,
             left=self.addresses.left,
+            not_served=where.slow_path.not_served,
             zones=facts.get("zones", {}),
             uptime_s=time.monotonic() - self.started,
             steering=where.nic.steering,
@@ -111,4 +139,5 @@ class Instance:
             "inboxes": {inbox.name: inbox.facts() for inbox in inboxes},
             "faults": dict(faults.counts),
             "takeover": handovers.facts(),
+            "log": {"lost_lines": standard_error.lost_lines()},
         }

@@ -81,12 +81,15 @@ class Watchdog:
                 self._check_program()
             now = time.monotonic()
             due_now = {name for name, period in periods.items() if period and now >= due[name]}
+            if "feed" in due_now and not self.everything_is_answered():
+                # At the next tick again: the period is half of what the service manager waits.
+                due_now.remove("feed")
             due |= {name: now + (periods[name] or 0) for name in due_now}
             if not self._parked():
                 self._resume_late_workers()
             if "beats" in due_now and not self._parked():
                 self._check_heartbeats()
-            if "feed" in due_now and self.everything_is_answered():
+            if "feed" in due_now:
                 notify("WATCHDOG=1")
             if "status" in due_now:
                 notify(f"STATUS={self.rates(now)}")
@@ -99,9 +102,24 @@ class Watchdog:
         return all(
             bool(self._listeners)
             if queue.detached or self._dataplane.off
-            else not queue.beat.stalled
+            else not queue.beat.stalled and not queue.parked
             for queue in self._dataplane.queues
         )
+
+    def problems(self) -> list[str]:
+        """A line for each part that does not answer as it should; none where all is well."""
+        lines = [
+            f"the thread of {name} is stalled" for name, beat in self._beats.items() if beat.stalled
+        ]
+        if self._dataplane.off:
+            lines.append("the XDP program is not on the interface")
+        for queue in self._dataplane.queues:
+            if queue.worker.dead or queue.beat.stalled or queue.detached:
+                state = "dead" if queue.worker.dead else "stalled"
+                lines.append(f"the worker of queue {queue.number} is {state}")
+        if lines and not self.everything_is_answered():
+            lines.append("not everything is answered")
+        return lines
 
     def rates(self, now: float) -> str:
         """Answers a second since the previous call, in words; ``now`` is in seconds."""
@@ -114,7 +132,9 @@ class Watchdog:
         # A worker that was started again counts from 0.
         each = {name: max(0, count - old[name]) / (now - then) for name, count in counts.items()}
         details = ", ".join(f"{name} {rate:,.0f}" for name, rate in each.items())
-        return f"{sum(each.values()):,.0f} answers a second ({details})"
+        missing = len(self._slow_path.not_served)
+        ports = f"; {missing} ports of other programs are not served" if missing else ""
+        return f"{sum(each.values()):,.0f} answers a second ({details}){ports}"
 
     def _check_for_dead_threads(self) -> None:
         for line in self._dataplane.detach_dead_queues():

@@ -68,9 +68,9 @@ class Served(Closing):
     def _start(self) -> None:
         argv = child.python(*self._program, str(self.path / "xdpkit.toml"))
         # Whatever the configuration says about a cache, nothing is left on the machine.
-        environment = child.environment(CACHE_DIRECTORY=str(self.path / "cache"))
+        options = child.options(CACHE_DIRECTORY=str(self.path / "cache"))
         with (self.path / "log").open("w") as log:
-            self._process = self._popen(argv, stderr=log, env=environment)
+            self._process = self._popen(argv, stderr=log, **options)
         deadline = time.monotonic() + self.ready_seconds
         while True:
             try:
@@ -136,8 +136,8 @@ class ServedLab(Served):
         return self.lab.server.popen(*pinned, *argv, **options)
 
     def _startup_error(self) -> LabError:
-        words = self.log().strip() or "nothing"
-        return LabError(f"the server did not come up; its log says: {words}")
+        lines = self.log().strip().splitlines() or ["nothing"]
+        return LabError(f"the server did not come up; its log ends with: {lines[-1]}")
 
     def status(self) -> dict[str, Any]:
         """The document of ``xdpkit status --json``. Raises ControlError."""

@@ -8,11 +8,13 @@ units follow https://prometheus.io/docs/practices/naming/.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client.core import Metric
 
 from xdpkit import __version__
+from xdpkit._core._stats import SERVICES
 from xdpkit.metrics.family import THREAD, Rows, StatusPart, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
 from xdpkit.status.document import Verdict
@@ -72,10 +74,24 @@ def _instance(document: StatusPart) -> Iterator[Metric]:
     yield info("interface", "What was obtained from the machine.", obtained)
     rows: Rows = [((), document["uptime_s"])]
     yield gauge("up_seconds", "Time since startup.", (), rows)
+    faults = document.get("faults", {})
+    text = "Faults of xdpkit itself that ended one connection, one request or one turn of a task."
+    yield counter("faults", text, ("unit",), (((unit,), count) for unit, count in faults.items()))
+    text = "Lines of the log that could not be written: nobody read it, or its disk was full."
+    yield counter("log_lines_lost", text, (), [((), document.get("log", {}).get("lost_lines", 0))])
+    takeover = document.get("takeover", {})
+    text = "Successors that did not take over: this instance continued to serve."
+    yield counter("takeovers_kept", text, (), [((), takeover.get("kept", 0))])
     udp = document["slow_path"].get("udp", {})
     rows = [((service,), 1) for service in udp.get("left_to_others", ())]
     text = "1 for a service whose port the slow path leaves to another program."
     yield gauge("left_to_others", text, ("service",), rows)
+    counts = Counter((each["protocol"], each["service"]) for each in document["not_served"])
+    ports = [("udp", service) for service in SERVICES] if udp else []
+    ports += [("tcp", "dns")] if "tcp" in document["slow_path"] else []
+    text = "Addresses at which the service's port could not be had: another program has it."
+    rows = ((port, counts[port]) for port in ports)
+    yield gauge("ports_not_served", text, ("protocol", "service"), rows)
 
 
 def _verdicts(document: StatusPart, threads: Threads, verdicts: Sequence[Verdict]) -> Metric:

@@ -1,6 +1,8 @@
 """``http://ADDR:PORT/metrics``: the contents of ``xdpkit status --json``, for Prometheus.
 
-As much of HTTP/1.1 (RFC 9110, RFC 9112) as a scrape takes: GET or HEAD of one resource, one request
+``/health`` is for load balancers and people: 200 and "ok", or 503 and a line for each problem.
+
+As much of HTTP/1.1 (RFC 9110, RFC 9112) as a scrape takes: GET or HEAD of a resource, one request
 per connection. Each client has limited time and bytes; the number of connections is limited too,
 and a new one displaces the oldest: silent clients cannot lock out a scraper. Nothing is logged.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
@@ -31,6 +33,7 @@ from xdpkit.runtime.reasons import failed
 from xdpkit.runtime.stream import read_until, send_all
 
 PATH = "/metrics"
+HEALTH = "/health"
 _OPENMETRICS = "application/openmetrics-text"
 
 # A request from Prometheus has some 500 bytes.
@@ -51,8 +54,16 @@ async def _starting() -> dict[str, Any]:
     raise ControlError("the instance is starting: try again")
 
 
+async def _unhealthy() -> list[str]:
+    """In place of the problems until they are known."""
+    return ["the instance is starting"]
+
+
 class MetricsServer(Listener[anyio.CancelScope]):
-    """Serves the document that ``status`` returns; errors are SocketErrors."""
+    """Serves the document that ``status`` returns, and the problems that ``health`` returns.
+
+    Errors are SocketErrors.
+    """
 
     unit = "metrics"
 
@@ -67,6 +78,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
         super().__init__(family, (str(where.address), where.port), options)
         self.where = where
         self.status = status
+        self.health: Callable[[], Awaitable[list[str]]] = _unhealthy
         # One for each connection, the oldest first.
         self._open: list[anyio.CancelScope] = []
 
@@ -101,9 +113,14 @@ class MetricsServer(Listener[anyio.CancelScope]):
 
     async def _reply(self, head: bytes) -> bytes:
         """The complete reply to a request's head."""
-        method, accepted, status = read_request(head)
-        body, kind = f"{status} {status.phrase}: GET {PATH}\n".encode(), "text/plain"
-        if status is HTTPStatus.OK:
+        method, path, accepted, status = read_request(head)
+        body, kind = f"{status} {status.phrase}: GET {PATH} or {HEALTH}\n".encode(), "text/plain"
+        if status is HTTPStatus.OK and path == HEALTH:
+            problems = await self.health()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
+            body = "".join(f"{line}\n" for line in problems or ["ok"]).encode()
+            kind = "text/plain; charset=utf-8"
+        elif status is HTTPStatus.OK:
             try:
                 body, kind = encode(families(await self.status(), VERDICTS), accepted)
             except (XdpkitError, OSError) as error:
@@ -116,6 +133,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
             f"Date: {formatdate(usegmt=True)}",
             f"Content-Type: {kind}",
             f"Content-Length: {len(body)}",
+            "Cache-Control: no-store",
             "Connection: close",
         ]
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -123,22 +141,23 @@ class MetricsServer(Listener[anyio.CancelScope]):
         return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)
 
 
-def read_request(head: bytes) -> tuple[str, str, HTTPStatus]:
-    """The method and Accept field of a request, and the status of the reply; never raises."""
+def read_request(head: bytes) -> tuple[str, str, str, HTTPStatus]:
+    """Method, path and Accept field of a request, and the status of the reply; never raises."""
     first, *fields = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     words = first.split(" ")
     if len(head) >= _REQUEST_LIMIT:
-        return "", "", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        return "", "", "", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        return "", "", HTTPStatus.BAD_REQUEST
+        return "", "", "", HTTPStatus.BAD_REQUEST
     method, target, _ = words
     if method not in ("GET", "HEAD"):
-        return method, "", HTTPStatus.METHOD_NOT_ALLOWED
-    if target.partition("?")[0] != PATH:
-        return method, "", HTTPStatus.NOT_FOUND
+        return method, "", "", HTTPStatus.METHOD_NOT_ALLOWED
+    path = target.partition("?")[0]
+    if path not in (PATH, HEALTH):
+        return method, path, "", HTTPStatus.NOT_FOUND
     named = (field.partition(":") for field in fields)
     accepted = ",".join(value for name, _, value in named if name.lower() == "accept")
-    return method, accepted, HTTPStatus.OK
+    return method, path, accepted, HTTPStatus.OK
 
 
 class _Collected(Collector):

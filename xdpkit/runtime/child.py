@@ -3,9 +3,8 @@
 Not the working directory, which anybody may be able to write, nor variables that make Python, the
 dynamic linker or the compiler load something: PYTHONPATH, LD_PRELOAD, CPATH.
 
-Another interpreter finds the modules that this one does. ``open_modules`` keeps their directories
-open for it, so that it finds them without the right to go there: root without CAP_DAC_OVERRIDE
-(privileges.py) has none in a home of mode 0700, where a checkout may be.
+Another interpreter finds the modules that this one does. ``keep_modules`` keeps them within reach
+of both without the right to go there: a checkout may be in a home of mode 0700 (reach.py).
 """
 
 from __future__ import annotations
@@ -14,6 +13,10 @@ import json
 import os
 import stat
 import sys
+from pathlib import Path
+from typing import Any
+
+from xdpkit.reach import keep, kept, reach
 
 # Where programs are found, and how they write; bcc and the compiler make temporary files.
 _KEPT = ("PATH", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "HOME", "USER", "LOGNAME")
@@ -25,37 +28,38 @@ _LOADING = ("PYTHON", "LD_", "GCONV_PATH", "CPATH", "C_INCLUDE_PATH", "BCC_")
 _FLAGS = ("-I", "-S")
 _START = "import json, sys; sys.path += json.loads(sys.argv.pop(1))\n"
 _RUN = """import runpy
+from xdpkit.reach import keep_inherited
+keep_inherited(json.loads(sys.argv.pop(1)))
 del sys.argv[0]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)"""
 
 _interpreter: str = getattr(sys, "_base_executable", sys.executable)
-_opened: dict[str, int] = {}
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """The command that runs a module in another interpreter, isolated; it needs ``descriptors``."""
-    return [*python_code(_RUN), module, *arguments]
+    """The command that runs a module in another interpreter, isolated; it needs ``options``."""
+    return [*python_code(_RUN), json.dumps(kept()), module, *arguments]
 
 
 def python_code(code: str) -> list[str]:
     """The same for statements."""
-    paths = [f"/proc/self/fd/{_opened[path]}" if path in _opened else path for path in _modules()]
-    return [_interpreter, *_FLAGS, "-c", _START + code, json.dumps(paths)]
+    return [_interpreter, *_FLAGS, "-c", _START + code, json.dumps(_modules())]
 
 
-def descriptors() -> tuple[int, ...]:
-    """What a child that ``python`` describes inherits."""
-    return tuple(_opened.values())
+def options(*descriptors: int, **variables: str) -> dict[str, Any]:
+    """For subprocess: the environment of a child as above, and the descriptors that it inherits."""
+    return {"env": environment(**variables), "pass_fds": (*descriptors, *kept().values())}
 
 
-def open_modules() -> None:
-    """Opens the directories of modules for the children that are started from now on.
-
-    They stay open: to be called once, by a process that gives up rights.
-    """
+def keep_modules() -> None:
+    """Keeps what is imported later, here and in children, within reach of less privileged ones."""
     for path in _modules():
-        if path not in _opened:
-            _opened[path] = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        keep(Path(path))
+    if kept():
+        sys.path[:] = map(reach, sys.path)
+        for module in list(sys.modules.values()):
+            if isinstance(places := getattr(module, "__path__", None), list):
+                places[:] = map(reach, places)
 
 
 def _modules() -> list[str]:
@@ -66,7 +70,7 @@ def _modules() -> list[str]:
     return [
         path
         for path in dict.fromkeys(found)
-        if path not in (own, f"{own}/lib-dynload") and (path in _opened or _is_safe(path))
+        if path not in (own, f"{own}/lib-dynload") and _is_safe(path)
     ]
 
 

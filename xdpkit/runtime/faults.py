@@ -29,6 +29,10 @@ class Faults:
         """By unit: the name of a server, an inbox or a task."""
         self._logged: set[tuple[str, str]] = set()
 
+    def expect(self, unit: str) -> None:
+        """Has the unit counted from the start, with 0."""
+        self.counts.setdefault(unit, 0)
+
     def record(self, unit: str, error: BaseException) -> str:
         """Counts it; returns a description of one line, which is logged the first time."""
         self.counts[unit] = self.counts.get(unit, 0) + 1
@@ -63,6 +67,7 @@ async def keep_running(unit: str, task: Callable[[], Awaitable[None]]) -> None:
 
     XdpkitErrors are raised: a task ends the instance by one.
     """
+    faults.expect(unit)
     while True:
         try:
             await task()

@@ -34,6 +34,7 @@ class Inbox(Generic[Message, Answer]):
 
     def __init__(self, name: str, size: int) -> None:
         self.name, self.size = name, size
+        faults.expect(name)
         self.refused = 0
         """Messages that found the inbox full."""
         self._waiting: list[_Request[Message, Answer]] = []

@@ -6,19 +6,21 @@ An exception that nobody foresaw ends its connection, and nothing else.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Generic, Self, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from xdpkit.errors import XdpkitError
 from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.faults import faults
 from xdpkit.runtime.stream import accept
 
-_BACKLOG = 64
+BACKLOG = 64
 
 # What a server keeps of an open connection.
 Admitted = TypeVar("Admitted")
@@ -41,6 +43,7 @@ class Listener(Closing, Generic[Admitted]):
     ) -> None:
         self._family, self._address, self._options = family, address, options
         self._listener: socket.socket | None = None
+        self._accepting: anyio.CancelScope | None = None
 
     def __enter__(self) -> Self:
         self.bind()
@@ -55,16 +58,36 @@ class Listener(Closing, Generic[Admitted]):
 
     def bind(self) -> None:
         """Listens. Raises XdpkitError when the address is not available."""
+        try:
+            self._listener = self._listen(self._address)
+        except OSError as error:
+            raise self._bind_error(error) from error
+
+    def _listen(self, address: Any) -> socket.socket:
+        """A socket that listens at an address. Raises OSError."""
         listener = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             for option in self._options:
                 listener.setsockopt(*option)
-            listener.bind(self._address)
+            listener.bind(address)
             # Right away: of a Unix socket, the kernel now records the credentials that clients see.
-            listener.listen(_BACKLOG)
-        except OSError as error:
+            listener.listen(BACKLOG)
+        except BaseException:
             listener.close()
-            raise self._bind_error(error) from error
+            raise
+        return listener
+
+    def _replace(self, other: socket.socket) -> None:
+        """Goes on with another listening socket, under the same descriptor; closes it."""
+        os.dup2(other.fileno(), self.listener.fileno(), inheritable=False)
+        other.close()
+        # Who waits for the descriptor still waits for the old socket.
+        if self._accepting:
+            self._accepting.cancel()
+
+    def adopt(self, listener: socket.socket) -> None:
+        """Takes over another process's listening socket, which already has the address."""
+        listener.setblocking(False)
         self._listener = listener
 
     def close(self) -> None:
@@ -78,15 +101,19 @@ class Listener(Closing, Generic[Admitted]):
         listener = self.listener
         async with anyio.create_task_group() as tasks:
             while True:
-                connection = await accept(listener)
-                try:
-                    admitted = self._admit(connection)
-                except Exception as error:
-                    connection.close()
-                    faults.record(self.unit, error)
-                    continue
-                if admitted is not None:
-                    tasks.start_soon(self._run, connection, admitted)
+                with anyio.CancelScope() as self._accepting:
+                    while True:
+                        self._begin(await accept(listener), tasks)
+
+    def _begin(self, connection: socket.socket, tasks: TaskGroup) -> None:
+        try:
+            admitted = self._admit(connection)
+        except Exception as error:
+            connection.close()
+            faults.record(self.unit, error)
+            return
+        if admitted is not None:
+            tasks.start_soon(self._run, connection, admitted)
 
     async def _run(self, connection: socket.socket, admitted: Admitted) -> None:
         try:

@@ -30,14 +30,18 @@ import ctypes
 import errno
 import os
 import resource
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TypeVar
 
 from xdpkit.errors import PrivilegeError
 from xdpkit.runtime.capability import Capability, effective, header, refused
 from xdpkit.runtime.reasons import failed, fix, grant
 
 __all__ = ["COMPILER", "KEPT", "NEEDED", "Capability", "effective", "needed"]
+
+T = TypeVar("T")
 
 
 NEEDED = {
@@ -121,6 +125,31 @@ def confined() -> bool:
 def settle() -> None:
     """Drops what only setup takes, for this thread; its children get nothing."""
     _capset(effective() & {*KEPT, Capability.SYS_NICE})
+
+
+def drop() -> None:
+    """Drops every capability, for this thread; a child of root may gain them again."""
+    _capset(())
+
+
+def unprivileged(work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises in a thread without any capability."""
+    result: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            drop()
+            result.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]
 
 
 def lock_memory() -> None:

@@ -11,9 +11,10 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple, Protocol
 
-from xdpkit.errors import SocketError
+from xdpkit.errors import PortTakenError, SocketError
 from xdpkit.runtime.capability import Capability
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -26,9 +27,12 @@ IPV6_FREEBIND = 78
 Key = tuple[str, str, int]
 """Address, service, port."""
 
+# How many refused sockets are tried again at a time: 64 calls of bind take some 200 us.
+MOST_TRIES = 64
+
 
 class Kind(NamedTuple):
-    """What a listener's sockets are, and the setting that turns them off."""
+    """What a listener's sockets are, and what to do where another program has the port."""
 
     protocol: str
     """UDP or TCP."""
@@ -55,7 +59,12 @@ class ListenerSockets(ABC):
         self._kind = kind
         self.handed_over: dict[Key, socket.socket] = {}
         """Sockets from a predecessor, used instead of new ones."""
+        self.refused: dict[Key, SocketError] = {}
+        """Wanted sockets that could not be opened, and why."""
         self._sockets: dict[Key, socket.socket] = {}
+        self._freed: dict[Key, socket.socket] = {}
+        """Opened by ``try_again``, until they are used."""
+        self._wanted: frozenset[Key] = frozenset()
         self._closing: list[socket.socket] = []
 
     @property
@@ -71,27 +80,49 @@ class ListenerSockets(ABC):
     def _add(self, sock: socket.socket, service: str) -> None:
         """Adds a socket to the listener. Raises OSError."""
 
+    @property
+    def protocol(self) -> str:
+        """UDP or TCP."""
+        return self._kind.protocol
+
     def _open(self, key: Key) -> socket.socket:
         """Adds a predecessor's or a new socket to the listener. Raises SocketError."""
         address, service, port = key
-        sock = self.handed_over.pop(key, None) or self._make(address, service, port)
+        there = self.handed_over.pop(key, None) or self._freed.pop(key, None)
+        sock = there or self._make(address, service, port)
         with opening(self._kind, address, port, sock):
             self._add(sock, service)
         return sock
 
-    def _open_missing(self, wanted: Iterable[Key]) -> list[str]:
-        """Opens missing sockets; returns one line for each that could not be opened."""
-        failed = []
-        for key in sorted(set(wanted) - self._sockets.keys()):
+    def _open_missing(self, wanted: Iterable[Key]) -> None:
+        """Opens missing sockets; ``refused`` has those that could not be opened."""
+        self.refused = {}
+        self._wanted = frozenset(wanted)
+        for key in sorted(self._wanted - self._sockets.keys()):
             try:
                 self._sockets[key] = self._open(key)
             except SocketError as error:
-                failed.append(str(error))
-        return failed
+                self.refused[key] = error
+        while self._freed:
+            self._freed.popitem()[1].close()
 
-    async def _close_others(self, wanted: Iterable[Key]) -> None:
-        """Closes sockets no longer wanted, after a grace period of the listener thread."""
-        gone = [self._sockets.pop(key) for key in self._sockets.keys() - set(wanted)]
+    def try_again(self) -> bool:
+        """Whether one of the refused sockets can be opened now; the next ``open`` uses it.
+
+        At most MOST_TRIES are tried, in turn.
+        """
+        for key in list(islice(self.refused, MOST_TRIES)):
+            try:
+                self._freed[key] = self._make(*key)
+            except SocketError:
+                self.refused[key] = self.refused.pop(key)
+            else:
+                return True
+        return False
+
+    async def close_others(self) -> None:
+        """Closes what the last ``open`` did not want, after a grace period of its thread."""
+        gone = [self._sockets.pop(key) for key in self._sockets.keys() - self._wanted]
         for old in gone:
             self._listener.remove(old)
         if gone:
@@ -108,7 +139,7 @@ class ListenerSockets(ABC):
         if not await deadline.wait(lambda: self._listener.done):
             return False
         self._listener.join()
-        for opened in (*self._sockets.values(), *self._closing):
+        for opened in (*self._sockets.values(), *self._closing, *self._freed.values()):
             opened.close()
         self._sockets.clear()
         return True
@@ -156,8 +187,5 @@ def _open_error(kind: Kind, address: str, port: int, error: OSError) -> SocketEr
     protocol = kind.protocol
     where = f"{protocol} [{address}]:{port}" if ":" in address else f"{protocol} {address}:{port}"
     if error.errno == errno.EADDRINUSE:
-        return SocketError(
-            f"{where} is in use by another program ('ss -l{protocol[0].lower()}np sport = :{port}' "
-            f"shows it): stop it, or set {kind.remedy}"
-        )
+        return PortTakenError(f"{where} is in use by another program: {kind.remedy}")
     return SocketError(failed(where, error, Capability.NET_BIND_SERVICE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 
@@ -15,6 +16,9 @@ log = logging.getLogger("xdpkit")
 
 # How soon a program that is missing its replies is noticed: within the two seconds of an iburst.
 _CHECK_SECONDS = 1.0
+
+# The turns after which one that receives our requests, and leaves us none, is noticed too.
+_LOOK_TURNS = 10
 
 # The UDP listener's verdict when it receives a reply.
 _NTP_MODE = next(i for i, verdict in enumerate(VERDICTS) if verdict.name == "ntp_mode")
@@ -57,12 +61,12 @@ class SharedPort:
             log.info("UDP port %d is free again: the slow path answers NTP", self._port)
 
     async def run(self) -> None:
-        """Checks for such a program after a datagram meant for it, and while there is one."""
+        """Checks after a datagram meant for such a program, while there is one, and at times."""
         strays = 0
-        while True:
+        for turn in itertools.count(1):
             await anyio.sleep(_CHECK_SECONDS)
             now = self._slow_path.listener.counters()["verdicts"][_NTP_MODE]
-            if now != strays or self.shared:
+            if now != strays or self.shared or turn % _LOOK_TURNS == 0:
                 try:
                     self.check()
                 except OSError as error:

@@ -8,10 +8,12 @@ from socket import socket
 
 from xdpkit.config import Config, ServedAddress
 from xdpkit.config.address import Address
+from xdpkit.nic.os.port_holders import PortHolders
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.slowpath.listeners import Key
+from xdpkit.slowpath.not_served import NotServed, not_served
 from xdpkit.slowpath.tcp import TcpSlowPath
 from xdpkit.slowpath.udp import UdpSlowPath
 
@@ -19,10 +21,19 @@ from xdpkit.slowpath.udp import UdpSlowPath
 class SlowPath:
     """The listeners: none with ``slow_path = false``, and ``tcp`` is None without DNS over TCP."""
 
-    def __init__(self, config: Config, publisher: SnapshotPublisher, ifindex: int) -> None:
+    def __init__(
+        self,
+        config: Config,
+        publisher: SnapshotPublisher,
+        ifindex: int,
+        holders: PortHolders | None = None,
+    ) -> None:
         self.udp: UdpSlowPath | None = None
         self.tcp: TcpSlowPath | None = None
         self._ports = config.ports()
+        self._holders = holders or PortHolders(self._ports.values())
+        self.not_served: frozenset[NotServed] = frozenset()
+        """Where the slow path does not answer, though it should."""
         if config.interface.slow_path:
             state = new_thread_state(config.ntp, config.dns)
             self.udp = UdpSlowPath(publisher, state, ifindex)
@@ -48,16 +59,38 @@ class SlowPath:
         if self.tcp:
             self.tcp.handed_over = tcp
 
-    async def serve(
+    def open(
         self, addresses: list[ServedAddress], reserved: list[Address], left: frozenset[str]
-    ) -> list[str]:
-        """Answers on exactly these; returns a line for each socket that could not be opened.
+    ) -> None:
+        """Answers on these, as far as their sockets can be opened: see ``not_served``.
 
         The services ``left`` are left to other programs. ``reserved`` are this host's addresses.
         """
         ports = {name: port for name, port in self._ports.items() if name not in left}
-        problems = await self.udp.serve(addresses, ports, reserved) if self.udp else []
-        return problems + (await self.tcp.serve(addresses) if self.tcp else [])
+        if self.udp:
+            self.udp.open(addresses, ports, reserved)
+        if self.tcp:
+            self.tcp.open(addresses)
+        self._name_holders()
+
+    async def close_others(self) -> None:
+        """Stops answering on whatever the last ``open`` did not want."""
+        for _, path in self.listeners():
+            await path.close_others()
+
+    def _name_holders(self) -> None:
+        if any(path.refused for _, path in self.listeners()):
+            self._holders.read()
+        self.not_served = frozenset(
+            not_served(path.protocol.lower(), key, error, self._holders)
+            for _, path in self.listeners()
+            for key, error in path.refused.items()
+        )
+
+    def try_again(self) -> bool:
+        """Whether a port that could not be had is free now: ``open`` must follow."""
+        # A list: both are tried.
+        return any([path.try_again() for _, path in self.listeners()])
 
     async def drain(self) -> None:
         """Gives connected clients the idle time to finish."""

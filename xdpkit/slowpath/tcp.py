@@ -26,7 +26,7 @@ RECEIVE_BUFFER = 1 << 15
 # Descriptors besides connections: zones, queues, and two per address for some hundred addresses.
 OTHER_DESCRIPTORS = 1000
 
-TCP = Kind("TCP", socket.SOCK_STREAM, "tcp_connections = 0")
+TCP = Kind("TCP", socket.SOCK_STREAM, "stop it, or set tcp_connections = 0")
 
 
 class TcpSlowPath(ListenerSockets):
@@ -44,15 +44,9 @@ class TcpSlowPath(ListenerSockets):
         self._ifindex = ifindex
         super().__init__(publisher, self.listener, TCP)
 
-    async def serve(self, addresses: Iterable[ServedAddress]) -> list[str]:
-        """Listens on exactly these; returns one line for each that could not be opened.
-
-        Sockets of removed addresses are closed after a grace period of the listener thread.
-        """
-        wanted = {(str(served.address), "dns", self.config.port) for served in addresses}
-        failed = self._open_missing(wanted)
-        await self._close_others(wanted)
-        return failed
+    def open(self, addresses: Iterable[ServedAddress]) -> None:
+        """Listens on these; ``close_others`` stops listening on others."""
+        self._open_missing((str(served.address), "dns", self.config.port) for served in addresses)
 
     async def drain(self) -> None:
         """Stops listening, and gives connected clients the idle time to finish."""

@@ -26,7 +26,7 @@ PMTUDISC_PROBE = 3
 # A burst of about 5,000 requests while the thread is off-CPU (the kernel charges 800 bytes each).
 RECEIVE_BUFFER = 4 << 20
 
-UDP = Kind("UDP", socket.SOCK_DGRAM, "slow_path = false")
+UDP = Kind("UDP", socket.SOCK_DGRAM, "stop it, or list other addresses in [interface] addresses")
 
 
 class UdpSlowPath(ListenerSockets):
@@ -37,33 +37,30 @@ class UdpSlowPath(ListenerSockets):
         self._ifindex = ifindex
         super().__init__(publisher, self.listener, UDP)
 
-    async def serve(
+    def open(
         self,
         addresses: Iterable[ServedAddress],
         ports: dict[str, int],
         own: Iterable[Address] = (),
-    ) -> list[str]:
-        """Answers on exactly these; returns one line for each that could not be opened.
+    ) -> None:
+        """Answers on these; ``close_others`` stops answering on others.
 
         ``own`` are this host's addresses, which no frame off the wire may have as its source.
-        Sockets of removed addresses are closed after a grace period of the listener thread.
         """
-        wanted = {
+        self._open_missing(
             (str(served.address), service, port)
             for served in addresses
             for service, port in ports.items()
-        }
-        failed = self._open_missing(wanted)
+        )
         own_ipv6 = [address for address in own if isinstance(address, IPv6Address)]
         for opened in self._sockets.values():
             if opened.family == socket.AF_INET6:
                 socket_filter.attach(opened, own_ipv6)
-        await self._close_others(wanted)
-        return failed
 
     def is_shared(self, port: int, addresses: Iterable[ServedAddress]) -> bool:
         """Whether another program's socket has the port on one of these addresses or a wildcard."""
-        sockets = (*self._sockets.values(), *self.handed_over.values())
+        mine = (self._sockets, self.handed_over, self._freed)
+        sockets = [opened for each in mine for opened in each.values()]
         ours = {os.fstat(opened.fileno()).st_ino for opened in sockets}
         return port_watch.is_held(port, ours, {served.address for served in addresses})
 

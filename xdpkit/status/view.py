@@ -31,6 +31,7 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
         Text(_heading(document)),
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
+        *_not_served(document),
     ]
     if tcp := document["slow_path"].get("tcp"):
         views.append(_tcp(tcp))
@@ -39,6 +40,20 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
     if document["zones"]:
         views += [Text(f"\n{_arena(document)}"), _zones(document)]
     return views
+
+
+def _not_served(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The ports that could not be had; unknown for an older instance."""
+    table = _table("\nnot served", "\naddress", "\nport", "\nwhy", words=3)
+    for each in document.get("not_served", ()):
+        service = f"{each['service']} over {each['protocol'].upper()}"
+        table.add_row(*map(Text, (service, each["address"], str(each["port"]), each["reason"])))
+    udp = document["slow_path"].get("udp", {})
+    for service in udp.get("left_to_others", ()):
+        table.add_row(
+            *map(Text, (f"{service} on the slow path", "all", "", "left to another program"))
+        )
+    return [table] if table.row_count else []
 
 
 def _heading(document: Mapping[str, Any]) -> str:

@@ -19,8 +19,9 @@ from xdpkit.services.dns.serving.cookies import ROLL_SECONDS, SECRET_BYTES
 # The control socket, the link and the pipe of ``rings``.
 FIRST_DESCRIPTORS = 3
 
-# Of the facts: those, socket and UMEM of each queue, UDP and TCP sockets of each address and port.
-MOST_DESCRIPTORS = FIRST_DESCRIPTORS + 2 * QUEUES + 2 * KEYS
+# Of the facts: those, the metrics port, socket and UMEM of each queue, UDP and TCP sockets of each
+# address and port, the lock.
+MOST_DESCRIPTORS = FIRST_DESCRIPTORS + 1 + 2 * QUEUES + 2 * KEYS + 1
 
 _WORDS = 200
 
@@ -52,7 +53,8 @@ def check_facts(facts: Mapping[str, Any], descriptors: int) -> None:
     for key, is_valid in _FACTS.items():
         if key not in facts or not is_valid(facts[key]):
             raise ControlError(f"the running instance sends malformed facts ({key})")
-    expected = FIRST_DESCRIPTORS + 2 * len(facts["queues"]) + len(facts["udp"]) + len(facts["tcp"])
+    expected = FIRST_DESCRIPTORS + bool(facts["metrics"]) + 2 * len(facts["queues"])
+    expected += len(facts["udp"]) + len(facts["tcp"]) + facts["lock"]
     if descriptors != expected:
         raise ControlError(
             f"the running instance sends {descriptors} descriptors, not the {expected} of its facts"
@@ -129,6 +131,8 @@ _FACTS: Mapping[str, Callable[[object], bool]] = {
     "mode": lambda value: value in ("native", "generic"),
     "bound": _is_bool,
     "hardware_stamps": _is_bool,
+    "lock": _is_bool,
+    "metrics": lambda value: value is None or (isinstance(value, str) and value != ""),
     "queues": _are_queues,
     "udp": _are_keys,
     "tcp": _are_keys,

@@ -9,7 +9,7 @@ import socket
 
 import anyio
 
-from xdpkit.control.client import peer
+from xdpkit.control.trust import peer
 from xdpkit.runtime.closing import Closing
 
 # asm-generic/socket.h, Linux 6.5: not in Python's socket module.

@@ -14,11 +14,13 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from xdpkit.control.lock import InstanceLock
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
 from xdpkit.instance.ending import Ending, Outcome
@@ -30,6 +32,9 @@ from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.runtime.faults import faults
 from xdpkit.services.table import Services
 from xdpkit.slowpath.slow_path import SlowPath, sockets
+
+if TYPE_CHECKING:
+    from xdpkit.metrics.server import MetricsServer
 
 log = logging.getLogger("xdpkit")
 
@@ -50,17 +55,26 @@ _STOPPED_SECONDS = 10.0
 _KILL_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class Offered:
+    """What is handed over besides the data plane and the slow path."""
+
+    listener: socket.socket
+    lock: InstanceLock
+    metrics: MetricsServer | None
+    services: Services
+
+
 class Handovers:
     """The handovers of a running instance: one at a time, and the last one ends it."""
 
     def __init__(
         self,
         where: Served,
-        listener: socket.socket,
-        services: Services,
+        offered: Offered,
         addresses: ServedAddresses,
     ) -> None:
-        self._where, self._listener, self._services = where, listener, services
+        self._where, self._offered = where, offered
         self._addresses = addresses
         self._current: Handover | None = None
         self._restart: Wire | None = None
@@ -92,7 +106,7 @@ class Handovers:
                 wire.close()
             return
         self._addresses.paused = True
-        current = Handover(self._where, self._listener, self._services, wire)
+        current = Handover(self._where, self._offered, wire)
         self._current = current
         try:
             with current:
@@ -134,10 +148,13 @@ class Handover:
     """
 
     def __init__(
-        self, where: Served, listener: socket.socket, services: Services, wire: Wire
+        self,
+        where: Served,
+        offered: Offered,
+        wire: Wire,
     ) -> None:
         self._dataplane, self._slow_path = where.dataplane, where.slow_path
-        self._listener, self._services, self._wire = listener, services, wire
+        self._offered, self._wire = offered, wire
         self.process = PeerProcess(wire.connection)
         self._rings = RingsOffer()
         self.parked = False
@@ -180,7 +197,7 @@ class Handover:
 
     async def _prepare(self) -> Mapping[str, Any]:
         """Sends the state; returns what the successor wants. Raises ControlError."""
-        facts = handed_over(self._dataplane, self._slow_path, self._services)
+        facts = handed_over(self._dataplane, self._slow_path, self._offered)
         await self._wire.send(facts, self._descriptors())
         message = await self._wire.receive(_READY_SECONDS)
         if message is None:
@@ -189,12 +206,16 @@ class Handover:
 
     def _descriptors(self) -> list[int]:
         """In the order in which ``successor`` unpacks them."""
-        fds = [self._listener.fileno(), self._dataplane.attached.link_fd, self._rings.receiver]
+        link = self._dataplane.attached.link_fd
+        fds = [self._offered.listener.fileno(), link, self._rings.receiver]
+        if self._offered.metrics:
+            fds.append(self._offered.metrics.listener.fileno())
         for queue in self._dataplane.queues:
             fds += [queue.socket.fileno(), queue.socket.umem_fd]
         for path in (self._slow_path.udp, self._slow_path.tcp):
             fds += [opened.fileno() for opened in sockets(path).values()]
-        return fds
+        lock = self._offered.lock.fd
+        return fds if lock is None else [*fds, lock]
 
     async def _park(self, message: Mapping[str, Any]) -> None:
         """Parks the loops of the queues that it is ready for. Raises ControlError."""
@@ -230,13 +251,14 @@ class Handover:
     async def _outlast(self, said: _Said) -> bool:
         """The successor has the rings and does not serve: waits, and ends it if need be.
 
-        Returns whether it serves after all, or the rings are ours again. Meanwhile frames go to the
-        kernel, whose sockets both instances have.
+        Returns whether it serves after all; if not, the rings are ours again. Meanwhile frames go
+        to the kernel, whose sockets both instances have, or without a slow path wait on the rings.
         """
         self.state = "the successor has the rings and does not serve"
-        self._dataplane.leave_parked_to_the_kernel()
-        self._put_program_back()
         by_kernel = self._slow_path.udp is not None
+        if by_kernel:
+            self._dataplane.leave_parked_to_the_kernel()
+        self._put_program_back()
         log.error(
             "the successor (pid %d) has taken the rings and does not serve (%s): %s",
             self.process.pid,
@@ -281,7 +303,7 @@ class Handover:
             log.error("the XDP program could not be put back: %s", error)
 
 
-def handed_over(dataplane: DataPlane, slow_path: SlowPath, services: Services) -> dict[str, Any]:
+def handed_over(dataplane: DataPlane, slow_path: SlowPath, offered: Offered) -> dict[str, Any]:
     """The facts for the successor (``messages.check_facts``)."""
     return {
         "layout": LAYOUT,
@@ -296,8 +318,10 @@ def handed_over(dataplane: DataPlane, slow_path: SlowPath, services: Services) -
             }
             for queue in dataplane.queues
         ],
+        "lock": offered.lock.is_held,
+        "metrics": str(offered.metrics.where) if offered.metrics else None,
         "udp": list(sockets(slow_path.udp)),
         "tcp": list(sockets(slow_path.tcp)),
         "cookies": None,
-        **services.handed_over(),
+        **offered.services.handed_over(),
     }

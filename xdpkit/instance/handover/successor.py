@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit._core._xsk import XskError, XskSocket
-from xdpkit.control.client import connect, peer
+from xdpkit.control.client import connect_instance
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
 from xdpkit.instance.handover.messages import (
@@ -70,12 +70,26 @@ class HandedOverState(Closing):
     listener: socket.socket
     link_fd: int
     rings_fd: int
+    lock_fd: int = -1
+    """Its lock; -1 if it has none."""
+    metrics: socket.socket | None = None
     sockets: dict[int, XskSocket] = field(default_factory=dict)
     udp: dict[Key, socket.socket] = field(default_factory=dict)
     tcp: dict[Key, socket.socket] = field(default_factory=dict)
 
     def take_link(self) -> int:
         fd, self.link_fd = self.link_fd, -1
+        return fd
+
+    def take_metrics(self, address: str) -> socket.socket | None:
+        """The socket that listens at this address, if the predecessor has one for metrics."""
+        taken = None
+        if address == self.facts["metrics"]:
+            taken, self.metrics = self.metrics, None
+        return taken
+
+    def take_lock(self) -> int:
+        fd, self.lock_fd = self.lock_fd, -1
         return fd
 
     async def switch(self, dataplane: DataPlane, changes: Changes) -> None:
@@ -115,27 +129,27 @@ class HandedOverState(Closing):
         for sockets in (self.udp, self.tcp):
             while sockets:
                 sockets.popitem()[1].close()
-        for fd in (self.link_fd, self.rings_fd):
+        if self.metrics:
+            self.metrics.close()
+            self.metrics = None
+        for fd in (self.take_link(), self.take_lock(), self.rings_fd):
             if fd >= 0:
                 os.close(fd)
-        self.link_fd = self.rings_fd = -1
+        self.rings_fd = -1
 
 
-async def request_takeover(ifname: str) -> HandedOverState | float | None:
-    """Requests the state of the instance that serves the interface.
+async def request_takeover(ifname: str, user: int | None = None) -> HandedOverState | float | None:
+    """Requests the state of the instance that serves the interface, whose lock ``user`` holds.
 
     Returns None if there is none; if it had to be stopped, the time (``time.monotonic``) when it
     stopped answering; else its state. Raises ControlError.
     """
     try:
-        connection = connect(ifname)
+        connection = connect_instance(ifname, user)
     except OSError as error:
         if error.errno == errno.ECONNREFUSED:
             return None
         raise ControlError(f"{ifname}: control socket: {error.strerror}") from error
-    if not peer(connection).trusted:
-        connection.close()
-        raise ControlError(f"{ifname}: the instance belongs to another user: use sudo")
     wire = Wire(connection, MOST_DESCRIPTORS)
     try:
         await wire.send({"verb": "takeover"})
@@ -187,6 +201,9 @@ def _handed_over(ifname: str, wire: Wire, facts: Mapping[str, Any]) -> HandedOve
 
 def _assign(state: HandedOverState, descriptors: list[int]) -> None:
     """Takes the descriptors of sockets out of the list, in the order of the facts."""
+    if state.facts["metrics"]:
+        state.metrics = socket.socket(fileno=descriptors[0])
+        del descriptors[0]
     for queue in state.facts["queues"]:
         xsk_fd, umem_fd = descriptors.pop(0), descriptors.pop(0)
         state.sockets[queue["number"]] = XskSocket.adopt(
@@ -197,6 +214,8 @@ def _assign(state: HandedOverState, descriptors: list[int]) -> None:
             opened = socket.socket(fileno=descriptors[0])
             del descriptors[0]
             where[address, service, port] = opened
+    if state.facts["lock"]:
+        state.lock_fd = descriptors.pop(0)
 
 
 async def _restart(ifname: str, wire: Wire) -> float:

@@ -17,7 +17,7 @@ from xdpkit.errors import ControlError
 from xdpkit.runtime.stream import send_all
 
 # Of the handed-over facts: increases with every change.
-_VERSION = 3
+_VERSION = 4
 
 # Both must agree on the handed-over facts, and on the contents of frames in flight.
 LAYOUT = [_VERSION, FRAMES, CHUNK, META_BYTES, TX_METADATA_BYTES]

@@ -12,6 +12,7 @@ from pyroute2 import AsyncIPRoute
 
 from xdpkit.config.address import Address
 from xdpkit.errors import NicError
+from xdpkit.nic.os import names
 from xdpkit.runtime.notify import notify
 
 log = logging.getLogger("xdpkit")
@@ -46,15 +47,19 @@ class InterfaceAddress:
 
 
 async def find(ipr: AsyncIPRoute, name: str) -> Interface:
-    """Looks up an interface in this network namespace. Raises NicError when there is none."""
-    found = await ipr.link_lookup(ifname=name)
-    if not found:
+    """Looks up an interface of this network namespace by its name or an altname.
+
+    Raises NicError when there is none.
+    """
+    try:
+        index = names.index_of(name)
+    except OSError:
         links = [link async for link in await ipr.get_links()]
         there = sorted(str(link.get_attr("IFLA_IFNAME")) for link in links)
         raise NicError(
             f"interface {name!r} does not exist: set [interface] name to one of {', '.join(there)}"
-        )
-    (link,) = [link async for link in await ipr.get_links(found[0])]
+        ) from None
+    (link,) = [link async for link in await ipr.get_links(index)]
     return from_link(link)
 
 

@@ -172,11 +172,13 @@ def restore(device: Settings, path: Path) -> tuple[list[Outcome], str]:
     if owner.boot != journals.boot_id():
         path.unlink(missing_ok=True)
         return [], "the journal is from before the last reboot, which undid everything: dropped it"
-    if _identity(device) != {"ifindex": owner.ifindex, "address": owner.address}:
+    now = _identity(device)
+    is_same = now.get("ifindex") == owner.ifindex or journals.is_elsewhere(path)
+    if not is_same or now.get("address") != owner.address:
         raise JournalError(
             f"{device.name} is not the interface that was changed (index {owner.ifindex}, "
-            f"address {owner.address}): give that one its name back and restore again or, if it "
-            f"is gone, remove {path}"
+            f"address {owner.address}): give that one its address back and restore again or, if "
+            f"it is gone, remove {path}"
         )
     outcomes = undo(device, journal, list(journal.pending))
     journal.close()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from xdpkit.nic.os import (
     ethtool_rxnfc,
     hwtstamp,
     interrupts,
+    names,
 )
 from xdpkit.nic.os.ethtool import Channels, if_supported
 from xdpkit.nic.os.ethtool_rxnfc import FlowMatch, RuleTable
@@ -44,11 +44,19 @@ _HINTS = {
 
 
 class Device:
-    """An interface in the calling thread's network namespace. Failures raise SettingError."""
+    """An interface in the calling thread's network namespace, whatever its name is now.
+
+    It is looked up by name once, and from then on by its index. Failures raise SettingError.
+    """
 
     def __init__(self, name: str, sysfs: Path = SYSFS, proc: Path = interrupts.PROC) -> None:
-        self.name = name
-        self._files, self._proc = sysfs / name, proc
+        self._name = name
+        try:
+            self.index = names.index_of(name)
+        except OSError:
+            # There is none of that name: nothing can be done to it.
+            self.index = 0
+        self._sysfs, self._proc = sysfs, proc
         self._settings: dict[str, tuple[Callable[[str], Value], Callable[[str, Value], None]]] = {
             setting.CHANNELS: (self._channels, self._set_channels),
             setting.RSS: (self._rss, self._set_rss),
@@ -58,11 +66,21 @@ class Device:
             setting.STAMPS: (self._stamps, self._set_stamps),
         } | {name: self._number_of(name) for name in setting.NAPI}
 
+    @property
+    def name(self) -> str:
+        """Its name now or, if it is gone, its last one."""
+        with suppress(OSError):
+            self._name = names.name_of(self.index)
+        return self._name
+
+    @property
+    def _files(self) -> Path:
+        return self._sysfs / self.name
+
     def identity(self) -> dict[str, Value]:
         """What distinguishes this interface from another that may get its name."""
         with self._trying("its index and address could not be read"):
-            index = socket.if_nametoindex(self.name)
-            return {"ifindex": index, "address": ethtool.hardware_address(self.name).hex(":")}
+            return {"ifindex": self.index, "address": ethtool.hardware_address(self.name).hex(":")}
 
     def facts(self) -> NicFacts:
         """Everything that a plan depends on."""
@@ -112,6 +130,8 @@ class Device:
     @contextmanager
     def _trying(self, op: str) -> Iterator[None]:
         try:
+            # Another interface may have its name by now.
+            names.name_of(self.index)
             yield
         except OSError as error:
             raise SettingError(self.name, op, error.errno or errno.EIO, _hint(error)) from error
@@ -187,7 +207,6 @@ class Device:
             raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
 
     def _interrupt(self, queue: str) -> Value:
-        socket.if_nametoindex(self.name)  # Raises OSError if it is gone.
         for each in interrupts.interrupts(self._files, self._proc):
             if each.queue == int(queue):
                 cpus = read_text(interrupts.wanted_cpus(each.number, self._proc))

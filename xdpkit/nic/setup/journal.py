@@ -1,18 +1,21 @@
 """The journal: changes to an interface, written before they are made, so they can be undone.
 
-One file per interface, ``/run/xdpkit/IFACE@NUMBER.journal`` (NUMBER is the network namespace's),
-readable by root only; lines of JSON, each synced before its step is applied. The first says whose
-changes these are, the others what they are:
+One file per interface, ``/run/xdpkit/INDEX@NUMBER.journal`` (NUMBER is the network namespace's),
+readable by root only, so that it is found whatever the interface is called by then. Its lines are
+JSON, each synced before its step is applied. The first says whose changes these are, the others
+what they are:
 
     {"version": 1, "interface": "eth1", "ifindex": 3, "address": "02:...", "boot": "...",
      "pid": 4711, "started": 123456}
     {"step": 0, "setting": "feature rx-lro", "old": true, "new": false}
     {"done": 0, "got": false}
     {"undone": 0}
+    {"moved": 3}
 
-A truncated last line belongs to a step that was never begun. The file is removed once everything is
-undone. Reading it believes nothing: the file is opened as ``state_files.py`` does, every line has a
-schema (``journal_lines.py``), and one that does not fit means that nothing is undone.
+The last line is "moved" where the interface went to another network namespace: its index there. A
+truncated one belongs to a step that was never begun. The file is removed once everything is undone.
+Reading it believes nothing: the file is opened as ``state_files.py`` does, every line has a schema
+(``journal_lines.py``), and one that does not fit means that nothing is undone.
 """
 
 from __future__ import annotations
@@ -20,8 +23,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
-import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from xdpkit.errors import JournalError, StateError
 from xdpkit.nic.setup import journal_lines, schema
 from xdpkit.nic.setup.journal_lines import VERSION, Entry
 from xdpkit.nic.setup.setting import Value
+from xdpkit.runtime.netns import namespace
 from xdpkit.runtime.state_files import STATE, open_state_file, read_state_file
 
 SUFFIX = ".journal"
@@ -39,12 +41,11 @@ SUFFIX = ".journal"
 # takes half of it.
 MOST_BYTES = 32 << 20
 
+_MOST_JOURNALS = 1024
+
 # Addresses that come and go for months make a journal grow: from here on it is written anew if most
 # of it has been undone.
 _LONG_BYTES = 1 << 20
-
-# asm-generic/socket.h, Linux 5.14: the network namespace's number, which is never reused.
-SO_NETNS_COOKIE = 71
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Journal:
     owner: Owner
     pending: list[Entry] = field(default_factory=list)
     writers: frozenset[int] = frozenset({0})
+    moved_to: int = 0
     _next: int = 0
     _fd: int = -1
     _is_there: bool = False
@@ -129,6 +131,12 @@ class Journal:
         self.pending.remove(entry)
         with suppress(OSError, StateError):
             self._append({"undone": entry.step})
+
+    def record_moved(self, ifindex: int) -> None:
+        """Keeps what is pending for ``restore`` in the namespace where the interface is now."""
+        self.moved_to = ifindex
+        with suppress(OSError, StateError):
+            self._append({"moved": ifindex})
 
     def close(self) -> None:
         """Removes the file unless there is still something to undo."""
@@ -232,13 +240,16 @@ def read(path: Path) -> Journal | None:
     if not whole:
         return None
     try:
-        head, entries, following = journal_lines.parse(whole)
+        found = journal_lines.parse(whole)
     except journal_lines.LineError as error:
         raise JournalError(
             f"{path}:{error.line}: not a line of a journal of this version ({error}), so nothing "
             f"was undone: remove the file if nothing needs undoing"
         ) from error
-    return Journal(path, Owner(**head), entries, writers, following, _is_there=True)
+    owner = Owner(**found.head)
+    journal = Journal(path, owner, found.entries, writers, found.moved_to, _is_there=True)
+    journal._next = found.following
+    return journal
 
 
 def _write(fd: int, line: dict[str, Any]) -> None:
@@ -254,28 +265,32 @@ def _write(fd: int, line: dict[str, Any]) -> None:
         raise
 
 
-def path_of(ifname: str, directory: Path = STATE) -> Path:
+def path_of(ifindex: int, directory: Path | None = None) -> Path:
     """The path of the journal for an interface of this network namespace."""
-    return directory / f"{ifname}@{_namespace()}{SUFFIX}"
+    return (directory or STATE) / f"{ifindex}@{namespace()}{SUFFIX}"
 
 
-def interfaces(directory: Path = STATE) -> list[str]:
-    """Names of the interfaces of this network namespace that have a journal."""
-    suffix = f"@{_namespace()}{SUFFIX}"
+def paths(directory: Path | None = None) -> tuple[list[Path], list[Path]]:
+    """The journals of this network namespace, and those of others. Raises JournalError."""
+    directory = directory or STATE
+    ours = f"@{namespace()}{SUFFIX}"
     try:
-        names = [path.name.removesuffix(suffix) for path in directory.glob(f"*{suffix}")]
+        found = sorted(directory.glob(f"*@*{SUFFIX}"))
     except OSError as error:
         raise JournalError(f"{directory}: {error.strerror}: run as root") from error
-    return sorted(names)
+    if len(found) > _MOST_JOURNALS:
+        raise JournalError(
+            f"{directory}: {len(found):,} journals, more than the {_MOST_JOURNALS:,} that are "
+            "read: remove those of interfaces that are gone"
+        )
+    here = [path for path in found if path.name.endswith(ours)]
+    return here, [path for path in found if path not in here]
 
 
-def _namespace() -> int:
-    """Other network namespaces may have interfaces of the same name, and share /run."""
-    here = Path("/proc/thread-self/ns/net").stat().st_ino
-    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        raw = any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
-        [here] = struct.unpack("=Q", raw)
-    return here
+def is_elsewhere(path: Path) -> bool:
+    """Whether it is a journal of another network namespace."""
+    _, at, number = path.name.removesuffix(SUFFIX).rpartition("@")
+    return bool(at) and number != str(namespace())
 
 
 def boot_id() -> str:

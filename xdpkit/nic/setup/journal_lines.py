@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xdpkit.nic.os.names import is_ifname
+from xdpkit.config.interface import is_interface_name
 from xdpkit.nic.setup import schema
 from xdpkit.nic.setup.schema import is_number, shown
 from xdpkit.nic.setup.setting import Value
@@ -26,7 +26,7 @@ _ADDRESS = re.compile(r"(?:[0-9a-f]{2}(?::[0-9a-f]{2}){0,31})?", re.ASCII)
 _BOOT = re.compile(r"[0-9a-f-]{1,64}", re.ASCII)
 
 _HEAD: dict[str, Callable[[Any], bool]] = {
-    "interface": is_ifname,
+    "interface": is_interface_name,
     "ifindex": lambda value: is_number(value, _INT, least=1),
     "address": lambda value: isinstance(value, str) and bool(_ADDRESS.fullmatch(value)),
     "boot": lambda value: isinstance(value, str) and bool(_BOOT.fullmatch(value)),
@@ -55,21 +55,37 @@ class LineError(ValueError):
         self.line = line
 
 
-def parse(lines: Sequence[bytes]) -> tuple[dict[str, Any], list[Entry], int]:
-    """Whose changes these are, those not undone, and the next step's number. Raises LineError."""
+@dataclass
+class Lines:
+    """What a journal says: whose changes these are, and those not undone.
+
+    ``following`` is the next step's number, ``moved_to`` the index of the interface in the
+    namespace to which it was moved, or 0.
+    """
+
+    head: dict[str, Any]
+    entries: list[Entry]
+    following: int = 0
+    moved_to: int = 0
+
+
+def parse(lines: Sequence[bytes]) -> Lines:
+    """The lines of a file. Raises LineError."""
     entries: dict[int, Entry] = {}
-    following = 0
-    head: dict[str, Any] = {}
+    found = Lines({}, [])
     for number, raw in enumerate(lines, 1):
         try:
             line = _object(raw)
             if number == 1:
-                head = _checked_head(line)
+                found.head = _checked_head(line)
+            elif line.keys() == {"moved"} and is_number(line["moved"], _INT, least=1):
+                found.moved_to = line["moved"]
             else:
-                following = max(following, _add(entries, line) + 1)
+                found.following = max(found.following, _add(entries, line) + 1)
         except ValueError as error:
             raise LineError(number, str(error)) from error
-    return head, list(entries.values()), following
+    found.entries = list(entries.values())
+    return found
 
 
 def _object(raw: bytes) -> dict[str, Any]:

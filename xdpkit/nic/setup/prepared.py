@@ -15,7 +15,7 @@ from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.os.ethtool_rxnfc import FlowMatch
 from xdpkit.nic.os.interface import Interface, check_membership
 from xdpkit.nic.os.login import login_over
-from xdpkit.nic.setup import journal, setting
+from xdpkit.nic.setup import journal, journals, setting
 from xdpkit.nic.setup.apply import Changes, Outcome, apply_step, apply_steps, report, restore, undo
 from xdpkit.nic.setup.device import Device
 from xdpkit.nic.setup.journal import Journal, Owner
@@ -48,7 +48,8 @@ class PreparedNic(Closing):
         self.device = Device(config.interface.name)
         self.steering = "none"
         self.notes: list[str] = []
-        path = journal.path_of(self.device.name, directory)
+        self._directory = directory
+        path = journal.path_of(self.device.index, directory)
         self.journal = Journal(path, Owner.me(self.device.name, self.device.identity()))
 
     @property
@@ -65,7 +66,7 @@ class PreparedNic(Closing):
         if taken_over:
             plan(self.device.facts(), Wish.of(self._config, served))
             return
-        self.notes += _tidy_up(self.device, self.journal.path)
+        self.notes += _tidy_up(self.device, self._directory)
         self.steering = self._do(served)
 
     def take_over(self, served: list[ServedAddress]) -> None:
@@ -150,32 +151,44 @@ class PreparedNic(Closing):
             *(rule_step(match, queue) for match, queue in new.items()),
         ]
 
+    def leave(self, ifindex: int) -> None:
+        """The interface was moved to another namespace, and has this index there."""
+        if self.journal.pending:
+            self.journal.record_moved(ifindex)
+            log.warning(
+                "%s was moved to another network namespace with our changes: undo them there, by "
+                "'xdpkit restore'",
+                self.device.name,
+            )
+
     def close(self) -> None:
         """Undoes all that is still as we left it; what cannot be undone stays in the journal."""
         try:
-            report(self.device, undo(self.device, self.journal, list(self.journal.pending)))
+            if not self.journal.moved_to:
+                report(self.device, undo(self.device, self.journal, list(self.journal.pending)))
         finally:
             self.journal.close()
 
 
-def _tidy_up(device: Device, path: Path) -> list[str]:
+def _tidy_up(device: Device, directory: Path) -> list[str]:
     """Undoes what a crashed run left; returns notes about it.
 
     Raises JournalError if some of it could not be undone.
     """
-    if path.parent.exists() and not os.access(path.parent, os.R_OK | os.X_OK):
-        return [
-            f"{path.parent} belongs to another user, so changes that a run left are not visible"
-        ]
-    outcomes, note = restore(device, path)
-    failed = [outcome for outcome in outcomes if outcome.result == "failed"]
-    if failed:
-        raise JournalError(
-            f"{device.name}: changes of the last run could not be undone: {failed[0]}; then "
-            f"'xdpkit restore {device.name}'"
-        )
-    notes = [f"left by a crashed run, undone: {outcome}" for outcome in outcomes]
-    return [*notes, *([note] if note else [])]
+    if directory.exists() and not os.access(directory, os.R_OK | os.X_OK):
+        return [f"{directory} belongs to another user, so changes that a run left are not visible"]
+    notes = []
+    for path in journals.of_device(device, named=False, directory=directory):
+        outcomes, note = restore(device, path)
+        failed = [outcome for outcome in outcomes if outcome.result == "failed"]
+        if failed:
+            raise JournalError(
+                f"{device.name}: changes of the last run could not be undone: {failed[0]}; then "
+                f"'xdpkit restore {device.name}'"
+            )
+        notes += [f"left by a crashed run, undone: {outcome}" for outcome in outcomes]
+        notes += [note] if note else []
+    return notes
 
 
 def _steering_of(changes: Sequence[Entry]) -> str:

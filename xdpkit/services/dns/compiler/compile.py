@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.errors import ZoneError
+from xdpkit.reach import reach
+from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
@@ -243,7 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
         directory = options.directory.absolute()
         files = zone_files(directory)
         # $INCLUDE is relative to the zone directory, wherever the daemon was started.
-        os.chdir(directory)
+        os.chdir(reach(directory))
         size = compile_zones(read_zones(files, report, reading), options.fd, report)
     except ZoneError as error:
         for each in error.errors or [error]:
@@ -264,4 +266,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # ``check`` is to judge the files as ``run`` will read them.
+    privileges.drop()
     sys.exit(main())

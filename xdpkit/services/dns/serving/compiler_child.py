@@ -87,8 +87,7 @@ async def compile_in_child(
         command,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
-        pass_fds=(fd, *child.descriptors()),
-        env=child.environment(),
+        **child.options(fd),
     )
     try:
         return await _Child(process, progress, newer).run()

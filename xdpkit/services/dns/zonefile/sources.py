@@ -16,6 +16,7 @@ import dns.version
 
 from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.errors import ZoneError
+from xdpkit.reach import denied, reach
 from xdpkit.regular_file import read_regular
 
 SUFFIX = ".zone"
@@ -31,7 +32,9 @@ SETTLED_NS = 2_500_000_000
 def zone_files(directory: Path) -> list[Path]:
     """The master files of a directory, sorted; hidden files and other suffixes are ignored."""
     try:
-        found = sorted(path.name for path in directory.iterdir())
+        found = sorted(os.listdir(reach(directory)))  # noqa: PTH208
+    except PermissionError:
+        raise ZoneError(directory, f"cannot be read: {denied(directory)}") from None
     except OSError as error:
         raise ZoneError(directory, f"cannot be read: {error.strerror}") from None
     # "..zone" is the root zone's: NAME is a single dot.
@@ -49,7 +52,7 @@ def stat_of(path: Path | str) -> Stat | None:
     """None for a file that does not exist or cannot be accessed."""
     try:
         # Not a Path: the watch does ten thousand of these every other second.
-        found = os.stat(path)  # noqa: PTH116
+        found = os.stat(reach(path))  # noqa: PTH116
     except OSError:
         return None
     return found.st_size, found.st_mtime_ns, found.st_ino
