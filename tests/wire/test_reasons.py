@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 from refusing import refused
 from rights import NOBODY, open_directory
-from serving import CONFIG, STARTING, WWW, attached, eventually, look_up, starting, write_config
+from serving import (
+    CONFIG,
+    DNS,
+    STARTING,
+    WWW,
+    attached,
+    eventually,
+    look_up,
+    starting,
+    write_config,
+)
 
 from xdpkit.lab.namespaces import Lab
 
@@ -59,22 +69,38 @@ def test_no_thread(lab: Lab, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "before",
     [
-        without("setrlimit", "prlimit64!2"),
         without("perf_event_open"),
         ("sh", "-c", 'umask 0777; exec "$@"', "sh"),
         ("sh", "-c", 'mkdir -p /tmp/$$ && cd /tmp/$$ && rmdir /tmp/$$ && exec "$@"', "sh"),
     ],
-    ids=["setrlimit", "perf", "umask 0777", "no working directory"],
+    ids=["perf", "umask 0777", "no working directory"],
 )
 def test_what_a_start_does_without(lab: Lab, tmp_path: Path, before: tuple[str, ...]) -> None:
-    path = write_config(tmp_path)
-    # A soft limit that cannot be raised is worth a line.
-    with starting(lab.server, path, ("prlimit", "--nofile=512:1024", *before)) as server:
+    with starting(lab.server, write_config(tmp_path), before) as server:
         eventually(lambda: "stop with SIGTERM" in server.log(), "a start", STARTING)
         assert look_up(lab.client, address=lab.server.ipv4) == [WWW]
-        forbidden = "the limit on open files stays at 512: setrlimit: Operation not permitted"
-        assert (forbidden in server.log()) == ("setrlimit" in before)
         assert server.stop() == 0, server.log()
+
+
+SETRLIMIT = without("setrlimit", "prlimit64!2")
+
+
+def test_limits_that_cannot_be_raised(lab: Lab, tmp_path: Path) -> None:
+    """Worth a line, and no refusal."""
+    path = write_config(tmp_path, CONFIG.replace(DNS, ""))
+    before = ("prlimit", "--nofile=512:1024", *SETRLIMIT)
+    with starting(lab.server, path, before) as server:
+        eventually(lambda: "stop with SIGTERM" in server.log(), "a start", STARTING)
+        forbidden = "the limit on open files stays at 512: setrlimit: Operation not permitted"
+        assert forbidden in server.log()
+        assert server.stop() == 0, server.log()
+
+
+def test_a_compiler_that_cannot_be_limited(lab: Lab, tmp_path: Path) -> None:
+    """Its memory has a limit, or it does not run."""
+    line = refused(lab, tmp_path, before=("prlimit", "--nofile=1024:1024", *SETRLIMIT))
+    assert "the zone compiler's memory could not be limited: setrlimit: Operation not" in line
+    assert FILTER in line
 
 
 @pytest.mark.parametrize("limit", [8, 12, 16, 20])
