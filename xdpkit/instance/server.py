@@ -6,7 +6,6 @@ import atexit
 import logging
 import resource
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 
@@ -23,6 +22,7 @@ from xdpkit.instance.stages import Stages
 from xdpkit.nic.os import interface as nic
 from xdpkit.runtime import privileges
 from xdpkit.runtime.inbox import Signal
+from xdpkit.runtime.logs import log_to_stderr
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
 
 log = logging.getLogger("xdpkit")
@@ -35,7 +35,7 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
     interface exists and is up.
     """
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log_to_stderr()
     privileges.check(privileges.needed(config.interface.realtime))
     # There is a socket for every address and service: the usual soft limit, 1024, is too low.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
