@@ -41,6 +41,7 @@ CASES = {
     "interface.rx_timestamps": ('"loop"', True),
     "interface.realtime": ("5", True),
     "ntp.source": ('"kernel"', False),
+    "ntp.source_users": ('"999"', False),
     "ntp.stratum": ("3", False),
     "ntp.refid": ('"GPS"', False),
     "ntp.holdover": ("60", False),

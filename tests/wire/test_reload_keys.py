@@ -39,6 +39,7 @@ OTHER = {
     "interface.irq_cpus": "[0]",
     "interface.rx_timestamps": '"loop"',
     "ntp.source": '["kernel", "local"]',
+    "ntp.source_users": '["_chrony", "999"]',
     "ntp.stratum": "7",
     "ntp.refid": '"TEST"',
     "ntp.tx_timestamps": '"kick"',

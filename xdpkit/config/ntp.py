@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
@@ -27,6 +28,10 @@ _ADDRESSES = 65536
 _WORDS = ("local", "kernel")
 _VALID = 'write "local", "kernel" or a loopback address and port, such as "127.0.0.1:11123"'
 _NOT_LOOPBACK = "not a loopback address: the daemon must discipline this machine's own clock"
+
+
+# useradd(8): what shadow and systemd accept, and IDs.
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,16 @@ def _sources(table: Table, key: str) -> tuple[str | Loopback, ...]:
             raise table.error(at, f'{quoted(text)} is never used after "local": put it first')
         sources.append(source)
     return tuple(sources)
+
+
+def _users(table: Table, key: str) -> tuple[str, ...]:
+    """User names, or IDs in digits; that they exist is not checked, as one file fits all hosts."""
+    users = []
+    for at, text in table.one_or_more(key):
+        if not _USER.fullmatch(text):
+            raise table.error(at, f"{quoted(text)} is not a user: write a name or an ID")
+        users.append(text)
+    return tuple(users)
 
 
 def _keys(table: Table, key: str) -> Path | None:
@@ -166,6 +181,14 @@ class NtpConfig:
         shown='"local"',
         doc='`"local"` (this clock, on trust), `"kernel"` (adjtimex), a daemon as in'
         ' `"127.0.0.1:11123"`, or a list of them in order of preference.',
+    )
+    source_users: tuple[str, ...] = custom(
+        _users,
+        accepts="string or array of strings",
+        default=("_chrony", "chrony", "ntp", "ntpsec"),
+        shown='["_chrony", "chrony", "ntp", "ntpsec"]',
+        doc="Whose daemon is believed, besides root's and that of the user who runs xdpkit: user"
+        " names, or IDs in digits. The socket at the address of `source` must be theirs.",
     )
     stratum: int = integer(
         1, 15, default=10, doc="Stratum of replies with the sources local and kernel."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 
@@ -22,6 +21,7 @@ from xdpkit.instance.stages import Stages
 from xdpkit.nic.os import interface as nic
 from xdpkit.runtime import privileges, standard_error
 from xdpkit.runtime.inbox import Signal
+from xdpkit.runtime.logs import log_to_stderr
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
 from xdpkit.runtime.standard_error import StandardError
 
@@ -36,7 +36,7 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     interface exists and is up.
     """
     stream = standard_error.install()
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=stream)
+    log_to_stderr()
     privileges.check(privileges.needed(config.interface.realtime))
     if note := privileges.raise_open_files():
         log.warning("%s", note)

@@ -91,4 +91,4 @@ async def _read_keys(ntp: NtpConfig) -> Content | None:
 
 def _time_of(ntp: NtpConfig) -> tuple[object, ...]:
     """The settings that a time source is made from."""
-    return ntp.source, ntp.stratum, ntp.refid, ntp.holdover
+    return ntp.source, ntp.source_users, ntp.stratum, ntp.refid, ntp.holdover
