@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 
@@ -35,7 +36,7 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
     interface exists and is up.
     """
-    stream = standard_error.install()
+    standard_error.install()
     log_to_stderr()
     privileges.check(privileges.needed(config.interface.realtime))
     if note := privileges.raise_open_files():

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from xdpkit.config.address import Address
-from xdpkit.nic.os.netdev import NLM_F_REQUEST
+from xdpkit.nic.os import netlink
 from xdpkit.nic.os.udp_sockets import TABLES, UNCONNECTED, parse_proc_address
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h (INET_DIAG_NOCOOKIE).
@@ -23,14 +23,13 @@ _NO_COOKIE = 0xFFFFFFFF
 # Of every network namespace: LOOPBACK_IFINDEX of include/net/net_namespace.h.
 _LOOPBACK = 1
 
-_HEADER = struct.Struct("=IHHII")
 # struct inet_diag_req_v2 without its id: family, protocol, extensions, states.
 _REQUEST = struct.Struct("=BBBxI")
 # struct inet_diag_sockid: the ports and addresses of sender and receiver, interface, cookie.
 _ID = struct.Struct("!HH16s16s")
 _ID_REST = struct.Struct("=III")
 # struct inet_diag_msg: 4 bytes, its id, expires, rqueue, wqueue, uid, inode.
-_UID_AT = _HEADER.size + 4 + _ID.size + _ID_REST.size + 12
+_UID_AT = 4 + _ID.size + _ID_REST.size + 12
 
 Endpoint = tuple[str, int]
 
@@ -53,14 +52,10 @@ def _ask_kernel(sender: Endpoint, receiver: Endpoint) -> int | None:
         + _ID.pack(sender[1], receiver[1], source.packed, destination.packed)
         + _ID_REST.pack(_LOOPBACK, _NO_COOKIE, _NO_COOKIE)
     )
-    head = _HEADER.pack(_HEADER.size + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0)
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
-            netlink.send(head + request)
-            answer = netlink.recv(1 << 16)
+        with netlink.open_socket(NETLINK_SOCK_DIAG) as kernel:
+            answer = netlink.exchange(kernel, SOCK_DIAG_BY_FAMILY, request)
     except OSError:
-        return None
-    if _HEADER.unpack_from(answer)[1] != SOCK_DIAG_BY_FAMILY:
         return None
     [user] = struct.unpack_from("=I", answer, _UID_AT)
     return int(user)
