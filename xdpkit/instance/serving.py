@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
+from xdpkit.errors import ControlError
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
@@ -24,6 +26,8 @@ from xdpkit.nic.os.phc import PhcWatch
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
 from xdpkit.services.table import Services
+
+log = logging.getLogger("xdpkit")
 
 if TYPE_CHECKING:
     from xdpkit.metrics.server import MetricsServer
@@ -65,7 +69,10 @@ class Instance:
 
         def rename(interface: Interface) -> None:
             where.dataplane.interface = replace(where.dataplane.interface, name=interface.name)
-            self.control.rename(interface.name)
+            try:
+                self.control.rename(interface.name)
+            except ControlError as error:
+                log.warning("%s: the control socket keeps its old name", error)
 
         where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
