@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
+from xdpkit.errors import ControlError
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
@@ -27,6 +29,8 @@ from xdpkit.runtime.faults import faults, keep_running
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
 from xdpkit.services.table import Services
+
+log = logging.getLogger("xdpkit")
 
 if TYPE_CHECKING:
     from xdpkit.metrics.server import MetricsServer
@@ -68,7 +72,10 @@ class Instance:
 
         def rename(interface: Interface) -> None:
             where.dataplane.interface = replace(where.dataplane.interface, name=interface.name)
-            self.control.rename(interface.name)
+            try:
+                self.control.rename(interface.name)
+            except ControlError as error:
+                log.warning("%s: the control socket keeps its old name", error)
 
         where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
