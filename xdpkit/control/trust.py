@@ -60,8 +60,9 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
     try:
         has_right = _may_administer(Path(f"/proc/{pid}"))
         # Readable once it has exited: then the answer may be another process's.
-        exited, _, _ = select.select([pidfd], [], [], 0)
-        return has_right and not exited
+        exited = select.poll()
+        exited.register(pidfd, select.POLLIN)
+        return has_right and not exited.poll(0)
     except (OSError, ValueError):
         return False
     finally:
