@@ -19,6 +19,7 @@
       SocketError               a kernel socket: of the slow path, of metrics
       ControlError              the control socket: no instance, several, or no permission
       BusyError                 a running instance has too much to do already, or is stopping
+      StuckError                a child process that makes no progress
       ReloadError               a reload that applied nothing: all the reasons
       RestartError              settings that only a restart changes
       LabError                  the network namespaces of demo, tests and benchmarks
@@ -155,6 +156,10 @@ class ControlError(XdpkitError):
 
 class BusyError(XdpkitError):
     """An inbox of a running instance is full, or its owner has ended."""
+
+
+class StuckError(XdpkitError):
+    """A child process made no progress, and was ended: the next attempt may succeed."""
 
 
 class ReloadError(XdpkitError):

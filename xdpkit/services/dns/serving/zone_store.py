@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 
 from xdpkit.config import DnsConfig
-from xdpkit.errors import ConfigError, XdpkitError
+from xdpkit.errors import ConfigError, StuckError, UnansweredError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify
@@ -54,6 +54,7 @@ class ZoneStore:
         self._arena: Arena | None = None
         self._loaded_at = 0.0
         self._cache_error = ""
+        self._stuck = False
         self.inbox = Inbox[DnsConfig, Arena]("zones", INBOX)
 
     @property
@@ -99,7 +100,7 @@ class ZoneStore:
             name: {"serial": info.serial, "names": info.names} for name, info in arena.zones.items()
         }
         facts = {"zones": zones, "zones_changed": changed}
-        return Prepared({"zones": arena.map}, commit, facts=facts)
+        return Prepared({"zones": arena.map}, commit, facts=facts, discard=self._watch.set_unread)
 
     async def _read(self, config: DnsConfig) -> Arena:
         """The arena of the zones now, which is the one in use if their files are unchanged.
@@ -114,6 +115,10 @@ class ZoneStore:
             if ours and self._arena and await self._is_current(self._arena):
                 return self._arena
             return await self._load(config)
+        except (StuckError, UnansweredError):
+            if ours:
+                self._watch.set_unread()
+            raise
         except XdpkitError as error:
             if ours:
                 path = error.path if isinstance(error, ConfigError) else None
@@ -193,6 +198,11 @@ class ZoneStore:
                 self._use(arena)
                 await self._publisher.wait_for_grace_period()
                 log.info("%s changed: %d zones in use", shown, len(arena.zones))
+            self._stuck = False
+        except (StuckError, UnansweredError) as error:
+            if not self._stuck:
+                log.error("%s changed: %s; the old zones stay in use, trying again", shown, error)
+            self._stuck = True
         except XdpkitError as error:
             log.error("%s changed: %s; the old zones stay in use", shown, error)
 
