@@ -61,7 +61,7 @@ class DnsService(Service):
             self._rolling.restart()
 
         facts = {"exempt": len(dns.rrl.exempt) if dns.rrl else 0, **zones.facts}
-        return Prepared({**settings, **zones.parts}, commit, facts=facts)
+        return Prepared({**settings, **zones.parts}, commit, facts=facts, discard=zones.discard)
 
     def facts(self) -> dict[str, Any]:
         return {"zones": self._zones.infos, "arena": self._zones.facts()}
