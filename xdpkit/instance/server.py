@@ -104,6 +104,7 @@ class Server:
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
+        routes = await stages.open(opening.route_check(config, publisher, services))
         before = await stages.open(opening.predecessor(ipr, found, takeover, control, services))
         slow_path = await stages.open(opening.slow_path(config, publisher, before, ending, holders))
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
@@ -116,7 +117,9 @@ class Server:
         await stages.open(opening.switch(before, where))
         self._log_summary(where, before.silent_since)
         privileges.settle()
-        return Instance(config, ending, control, metrics, services, where, addresses, self._hangups)
+        return Instance(
+            config, ending, control, metrics, services, routes, where, addresses, self._hangups
+        )
 
     def _log_summary(self, where: Served, silent_since: float) -> None:
         for line in startup_summary.lines(

@@ -16,6 +16,7 @@ from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers
 from xdpkit.instance.reload import Reloader
+from xdpkit.instance.route_check import RouteCheck
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
 from xdpkit.nic.os.phc import PhcWatch
@@ -36,6 +37,7 @@ class Instance:
     control: ControlServer
     metrics: MetricsServer | None
     services: Services
+    routes: RouteCheck | None
     where: Served
     addresses: ServedAddresses
     hangups: Signal
@@ -44,7 +46,8 @@ class Instance:
     async def serve(self) -> None:
         """Serves until canceled; every task ends with it."""
         where = self.where
-        reloader = Reloader(self.config, where.publisher, (self.addresses, *self.services))
+        checks = (self.routes,) if self.routes else ()
+        reloader = Reloader(self.config, where.publisher, (self.addresses, *self.services, *checks))
         handovers = Handovers(where, self.control.listener, self.services, self.addresses)
 
         async def status() -> dict[str, Any]:
@@ -64,6 +67,8 @@ class Instance:
             tasks.start_soon(where.publisher.run)
             tasks.start_soon(self.addresses.run)
             tasks.start_soon(self.services.run)
+            for check in checks:
+                tasks.start_soon(check.run)
             tasks.start_soon(watchdog.run)
             if where.dataplane.hardware:
                 clock = where.dataplane.hardware.phc
@@ -111,5 +116,7 @@ class Instance:
             keys=facts.get("key_slots"),
             dns={"arena": facts["arena"]} if "arena" in facts else None,
         )
+        if self.routes:
+            document["route_check"] = {"routes": self.routes.count}
         inboxes = (reloader.inbox, *self.services.inboxes())
         return document | {"inboxes": {inbox.name: inbox.facts() for inbox in inboxes}}
