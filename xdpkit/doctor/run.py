@@ -12,6 +12,7 @@ from xdpkit.doctor import (
     checks_host,
     checks_kernel,
     checks_link,
+    checks_policy,
     checks_queues,
     checks_xdp,
     probe,
@@ -28,6 +29,7 @@ CHECKS = (
     *checks_kernel.CHECKS,
     *checks_host.CHECKS,
     *checks_link.CHECKS,
+    *checks_policy.CHECKS,
     *checks_queues.CHECKS,
     *checks_xdp.CHECKS,
 )

@@ -20,6 +20,7 @@ from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
+from xdpkit.instance.route_check import RouteCheck
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
 from xdpkit.nic.os.interface import Interface
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from xdpkit.metrics.server import MetricsServer
 
 
+Task = Callable[[], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Instance:
     """What a start has opened; nothing of it is optional but what the configuration leaves out."""
@@ -46,6 +50,7 @@ class Instance:
     control: ControlServer
     metrics: MetricsServer | None
     services: Services
+    routes: RouteCheck | None
     where: Served
     addresses: ServedAddresses
     hangups: Signal
@@ -54,7 +59,8 @@ class Instance:
     async def serve(self) -> None:
         """Serves until canceled; every task ends with it."""
         where = self.where
-        parts = (self.addresses, *self.services)
+        checks = (self.routes,) if self.routes else ()
+        parts = (self.addresses, *self.services, *checks)
         reloader = Reloader(
             self.config, where.publisher, parts, self._paused, where.dataplane.interface.index
         )
@@ -87,7 +93,17 @@ class Instance:
         async def health() -> list[str]:
             return [*watchdog.problems(), *self._ports_not_served()]
 
-        work: dict[str, Callable[[], Awaitable[None]]] = {
+        if self.metrics:
+            self.metrics.status, self.metrics.health = status, health
+        async with anyio.create_task_group() as tasks:
+            for unit, task in self._work(reloader, watchdog).items():
+                tasks.start_soon(keep_running, unit, task)
+            notify("READY=1")
+
+    def _work(self, reloader: Reloader, watchdog: Watchdog) -> dict[str, Task]:
+        """The tasks, each a unit of failure."""
+        where = self.where
+        work: dict[str, Task] = {
             "publisher": where.publisher.run,
             "addresses": self.addresses.run,
             "services": self.services.run,
@@ -98,13 +114,11 @@ class Instance:
         }
         if where.dataplane.hardware:
             work["PHC"] = PhcWatch(where.dataplane.hardware.phc, self._publish_phc).run
+        if self.routes:
+            work["routes"] = self.routes.run
         if self.metrics:
-            self.metrics.status, self.metrics.health = status, health
             work["metrics"] = self.metrics.serve
-        async with anyio.create_task_group() as tasks:
-            for unit, task in work.items():
-                tasks.start_soon(keep_running, unit, task)
-            notify("READY=1")
+        return work
 
     def _publish_phc(self, phc: dict[str, int] | None) -> None:
         self.where.publisher.change(phc=PhcMap(**phc) if phc else None)
@@ -141,6 +155,8 @@ class Instance:
             keys=facts.get("key_slots"),
             dns={"arena": facts["arena"]} if "arena" in facts else None,
         )
+        if self.routes:
+            document["route_check"] = {"routes": self.routes.count}
         inboxes = (reloader.inbox, *self.services.inboxes())
         return document | {
             "inboxes": {inbox.name: inbox.facts() for inbox in inboxes},
