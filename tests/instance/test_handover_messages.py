@@ -28,14 +28,14 @@ FACTS: dict[str, Any] = {
     "mode": "native",
     "bound": False,
     "hardware_stamps": False,
-    "lock": False,
+    "lock": True,
     "metrics": None,
     "queues": [QUEUE],
     "udp": [["192.0.2.1", "ntp", 123]],
     "tcp": [],
     "cookies": {"secrets": ["00" * 16], "until": 0.0},
 }
-DESCRIPTORS = 3 + 2 + 1
+DESCRIPTORS = 3 + 2 + 1 + 1
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -47,7 +47,7 @@ WRONG = [
     ("mode", "copy"),
     ("bound", 1),
     ("hardware_stamps", None),
-    ("lock", 0),
+    ("lock", None),
     ("metrics", 9153),
     ("queues", {}),
     ("queues", [QUEUE, QUEUE]),

@@ -63,7 +63,7 @@ FRAMES = XSK_FRAMES
 
 
 class XskError(OSError):
-    """A system call for an AF_XDP socket failed; ``step`` is socket, memory, umem, rings or bind."""
+    """A system call for an AF_XDP socket failed; ``step``: socket, memory, umem, rings, bind."""
 
     def __init__(self, step, number):
         super().__init__(number, f"AF_XDP {step}: {os.strerror(number)}")

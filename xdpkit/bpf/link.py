@@ -62,7 +62,8 @@ def _refused(program: Program, interface: Interface, error: OSError, mode: int) 
         what = f"the XDP program could not be attached to {name}: bpf(BPF_LINK_CREATE)"
         return AttachError(failed(what, number, Capability.NET_ADMIN, Capability.BPF))
     said = xdp_refusal.words(interface.index, program.fd, mode)
-    if number in (errno.EBUSY, errno.EEXIST) and (not said or "lready attached" in said):
+    taken = number in (errno.EBUSY, errno.EEXIST) and xdp_refusal.has_program(interface.index)
+    if taken:
         return AttachError(f"another XDP program is now on {name}: see 'ip link show dev {name}'")
     if mode == _bpf.SKB_MODE:
         reason = f": {said}" if said else ""

@@ -39,10 +39,8 @@ def failed(call: str, error: BaseException | int, *needs: Capability) -> str:
         return _line(call, " ".join(str(error).split()) or type(error).__name__)
     # Errors without a number, of Python's resolver for one, and our own have only their text.
     number = error.errno or 0
-    text = os.strerror(number) if number > 0 else str(error)
-    # Our own errors name the call, or have the kernel's words.
-    if number > 0 and error.strerror and text in error.strerror:
-        text = error.strerror
+    # Our own errors name the call there, or have the kernel's words.
+    text = error.strerror or str(error)
     if not isinstance(error.filename, str | bytes):
         return _line(call, text, fix(number, *needs))
     path = os.fsdecode(error.filename)

@@ -14,14 +14,15 @@ from xdpkit.nic.os.netlink import (
     NLM_F_ACK,
     NetlinkError,
     attribute,
+    attributes,
     exchange,
     nested,
     open_socket,
 )
 
 # linux/rtnetlink.h and linux/if_link.h.
-RTM_SETLINK = 19
-IFLA_XDP, IFLA_XDP_FD, IFLA_XDP_FLAGS, IFLA_XDP_EXPECTED_FD = 43, 1, 3, 8
+RTM_GETLINK, RTM_SETLINK = 18, 19
+IFLA_XDP, IFLA_XDP_FD, IFLA_XDP_ATTACHED, IFLA_XDP_FLAGS, IFLA_XDP_EXPECTED_FD = 43, 1, 2, 3, 8
 XDP_FLAGS_UPDATE_IF_NOEXIST, XDP_FLAGS_REPLACE = 1 << 0, 1 << 4
 # struct ifinfomsg: family, type, index, flags, change.
 _IFINFO = struct.Struct("=BxHiII")
@@ -42,6 +43,17 @@ def words(ifindex: int, program_fd: int, mode: int) -> str:
         expected = attribute(IFLA_XDP_EXPECTED_FD, struct.pack("=i", program_fd))
         _set(ifindex, -1, mode | XDP_FLAGS_REPLACE, expected)
     return ""
+
+
+def has_program(ifindex: int) -> bool:
+    """Whether an XDP program is on an interface now; False where that is unknown."""
+    try:
+        with open_socket(NETLINK_ROUTE) as netlink:
+            reply = exchange(netlink, RTM_GETLINK, _IFINFO.pack(0, 0, ifindex, 0, 0))
+    except OSError:
+        return False
+    xdp = dict(attributes(reply[_IFINFO.size :])).get(IFLA_XDP, b"")
+    return any(dict(attributes(xdp)).get(IFLA_XDP_ATTACHED, b""))
 
 
 def _set(ifindex: int, program_fd: int, flags: int, more: bytes = b"") -> None:

@@ -22,6 +22,7 @@ from typing import Any
 from xdpkit.errors import ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
+from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena, arena_file, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.forest import Forest
@@ -231,7 +232,14 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.behind:
         os.nice(BACKGROUND_NICE)
-    limit = MemoryLimit(options.memory)
+    try:
+        limit = MemoryLimit(options.memory)
+    except (ValueError, OSError) as error:
+        # Python's resource module turns EPERM into ValueError.
+        number = getattr(error, "errno", None) or errno.EPERM
+        what = "the zone compiler's memory could not be limited: setrlimit"
+        report({"error": failed(what, number)})
+        return 1
     reading = Reading(limit.allow)
     try:
         directory = options.directory.absolute()

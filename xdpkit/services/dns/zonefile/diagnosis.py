@@ -279,6 +279,8 @@ def _error(reader: TracingReader, error: Exception) -> ZoneError:
     place, missing = found[-1], not _is_of_data(error)
     if isinstance(error, OSError) or "Missing default TTL" in str(error):
         place = next((each for each in found if not each.token.is_whitespace()), place)
+    elif place.token.is_delimiter():
+        pass
     elif escaped := next((each for each in found if _has_bad_escape(each.token)), None):
         place = escaped
     elif place.token.is_eol_or_eof() and not missing:

@@ -44,6 +44,7 @@ def read_zone(
     reading = reading or Reading()
     zone = Zone(zone_name(path), path)
     sink = Sink(zone, progress)
+    first: ZoneError | None = None
     try:
         with reading.open(path, zone=True) as file:
             tokenizer = Tokenizer(file, path, sink)
@@ -57,27 +58,43 @@ def read_zone(
     except (dns.exception.DNSException, OSError, ValueError, RecursionError, ZoneError) as error:
         if sink.reader is None:
             raise ZoneError(path, f"cannot be read: {getattr(error, 'strerror', error)}") from None
-        raise diagnosis(path, error) from error
+        first = _first(sink, error)
+    if first:
+        # There may not be memory for two of them.
+        zone.nodes.clear()
+        raise diagnosis(path, first, progress)
     if found := located(problems(zone)):
         raise zone_error(path, found)
     zone.names = len(zone.nodes)
     return zone
 
 
-def diagnosis(path: Path, first: Exception) -> ZoneError:
+def _first(sink: Sink, error: Exception) -> ZoneError:
+    """The reader's exception with the line at which it was."""
+    if isinstance(error, ZoneError):
+        return error
+    path, line = sink.location()
+    return ZoneError(path, " ".join(str(error).split()) or type(error).__name__, line)
+
+
+def diagnosis(
+    path: Path, first: ZoneError, progress: Callable[[int], None] | None = None
+) -> ZoneError:
     """All that is wrong with a file in which ``first`` was met; it is read again for that."""
     zone = Zone(zone_name(path), path)
     reading = Reading()
     found: list[ZoneError] = []
     try:
         with reading.open(path, zone=True) as file:
-            found += errors(Sink(zone, None), str(path), file, reading)
+            found += errors(Sink(zone, progress), str(path), file, reading)
     except OSError as error:
         found.append(ZoneError(path, f"cannot be read: {error.strerror}"))
+    except MemoryError:
+        # The zone compiler's limit: the error must not become one about memory.
+        found.clear()
     if not found:
-        # It has changed meanwhile, and is right now.
-        known = first if isinstance(first, ZoneError) else None
-        return known or ZoneError(path, " ".join(str(first).split()) or type(first).__name__)
+        # Or the file has changed meanwhile, and is right now.
+        return first
     # What records that could not be read would have been is unknown: a missing one is no error.
     found += [error for error in problems(zone) if "no " not in error.reason[:3]]
     return zone_error(path, located(found))

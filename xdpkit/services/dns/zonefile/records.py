@@ -79,6 +79,9 @@ class Sink:
     def check_put_rdataset(self, check: Any) -> None:
         """Does nothing: add() does the checks."""
 
+    def add_unicode(self, _: str) -> None:
+        """Does nothing: the reader handles $UNICODE."""
+
     def _set_origin(self, origin: dns.name.Name) -> None:
         """Does nothing: the reader handles $ORIGIN."""
 

@@ -91,6 +91,9 @@ _OF_A_TOKEN = (
     ("base64", "is not base64: copy it again, whole"),
     ("Incorrect padding", "is not whole base64: copy it again, with the = at its end"),
     ("number of data characters", "is not whole base64: copy it again, with the = at its end"),
+    ("unknown unit", "is not a time: write seconds, or 1w2d3h4m5s"),
+    ("trailing integer", "is not a time: write seconds, or 1w2d3h4m5s"),
+    ("Time in DNS SIG", "is not a time: write YYYYMMDDHHMMSS"),
     ("IDNA", "cannot be written as a domain name (IDNA): write its xn-- form"),
 )
 
