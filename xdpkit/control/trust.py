@@ -64,7 +64,7 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
         waiting = select.poll()
         waiting.register(pidfd, select.POLLIN)
         return has_right and not waiting.poll(0)
-    except (OSError, ValueError):
+    except (OSError, ValueError, LookupError):
         return False
     finally:
         os.close(pidfd)
