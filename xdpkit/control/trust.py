@@ -59,11 +59,12 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
         return False
     try:
         has_right = _may_administer(Path(f"/proc/{pid}"))
-        # Readable once it has exited: then the answer may be another process's.
-        exited = select.poll()
-        exited.register(pidfd, select.POLLIN)
-        return has_right and not exited.poll(0)
-    except (OSError, ValueError):
+        # Readable once it has exited: then the answer may be another process's. Not by select(2),
+        # which knows the first 1024 descriptors only: there is one for each address.
+        waiting = select.poll()
+        waiting.register(pidfd, select.POLLIN)
+        return has_right and not waiting.poll(0)
+    except (OSError, ValueError, LookupError):
         return False
     finally:
         os.close(pidfd)
