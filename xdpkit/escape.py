@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def escape(text: str) -> str:
     r"""The text with everything that does not print written as ``\x1b``, ``\n`` or ``\u202e``.
@@ -20,3 +22,12 @@ def _escaped(char: str) -> str:
     if "\udc80" <= char <= "\udcff":
         return f"\\x{ord(char) - 0xDC00:02x}"
     return ascii(char)[1:-1]
+
+
+def escape_all(document: Any) -> Any:
+    """A document of JSON, with every text in it escaped."""
+    if isinstance(document, str):
+        return escape(document)
+    if isinstance(document, dict):
+        return {escape_all(key): escape_all(value) for key, value in document.items()}
+    return [escape_all(each) for each in document] if isinstance(document, list) else document

@@ -148,7 +148,7 @@ REJECTED = [
     ),
     (
         INTERFACE + "[ntp]\nport=1\n§xyzzy = 1\n",
-        "valid: source, stratum, refid, holdover, port",
+        "valid: source, source_users, stratum, refid, holdover, port",
     ),
     (INTERFACE + '[ntp]\n§"a key" = 1\n', 'unknown key "a key" in [ntp]'),
     (INTERFACE + "[[§ntp]]\n[[ntp]]\n", "ntp is a table: write [ntp] once"),

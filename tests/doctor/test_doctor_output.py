@@ -94,7 +94,7 @@ def test_names_do_not_steer_the_terminal() -> None:
         link__interface__up=False,
     )
     written = text([bad])
-    assert "\033" not in written and "?[2J? (process 9)" in written
+    assert "\033" not in written and r"\x1b[2J\n (process 9)" in written
     assert "$ ip link set dev 'a;b$(c)' up\n" in written.replace(" \n", "\n")
 
 

@@ -325,5 +325,5 @@ def test_the_port_is_available_again_at_once() -> None:
 
 
 def test_serve_needs_bind() -> None:
-    with pytest.raises(SocketError, match=r"listen: TCP 127.0.0.1:1"):
+    with pytest.raises(SocketError, match=r"listen: TCP 127\.0\.0\.1:1"):
         anyio.run(MetricsServer(SocketAddress(ip_address("127.0.0.1"), 1), status).serve)

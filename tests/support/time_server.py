@@ -17,6 +17,23 @@ Fault = Callable[[bytes], list[bytes]]
 REFERENCE = timestamp(1_795_000_000 * 10**9) | 1
 
 
+# A time server of another user, as in time_server.py; REUSE as daemons set it for a fast restart.
+STRANGER = """
+import socket, struct, sys, time
+host, port, reuse = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "reuse"
+listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, reuse)
+listener.bind((host, port))
+print(listener.getsockname()[1], flush=True)
+while True:
+    request, who = listener.recvfrom(2048)
+    now = int((time.time() + 2208988800) * 2**32)
+    head = struct.pack("!BBbbII4s", 4 << 3 | 4, 3, 6, -24, 1, 1, b"EVIL")
+    times = struct.pack("!Q", now) + request[40:48] + struct.pack("!QQ", now, now)
+    listener.sendto(head + times, who)
+"""
+
+
 def good(request: bytes, stratum: int = 3, leap: int = 0) -> bytes:
     """The correct reply: this machine's time, and easily recognizable fields."""
     now = timestamp(time.time_ns())

@@ -117,7 +117,7 @@ class Started:
         more: Sequence[str] = (),
         program: Sequence[str] = (XDPKIT, "run"),
     ) -> None:
-        self.path = path
+        self.side, self.path = side, path
         self._log = path.with_suffix("".join((*more, ".log")).replace("--", "."))
         argv = (*before, *program, "-c", str(path), *more)
         with self._log.open("w") as log:
@@ -168,7 +168,7 @@ class Server(Started):
         program: Sequence[str] = (XDPKIT, "run"),
     ) -> None:
         super().__init__(side, path, before, more, program)
-        self.side, self.ifname = side, ifname
+        self.ifname = ifname
         try:
             eventually(self._ready, "xdpkit run", STARTING)
         except BaseException:

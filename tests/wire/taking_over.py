@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from serving import IFNAME, PATIENCE, QUEUE, STARTING, Server, Started, eventually
+from serving import CONFIG, IFNAME, PATIENCE, QUEUE, STARTING, Server, Started, eventually
 from steady import SteadyClient
 
 from xdpkit.lab.namespaces import Lab
 
 HERE = Path(__file__).parent
+ALONE = CONFIG.replace("queues", "slow_path = false\nqueues")
+
 KEPT = "not taken over ("
 
 # The rule is two seconds; a busy machine may take longer to run anything at all.
@@ -22,11 +24,13 @@ SILENCE = 2.0 + 8.0
 
 
 @contextmanager
-def faulty_successor(server: Server, point: str, number: str) -> Iterator[Started]:
+def faulty_successor(
+    server: Started, point: str, number: str, before: Sequence[str] = ()
+) -> Iterator[Started]:
     """A real successor that gets the signal at the point."""
     script = str(HERE / "takeover_fault.py")
     program = (sys.executable, "-P", script, point, number)
-    started = Started(server.side, server.path, more=("--takeover",), program=program)
+    started = Started(server.side, server.path, before, ("--takeover",), program)
     try:
         yield started
     finally:

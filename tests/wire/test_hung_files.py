@@ -146,7 +146,19 @@ def test_a_stopped_compiler_is_replaced(lab: Lab, server: Server, tmp_path: Path
     assert server.status()["zones"]["example"]["serial"] == 3
     assert not Path(f"/proc/{first}").exists()
     assert server.log().count("the zone compiler made no progress for ") == 1
-    assert "newer zones are to be read; the old zones stay in use" in server.log()
+    assert "newer zones are to be read; the old zones stay in use, trying again" in server.log()
+    assert server.stop() == 0, server.log()
+
+
+def test_a_stopped_compiler_is_tried_again(server: Server, tmp_path: Path) -> None:
+    """Without another change; and it is said once."""
+    path = tmp_path / "etc" / "zones" / "example.zone"
+    path.write_text(ZONE.replace("hostmaster 1 ", "hostmaster 2 "))
+    first = eventually(lambda: compiler_of(server), "the compiler")
+    os.kill(first, signal.SIGSTOP)
+    eventually(lambda: compiler_of(server) not in (0, first), "another compiler", 90)
+    eventually(lambda: server.status()["zones"]["example"]["serial"] == 2, "the change")
+    assert server.log().count("the zone compiler made no progress for 30 s") == 1
     assert server.stop() == 0, server.log()
 
 

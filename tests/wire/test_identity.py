@@ -155,6 +155,7 @@ def test_by_altname(lab: Lab, tmp_path: Path, altname: str) -> None:
     config = TAGGED.replace("server0", altname)
     path = write_config(tmp_path, config)
     assert "server0" in xdpkit(lab.server, "plan", "-c", str(path))
+    assert "server0: veth" in xdpkit(lab.server, "doctor", altname, "-c", str(path))
     with serving(lab, tmp_path, config) as server:
         assert names(lab.server) == ["@xdpkit/server0"]
         for name in (altname, "server0"):

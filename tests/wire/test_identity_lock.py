@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +28,8 @@ from serving import (
 from test_privileges import holding
 
 from xdpkit.lab.namespaces import Lab, Side
+from xdpkit.nic.setup import journal
+from xdpkit.nic.setup.device import Device
 from xdpkit.runtime.privileges import NEEDED
 
 pytestmark = pytest.mark.netns
@@ -290,3 +294,54 @@ def test_a_link_in_the_place_of_the_directory(lab: Lab, tmp_path: Path) -> None:
         assert done.returncode == 1
         [line] = done.stderr.splitlines()
         assert line == "xdpkit: server0: no lock: /run/xdpkit: not a directory: remove it"
+
+
+def test_root_writes_no_file_for_the_user(lab: Lab, tmp_path: Path) -> None:
+    """``ExecStopPost=+xdpkit restore`` with a journal that the user of the unit forged."""
+    target = tmp_path / "target"
+    target.write_text("as it was\n")
+    with lab.server.entered():
+        name = journal.path_of(socket.if_nametoindex("server0")).name
+        address = Device("server0").identity()["address"]
+    head = {
+        "version": 1,
+        "interface": "server0",
+        "ifindex": lab.server.interface().index,
+        "address": address,
+        "boot": journal.boot_id(),
+        "pid": 1 << 22,
+        "started": 1,
+    }
+    changes = {
+        str(target): ("root's\n", "as it was\n"),
+        f"feature ../{target}": (True, False),
+        "interrupt 0": ({"cpus": "0\n", "irq": 1}, {"cpus": "1", "irq": 1}),
+    }
+    with private_run(lab, USER) as inside:
+        forger = ("setpriv", *NOBODY, "tee", f"/run/xdpkit/{name}")
+        for setting, (old, new) in changes.items():
+            change = {"step": 0, "setting": setting, "old": old, "new": new}
+            text = "".join(f"{json.dumps(line)}\n" for line in (head, change))
+            done = subprocess.run(
+                lab.server.command(*inside, *forger), input=text.encode(), check=False
+            )
+            assert done.returncode == 0
+            # tee writes with the mode of its umask.
+            run(lab, inside, "chmod", "600", f"/run/xdpkit/{name}")
+            for argv in (["restore"], ["restore", "server0"]):
+                restored = run(lab, inside, XDPKIT, *argv)
+                assert restored.returncode == 1, restored.stdout
+                [line] = restored.stderr.splitlines()
+                assert line.startswith(f"xdpkit: /run/xdpkit/{name}:2: not a line of a journal")
+        # The next start says so, too, and changes nothing.
+        done = run(lab, inside, XDPKIT, "run", "-c", str(write_config(tmp_path)))
+        assert done.returncode == 1 and f"{name}:2: not a line of a journal" in done.stderr
+        # A name that is not an interface's, and a FIFO, do not keep it waiting.
+        fifo = ("setpriv", *NOBODY, "sh", "-c")
+        number = name.split("@")[1]
+        run(lab, inside, *fifo, f"rm /run/xdpkit/{name}; mkfifo /run/xdpkit/{name}")
+        run(lab, inside, *fifo, f"mkfifo '/run/xdpkit/$(id)@{number}'")
+        restored = run(lab, inside, XDPKIT, "restore")
+        assert restored.returncode == 1
+        assert all(": not a regular file: remove it" in e for e in restored.stderr.splitlines())
+    assert target.read_text() == "as it was\n"

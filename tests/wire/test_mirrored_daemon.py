@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from peers import chronyd_server
 from serving import PATIENCE, QUEUES, XDPKIT, Server, eventually, serving, write_config
+from time_server import STRANGER
 
 from xdpkit.lab.namespaces import Lab
 from xdpkit.services.ntp import client
@@ -204,3 +206,24 @@ def test_source_kernel(lab: Lab, tmp_path: Path) -> None:
         synchronised = ntp(server)["synchronised"]
         for state in states(lab).values():
             assert state[:2] == ((0, 12) if synchronised else UNSYNCHRONIZED)
+
+
+def test_a_stranger_in_the_daemons_place(lab: Lab, tmp_path: Path) -> None:
+    """Not believed, counted, said once; and believed once it is named."""
+    command = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3")
+    process = lab.server.popen(
+        *command, "-I", "-c", STRANGER, "127.0.0.1", "11123", "alone", stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "11123\n"
+        with serving(lab, tmp_path, CONFIG) as server:
+            eventually(lambda: ignored(server, "stranger") >= 3, "three polls")
+            assert both_report(lab, *UNSYNCHRONIZED)
+            assert server.log().count("belongs to user 65534, who is not believed") == 1
+            named = CONFIG.replace("holdover", 'source_users = "nobody"\nholdover')
+            server.path.write_text(named)
+            assert lab.server.run(XDPKIT, "reload").returncode == 0
+            eventually(lambda: both_report(lab, 0, 3), "the named user's time")
+    finally:
+        process.kill()
+        process.communicate()

@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from serving import CONFIG, PATIENCE, QUEUE, STARTING, serving
+from serving import PATIENCE, QUEUE, STARTING, serving
 from steady import SteadyClient
 from takeover_fault import POINTS
 from taking_over import (
+    ALONE,
     SILENCE,
     as_server,
     check_the_ring_answers,
@@ -26,8 +27,6 @@ from xdpkit.errors import ControlError
 from xdpkit.lab.namespaces import Lab
 
 pytestmark = pytest.mark.netns
-
-ALONE = CONFIG.replace("queues", "slow_path = false\nqueues")
 
 # Until it owns the rings, the predecessor need not wait for it.
 OWNING = ("rings", "program", "loops")
@@ -43,6 +42,27 @@ def test_a_successor_that_dies(lab: Lab, tmp_path: Path, point: str) -> None:
         client.wait_for_more()
         check_the_ring_answers(server, client)
     assert (client.lost, client.silence < SILENCE) == (0, True), server.log()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_predecessor_that_dies(lab: Lab, tmp_path: Path, point: str) -> None:
+    """While its successor stands still, which then serves what has waited on the rings."""
+    with serving(lab, tmp_path) as server, SteadyClient(lab) as client:
+        client.wait_for_more()
+        with faulty_successor(server, point, "SIGSTOP") as successor:
+            wait_until_stopped(successor.process)
+            server.signal(signal.SIGKILL)
+            server.process.wait(PATIENCE)
+            successor.signal(signal.SIGCONT)
+            successor.wait_for_log("stop with SIGTERM")
+            client.wait_for_more()
+            check_the_ring_answers(as_server(successor, server), client)
+            client.finish(1)
+            assert successor.stop() == 0, successor.log()
+            assert "Traceback" not in successor.log()
+    # Before it has the state, nobody is there to answer.
+    assert client.lost == 0 or point == "asked"
+    assert client.silence < SILENCE
 
 
 @pytest.mark.parametrize("point", POINTS)

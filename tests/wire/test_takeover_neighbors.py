@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from intruder import frozen, needs_x86
-from serving import CONFIG, PATIENCE, QUEUE, Server, attached, eventually, serving, write_config
+from rights import NOBODY, open_directory
+from serving import (
+    CONFIG,
+    PATIENCE,
+    QUEUE,
+    STARTING,
+    Server,
+    Started,
+    attached,
+    eventually,
+    serving,
+    write_config,
+)
 from steady import SteadyClient
 from taking_over import (
+    ALONE,
     HERE,
     SILENCE,
     as_server,
@@ -22,8 +37,11 @@ from taking_over import (
     wait_until_kept,
     wait_until_stopped,
 )
+from test_privileges import holding
+from test_service import Manager
 
 from xdpkit.lab.namespaces import Lab
+from xdpkit.runtime.privileges import NEEDED
 
 pytestmark = pytest.mark.netns
 
@@ -89,6 +107,75 @@ def test_a_stopped_successor_that_may_not_be_killed(lab: Lab, tmp_path: Path) ->
             assert server.process.wait(PATIENCE) == 0, server.log()
             successor.wait_for_log("stop with SIGTERM")
             check_the_ring_answers(as_server(successor, server), client)
+            client.finish()
+            assert successor.stop() == 0
+    assert (client.lost, client.silence < SILENCE) == (0, True), server.log()
+
+
+@pytest.mark.parametrize("config", [CONFIG, ALONE], ids=["slow path", "alone"])
+def test_the_watchdog_is_fed_while_requests_are_answered(
+    lab: Lab, tmp_path: Path, config: str
+) -> None:
+    """By whatever way; not while a stopped successor has the rings and there is no other way."""
+    manager = Manager(tmp_path / "notify")
+    before = ("env", f"NOTIFY_SOCKET={tmp_path / 'notify'}", "WATCHDOG_USEC=600000")
+    program = (sys.executable, "-P", str(HERE / "may_not_kill.py"))
+    server = Server(lab.server, write_config(tmp_path, config), before=before, program=program)
+    with ended(server), closing(manager):
+        manager.wait_for("WATCHDOG=1")
+        with faulty_successor(server, "rings", "SIGSTOP") as successor:
+            wait_until_stopped(successor.process)
+            eventually(lambda: "has taken the rings" in server.log(), "the log")
+            time.sleep(0.5)
+            manager.read()
+            manager.messages.clear()
+            time.sleep(3)
+            manager.read()
+            assert ("WATCHDOG=1" in manager.messages) == (config == CONFIG)
+            assert server.status()["takeover"]["state"] != "none"
+            successor.signal(signal.SIGKILL)
+            wait_until_kept(server, 1)
+        manager.messages.clear()
+        manager.wait_for("WATCHDOG=1")
+
+
+def test_an_instance_of_another_user_is_taken_over_by_that_user(lab: Lab) -> None:
+    who = holding(set(NEEDED), *NOBODY)
+    with open_directory(lab.server) as directory, SteadyClient(lab) as client:
+        server = Started(lab.server, write_config(directory), before=who)
+        try:
+            server.wait_for_log("stop with SIGTERM")
+            client.wait_for_more()
+            already = client.lost
+            with faulty_successor(server, "rings", "SIGKILL", who) as successor:
+                successor.process.wait(STARTING)
+                server.wait_for_log("not taken over (it is gone)")
+            with faulty_successor(server, "rings", "SIGSTOP", who) as successor:
+                wait_until_stopped(successor.process)
+                assert successor.process.wait(2 * PATIENCE) == -signal.SIGKILL
+            client.wait_for_more()
+            with faulty_successor(server, "", "SIGCONT", who) as successor:
+                assert server.process.wait(PATIENCE) == 0, server.log() + successor.log()
+                successor.wait_for_log("stop with SIGTERM")
+                client.finish()
+                assert successor.stop() == 0
+        finally:
+            server.kill()
+    # Those of before its start.
+    assert client.lost <= already
+
+
+def test_busy_loops_are_taken_over(lab: Lab, tmp_path: Path) -> None:
+    config = CONFIG.replace("queues", 'poll = "busy"\nqueues')
+    with serving(lab, tmp_path, config) as server, SteadyClient(lab) as client:
+        client.wait_for_more()
+        with faulty_successor(server, "rings", "SIGKILL") as successor:
+            successor.process.wait(PATIENCE)
+            wait_until_kept(server, 1)
+        check_the_ring_answers(server, client)
+        with faulty_successor(server, "", "SIGCONT") as successor:
+            assert server.process.wait(PATIENCE) == 0, server.log() + successor.log()
+            successor.wait_for_log("stop with SIGTERM")
             client.finish()
             assert successor.stop() == 0
     assert (client.lost, client.silence < SILENCE) == (0, True), server.log()

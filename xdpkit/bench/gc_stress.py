@@ -10,7 +10,6 @@ idle one in the same process. Everything else is the regular daemon.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 import threading
@@ -20,6 +19,7 @@ import anyio
 
 from xdpkit import config
 from xdpkit.instance import server as daemon
+from xdpkit.runtime.logs import log_to_stderr
 
 # Objects per cycle: a few milliseconds each of building and of collecting.
 OBJECTS = 20_000
@@ -79,5 +79,5 @@ class GcStressServer(daemon.Server):
 
 
 if __name__ == "__main__":
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log_to_stderr()
     sys.exit(anyio.run(GcStressServer(config.load(sys.argv[2]), int(sys.argv[1])).run))

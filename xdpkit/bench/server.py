@@ -7,7 +7,6 @@ Everything else is the regular daemon. Compiling a million names at every start 
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import anyio
 from xdpkit import config
 from xdpkit.config import DnsConfig
 from xdpkit.instance.server import Server
+from xdpkit.runtime.logs import log_to_stderr
 from xdpkit.services.dns.compiler.arena_file import read_arena
 from xdpkit.services.dns.serving import service
 from xdpkit.services.dns.serving.store import Arena
@@ -34,6 +34,6 @@ class ArenaStore(ZoneStore):
 
 
 if __name__ == "__main__":
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log_to_stderr()
     vars(service)["ZoneStore"] = ArenaStore
     sys.exit(anyio.run(Server(config.load(sys.argv[2])).run))

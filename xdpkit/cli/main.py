@@ -11,7 +11,8 @@ import os
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -193,19 +194,32 @@ def _verb_status(options: Namespace) -> int:
     from xdpkit.control import client as control_client
 
     document = control_client.request(_current(options.interface), "status")
-    if options.json:
-        return _print_json(document)
-    from xdpkit._core._stats import VERDICTS
-    from xdpkit.errors import ControlError
-    from xdpkit.status import view as status_view
+    with _understanding(options.interface):
+        if options.json:
+            return _print_json(document)
+        from xdpkit._core._stats import VERDICTS
+        from xdpkit.status import view as status_view
 
-    if "slow_path" not in document:
-        raise ControlError(
-            f"{document['interface']}: another version of xdpkit is running, whose status only "
-            "--json shows: restart it with this one (run --takeover)"
-        )
-    status_view.show(document, VERDICTS)
+        status_view.show(document, VERDICTS)
     return 0
+
+
+@contextmanager
+def _understanding(ifname: str | None) -> Iterator[None]:
+    """Turns what an instance says and we do not understand into an error.
+
+    It may be another version, or of a user who means harm: its document may have any form.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        from xdpkit.errors import ControlError
+
+        which = f"{ifname}: " if ifname else ""
+        raise ControlError(
+            f"{which}another version of xdpkit is running, whose status only --json shows: restart "
+            "it with this one (run --takeover)"
+        ) from error
 
 
 def _verb_reload(options: Namespace) -> int:
@@ -215,11 +229,12 @@ def _verb_reload(options: Namespace) -> int:
     reply = control_client.request(
         _current(options.interface), "reload", time_limit=_RELOAD_SECONDS
     )
-    if options.json:
-        return _print_json(reply)
-    changed = reply.get("zones_changed", True)
-    done = "reloaded" if changed else "reloaded; zones unchanged, nothing was compiled"
-    return _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
+    with _understanding(options.interface):
+        if options.json:
+            return _print_json(reply)
+        changed = reply.get("zones_changed", True)
+        done = "reloaded" if changed else "reloaded; zones unchanged, nothing was compiled"
+        return _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
 
 
 def _verb_query(options: Namespace) -> int:
@@ -235,11 +250,18 @@ def _verb_query(options: Namespace) -> int:
     dns = config.load(options.config).dns
     if dns is None:
         raise ConfigError(Path(options.config), "[dns] is missing: query needs its zones")
+    from xdpkit.services import access_list
     from xdpkit.services.dns.query import query
 
     limit = dns.limit(client.version)
     found = query.explain(
-        dns.zones, options.name, options.type, options.client, limit, dns.cache_directory()
+        dns.zones,
+        options.name,
+        options.type,
+        options.client,
+        limit,
+        dns.cache_directory(),
+        access_list.access(access_list.rules(dns.allow, dns.deny)),
     )
     return _print_json(asdict(found)) if options.json else _print_lines(str(found).split("\n"))
 

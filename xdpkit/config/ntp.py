@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from xdpkit._core._ratelimit import RATELIMIT_BOUNDS, RateLimitRule
 from xdpkit.config.address import SocketAddress
-from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
+from xdpkit.config.prefixes import Prefix, check_lists, read_prefixes
 from xdpkit.config.refid import refid_number
 from xdpkit.config.schema import choice, custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table, quoted
@@ -27,6 +28,10 @@ _ADDRESSES = 65536
 _WORDS = ("local", "kernel")
 _VALID = 'write "local", "kernel" or a loopback address and port, such as "127.0.0.1:11123"'
 _NOT_LOOPBACK = "not a loopback address: the daemon must discipline this machine's own clock"
+
+
+# useradd(8): what shadow and systemd accept, and IDs.
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,16 @@ def _sources(table: Table, key: str) -> tuple[str | Loopback, ...]:
     return tuple(sources)
 
 
+def _users(table: Table, key: str) -> tuple[str, ...]:
+    """User names, or IDs in digits; that they exist is not checked, as one file fits all hosts."""
+    users = []
+    for at, text in table.one_or_more(key):
+        if not _USER.fullmatch(text):
+            raise table.error(at, f"{quoted(text)} is not a user: write a name or an ID")
+        users.append(text)
+    return tuple(users)
+
+
 def _keys(table: Table, key: str) -> Path | None:
     return table.document.path.parent / table.string(key)
 
@@ -109,13 +124,6 @@ def _entries(low: int, *, default: int, doc: str) -> int:
 def _bounded(key: str, doc: str) -> int:
     """A field of the rule, whose bounds and default the C code has."""
     return integer(*RATELIMIT_BOUNDS[key], default=getattr(RateLimitRule(), key), doc=doc)
-
-
-def _check_lists(table: Table, allow: tuple[Prefix, ...], deny: tuple[Prefix, ...]) -> None:
-    try:
-        check_prefixes(allow, deny)
-    except ValueError as error:
-        raise table.error("deny" if deny else "allow", str(error)) from error
 
 
 @section("ntp.limit")
@@ -153,7 +161,7 @@ class RateLimitConfig:
         return RateLimitRule(**{key: getattr(self, key) for key in RATELIMIT_BOUNDS})
 
 
-@section("ntp", _check_lists)
+@section("ntp", check_lists)
 class NtpConfig:
     """Time for NTP clients. xdpkit never sets the clock: discipline it with a daemon of your
     own.
@@ -166,6 +174,14 @@ class NtpConfig:
         shown='"local"',
         doc='`"local"` (this clock, on trust), `"kernel"` (adjtimex), a daemon as in'
         ' `"127.0.0.1:11123"`, or a list of them in order of preference.',
+    )
+    source_users: tuple[str, ...] = custom(
+        _users,
+        accepts="string or array of strings",
+        default=("_chrony", "chrony", "ntp", "ntpsec"),
+        shown='["_chrony", "chrony", "ntp", "ntpsec"]',
+        doc="Whose daemon is believed, besides root's and that of the user who runs xdpkit: user"
+        " names, or IDs in digits. The socket at the address of `source` must be theirs.",
     )
     stratum: int = integer(
         1, 15, default=10, doc="Stratum of replies with the sources local and kernel."

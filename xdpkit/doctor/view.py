@@ -10,6 +10,7 @@ from rich.text import Text
 
 from xdpkit.doctor.finding import SEVERITIES, Finding, rx_queues_in_use
 from xdpkit.doctor.report import Report
+from xdpkit.escape import escape
 from xdpkit.nic.fact import unknowns, value_of
 
 # A pipe or file has no width to fit: do not wrap lines.
@@ -36,13 +37,9 @@ def show(reports: Sequence[Report]) -> None:
     for report in reports:
         lines = full_lines(report) if len(reports) == 1 else short_lines(report)
         for text, indent in lines:
-            text.plain = printable(text.plain)
+            # Any user may give a process any name.
+            text.plain = escape(text.plain)
             console.print(Padding(text, (0, 0, 0, indent), expand=False))
-
-
-def printable(words: str) -> str:
-    """Replaces terminal control characters: any user may give a process any name."""
-    return "".join(c if c.isprintable() else "?" for c in words)
 
 
 def short_lines(report: Report) -> Iterator[Line]:

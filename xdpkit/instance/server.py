@@ -22,6 +22,7 @@ from xdpkit.instance.stages import Stages
 from xdpkit.nic.os import interface as nic
 from xdpkit.runtime import privileges, standard_error
 from xdpkit.runtime.inbox import Signal
+from xdpkit.runtime.logs import log_to_stderr
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
 from xdpkit.runtime.standard_error import StandardError
 
@@ -35,8 +36,8 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
     interface exists and is up.
     """
-    stream = standard_error.install()
-    logging.basicConfig(format="xdpkit: %(message)s", level=logging.INFO, stream=stream)
+    standard_error.install()
+    log_to_stderr()
     privileges.check(privileges.needed(config.interface.realtime))
     if note := privileges.raise_open_files():
         log.warning("%s", note)
@@ -107,6 +108,7 @@ class Server:
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
+        routes = await stages.open(opening.route_check(config, publisher, services))
         before = await stages.open(
             opening.predecessor(ipr, found, takeover, lock, control, metrics, services)
         )
@@ -122,7 +124,16 @@ class Server:
         self._log_summary(where, before.silent_since)
         privileges.settle()
         return Instance(
-            config, ending, lock, control, metrics, services, where, addresses, self._hangups
+            config=config,
+            ending=ending,
+            lock=lock,
+            control=control,
+            metrics=metrics,
+            services=services,
+            routes=routes,
+            where=where,
+            addresses=addresses,
+            hangups=self._hangups,
         )
 
     def _log_summary(self, where: Served, silent_since: float) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xdpkit.escape import escape_all
 from xdpkit.status.document import Verdict
 
 # A pipe or file has no width: lines must not wrap.
@@ -18,10 +19,10 @@ _PIPE_WIDTH = 200
 
 def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
     """Prints the status of one instance to standard output."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
-    for part in parts(document, verdicts):
+    for part in parts(escape_all(document), verdicts):
         console.print(part)
 
 

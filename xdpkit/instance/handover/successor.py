@@ -154,8 +154,11 @@ async def request_takeover(ifname: str, user: int | None = None) -> HandedOverSt
     try:
         await wire.send({"verb": "takeover"})
         facts = await wire.receive(ANSWER_SECONDS)
-        if facts is None or "error" in facts:
-            reason = refusal(facts) if facts else "it exited"
+        if facts is None:
+            # It has exited, or else its name cannot be had next.
+            wire.close()
+            return time.monotonic()
+        if (reason := refusal(facts)) is not None:
             raise ControlError(f"{ifname}: not taken over: {reason}: stop it, then start this one")
         try:
             return _handed_over(ifname, wire, facts)

@@ -34,7 +34,12 @@ from xdpkit.nic.setup.journal_lines import VERSION, Entry
 from xdpkit.nic.setup.setting import Value
 from xdpkit.runtime.netns import namespace
 from xdpkit.runtime.reasons import failed
-from xdpkit.runtime.state_files import STATE, open_state_file, read_state_file
+from xdpkit.runtime.state_files import (
+    STATE,
+    make_state_directory,
+    open_state_file,
+    read_state_file,
+)
 
 SUFFIX = ".journal"
 
@@ -206,7 +211,7 @@ class Journal:
 
     def _open(self) -> None:
         """Creates the file with its first line, or appends to an existing one."""
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_state_directory(self.path.parent)
         new = not os.path.lexists(self.path)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self._fd = open_state_file(self.path, flags, MOST_BYTES).fd

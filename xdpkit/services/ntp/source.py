@@ -50,7 +50,7 @@ class NtpSource(Closing):
 
     def _source(self, config: NtpConfig, kind: str | Loopback) -> Polled:
         if isinstance(kind, Loopback):
-            return Upstream(kind, config.holdover)
+            return Upstream(kind, config.holdover, config.source_users)
         refid = refid_number(config.refid)
         if kind == "kernel":
             return Kernel(config.stratum, refid, self._precision, config.holdover)

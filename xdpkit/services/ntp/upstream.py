@@ -1,20 +1,25 @@
 """NTP state of ``source = "127.0.0.1:11123"``: the mirrored daemon, which disciplines this clock.
 
 It is polled like any NTP server. Its stratum is not incremented: both read the same clock, so we
-are no further from the reference than it is.
+are no further from the reference than it is. On a loopback address anybody may listen, so before
+and after each request the kernel is asked whose socket it is that receives it.
 """
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import ClassVar
 
 import anyio
 
 from xdpkit.config.ntp import Loopback
+from xdpkit.nic.os.udp_receiver import receiver_users
 from xdpkit.services.ntp import client
 from xdpkit.services.ntp.client import NtpReplyError, Reply
 from xdpkit.services.ntp.polled import REPLY_SECONDS, Polled, expiry
@@ -50,6 +55,20 @@ def mirrored_state(
     )
 
 
+class _StrangerError(Exception):
+    """What listens at the daemon's address belongs to a user who is not believed."""
+
+
+def _user_id(user: str) -> int | None:
+    """The ID of a user; None if there is none on this host."""
+    if user.isdigit():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
 class Upstream(Polled):
     """A daemon on a loopback address; its last valid answer holds for ``holdover_s``."""
 
@@ -65,11 +84,15 @@ class Upstream(Polled):
         "version": "it does not answer in version 4: mirror another daemon",
         "mode": "what answers there is not an NTP server: fix the port",
         "origin": "its answers do not match our requests: check what is listening there",
+        "stranger": "",  # Names the user: ``problem``.
         "os_error": "the system did not let us send: check 'ip address show lo' and the firewall",
     }
 
-    def __init__(self, where: Loopback, holdover_s: int) -> None:
+    def __init__(self, where: Loopback, holdover_s: int, users: Iterable[str] = ()) -> None:
+        """``users``, root and the user of this process are believed."""
         super().__init__(str(where))
+        self._believed = {0, os.geteuid(), *(n for n in map(_user_id, users) if n is not None)}
+        self._strangers: set[int] = set()
         self._where = (str(where.address), where.port)
         self._family = socket.AF_INET6 if where.address.version == 6 else socket.AF_INET
         self._holdover_s = holdover_s
@@ -89,8 +112,30 @@ class Upstream(Polled):
             self._reason = "late" if self._reason == "late" else "no_answer"
         except ConnectionRefusedError:
             self._ignore("refused")
+        except _StrangerError:
+            self._ignore("stranger")
         except OSError:
             self._ignore("os_error")
+
+    def problem(self) -> str:
+        """Why it gives no time, and the fix."""
+        if self._reason != "stranger":
+            return super().problem()
+        users = ", ".join(map(str, sorted(self._strangers))) or "nobody any more"
+        return (
+            f"the socket there belongs to user {users}, who is not believed: find out what listens "
+            "there ('ss -ulpn'), and add that user to source_users if it is the time daemon"
+        )
+
+    def _check_listener(self, sock: socket.socket, has_answered: bool) -> None:
+        """Raises _StrangerError unless a request from this socket reaches one of those believed.
+
+        Before it is sent, there may also be nobody. One that has answered must still be there.
+        """
+        users = receiver_users(sock.getsockname()[:2], self._where)
+        if not users <= self._believed or (has_answered and not users):
+            self._strangers = users - self._believed
+            raise _StrangerError
 
     async def _ask(self) -> State:
         """Sends one request; TimeoutError if there is no answer yet, and then keeps its socket."""
@@ -99,6 +144,7 @@ class Upstream(Polled):
             sock = socket.socket(self._family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             stack.enter_context(sock)
             sock.connect(self._where)
+            self._check_listener(sock, has_answered=False)
             sent_ns = time.monotonic_ns(), time.time_ns()
             sock.send(client.request(mark))
             with anyio.move_on_after(REPLY_SECONDS):
@@ -110,6 +156,7 @@ class Upstream(Polled):
                 self._unanswered = sock
                 stack.pop_all()
                 raise TimeoutError from None
+            self._check_listener(sock, has_answered=True)
         reply = client.read_reply(data, mark)
         return mirrored_state(reply, sent_ns, received_ns, self._holdover_s)
 

@@ -86,7 +86,8 @@ class Reader(dns.zonefile.Reader):
                 raise dns.exception.SyntaxError(  # type: ignore[no-untyped-call]
                     f"$INCLUDE nested more than {INCLUDES_MAX} deep; does a file include itself?"
                 )
-            file = self._reading.open(path)
+            # The tokenizer is still that of the file with the directive.
+            file = self._reading.open(path, includer=self.tok.where()[0])
         self._included = file
 
     def _rr_line(self) -> None:

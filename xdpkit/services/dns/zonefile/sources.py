@@ -17,7 +17,8 @@ import dns.version
 from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
-from xdpkit.regular_file import read_regular
+from xdpkit.regular_file import Content, read_regular
+from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
 
 SUFFIX = ".zone"
 
@@ -82,7 +83,7 @@ class Source:
         return now if now.digest == self.digest else None
 
 
-def read(path: Path, zone: bool) -> tuple[Source, bytes]:
+def read(path: Path, zone: bool) -> tuple[Source, Content]:
     """A file's content, and the record of it. Raises OSError."""
     now = time.time_ns()
     content = read_regular(path)
@@ -92,7 +93,7 @@ def read(path: Path, zone: bool) -> tuple[Source, bytes]:
     digest = blake2b(data, digest_size=16).hexdigest()
     # If it was written while being read, it may be a mix of both versions.
     settled = settled and stat[0] == len(data)
-    return Source(str(path.absolute()), zone, stat, settled, digest), data
+    return Source(str(path.absolute()), zone, stat, settled, digest), content
 
 
 class Reading:
@@ -104,12 +105,18 @@ class Reading:
     def __init__(self, opened: Callable[[int], None] = lambda _: None) -> None:
         self._opened = opened
         self._sources: dict[str, Source] = {}
+        self._writers: dict[str, frozenset[Writer]] = {}
         self._current = io.BytesIO()
         self._before = self._size = 0
 
-    def open(self, path: Path | str, zone: bool = False) -> TextIO:
-        """The content of a file as text. Raises OSError."""
-        source, data = read(Path(path), zone)
+    def open(self, path: Path | str, zone: bool = False, includer: str = "") -> TextIO:
+        """The content of a file as text; ``includer`` is the path of what includes it.
+
+        Raises OSError, also for what somebody who can write either may not read.
+        """
+        source, content = read(Path(path), zone)
+        self._check_writers(source.path, content, includer)
+        data = content.data
         self._opened(len(data))
         # A file included twice is recorded as first read: the second must be the same.
         self._sources.setdefault(source.path, source)
@@ -118,6 +125,12 @@ class Reading:
             self._current, self._size = io.BytesIO(data), len(data)
             return io.TextIOWrapper(self._current, encoding="utf-8")
         return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+
+    def _check_writers(self, path: str, content: Content, includer: str) -> None:
+        above = self._writers.get(str(Path(includer).absolute()), frozenset())
+        writers = above | writers_of(Path(path), content.status)
+        check_readable(Path(path), content.status, writers)
+        self._writers[path] = writers
 
     @property
     def bytes_read(self) -> int:
