@@ -119,13 +119,12 @@ def test_a_name_that_cannot_be_looked_up_is_not_gone(lab: Lab) -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
-        with pytest.raises(OSError, match="Too many open files") as looked_up:
+        with pytest.raises(OSError, match="Too many open files"):
             names.index_of(lab.server.ifname)
-        with pytest.raises(OSError, match="Too many open files") as named:
+        with pytest.raises(OSError, match="Too many open files"):
             names.name_of(index)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert looked_up.value.errno == named.value.errno == errno.EMFILE
 
 
 def test_words_and_none() -> None:

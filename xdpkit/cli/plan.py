@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
@@ -162,7 +163,9 @@ def _all(facts: dict[str, Any], errors: list[XdpkitError]) -> list[tuple[Device,
             continue
         try:
             found.append((Device(names.name_of(each.owner.ifindex)), path))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
             facts[each.owner.interface] = _gone(path, each)
     for index, path in journals.moved_here():
         with suppress(OSError):

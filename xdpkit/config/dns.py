@@ -41,8 +41,10 @@ def _zones(table: Table, key: str) -> Path:
         found = table.string(key) and stat.S_ISDIR(os.stat(reach(directory)).st_mode)  # noqa: PTH116
     except PermissionError as error:
         raise table.error(key, f"{directory}: {denied(directory)}") from error
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         found = False
+    except OSError as error:
+        raise table.error(key, f"{directory}: {error.strerror}") from error
     if not found:
         raise table.error(key, f"no directory {directory}: create it, or name the right one")
     return directory

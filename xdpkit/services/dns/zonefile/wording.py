@@ -5,6 +5,7 @@ dnspython's exceptions say it for programmers, and often not at all ("Text input
 
 from __future__ import annotations
 
+import errno
 import re
 from difflib import get_close_matches
 
@@ -111,7 +112,8 @@ def explain(error: Exception, tokens: list[Token], bad: Token, missing: bool) ->
         if tokens[1].is_eol_or_eof():
             return "$INCLUDE without a path: write one"
         path = quoted(str(error.filename))
-        return f"$INCLUDE {path}: {error.strerror}: its path begins in the directory of the zones"
+        relative = ": its path begins in the directory of the zones"
+        return f"$INCLUDE {path}: {error.strerror}{relative * (error.errno == errno.ENOENT)}"
     words = " ".join(str(error).split())
     # The reader puts its location in front, and the name of other exceptions.
     words = re.sub(r"^.*?:\d+: (?=\S|$)", "", words)
