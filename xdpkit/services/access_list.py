@@ -44,7 +44,7 @@ def rules(allow: Collection[Prefix], deny: Collection[Prefix]) -> Rules | None:
         return None
     spans: dict[int, list[Span]] = {4: [], 6: []}
     for prefixes, value in ((allow, ACCESS_ALLOWED), (deny, ACCESS_DENIED)):
-        for prefix in prefixes:
+        for prefix in set(prefixes):
             span = (int(prefix.network_address), prefix.prefixlen, value)
             spans[prefix.version].append(span)
     default = ACCESS_DENIED if allow else ACCESS_ALLOWED
