@@ -111,7 +111,8 @@ def explain(error: Exception, tokens: list[Token], bad: Token, missing: bool) ->
     if isinstance(error, OSError):
         if tokens[1].is_eol_or_eof():
             return "$INCLUDE without a path: write one"
-        path = quoted(str(error.filename))
+        # Whole: it is what must be fixed.
+        path = " ".join(str(error.filename).split("\n"))
         relative = ": its path begins in the directory of the zones"
         return f"$INCLUDE {path}: {error.strerror}{relative * (error.errno == errno.ENOENT)}"
     words = " ".join(str(error).split())
