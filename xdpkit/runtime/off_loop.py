@@ -78,15 +78,17 @@ class _Call(Generic[T]):
 async def off_loop(
     path: Path | str,
     work: Callable[[], T],
-    seconds: float = ANSWER_SECONDS,
+    seconds: float | None = None,
     nice: int = 0,
     what: str = "it",
 ) -> T:
     """The result of ``work``, which reads ``path``, from a thread with this nice value.
 
     Raises what ``work`` raises, and UnansweredError, which says ``what`` does not answer, when it
-    has not returned after ``seconds``. Canceling leaves the call behind, too.
+    has not returned after ``seconds``, by default ANSWER_SECONDS. Canceling leaves the call behind,
+    too.
     """
+    seconds = ANSWER_SECONDS if seconds is None else seconds
     key = str(path)
     await _wait_for_earlier(key, seconds, what)
     call = _Call(work, nice)
