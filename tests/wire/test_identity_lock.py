@@ -109,6 +109,43 @@ def test_a_squatter_does_not_keep_a_service_from_starting(
     assert names(lab) == [] and locks() == before
 
 
+FLOOD = """
+import socket, threading
+def flood():
+    while True:
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(b"\\0xdpkit/server0")
+            except OSError:
+                pass
+for _ in range(150):
+    threading.Thread(target=flood).start()
+print("begun", flush=True)
+"""
+
+
+def test_a_crowd_that_connects_without_end(lab: Lab, tmp_path: Path) -> None:
+    """The backlog is always full: root's commands wait their turn, and find the instance."""
+    with ExitStack() as stack:
+        server = stack.enter_context(serving(lab, tmp_path))
+        flood = stack.enter_context(
+            lab.server.popen(
+                *("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"),
+                *("/usr/bin/python3", "-I", "-c", FLOOD),
+                stdout=subprocess.PIPE,
+            )
+        )
+        stack.callback(flood.kill)
+        assert flood.stdout is not None and flood.stdout.readline() == "begun\n"
+        for argv in (["reload"], ["reload", "server0"], ["status"]) * 2:
+            done = lab.server.run(XDPKIT, *argv)
+            assert done.returncode == 0, done.stderr
+        second = Server(lab.server, server.path, more=("--takeover",))
+        stack.callback(second.kill)
+        assert server.process.wait(PATIENCE) == 0, server.log()
+        assert second.stop() == 0
+
+
 def test_only_one_instance(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path) as server:
         done = lab.server.run(XDPKIT, "run", "-c", str(server.path))
