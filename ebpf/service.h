@@ -85,6 +85,7 @@ enum service_id {
 #define XDPKIT_DNS_DROPS(V)                                              \
 	V(dns_short, DROP, "DNS: shorter than a header")                 \
 	V(dns_response, DROP, "DNS: a response, never answered")         \
+	V(dns_denied, DROP, "DNS: the access list denies the source")    \
 	V(dns_rrl_drop, DROP, "DNS: over the rate limit")                \
 	V(dns_no_zones, DROP, "DNS: asked before the zones were loaded") \
 	V(dns_no_room, DROP, "DNS: no room for a reply of 512 bytes")
@@ -95,7 +96,8 @@ enum service_id {
 	V(ip_checksum, DROP, "IPv4 header checksum is wrong")                                    \
 	V(udp_checksum, DROP, "UDP checksum is wrong, or zero over IPv6")                        \
 	V(source_address, DROP, "no reply may go to the source address (own, group, broadcast)") \
-	V(source_port, DROP, "source port 0")
+	V(source_port, DROP, "source port 0")                                                    \
+	V(no_route, DROP, "this host has a blackhole, unreachable or prohibit route to the source")
 
 /* Of any reply, after its service. */
 #define XDPKIT_REPLY_DROPS(V) \

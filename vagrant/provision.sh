@@ -35,12 +35,13 @@ log=$root/.cache/provision.log
 prefix=${XDPKIT_PREFIX:-/usr/local}
 system_python=/usr/bin/python3
 
-# None of these packages installs a service, an init script or a sysctl setting (procps would).
+# None of these packages starts a service, or installs an init script or a sysctl setting (procps would);
+# that of nftables stays disabled.
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind)
 package_packages=(debhelper dh-python dpkg-dev)
-test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool groff-base knot-dnsutils
+test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool groff-base knot-dnsutils nftables
     shellcheck strace util-linux libcap2-bin "${package_packages[@]}" debootstrap lintian)
 # The VM's own tools, libvirt among them, go into a tree under .cache: vagrant/make-box.sh.
 vm_packages=(python3 python3-venv mmdebstrap e2fsprogs iproute2 mount util-linux ca-certificates)

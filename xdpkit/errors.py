@@ -21,6 +21,7 @@
       ControlError              the control socket: no instance, several, or no permission
       StateError                a file below /run/xdpkit that must not be believed
       BusyError                 a running instance has too much to do already, or is stopping
+      StuckError                a child process that makes no progress
       ReloadError               a reload that applied nothing: all the reasons
       PartialReloadError        a reload of which a fault of xdpkit itself left a part out
       RestartError              settings that only a restart changes
@@ -195,6 +196,10 @@ class StateError(XdpkitError):
 
 class BusyError(XdpkitError):
     """An inbox of a running instance is full, or its owner has ended."""
+
+
+class StuckError(XdpkitError):
+    """A child process made no progress, and was ended: the next attempt may succeed."""
 
 
 class ReloadError(XdpkitError):

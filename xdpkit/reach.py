@@ -79,8 +79,11 @@ def keep_inherited(directories: dict[str, int]) -> None:
     _kept.update({Path(first): fd for first, fd in directories.items()})
 
 
-def denied(path: Path | str) -> str:
-    """Why this process may not read a file or directory, and the command that changes it."""
+def denied(path: Path | str, secret: bool = False) -> str:
+    """Why this process may not read a file or directory, and the command that changes it.
+
+    Where the file is ``secret``, that command does not let others read it.
+    """
     whole = Path(os.path.abspath(path))  # noqa: PTH100
     who = "root without special rights (as run is)" if os.geteuid() == 0 else "its user"
     kept = next((first for first in _kept if first == whole or first in whole.parents), None)
@@ -92,4 +95,6 @@ def denied(path: Path | str) -> str:
         is_directory = stat.S_ISDIR(os.stat(reach(whole)).st_mode)  # noqa: PTH116
     except OSError as error:
         return str(error.strerror)
+    if secret and not is_directory:
+        return f"{who} may not read it: chown {os.geteuid()} {whole}"
     return f"{who} may not read it: chmod {'o+rx' if is_directory else 'o+r'} {whole}"

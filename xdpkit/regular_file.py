@@ -54,11 +54,12 @@ class Content:
     acl: bytes = b""
 
 
-def open_regular(path: Path | str, *, follow: bool = True) -> int:
+def open_regular(path: Path | str, *, follow: bool = True, secret: bool = False) -> int:
     """Opens a file for reading; the caller closes the descriptor. Raises OSError.
 
     Raises UnfitFileError for what is not a regular file. Without ``follow``, that includes a
-    symbolic link: for files that only xdpkit itself makes.
+    symbolic link: for files that only xdpkit itself makes. A ``secret`` file that we may not read
+    is not to be made readable for everybody.
     """
     there = reach(path)
     try:
@@ -68,7 +69,7 @@ def open_regular(path: Path | str, *, follow: bool = True) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         fd = os.open(there, flags | (0 if follow else os.O_NOFOLLOW))
     except PermissionError as error:
-        raise UnfitFileError(path, denied(path)) from error
+        raise UnfitFileError(path, denied(path, secret)) from error
     try:
         _check_kind(path, os.fstat(fd))
     except BaseException:
@@ -77,12 +78,14 @@ def open_regular(path: Path | str, *, follow: bool = True) -> int:
     return fd
 
 
-def read_regular(path: Path | str, most: int | None = None, *, follow: bool = True) -> Content:
+def read_regular(
+    path: Path | str, most: int | None = None, *, follow: bool = True, secret: bool = False
+) -> Content:
     """A file's content, of at most ``most`` bytes. Raises OSError.
 
     Raises UnfitFileError for what is not a regular file, and for one that is larger.
     """
-    with open(open_regular(path, follow=follow), "rb") as file:
+    with open(open_regular(path, follow=follow, secret=secret), "rb") as file:
         fd = file.fileno()
         status, place = os.fstat(fd), os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115
         acl = b""

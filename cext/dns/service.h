@@ -5,6 +5,7 @@
 
 #include "dns/dns.h"
 #include "dns/rrl.h"
+#include "runtime/access.h"
 
 static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_state *state,
 				     struct request *rq, void *memory, struct tx_record *tx_record)
@@ -15,6 +16,12 @@ static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_
 	(void)tx_record;
 	if (!snap->zones)
 		return VERDICT_dns_no_zones;
+	if (__builtin_expect(snap->dns_access != NULL, 0)) {
+		verdict = access_check(snap->dns_access, rq->source, rq->ip_version,
+				       VERDICT_dns_denied);
+		if (verdict != VERDICT_PENDING)
+			return verdict;
+	}
 	query->counted = false;
 	verdict = dns_read(snap, state, rq, query);
 	if (dns_rrl_on(snap, state, rq))

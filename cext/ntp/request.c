@@ -2,6 +2,7 @@
 /* Which NTP requests are answered: RFC 5905, RFC 7822, and chrony's behavior where it differs. */
 #include "base/bytes.h"
 #include "ntp/ntp.h"
+#include "runtime/access.h"
 #include "runtime/snapshot.h"
 
 /* RFC 5905 figure 10. */
@@ -129,8 +130,12 @@ enum verdict ntp_read(const struct snapshot *snap, struct thread_state *state,
 	if (verdict != VERDICT_PENDING)
 		return verdict;
 	state->counts.mode[mode]++;
-	if (snap->ntp_access && !prefix_map_value(snap->ntp_access, rq->source, rq->ip_version))
-		return VERDICT_ntp_denied;
+	if (snap->ntp_access) {
+		verdict = access_check(snap->ntp_access, rq->source, rq->ip_version,
+				       VERDICT_ntp_denied);
+		if (verdict != VERDICT_PENDING)
+			return verdict;
+	}
 	ntp_clients_add(state->counts.clients, rq->source, rq->ip_version, state->seed);
 	if (state->ratelimit) {
 		query->pending = true;

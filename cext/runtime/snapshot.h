@@ -57,11 +57,15 @@ struct reserved_sources {
 
 struct snapshot {
 	const struct zone_arena *zones; /* NULL when DNS is off; owned by the control plane */
-	uint16_t port[SERVICE_COUNT];   /* UDP port of each service, host order; 0 = off */
-	uint32_t echo_spin_ns;          /* busy-wait per echo, a knob of the benchmarks */
+	/* Who may ask (runtime/access.h); NULL: all. Owned by the control plane. */
+	const struct prefix_map *dns_access;
+	const struct prefix_map *echo_access;
+	uint16_t port[SERVICE_COUNT]; /* UDP port of each service, host order; 0 = off */
+	bool echo_checks;             /* whether echo has an access list, or spins */
+	uint32_t echo_spin_ns;        /* busy-wait per echo, a knob of the benchmarks */
 	struct ntp_state ntp;
-	const struct ntp_keys *ntp_keys;     /* NULL: none; owned by the control plane */
-	const struct prefix_map *ntp_access; /* NULL: all allowed; owned by the control plane */
+	const struct ntp_keys *ntp_keys; /* NULL: none; owned by the control plane */
+	const struct prefix_map *ntp_access;
 	struct ratelimit_rule
 		ntp_ratelimit; /* for threads that have a table (runtime/thread_state.h) */
 	struct phc_map phc;    /* the NIC's clock, for the stamps of frames */

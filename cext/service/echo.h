@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#include "runtime/access.h"
 #include "runtime/snapshot.h"
 #include "service/request.h"
 
@@ -34,7 +35,13 @@ static inline enum verdict echo_begin(const struct snapshot *snap, struct thread
 	for (int service = 1; service < SERVICE_COUNT; service++)
 		if (snap->port[service] == rq->source_port)
 			return VERDICT_echo_loop;
-	echo_spin(snap->echo_spin_ns);
+	if (__builtin_expect(snap->echo_checks, 0)) {
+		/* It has no list of its own: all that can be wrong with a source is the route. */
+		if (snap->echo_access && access_check(snap->echo_access, rq->source, rq->ip_version,
+						      VERDICT_no_route) != VERDICT_PENDING)
+			return VERDICT_no_route;
+		echo_spin(snap->echo_spin_ns);
+	}
 	return VERDICT_echo_answered;
 }
 

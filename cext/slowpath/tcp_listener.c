@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* accept4(2), and what runtime/thread.h needs */
 #include "slowpath/tcp_listener.h"
 
+#include "runtime/access.h"
+
 /* Makes close() send a reset, so the kernel keeps neither data nor TIME_WAIT state: socket(7). */
 static void reset_on_close(int fd)
 {
@@ -72,7 +74,16 @@ static uint64_t accepting_from(const struct tcp_listener *listener)
 	return room > listener->paused_ns ? room : listener->paused_ns;
 }
 
-static void admit(struct tcp_listener *listener, int fd, const struct sockaddr_in6 *peer)
+/* Refuses a connection that was just accepted. */
+static void refuse(struct tcp_listener *listener, int fd, enum tcp_end why)
+{
+	listener->tcp.ended[why]++;
+	reset_on_close(fd);
+	close(fd);
+}
+
+static void admit(struct tcp_listener *listener, const struct snapshot *snap, int fd,
+		  const struct sockaddr_in6 *peer)
 {
 	struct tcp_table *table = &listener->tcp.table;
 	struct tcp_connection *c;
@@ -81,10 +92,14 @@ static void admit(struct tcp_listener *listener, int fd, const struct sockaddr_i
 	const uint8_t *source = peer_of(peer, &ip_version, &port);
 
 	listener->tcp.accepted++;
+	/* A source that gets no answer over UDP gets no connection either, and takes no room. */
+	if (snap->dns_access && access_check(snap->dns_access, source, ip_version,
+					     VERDICT_dns_denied) != VERDICT_PENDING) {
+		refuse(listener, fd, TCP_END_denied);
+		return;
+	}
 	if (tcp_source_is_full(table, source, ip_version)) {
-		listener->tcp.ended[TCP_END_source]++;
-		reset_on_close(fd);
-		close(fd);
+		refuse(listener, fd, TCP_END_source);
 		return;
 	}
 	if (table->used == table->limits.connections)
@@ -109,7 +124,7 @@ static bool exhausted(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-void tcp_listener_accept(struct tcp_listener *listener)
+void tcp_listener_accept(struct tcp_listener *listener, const struct snapshot *snap)
 {
 	uint64_t now = listener->tcp.clock.mono_ns;
 	bool made_room = false;
@@ -124,7 +139,7 @@ void tcp_listener_accept(struct tcp_listener *listener)
 		fd = accept4(listen_fd, (struct sockaddr *)&peer, &length,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			admit(listener, fd, &peer);
+			admit(listener, snap, fd, &peer);
 			made_room = false;
 		} else if (exhausted(errno) && (made_room || !(made_room = make_room(listener)))) {
 			/* Closing a connection did not free what is missing: do not spin. */

@@ -91,8 +91,9 @@ static inline bool tcp_listener_would_block(void)
 /* Milliseconds until the next timeout is due, at most WORKER_WAIT_MS. */
 int tcp_listener_sleep_ms(const struct tcp_listener *listener);
 
-/* Accepts up to a turn's worth of connections; refuses sources that have their share already. */
-void tcp_listener_accept(struct tcp_listener *listener);
+/* Accepts up to a turn's worth of connections; refuses those denied, or with their share already.
+ */
+void tcp_listener_accept(struct tcp_listener *listener, const struct snapshot *snap);
 
 /* Closes a connection; with a reset if an answer is cut short or the connection is displaced. */
 void tcp_listener_close(struct tcp_listener *listener, struct tcp_connection *c, enum tcp_end why);

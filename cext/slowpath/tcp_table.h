@@ -38,6 +38,7 @@
 	E(source, "refused: its source already has its share of all connections")       \
 	E(framing, "an empty message, or one longer than any accepted query")           \
 	E(message, "a message that is never answered: a response, or no full header")   \
+	E(denied, "refused when it was accepted: no answer may go to its source")       \
 	E(queries, "it reached the limit of queries per connection")                    \
 	E(error, "the client reset it, or the network failed")                          \
 	E(stopped, "the server shut down")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -232,3 +234,22 @@ print("there", flush=True); time.sleep(60)
         assert next_line(nobody) == "there"
         assert request(IFACE, "reload") == {"zones": {}}
         assert server._connections[False] <= control._MOST_CONNECTIONS
+
+
+def test_root_is_root_to_a_server_with_many_descriptors() -> None:
+    """A descriptor above 1023, which select(2) does not take: a socket for each address."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    script = f"""
+import json, socket
+s = socket.socket(socket.AF_UNIX); s.connect('\\0xdpkit/{IFACE}')
+s.sendall(b'{{"verb": "reload"}}\\n'); print(s.makefile().readline())
+"""
+    with contextlib.ExitStack() as many, serving(IFACE):
+        for _ in range(1100):
+            many.callback(os.close, os.open("/dev/null", os.O_RDONLY))
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert json.loads(done.stdout) == {"reply": {"zones": {}}}

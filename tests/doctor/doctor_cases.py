@@ -7,6 +7,7 @@ from nic_facts import CHRONYD, FEATURES, FIXED, FOREIGN, NAMED, ON, driver, list
 from xdpkit.config.address import ServedAddress, parse_address
 from xdpkit.doctor.finding import Wanted
 from xdpkit.doctor.probe_host import Clock, Node
+from xdpkit.doctor.probe_policy import FilterRule, Filters
 from xdpkit.doctor.probe_xdp import Program
 from xdpkit.doctor.quirks import NEWER_KERNEL
 from xdpkit.nic.fact import Unknown
@@ -124,6 +125,24 @@ CASES = tuple(
             *("clock", "costs", {"host__clock": Clock(False, 16_000_000)}),
             "apt-get install chrony && systemctl start chrony.service",
             Wanted(queues=(2,), ntp_sources=("kernel",)),
+        ),
+        # policy
+        (
+            *("filter-bypassed", "note"),
+            {"policy__filters": Filters((FilterRule("inet filter input", 7),))},
+            "xdpkit.toml: allow and deny in [ntp] and [dns], [ntp.limit], [dns.rrl]",
+        ),
+        (
+            *("filter-legacy", "note", {"policy__legacy": ("filter",)}),
+            "xdpkit.toml: allow and deny in [ntp] and [dns], [ntp.limit], [dns.rrl]",
+        ),
+        (
+            *("rp-filter", "note", {"link__rp_filter": 1}),
+            "xdpkit.toml: allow and deny in [ntp] and [dns], [ntp.limit], [dns.rrl]",
+        ),
+        (
+            *("dead-routes", "note", {"policy__dead_routes": ("203.0.113.0/24",)}),
+            "xdpkit.toml: [interface] route_check = true",
         ),
         # link
         ("down", "blocks", {"link__interface__up": False}, "ip link set dev eth1 up"),

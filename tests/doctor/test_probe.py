@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,7 +17,7 @@ from xdpkit.doctor import probe, probe_host, probe_kernel, probe_link
 from xdpkit.doctor.probe_host import Node
 from xdpkit.errors import NicError
 from xdpkit.nic.fact import Unknown, parse_cpu_list, read_fact, to_json, unknowns, value_of
-from xdpkit.nic.os import ethtool, hwtstamp, interrupts, port_holders
+from xdpkit.nic.os import ethtool, hwtstamp, interrupts, names, port_holders
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
 from xdpkit.runtime import child
@@ -282,6 +281,6 @@ def test_a_missing_interface_is_in_no_ioctl(monkeypatch: pytest.MonkeyPatch) -> 
         raise AssertionError
 
     monkeypatch.setattr(ethtool, "interface_ioctl", ioctl)
-    monkeypatch.setattr(socket, "if_nametoindex", ioctl)
+    monkeypatch.setattr(names, "_ask", ioctl)
     with pytest.raises(NicError, match="'nowhere0' is not in this network namespace"):
         probe.interface("nowhere0", probe.machine(()))

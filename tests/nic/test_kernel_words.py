@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from xdpkit._core import _bpf
 from xdpkit.bpf import link, loader
 from xdpkit.errors import AttachError, SettingError
 from xdpkit.lab.namespaces import Lab
-from xdpkit.nic.os import ethtool, ethtool_features, netlink, xdp_refusal
+from xdpkit.nic.os import ethtool, ethtool_features, names, netlink, xdp_refusal
 from xdpkit.nic.os.ethtool import Channels
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.setup.device import Device
@@ -104,6 +105,26 @@ def test_another_program_came_first(lab: Lab, program: loader.Program) -> None:
         assert interface_of(lab).xdp_program is not None
     finally:
         os.close(fd)
+
+
+def test_a_name_that_cannot_be_looked_up_is_not_gone(lab: Lab) -> None:
+    """No such interface, and no descriptor to ask with: two answers."""
+    with pytest.raises(OSError, match="No such device"):
+        names.index_of("nowhere0")
+    with pytest.raises(OSError, match="No such device"):
+        names.name_of(1 << 30)
+    index = names.index_of(lab.server.ifname)
+    assert names.name_of(index) == lab.server.ifname
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            names.index_of(lab.server.ifname)
+        with pytest.raises(OSError, match="Too many open files"):
+            names.name_of(index)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_words_and_none() -> None:

@@ -12,7 +12,6 @@ import ctypes
 import errno
 import json
 import os
-import socket
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from xdpkit.nic.os import ethtool, hwtstamp
+from xdpkit.nic.os import ethtool, hwtstamp, names
 from xdpkit.nic.setup import device
 
 IFNAME = "eth1"
@@ -130,8 +129,8 @@ class FakeDriver:
         """Replaces the kernel with it."""
         patch.setattr(ethtool, "interface_ioctl", self.ioctl)
         patch.setattr(device, "RELEASE_SECONDS", 0)
-        patch.setattr(socket, "if_nametoindex", lambda name: IFINDEX)
-        patch.setattr(socket, "if_indextoname", lambda index: IFNAME)
+        name_and_index = struct.pack("=16si20x", IFNAME.encode(), IFINDEX)
+        patch.setattr(names, "_ask", lambda *_: name_and_index)
 
     def device(self) -> device.Device:
         return device.Device(IFNAME, self.sysfs, self.proc)

@@ -8,8 +8,8 @@ from serving import CONFIG, PATIENCE, XDPKIT, write_config
 
 from xdpkit.lab.namespaces import Lab
 
-# What the log says of the zones, among it that another user's cache is not used.
-NOT_REFUSALS = ("xdpkit: zones:", "xdpkit: /var/cache/xdpkit/")
+# What the log says of the zones, and of files that belong to another user.
+NOT_REFUSALS = ("xdpkit: zones:", "xdpkit: /var/cache/xdpkit/", "xdpkit: /run/xdpkit/")
 
 
 def refused(

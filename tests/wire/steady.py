@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Self
 
 from serving import PATIENCE, QUEUE, QUEUES, eventually
@@ -76,7 +77,9 @@ class SteadyClient:
 
     def _send(self) -> None:
         while not self._stop_sending:
-            self._socket.send(b"\x23" + bytes(39) + (self.sent + 1).to_bytes(8))
+            with suppress(ConnectionRefusedError):
+                # Of an earlier one, which nobody was there to answer.
+                self._socket.send(b"\x23" + bytes(39) + (self.sent + 1).to_bytes(8))
             self.sent += 1
             time.sleep(PAUSE_SECONDS)
 

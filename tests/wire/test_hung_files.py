@@ -131,6 +131,38 @@ def compiler_of(server: Server) -> int:
     return 0
 
 
+@pytest.mark.parametrize("swallow", [False, True], ids=["killable", "uninterruptible"])
+def test_an_included_file_on_a_hung_file_system(
+    lab: Lab, server: Server, tmp_path: Path, swallow: bool
+) -> None:
+    """It is the compiler's child that waits; one that cannot even be killed is left behind."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "part").write_text("more A 192.0.2.9\n")
+    with hung(other, server.process.pid, swallow):
+        zone = tmp_path / "etc" / "zones" / "example.zone"
+        zone.write_text(ZONE.replace("hostmaster 1 ", "hostmaster 2 ") + f"$INCLUDE {other}/part\n")
+        words = "the zone compiler made no progress for "
+        eventually(lambda: words in server.log(), words, 90)
+        assert look_up(lab.client) == [WWW]
+        assert server.status()["zones"]["example"]["serial"] == 1
+    eventually(lambda: server.status()["zones"]["example"]["serial"] == 2, "the change", 90)
+    assert server.stop() == 0, server.log()
+
+
+def test_the_end_while_the_compiler_cannot_be_killed(server: Server, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with hung(other, server.process.pid, swallow=True):
+        zone = tmp_path / "etc" / "zones" / "example.zone"
+        zone.write_text(ZONE + f"$INCLUDE {other}/part\n")
+        waiting = eventually(lambda: compiler_of(server), "the compiler")
+        where = Path(f"/proc/{waiting}/wchan")
+        eventually(lambda: "wait_answer" in where.read_text(), "it to wait for the file")
+        assert server.stop() == 0, server.log()
+        assert where.exists()
+
+
 def test_a_stopped_compiler_is_replaced(lab: Lab, server: Server, tmp_path: Path) -> None:
     """By a reload, and what is served is served on."""
     path = tmp_path / "etc" / "zones" / "example.zone"
@@ -146,7 +178,19 @@ def test_a_stopped_compiler_is_replaced(lab: Lab, server: Server, tmp_path: Path
     assert server.status()["zones"]["example"]["serial"] == 3
     assert not Path(f"/proc/{first}").exists()
     assert server.log().count("the zone compiler made no progress for ") == 1
-    assert "newer zones are to be read; the old zones stay in use" in server.log()
+    assert "newer zones are to be read; the old zones stay in use, trying again" in server.log()
+    assert server.stop() == 0, server.log()
+
+
+def test_a_stopped_compiler_is_tried_again(server: Server, tmp_path: Path) -> None:
+    """Without another change; and it is said once."""
+    path = tmp_path / "etc" / "zones" / "example.zone"
+    path.write_text(ZONE.replace("hostmaster 1 ", "hostmaster 2 "))
+    first = eventually(lambda: compiler_of(server), "the compiler")
+    os.kill(first, signal.SIGSTOP)
+    eventually(lambda: compiler_of(server) not in (0, first), "another compiler", 90)
+    eventually(lambda: server.status()["zones"]["example"]["serial"] == 2, "the change")
+    assert server.log().count("the zone compiler made no progress for 30 s") == 1
     assert server.stop() == 0, server.log()
 
 

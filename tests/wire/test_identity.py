@@ -24,6 +24,7 @@ from serving import (
 )
 
 from xdpkit.lab.namespaces import Lab, Side
+from xdpkit.runtime.netns import namespace
 
 pytestmark = pytest.mark.netns
 
@@ -62,8 +63,10 @@ def names(side: Side) -> list[str]:
     return [words[7] for words in lines if len(words) > 7 and words[7].startswith("@xdpkit/")]
 
 
-def journals() -> set[Path]:
-    return set(Path("/run/xdpkit").glob("*.journal"))
+def journals(lab: Lab) -> list[Path]:
+    """Those of the server's namespace, which an interface leaves behind there."""
+    with lab.server.entered():
+        return list(Path("/run/xdpkit").glob(f"*@{namespace()}.journal"))
 
 
 def xdpkit(side: Side, *arguments: str, status: int = 0) -> str:
@@ -79,7 +82,7 @@ def rename(lab: Lab, server: Server) -> None:
 
 
 def test_renamed_while_it_serves(lab: Lab, tmp_path: Path) -> None:
-    before, was = journals(), offload(lab.server.namespace, "server0")
+    was = offload(lab.server.namespace, "server0")
     assert was == "on"
     server = Server(lab.server, write_config(tmp_path, TAGGED))
     try:
@@ -100,13 +103,12 @@ def test_renamed_while_it_serves(lab: Lab, tmp_path: Path) -> None:
         ip(lab.server, "addr", "add", "192.0.2.78/24", "dev", NEW)
         assert server.stop() == 0, server.log()
         assert offload(lab.server.namespace, NEW) == "on"
-        assert journals() == before
+        assert journals(lab) == []
     finally:
         server.kill()
 
 
 def test_taken_over_after_a_rename(lab: Lab, tmp_path: Path) -> None:
-    before = journals()
     server = Server(lab.server, write_config(tmp_path, TAGGED))
     other = write_config(tmp_path / "other", TAGGED.replace("server0", NEW))
     try:
@@ -122,7 +124,7 @@ def test_taken_over_after_a_rename(lab: Lab, tmp_path: Path) -> None:
             eventually(lambda: names(lab.server) == ["@xdpkit/server0"], "the old name again")
             assert second.stop() == 0, second.log()
             assert offload(lab.server.namespace, "server0") == "on"
-            assert journals() == before
+            assert journals(lab) == []
         finally:
             second.kill()
     finally:
@@ -131,12 +133,11 @@ def test_taken_over_after_a_rename(lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("by", ["restore", "named", "the next run"])
 def test_renamed_after_a_crash(lab: Lab, tmp_path: Path, by: str) -> None:
-    before = journals()
     server = Server(lab.server, write_config(tmp_path, TAGGED))
     server.kill()
     ip(lab.server, "link", "set", "dev", "server0", "name", NEW)
     ip(lab.server, "link", "add", "server0", "type", "veth")
-    assert offload(lab.server.namespace, NEW) == "off" and len(journals() - before) == 1
+    assert offload(lab.server.namespace, NEW) == "off" and len(journals(lab)) == 1
     if by == "the next run":
         path = write_config(tmp_path / "other", TAGGED.replace("server0", NEW))
         again = Server(lab.server, path, ifname=NEW)
@@ -146,7 +147,7 @@ def test_renamed_after_a_crash(lab: Lab, tmp_path: Path, by: str) -> None:
     else:
         done = xdpkit(lab.server, "restore", *([NEW] if by == "named" else []))
         assert "lan0: undone: ethtool -K lan0" in done
-    assert offload(lab.server.namespace, NEW) == "on" and journals() == before
+    assert offload(lab.server.namespace, NEW) == "on" and journals(lab) == []
 
 
 @pytest.mark.parametrize("altname", ["short0", LONG])
@@ -155,6 +156,7 @@ def test_by_altname(lab: Lab, tmp_path: Path, altname: str) -> None:
     config = TAGGED.replace("server0", altname)
     path = write_config(tmp_path, config)
     assert "server0" in xdpkit(lab.server, "plan", "-c", str(path))
+    assert "server0: veth" in xdpkit(lab.server, "doctor", altname, "-c", str(path))
     with serving(lab, tmp_path, config) as server:
         assert names(lab.server) == ["@xdpkit/server0"]
         for name in (altname, "server0"):
@@ -190,7 +192,6 @@ def other_namespace(lab: Lab) -> Iterator[Side]:
 @pytest.mark.parametrize("index", ["kept", "another"])
 @pytest.mark.parametrize("killed", [False, True], ids=["serving", "killed"])
 def test_moved_to_another_namespace(lab: Lab, tmp_path: Path, killed: bool, index: str) -> None:
-    before = journals()
     with ExitStack() as stack:
         other = stack.enter_context(other_namespace(lab))
         server = Server(lab.server, write_config(tmp_path, TAGGED))
@@ -209,16 +210,15 @@ def test_moved_to_another_namespace(lab: Lab, tmp_path: Path, killed: bool, inde
         # Not there any more: the journal stays, and a line says where to go.
         line = xdpkit(lab.server, "restore")
         words = "run 'xdpkit restore' there" if not killed else "if it was moved, run"
-        assert words in line and len(journals() - before) == 1
+        assert words in line and len(journals(lab)) == 1
         # Here it is found without a name if the instance saw it leave.
         done = xdpkit(other, "restore", *(["server0"] if killed else []))
         assert "server0: undone: ethtool -K server0 rx-vlan-hw-parse on" in done
-        assert offload(other.namespace, "server0") == "on" and journals() == before
+        assert offload(other.namespace, "server0") == "on" and journals(lab) == []
         assert xdpkit(other, "restore") == "nothing to undo\n"
 
 
 def test_moved_and_served_there(lab: Lab, tmp_path: Path) -> None:
-    before = journals()
     with other_namespace(lab) as other:
         server = Server(lab.server, write_config(tmp_path, TAGGED))
         ip(lab.server, "link", "set", "dev", "server0", "netns", other.namespace)
@@ -232,7 +232,7 @@ def test_moved_and_served_there(lab: Lab, tmp_path: Path) -> None:
             assert again.stop() == 0
         finally:
             again.kill()
-        assert offload(other.namespace, "server0") == "on" and journals() == before
+        assert offload(other.namespace, "server0") == "on" and journals(lab) == []
 
 
 def test_another_interface_with_its_address_is_left_alone(lab: Lab, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +28,9 @@ from serving import (
 from test_privileges import holding
 
 from xdpkit.lab.namespaces import Lab, Side
+from xdpkit.nic.setup import journal
+from xdpkit.nic.setup.device import Device
+from xdpkit.runtime.netns import namespace
 from xdpkit.runtime.privileges import NEEDED
 
 pytestmark = pytest.mark.netns
@@ -72,18 +77,20 @@ def names(lab: Lab) -> list[str]:
     return [words[7] for words in lines if len(words) > 7 and words[7].startswith("@xdpkit/")]
 
 
-def locks() -> set[str]:
-    return {path.name for path in Path("/run/xdpkit").glob("*.lock")}
+def locks(lab: Lab) -> list[Path]:
+    """Those of the server's namespace."""
+    with lab.server.entered():
+        return list(Path("/run/xdpkit").glob(f"*@{namespace()}.lock"))
 
 
 @pytest.mark.parametrize("how", ["silent", "listening"])
 def test_a_squatter_does_not_keep_a_service_from_starting(
     lab: Lab, tmp_path: Path, how: str
 ) -> None:
-    before = locks()
     with ExitStack() as squatter:
         process = squatter.enter_context(squatting(lab.server, how))
         with serving(lab, tmp_path) as server:
+            assert len(locks(lab)) == 1
             [line] = [line for line in server.log().splitlines() if "@xdpkit/server0" in line]
             if how == "listening":
                 assert f"(pid {process.pid}) of user {USER}; until it is free" in line
@@ -106,7 +113,7 @@ def test_a_squatter_does_not_keep_a_service_from_starting(
                 assert second.stop() == 0
             finally:
                 second.kill()
-    assert names(lab) == [] and locks() == before
+    assert names(lab) == [] and locks(lab) == []
 
 
 FLOOD = """
@@ -327,3 +334,51 @@ def test_a_link_in_the_place_of_the_directory(lab: Lab, tmp_path: Path) -> None:
         assert done.returncode == 1
         [line] = done.stderr.splitlines()
         assert line == "xdpkit: server0: no lock: /run/xdpkit: not a directory: remove it"
+
+
+def test_root_writes_no_file_for_the_user(lab: Lab, tmp_path: Path) -> None:
+    """``ExecStopPost=+xdpkit restore`` with a journal that the user of the unit forged."""
+    target = tmp_path / "target"
+    target.write_text("as it was\n")
+    with lab.server.entered():
+        name = journal.path_of(socket.if_nametoindex("server0")).name
+        address = Device("server0").identity()["address"]
+    head = {
+        "version": 1,
+        "interface": "server0",
+        "ifindex": lab.server.interface().index,
+        "address": address,
+        "boot": journal.boot_id(),
+        "pid": 1 << 22,
+        "started": 1,
+    }
+    changes = {
+        str(target): ("root's\n", "as it was\n"),
+        f"feature ../{target}": (True, False),
+        "interrupt 0": ({"cpus": "0\n", "irq": 1}, {"cpus": "1", "irq": 1}),
+    }
+    with private_run(lab, USER) as inside:
+        forger = ("setpriv", *NOBODY, "tee", f"/run/xdpkit/{name}")
+        for setting, (old, new) in changes.items():
+            change = {"step": 0, "setting": setting, "old": old, "new": new}
+            text = "".join(f"{json.dumps(line)}\n" for line in (head, change))
+            done = subprocess.run(
+                lab.server.command(*inside, *forger), input=text.encode(), check=False
+            )
+            assert done.returncode == 0
+            # tee writes with the mode of its umask.
+            run(lab, inside, "chmod", "600", f"/run/xdpkit/{name}")
+            for argv in (["restore"], ["restore", "server0"]):
+                restored = run(lab, inside, XDPKIT, *argv)
+                assert restored.returncode == 1, restored.stdout
+                [line] = restored.stderr.splitlines()
+                assert line.startswith(f"xdpkit: /run/xdpkit/{name}:2: not a line of a journal")
+        # A name that is not an interface's, and a FIFO, do not keep it waiting.
+        fifo = ("setpriv", *NOBODY, "sh", "-c")
+        number = name.split("@")[1]
+        run(lab, inside, *fifo, f"rm /run/xdpkit/{name}; mkfifo /run/xdpkit/{name}")
+        run(lab, inside, *fifo, f"mkfifo '/run/xdpkit/$(id)@{number}'")
+        restored = run(lab, inside, XDPKIT, "restore")
+        assert restored.returncode == 1
+        assert all(": not a regular file: remove it" in e for e in restored.stderr.splitlines())
+    assert target.read_text() == "as it was\n"

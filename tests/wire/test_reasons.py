@@ -44,7 +44,7 @@ DENIED = {
     "a map's element": ("bpf:2", "queue 2 could not be set up: bpf(BPF_MAP_UPDATE_ELEM)"),
     "a link": ("bpf:28", "could not be attached to server0: bpf(BPF_LINK_CREATE)"),
     "AF_XDP": ("socket:44", "queue 2: AF_XDP socket: Operation not permitted: the process has"),
-    "netlink": ("socket:16", "nic.os.interface.find: Operation not permitted"),
+    "netlink": ("socket:16", ": Operation not permitted: a seccomp"),
     "memory": ("mlockall", "memory could not be locked: mlockall: Operation not permitted"),
     "memfd": ("memfd_create", "could not be loaded: Operation not permitted"),
     "eventfd": ("eventfd2", "eventfd: Operation not permitted"),
@@ -107,7 +107,8 @@ def test_a_compiler_that_cannot_be_limited(lab: Lab, tmp_path: Path) -> None:
 def test_few_open_files(lab: Lab, tmp_path: Path, limit: int) -> None:
     """Wherever the start runs out of them."""
     line = refused(lab, tmp_path, before=("prlimit", f"--nofile={limit}"))
-    assert f"Too many open files: raise the limit on open files, {limit} (ulimit -n" in line
+    assert "Too many open files" in line
+    assert f"raise the limit on open files, {limit} (ulimit -n" in line
 
 
 @pytest.mark.parametrize("where", ["/proc", "/sys"])

@@ -57,6 +57,8 @@ OTHER = {
     "dns.version": '"other"',
     "dns.hostname": '"other"',
     "dns.id": '"other"',
+    "dns.allow": '["192.0.2.0/24"]',
+    "dns.deny": '["198.51.100.0/24"]',
     "dns.rrl.rate": "900",
     "dns.rrl.exempt": '["192.0.2.0/24"]',
     "metrics.listen": '"127.0.0.1:9154"',

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving import CONFIG, ZONE, Server, eventually, write_config
+from serving import CONFIG, XDPKIT, ZONE, Server, eventually, write_config
 
 from xdpkit.lab.namespaces import Lab
 
@@ -117,3 +117,14 @@ def test_status_and_cache(server: Server, directory: Path) -> None:
         assert again.stop() == 0
     finally:
         again.kill()
+
+
+def test_a_change_that_a_refused_reload_has_read(server: Server, directory: Path) -> None:
+    """The reload changes nothing; the watch takes the zones into use."""
+    good = (directory / "xdpkit.toml").read_text()
+    (directory / "bad.keys").write_text("no key\n")
+    (directory / "xdpkit.toml").write_text(good.replace("[ntp]", '[ntp]\nkeys = "bad.keys"'))
+    (directory / "zones" / "example.zone").write_text(zone(2))
+    done = server.side.run(XDPKIT, "reload")
+    assert done.returncode and "bad.keys:1:" in done.stderr
+    eventually(lambda: zones(server) == {"example": 2}, "the edited zone")

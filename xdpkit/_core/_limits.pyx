@@ -26,6 +26,12 @@ cdef extern from "dns/settings.h" nogil:
         c_dns_nsid_max "DNS_NSID_MAX"
         c_dns_text_max "DNS_TEXT_MAX"
 
+cdef extern from "runtime/access.h" nogil:
+    enum:
+        c_access_denied "ACCESS_DENIED"
+        c_access_allowed "ACCESS_ALLOWED"
+        c_access_no_route "ACCESS_NO_ROUTE"
+
 cdef extern from "runtime/phc.h" nogil:
     enum:
         c_phc_rate_bits "PHC_RATE_BITS"
@@ -87,6 +93,9 @@ DNS_UDP_MIN = c_dns_udp_min
 DNS_COOKIE_SECRETS = c_dns_cookie_secrets
 DNS_NSID_MAX = c_dns_nsid_max
 DNS_TEXT_MAX = c_dns_text_max
+ACCESS_DENIED = c_access_denied
+ACCESS_ALLOWED = c_access_allowed
+ACCESS_NO_ROUTE = c_access_no_route
 PHC_RATE_BITS = c_phc_rate_bits
 PHC_RATE_MAX = c_phc_rate_max
 STEER_QUEUES = c_steer_queues

@@ -8,6 +8,10 @@ from libc.string cimport memcpy
 
 import ipaddress
 
+cdef extern from "runtime/access.h" nogil:
+    enum:
+        ACCESS_ALLOWED
+
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
@@ -40,8 +44,8 @@ cdef class PrefixMap:
 
 
 cdef class AccessList(PrefixMap):
-    """What ``xdpkit.services.access_list.build`` made: 0 is denied, any other value allowed."""
+    """What ``xdpkit.services.access_list`` made: its values are those of ``runtime/access.h``."""
 
     def allowed(self, address):
         """Whether ``address`` (text or an ipaddress object) is allowed."""
-        return self.value(address) != 0
+        return self.value(address) == ACCESS_ALLOWED

@@ -41,7 +41,10 @@ cdef extern from "runtime/snapshot.h" nogil:
         uint64_t used[0]
     cdef struct snapshot:
         const zone_arena *zones
+        const prefix_map *dns_access
+        const prefix_map *echo_access
         uint16_t port[0]
+        bint echo_checks
         uint32_t echo_spin_ns
         ntp_state ntp
         const ntp_keys *ntp_keys
@@ -102,7 +105,7 @@ cdef class Snapshot:
     cdef snapshot *c
     cdef readonly ZoneMap zones
     cdef readonly Keys keys
-    cdef readonly AccessList access
+    cdef readonly AccessList access, dns_access, echo_access
     cdef readonly ReservedSources reserved
     cdef DnsSettings dns
 

@@ -72,6 +72,8 @@ class Snapshot:
         ntp: NtpState | Mapping[str, int] | None = None,
         keys: Keys | None = None,
         access: AccessList | None = None,
+        dns_access: AccessList | None = None,
+        echo_access: AccessList | None = None,
         limit: RateLimitRule | None = None,
         phc: PhcMap | Mapping[str, int] | None = None,
         reserved: ReservedSources | Iterable[str | IPv4Address | IPv6Address] = (),
@@ -85,6 +87,10 @@ class Snapshot:
     def keys(self) -> Keys | None: ...
     @property
     def access(self) -> AccessList | None: ...
+    @property
+    def dns_access(self) -> AccessList | None: ...
+    @property
+    def echo_access(self) -> AccessList | None: ...
 
 @disjoint_base
 class SharedSnapshot:

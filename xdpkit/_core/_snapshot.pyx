@@ -239,6 +239,7 @@ cdef class Snapshot:
 
     def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=MAX_UDP,
                  uint32_t echo_spin_ns=0, ntp=None, Keys keys=None, AccessList access=None,
+                 AccessList dns_access=None, AccessList echo_access=None,
                  limit=None, phc=None, dns=None, reserved=()):
         sizes = {"max_udp_ipv4": dns_max_udp, "max_udp_ipv6": dns_max_udp}
         self.zones, self.keys, self.access = zones, keys, access
@@ -254,6 +255,12 @@ cdef class Snapshot:
             self.c.ntp_keys = keys.c
         if access is not None:
             self.c.ntp_access = access.c
+        self.dns_access, self.echo_access = dns_access, echo_access
+        if dns_access is not None:
+            self.c.dns_access = dns_access.c
+        if echo_access is not None:
+            self.c.echo_access = echo_access.c
+        self.c.echo_checks = echo_spin_ns > 0 or echo_access is not None
         if limit is not None:
             limit_rule_set(&self.c.ntp_ratelimit, limit)
         if phc is not None:

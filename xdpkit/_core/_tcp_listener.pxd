@@ -76,7 +76,7 @@ cdef extern from "slowpath/tcp_listener.h" nogil:
     void tcp_listener_watch_connection(tcp_listener *d, tcp_connection *c, uint32_t events)
     bint tcp_listener_would_block()
     int tcp_listener_sleep_ms(const tcp_listener *d)
-    void tcp_listener_accept(tcp_listener *d)
+    void tcp_listener_accept(tcp_listener *d, const snapshot *snap)
     void tcp_listener_close(tcp_listener *d, tcp_connection *c, tcp_end why)
     void tcp_listener_tick(tcp_listener *d)
     void tcp_listener_close_all(tcp_listener *d)

@@ -108,7 +108,7 @@ cdef inline void turn(tcp_listener *d, const snapshot *snap, uint64_t tag) noexc
     cdef tcp_connection *c = tcp_listener_connection(d, tag)
 
     if tag == TCP_LISTENER_LISTENERS:
-        tcp_listener_accept(d)
+        tcp_listener_accept(d, snap)
     if c is NULL:
         return
     if c.unsent:

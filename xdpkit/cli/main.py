@@ -250,11 +250,18 @@ def _verb_query(options: Namespace) -> int:
     dns = config.load(options.config).dns
     if dns is None:
         raise ConfigError(Path(options.config), "[dns] is missing: query needs its zones")
+    from xdpkit.services import access_list
     from xdpkit.services.dns.query import query
 
     limit = dns.limit(client.version)
     found = query.explain(
-        dns.zones, options.name, options.type, options.client, limit, dns.cache_directory()
+        dns.zones,
+        options.name,
+        options.type,
+        options.client,
+        limit,
+        dns.cache_directory(),
+        access_list.access(access_list.rules(dns.allow, dns.deny)),
     )
     return _print_json(asdict(found)) if options.json else _print_lines(str(found).split("\n"))
 

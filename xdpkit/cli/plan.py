@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
@@ -143,10 +144,13 @@ def _named(ifname: str, facts: dict[str, Any]) -> list[tuple[Device, Path]]:
     """The journals of an interface, by any of its names."""
     device = Device(ifname)
     found = [(device, path) for path in journals.of_device(device, named=True)]
-    if not found and not device.index:
-        for path, each in journals.left_behind():
-            if isinstance(each, Journal) and each.owner.interface == ifname:
-                facts[ifname] = _gone(path, each)
+    for path, each in journals.left_behind() if not found else []:
+        if isinstance(each, Journal) and each.owner.interface == ifname:
+            # Another one may have its name by now.
+            with suppress(OSError):
+                names.name_of(each.owner.ifindex)
+                continue
+            facts[ifname] = _gone(path, each)
     return found
 
 
@@ -159,7 +163,9 @@ def _all(facts: dict[str, Any], errors: list[XdpkitError]) -> list[tuple[Device,
             continue
         try:
             found.append((Device(names.name_of(each.owner.ifindex)), path))
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
             facts[each.owner.interface] = _gone(path, each)
     for index, path in journals.moved_here():
         with suppress(OSError):
@@ -174,11 +180,12 @@ def _gone(path: Path, left: Journal) -> dict[str, Any]:
     if left.owner.boot != journal.boot_id():
         path.unlink(missing_ok=True)
         return {"said": "the journal is from before the last reboot: dropped it", "changes": []}
+    which = f"the interface that was changed (index {left.owner.ifindex})"
     said = (
-        "it was moved to another network namespace: run 'xdpkit restore' there"
+        f"{which} was moved to another network namespace: run 'xdpkit restore' there"
         if left.moved_to
-        else f"it is not in this network namespace any more: if it was moved, run 'xdpkit restore "
-        f"NAME' there; if it was deleted, remove {path}"
+        else f"{which} is not in this network namespace any more: if it was moved, run 'xdpkit "
+        f"restore NAME' there; if it was deleted, remove {path}"
     )
     return {"said": said, "changes": []}
 

@@ -14,6 +14,7 @@ from xdpkit._core._limits import (
     DNS_UDP_MIN,
     SIPHASH_KEY_BYTES,
 )
+from xdpkit.config.prefixes import Prefix, check_lists, read_prefixes
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.schema import custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table
@@ -40,8 +41,10 @@ def _zones(table: Table, key: str) -> Path:
         found = table.string(key) and stat.S_ISDIR(os.stat(reach(directory)).st_mode)  # noqa: PTH116
     except PermissionError as error:
         raise table.error(key, f"{directory}: {denied(directory)}") from error
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         found = False
+    except OSError as error:
+        raise table.error(key, f"{directory}: {error.strerror}") from error
     if not found:
         raise table.error(key, f"no directory {directory}: create it, or name the right one")
     return directory
@@ -142,7 +145,7 @@ def _family_limit(family: str) -> int | None:
     )
 
 
-@section("dns", _check_cookies)
+@section("dns", _check_cookies, check_lists)
 class DnsConfig:
     """Authoritative DNS over UDP, and over TCP where slow_path is on."""
 
@@ -205,6 +208,19 @@ class DnsConfig:
     version: bytes = _chaos("version.bind and version.server")
     hostname: bytes = _chaos("hostname.bind")
     id: bytes = _chaos("id.server")
+    allow: tuple[Prefix, ...] = custom(
+        read_prefixes,
+        accepts="array of prefixes",
+        default=(),
+        doc="Prefixes that may ask, over UDP and TCP. The longest match in either list decides; if"
+        " not empty, others are denied.",
+    )
+    deny: tuple[Prefix, ...] = custom(
+        read_prefixes,
+        accepts="array of prefixes",
+        default=(),
+        doc="Prefixes that get no answer, and no TCP connection.",
+    )
     rrl: RrlConfig | None = subtable(
         RrlConfig, default=None, doc="Limits how many answers an address is sent."
     )

@@ -150,6 +150,12 @@ class InterfaceConfig:
         ' or "auto".',
         restart=True,
     )
+    route_check: bool = flag(
+        default=False,
+        doc="Give no answer where this host's main routing table has a blackhole, unreachable or"
+        " prohibit route, which AF_XDP does not ask.",
+        restart=True,
+    )
     realtime: int = integer(
         0,
         99,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from xdpkit._core._ratelimit import RATELIMIT_BOUNDS, RateLimitRule
 from xdpkit.config.address import SocketAddress
-from xdpkit.config.prefixes import Prefix, check_prefixes, read_prefixes
+from xdpkit.config.prefixes import Prefix, check_lists, read_prefixes
 from xdpkit.config.refid import refid_number
 from xdpkit.config.schema import choice, custom, flag, integer, section, service_port, subtable
 from xdpkit.config.toml_document import Table, quoted
@@ -126,13 +126,6 @@ def _bounded(key: str, doc: str) -> int:
     return integer(*RATELIMIT_BOUNDS[key], default=getattr(RateLimitRule(), key), doc=doc)
 
 
-def _check_lists(table: Table, allow: tuple[Prefix, ...], deny: tuple[Prefix, ...]) -> None:
-    try:
-        check_prefixes(allow, deny)
-    except ValueError as error:
-        raise table.error("deny" if deny else "allow", str(error)) from error
-
-
 @section("ntp.limit")
 class RateLimitConfig:
     """How often one source may ask, like chrony's ratelimit. Without this table there is no
@@ -168,7 +161,7 @@ class RateLimitConfig:
         return RateLimitRule(**{key: getattr(self, key) for key in RATELIMIT_BOUNDS})
 
 
-@section("ntp", _check_lists)
+@section("ntp", check_lists)
 class NtpConfig:
     """Time for NTP clients. xdpkit never sets the clock: discipline it with a daemon of your
     own.

@@ -61,6 +61,14 @@ def check_prefixes(allow: Collection[Prefix], deny: Collection[Prefix]) -> None:
             raise ValueError(f"{prefix} is both allowed and denied: remove it from one list")
 
 
+def check_lists(table: Table, allow: tuple[Prefix, ...], deny: tuple[Prefix, ...]) -> None:
+    """The same for the keys ``allow`` and ``deny`` of a table. Raises ConfigError."""
+    try:
+        check_prefixes(allow, deny)
+    except ValueError as error:
+        raise table.error("deny" if deny else "allow", str(error)) from error
+
+
 def _length(text: str, longest: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= longest):
         raise ValueError(f"after / comes the prefix length, 0 to {longest}")

@@ -23,7 +23,7 @@ from pathlib import Path
 from xdpkit.errors import ControlError, StateError
 from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.netns import namespace
-from xdpkit.runtime.state_files import STATE, open_state_file
+from xdpkit.runtime.state_files import STATE, make_state_directory, open_state_file
 
 log = logging.getLogger("xdpkit")
 
@@ -117,12 +117,9 @@ class InstanceLock(Closing):
 
     def _open(self) -> int:
         with suppress(OSError):
-            self.path.parent.mkdir(mode=0o700)
-        fd = open_state_file(self.path, os.O_RDWR | os.O_CREAT, _MOST_BYTES).fd
-        with suppress(OSError):
-            # Whoever can open it can lock it; whatever the umask was.
-            os.fchmod(fd, 0o600)
-        return fd
+            make_state_directory(self.path.parent)
+        # Whoever can open it can lock it: nobody else can.
+        return open_state_file(self.path, os.O_RDWR | os.O_CREAT, _MOST_BYTES).fd
 
     def _take(self, fd: int, deadline: float) -> None:
         """Locks the file unless it has been removed meanwhile. Raises ControlError."""

@@ -10,11 +10,11 @@ hidepid), it is not root.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 import struct
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,10 +59,12 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
         return False
     try:
         has_right = _may_administer(Path(f"/proc/{pid}"))
-        # Readable once it has exited: then the answer may be another process's.
-        exited, _, _ = select.select([pidfd], [], [], 0)
-        return has_right and not exited
-    except (OSError, ValueError):
+        # Readable once it has exited: then the answer may be another process's. Not by select(2),
+        # which knows the first 1024 descriptors only: there is one for each address.
+        waiting = select.poll()
+        waiting.register(pidfd, select.POLLIN)
+        return has_right and not waiting.poll(0)
+    except (OSError, ValueError, LookupError):
         return False
     finally:
         os.close(pidfd)
@@ -70,11 +72,15 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
 
 def _pidfd(connection: socket.socket, pid: int) -> int:
     """A descriptor of the process, which the caller owns; before Linux 6.5, of who has its PID."""
-    with suppress(OSError):
+    try:
         raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4)
-        [pidfd] = struct.unpack("=i", raw)
-        return int(pidfd)
-    return os.pidfd_open(pid)
+    except OSError as error:
+        # Any other error says that it is gone: another process may have its PID.
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return os.pidfd_open(pid)
+    [pidfd] = struct.unpack("=i", raw)
+    return int(pidfd)
 
 
 def _may_administer(process: Path) -> bool:

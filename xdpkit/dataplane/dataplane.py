@@ -7,13 +7,13 @@ no frame is redirected to a socket that is being closed.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from socket import if_indextoname
 from typing import Any, Protocol
 
 from xdpkit._core import _bpf
@@ -28,6 +28,7 @@ from xdpkit.config.address import Address
 from xdpkit.dataplane.attach import Attached, attach, take_over
 from xdpkit.errors import AttachError, BindError, NicError, PrivilegeError, QueueError
 from xdpkit.nic.os.interface import Interface
+from xdpkit.nic.os.names import name_of
 from xdpkit.nic.os.xsk_bind import bind
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
@@ -264,9 +265,9 @@ class DataPlane:
     def _is_gone(self) -> bool:
         """Whether the interface is no longer here, which ``AddressWatch`` reports."""
         try:
-            if_indextoname(self.interface.index)
-        except OSError:
-            return True
+            name_of(self.interface.index)
+        except OSError as error:
+            return error.errno == errno.ENODEV
         return False
 
     def _clear_slot(self, queue: Queue) -> None:

@@ -23,6 +23,7 @@ from xdpkit.control.client import request
 from xdpkit.demo.zone import CONFIGURATION, ZONE
 from xdpkit.errors import ControlError, NicError
 from xdpkit.lab.served import Served
+from xdpkit.nic.os import names
 from xdpkit.nic.os.interface import Interface, from_link
 from xdpkit.status.view import parts
 
@@ -176,5 +177,4 @@ def judge(counted: dict[str, Any], wanted: Wanted) -> list[tuple[str, bool]]:
 def read_interface(ifname: str) -> Interface:
     """The current state of an interface of this network namespace."""
     with IPRoute() as ipr:
-        index = ipr.link_lookup(ifname=ifname)[0]
-        return from_link(ipr.get_links(index)[0])
+        return from_link(ipr.get_links(names.index_of(ifname))[0])

@@ -48,6 +48,7 @@ class Wanted:
     addresses: tuple[ServedAddress, ...] = ()
     ports: Mapping[str, int] = field(default_factory=lambda: dict(PORTS))
     ntp_sources: tuple[str, ...] = ()
+    route_check: bool = False
 
     @classmethod
     def of(cls, config: Config) -> Wanted:
@@ -60,6 +61,7 @@ class Wanted:
             steering=interface.steering,
             rx_timestamps=interface.rx_timestamps,
             addresses=interface.addresses,
+            route_check=interface.route_check,
             ports=config.ports(),
             ntp_sources=tuple(map(str, config.ntp.source)) if config.ntp else (),
         )

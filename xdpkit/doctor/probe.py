@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from xdpkit.doctor import probe_host, probe_kernel, probe_link, probe_xdp
+from xdpkit.doctor import probe_host, probe_kernel, probe_link, probe_policy, probe_xdp
 from xdpkit.doctor.probe_host import Host
 from xdpkit.doctor.probe_kernel import Kernel, Privileges
 from xdpkit.doctor.probe_link import Device, Link
+from xdpkit.doctor.probe_policy import Policy
 from xdpkit.doctor.probe_xdp import Xdp
 
 
@@ -18,6 +19,7 @@ class Machine:
     kernel: Kernel
     privileges: Privileges
     host: Host
+    policy: Policy
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class ProbeFacts:
     kernel: Kernel
     privileges: Privileges
     host: Host
+    policy: Policy = field(default_factory=Policy)
 
 
 def machine(ports: tuple[int, ...]) -> Machine:
@@ -38,6 +41,7 @@ def machine(ports: tuple[int, ...]) -> Machine:
         kernel=probe_kernel.kernel(),
         privileges=probe_kernel.privileges(),
         host=probe_host.host(ports),
+        policy=probe_policy.policy(ports),
     )
 
 
@@ -51,4 +55,5 @@ def interface(name: str, machine: Machine) -> ProbeFacts:
         kernel=machine.kernel,
         privileges=machine.privileges,
         host=machine.host,
+        policy=machine.policy,
     )

@@ -25,6 +25,7 @@ from xdpkit.nic.os.interrupts import Interrupt, devices, interrupts
 # linux/if.h.
 IFF_LOOPBACK = 0x8
 
+_RP_FILTER = Path("/proc/sys/net/ipv4/conf")
 _SYSFS = Path("/sys/class/net")
 
 
@@ -44,6 +45,8 @@ class Link:
     tunnels: tuple[str, ...] = ()
     """GRE tunnels of this network namespace."""
     addresses: tuple[str, ...] = ()
+    rp_filter: Fact[int] = 0
+    """The stricter of the host's and the interface's: linux Documentation, ip-sysctl."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,12 @@ def link(name: str) -> tuple[Link, Any]:
         addresses=tuple(
             str(each.get_attr("IFA_LOCAL") or each.get_attr("IFA_ADDRESS")) for each in found
         ),
+        rp_filter=read_fact(_rp_filter, name),
     ), message
+
+
+def _rp_filter(name: str) -> int:
+    return max(read_number(_RP_FILTER / each / "rp_filter") for each in ("all", name))
 
 
 def _vlans(links: Mapping[str, Any], parent: int) -> Iterator[tuple[str, int]]:

@@ -12,6 +12,7 @@ from xdpkit.doctor import (
     checks_host,
     checks_kernel,
     checks_link,
+    checks_policy,
     checks_queues,
     checks_xdp,
     probe,
@@ -22,11 +23,13 @@ from xdpkit.doctor.probe import ProbeFacts
 from xdpkit.doctor.report import Report
 from xdpkit.errors import ControlError, NicError, UsageError
 from xdpkit.nic.fact import to_json, unknowns
+from xdpkit.nic.os import names
 
 CHECKS = (
     *checks_kernel.CHECKS,
     *checks_host.CHECKS,
     *checks_link.CHECKS,
+    *checks_policy.CHECKS,
     *checks_queues.CHECKS,
     *checks_xdp.CHECKS,
 )
@@ -73,6 +76,7 @@ def choose_interfaces(name: str | None, configured: str | None) -> list[str]:
     """The interface named on the command line or in the configuration, or all that are served, or
     all that look like physical devices. Raises UsageError and NicError.
     """
+    name, configured = (names.current(each) if each else each for each in (name, configured))
     if name and configured and name != configured:
         raise UsageError(
             f"the configuration is for {configured}, not for {name}: name only one of them"
@@ -83,13 +87,13 @@ def choose_interfaces(name: str | None, configured: str | None) -> list[str]:
         served = control_client.instances()
     except ControlError:
         served = []
-    names = served or probe_link.interfaces()
-    if not names:
+    found = served or probe_link.interfaces()
+    if not found:
         raise NicError(
             "this network namespace has no interface except the loopback: run "
             "'ip netns exec NAME xdpkit doctor' for another one"
         )
-    return names
+    return found
 
 
 def main(options: Namespace) -> int:

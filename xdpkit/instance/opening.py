@@ -23,6 +23,7 @@ from xdpkit.instance import within_reach
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover import successor
 from xdpkit.instance.handover.successor import HandedOverState
+from xdpkit.instance.route_check import RouteCheck
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.metrics import metrics_server
 from xdpkit.nic.os import interface as nic
@@ -126,6 +127,18 @@ async def loaded_services(config: Config, publisher: SnapshotPublisher) -> Async
     with Services(config, publisher) as services:
         await services.open()
         yield services
+
+
+async def route_check(
+    config: Config, publisher: SnapshotPublisher, services: Services
+) -> AsyncIterator[RouteCheck | None]:
+    """Which routes lead nowhere, if they are obeyed: read before anybody is answered."""
+    if not config.interface.route_check:
+        yield None
+        return
+    with closing(RouteCheck(services, publisher)) as check:
+        await check.apply()
+        yield check
 
 
 async def predecessor(

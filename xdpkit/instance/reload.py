@@ -167,7 +167,9 @@ def summary(facts: dict[str, Any]) -> list[str]:
         same = "" if facts["zones_changed"] else " unchanged"
         counted = {f"zones{same}": len(facts["zones"])}
     counted |= {
-        name: facts[name] for name in ("keys", "allow", "deny", "exempt") if facts.get(name)
+        name: facts[name]
+        for name in ("keys", "allow", "deny", "dns_allow", "dns_deny", "exempt")
+        if facts.get(name)
     }
     words = [f"{count} {name}" for name, count in counted.items()]
     if facts.get("changed"):

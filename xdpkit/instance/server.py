@@ -108,6 +108,7 @@ class Server:
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
         services = await stages.open(opening.loaded_services(config, publisher))
+        routes = await stages.open(opening.route_check(config, publisher, services))
         before = await stages.open(
             opening.predecessor(ipr, found, takeover, lock, control, metrics, services)
         )
@@ -123,7 +124,16 @@ class Server:
         self._log_summary(where, before.silent_since, metrics.url if metrics else "")
         privileges.settle()
         return Instance(
-            config, ending, lock, control, metrics, services, where, addresses, self._hangups
+            config=config,
+            ending=ending,
+            lock=lock,
+            control=control,
+            metrics=metrics,
+            services=services,
+            routes=routes,
+            where=where,
+            addresses=addresses,
+            hangups=self._hangups,
         )
 
     def _log_summary(self, where: Served, silent_since: float, metrics: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,13 @@ from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
+from xdpkit.errors import ControlError
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
+from xdpkit.instance.route_check import RouteCheck
 from xdpkit.instance.served_addresses import Served, ServedAddresses
 from xdpkit.instance.watchdog import Watchdog
 from xdpkit.nic.os.interface import Interface
@@ -29,8 +32,13 @@ from xdpkit.runtime.notify import notify
 from xdpkit.services.table import Services
 from xdpkit.slowpath.not_served import NotServed
 
+log = logging.getLogger("xdpkit")
+
 if TYPE_CHECKING:
     from xdpkit.metrics.server import MetricsServer
+
+
+Task = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,7 @@ class Instance:
     control: ControlServer
     metrics: MetricsServer | None
     services: Services
+    routes: RouteCheck | None
     where: Served
     addresses: ServedAddresses
     hangups: Signal
@@ -51,7 +60,8 @@ class Instance:
     async def serve(self) -> None:
         """Serves until canceled; every task ends with it."""
         where = self.where
-        parts = (self.addresses, *self.services)
+        checks = (self.routes,) if self.routes else ()
+        parts = (self.addresses, *self.services, *checks)
         reloader = Reloader(
             self.config, where.publisher, parts, self._paused, where.dataplane.interface.index
         )
@@ -69,7 +79,10 @@ class Instance:
 
         def rename(interface: Interface) -> None:
             where.dataplane.interface = replace(where.dataplane.interface, name=interface.name)
-            self.control.rename(interface.name)
+            try:
+                self.control.rename(interface.name)
+            except ControlError as error:
+                log.warning("%s: the control socket keeps its old name", error)
 
         where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
@@ -81,7 +94,17 @@ class Instance:
         async def health() -> list[str]:
             return [*watchdog.problems(), *self._ports_not_served()]
 
-        work: dict[str, Callable[[], Awaitable[None]]] = {
+        if self.metrics:
+            self.metrics.status, self.metrics.health = status, health
+        async with anyio.create_task_group() as tasks:
+            for unit, task in self._work(reloader, watchdog).items():
+                tasks.start_soon(keep_running, unit, task)
+            notify("READY=1")
+
+    def _work(self, reloader: Reloader, watchdog: Watchdog) -> dict[str, Task]:
+        """The tasks, each a unit of failure."""
+        where = self.where
+        work: dict[str, Task] = {
             "publisher": where.publisher.run,
             "addresses": self.addresses.run,
             "services": self.services.run,
@@ -92,13 +115,11 @@ class Instance:
         }
         if where.dataplane.hardware:
             work["PHC"] = PhcWatch(where.dataplane.hardware.phc, self._publish_phc).run
+        if self.routes:
+            work["routes"] = self.routes.run
         if self.metrics:
-            self.metrics.status, self.metrics.health = status, health
             work["metrics"] = self.metrics.serve
-        async with anyio.create_task_group() as tasks:
-            for unit, task in work.items():
-                tasks.start_soon(keep_running, unit, task)
-            notify("READY=1")
+        return work
 
     def _publish_phc(self, phc: dict[str, int] | None) -> None:
         self.where.publisher.change(phc=PhcMap(**phc) if phc else None)
@@ -140,6 +161,8 @@ class Instance:
             keys=facts.get("key_slots"),
             dns={"arena": facts["arena"]} if "arena" in facts else None,
         )
+        if self.routes:
+            document["route_check"] = {"routes": self.routes.count}
         inboxes = (reloader.inbox, *self.services.inboxes())
         return document | {
             "inboxes": {inbox.name: inbox.facts() for inbox in inboxes},

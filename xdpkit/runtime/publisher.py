@@ -54,6 +54,8 @@ class Parts:
     ntp: NtpState = field(default_factory=NtpState)
     keys: Keys | None = None
     access: AccessList | None = None
+    dns_access: AccessList | None = None
+    echo_access: AccessList | None = None
     limit: RateLimitRule | None = None
     reserved: ReservedSources = field(default_factory=ReservedSources)
     phc: PhcMap | None = None
@@ -73,6 +75,8 @@ class Parts:
             ntp=self.ntp,
             keys=self.keys,
             access=self.access,
+            dns_access=self.dns_access,
+            echo_access=self.echo_access,
             limit=self.limit,
             reserved=self.reserved,
             phc=self.phc,

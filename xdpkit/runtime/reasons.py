@@ -44,6 +44,8 @@ def failed(call: str, error: BaseException | int, *needs: Capability) -> str:
     if not isinstance(error.filename, str | bytes):
         return _line(call, text, fix(number, *needs))
     path = os.fsdecode(error.filename)
+    if number == errno.EACCES and os.geteuid() != 0:
+        return _line(call, f"{path}: {text}", "run as root, or as the user that owns it")
     return _line(call, f"{path}: {text}", _unmounted(path) or fix(number, *needs))
 
 

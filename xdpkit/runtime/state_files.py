@@ -13,7 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class StateFile:
 
 
 def open_state_file(path: Path, flags: int, most_bytes: int | None = None) -> StateFile:
-    """Opens a file, with mode 0600 if ``flags`` create it; the directory must exist.
+    """Opens a file; where ``flags`` create it, with mode 0600, and for the directory's owner.
 
     Raises OSError if it cannot be opened, and StateError if it must not be believed or has more
     than ``most_bytes``.
@@ -51,6 +51,8 @@ def open_state_file(path: Path, flags: int, most_bytes: int | None = None) -> St
         found = os.fstat(fd)
         if reason := _objection(found, owner, most_bytes):
             raise StateError(f"{path}: {reason}")
+        if flags & os.O_CREAT:
+            _settle(fd, found, owner)
     except BaseException:
         os.close(fd)
         raise
@@ -88,6 +90,24 @@ def _objection(found: os.stat_result, owner: int, most_bytes: int | None) -> str
     if most_bytes is not None and found.st_size > most_bytes:
         return f"it has {found.st_size:,} bytes, more than the {most_bytes:,} possible: remove it"
     return ""
+
+
+def _settle(fd: int, found: os.stat_result, owner: int) -> None:
+    """Whatever the umask, the owner can open it again; so can the user whom root works for."""
+    with suppress(PermissionError):
+        if found.st_uid == os.geteuid():
+            os.fchmod(fd, 0o600)
+            if os.geteuid() == 0 and owner:
+                os.fchown(fd, owner, -1)
+
+
+def make_state_directory(path: Path) -> None:
+    """Makes it, for us alone, unless it exists. Raises OSError."""
+    try:
+        path.mkdir(mode=0o700)
+        path.chmod(0o700)
+    except FileExistsError:
+        return
 
 
 def read_state_file(path: Path, most_bytes: int) -> tuple[bytes, frozenset[int]]:

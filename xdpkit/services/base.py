@@ -15,6 +15,7 @@ from typing import Any
 from xdpkit.config import Config
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services.access_list import Rules
 
 
 def _nothing() -> None:
@@ -48,6 +49,14 @@ class Service:
     def __init__(self, name: str, publisher: SnapshotPublisher) -> None:
         self.name = name
         self._publisher = publisher
+        self.nowhere: Rules | None = None
+        """Routes that lead nowhere, with [interface] route_check: who comes from there gets no
+        answer.
+        """
+
+    def admit(self) -> dict[str, Any]:
+        """Its access lists, with ``nowhere``, as parts of the snapshot."""
+        return {}
 
     async def open(self) -> None:
         """Loads what it needs to answer, and publishes it. Raises XdpkitError."""

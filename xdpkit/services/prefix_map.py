@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from xdpkit.config.prefixes import Prefix
 
@@ -21,6 +21,9 @@ VALUE_MAX = 0xFFFF
 
 Span = tuple[int, int, int]
 """A prefix as numbers: its first address, its length in bits, its value."""
+
+Flat = tuple[list[int], list[int]]
+"""Ascending, the addresses at which the value changes; the value of address 0, then theirs."""
 
 
 def build(values: Mapping[Prefix, int], default: int = 0) -> bytes:
@@ -42,9 +45,13 @@ def build_spans(ipv4: Iterable[Span], ipv6: Iterable[Span], default: int = 0) ->
     Raises ValueError for what is no prefix, for a prefix with two values, and for a value that is
     not within 0..VALUE_MAX.
     """
-    _check_value(default)
-    ipv4_changes, ipv4_values = _flatten(ipv4, 4, default)
-    ipv6_changes, ipv6_values = _flatten(ipv6, 6, default)
+    return pack(flatten(ipv4, 4, default), flatten(ipv6, 6, default))
+
+
+def pack(ipv4: Flat, ipv6: Flat) -> bytes:
+    """The data of a ``PrefixMap``, from what ``flatten`` or ``combine`` made of each family."""
+    ipv4_changes, ipv4_values = ipv4
+    ipv6_changes, ipv6_values = ipv6
     ipv6_at = HEADER.size + CHANGE_BYTES[6] * len(ipv6_changes)
     ipv6_at += CHANGE_BYTES[4] * len(ipv4_changes)
     ipv4_at = ipv6_at + (VALUE_BYTES * len(ipv6_values) if ipv6_changes else 0)
@@ -63,8 +70,9 @@ def build_spans(ipv4: Iterable[Span], ipv6: Iterable[Span], default: int = 0) ->
     return b"".join(parts)
 
 
-def _flatten(spans: Iterable[Span], version: int, default: int) -> tuple[list[int], list[int]]:
-    """Ascending, the addresses at which the value changes; the value of address 0, then theirs."""
+def flatten(spans: Iterable[Span], version: int, default: int) -> Flat:
+    """The prefixes of a family. Raises ValueError as ``build_spans`` does."""
+    _check_value(default)
     changes, values = [0], [default]
     for address, value in _events(sorted(spans), 8 * CHANGE_BYTES[version], default):
         # At one address, the last event is that of the longest prefix.
@@ -75,6 +83,22 @@ def _flatten(spans: Iterable[Span], version: int, default: int) -> tuple[list[in
             changes.append(address)
             values.append(value)
     return changes[1:], values
+
+
+def combine(first: Flat, second: Flat, of: Callable[[int, int], int]) -> Flat:
+    """The map whose value at each address is ``of`` the values of the two there."""
+    maps = (first, second)
+    at = [0, 0]
+    changes, values = [], [of(first[1][0], second[1][0])]
+    for change in sorted({*first[0], *second[0]}):
+        for i, (addresses, _) in enumerate(maps):
+            if at[i] < len(addresses) and addresses[at[i]] == change:
+                at[i] += 1
+        value = of(first[1][at[0]], second[1][at[1]])
+        if value != values[-1]:
+            changes.append(change)
+            values.append(value)
+    return changes, values
 
 
 def _events(spans: list[Span], bits: int, default: int) -> Iterator[tuple[int, int]]:

@@ -60,7 +60,11 @@ BAD = {
     "$FOO": ("$FOO bar\n", "4:1", "unknown directive $FOO: valid: $GENERATE, $INCLUDE"),
     "$TLL": ("$TLL 60\n", "4:1", "unknown directive $TLL: did you mean $TTL?"),
     "$INCLUDE": ("$INCLUDE\n", "4:1", "$INCLUDE without a path"),
-    "$INCLUDE of nothing": ("$INCLUDE nothing\n", "4:1", '"nothing": No such file or directory'),
+    "$INCLUDE of nothing": (
+        "$INCLUDE nothing\n",
+        "4:1",
+        "$INCLUDE nothing: No such file or directory",
+    ),
     "$GENERATE": ("$GENERATE 1-x a$ A 192.0.2.$\n", "4:11", "write $GENERATE START-STOP"),
     "$GENERATE of nonsense": ("$GENERATE 1-3 a$ A 192.0.2.30$\n", "4:20", "the data of A records"),
     "second SOA": ("@ SOA ns1 hostmaster 2 7200 3600 1209600 60\n", "4:1", "second SOA"),

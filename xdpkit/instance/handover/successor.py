@@ -163,7 +163,14 @@ async def request_takeover(ifname: str, user: int | None = None) -> HandedOverSt
         try:
             return _handed_over(ifname, wire, facts)
         except XskError as error:
-            reason = f"this kernel cannot map its rings again ({error})"
+            # EBUSY: the rings of a bound socket are nobody else's (XskSocket.adopt).
+            kernels = error.errno == errno.EBUSY
+            what = (
+                "this kernel cannot map its rings again"
+                if kernels
+                else "its rings could not be taken over"
+            )
+            reason = f"{what} ({error})"
         except ValueError as error:
             reason = str(error)
         log.warning("%s is restarted, not taken over: %s", ifname, reason)

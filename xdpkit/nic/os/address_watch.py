@@ -7,6 +7,7 @@ import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -93,6 +94,10 @@ class AddressWatch:
 
         Raises NicError when the interface is gone: one recreated under its name is a different one.
         """
+        # It may have got another name during the start.
+        with suppress(NetlinkError):
+            async for link in await self._ipr.get_links(self._interface.index):
+                self._follow_name(from_link(link))
         while True:
             await anyio.wait_readable(self._socket)
             self._drain()

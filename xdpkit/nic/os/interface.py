@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_interface
 from typing import Any
 
 import anyio
-from pyroute2 import AsyncIPRoute
+from pyroute2 import AsyncIPRoute, NetlinkError
 
 from xdpkit.config.address import Address
 from xdpkit.errors import NicError
@@ -49,17 +51,22 @@ class InterfaceAddress:
 async def find(ipr: AsyncIPRoute, name: str) -> Interface:
     """Looks up an interface of this network namespace by its name or an altname.
 
-    Raises NicError when there is none.
+    Raises NicError when there is none, and OSError when that cannot be found out.
     """
     try:
         index = names.index_of(name)
-    except OSError:
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
         links = [link async for link in await ipr.get_links()]
         there = sorted(str(link.get_attr("IFLA_IFNAME")) for link in links)
         raise NicError(
             f"interface {name!r} does not exist: set [interface] name to one of {', '.join(there)}"
         ) from None
-    (link,) = [link async for link in await ipr.get_links(index)]
+    try:
+        (link,) = [link async for link in await ipr.get_links(index)]
+    except NetlinkError as error:
+        raise NicError(f"{name}: RTM_GETLINK: {os.strerror(error.code)}") from error
     return from_link(link)
 
 

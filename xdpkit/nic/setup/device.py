@@ -53,7 +53,10 @@ class Device:
         self._name = name
         try:
             self.index = names.index_of(name)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                number = error.errno or errno.EIO
+                raise SettingError(name, "could not be looked up", number, _hint(error)) from error
             # There is none of that name: nothing can be done to it.
             self.index = 0
         self._sysfs, self._proc = sysfs, proc

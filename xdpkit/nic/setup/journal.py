@@ -33,7 +33,13 @@ from xdpkit.nic.setup import journal_lines, schema
 from xdpkit.nic.setup.journal_lines import VERSION, Entry
 from xdpkit.nic.setup.setting import Value
 from xdpkit.runtime.netns import namespace
-from xdpkit.runtime.state_files import STATE, open_state_file, read_state_file
+from xdpkit.runtime.reasons import failed
+from xdpkit.runtime.state_files import (
+    STATE,
+    make_state_directory,
+    open_state_file,
+    read_state_file,
+)
 
 SUFFIX = ".journal"
 
@@ -107,11 +113,11 @@ class Journal:
         try:
             self._append(line)
         except (OSError, StateError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise JournalError(
+            what = (
                 f"{self.owner.interface}: nothing was changed, as the journal {self.path} cannot "
-                f"be written ({reason}): run as root, or fix that"
-            ) from error
+                "be written"
+            )
+            raise JournalError(failed(what, error)) from error
         self._next += 1
         self.pending.append(entry)
         is_mostly_undone = self._next > 4 * len(self.pending)
@@ -205,7 +211,7 @@ class Journal:
 
     def _open(self) -> None:
         """Creates the file with its first line, or appends to an existing one."""
-        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        make_state_directory(self.path.parent)
         new = not os.path.lexists(self.path)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self._fd = open_state_file(self.path, flags, MOST_BYTES).fd
@@ -233,7 +239,7 @@ def read(path: Path) -> Journal | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror}: run as root") from error
+        raise JournalError(failed("the journal", error)) from error
     except StateError as error:
         raise JournalError(str(error)) from error
     *whole, _ = raw.split(b"\n")
@@ -277,7 +283,7 @@ def paths(directory: Path | None = None) -> tuple[list[Path], list[Path]]:
     try:
         found = sorted(directory.glob(f"*@*{SUFFIX}"))
     except OSError as error:
-        raise JournalError(f"{directory}: {error.strerror}: run as root") from error
+        raise JournalError(failed("the journals", error)) from error
     if len(found) > _MOST_JOURNALS:
         raise JournalError(
             f"{directory}: {len(found):,} journals, more than the {_MOST_JOURNALS:,} that are "

@@ -19,7 +19,7 @@ from xdpkit.nic.setup.journal import Journal
 
 
 def of_device(device: Settings, named: bool, directory: Path | None = None) -> list[Path]:
-    """An interface's journals: this namespace's, and those with which it came here.
+    """An interface's journals: this namespace's or, without one, those with which it came here.
 
     ``named`` is whether somebody said that it is this interface. Raises JournalError.
     """
@@ -28,9 +28,10 @@ def of_device(device: Settings, named: bool, directory: Path | None = None) -> l
     except SettingError:
         return []
     own = journal.path_of(identity["ifindex"], directory)
-    found = [own] if os.path.lexists(own) else []
+    if os.path.lexists(own):
+        return [own]
     _, elsewhere = journal.paths(directory)
-    return [*found, *(path for path in elsewhere if _came_along(path, identity, named))]
+    return [path for path in elsewhere if _came_along(path, identity, named)]
 
 
 def _came_along(path: Path, identity: dict[str, object], named: bool) -> bool:

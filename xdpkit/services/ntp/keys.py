@@ -71,7 +71,7 @@ def read_keys(path: Path) -> KeyFile:
 def read_key_file(path: Path) -> Content:
     """A key file as it is. Raises ConfigError."""
     try:
-        return read_regular(path, _LARGEST)
+        return read_regular(path, _LARGEST, secret=True)
     except FileNotFoundError as error:
         reason = "no such key file: create it, or name another in the configuration"
         raise ConfigError(path, reason) from error

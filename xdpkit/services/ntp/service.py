@@ -13,6 +13,7 @@ from xdpkit.regular_file import Content
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
+from xdpkit.services.access_list import access
 from xdpkit.services.base import Prepared, Service
 from xdpkit.services.ntp.admission import Admission
 from xdpkit.services.ntp.keys import read_key_file
@@ -28,6 +29,9 @@ class NtpService(Service):
         self._admission = Admission()
         self._source = NtpSource(ntp, self._publish)
         self._following = CurrentTask(lambda: self._source.run)
+
+    def admit(self) -> dict[str, Any]:
+        return {"access": access(self._admission.rules, self.nowhere)}
 
     async def open(self) -> None:
         """Raises ConfigError for the key file. Polls the sources before anybody is answered."""
@@ -45,7 +49,9 @@ class NtpService(Service):
             return Prepared()
         content = await _read_keys(ntp)
         # In a thread: a hundred thousand prefixes, or keys, take seconds.
-        admission = await anyio.to_thread.run_sync(self._admission.prepare, ntp, content)
+        admission = await anyio.to_thread.run_sync(
+            self._admission.prepare, ntp, content, self.nowhere
+        )
         if _time_of(ntp) == _time_of(self._config):
             return admission
         source = NtpSource(ntp, self._publish_later, self._source.mono_epoch)

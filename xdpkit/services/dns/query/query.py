@@ -21,6 +21,7 @@ import dns.rdatatype
 import dns.rrset
 
 from xdpkit._core._answer import answer
+from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._snapshot import Snapshot, ZoneMap
 from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
@@ -177,11 +178,17 @@ def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
 
 
 def explain_arena(
-    zones: ZoneMap, name: str, rdtype: str, client: str = "192.0.2.1", max_udp: int = 1232
+    zones: ZoneMap,
+    name: str,
+    rdtype: str,
+    client: str = "192.0.2.1",
+    max_udp: int = 1232,
+    admitted: AccessList | None = None,
 ) -> Explanation:
     """Explains the answer to a question from an arena.
 
-    Raises UsageError for an invalid name, type or client.
+    ``admitted`` is the server's access list. Raises UsageError for an invalid name, type or client,
+    XdpkitError if the client gets no answer.
     """
     try:
         qname = dns.name.from_text(name)
@@ -190,7 +197,7 @@ def explain_arena(
         signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"{name} {rdtype} is not a valid question: {error}") from None
-    snapshot = Snapshot({"dns": 53}, zones=zones, dns_max_udp=max_udp)
+    snapshot = Snapshot({"dns": 53}, zones=zones, dns_max_udp=max_udp, dns_access=admitted)
     try:
         verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
     except ValueError as error:
@@ -238,6 +245,7 @@ def explain(
     client: str = "192.0.2.1",
     max_udp: int = 1232,
     cache: Path | None = None,
+    admitted: AccessList | None = None,
 ) -> Explanation:
     """Explains the answer to a question from the zones of ``directory``.
 
@@ -246,7 +254,7 @@ def explain(
     """
     cached = cached_arena(cache_file(cache, directory), directory) if cache else None
     zones = cached.map if cached else _compile(directory)
-    return explain_arena(zones, name, rdtype, client, max_udp)
+    return explain_arena(zones, name, rdtype, client, max_udp, admitted)
 
 
 def _compile(directory: Path) -> ZoneMap:

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from xdpkit.errors import XdpkitError, ZoneError, ZoneErrors
+from xdpkit.errors import StuckError, XdpkitError, ZoneError, ZoneErrors
 from xdpkit.runtime import child
 
 # The most bytes of one line of the child; a longer one is not one of our reports.
@@ -78,7 +78,7 @@ async def compile_in_child(
     """
     _stuck[:] = [process for process in _stuck if process.returncode is None]
     if len(_stuck) >= STUCK_MAX:
-        raise XdpkitError(
+        raise StuckError(
             f"{len(_stuck)} zone compilers that were ended are still waiting for files: check the "
             "file systems that the zones are on (df, dmesg)"
         )
@@ -129,7 +129,7 @@ class _Child:
             await self._process.wait()
             tasks.cancel_scope.cancel()
         if self._ended:
-            raise XdpkitError(self._ended)
+            raise StuckError(self._ended)
         status = self._process.returncode
         if isinstance(last, dict) and "error" in last:
             if "path" not in last:

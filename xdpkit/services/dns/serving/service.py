@@ -11,6 +11,7 @@ from xdpkit.config import Config, DnsConfig
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher, dns_settings
+from xdpkit.services.access_list import Rules, access, rules
 from xdpkit.services.base import Prepared, Service
 from xdpkit.services.dns.serving.cookies import CookieSecrets
 from xdpkit.services.dns.serving.rrl import response_limits
@@ -23,13 +24,18 @@ class DnsService(Service):
     def __init__(self, name: str, dns: DnsConfig, publisher: SnapshotPublisher) -> None:
         super().__init__(name, publisher)
         self._config = dns
+        self._rules: Rules | None = None
         self._zones = ZoneStore(dns, publisher)
         self._cookies = CookieSecrets(publisher) if _wants_random(dns) else None
         self._rolling = CurrentTask(self._roll)
 
+    def admit(self) -> dict[str, Any]:
+        return {"dns_access": access(self._rules, self.nowhere)}
+
     async def open(self) -> None:
         """Raises ZoneError for a zone that is broken."""
-        self._publisher.change(**_settings(self._config, self._cookies))
+        self._rules = rules(self._config.allow, self._config.deny)
+        self._publisher.change(**_settings(self._config, self._cookies), **self.admit())
         await self._zones.load()
 
     async def run(self) -> None:
@@ -49,6 +55,8 @@ class DnsService(Service):
             cookies = CookieSecrets(self._publisher) if _wants_random(dns) else None
         # In a thread: a hundred thousand exempt prefixes take seconds.
         settings = await anyio.to_thread.run_sync(_settings, dns, cookies)
+        listed = await anyio.to_thread.run_sync(rules, dns.allow, dns.deny)
+        admitted = await anyio.to_thread.run_sync(access, listed, self.nowhere)
         # Last: nothing else is waited for between reading the zones and publishing them.
         zones = await self._zones.prepare(dns)
         if cookies:
@@ -57,11 +65,17 @@ class DnsService(Service):
 
         def commit() -> None:
             zones.commit()
-            self._config, self._cookies = dns, cookies
+            self._config, self._cookies, self._rules = dns, cookies, listed
             self._rolling.restart()
 
-        facts = {"exempt": len(dns.rrl.exempt) if dns.rrl else 0, **zones.facts}
-        return Prepared({**settings, **zones.parts}, commit, facts=facts)
+        facts = {
+            "exempt": len(dns.rrl.exempt) if dns.rrl else 0,
+            "dns_allow": len(dns.allow),
+            "dns_deny": len(dns.deny),
+            **zones.facts,
+        }
+        parts = {**settings, "dns_access": admitted, **zones.parts}
+        return Prepared(parts, commit, facts=facts, discard=zones.discard)
 
     def facts(self) -> dict[str, Any]:
         return {"zones": self._zones.infos, "arena": self._zones.facts()}

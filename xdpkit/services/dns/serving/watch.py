@@ -43,6 +43,7 @@ class ZoneWatch:
 
     def __init__(self, directory: Path) -> None:
         self.known: dict[str, Stat | None] = {}
+        self._before = self.known
         self._directory = directory
         self._others: set[str] = set()
         self._seconds = 0.0
@@ -56,7 +57,11 @@ class ZoneWatch:
 
     def set_reading(self, seen: dict[str, Stat | None]) -> None:
         """Records that what was seen is being read: a change from now on is another one."""
-        self.known = dict(seen)
+        self._before, self.known = self.known, dict(seen)
+
+    def set_unread(self) -> None:
+        """Records that it could not be read to the end: what has changed is changed still."""
+        self.known = self._before
 
     async def set_refused(self, seen: dict[str, Stat | None], path: str | None) -> None:
         """Records that what was seen could not be read, because of ``path`` if that is given."""

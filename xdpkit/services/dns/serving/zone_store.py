@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 
 from xdpkit.config import DnsConfig
-from xdpkit.errors import ConfigError, XdpkitError
+from xdpkit.errors import ConfigError, StuckError, UnansweredError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify
@@ -55,6 +55,7 @@ class ZoneStore:
         self._arena: Arena | None = None
         self._loaded_at = 0.0
         self._cache_error = ""
+        self._stuck = False
         self.inbox = Inbox[DnsConfig, Arena]("zones", INBOX)
 
     @property
@@ -100,7 +101,7 @@ class ZoneStore:
             name: {"serial": info.serial, "names": info.names} for name, info in arena.zones.items()
         }
         facts = {"zones": zones, "zones_changed": changed}
-        return Prepared({"zones": arena.map}, commit, facts=facts)
+        return Prepared({"zones": arena.map}, commit, facts=facts, discard=self._watch.set_unread)
 
     async def _read(self, config: DnsConfig) -> Arena:
         """The arena of the zones now, which is the one in use if their files are unchanged.
@@ -115,6 +116,10 @@ class ZoneStore:
             if ours and self._arena and await self._is_current(self._arena):
                 return self._arena
             return await self._load(config)
+        except (StuckError, UnansweredError):
+            if ours:
+                self._watch.set_unread()
+            raise
         except XdpkitError as error:
             if ours:
                 path = error.path if isinstance(error, ConfigError) else None
@@ -188,10 +193,16 @@ class ZoneStore:
         shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
         try:
             arena = await self.inbox.ask(self._config)
+        except (StuckError, UnansweredError) as error:
+            if not self._stuck:
+                log.error("%s changed: %s; the old zones stay in use, trying again", shown, error)
+            self._stuck = True
+            return
         except XdpkitError as error:
             for line in error.lines():
                 log.error("%s changed: %s; the old zones stay in use", shown, line)
             return
+        self._stuck = False
         if arena is not self._arena:
             self._use(arena)
             await self._publisher.settle()

@@ -5,6 +5,7 @@ dnspython's exceptions say it for programmers, and often not at all ("Text input
 
 from __future__ import annotations
 
+import errno
 import re
 from difflib import get_close_matches
 
@@ -110,8 +111,10 @@ def explain(error: Exception, tokens: list[Token], bad: Token, missing: bool) ->
     if isinstance(error, OSError):
         if tokens[1].is_eol_or_eof():
             return "$INCLUDE without a path: write one"
-        path = quoted(str(error.filename))
-        return f"$INCLUDE {path}: {error.strerror}: its path begins in the directory of the zones"
+        # Whole: it is what must be fixed.
+        path = " ".join(str(error.filename).split("\n"))
+        relative = ": its path begins in the directory of the zones"
+        return f"$INCLUDE {path}: {error.strerror}{relative * (error.errno == errno.ENOENT)}"
     words = " ".join(str(error).split())
     # The reader puts its location in front, and the name of other exceptions.
     words = re.sub(r"^.*?:\d+: (?=\S|$)", "", words)
