@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from xdpkit.control.lock import holder_user
+from xdpkit.control.lock import Holder, holder
 from xdpkit.control.trust import is_trusted, peer
 from xdpkit.errors import ControlError
 
@@ -48,6 +48,9 @@ _SEARCH_SECONDS = 10.0
 _LISTENER = re.compile(
     rb"\S+: \S+ \S+ 00010000 \S+ \S+ +\d+ @xdpkit/([^\s/:]{1,15})(?:/(\w{1,16}))?\n", re.ASCII
 )
+
+
+_SPARE = re.compile(r"\w{1,16}", re.ASCII)
 
 
 class RequestError(ControlError):
@@ -92,15 +95,27 @@ def is_instance(connection: socket.socket, ifname: str, user: int | None = None)
     """
     if is_trusted(connection):
         return True
-    holder = holder_user(ifname) if user is None else user
-    return os.geteuid() == 0 and holder == peer(connection).uid
+    if user is None:
+        found = holder(ifname)
+        user = found.user if found else None
+    return os.geteuid() == 0 and user == peer(connection).uid
 
 
-def connect_instance(ifname: str, user: int | None = None) -> socket.socket:
+def connect_instance(ifname: str, known: Holder | None = None) -> socket.socket:
     """A connection to the instance that serves an interface, under whichever name it listens.
 
-    ``user`` as for ``is_instance``. Raises OSError, and ControlError for one not to be believed.
+    ``known`` is who holds its lock, where somebody has looked already. Raises OSError, and
+    ControlError for one not to be believed.
     """
+    known = known or holder(ifname)
+    user = known.user if known else None
+    if known and _SPARE.fullmatch(known.spare):
+        # Others may make any number of names for a search, and keep all of them busy.
+        with contextlib.suppress(OSError):
+            connection = connect(ifname, spare=known.spare)
+            if is_instance(connection, ifname, user):
+                return connection
+            connection.close()
     failed: Exception | None = None
     try:
         connection = connect(ifname)
@@ -141,7 +156,7 @@ def instances() -> list[str]:
     """
     listeners = _listeners()
     # Who may look at the lock need not ask: strangers may keep the listener busy.
-    found = {name for name in {name for name, _ in listeners} if holder_user(name) is not None}
+    found = {name for name in {name for name, _ in listeners} if holder(name)}
     deadline = time.monotonic() + _SEARCH_SECONDS
     for limit in (0, _CONNECT_SECONDS):
         for name, spare in listeners:

@@ -85,6 +85,8 @@ class ControlServer(Listener[Client]):
         super().__init__(socket.AF_UNIX, address(ifname))
         self.ifname = ifname
         self.has_lock = False
+        self.announce: Callable[[str], None] = lambda spare: None
+        """Called with the end of the name at which it listens instead of its own, or ""."""
         self._has_name = False
         self.handlers = dict(handlers or {})
         self.connection_handlers = dict(connection_handlers or {})
@@ -129,6 +131,7 @@ class ControlServer(Listener[Client]):
             return False
         self._replace(listener)
         self._has_name = True
+        self.announce("")
         return True
 
     def _listen_elsewhere(self) -> socket.socket:
@@ -138,6 +141,7 @@ class ControlServer(Listener[Client]):
             listener = self._listen(address(self.ifname, spare))
         except OSError as error:
             raise self._bind_error(error) from error
+        self.announce(spare)
         log.warning(
             "%s; until it is free, requests are answered at @xdpkit/%s/%s, where xdpkit finds it",
             self._holder(),
