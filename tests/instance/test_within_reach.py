@@ -16,6 +16,7 @@ from xdpkit.instance import within_reach
 def test_a_secret_in_a_file_that_everybody_can_read(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, secret: bool, mode: int, said: int
 ) -> None:
+    (tmp_path / "zones").mkdir()
     path = tmp_path / "xdpkit.toml"
     path.write_text(
         '[interface]\nname = "eth1"\nqueues = [0]\n[dns]\nzones = "zones"\n'

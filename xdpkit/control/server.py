@@ -15,6 +15,7 @@ import logging
 import re
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ OPEN_VERBS = frozenset({"status"})
 
 # Simultaneous connections of root and our own user; everybody else has as many.
 _MOST_CONNECTIONS = 8
+# One of them cannot lock out the rest: of each, this many.
+_MOST_OF_A_STRANGER = 4
 _READ_SECONDS = 2.0
 _WRITE_SECONDS = 5.0
 
@@ -60,9 +63,10 @@ _LINE_END = re.compile(rb"\n\Z")
 
 
 class Client(NamedTuple):
-    """What is kept of a connection: whether it is root's or our own user's."""
+    """What is kept of a connection: whether it is root's or our own user's, and whose it is."""
 
     trusted: bool
+    uid: int
 
 
 class ControlServer(Listener[Client]):
@@ -91,6 +95,7 @@ class ControlServer(Listener[Client]):
         self.handlers = dict(handlers or {})
         self.connection_handlers = dict(connection_handlers or {})
         self._connections = {True: 0, False: 0}
+        self._strangers = Counter[int]()
 
     def bind(self) -> None:
         """Listens at the interface's name or, with the lock, at another one if it is taken."""
@@ -157,15 +162,23 @@ class ControlServer(Listener[Client]):
         return ControlError(f"{self.ifname}: control socket: {error.strerror}")
 
     def _admit(self, connection: socket.socket) -> Client | None:
-        client = Client(is_trusted(connection))
-        if self._connections[client.trusted] >= _MOST_CONNECTIONS:
+        client = Client(is_trusted(connection), peer(connection).uid)
+        is_greedy = self._strangers[client.uid] >= _MOST_OF_A_STRANGER
+        if is_greedy or self._connections[client.trusted] >= _MOST_CONNECTIONS:
             _turn_away(connection)
             return None
-        self._connections[client.trusted] += 1
+        self._count(client, 1)
         return client
 
     def _release(self, client: Client) -> None:
-        self._connections[client.trusted] -= 1
+        self._count(client, -1)
+
+    def _count(self, client: Client, number: int) -> None:
+        self._connections[client.trusted] += number
+        if not client.trusted:
+            self._strangers[client.uid] += number
+            # Not one for each user that there ever was.
+            self._strangers += Counter()
 
     async def _attend(self, connection: socket.socket, client: Client) -> None:
         line = None
