@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,21 @@ class UnfitFileError(OSError):
         return f"{self.filename}: {self.strerror}"
 
 
+ACCESS_LIST = "system.posix_acl_access"
+
+
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes, and its status when it was open."""
+    """A file's bytes, and its status when it was open.
+
+    ``place`` is its path without links, whatever the name leads to by now; ``acl`` is the extended
+    attribute of that name, or empty.
+    """
 
     data: bytes
     status: os.stat_result
+    place: str = ""
+    acl: bytes = b""
 
 
 def open_regular(path: Path | str, *, follow: bool = True, secret: bool = False) -> int:
@@ -76,11 +86,15 @@ def read_regular(
     Raises UnfitFileError for what is not a regular file, and for one that is larger.
     """
     with open(open_regular(path, follow=follow, secret=secret), "rb") as file:
-        status = os.fstat(file.fileno())
+        fd = file.fileno()
+        status, place = os.fstat(fd), os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115
+        acl = b""
+        with suppress(OSError):
+            acl = os.getxattr(fd, ACCESS_LIST)
         data = file.read() if most is None else file.read(most + 1)
     if most is not None and len(data) > most:
         raise UnfitFileError(path, f"it is larger than {most} bytes: name the right file")
-    return Content(data, status)
+    return Content(data, status, place, acl)
 
 
 def _check_kind(path: Path | str, found: os.stat_result) -> None:

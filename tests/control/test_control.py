@@ -230,8 +230,14 @@ for _ in range(50):
     s = socket.socket(socket.AF_UNIX); s.connect('\\0xdpkit/{IFACE}'); crowd.append(s)
 print("there", flush=True); time.sleep(60)
 """
+    ask = f"""
+s = socket.socket(socket.AF_UNIX); s.connect('\\0xdpkit/{IFACE}')
+s.sendall(b'{{"verb": "status"}}\\n'); print(s.makefile().readline().strip(), flush=True)
+"""
     with serving(IFACE) as server, stranger(script) as nobody:
         assert next_line(nobody) == "there"
+        with stranger(ask, NOBODY - 1) as other:
+            assert json.loads(next_line(other)) == {"reply": {"interface": "here"}}
         assert request(IFACE, "reload") == {"zones": {}}
         assert server._connections[False] <= control._MOST_CONNECTIONS
 

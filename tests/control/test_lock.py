@@ -37,7 +37,7 @@ def test_one_holder(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         f"another xdpkit serves eth1 (pid {os.getpid()}): stop it, or serve another interface"
     )
     second.find_holder()
-    assert second.holder == os.geteuid() and second.fd is None
+    assert second.holder == (os.geteuid(), "") and second.fd is None
     first.close()
     second.find_holder()
     assert second.holder is None

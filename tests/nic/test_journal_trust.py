@@ -255,6 +255,17 @@ def test_a_process_that_is_not_the_writers(driver: FakeDriver, tmp_path: Path) -
     assert [outcome.setting for outcome in outcomes] == ["feature rx-lro"]
 
 
+def test_a_process_with_any_name() -> None:
+    """Whose PID the one in a journal has become, and what it is called, is nobody's business."""
+    # PR_SET_NAME.
+    code = r"import ctypes; ctypes.CDLL(None).prctl(15, b') \xff \x1b'); print(flush=True); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen((sys.executable, "-c", code), stdin=pipe, stdout=pipe) as process:
+        assert process.stdout and process.stdout.readline()
+        assert journals.start_time(process.pid)
+        process.kill()
+
+
 def test_values_that_take_long(driver: FakeDriver, tmp_path: Path) -> None:
     table = [65535] * 65535
     change = {"setting": "rss", "old": table, "new": "default"}

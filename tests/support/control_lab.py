@@ -63,12 +63,12 @@ def serving(ifname: str, **handlers: Handler) -> Iterator[ControlServer]:
 
 
 @contextlib.contextmanager
-def stranger(script: str) -> Iterator[subprocess.Popen[str]]:
+def stranger(script: str, user: int = NOBODY) -> Iterator[subprocess.Popen[str]]:
     """A script run by another user; it must print a line when it is ready."""
     # Not sys.executable: the user nobody may have no access to the virtual environment.
     command = ["/usr/bin/python3", "-I", "-c", f"import json, socket, sys, time\n{script}"]
     process = subprocess.Popen(
-        command, user=NOBODY, group=NOBODY, cwd="/", text=True, stdout=subprocess.PIPE
+        command, user=user, group=user, cwd="/", text=True, stdout=subprocess.PIPE
     )
     with process:
         try:

@@ -116,6 +116,62 @@ def test_a_squatter_does_not_keep_a_service_from_starting(
     assert names(lab) == [] and locks(lab) == []
 
 
+# Root's commands find the instance nevertheless. What others listen at looks like an instance of
+# ours that cannot have its name, and nobody can connect to it.
+FLOOD = """
+import socket, sys, threading
+name = sys.argv[1].replace("@", "\\0")
+held = []
+def connect(name):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    try:
+        connection.connect(name)
+    except OSError:
+        pass
+    return connection
+def flood():
+    while True:
+        connect(name).close()
+for number in range(int(sys.argv[2])):
+    held.append(socket.socket(socket.AF_UNIX))
+    held[-1].bind(f"\\0xdpkit/server0/0000{number:04}")
+    held[-1].listen(0)
+    held.append(connect(held[-1].getsockname()))
+for _ in range(150):
+    threading.Thread(target=flood).start()
+print("begun", flush=True)
+"""
+
+
+@pytest.mark.parametrize("squatted", [False, True])
+def test_a_crowd_that_connects_without_end(lab: Lab, tmp_path: Path, squatted: bool) -> None:
+    """The backlog is always full: root's commands wait their turn, and find the instance."""
+    with ExitStack() as stack:
+        if squatted:
+            stack.enter_context(squatting(lab.server, "listening"))
+        server = stack.enter_context(serving(lab, tmp_path))
+        [name] = [name for name in names(lab) if ("server0/" in name) == squatted]
+        crowd = stack.enter_context(
+            lab.server.popen(
+                *("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"),
+                *("/usr/bin/python3", "-I", "-c", FLOOD, name, "300" if squatted else "0"),
+                stdout=subprocess.PIPE,
+            )
+        )
+        stack.callback(crowd.kill)
+        assert crowd.stdout is not None and crowd.stdout.readline() == "begun\n"
+        for argv in (["reload"], ["reload", "server0"], ["status"]):
+            done = lab.server.run(XDPKIT, *argv)
+            assert done.returncode == 0, done.stderr
+        successor = Server(lab.server, server.path, more=("--takeover",))
+        stack.callback(successor.kill)
+        assert server.process.wait(PATIENCE) == 0, server.log()
+        # The name is in the lock that was handed over.
+        assert lab.server.run(XDPKIT, "reload").returncode == 0
+        assert successor.stop() == 0
+
+
 def test_only_one_instance(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path) as server:
         done = lab.server.run(XDPKIT, "run", "-c", str(server.path))

@@ -15,7 +15,17 @@ from loading import all_answered, generator, load_on, send_all, under_way
 from metrics_samples import Labels, Samples
 from ntp_macs import KEYS, key_file
 from ntp_requests import Request as NtpRequest
-from serving import IFNAME, PATIENCE, QUEUES, WAYS_IN, XDPKIT, Server, eventually, write_config
+from serving import (
+    PATIENCE,
+    QUEUES,
+    WAYS_IN,
+    WWW,
+    Server,
+    eventually,
+    look_up,
+    serving,
+    write_config,
+)
 
 from xdpkit._core._stats import VERDICTS
 from xdpkit.lab.namespaces import Lab
@@ -173,22 +183,30 @@ def test_nobody_else_can_scrape(lab: Lab, server: Server) -> None:
         socket.create_connection((lab.server.ipv4, WHERE[1]), PATIENCE)
 
 
-def test_a_port_that_is_taken_ends_the_start(lab: Lab, tmp_path: Path) -> None:
-    config = CONFIG.replace('keys = "keys"', "") + 'listen = "[::]:9154"\n'
-    path = write_config(tmp_path, config)
-    with lab.server.entered():
-        taken = socket.create_server(("127.0.0.1", 9154))
-    with taken:
-        # On another interface: this one is served by the module's instance.
-        path.write_text(
-            config.replace(f'"{IFNAME}"', '"lo"').replace("queues = [2]", "queues = [0]")
+def test_a_port_that_is_taken_keeps_nothing_from_starting(tmp_path: Path) -> None:
+    """Any user can take a port above 1023, such as between the end of an instance and the next."""
+    config = CONFIG.replace('keys = "keys"', "")
+    with Lab() as own_lab, ExitStack() as stack:
+        with own_lab.server.entered():
+            squatter = stack.enter_context(socket.create_server(WHERE))
+        server = stack.enter_context(serving(own_lab, tmp_path, config))
+        assert look_up(own_lab.client) == [WWW]
+        [missing] = server.status()["not_served"]
+        assert (missing["service"], missing["protocol"], missing["port"]) == (
+            *("metrics", "tcp"),
+            WHERE[1],
         )
-        done = lab.server.run(XDPKIT, "run", "-c", str(path), timeout=PATIENCE)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "xdpkit: [metrics] listen: TCP [::]:9154: taken by another program ('ss -ltnp sport ="
-        " :9154' shows it): stop it, or write another port\n"
-    )
+        assert server.log().count("taken by another program") == 1
+        assert "metrics at" not in server.log()
+        # A successor starts too, and there is nothing to be handed over.
+        successor = Server(own_lab.server, server.path, more=("--takeover",))
+        stack.callback(successor.kill)
+        assert server.process.wait(PATIENCE) == 0
+        squatter.close()
+        successor.wait_for_log("free again, metrics are served there")
+        assert scrape(own_lab).of("up_seconds") > 0
+        assert successor.status()["not_served"] == []
+        assert successor.stop() == 0
 
 
 def test_an_end_in_the_middle_of_scrapes(tmp_path: Path) -> None:

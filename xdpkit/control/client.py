@@ -21,11 +21,12 @@ import json
 import os
 import re
 import socket
+import struct
 import time
 from pathlib import Path
 from typing import Any
 
-from xdpkit.control.lock import holder_user
+from xdpkit.control.lock import Holder, holder
 from xdpkit.control.trust import is_trusted, peer
 from xdpkit.errors import ControlError
 
@@ -34,12 +35,22 @@ REQUEST_LIMIT = 1024
 # 256 queues with all counters take less than 1 MB.
 REPLY_LIMIT = 8 << 20
 
+# An instance accepts some thousand connections a second. Whoever waits to be among them waits in a
+# queue of the kernel's, with all others who do.
+_CONNECT_SECONDS = 5.0
+
+# For all listeners together at names that an instance may have instead of its own.
+_SEARCH_SECONDS = 10.0
+
 # A line of /proc/net/unix: number, references, protocol, flags (here: listening, not one end of a
 # connection), type, state, inode, name. A name may contain anything, even newlines: it is not
 # trusted until the holder's credentials have been checked.
 _LISTENER = re.compile(
     rb"\S+: \S+ \S+ 00010000 \S+ \S+ +\d+ @xdpkit/([^\s/:]{1,15})(?:/(\w{1,16}))?\n", re.ASCII
 )
+
+
+_SPARE = re.compile(r"\w{1,16}", re.ASCII)
 
 
 class RequestError(ControlError):
@@ -56,26 +67,25 @@ def address(ifname: str, spare: str = "") -> bytes:
     return b"\0" + PREFIX.encode() + os.fsencode(f"{ifname}/{spare}" if spare else ifname)
 
 
-def connect(ifname: str, time_limit: float = 2.0, spare: str = "") -> socket.socket:
+def connect(ifname: str, time_limit: float = _CONNECT_SECONDS, spare: str = "") -> socket.socket:
     """A connection to the process that holds the name, which may not be trusted.
 
-    While its backlog is full, retries until the time limit, which may be 0. Raises OSError.
+    While its backlog is full, waits until the time limit, which may be 0. Raises OSError.
     """
-    deadline = time.monotonic() + time_limit
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        if time_limit:
+            # Not by trying again: others, who wait in connect(2), would always be faster.
+            limit = struct.pack("@ll", int(time_limit), int(time_limit % 1 * 1e6))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        else:
+            connection.setblocking(False)
+        connection.connect(address(ifname, spare))
         connection.settimeout(time_limit)
-        while True:
-            try:
-                connection.connect(address(ifname, spare))
-                return connection
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(0.01)
     except OSError:
         connection.close()
         raise
+    return connection
 
 
 def is_instance(connection: socket.socket, ifname: str, user: int | None = None) -> bool:
@@ -85,15 +95,27 @@ def is_instance(connection: socket.socket, ifname: str, user: int | None = None)
     """
     if is_trusted(connection):
         return True
-    holder = holder_user(ifname) if user is None else user
-    return os.geteuid() == 0 and holder == peer(connection).uid
+    if user is None:
+        found = holder(ifname)
+        user = found.user if found else None
+    return os.geteuid() == 0 and user == peer(connection).uid
 
 
-def connect_instance(ifname: str, user: int | None = None) -> socket.socket:
+def connect_instance(ifname: str, known: Holder | None = None) -> socket.socket:
     """A connection to the instance that serves an interface, under whichever name it listens.
 
-    ``user`` as for ``is_instance``. Raises OSError, and ControlError for one not to be believed.
+    ``known`` is who holds its lock, where somebody has looked already. Raises OSError, and
+    ControlError for one not to be believed.
     """
+    known = known or holder(ifname)
+    user = known.user if known else None
+    if known and _SPARE.fullmatch(known.spare):
+        # Others may make any number of names for a search, and keep all of them busy.
+        with contextlib.suppress(OSError):
+            connection = connect(ifname, spare=known.spare)
+            if is_instance(connection, ifname, user):
+                return connection
+            connection.close()
     failed: Exception | None = None
     try:
         connection = connect(ifname)
@@ -103,10 +125,15 @@ def connect_instance(ifname: str, user: int | None = None) -> socket.socket:
         connection.close()
     except OSError as error:
         failed = error
-    for name, spare in _listeners():
-        if name == ifname and spare:
+    spares = [spare for name, spare in _listeners() if name == ifname and spare]
+    # Those with a full backlog once more: one of them may be the instance's.
+    deadline = time.monotonic() + _SEARCH_SECONDS
+    for limit in (0, _CONNECT_SECONDS):
+        for spare in spares:
+            if time.monotonic() > deadline:
+                break
             with contextlib.suppress(OSError):
-                connection = connect(ifname, 0, spare)
+                connection = connect(ifname, limit, spare)
                 if is_instance(connection, ifname, user):
                     return connection
                 connection.close()
@@ -127,7 +154,16 @@ def instances() -> list[str]:
     A name held by another user's process is ignored; otherwise, it could block every request that
     names no interface. Raises ControlError when /proc cannot be read.
     """
-    found = {name for name, spare in _listeners() if _is_served(name, spare)}
+    listeners = _listeners()
+    # Who may look at the lock need not ask: strangers may keep the listener busy.
+    found = {name for name in {name for name, _ in listeners} if holder(name)}
+    deadline = time.monotonic() + _SEARCH_SECONDS
+    for limit in (0, _CONNECT_SECONDS):
+        for name, spare in listeners:
+            if name not in found and time.monotonic() < deadline and _is_served(name, spare, limit):
+                found.add(name)
+        if found:
+            break
     return sorted(found)
 
 
@@ -179,11 +215,8 @@ def _only_instance() -> str:
     return names[0]
 
 
-def _is_served(ifname: str, spare: str) -> bool:
-    with (
-        contextlib.suppress(OSError),
-        connect(ifname, time_limit=0, spare=spare) as connection,
-    ):
+def _is_served(ifname: str, spare: str, time_limit: float) -> bool:
+    with contextlib.suppress(OSError), connect(ifname, time_limit, spare) as connection:
         return is_instance(connection, ifname)
     return False
 

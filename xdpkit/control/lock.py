@@ -19,6 +19,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from xdpkit.errors import ControlError, StateError
 from xdpkit.runtime.closing import Closing
@@ -29,7 +30,7 @@ log = logging.getLogger("xdpkit")
 
 SUFFIX = ".lock"
 
-# It holds a PID.
+# It holds a PID and, where the instance could not have its name, that of its control socket.
 _MOST_BYTES = 64
 
 # Somebody who asks whether the lock is held has it for a moment.
@@ -41,15 +42,22 @@ def path_of(ifindex: int, directory: Path = STATE) -> Path:
     return directory / f"{ifindex}@{namespace()}{SUFFIX}"
 
 
-def holder_user(ifname: str) -> int | None:
-    """The user whose instance serves an interface; None if there is none, or we may not know."""
+class Holder(NamedTuple):
+    """Who has a lock: the user, and the end of the control socket's name, empty if it is free."""
+
+    user: int
+    spare: str = ""
+
+
+def holder(ifname: str) -> Holder | None:
+    """Whose instance serves an interface; None if there is none, or we may not know."""
     try:
         return _holder_of(path_of(socket.if_nametoindex(ifname)))
     except OSError:
         return None
 
 
-def _holder_of(path: Path) -> int | None:
+def _holder_of(path: Path) -> Holder | None:
     try:
         opened = open_state_file(path, os.O_RDONLY, _MOST_BYTES)
     except (OSError, StateError):
@@ -57,12 +65,17 @@ def _holder_of(path: Path) -> int | None:
     try:
         fcntl.flock(opened.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.fstat(opened.fd).st_uid
+        return Holder(os.fstat(opened.fd).st_uid, _spare_in(opened.fd))
     except OSError:
         return None
     finally:
         os.close(opened.fd)
     return None
+
+
+def _spare_in(fd: int) -> str:
+    _, _, rest = os.pread(fd, _MOST_BYTES, 0).partition(b"\n")
+    return rest.strip().decode("ascii", "replace")
 
 
 class InstanceLock(Closing):
@@ -71,9 +84,10 @@ class InstanceLock(Closing):
     def __init__(self, ifname: str, ifindex: int, directory: Path = STATE) -> None:
         self.ifname = ifname
         self.path = path_of(ifindex, directory)
-        self.holder: int | None = None
-        """The user whose instance has the lock, once looked for."""
+        self.holder: Holder | None = None
+        """Whose instance has the lock, once looked for."""
         self._fd = -1
+        self._spare = ""
 
     @property
     def fd(self) -> int | None:
@@ -133,21 +147,30 @@ class InstanceLock(Closing):
                 time.sleep(0.01)
         with suppress(FileNotFoundError):
             if os.path.samestat(self.path.stat(follow_symlinks=False), os.fstat(fd)):
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
                 self._fd = fd
+                self._write()
 
     def _held_by(self, fd: int) -> str:
-        text = os.pread(fd, _MOST_BYTES, 0).strip()
+        text = os.pread(fd, _MOST_BYTES, 0).partition(b"\n")[0]
         pid = f" (pid {int(text)})" if text.isdigit() else ""
         return f"another xdpkit serves {self.ifname}{pid}: stop it, or serve another interface"
 
     def adopt(self, fd: int) -> None:
         """Takes over a predecessor's descriptor, which has the lock, and owns it."""
-        self._fd = fd
+        self._fd, self._spare = fd, _spare_in(fd)
+        self._write()
+
+    def note(self, spare: str) -> None:
+        """Writes down where the control socket is: whoever may read this need not search for it."""
+        self._spare = spare
+        if self.is_held:
+            self._write()
+
+    def _write(self) -> None:
+        # Without room on the disk it is empty, and the lock nevertheless.
         with suppress(OSError):
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n{self._spare}\n".encode(), 0)
 
     def give(self) -> None:
         """Forgets it: a successor has another descriptor of it."""

@@ -15,6 +15,7 @@ import logging
 import re
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ OPEN_VERBS = frozenset({"status"})
 
 # Simultaneous connections of root and our own user; everybody else has as many.
 _MOST_CONNECTIONS = 8
+# One of them cannot lock out the rest: of each, this many.
+_MOST_OF_A_STRANGER = 4
 _READ_SECONDS = 2.0
 _WRITE_SECONDS = 5.0
 
@@ -60,9 +63,10 @@ _LINE_END = re.compile(rb"\n\Z")
 
 
 class Client(NamedTuple):
-    """What is kept of a connection: whether it is root's or our own user's."""
+    """What is kept of a connection: whether it is root's or our own user's, and whose it is."""
 
     trusted: bool
+    uid: int
 
 
 class ControlServer(Listener[Client]):
@@ -85,10 +89,13 @@ class ControlServer(Listener[Client]):
         super().__init__(socket.AF_UNIX, address(ifname))
         self.ifname = ifname
         self.has_lock = False
+        self.announce: Callable[[str], None] = lambda spare: None
+        """Called with the end of the name at which it listens instead of its own, or ""."""
         self._has_name = False
         self.handlers = dict(handlers or {})
         self.connection_handlers = dict(connection_handlers or {})
         self._connections = {True: 0, False: 0}
+        self._strangers = Counter[int]()
 
     def bind(self) -> None:
         """Listens at the interface's name or, with the lock, at another one if it is taken."""
@@ -129,6 +136,7 @@ class ControlServer(Listener[Client]):
             return False
         self._replace(listener)
         self._has_name = True
+        self.announce("")
         return True
 
     def _listen_elsewhere(self) -> socket.socket:
@@ -138,6 +146,7 @@ class ControlServer(Listener[Client]):
             listener = self._listen(address(self.ifname, spare))
         except OSError as error:
             raise self._bind_error(error) from error
+        self.announce(spare)
         log.warning(
             "%s; until it is free, requests are answered at @xdpkit/%s/%s, where xdpkit finds it",
             self._holder(),
@@ -153,15 +162,23 @@ class ControlServer(Listener[Client]):
         return ControlError(f"{self.ifname}: control socket: {error.strerror}")
 
     def _admit(self, connection: socket.socket) -> Client | None:
-        client = Client(is_trusted(connection))
-        if self._connections[client.trusted] >= _MOST_CONNECTIONS:
+        client = Client(is_trusted(connection), peer(connection).uid)
+        is_greedy = self._strangers[client.uid] >= _MOST_OF_A_STRANGER
+        if is_greedy or self._connections[client.trusted] >= _MOST_CONNECTIONS:
             _turn_away(connection)
             return None
-        self._connections[client.trusted] += 1
+        self._count(client, 1)
         return client
 
     def _release(self, client: Client) -> None:
-        self._connections[client.trusted] -= 1
+        self._count(client, -1)
+
+    def _count(self, client: Client, number: int) -> None:
+        self._connections[client.trusted] += number
+        if not client.trusted:
+            self._strangers[client.uid] += number
+            # Not one for each user that there ever was.
+            self._strangers += Counter()
 
     async def _attend(self, connection: socket.socket, client: Client) -> None:
         line = None

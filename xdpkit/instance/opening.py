@@ -81,7 +81,7 @@ async def control_socket(
 
 
 def _bind(server: ControlServer, lock: InstanceLock) -> None:
-    server.has_lock = lock.is_held
+    server.has_lock, server.announce = lock.is_held, lock.note
     server.bind()
 
 
@@ -103,6 +103,7 @@ async def interface(config: Config, ipr: AsyncIPRoute, takeover: bool) -> AsyncI
     within_reach.keep_files(config)
     privileges.confine(privileges.needed(config.interface.realtime))
     within_reach.warn_of_reload(config)
+    within_reach.warn_of_readers(config)
     privileges.lock_memory()
     yield found
 
@@ -169,7 +170,7 @@ async def predecessor(
             metrics.adopt(port)
         elif metrics:
             metrics.bind()
-        control.has_lock = state.lock_fd >= 0
+        control.has_lock, control.announce = state.lock_fd >= 0, lock.note
         services.take_over(state.facts)
         # The program on it is ours now.
         yield Predecessor(state, replace(found, xdp_program=None))

@@ -121,7 +121,7 @@ class Server:
         where = Served(watch, publisher, dataplane, prepared, slow_path)
         addresses = await stages.open(opening.served_addresses(config, where))
         await stages.open(opening.switch(before, where, lock))
-        self._log_summary(where, before.silent_since)
+        self._log_summary(where, before.silent_since, metrics.url if metrics else "")
         privileges.settle()
         return Instance(
             config=config,
@@ -136,13 +136,14 @@ class Server:
             hangups=self._hangups,
         )
 
-    def _log_summary(self, where: Served, silent_since: float) -> None:
+    def _log_summary(self, where: Served, silent_since: float, metrics: str) -> None:
         for line in startup_summary.lines(
             self.config,
             where.dataplane,
             where.slow_path,
             where.nic.notes,
             where.watch.served(),
+            metrics,
         ):
             log.info("%s", line)
         if silent_since:

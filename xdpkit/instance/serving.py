@@ -30,6 +30,7 @@ from xdpkit.runtime.faults import faults, keep_running
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
 from xdpkit.services.table import Services
+from xdpkit.slowpath.not_served import NotServed
 
 log = logging.getLogger("xdpkit")
 
@@ -132,7 +133,12 @@ class Instance:
             f"{service}: the slow path leaves its port to another program"
             for service in sorted(self.addresses.left)
         )
-        return [*map(str, sorted(self.where.slow_path.not_served, key=str)), *left]
+        return [*map(str, sorted(self._not_served(), key=str)), *left]
+
+    def _not_served(self) -> list[NotServed]:
+        """Where a port could not be had."""
+        metrics = self.metrics.not_served if self.metrics else None
+        return [*self.where.slow_path.not_served, *([metrics] if metrics else [])]
 
     async def _reload_on_hangup(self, reloader: Reloader) -> None:
         while True:
@@ -147,7 +153,7 @@ class Instance:
             read_counters(where.dataplane, where.slow_path),
             where.dataplane,
             left=self.addresses.left,
-            not_served=where.slow_path.not_served,
+            not_served=self._not_served(),
             zones=facts.get("zones", {}),
             uptime_s=time.monotonic() - self.started,
             steering=where.nic.steering,

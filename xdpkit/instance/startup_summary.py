@@ -16,8 +16,9 @@ def lines(
     slow_path: SlowPath,
     changes: Collection[str],
     served: Collection[ServedAddress],
+    metrics: str,
 ) -> Iterator[str]:
-    """Lines for the log; ``changes`` are those made to the NIC."""
+    """Lines for the log; ``changes`` are those made to the NIC; ``metrics`` is a URL or empty."""
     tcp_path = slow_path.tcp
     services = [(name, "udp", port) for name, port in config.ports().items()]
     if tcp_path:
@@ -29,8 +30,8 @@ def lines(
     yield f"{dataplane.interface.name}: XDP {dataplane.mode}, AF_XDP {copying}, queue {queues}"
     yield from (*changes, *dataplane.notes, *(tcp_path.notes() if tcp_path else ()))
     yield _serving(services, slow_path.not_served, served)
-    if config.metrics:
-        yield f"metrics at http://{config.metrics.listen}/metrics"
+    if metrics:
+        yield f"metrics at {metrics}"
     yield "all other queues and packets stay with the kernel; stop with SIGTERM"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 import xdpkit
 from xdpkit.config import Config
 from xdpkit.errors import PrivilegeError
-from xdpkit.reach import keep, out_of_reach
+from xdpkit.reach import keep, out_of_reach, reach
 from xdpkit.regular_file import open_regular
 from xdpkit.runtime import child
 from xdpkit.services.dns.zonefile.sources import compiler_key
@@ -47,3 +48,17 @@ def warn_of_reload(config: Config) -> None:
         os.close(open_regular(config.path))
     except OSError as error:
         log.warning("%s; every reload will fail", error)
+
+
+def warn_of_readers(config: Config) -> None:
+    """Logs if the file has a secret, and everybody can read it."""
+    if config.dns is None or not config.dns.cookie_secret:
+        return
+    with suppress(OSError):
+        if os.stat(reach(config.path)).st_mode & stat.S_IROTH:  # noqa: PTH116
+            log.warning(
+                "%s: every user on this machine can read its cookie_secret: chmod o-r %s, and give "
+                "it to the user that runs xdpkit",
+                config.path,
+                config.path,
+            )

@@ -5,11 +5,15 @@
 As much of HTTP/1.1 (RFC 9110, RFC 9112) as a scrape takes: GET or HEAD of a resource, one request
 per connection. Each client has limited time and bytes; the number of connections is limited too,
 and a new one displaces the oldest: silent clients cannot lock out a scraper. Nothing is logged.
+
+Any user may bind a port above 1023, so one that is taken keeps nothing from starting: it is tried
+again until it is free.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,12 +29,15 @@ from prometheus_client.registry import Collector
 from xdpkit._core._stats import VERDICTS
 from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
-from xdpkit.errors import ControlError, SocketError, XdpkitError
+from xdpkit.errors import ControlError, PortTakenError, SocketError, XdpkitError
 from xdpkit.metrics.families import families
 from xdpkit.runtime.faults import faults
 from xdpkit.runtime.listener import Listener
 from xdpkit.runtime.reasons import failed
 from xdpkit.runtime.stream import read_until, send_all
+from xdpkit.slowpath.not_served import NotServed
+
+log = logging.getLogger("xdpkit")
 
 PATH = "/metrics"
 HEALTH = "/health"
@@ -44,6 +51,8 @@ _REST_LIMIT = 65536
 _MOST_CONNECTIONS = 16
 # For a connection from start to end: Prometheus's default scrape_timeout.
 _SECONDS = 10.0
+# How often a port that another program has is tried again.
+_TRY_SECONDS = 1.0
 
 # RFC 9112 section 2.2: a bare LF may end a line.
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -62,10 +71,11 @@ async def _unhealthy() -> list[str]:
 class MetricsServer(Listener[anyio.CancelScope]):
     """Serves the document that ``status`` returns, and the problems that ``health`` returns.
 
-    Errors are SocketErrors.
+    Errors are SocketErrors. ``not_served`` is set while another program has the port.
     """
 
     unit = "metrics"
+    not_served: NotServed | None = None
 
     def __init__(self, where: SocketAddress, status: Handler = _starting) -> None:
         ipv6 = where.address.version == 6
@@ -82,6 +92,35 @@ class MetricsServer(Listener[anyio.CancelScope]):
         # One for each connection, the oldest first.
         self._open: list[anyio.CancelScope] = []
 
+    @property
+    def url(self) -> str:
+        """Where the metrics are; empty while another program has the port."""
+        return "" if self.not_served else f"http://{self.where}{PATH}"
+
+    def bind(self) -> None:
+        """Listens; where another program has the port, says so and leaves it to ``serve``."""
+        try:
+            super().bind()
+        except PortTakenError as error:
+            self._set_taken()
+            log.warning("%s; it is tried again", error)
+
+    def _set_taken(self) -> None:
+        where = self.where
+        reason = "in use by another program"
+        self.not_served = NotServed("tcp", "metrics", where.address, where.port, True, reason)
+
+    async def serve(self) -> None:
+        while self.not_served:
+            await anyio.sleep(_TRY_SECONDS)
+            try:
+                super().bind()
+            except SocketError:
+                continue
+            self.not_served = None
+            log.info("TCP %s: free again, metrics are served there", self.where)
+        await super().serve()
+
     def _bind_error(self, error: OSError) -> SocketError:
         fixes = {
             errno.EADDRINUSE: "taken by another program"
@@ -91,7 +130,8 @@ class MetricsServer(Listener[anyio.CancelScope]):
             "CAP_NET_BIND_SERVICE",
         }
         reason = fixes.get(error.errno or 0) or failed("", error)
-        return SocketError(f"[metrics] listen: TCP {self.where}: {reason}")
+        kind = PortTakenError if error.errno == errno.EADDRINUSE else SocketError
+        return kind(f"[metrics] listen: TCP {self.where}: {reason}")
 
     def _admit(self, connection: socket.socket) -> anyio.CancelScope:
         if len(self._open) >= _MOST_CONNECTIONS:

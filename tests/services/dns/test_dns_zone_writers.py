@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,10 @@ import pytest
 from dns_bytes_call import HEAD
 
 from xdpkit.errors import ZoneError
+from xdpkit.regular_file import Content
 from xdpkit.services.dns.serving.store import Arena, compile_zones
+from xdpkit.services.dns.zonefile import sources
+from xdpkit.services.dns.zonefile.read import read_zone
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs files of several users")
 
@@ -51,7 +55,7 @@ def test_an_included_file(zones: Path, owner: int, group: int, mode: int, good: 
     if good:
         assert load(zones).zones["z"].names == 2
         return
-    with pytest.raises(ZoneError, match=f"part: user {ALICE}, who can write the zone, may not"):
+    with pytest.raises(ZoneError, match=f"user {ALICE}, who can write the zone, may not"):
         load(zones)
 
 
@@ -92,3 +96,78 @@ def test_who_is_included_has_no_say_in_what_comes_after(zones: Path) -> None:
     (zones / "part").write_text("$INCLUDE mine\n")
     with pytest.raises(ZoneError, match=f"user {BOB}, who can write the zone, may not read it"):
         load(zones)
+
+
+def test_a_link_of_roots_into_a_directory_of_others(zones: Path, tmp_path: Path) -> None:
+    """Alice replaces what the link leads to by another link: all on the way counts."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    os.chown(theirs, ALICE, ALICE)
+    secret = tmp_path / "secret"
+    secret.write_text("a secret line\n")
+    secret.chmod(0o600)
+    (zones / "z.zone").unlink()
+    (zones / "z.zone").symlink_to("../theirs/z.zone")
+    (theirs / "z.zone").symlink_to(secret)
+    os.chown(theirs / "z.zone", ALICE, ALICE, follow_symlinks=False)
+    with pytest.raises(ZoneError, match=f"user {ALICE}, who can write the zone") as caught:
+        load(zones)
+    assert "secret line" not in str(caught.value)
+
+
+def set_list(path: Path, *entries: tuple[int, int, int]) -> None:
+    """Sets an access control list: tag, rights and ID of each entry."""
+    packed = (struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(packed))
+    except OSError as error:
+        pytest.skip(f"no access control lists here: {error}")
+
+
+def entries(named: tuple[int, int, int], group: int = 5) -> tuple[tuple[int, int, int], ...]:
+    """A list with one named entry; the owner may do all, others may read."""
+    none = 0xFFFFFFFF
+    between = (4, group, none)
+    users = (named, between) if named[0] == 2 else (between, named)
+    return (1, 7, none), *users, (16, 7, none), (32, 5, none)
+
+
+@pytest.mark.parametrize("tag", [2, 8])
+def test_who_is_named_by_an_access_control_list(zones: Path, tag: int) -> None:
+    who = f"{'user' if tag == 2 else 'group'} {BOB}"
+    os.chown(zones / "z.zone", 0, 0)
+    set_list(zones, *entries((tag, 7, BOB)))
+    (zones / "part").chmod(0o600)
+    with pytest.raises(ZoneError, match=f"{who}, who can write the zone, may not read it"):
+        load(zones)
+    # What may be read because of a list is no secret.
+    set_list(zones / "part", *entries((tag, 4, BOB), 0)[:-1], (32, 0, 0xFFFFFFFF))
+    assert load(zones).zones["z"].names == 2
+    # Who may only read has no say.
+    set_list(zones, *entries((tag, 5, BOB)))
+    os.removexattr(zones / "part", "system.posix_acl_access")
+    (zones / "part").chmod(0o600)
+    assert load(zones).zones["z"].names == 2
+
+
+def test_a_link_that_is_changed_meanwhile(
+    zones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is where the file was that was read, not where its name leads by then."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    (private / "file").write_text("a secret line\n")
+    (zones / "z.zone").unlink()
+    (zones / "z.zone").symlink_to(private / "file")
+    os.chown(zones, ALICE, ALICE)
+    read = sources.read_regular
+
+    def read_and_change(path: Path) -> Content:
+        content = read(path)
+        (zones / "z.zone").unlink()
+        (zones / "z.zone").symlink_to(zones / "part")
+        return content
+
+    monkeypatch.setattr(sources, "read_regular", read_and_change)
+    with pytest.raises(ZoneError, match=f"user {ALICE}.* chmod o\\+x .*/private"):
+        read_zone(zones / "z.zone")

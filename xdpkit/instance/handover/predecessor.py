@@ -208,7 +208,7 @@ class Handover:
         """In the order in which ``successor`` unpacks them."""
         link = self._dataplane.attached.link_fd
         fds = [self._offered.listener.fileno(), link, self._rings.receiver]
-        if self._offered.metrics:
+        if self._offered.metrics and not self._offered.metrics.not_served:
             fds.append(self._offered.metrics.listener.fileno())
         for queue in self._dataplane.queues:
             fds += [queue.socket.fileno(), queue.socket.umem_fd]
@@ -303,6 +303,11 @@ class Handover:
             log.error("the XDP program could not be put back: %s", error)
 
 
+def _metrics(server: MetricsServer | None) -> str | None:
+    """Where it listens, if it does."""
+    return str(server.where) if server and not server.not_served else None
+
+
 def handed_over(dataplane: DataPlane, slow_path: SlowPath, offered: Offered) -> dict[str, Any]:
     """The facts for the successor (``messages.check_facts``)."""
     return {
@@ -319,7 +324,7 @@ def handed_over(dataplane: DataPlane, slow_path: SlowPath, offered: Offered) -> 
             for queue in dataplane.queues
         ],
         "lock": offered.lock.is_held,
-        "metrics": str(offered.metrics.where) if offered.metrics else None,
+        "metrics": _metrics(offered.metrics),
         "udp": list(sockets(slow_path.udp)),
         "tcp": list(sockets(slow_path.tcp)),
         "cookies": None,

@@ -33,6 +33,7 @@ from typing import Any
 
 from xdpkit._core._xsk import XskError, XskSocket
 from xdpkit.control.client import connect_instance
+from xdpkit.control.lock import Holder
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ControlError
 from xdpkit.instance.handover.messages import (
@@ -138,14 +139,16 @@ class HandedOverState(Closing):
         self.rings_fd = -1
 
 
-async def request_takeover(ifname: str, user: int | None = None) -> HandedOverState | float | None:
-    """Requests the state of the instance that serves the interface, whose lock ``user`` holds.
+async def request_takeover(
+    ifname: str, holder: Holder | None = None
+) -> HandedOverState | float | None:
+    """Requests the state of the instance that serves the interface, whose lock ``holder`` has.
 
     Returns None if there is none; if it had to be stopped, the time (``time.monotonic``) when it
     stopped answering; else its state. Raises ControlError.
     """
     try:
-        connection = connect_instance(ifname, user)
+        connection = connect_instance(ifname, holder)
     except OSError as error:
         if error.errno == errno.ECONNREFUSED:
             return None

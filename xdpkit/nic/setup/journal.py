@@ -307,7 +307,7 @@ def boot_id() -> str:
 def start_time(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None if it is gone or a zombie."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
     # proc(5): the name in parentheses may contain anything; the state follows it, starttime is

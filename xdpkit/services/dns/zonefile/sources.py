@@ -128,8 +128,8 @@ class Reading:
 
     def _check_writers(self, path: str, content: Content, includer: str) -> None:
         above = self._writers.get(str(Path(includer).absolute()), frozenset())
-        writers = above | writers_of(Path(path), content.status)
-        check_readable(Path(path), content.status, writers)
+        writers = above | writers_of(Path(path), content)
+        check_readable(Path(path), content, writers)
         self._writers[path] = writers
 
     @property

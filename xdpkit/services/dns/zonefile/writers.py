@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from xdpkit.reach import reach
-from xdpkit.regular_file import UnfitFileError
+from xdpkit.reach import kept, reach
+from xdpkit.regular_file import Content, UnfitFileError
+from xdpkit.services.dns.zonefile.access import Access, access, access_of
+
+# What the kernel follows (path_resolution(7)).
+_MOST_LINKS = 40
 
 
 @dataclass(frozen=True)
@@ -25,34 +30,58 @@ class Writer:
     uid: int | None
     gids: frozenset[int]
 
-    def may(self, found: os.stat_result, bits: int) -> bool:
-        """Whether the mode allows them all of these (4: read, 1: pass)."""
-        mode = stat.S_IMODE(found.st_mode)
-        if found.st_uid == self.uid:
-            mode >>= 6
-        elif found.st_gid in self.gids:
-            mode >>= 3
-        return mode & bits == bits
+    def may(self, found: Access, bits: int) -> bool:
+        """Whether they have all of these rights (4: read, 1: pass)."""
+        return found.allows(self.uid, self.gids, bits)
 
 
-def writers_of(path: Path, found: os.stat_result) -> frozenset[Writer]:
-    """Who can write a file that was found at this absolute path, or put another in its place."""
-    writers = set(_of_mode(found, False))
-    for above in path.parents:
+def writers_of(path: Path, content: Content) -> frozenset[Writer]:
+    """Who can write a file that was read at this absolute path, or put another in its place."""
+    writers = set(_of_access(access(content.status, content.acl), False))
+    for name, is_link in _names(path):
         try:
+            if is_link:
+                owner = os.lstat(reach(name)).st_uid
+                writers |= set(_of_owner(owner))
             # Where a directory is sticky, only its files' owners replace them: not what leads here.
-            sticky = above != path.parent
-            writers |= set(_of_mode(os.stat(reach(above)), sticky))  # noqa: PTH116
+            sticky = name.parent != path.parent
+            writers |= set(_of_access(access_of(reach(name.parent)), sticky))
         except OSError:
             continue
     return frozenset(writers)
 
 
-def check_readable(path: Path, found: os.stat_result, writers: frozenset[Writer]) -> None:
-    """Raises UnfitFileError if one of these may not read the file that was found there."""
-    real = Path(os.path.realpath(reach(path)))
+def _names(path: Path) -> Iterator[tuple[Path, bool]]:
+    """All that is looked up on the way to a file, also by links; and whether it is a link."""
+    here, ahead, links = Path("/"), list(reversed(path.parts[1:])), 0
+    while ahead and links <= _MOST_LINKS:
+        if (part := ahead.pop()) == "..":
+            here = here.parent
+            continue
+        name = here / part
+        target = "" if str(name) in kept() else _target(name)
+        yield name, bool(target)
+        if target:
+            links += 1
+            here = Path("/") if target.startswith("/") else here
+            ahead += reversed([each for each in Path(target).parts if each != "/"])
+        else:
+            here = name
+
+
+def _target(name: Path) -> str:
+    try:
+        return os.readlink(reach(name))  # noqa: PTH115
+    except OSError:
+        return ""
+
+
+def check_readable(path: Path, content: Content, writers: frozenset[Writer]) -> None:
+    """Raises UnfitFileError if one of these may not read the file that was read there."""
+    found = access(content.status, content.acl)
     for writer in writers:
-        closed = next((each for each in real.parents if not writer.may(_stat(each), 0o1)), None)
+        above = Path(content.place).parents
+        closed = next((each for each in above if not writer.may(_access_of(each), 0o1)), None)
         if closed is None and writer.may(found, 0o4):
             continue
         fix = f"chmod o+r {path}" if closed is None else f"chmod o+x {closed}"
@@ -61,21 +90,33 @@ def check_readable(path: Path, found: os.stat_result, writers: frozenset[Writer]
         )
 
 
-def _stat(directory: Path) -> os.stat_result:
-    return os.stat(reach(directory))  # noqa: PTH116
+def _access_of(directory: Path) -> Access:
+    return access_of(reach(directory))
 
 
-def _of_mode(found: os.stat_result, sticky: bool) -> list[Writer]:
-    writers = []
-    if found.st_uid not in (0, os.geteuid()):
-        writers.append(_user(found.st_uid))
-    if sticky and found.st_mode & stat.S_ISVTX:
-        return writers
-    if found.st_mode & stat.S_IWOTH:
-        writers.append(Writer("everybody", None, frozenset()))
-    if found.st_mode & stat.S_IWGRP and found.st_gid not in (0, os.getegid()):
-        writers.append(Writer(f"group {found.st_gid}", None, frozenset((found.st_gid,))))
-    return writers
+def _of_access(found: Access, sticky: bool) -> Iterator[Writer]:
+    yield from _of_owner(found.uid)
+    if sticky and found.mode & stat.S_ISVTX:
+        return
+    if found.mode & stat.S_IWOTH:
+        yield Writer("everybody", None, frozenset())
+    if found.mode & stat.S_IWGRP and found.gid not in (0, os.getegid()):
+        yield _group(found.gid)
+    for uid, rights in found.users:
+        if rights & 0o2:
+            yield from _of_owner(uid)
+    for gid, rights in found.groups:
+        if rights & 0o2 and gid not in (0, os.getegid()):
+            yield _group(gid)
+
+
+def _of_owner(uid: int) -> Iterator[Writer]:
+    if uid not in (0, os.geteuid()):
+        yield _user(uid)
+
+
+def _group(gid: int) -> Writer:
+    return Writer(f"group {gid}", None, frozenset((gid,)))
 
 
 @cache
