@@ -279,7 +279,7 @@ def test_a_silent_or_partial_request_times_out(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_client_that_never_reads_delays_no_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "_SECONDS", 6.0)
+    monkeypatch.setattr(http_server, "_SECONDS", 4.0)
 
     with serving(large) as server, connected(server, receive=4096) as non_reader:
         non_reader.sendall(GET)
