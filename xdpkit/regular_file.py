@@ -87,7 +87,7 @@ def read_regular(
     """
     with open(open_regular(path, follow=follow, secret=secret), "rb") as file:
         fd = file.fileno()
-        status, place = os.fstat(fd), os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115
+        status, place = os.fstat(fd), _place(fd, path)
         acl = b""
         with suppress(OSError):
             acl = os.getxattr(fd, ACCESS_LIST)
@@ -95,6 +95,14 @@ def read_regular(
     if most is not None and len(data) > most:
         raise UnfitFileError(path, f"it is larger than {most} bytes: name the right file")
     return Content(data, status, place, acl)
+
+
+def _place(fd: int, path: Path | str) -> str:
+    """Where an open file is. Without /proc, where its name leads by now."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115
+    except FileNotFoundError:
+        return os.path.realpath(path)
 
 
 def _check_kind(path: Path | str, found: os.stat_result) -> None:

@@ -80,7 +80,7 @@ class Publisher:
 
     def __init__(self, publisher: SnapshotPublisher) -> None:
         self.change = failing("publish", publisher.change)
-        self.wait_for_grace_period = failing("grace", publisher.wait_for_grace_period)
+        self.settle = failing("grace", publisher.settle)
 
 
 if __name__ == "__main__":
