@@ -152,8 +152,9 @@ def test_every_drop_is_here() -> None:
     """This file covers exactly the drops in the verdict table."""
     met = {*DROPPED, "ip_checksum", "udp_checksum", "source_port", "source_address", "echo_loop"}
     met |= {"ntp_port", "ntp_mode", "dns_response", "bad_frame", "not_sent"}
-    # These need a configuration: test_ntp_admission.py, test_ntp_macs.py, test_dns_rrl_wire.py.
-    met |= {"ntp_denied", "ntp_limited", "ntp_digest", "dns_rrl_drop"}
+    # These need a configuration: test_ntp_admission.py, test_ntp_macs.py, test_dns_rrl_wire.py,
+    # test_dns_access.py, test_route_check.py.
+    met |= {"ntp_denied", "ntp_limited", "ntp_digest", "dns_rrl_drop", "dns_denied", "no_route"}
     # No server meets these: it loads its zones first, and every chunk and buffer has the room.
     met |= {"dns_no_zones", "dns_no_room"}
     assert met == {verdict.name for verdict in VERDICTS if verdict.kind == "drop"}

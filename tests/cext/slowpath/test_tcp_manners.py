@@ -299,7 +299,7 @@ def test_it_sleeps_when_there_is_nothing_to_do(server: LoopbackServer) -> None:
 
 
 def test_every_reason_has_a_meaning() -> None:
-    assert all(ENDS.values()) and len(ENDS) == 10
+    assert all(ENDS.values()) and len(ENDS) == 11
 
 
 def test_memory_is_allocated_at_the_start(snapshot: Snapshot) -> None:
