@@ -66,7 +66,7 @@ def test_files_are_followed(server: Server, directory: Path) -> None:
 def test_a_broken_zone_is_logged_once(server: Server, directory: Path) -> None:
     path = directory / "zones" / "example.zone"
     path.write_text(zone(2) + "www A nothing\n")
-    place = f"{path}:{zone(2).count(chr(10)) + 1}: "
+    place = f"{path}:{zone(2).count(chr(10)) + 1}:"
     eventually(lambda: place in server.log(), "the place to be named")
     # Time for checks that would log it again, and then the next change.
     first = path.stat().st_mtime_ns

@@ -65,13 +65,18 @@ def keep_modules() -> None:
 def _modules() -> list[str]:
     """Where modules are found, besides the interpreter's own; in a zip file none of ours is."""
     own = os.path.dirname(os.__file__)  # noqa: PTH120
-    # Without safe_path, the first is the directory of the script, or the current one.
-    found = sys.path if sys.flags.safe_path else sys.path[1:]
-    return [
-        path
-        for path in dict.fromkeys(found)
-        if path not in (own, f"{own}/lib-dynload") and _is_safe(path)
-    ]
+    left_out = {own, f"{own}/lib-dynload"}
+    if not sys.flags.safe_path:
+        # python(1) put the script's directory or the current one before those that are configured.
+        left_out |= {os.path.dirname(os.path.realpath(sys.argv[0] or ".")), _current()}  # noqa: PTH120
+    return [path for path in dict.fromkeys(sys.path) if path not in left_out and _is_safe(path)]
+
+
+def _current() -> str:
+    try:
+        return os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return ""
 
 
 def environment(**more: str) -> dict[str, str]:
