@@ -71,8 +71,9 @@ def test_health_names_what_is_dead_or_stalled(lab: Lab, tmp_path: Path) -> None:
 
 def worker_of(server: Server) -> int:
     """The thread that serves the queue."""
-    thread: int = server.status()["queues"][str(QUEUE)]["thread"]
-    return thread
+    return eventually(
+        lambda: int(server.status()["queues"][str(QUEUE)]["thread"]), "the worker's thread"
+    )
 
 
 def is_detached(server: Server) -> bool:
