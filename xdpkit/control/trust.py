@@ -54,7 +54,7 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
     if pid <= 0:
         return False
     try:
-        pidfd = _pidfd(connection, pid)
+        pidfd = peer_pidfd(connection, pid)
     except OSError:
         return False
     try:
@@ -70,8 +70,11 @@ def _is_root(connection: socket.socket, pid: int) -> bool:
         os.close(pidfd)
 
 
-def _pidfd(connection: socket.socket, pid: int) -> int:
-    """A descriptor of the process, which the caller owns; before Linux 6.5, of who has its PID."""
+def peer_pidfd(connection: socket.socket, pid: int) -> int:
+    """A descriptor of the process, which the caller owns; before Linux 6.5, of who has its PID.
+
+    Raises OSError.
+    """
     try:
         raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4)
     except OSError as error:

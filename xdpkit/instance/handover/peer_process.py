@@ -9,11 +9,8 @@ import socket
 
 import anyio
 
-from xdpkit.control.trust import peer
+from xdpkit.control.trust import peer, peer_pidfd
 from xdpkit.runtime.closing import Closing
-
-# asm-generic/socket.h, Linux 6.5: not in Python's socket module.
-SO_PEERPIDFD = 77
 
 
 class PeerProcess(Closing):
@@ -22,7 +19,9 @@ class PeerProcess(Closing):
     def __init__(self, connection: socket.socket) -> None:
         self.pid = peer(connection).pid
         """0 if it is in another PID namespace."""
-        self._fd = _pidfd(connection, self.pid)
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            self._fd = peer_pidfd(connection, self.pid)
 
     async def wait_gone(self, seconds: float | None) -> bool:
         """Waits for its end, which is that of all its threads; returns whether it has come.
@@ -52,12 +51,3 @@ class PeerProcess(Closing):
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-
-def _pidfd(connection: socket.socket, pid: int) -> int:
-    """A descriptor for the process, or -1."""
-    with contextlib.suppress(OSError):
-        return connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
-    with contextlib.suppress(OSError):
-        return os.pidfd_open(pid) if pid else -1
-    return -1
