@@ -15,7 +15,7 @@ from pathlib import Path
 
 from xdpkit.config.address import Address
 from xdpkit.nic.fact import read_fact, read_text
-from xdpkit.nic.os.udp_sockets import UNCONNECTED, parse_proc_address
+from xdpkit.nic.os.udp_sockets import UNCONNECTED, entries
 
 # The state of a listening TCP socket: TCP_LISTEN in Linux include/net/tcp_states.h.
 LISTENS = "0A"
@@ -80,17 +80,11 @@ def sockets(
     table: str, protocol: str, state: str, ports: Collection[int]
 ) -> Iterator[tuple[int, Listener]]:
     """Inode and socket of each line of a /proc/net table with this state and one of these ports."""
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        address, _, port = fields[1].partition(":")
-        if fields[3] == state and int(port, 16) in ports:
-            local = parse_proc_address(address)
-            if isinstance(local, IPv6Address) and local.ipv4_mapped:
-                local = local.ipv4_mapped
-            yield (
-                int(fields[9]),
-                Listener(protocol, local, int(port, 16), uid=int(fields[7])),
-            )
+    for entry in entries(table.splitlines()[1:], state, ports):
+        local = entry.address
+        if isinstance(local, IPv6Address) and local.ipv4_mapped:
+            local = local.ipv4_mapped
+        yield entry.inode, Listener(protocol, local, entry.port, uid=entry.uid)
 
 
 def owners(found: Mapping[int, Listener]) -> dict[int, Process]:

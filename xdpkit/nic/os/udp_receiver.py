@@ -10,11 +10,9 @@ from __future__ import annotations
 import socket
 import struct
 from ipaddress import ip_address
-from pathlib import Path
 
-from xdpkit.config.address import Address
 from xdpkit.nic.os import netlink
-from xdpkit.nic.os.udp_sockets import TABLES, UNCONNECTED, parse_proc_address
+from xdpkit.nic.os.udp_sockets import UNCONNECTED, entries, tables
 
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h (INET_DIAG_NOCOOKIE).
 NETLINK_SOCK_DIAG = 4
@@ -66,26 +64,10 @@ def _read_tables(receiver: Endpoint) -> set[int]:
     wanted = ip_address(receiver[0])
     exact: set[int] = set()
     any_address: set[int] = set()
-    for table in TABLES:
-        for address, user in _bound(table, receiver[1]):
-            if address == wanted:
-                exact.add(user)
-            elif address.is_unspecified and address.version >= wanted.version:
-                any_address.add(user)
+    for lines in tables():
+        for entry in entries(lines, UNCONNECTED, (receiver[1],)):
+            if entry.address == wanted:
+                exact.add(entry.uid)
+            elif entry.address.is_unspecified and entry.address.version >= wanted.version:
+                any_address.add(entry.uid)
     return exact or any_address
-
-
-def _bound(table: Path, port: int) -> list[tuple[Address, int]]:
-    """Local addresses and users of the unconnected sockets on a port."""
-    try:
-        lines = table.read_text("ascii").splitlines()[1:]
-    except FileNotFoundError:
-        # A kernel without IPv6.
-        return []
-    found = []
-    for line in lines:
-        fields = line.split()
-        address, _, text_port = fields[1].partition(":")
-        if int(text_port, 16) == port and fields[3] == UNCONNECTED:
-            found.append((parse_proc_address(address), int(fields[7])))
-    return found

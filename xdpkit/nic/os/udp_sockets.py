@@ -8,9 +8,10 @@ the slow path's. So where such a program runs, the slow path leaves the port to 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NamedTuple
 
 from xdpkit.config.address import Address
 
@@ -20,34 +21,50 @@ UNCONNECTED = "07"
 TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
 
 
+class Entry(NamedTuple):
+    """A socket in a table of /proc/net: where it is bound, its user's ID and its inode."""
+
+    address: Address
+    port: int
+    uid: int
+    inode: int
+
+
 def is_held(port: int, ours: Collection[int], addresses: Collection[Address]) -> bool:
     """Whether a datagram to ``port`` at ``addresses`` may be meant for a socket that is not ours.
 
     ``ours`` are the inodes of our sockets. Reads the tables of this network namespace.
     """
+    return any(
+        holder in addresses or holder.is_unspecified
+        for lines in tables()
+        for holder in holders(lines, port, ours)
+    )
+
+
+def tables() -> Iterator[list[str]]:
+    """The lines of /proc/net/udp and udp6 of this network namespace. Raises OSError."""
     for table in TABLES:
         try:
-            lines = table.read_text("ascii").splitlines()[1:]
+            yield table.read_text("ascii").splitlines()[1:]
         except FileNotFoundError:
             # A kernel without IPv6.
             continue
-        if any(
-            holder in addresses or holder.is_unspecified for holder in holders(lines, port, ours)
-        ):
-            return True
-    return False
 
 
 def holders(lines: Iterable[str], port: int, ours: Collection[int]) -> list[Address]:
     """Local addresses of unconnected sockets on ``port``, from lines of /proc/net/udp or udp6."""
-    found = []
+    found = entries(lines, UNCONNECTED, (port,))
+    return [entry.address for entry in found if entry.inode not in ours]
+
+
+def entries(lines: Iterable[str], state: str, ports: Collection[int]) -> Iterator[Entry]:
+    """The sockets with this state and one of these ports, from lines of a /proc/net table."""
     for line in lines:
         fields = line.split()
-        local, state, inode = fields[1], fields[3], int(fields[9])
-        address, _, text_port = local.partition(":")
-        if int(text_port, 16) == port and state == UNCONNECTED and inode not in ours:
-            found.append(parse_proc_address(address))
-    return found
+        address, _, text_port = fields[1].partition(":")
+        if fields[3] == state and (port := int(text_port, 16)) in ports:
+            yield Entry(parse_proc_address(address), port, int(fields[7]), int(fields[9]))
 
 
 def parse_proc_address(text: str) -> Address:
