@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from pyroute2 import IPRoute
 
@@ -283,3 +285,14 @@ def run_here(*argv: str, timeout: float = 60, **options: Any) -> subprocess.Comp
     return subprocess.run(
         argv, text=True, capture_output=True, timeout=timeout, check=False, **options
     )
+
+
+def health(lab: Lab) -> tuple[int, str]:
+    """Status and text of GET /health."""
+    with lab.server.entered():
+        try:
+            with urlopen("http://127.0.0.1:9153/health", timeout=PATIENCE) as reply:
+                return reply.status, reply.read().decode()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode()

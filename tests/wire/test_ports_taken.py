@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -22,6 +21,7 @@ from serving import (
     XDPKIT,
     Server,
     eventually,
+    health,
     reload,
     serving,
     starting,
@@ -91,17 +91,6 @@ def missing(server: Server) -> set[tuple[str, str, str]]:
         (each["protocol"], each["service"], each["address"])
         for each in server.status()["not_served"]
     }
-
-
-def health(lab: Lab) -> tuple[int, str]:
-    """Status and text of GET /health."""
-    with lab.server.entered():
-        try:
-            with urlopen("http://127.0.0.1:9153/health", timeout=PATIENCE) as reply:
-                return reply.status, reply.read().decode()
-        except HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
 
 
 def scraped(lab: Lab, protocol: str, service: str) -> float:

@@ -38,6 +38,12 @@ def program(box: SystemdBox) -> bool:
     return "xdp" in link
 
 
+def is_replaced(box: SystemdBox, before: str) -> bool:
+    """Whether another process than this PID serves."""
+    is_another = box.property("MainPID") not in ("0", before)
+    return is_another and box.property("ActiveState") == "active"
+
+
 def test_it_serves_once_it_is_started(started: SystemdBox) -> None:
     assert started.property("ActiveState") == "active"
     assert program(started) and answers(started)
@@ -58,26 +64,14 @@ def test_reload_fails_with_every_error_and_the_old_is_served(started: SystemdBox
 def test_a_stopped_process_is_replaced(started: SystemdBox) -> None:
     before = started.property("MainPID")
     started.run("kill", "-STOP", before)
-    until(
-        lambda: (
-            started.property("MainPID") not in ("0", before)
-            and started.property("ActiveState") == "active"
-        ),
-        "systemd's watchdog replaces it",
-    )
+    until(lambda: is_replaced(started, before), "systemd's watchdog replaces it")
     assert answers(started)
 
 
 def test_a_killed_process_is_replaced_and_the_nic_restored(started: SystemdBox) -> None:
     before = started.property("MainPID")
     started.run("kill", "-KILL", before)
-    until(
-        lambda: (
-            started.property("MainPID") not in ("0", before)
-            and started.property("ActiveState") == "active"
-        ),
-        "systemd restarts it",
-    )
+    until(lambda: is_replaced(started, before), "systemd restarts it")
     assert answers(started)
     started.run("systemctl", "stop", "xdpkit")
     assert not program(started)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import pytest
 from intruder import frozen, make_call, needs_x86
@@ -19,6 +17,7 @@ from serving import (
     Server,
     attached,
     eventually,
+    health,
     look_up,
     serving,
 )
@@ -37,17 +36,6 @@ def own_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
     lab.client.send_on_queue(QUEUE, QUEUES)
     with serving(lab, tmp_path) as server:
         yield server
-
-
-def health(lab: Lab) -> tuple[int, str]:
-    """Status and text of GET /health."""
-    with lab.server.entered():
-        try:
-            with urlopen("http://127.0.0.1:9153/health", timeout=PATIENCE) as reply:
-                return reply.status, reply.read().decode()
-        except HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
 
 
 def test_health_names_what_is_dead_or_stalled(lab: Lab, tmp_path: Path) -> None:
