@@ -17,20 +17,19 @@ from dataclasses import dataclass
 
 from xdpkit.config.prefixes import PREFIXES_MAX
 from xdpkit.errors import NicError
+from xdpkit.nic.os.netlink import NLM_F_REQUEST, NLMSG_ERROR, SOL_NETLINK, attributes
 
 # linux/netlink.h and linux/rtnetlink.h.
-SOL_NETLINK = 270
 NETLINK_GET_STRICT_CHK = 12
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-NLM_F_REQUEST, NLM_F_DUMP = 1, 0x300
+NLMSG_DONE, NLM_F_DUMP = 3, 0x300
 RTM_GETROUTE, RTM_NEWROUTE = 26, 24
 RTA_DST, RTA_PRIORITY, RTA_TABLE = 1, 6, 15
 RT_TABLE_MAIN = 254
 RTN_UNSPEC, RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT = 0, 6, 7, 8
 DEAD = (RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT)
 RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE = 0x40, 0x400
-# struct nlmsghdr, struct rtmsg, struct rtattr, the kernel's numbers in host order.
-_HEADER, _ROUTE, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=8BI"), struct.Struct("=HH")
+# struct nlmsghdr, struct rtmsg, the kernel's numbers in host order.
+_HEADER, _ROUTE = struct.Struct("=IHHII"), struct.Struct("=8BI")
 
 # What a dump takes at a time, and how long the kernel may take for it.
 _BUFFER = 1 << 17
@@ -144,11 +143,8 @@ def _dump(sock: socket.socket, version: int, kind: int) -> Iterator[Route]:
 def _route(body: bytes, family: int) -> Route | None:
     """A route of the main table, from its message."""
     found, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
-    address, priority, at = 0, 0, _ROUTE.size
-    while at + _ATTRIBUTE.size <= len(body):
-        size, name = _ATTRIBUTE.unpack_from(body, at)
-        value = body[at + _ATTRIBUTE.size : at + size]
-        at += max(_ATTRIBUTE.size, (size + 3) & ~3)
+    address, priority = 0, 0
+    for name, value in attributes(body[_ROUTE.size :]):
         if name == RTA_DST:
             address = int.from_bytes(value, "big")
         elif name == RTA_PRIORITY:
