@@ -2,6 +2,7 @@
 
     sources.py      the files as they were read, and whether they changed -> Source
     read.py         one master file, read and checked                    -> Zone
+    limits.py       what a file may cost: bounds and budgets
     zone.py         the zone, its RRsets, and wire names
     records.py      the records one by one, and which are refused
     master_file.py  dnspython's reader, and where each record began

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Callable
 from typing import TextIO
 
 from xdpkit.services.dns.zonefile.zone import AAAA, CNAME, NS, A
@@ -31,13 +32,13 @@ class Lines:
     """A text file read by characters, as dnspython's tokenizer does, or by lines."""
 
     def __init__(self, file: TextIO) -> None:
-        self._file = file
+        self._read_line: Callable[[], str] = file.readline
         self._line, self._at = "", 0
 
     def peek(self) -> str:
         """The rest of the line; empty at the end of the file."""
         if self._at == len(self._line):
-            self._line, self._at = self._file.readline(), 0
+            self._line, self._at = self._read_line(), 0
         return self._line[self._at :] if self._at else self._line
 
     def skip(self) -> None:
@@ -47,7 +48,7 @@ class Lines:
     def read(self, _: int) -> str:
         """One character; empty at the end of the file."""
         if self._at == len(self._line):
-            self._line, self._at = self._file.readline(), 0
+            self._line, self._at = self._read_line(), 0
             if not self._line:
                 return ""
         self._at += 1

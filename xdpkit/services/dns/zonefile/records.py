@@ -11,6 +11,7 @@ import dns.rdata
 import dns.rdatatype
 
 from xdpkit.errors import ZoneError
+from xdpkit.services.dns.zonefile.limits import TYPES_AT_NAME, too_many_types
 from xdpkit.services.dns.zonefile.master_file import Reader
 from xdpkit.services.dns.zonefile.plain_lines import parse_plain_line, wire_name, wire_rdata
 from xdpkit.services.dns.zonefile.zone import (
@@ -49,6 +50,9 @@ RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 # Before each RDATA: a pointer to the owner, type, class, TTL and length.
 RECORD_FIXED = 12
 
+# So many are found by a look at each: most names and RRsets need nothing else.
+FEW = 8
+
 TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds; remove some"
 
 
@@ -66,6 +70,10 @@ class Sink:
         self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
         self._plain_owner: bytes | None = None
         """The owner on the previous plain line."""
+        self._indexes: dict[bytes, dict[tuple[int, int], RRset]] = {}
+        """Of the names that have many types."""
+        self._seen: dict[int, set[bytes]] = {}
+        """The records of large RRsets, names in lower case, by id()."""
 
     def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
         """The origin for dnspython, and that names stay absolute."""
@@ -91,7 +99,10 @@ class Sink:
             wire = rdata.to_wire() or b""
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
-        self._add(self._owner(name), ttl, int(rdata.rdtype), int(rdata.covers()), wire)
+        owner = self._owner(name)
+        if self.reader is not None and self.reader.generating:
+            self.reader.made(len(owner) + len(wire))
+        self._add(owner, ttl, int(rdata.rdtype), int(rdata.covers()), wire)
 
     def _owner(self, name: dns.name.Name) -> bytes:
         if name is not self._last[0]:
@@ -133,13 +144,13 @@ class Sink:
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
         # RFC 2181 section 5: duplicate records count once.
-        if not _contains(rrset, wire):
+        if not self._contains(rrset, wire):
             if rdtype in SINGLE and rrset.rdatas:
                 raise self.error(
                     f"a second {_type_text(rdtype)} at {name_text(owner)}; remove one of them"
                 )
             rrset.rdatas.append(wire)
-            # Checked now, as each record is compared with all before it.
+            # Checked now, not for the time: there may be any number of them.
             if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
                 raise rrset.error(TOO_MANY)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
@@ -175,16 +186,47 @@ class Sink:
             raise ValueError("a wildcard cannot be delegated; put the NS records at each name")
 
     def _rrset(self, owner: bytes, rdtype: int, covers: int, ttl: int) -> RRset:
-        rrsets = self.zone.nodes.setdefault(owner, [])
-        for rrset in rrsets:
+        rrsets = others = self.zone.nodes.setdefault(owner, [])
+        index = None
+        if len(rrsets) >= FEW:
+            index = self._index(owner, rrsets)
+            if (known := index.get((rdtype, covers))) is not None:
+                return known
+            if rdtype != CNAME:
+                others = [index[CNAME, 0]] if (CNAME, 0) in index else []
+        for rrset in others:
             if rrset.rdtype == rdtype and rrset.covers == covers:
                 return rrset
             # RFC 1034 section 3.6.2.
             if CNAME in (rrset.rdtype, rdtype) and not {rrset.rdtype, rdtype} & BESIDE_CNAME:
                 raise ValueError(f"a CNAME and other data at {name_text(owner)}; keep one of them")
+        if len(rrsets) >= TYPES_AT_NAME:
+            raise ValueError(too_many_types(name_text(owner)))
         path, line = self.location()
         rrsets.append(RRset(rdtype, covers, ttl, path, line))
+        if index is not None:
+            index[rdtype, covers] = rrsets[-1]
         return rrsets[-1]
+
+    def _index(self, owner: bytes, rrsets: list[RRset]) -> dict[tuple[int, int], RRset]:
+        """The RRsets of a name that has many, by type."""
+        if owner not in self._indexes:
+            self._indexes[owner] = {(rrset.rdtype, rrset.covers): rrset for rrset in rrsets}
+        return self._indexes[owner]
+
+    def _contains(self, rrset: RRset, wire: bytes) -> bool:
+        """Whether the RRset has a record, to which it is added otherwise."""
+        of_names = rrset.rdtype in NAMES
+        wire = wire.lower() if of_names else wire
+        if len(rrset.rdatas) < FEW:
+            return wire in (map(bytes.lower, rrset.rdatas) if of_names else rrset.rdatas)
+        seen = self._seen.get(id(rrset))
+        if seen is None:
+            seen = set(map(bytes.lower, rrset.rdatas) if of_names else rrset.rdatas)
+            self._seen[id(rrset)] = seen
+        known = wire in seen
+        seen.add(wire)
+        return known
 
     def location(self) -> tuple[str, int]:
         """File and line of the current record."""
@@ -194,12 +236,6 @@ class Sink:
         """A ZoneError at the current record."""
         path, line = self.location()
         return ZoneError(path, reason, line)
-
-
-def _contains(rrset: RRset, wire: bytes) -> bool:
-    if rrset.rdtype in NAMES:
-        return wire.lower() in map(bytes.lower, rrset.rdatas)
-    return wire in rrset.rdatas
 
 
 def _type_text(rdtype: int) -> str:
