@@ -46,7 +46,7 @@ class LargeFileError(UnfitFileError):
         self.size = size
 
 
-# Bytes to read at least at once: one call for a small file, and no mapping of its own (mallopt(3)).
+# Bytes to read at once of a file that has grown; a larger buffer is a mapping each (mallopt(3)).
 _PIECE = 1 << 16
 
 ACCESS_LIST = "system.posix_acl_access"
@@ -126,7 +126,7 @@ def _read(fd: int, size: int, most: int | None) -> bytes:
     parts: list[bytes] = []
     length = 0
     while most is None or length <= most:
-        room = max(size - length, _PIECE)
+        room = size + 1 - length if length <= size else _PIECE
         part = os.read(fd, room if most is None else min(room, most + 1 - length))
         if not part:
             break

@@ -92,7 +92,7 @@ class NoPlainLines:
         """Takes none."""
         return False
 
-    def end_plain_lines(self) -> None:
+    def end_plain_lines(self, at_end: bool) -> None:
         """Does nothing."""
 
 

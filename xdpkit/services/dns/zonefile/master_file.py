@@ -40,8 +40,8 @@ class LineSink(Protocol):
     def take_line(self, line: str) -> bool:
         """Whether it has consumed the line."""
 
-    def end_plain_lines(self) -> None:
-        """The next line is dnspython's."""
+    def end_plain_lines(self, at_end: bool) -> None:
+        """The next line is dnspython's, or there is none."""
 
 
 class Tokenizer(dns.tokenizer.Tokenizer):
@@ -74,7 +74,7 @@ class Tokenizer(dns.tokenizer.Tokenizer):
             self.lines.skip()
             self.line_number += 1
             self.line = self.line_number
-        self._sink.end_plain_lines()
+        self._sink.end_plain_lines(not self.lines.peek())
 
 
 class Reader(dns.zonefile.Reader):
@@ -163,6 +163,11 @@ class Reader(dns.zonefile.Reader):
         """The TTL set by $TTL; None without one."""
         from_soa = getattr(self, "default_ttl_from_soa", False)
         return self.default_ttl if self.default_ttl_known and not from_soa else None
+
+    def set_ttl(self, seconds: int) -> None:
+        """Does what a $TTL does."""
+        self.default_ttl, self.default_ttl_known = seconds, True
+        self.default_ttl_from_soa = False
 
     def location(self) -> tuple[str, int]:
         """File and line of the current record or directive."""

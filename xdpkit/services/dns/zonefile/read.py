@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,14 +16,29 @@ from xdpkit.services.dns.zonefile.diagnosis import errors
 from xdpkit.services.dns.zonefile.error_list import located, zone_error
 from xdpkit.services.dns.zonefile.limits import BoundError
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
+from xdpkit.services.dns.zonefile.plain_rdata import wire_name
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
-from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, SOA, RRset, Zone, name_text, parent
+from xdpkit.services.dns.zonefile.zone import (
+    DNAME,
+    NS,
+    NSEC3,
+    ROOT,
+    SOA,
+    RRset,
+    Zone,
+    name_text,
+    parent,
+)
+
+_PLAIN_NAME = re.compile(r"[-\w.]+", re.ASCII)
 
 
 def zone_name(path: Path) -> bytes:
     """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
     stem = path.name.removesuffix(SUFFIX)
+    if _PLAIN_NAME.fullmatch(stem) and (plain := wire_name(stem, ROOT)):
+        return plain.lower()
     try:
         name = dns.name.from_text(stem)
     except (dns.exception.DNSException, UnicodeError) as error:

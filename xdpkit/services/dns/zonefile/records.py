@@ -13,7 +13,8 @@ import dns.rdatatype
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.limits import TYPES_AT_NAME, too_many_types
 from xdpkit.services.dns.zonefile.master_file import Reader
-from xdpkit.services.dns.zonefile.plain_lines import parse_plain_line, wire_name, wire_rdata
+from xdpkit.services.dns.zonefile.plain_lines import parse_other_line, parse_plain_line
+from xdpkit.services.dns.zonefile.plain_rdata import LINE_PLAIN, TYPES, wire_name
 from xdpkit.services.dns.zonefile.zone import (
     CNAME,
     DNAME,
@@ -82,7 +83,9 @@ class Sink:
 
     def origin_name(self) -> dns.name.Name:
         """The zone's name: the first origin, and the owner of a first line without one."""
-        return dns.name.from_wire(self.zone.origin, 0)[0]
+        name = _name(self.zone.origin)
+        self._origin = (name, self.zone.origin)
+        return name
 
     def check_put_rdataset(self, check: Any) -> None:
         """Does nothing: add() does the checks."""
@@ -110,32 +113,46 @@ class Sink:
         return self._last[1]
 
     def take_line(self, line: str) -> bool:
-        """Adds the record of a line if it is plain. Raises ZoneError."""
-        parts, reader = parse_plain_line(line), self.reader
-        if parts is None or reader is None or reader.current_origin is None:
+        """Adds the record of a line if it is plain, or whatever else is. Raises ZoneError."""
+        reader = self.reader
+        if reader is None or reader.current_origin is None or len(line) > LINE_PLAIN:
             return False
-        name, stated, rdtype, text = parts
+        parts = parse_plain_line(line)
+        if parts is None:
+            return self._take_other(line, reader)
+        name, stated, kind, text = parts
         if self._origin[0] is not reader.current_origin:
             self._origin = (reader.current_origin, reader.current_origin.to_wire() or b"")
-        origin = self._origin[1]
+        origin, default = self._origin[1], reader.stated_ttl()
         owner = wire_name(name, origin) if name else self._plain_owner
-        ttl = reader.stated_ttl() if stated is None else int(stated)
-        wire = wire_rdata(rdtype, text, origin)
-        if owner is None or wire is None or ttl is None or ttl > TTL_MAX:
+        ttl = default if stated is None else int(stated)
+        rdtype, read = TYPES[kind]
+        if owner is None or ttl is None or ttl > TTL_MAX or (rdtype == SOA and default is None):
+            return False
+        data = read(text, origin)
+        if data is None:
             return False
         if name:
             owner = self._plain_owner = owner.lower()
         if stated is not None:
             reader.last_ttl, reader.last_ttl_known = ttl, True
-        self._add(owner, ttl, rdtype, 0, wire)
+        self._add(owner, ttl, rdtype, *data)
         return True
 
-    def end_plain_lines(self) -> None:
+    def _take_other(self, line: str, reader: Reader) -> bool:
+        seconds = parse_other_line(line)
+        if seconds is None or int(seconds or 0) > TTL_MAX:
+            return False
+        if seconds:
+            reader.set_ttl(int(seconds))
+        return True
+
+    def end_plain_lines(self, at_end: bool) -> None:
         """No plain line follows: gives dnspython the owner for a line without one."""
-        if self._plain_owner is not None and self.reader is not None:
-            self.reader.last_name = dns.name.from_wire(self._plain_owner, 0)[0]
+        if self._plain_owner is not None and self.reader is not None and not at_end:
+            self.reader.last_name = _name(self._plain_owner)
             self._last = (self.reader.last_name, self._plain_owner)
-            self._plain_owner = None
+        self._plain_owner = None
 
     def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
         try:
@@ -236,6 +253,15 @@ class Sink:
         """A ZoneError at the current record."""
         path, line = self.location()
         return ZoneError(path, reason, line)
+
+
+def _name(wire: bytes) -> dns.name.Name:
+    """A wire name of ours: not checked as one from a message would be."""
+    labels, at = [], 0
+    while wire[at]:
+        labels.append(wire[at + 1 : at + 1 + wire[at]])
+        at += wire[at] + 1
+    return dns.name.Name([*labels, b""])
 
 
 def _type_text(rdtype: int) -> str:

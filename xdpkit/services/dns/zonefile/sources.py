@@ -20,7 +20,7 @@ from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
 from xdpkit.regular_file import Content, LargeFileError, read_regular
 from xdpkit.services.dns.zonefile.limits import Budget
-from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
+from xdpkit.services.dns.zonefile.writers import Ways, Writer, check_readable
 
 SUFFIX = ".zone"
 
@@ -116,6 +116,7 @@ class Reading:
         self._opened = opened
         self._sources: dict[str, Source] = {}
         self._writers: dict[str, frozenset[Writer]] = {}
+        self._ways = Ways()
         self._current = io.BytesIO()
         self._before = self._size = 0
         self.budget = Budget(max_bytes)
@@ -140,7 +141,8 @@ class Reading:
             self._opened(size)
 
         try:
-            source, content = read(Path(path), zone, self.budget.left, before)
+            path = path if isinstance(path, Path) else Path(path)
+            source, content = read(path, zone, self.budget.left, before)
         except LargeFileError as error:
             error.strerror = self.budget.too_large(error.size)
             raise
@@ -156,9 +158,12 @@ class Reading:
         return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
 
     def _check_writers(self, path: str, content: Content, includer: str) -> None:
-        above = self._writers.get(str(Path(includer).absolute()), frozenset())
-        writers = above | writers_of(Path(path), content)
-        check_readable(Path(path), content, writers)
+        above: frozenset[Writer] = frozenset()
+        if includer:
+            above = self._writers.get(str(Path(includer).absolute()), above)
+        writers = above | self._ways.writers_of(path, content)
+        if writers:
+            check_readable(Path(path), content, writers)
         self._writers[path] = writers
 
     @property
