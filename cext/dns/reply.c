@@ -55,10 +55,10 @@ enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const st
 
 	if (!q->zone)
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
-	if (!q->zone->arena)
-		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
 	if (q->type == TYPE_DS && q->zone->length == q->name.length)
 		return reply_ds(snap, rq, q);
+	if (!q->zone->arena)
+		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
 	node = zone_find(q->zone->arena, &q->name);
 	if (!node || node->flags & ZONE_NODE_ALIAS || q->edns_flags)
 		return reply_at(snap, rq, q, node);
