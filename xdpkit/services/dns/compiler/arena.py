@@ -12,8 +12,8 @@ import os
 import secrets
 import struct
 from array import array
-from dataclasses import astuple, dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from xdpkit._core import _limits as limits
 from xdpkit.services.dns.compiler.body import SECURE_AT, Image
@@ -84,8 +84,7 @@ def _with_secure(image: bytes, secure: int) -> bytes:
     return image[:SECURE_AT] + secure.to_bytes(4, "little") + image[SECURE_AT + 4 :]
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneFields:
+class ZoneFields(NamedTuple):
     """What struct zone_arena says about the zone; offsets in units."""
 
     apex: int
@@ -214,7 +213,7 @@ class Writer:
         size = self.size
         if size > UNIT << 32:
             raise ValueError("the arena is too large for 32-bit offsets")
-        values = (self.seed, self._buckets, *astuple(fields), self._labels, self._apex_labels)
+        values = (self.seed, self._buckets, *fields, self._labels, self._apex_labels)
         front = bytearray(HEADER.pack(MAGIC, VERSION, len(self._nodes), size, 0, *values))
         front += self._table().tobytes()
         if self._flushed == len(front):
