@@ -15,15 +15,16 @@
 #include "dns_arena.h"
 #include "runtime/thread_state.h"
 #include "zone/check.h"
+#include "zones.h"
 
 #define ROOM 65535
 
-static void change(uint8_t *arena, const uint8_t *how)
+static void change(uint8_t *arena, size_t bytes, const uint8_t *how)
 {
 	uint32_t at, value;
 
 	memcpy(&at, how, sizeof at);
-	at %= sizeof dns_arena;
+	at %= bytes;
 	switch (how[5] % 3) {
 	case 0:
 		arena[at] = how[4];
@@ -84,12 +85,11 @@ static void answer(const struct snapshot *snap, uint8_t *room, const uint8_t *na
 }
 
 /* Queries every name in the table, and nonexistent ones below each. */
-static void ask_all(const struct snapshot *snap, uint8_t *room)
+static void ask_all(const struct snapshot *snap, const struct zone_arena *arena, uint8_t *room)
 {
 	static const char *const below[] = {"", "\1q", "\1*", "\1~\3xyz"};
 	static const uint16_t types[] = {1, 2, 5, 6, 15, 16, 39, 43, 46, 47, 51, 255, 65280};
-	const struct zone_arena *arena = snap->zones;
-	const struct zone_bucket *table = zone_at(arena, arena->table);
+	const struct zone_bucket *table = zone_table(arena);
 
 	for (uint32_t i = 0; i < arena->buckets * ZONE_SLOTS; i++) {
 		const struct zone_bucket *bucket = &table[i / ZONE_SLOTS];
@@ -111,16 +111,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct snapshot snap = {.dns.max_udp = {1232, 1232}};
-	uint8_t *arena = aligned_alloc(64, sizeof dns_arena);
+	size_t bytes = ((const struct zone_arena *)dns_arenas)->size;
+	uint8_t *arena = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
 
-	memcpy(arena, dns_arena, sizeof dns_arena);
+	memcpy(arena, dns_arenas, bytes);
 	for (size_t at = 0; at + 6 <= size; at += 6)
-		change(arena, data + at);
-	if (zone_check(arena, sizeof dns_arena) == 0) {
+		change(arena, bytes, data + at);
+	if (zone_check(arena, bytes) == 0) {
+		struct zone_directory *directory = directory_of(arena, bytes);
 		uint8_t *room = malloc(ROOM);
 
-		snap.zones = (const struct zone_arena *)arena;
-		ask_all(&snap, room);
+		snap.zones = directory;
+		ask_all(&snap, (const struct zone_arena *)arena, room);
+		free(directory);
 		free(room);
 	} else if (size < 6) {
 		abort();

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._rrl import RrlRule
-from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
+from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.services.ntp.local import local_state
 
 # The frames are addressed to these.
@@ -24,10 +25,10 @@ PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 
 def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
     """Serves an arena, with cookies, and with RRL at this rate; 0: no RRL."""
-    with arena.open("rb") as file:
-        mapped = ZoneMap(file.fileno(), arena.stat().st_size)
+    zone = ZoneArena(arena.read_bytes())
+    zones = ZoneDirectory([(zone.name, zone)])
     dns = {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
-    return Snapshot(PORTS, zones=mapped, ntp=local_state(10), dns=dns)
+    return Snapshot(PORTS, zones=zones, ntp=local_state(10), dns=dns)
 
 
 def main(frames: str, arena: str, answers: str, rate: str) -> None:

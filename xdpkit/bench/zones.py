@@ -88,7 +88,7 @@ def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
         (Path(scratch) / f"{ORIGIN}.zone").write_text(zone_text(names))
         arena = anyio.run(compile_zones, Path(scratch), report)
     part = path.with_suffix(".part")
-    with arena.map.view() as data:
+    with arena.arenas[0].view() as data:
         part.write_bytes(data)
     part.rename(path)
     return path
