@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xdpkit.errors import ZoneError
@@ -245,6 +245,8 @@ def test_the_same_without_plain_lines(
 
 
 @settings(max_examples=1000)
+@example("@ SOA @")
+@example("x NSEC a")
 @given(lines())
 def test_each_line_the_same(tmp_path_factory: pytest.TempPathFactory, line: str) -> None:
     """By itself, where no other error hides what it means."""
@@ -282,3 +284,16 @@ def test_errors_name_the_line_of_a_plain_record(tmp_path: Path) -> None:
     with pytest.raises(ZoneError, match="a CNAME and other data") as caught:
         read_zone(path)
     assert str(caught.value).startswith(f"{path}:6:1: ")
+
+
+@pytest.mark.parametrize("kind", [*RIGHT, "NS", "TXT", "NSEC", "A"])
+def test_records_that_end_early(tmp_path: Path, kind: str) -> None:
+    """After each of their words."""
+    words = [*RIGHT.get(kind, ["a", "A", "NS"]), "x", "y"]
+    for count in range(len(words) + 1):
+        path = tmp_path / "z.example.zone"
+        path.write_text(f"$TTL 300\n{HEAD}w {kind} {' '.join(words[:count])}\n")
+        with pytest.MonkeyPatch.context() as patch:
+            ours = meaning(path)
+            patch.setattr(records, "parse_plain_line", lambda _: None)
+            assert meaning(path) == ours

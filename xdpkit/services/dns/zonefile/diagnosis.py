@@ -307,7 +307,8 @@ def _error(reader: TracingReader, error: Exception) -> ZoneError:
         place = escaped
     elif place.token.is_eol_or_eof() and not missing:
         # The data as a whole is wrong: its last field, as far as is known.
-        place = next(each for each in reversed(found) if not each.token.is_eol_or_eof())
+        words = (each for each in reversed(found) if not each.token.is_eol_or_eof())
+        place = next(words, place)
     tokens = [each.token for each in found]
     reason = explain(error, tokens, place.token, missing)
     return ZoneError(tracing.filename, reason, place.line, place.column)

@@ -111,9 +111,11 @@ _SOA_MOST = [0xFFFFFFFF, *[TTL_PLAIN] * 4]
 
 
 def _soa(text: str, origin: bytes) -> Plain | None:
-    primary, mailbox, *words = text.split()
-    numbers = _numbers(words, _SOA_MOST) if len(words) == 5 else None
-    first, second = _target(primary, origin), _target(mailbox, origin)
+    words = text.split()
+    if len(words) != 7:
+        return None
+    numbers = _numbers(words[2:], _SOA_MOST)
+    first, second = _target(words[0], origin), _target(words[1], origin)
     if numbers is None or first is None or second is None:
         return None
     return 0, first + second + _SOA.pack(*numbers)
