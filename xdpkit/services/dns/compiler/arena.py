@@ -167,16 +167,16 @@ class Writer:
         types = sum(rdtype is not None for rdtype, _ in images)
         padded = name + bytes(-len(name) % 8)
         at = start + (NODE.size + TYPE.size * types + len(padded)) // UNIT
-        index, made = b"", []
+        index, made = list[bytes](), list[bytes]()
         for rdtype, image in images:
             if rdtype is None or (rdtype == CNAME and flags & ALIAS):
                 fallback = at
             if rdtype is not None:
-                index += TYPE.pack(rdtype, at)
+                index.append(TYPE.pack(rdtype, at))
             made.append(self._image(image, at))
             at += len(made[-1]) // UNIT
         head = NODE.pack(flags, len(name), types, 0, fallback)
-        self._put(b"".join((head, index, padded, *made)))
+        self._put(b"".join((head, *index, padded, *made)))
         self._hashes.append(name_hash(name, self.seed))
         self._nodes.append(start)
         labels = label_count(name)
