@@ -35,9 +35,9 @@ RECORD_WORDS = 131_200
 
 TOO_LONG = f"a record of more than {RECORD_WORDS} words: close its parenthesis, or shorten it"
 
-# Bytes of the arena for each byte of text. Measured with names as short as there can be, thousands of
-# each: 6 with an address, 10 with an MX, 12 delegated to four hosts of the zone, 36 delegated to one
-# with 13 addresses, 33 below a name of 240 bytes; and 330 with an MX of a host with 3,900 addresses.
+# Bytes of the arena for each byte of text. Measured with thousands of names as short as can be:
+# 6 with an address, 10 with an MX, 12 delegated to four hosts of the zone, 36 delegated to one that
+# has 13 addresses, 35 below an origin of 240 bytes; 330 with an MX of a host with 3,900 addresses.
 ARENA_PER_BYTE = 128
 
 # What an arena may have beside that: sixteen of the largest answers.
