@@ -380,3 +380,31 @@ def test_records_that_end_early(tmp_path: Path, kind: str) -> None:
             ours = meaning(path)
             patch.setattr(records, "parse_plain_line", lambda _: None)
             assert meaning(path) == ours
+
+
+VALUES = [
+    *("0", "007", "255", "256", "65535", "65536", "2147483647", "2147483648", "4294967295"),
+    *("4294967296", "00000000001", "1h", "-1", "+1", "1.5", "1_0", "\u0661", "ten", "@", ".", ".."),
+    *("a.b", "a..b", "A.", "*", "a*b", "a/b", "$a", "a:b", "TYPE0", "TYPE65536", "NSEC", "-", "zz"),
+    *("ab" * 20, "ab" * 48, "ab" * 255, "ab" * 256, "0" * 32, "w" * 32, "AwEAAQ", "AwEAAR==", "="),
+    *(
+        "A=A=",
+        "20300230000000",
+        "99991231235959",
+        "x" * 63,
+        "x" * 64,
+        f"{'x.' * 126}",
+        '"a"',
+        r"\#",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", RIGHT)
+def test_each_word_replaced(kind: str) -> None:
+    for at in range(len(RIGHT[kind])):
+        for value in VALUES:
+            words = [*RIGHT[kind][:at], value, *RIGHT[kind][at + 1 :]]
+            line = f"w 5 {kind} {' '.join(words)}"
+            ours = of_ours(line)
+            assert not ours or ours == of_dnspython(line), line
