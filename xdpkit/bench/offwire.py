@@ -33,7 +33,8 @@ from xdpkit.errors import XdpkitError
 from xdpkit.lab.namespaces import CLIENT_IPV4
 from xdpkit.loadgen import queries
 from xdpkit.runtime import child
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
+from xdpkit.services.dns.compiler.zone_arena import compile_zone
+from xdpkit.services.dns.zonefile.read import read_zone
 
 BATCHES = (1, 4, 16, 64)
 ROUNDS = 7
@@ -82,7 +83,7 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
     zone = scratch / f"{zones.ORIGIN}.zone"
     zone.write_text(zones.zone_text(zones.SMALL))
     with small.open("w+b") as file:
-        compile_zones(read_zones([zone]), file.fileno())
+        compile_zone(read_zone(zone), file.fileno())
     large = zones.large_arena(say)
     say("making frames")
     ntp = frames.ntp_payloads()

@@ -15,7 +15,8 @@ import anyio
 
 from xdpkit.lab.checkout import checkout
 from xdpkit.loadgen.queries import draw, query, zipf
-from xdpkit.services.dns.serving.store import Progress, compile_zones
+from xdpkit.services.dns.serving.batch import Progress
+from xdpkit.services.dns.serving.store import compile_zones
 from xdpkit.services.dns.zonefile.sources import compiler_key
 
 ORIGIN = "bench.example"
@@ -80,15 +81,15 @@ def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
         old.unlink()
 
     def report(done: Progress) -> None:
-        what = "compiled" if done.done else "read"
-        progress(f"compiling a zone of {names:,} names, once: {done.records:,} {what}")
+        progress(f"compiling a zone of {names:,} names, once: {done.share:.0%} done")
 
     progress(f"compiling a zone of {names:,} names, once")
     with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
         (Path(scratch) / f"{ORIGIN}.zone").write_text(zone_text(names))
-        arena = anyio.run(compile_zones, Path(scratch), report)
+        load = anyio.run(compile_zones, Path(scratch), report)
+    arena = next(state.arena for state in load.table if state.arena)
     part = path.with_suffix(".part")
-    with arena.arenas[0].view() as data:
+    with arena.view() as data:
         part.write_bytes(data)
     part.rename(path)
     return path

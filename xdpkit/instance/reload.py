@@ -27,6 +27,9 @@ from xdpkit.services.base import Prepared
 
 log = logging.getLogger("xdpkit")
 
+# Zones that a line names.
+NAMED = 3
+
 # Requests that may wait for the current reload: they come from root's shell and from signals.
 INBOX = 4
 
@@ -160,6 +163,11 @@ def _commit(prepared: Prepared) -> str:
     return ""
 
 
+def _some(names: list[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:NAMED]) + f" and {len(names) - NAMED} more" * (len(names) > NAMED)
+
+
 def summary(facts: dict[str, Any]) -> list[str]:
     """What was reloaded, in words."""
     counted = {}
@@ -172,6 +180,8 @@ def summary(facts: dict[str, Any]) -> list[str]:
         if facts.get(name)
     }
     words = [f"{count} {name}" for name, count in counted.items()]
+    if failing := facts.get("zones_failed"):
+        words.append(f"{len(failing)} of them not up to date: {_some(list(failing))}")
     if facts.get("changed"):
         words.append(f"changed {', '.join(facts['changed'])}")
     return words or ["nothing to reload"]

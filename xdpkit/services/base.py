@@ -75,6 +75,10 @@ class Service:
         """What it adds to ``xdpkit status --json``, besides counters."""
         return {}
 
+    def problems(self) -> list[str]:
+        """Lines for ``/health``."""
+        return []
+
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
         """Its inboxes, for status."""
         return ()

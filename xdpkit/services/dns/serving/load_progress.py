@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from xdpkit.runtime.closing import Closing
-from xdpkit.services.dns.serving.store import Progress
+from xdpkit.services.dns.serving.batch import Progress
 
 # A shorter load is over before anyone could read a bar.
 PATIENCE_SECONDS = 0.5
@@ -48,8 +47,8 @@ class LoadProgress(Closing):
         """Shows a progress report."""
         if not self.visible:
             return
-        known = self._records.get(progress.zone, 0)
-        self._records[progress.zone] = max(known, progress.records)
+        known = self._records.get(progress.path, 0)
+        self._records[progress.path] = max(known, progress.records)
         now = time.monotonic()
         if now < self._next:
             return
@@ -59,18 +58,11 @@ class LoadProgress(Closing):
         self._bar.update(self._task, completed=progress.share, rate=f"{rate:,.0f} records/s")
         self._bar.refresh()
 
-    def report(self, line: dict[str, Any]) -> None:
-        """Shows a report of the compiler when it runs in this process."""
-        done = "names" in line
-        self(Progress(line["zone"], line["names" if done else "records"], done, line["share"]))
-
-    def finish(self, names: int, size: int, seconds: float) -> None:
-        """Summarizes a compilation on the terminal if it took noticeable time."""
+    def finish(self, line: str, seconds: float) -> None:
+        """Summarizes a load on the terminal if it took noticeable time."""
         self.close()
         if self.visible and seconds > 1:
-            self._bar.console.print(
-                describe_load(names, size, seconds, "compiled"), highlight=False
-            )
+            self._bar.console.print(line, highlight=False)
 
     def close(self) -> None:
         """Removes the bar."""
@@ -78,8 +70,11 @@ class LoadProgress(Closing):
             self._bar.stop()
 
 
-def describe_load(names: int, size: int, seconds: float, origin: str) -> str:
-    """A one-line summary of a load."""
-    how = "taken from the cache" if origin == "cache" else "compiled"
+def describe_load(names: int, size: int, seconds: float, cached: int, compiled: int) -> str:
+    """A one-line summary of a load of zones, ``cached`` and ``compiled`` ones."""
+    how = " and ".join(
+        f"{count:,} {what}" for count, what in ((cached, "cached"), (compiled, "compiled")) if count
+    )
     rate = f" ({names / seconds:,.0f} names/s)" if seconds > 1 else ""
-    return f"{names:,} names {how} in {seconds:.1f} s{rate}, {size:,} bytes"
+    zones = "zone" if cached + compiled == 1 else "zones"
+    return f"{how or 'no'} {zones}, {names:,} names in {seconds:.1f} s{rate}, {size:,} bytes"
