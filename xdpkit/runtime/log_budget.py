@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class LogBudget:
-    """``take`` is whether a line may be logged: ``lines`` at once, and one more each ``seconds``."""
+    """``take`` is whether one may be logged: ``lines`` at once, and one more each ``seconds``."""
 
     def __init__(
         self, lines: int, seconds: float, clock: Callable[[], float] = time.monotonic
