@@ -39,7 +39,7 @@ system_python=/usr/bin/python3
 # that of nftables stays disabled.
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
-bench_packages=(valgrind)
+bench_packages=(valgrind bind9-utils)
 package_packages=(debhelper dh-python dpkg-dev)
 test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool groff-base knot-dnsutils nftables
     shellcheck strace util-linux libcap2-bin "${package_packages[@]}" debootstrap lintian)
