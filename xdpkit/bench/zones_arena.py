@@ -18,7 +18,7 @@ ALIASES = 400
 
 def write(files: Sequence[Path], target: Path, say: Say) -> int:
     """Compiles master files into ``target``; returns the bytes of the arena."""
-    say(f"compiling {len(files):,} zones")
+    say(f"compiling zones: {len(files):,}")
     with target.open("w+b") as out:
         return compile_zones(read_zones(files), out.fileno())
 

@@ -15,7 +15,8 @@ def show(facts: Facts, console: Console) -> None:
     """Prints the facts: a table for each part."""
     console.print(
         f"{facts['zones']:,} zones of 4 records; {facts['driver']}, {facts['mode']}; Linux "
-        f"{facts['kernel']}, {facts['cpu']}; medians of {facts['rounds']} rounds (least..most)\n"
+        f"{facts['kernel']}, {facts['cpu']}; medians of {facts['rounds']} rounds (least..most); "
+        f"load average at the start {facts['load_average']:.1f}\n"
     )
     for table in (starts(facts), edits(facts), rates(facts), losses(facts)):
         console.print(table)
