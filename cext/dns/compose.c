@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dns/compose.h"
 
+#include <string.h>
+
 #include "dns/image.h"
 #include "dns/message.h"
 #include "dns/rdata.h"
 #include "dns/wire.h"
 #include "zone/denial.h"
+#include "zone/directory.h"
 
 #define AA 0x04 /* in byte 2 of the header, RFC 1035 section 4.1.1 */
 
@@ -14,13 +17,49 @@ struct composer {
 	uint8_t *p;
 	uint32_t at;       /* end of what has been written */
 	uint32_t limit;    /* dns_size_limit() */
-	uint32_t name_at;  /* the name being looked up, uncompressed */
-	uint32_t length;   /* of it */
 	uint32_t owner_at; /* target of the image's pointers to its question's name */
 	uint32_t body_at;  /* where the image's body begins */
 	uint32_t base;     /* the image's */
 	uint16_t counts[3];
+	uint16_t apex_at[ZONE_PROOF_MAX]; /* the zone's name, for each part of the proof */
+	struct zone_proof proof;
+	uint32_t length; /* of the name being looked up */
+	uint8_t name[ZONE_NAME_MAX + 1 + ZONE_NAME_SLACK];
+	uint16_t name_at[ZONE_NAME_MAX + 1]; /* where each of its bytes is in the message */
 };
+
+/*
+ * Takes the name at an offset as the one being looked up: it may end in pointers. False if it is
+ * no name that was written before.
+ */
+static bool set_name(struct composer *c, uint32_t at)
+{
+	uint32_t length = 0;
+
+	for (;;) {
+		uint32_t label = at < c->at ? c->p[at] : POINTER >> 8;
+
+		if (label >= POINTER >> 8) {
+			uint32_t from = at;
+
+			if (at + 2 > c->at)
+				return false;
+			at = load_be16(c->p + at) & POINTER_MAX;
+			if (at >= from)
+				return false;
+			continue;
+		}
+		if (at + label + 1 > c->at || length + label + 1 > ZONE_NAME_MAX)
+			return false;
+		memcpy(c->name + length, c->p + at, label + 1);
+		for (uint32_t end = length + label; length <= end;)
+			c->name_at[length++] = (uint16_t)at++;
+		if (!label)
+			break;
+	}
+	c->length = length;
+	return true;
+}
 
 static void begin_image(struct composer *c, const struct zone_image *image, uint32_t owner_at)
 {
@@ -32,13 +71,13 @@ static void begin_image(struct composer *c, const struct zone_image *image, uint
 /* The offset in the message that a pointer of the image must have there. */
 static uint32_t relocated(const struct composer *c, uint32_t pointer)
 {
-	uint32_t body = HEADER_SIZE + c->base + 4;
+	uint32_t question = HEADER_SIZE + c->base;
 
 	if (pointer == HEADER_SIZE)
 		return c->owner_at;
-	if (pointer < body)
-		return c->name_at + c->length - c->base + pointer - HEADER_SIZE;
-	return c->body_at + pointer - body;
+	if (pointer < question)
+		return c->name_at[c->length + pointer - question];
+	return c->body_at + pointer - (question + 4);
 }
 
 static const uint8_t *copy(struct composer *c, const uint8_t *from, uint32_t length)
@@ -98,8 +137,9 @@ static uint32_t proof_size(const struct zone_proof *proof, uint32_t at)
 	return size;
 }
 
-static void copy_proof(struct composer *c, const struct zone_proof *proof, uint32_t apex_at)
+static void copy_proof(struct composer *c)
 {
+	const struct zone_proof *proof = &c->proof;
 	bool far = c->at + proof->size > POINTER_MAX;
 
 	for (uint32_t i = 0; i < proof->count; i++) {
@@ -113,7 +153,7 @@ static void copy_proof(struct composer *c, const struct zone_proof *proof, uint3
 				put_pointer(c, owner_at);
 			} else {
 				copy(c, labels, part->labels);
-				put_pointer(c, apex_at);
+				put_pointer(c, c->apex_at[i]);
 			}
 			record = copy(c, record, RR_FIXED + load_be16(record + 8));
 		}
@@ -121,25 +161,25 @@ static void copy_proof(struct composer *c, const struct zone_proof *proof, uint3
 	}
 }
 
-/* The proofs that C must add to a lookup result in a signed zone; the images have the rest. */
-static void prove(const struct zone_arena *arena, const struct zone_lookup *lookup,
-		  const struct zone_image *secure, const struct zone_name *name,
-		  struct zone_proof *proof)
+/* Adds the proofs that the result of a lookup in a signed zone needs; the images have the rest. */
+static void prove(struct composer *c, const struct zone_lookup *lookup,
+		  const struct zone_name *name)
 {
-	const struct zone_entry *zone = zone_at(arena, lookup->node->zone);
-	bool nodata = lookup->image == zone_at(arena, zone->nodata);
+	const struct zone_arena *arena = lookup->arena;
+	const struct zone_node *apex = zone_at(arena, arena->apex);
+	bool nodata = lookup->image == zone_at(arena, arena->nodata);
+	uint32_t before = c->proof.count;
 
-	proof->count = 0;
-	proof->size = 0;
-	/* An unsigned zone has images with proofs if an alias leads to a signed one. */
-	if (!zone->chain)
+	if (!arena->chain)
 		return;
 	if (lookup->node != lookup->encloser && lookup->encloser)
-		zone_prove_wildcard(arena, lookup->encloser, name, nodata, secure, proof);
+		zone_prove_wildcard(arena, lookup->encloser, name, nodata, &c->proof);
 	else if (nodata)
-		zone_prove_nodata(arena, lookup->node, proof);
-	else if (lookup->image == zone_at(arena, zone->nxdomain))
-		zone_prove_missing(arena, lookup->encloser, name, proof);
+		zone_prove_nodata(arena, lookup->node, &c->proof);
+	else if (lookup->image == zone_at(arena, arena->nxdomain))
+		zone_prove_missing(arena, lookup->encloser, name, &c->proof);
+	while (before < c->proof.count)
+		c->apex_at[before++] = c->name_at[c->length - apex->name_length];
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -159,25 +199,23 @@ static enum verdict truncated(const struct snapshot *snap, struct request *rq,
 }
 
 /* Whether an image was made for a name at or above the question's: denials, referrals. */
-static bool is_shared(const struct snapshot *snap, const struct zone_entry *zone,
-		      const struct zone_lookup *lookup)
+static bool is_shared(const struct zone_lookup *lookup)
 {
+	const struct zone_arena *arena = lookup->arena;
+
 	return lookup->image->kind == ZONE_KIND_REFERRAL ||
-	       lookup->image == zone_at(snap->zones, zone->nodata) ||
-	       lookup->image == zone_at(snap->zones, zone->nxdomain);
+	       lookup->image == zone_at(arena, arena->nodata) ||
+	       lookup->image == zone_at(arena, arena->nxdomain);
 }
 
 /* Adds the last image of a reply, its proofs between authority and additional section. */
 static enum verdict finish_with_image(const struct snapshot *snap, struct request *rq,
 				      const struct dns_query *q, struct composer *c,
 				      const struct zone_lookup *lookup,
-				      const struct zone_image *image,
-				      const struct zone_proof *proof)
+				      const struct zone_image *image)
 {
-	const struct zone_entry *zone = zone_at(snap->zones, lookup->node->zone);
-	const struct zone_node *apex = zone_at(snap->zones, zone->apex);
 	uint8_t bits = image->bits | (c->at == q->end ? 0 : AA);
-	uint32_t size = proof_size(proof, c->at + image->authority);
+	uint32_t size = proof_size(&c->proof, c->at + image->authority);
 	uint32_t length = image->length, glue = load_be16(image->counts + 4);
 
 	if (c->at + length + size > c->limit) {
@@ -189,10 +227,9 @@ static enum verdict finish_with_image(const struct snapshot *snap, struct reques
 	c->counts[0] += load_be16(image->counts);
 	c->counts[1] += load_be16(image->counts + 2);
 	c->counts[2] += glue;
-	begin_image(c, image,
-		    c->name_at + (is_shared(snap, zone, lookup) ? c->length - image->base : 0));
+	begin_image(c, image, c->name_at[is_shared(lookup) ? c->length - image->base : 0]);
 	copy_records(c, image, 0, image->authority);
-	copy_proof(c, proof, c->name_at + c->length - apex->name_length);
+	copy_proof(c);
 	copy_records(c, image, image->authority, length);
 	put_counts(c);
 	/* AA is about the first owner name, so an alias chain that ends at a cut is an answer. */
@@ -201,115 +238,178 @@ static enum verdict finish_with_image(const struct snapshot *snap, struct reques
 									 : dns_verdict(image));
 }
 
+/* Ends a reply that consists of aliases only. */
+static enum verdict finish_aliases(const struct snapshot *snap, struct request *rq,
+				   const struct dns_query *q, struct composer *c,
+				   const struct zone_image *image, uint8_t rcode)
+{
+	if (c->at + proof_size(&c->proof, c->at) > c->limit)
+		return truncated(snap, rq, q, image, BITS2_QR | AA);
+	copy_proof(c);
+	put_counts(c);
+	return dns_finish(snap, rq, q, c->at, BITS2_QR | AA, rcode,
+			  rcode == RCODE_YXDOMAIN ? VERDICT_dns_yxdomain : VERDICT_dns_noerror);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
 /* The CNAME synthesized for a name below a DNAME. */
 static void put_cname(struct composer *c, const uint8_t *dname, uint32_t prefix, uint32_t target)
 {
-	const uint8_t *from = c->p + c->name_at;
-
-	put_pointer(c, c->name_at);
+	put_pointer(c, c->name_at[0]);
 	/* Class and TTL are the DNAME's, RFC 6672 section 3.1. */
 	store_be16(c->p + c->at, TYPE_CNAME);
 	memcpy(c->p + c->at + 2, dname + 2, 6);
 	store_be16(c->p + c->at + 8, (uint16_t)(prefix + target));
 	c->at += RR_FIXED;
-	c->name_at = c->at;
-	c->length = prefix + target;
-	copy(c, from, prefix);
+	copy(c, c->name, prefix);
 	copy(c, dname + RR_FIXED, target);
 	c->counts[0]++;
 }
 
-static uint32_t label_count(const uint8_t *name)
-{
-	uint32_t labels = 0;
+/* What one step along an alias led to. */
+enum step {
+	STEP_ON,        /* the target is the name to look up next */
+	STEP_END,       /* the answer is what was written */
+	STEP_TOO_LONG,  /* the target would be no name: YXDOMAIN, RFC 6672 section 2.2 */
+	STEP_TRUNCATED, /* no room */
+};
 
-	for (; *name; name += *name + 1)
-		labels++;
-	return labels;
+/* Writes the DNAME above the name, and the CNAME that it makes. */
+static enum step step_dname(struct composer *c, const struct zone_lookup *lookup,
+			    const struct zone_image *image)
+{
+	/* The DNAME is the first record; its owner is a pointer. */
+	const uint8_t *dname = (const uint8_t *)(image + 1) + 2;
+	uint32_t target = load_be16(dname + 8);
+	uint32_t prefix = c->length - lookup->encloser->name_length;
+	uint32_t cname_at;
+
+	if (c->at + image->length > c->limit)
+		return STEP_TRUNCATED;
+	begin_image(c, image, c->name_at[prefix]);
+	copy_records(c, image, 0, image->length);
+	c->counts[0] += load_be16(image->counts);
+	if (prefix + target > ZONE_NAME_MAX)
+		return STEP_TOO_LONG;
+	if (c->at + 2 + RR_FIXED + prefix + target > c->limit)
+		return STEP_TRUNCATED;
+	cname_at = c->at;
+	put_cname(c, dname, prefix, target);
+	return set_name(c, cname_at + 2 + RR_FIXED) ? STEP_ON : STEP_END;
 }
 
-/* Follows DNAMEs from `lookup` on, until the chain ends at another image or leaves our zones. */
+/* Writes the CNAME of the name, or of the wildcard that it is expanded from. */
+static enum step step_cname(struct composer *c, const struct zone_lookup *lookup,
+			    const struct zone_image *image, const struct zone_name *name,
+			    bool dnssec)
+{
+	uint32_t cname_at = c->at;
+
+	if (c->at + image->authority > c->limit)
+		return STEP_TRUNCATED;
+	begin_image(c, image, c->name_at[0]);
+	copy_records(c, image, 0, image->authority);
+	c->counts[0] += load_be16(image->counts);
+	if (dnssec)
+		prove(c, lookup, name);
+	/* Its owner is a pointer, as the arena's check made sure. */
+	return set_name(c, cname_at + 2 + RR_FIXED) ? STEP_ON : STEP_END;
+}
+
+/* Whether the name is below a DNAME. */
+static bool is_below_dname(const struct zone_lookup *lookup)
+{
+	return lookup->encloser && lookup->encloser->flags & ZONE_NODE_DNAME;
+}
+
+/* Whether the name is an alias that leads on: not if the question is for the CNAME itself. */
+static bool is_alias(const struct zone_lookup *lookup, uint16_t type)
+{
+	return lookup->node->flags & ZONE_NODE_ALIAS && type != TYPE_CNAME && type != TYPE_ANY &&
+	       lookup->image == zone_at(lookup->arena, lookup->node->fallback);
+}
+
+/* An alias that was followed. Names that the same wildcard makes differ in their hash. */
+struct followed {
+	const struct zone_node *node;
+	uint64_t hash;
+};
+
+/* Adds an alias to those followed; false if it is there: it would only loop. */
+static bool is_new(struct followed *seen, uint32_t count, const struct zone_lookup *lookup,
+		   const struct zone_name *name)
+{
+	/* Below a DNAME, names would only become longer. */
+	struct followed alias = {lookup->node, is_below_dname(lookup) ? 0 : name->hash};
+
+	for (uint32_t i = 0; i < count; i++)
+		if (seen[i].node == alias.node && seen[i].hash == alias.hash)
+			return false;
+	seen[count] = alias;
+	return true;
+}
+
+/* Follows aliases from `lookup` on, until they end at another image or leave our zones. */
 static enum verdict follow(const struct snapshot *snap, struct request *rq,
 			   const struct dns_query *q, struct composer *c,
 			   struct zone_lookup *lookup)
 {
-	const struct zone_arena *arena = snap->zones;
-	const struct zone_node *seen[DNS_ALIASES_MAX];
+	struct followed seen[DNS_ALIASES_MAX];
+	struct zone_name name = q->name;
 	const struct zone_image *image;
-	const struct zone_name *name = &q->name;
-	struct zone_proof proof = {0};
-	struct zone_name target_name;
 
 	for (uint32_t steps = 0;; steps++) {
-		const struct zone_node *node = lookup->encloser;
-		const uint8_t *dname;
-		uint32_t prefix, target, index = 0;
+		bool dname = is_below_dname(lookup);
+		enum step step;
 
 		image = lookup->image;
 		if (q->edns_flags && image->secure)
-			image = zone_at(arena, image->secure);
-		if (!node || !(node->flags & ZONE_NODE_DNAME)) {
+			image = zone_at(lookup->arena, image->secure);
+		if (!dname && !is_alias(lookup, q->type)) {
 			if (image != lookup->image)
-				prove(arena, lookup, image, name, &proof);
-			return finish_with_image(snap, rq, q, c, lookup, image, &proof);
+				prove(c, lookup, &name);
+			return finish_with_image(snap, rq, q, c, lookup, image);
 		}
-		/* Seen before: it would only loop, or lead to ever longer names. */
-		while (index < steps && seen[index] != node)
-			index++;
-		if (index < steps || steps == DNS_ALIASES_MAX)
+		if (steps == DNS_ALIASES_MAX || !is_new(seen, steps, lookup, &name))
 			break;
-		seen[steps] = node;
-
-		/* The DNAME is the first record; its owner is a pointer. */
-		dname = (const uint8_t *)(image + 1) + 2;
-		target = load_be16(dname + 8);
-		prefix = c->length - node->name_length;
-		if (c->at + image->length > c->limit)
+		step = dname ? step_dname(c, lookup, image)
+			     : step_cname(c, lookup, image, &name, image != lookup->image);
+		if (step == STEP_TRUNCATED)
 			return truncated(snap, rq, q, image, BITS2_QR | AA);
-		begin_image(c, image, c->name_at + prefix);
-		copy_records(c, image, 0, image->length);
-		c->counts[0] += load_be16(image->counts);
-		if (prefix + target > ZONE_NAME_MAX) {
-			put_counts(c);
-			return dns_finish(snap, rq, q, c->at, BITS2_QR | AA, RCODE_YXDOMAIN,
-					  VERDICT_dns_yxdomain);
-		}
-		if (c->at + 2 + RR_FIXED + prefix + target > c->limit)
-			return truncated(snap, rq, q, image, BITS2_QR | AA);
-		put_cname(c, dname, prefix, target);
+		if (step == STEP_TOO_LONG)
+			return finish_aliases(snap, rq, q, c, image, RCODE_YXDOMAIN);
 		/* The CNAME is the answer itself, or the one RRset of RFC 8482 section 4.1. */
-		if (q->type == TYPE_CNAME || q->type == TYPE_ANY || c->at >= DNS_ALIASES_END)
+		if (step == STEP_END || q->type == TYPE_CNAME || q->type == TYPE_ANY ||
+		    c->at >= DNS_ALIASES_END)
 			break;
-		zone_name_set(&target_name, arena, c->p + c->name_at, c->length,
-			      label_count(c->p + c->name_at));
-		name = &target_name;
-		if (!zone_lookup(arena, zone_find(arena, name), name, q->type, lookup))
+		zone_name_set(&name, c->name, c->length, zone_label_count(c->name));
+		if (zone_directory_lookup(snap->zones, &name, q->type, lookup) != ZONE_LOCATED)
 			break;
 	}
-	put_counts(c);
-	return dns_finish(snap, rq, q, c->at, BITS2_QR | AA, RCODE_NOERROR, VERDICT_dns_noerror);
+	return finish_aliases(snap, rq, q, c, image, RCODE_NOERROR);
 }
 
 enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
 			 struct zone_lookup *lookup)
 {
-	struct composer c = {
-		.p = rq->payload,
-		.at = q->end,
-		.limit = dns_size_limit(snap, rq, q),
-		.name_at = HEADER_SIZE,
-		.length = q->name.length,
-	};
 	const struct zone_image *image = lookup->image;
-	struct zone_proof proof;
+	bool follows = is_below_dname(lookup) || is_alias(lookup, q->type);
+	struct composer c;
 
-	if (lookup->encloser && lookup->encloser->flags & ZONE_NODE_DNAME)
+	if (!follows && (!q->edns_flags || !image->secure))
+		return dns_reply_image(snap, rq, q, image);
+	c.p = rq->payload;
+	c.at = q->end;
+	c.limit = dns_size_limit(snap, rq, q);
+	memset(c.counts, 0, sizeof c.counts);
+	c.proof.count = c.proof.size = 0;
+	set_name(&c, HEADER_SIZE);
+	if (follows)
 		return follow(snap, rq, q, &c, lookup);
-	if (!image->secure)
+	image = zone_at(lookup->arena, image->secure);
+	prove(&c, lookup, &q->name);
+	if (!c.proof.count)
 		return dns_reply_image(snap, rq, q, image);
-	image = zone_at(snap->zones, image->secure);
-	prove(snap->zones, lookup, image, &q->name, &proof);
-	if (!proof.count)
-		return dns_reply_image(snap, rq, q, image);
-	return finish_with_image(snap, rq, q, &c, lookup, image, &proof);
+	return finish_with_image(snap, rq, q, &c, lookup, image);
 }

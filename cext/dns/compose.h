@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Replies that no single image holds, composed in place: for names below a DNAME, where the target
- * name is synthesized from the question (RFC 6672), and with DO the proofs of nonexistence, which
- * depend on the question too.
+ * Replies that no single image holds, composed in place: where an alias leads, through all zones,
+ * and the names below a DNAME, synthesized from the question (RFC 6672); with DO the proofs of
+ * nonexistence, which depend on the question, too.
  */
 #ifndef XDPKIT_DNS_COMPOSE_H
 #define XDPKIT_DNS_COMPOSE_H
 
 #include "dns/dns.h"
 
-/*
- * The most aliases followed, here (DNAMEs) and by the compiler. A longer chain is a mistake, and
- * resolvers give up earlier (NSD stops at 18).
- */
+/* The most aliases followed. A longer chain is a mistake; resolvers give up earlier, NSD at 18. */
 #define DNS_ALIASES_MAX 16
 
 /*
@@ -21,7 +18,7 @@
  */
 #define DNS_ALIASES_END 0x2000
 
-/* The reply for a name below a DNAME, or to a question with DO. */
+/* The reply for what a lookup led to. */
 enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
 			 struct zone_lookup *lookup);
 

@@ -5,8 +5,8 @@
  *
  * Malformed messages get FORMERR (RFC 1035 section 4.1.1, RFC 6891 section 7, RFC 8906 section 8);
  * a message without a complete header, or that is itself a response, gets no reply. Work is bounded
- * for any message: one pass over it, three hashes of a cookie, and a table probe for each label of
- * a name, at most 127, of at most 17 names where DNAMEs are followed.
+ * for any message: one pass over it, three hashes of a cookie, and two table probes for each label
+ * of a name, at most 127, of at most 17 names where aliases are followed.
  */
 #ifndef XDPKIT_DNS_H
 #define XDPKIT_DNS_H
@@ -14,7 +14,7 @@
 #include "service/request.h"
 #include "admit/rrl.h"
 #include "runtime/snapshot.h"
-#include "zone/zone.h"
+#include "zone/directory.h"
 
 struct thread_state;
 
@@ -31,6 +31,7 @@ struct thread_state;
 /* What dns_read() extracted from a request, kept between the passes over a batch. */
 struct dns_query {
 	struct zone_name name;
+	const struct zone_served *zone; /* of the name, or NULL */
 	uint32_t end; /* offset just past the question, or past the header if there is none */
 	uint16_t type;
 	uint16_t class;

@@ -16,7 +16,6 @@ static inline enum verdict dns_verdict(const struct zone_image *image)
 		[ZONE_KIND_NODATA] = VERDICT_dns_nodata,
 		[ZONE_KIND_NXDOMAIN] = VERDICT_dns_nxdomain,
 		[ZONE_KIND_REFERRAL] = VERDICT_dns_referral,
-		[ZONE_KIND_YXDOMAIN] = VERDICT_dns_yxdomain,
 	};
 
 	return verdicts[image->kind];

@@ -8,28 +8,59 @@
 
 void dns_prefetch(const struct snapshot *snap, struct dns_query *q)
 {
-	zone_prefetch_node(snap->zones, &q->name);
+	(void)snap;
+	if (q->zone && q->zone->arena)
+		zone_served_prefetch_node(q->zone, &q->name);
 }
 
-/* The name does not exist, or the question has DO. */
+/* The name is in no zone, or its zone could not be loaded. */
+static enum verdict reply_without_zone(const struct snapshot *snap, struct request *rq,
+				       const struct dns_query *q, enum zone_located located)
+{
+	if (located == ZONE_ELSEWHERE)
+		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED,
+					 EDE_NOT_AUTHORITATIVE, VERDICT_dns_refused);
+	return dns_question_only(snap, rq, q, BITS2_QR, RCODE_SERVFAIL, EDE_INVALID_DATA,
+				 VERDICT_dns_servfail);
+}
+
+/* DS at the name of a zone is the parent's, if that is served, too. */
+static enum verdict reply_ds(const struct snapshot *snap, struct request *rq,
+			     const struct dns_query *q)
+{
+	struct zone_name name = q->name;
+	struct zone_lookup lookup;
+	enum zone_located located;
+
+	located = zone_directory_lookup(snap->zones, &name, q->type, &lookup);
+	if (located != ZONE_LOCATED)
+		return reply_without_zone(snap, rq, q, located);
+	return dns_compose(snap, rq, q, &lookup);
+}
+
+/* The name does not exist or is an alias, or the question has DO. */
 static enum verdict reply_at(const struct snapshot *snap, struct request *rq,
 			     const struct dns_query *q, const struct zone_node *node)
 {
 	struct zone_lookup lookup;
 
-	if (!zone_lookup(snap->zones, node, &q->name, q->type, &lookup))
-		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_REFUSED,
-					 EDE_NOT_AUTHORITATIVE, VERDICT_dns_refused);
-	if (q->edns_flags || (lookup.encloser && lookup.encloser->flags & ZONE_NODE_DNAME))
-		return dns_compose(snap, rq, q, &lookup);
-	return dns_reply_image(snap, rq, q, lookup.image);
+	if (!zone_lookup(q->zone->arena, node, &q->name, q->type, &lookup))
+		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
+	return dns_compose(snap, rq, q, &lookup);
 }
 
 enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
 {
-	const struct zone_node *node = zone_find(snap->zones, &q->name);
+	const struct zone_node *node;
 
-	if (!node || q->edns_flags)
+	if (!q->zone)
+		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
+	if (q->type == TYPE_DS && q->zone->length == q->name.length)
+		return reply_ds(snap, rq, q);
+	if (!q->zone->arena)
+		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
+	node = zone_find(q->zone->arena, &q->name);
+	if (!node || node->flags & ZONE_NODE_ALIAS || q->edns_flags)
 		return reply_at(snap, rq, q, node);
-	return dns_reply_image_inline(snap, rq, q, zone_image(snap->zones, node, q->type));
+	return dns_reply_image_inline(snap, rq, q, zone_image(q->zone->arena, node, q->type));
 }

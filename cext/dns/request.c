@@ -12,8 +12,7 @@
  * (RFC 1035 section 4.1.4 allows only prior names); 0x40 and 0x80 are not label types, RFC 6891
  * section 5.
  */
-static int read_question(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
-			 struct dns_query *q)
+static int read_question(const uint8_t *p, uint32_t length, struct dns_query *q)
 {
 	uint32_t end = length < HEADER_SIZE + ZONE_NAME_MAX ? length : HEADER_SIZE + ZONE_NAME_MAX;
 	uint32_t at = HEADER_SIZE, labels = 0, label;
@@ -33,7 +32,8 @@ static int read_question(const uint8_t *p, uint32_t length, const struct zone_ar
 	q->type = load_be16(p + at);
 	q->class = load_be16(p + at + 2);
 	q->end = at + 4;
-	zone_name_set(&q->name, arena, p + HEADER_SIZE, at - HEADER_SIZE, labels);
+	/* There is room after it: dns_read() made sure of DNS_UDP_MIN bytes. */
+	zone_name_set(&q->name, p + HEADER_SIZE, at - HEADER_SIZE, labels);
 	return 0;
 }
 
@@ -103,13 +103,12 @@ static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *
  * One question (RFC 9619), or none: RFC 7873 section 5.4. No answer or authority records: they make
  * no sense in a QUERY.
  */
-static int read_sections(const uint8_t *p, uint32_t length, const struct zone_arena *arena,
-			 struct dns_query *q)
+static int read_sections(const uint8_t *p, uint32_t length, struct dns_query *q)
 {
 	uint64_t counts = load_be64(p + 4) >> 16;
 
 	if (counts == 0x000100000000ULL) {
-		if (read_question(p, length, arena, q))
+		if (read_question(p, length, q))
 			return -1;
 	} else {
 		if (counts)
@@ -172,7 +171,7 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 	q->edns_version = 0;
 	q->edns = q->nsid = false;
 	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
-	error = read_sections(p, rq->length, snap->zones, q);
+	error = read_sections(p, rq->length, q);
 	if (q->options_length)
 		error |= dns_options_read(snap, state, rq, q);
 	if (error)
@@ -182,6 +181,10 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 					 VERDICT_dns_badvers);
 	if (q->class != CLASS_IN || type_refused(q->type))
 		return other_question(snap, rq, q);
-	zone_prefetch_bucket(snap->zones, &q->name);
+	q->zone = zone_directory_find(snap->zones, &q->name, false);
+	if (q->zone && q->zone->arena) {
+		zone_name_hash(&q->name, q->zone->seed);
+		zone_served_prefetch_bucket(q->zone, &q->name);
+	}
 	return VERDICT_PENDING;
 }

@@ -23,6 +23,7 @@
  */
 #define RCODE_NOERROR   0
 #define RCODE_FORMERR   1
+#define RCODE_SERVFAIL  2
 #define RCODE_NOTIMP    4
 #define RCODE_REFUSED   5
 #define RCODE_YXDOMAIN  6 /* RFC 2136 section 2.2 */
@@ -57,8 +58,9 @@
 #define OPTION_COOKIE 10 /* RFC 7873 */
 #define OPTION_EDE    15 /* RFC 8914 */
 
-/* Extended errors that explain a REFUSED, RFC 8914 sections 4.21 and 4.22. */
+/* Extended errors that explain a REFUSED or SERVFAIL, RFC 8914 sections 4.21, 4.22 and 4.25. */
 #define EDE_NOT_AUTHORITATIVE 20 /* the name is not in any zone served */
 #define EDE_NOT_SUPPORTED     21 /* a class or type that is never served, whatever the name */
+#define EDE_INVALID_DATA      24 /* the zone could not be loaded */
 
 #endif

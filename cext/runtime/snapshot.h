@@ -18,7 +18,7 @@
 #include "ntp/keys.h"
 #include "runtime/phc.h"
 #include "steer.h"
-#include "zone/zone.h"
+#include "zone/directory.h"
 
 /* The NTP server's own state, RFC 5905 section 9.1 (system variables); wire units, host order. */
 struct ntp_state {
@@ -56,7 +56,7 @@ struct reserved_sources {
 };
 
 struct snapshot {
-	const struct zone_arena *zones; /* NULL when DNS is off; owned by the control plane */
+	const struct zone_directory *zones; /* NULL when DNS is off; owned by the control plane */
 	/* Who may ask (runtime/access.h); NULL: all. Owned by the control plane. */
 	const struct prefix_map *dns_access;
 	const struct prefix_map *echo_access;

@@ -15,16 +15,6 @@ static uint64_t room_at(const struct zone_extent *check, uint32_t offset)
 	return check->end - (uint64_t)offset * ZONE_UNIT;
 }
 
-static const struct zone_entry *entry_at(const struct zone_extent *check, uint32_t offset)
-{
-	uint64_t at = (uint64_t)offset * ZONE_UNIT;
-	uint64_t entries = (uint64_t)check->arena->zones * ZONE_UNIT;
-
-	if (at < entries || at >= check->first || (at - entries) % sizeof(struct zone_entry))
-		return NULL;
-	return zone_at(check->arena, offset);
-}
-
 static const uint8_t *name_of(const struct zone_node *node)
 {
 	return (const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
@@ -76,50 +66,55 @@ static const struct zone_node *indexed_node_at(const struct zone_extent *check, 
 {
 	const struct zone_node *node = node_at(check, offset);
 	struct zone_name name;
-	uint32_t labels = 0;
 
 	if (!node)
 		return NULL;
-	for (const uint8_t *label = name_of(node); *label; label += *label + 1)
-		labels++;
-	/* May read up to 7 bytes before the name: they belong to the node. */
-	zone_name_set(&name, check->arena, name_of(node), node->name_length, labels);
+	/* What it reads after the name is still in the arena, or its slack. */
+	zone_name_set(&name, name_of(node), node->name_length, zone_label_count(name_of(node)));
+	zone_name_hash(&name, check->arena->seed);
 	return zone_find(check->arena, &name) == node ? node : NULL;
 }
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* Whether the first record is a DNAME of the question's encloser, its target uncompressed. */
-static bool is_dname(const struct zone_image *image)
+/*
+ * Whether an alias can be followed by the first record: a CNAME or DNAME whose owner is a pointer
+ * to the question's name or to the end of it; a DNAME's target is uncompressed.
+ */
+static bool redirects(const struct zone_image *image, uint16_t type)
 {
 	const uint8_t *record = (const uint8_t *)(image + 1);
 	uint32_t length;
 
-	if (image->length < 2 + RR_FIXED || load_be16(record) != (POINTER | HEADER_SIZE))
+	if (image->authority < 2 + RR_FIXED || load_be16(record) != (POINTER | HEADER_SIZE) ||
+	    load_be16(record + 2) != type)
 		return false;
 	length = load_be16(record + 2 + 8);
-	return load_be16(record + 2) == TYPE_DNAME && length &&
-	       name_length(record + 2 + RR_FIXED, length) == length;
+	return type == TYPE_CNAME ||
+	       (length && name_length(record + 2 + RR_FIXED, length) == length);
+}
+
+/* What an image must be besides sound. */
+struct purpose {
+	uint32_t base; /* the most bytes of the question's name that it was made for */
+	uint16_t type; /* CNAME or DNAME: names are redirected by it; 0: any */
+};
+
+static bool is_sound(const struct zone_image *image, const struct purpose *purpose)
+{
+	return image && image->base <= purpose->base &&
+	       (!purpose->type || redirects(image, purpose->type));
 }
 
 /* Checks the image for a question without DO, and the one with DO. */
-static bool both_are_sound(const struct zone_extent *check, uint32_t offset, bool dname)
+static bool both_are_sound(const struct zone_extent *check, uint32_t offset,
+			   const struct purpose *purpose)
 {
 	const struct zone_image *image = zone_check_image(check, offset);
-	const uint32_t *known;
 
-	if (!image || (dname && !is_dname(image)))
+	if (!is_sound(image, purpose))
 		return false;
-	if (!image->secure)
-		return true;
-	image = zone_check_image(check, image->secure);
-	if (!image || (dname && !is_dname(image)))
-		return false;
-	if (!image->secure)
-		return true;
-	known = zone_check_within(check, image->secure, sizeof *known);
-	return known &&
-	       zone_check_within(check, image->secure, (1 + (uint64_t)known[0]) * sizeof *known);
+	return !image->secure || is_sound(zone_check_image(check, image->secure), purpose);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -149,8 +144,9 @@ static bool part_is_sound(const struct zone_extent *check, uint32_t offset)
 	return at <= room && size == part->size;
 }
 
-static bool chain_is_sound(const struct zone_extent *check, const struct zone_entry *zone)
+static bool chain_is_sound(const struct zone_extent *check)
 {
+	const struct zone_arena *zone = check->arena;
 	const struct zone_hashing *hashing;
 	const struct zone_hashed *hashed;
 	const uint32_t *first;
@@ -190,27 +186,41 @@ static bool denial_is_sound(const struct zone_extent *check, const struct zone_n
 	if (!(node->flags & ZONE_NODE_UNPROVEN))
 		return true;
 	above = indexed_node_at(check, denial->provable);
-	return above && above->zone == node->zone && is_below(node, above);
+	return above && is_below(node, above);
 }
 
-/* The wildcard under a node answers for names there, with proofs from the same zone. */
+/* The wildcard under a node answers for names there. */
 static bool wildcard_is_sound(const struct zone_extent *check, const struct zone_node *node)
 {
 	const struct zone_node *wildcard = indexed_node_at(check, node->wildcard);
 
-	return wildcard && wildcard->zone == node->zone &&
-	       wildcard->name_length == node->name_length + 2 &&
+	return wildcard && wildcard->name_length == node->name_length + 2 &&
 	       memcmp(name_of(wildcard), "\1*", 2) == 0 && is_below(wildcard, node);
 }
 
-/* Names below a DNAME are made from its first record; at a cut they would get a referral. */
-static bool redirects_soundly(const struct zone_extent *check, const struct zone_node *node)
+static bool image_redirects(const struct zone_extent *check, const struct zone_node *node,
+			    const struct zone_image *image, uint16_t type)
 {
-	const struct zone_image *image = zone_image(check->arena, node, TYPE_DNAME);
+	const struct purpose purpose = {.base = node->name_length, .type = type};
 	uint64_t at = (uint64_t)((const char *)image - (const char *)check->arena);
 
-	return !(node->flags & ZONE_NODE_CUT) &&
-	       both_are_sound(check, (uint32_t)(at / ZONE_UNIT), true);
+	return both_are_sound(check, (uint32_t)(at / ZONE_UNIT), &purpose);
+}
+
+/* At a cut there would be a referral instead. */
+static bool redirects_soundly(const struct zone_extent *check, const struct zone_node *node)
+{
+	const struct zone_arena *arena = check->arena;
+
+	if (!(node->flags & (ZONE_NODE_ALIAS | ZONE_NODE_DNAME)))
+		return true;
+	if (node->flags & ZONE_NODE_CUT)
+		return false;
+	if (node->flags & ZONE_NODE_DNAME &&
+	    !image_redirects(check, node, zone_image(arena, node, TYPE_DNAME), TYPE_DNAME))
+		return false;
+	return !(node->flags & ZONE_NODE_ALIAS) ||
+	       image_redirects(check, node, zone_at(arena, node->fallback), TYPE_CNAME);
 }
 
 static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
@@ -218,23 +228,22 @@ static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
 	/* It is a node: the first pass over the table checked that. */
 	const struct zone_node *node = zone_at(check->arena, offset), *apex;
 	const struct zone_type *types = (const struct zone_type *)(node + 1);
-	const struct zone_entry *zone = entry_at(check, node->zone);
+	const struct purpose answer = {.base = node->name_length};
+	const struct zone_arena *zone = check->arena;
 
-	if (!zone)
-		return false;
-	apex = zone_at(check->arena, zone->apex);
+	apex = zone_at(zone, zone->apex);
 	/* A name that exists must not get NXDOMAIN: there would be no encloser to prove it with. */
 	if (!is_below(node, apex) || node->fallback == zone->nxdomain)
 		return false;
 	for (uint32_t i = 0; i < node->type_count; i++)
-		if (types[i].image == zone->nxdomain || !both_are_sound(check, types[i].image, 0))
+		if (types[i].image == zone->nxdomain ||
+		    !both_are_sound(check, types[i].image, &answer))
 			return false;
-	/* The zone's own NODATA image was checked with its entry. */
-	if (node->fallback != zone->nodata && !both_are_sound(check, node->fallback, false))
+	/* The zone's own NODATA image was checked before. */
+	if (node->fallback != zone->nodata && !both_are_sound(check, node->fallback, &answer))
 		return false;
-	if (node->flags & ZONE_NODE_DNAME && !redirects_soundly(check, node))
-		return false;
-	return (!node->wildcard || wildcard_is_sound(check, node)) &&
+	return redirects_soundly(check, node) &&
+	       (!node->wildcard || wildcard_is_sound(check, node)) &&
 	       (!zone->chain || denial_is_sound(check, node, offset));
 }
 
@@ -255,7 +264,7 @@ static void prefetch_nodes(const struct zone_extent *check, const struct zone_bu
 static bool table_is_sound(const struct zone_extent *check,
 			   bool (*sound)(const struct zone_extent *, uint32_t))
 {
-	const struct zone_bucket *table = zone_at(check->arena, check->arena->table);
+	const struct zone_bucket *table = zone_table(check->arena);
 	uint32_t buckets = check->arena->buckets;
 
 	for (uint32_t i = 0; i < buckets; i++) {
@@ -276,7 +285,7 @@ static bool is_node(const struct zone_extent *check, uint32_t offset)
 /* A probe for a missing name ends at a bucket with room. */
 static bool has_room(const struct zone_arena *arena)
 {
-	const struct zone_bucket *table = zone_at(arena, arena->table);
+	const struct zone_bucket *table = zone_table(arena);
 
 	for (uint32_t i = 0; i < arena->buckets; i++)
 		if (!table[i].tag[ZONE_SLOTS - 1])
@@ -287,22 +296,23 @@ static bool has_room(const struct zone_arena *arena)
 int zone_check(const void *base, size_t size)
 {
 	struct zone_extent check = {.arena = base};
-	const struct zone_entry *entries;
+	const struct zone_arena *zone = base;
+	const struct zone_node *apex;
+	struct purpose denial = {0};
 
 	if (zone_open(base, size) != 0 || !has_room(base))
 		return -1;
-	entries = zone_at(check.arena, check.arena->zones);
-	check.first = (uint64_t)check.arena->zones * ZONE_UNIT +
-		      check.arena->zone_count * sizeof *entries;
-	check.end = (uint64_t)check.arena->table * ZONE_UNIT;
+	check.first = sizeof *zone + zone->buckets * sizeof(struct zone_bucket);
+	check.end = size - ZONE_SLACK;
 	/* First what lookups read: the other checks use lookups. */
 	if (!table_is_sound(&check, is_node))
 		return -1;
-	for (uint32_t i = 0; i < check.arena->zone_count; i++)
-		if (!indexed_node_at(&check, entries[i].apex) ||
-		    !both_are_sound(&check, entries[i].nodata, false) ||
-		    !both_are_sound(&check, entries[i].nxdomain, false) ||
-		    !chain_is_sound(&check, &entries[i]))
-			return -1;
+	apex = indexed_node_at(&check, zone->apex);
+	if (!apex)
+		return -1;
+	denial.base = apex->name_length;
+	if (!both_are_sound(&check, zone->nodata, &denial) ||
+	    !both_are_sound(&check, zone->nxdomain, &denial) || !chain_is_sound(&check))
+		return -1;
 	return table_is_sound(&check, node_is_sound) ? 0 : -1;
 }

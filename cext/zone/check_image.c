@@ -27,7 +27,9 @@ static bool walk_name(struct walk *w, uint32_t end)
 			if (w->at + 2 > end)
 				return false;
 			to = load_be16(w->body + w->at) & POINTER_MAX;
-			if (to < HEADER_SIZE || to >= w->before + w->at)
+			/* Into the question's name, or back into the body. */
+			if (to < HEADER_SIZE || to >= w->before + w->at ||
+			    (to >= w->before - 4 && to < w->before))
 				return false;
 			memcpy(&at, w->fixups + w->fixup * 2, w->fixup < w->fixup_count ? 2 : 0);
 			w->fixup += w->fixup < w->fixup_count && at == w->at;

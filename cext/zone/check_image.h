@@ -5,11 +5,11 @@
 
 #include "zone/zone.h"
 
-/* An arena and the bounds of its contents: after the zone entries, before the table. */
+/* An arena and the bounds of its contents: after the table, before the slack. */
 struct zone_extent {
 	const struct zone_arena *arena;
-	uint64_t first; /* end of the entries */
-	uint64_t end;   /* start of the table */
+	uint64_t first;
+	uint64_t end;
 };
 
 /* A pointer to an offset if `bytes` bytes fit there, else NULL. */

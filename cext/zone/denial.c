@@ -68,12 +68,11 @@ static bool sorts_after(const struct zone_part *part, const uint8_t *key, uint32
 }
 
 /* The part of the last name that sorts at or before this one; the apex sorts before them all. */
-static uint32_t cover_name(const struct zone_arena *arena, const struct zone_entry *zone,
-			   const struct zone_name *name)
+static uint32_t cover_name(const struct zone_arena *arena, const struct zone_name *name)
 {
-	const struct zone_node *apex = zone_at(arena, zone->apex);
-	const uint32_t *first = zone_at(arena, zone->chain);
-	uint32_t count = zone->links, length;
+	const struct zone_node *apex = zone_at(arena, arena->apex);
+	const uint32_t *first = zone_at(arena, arena->chain);
+	uint32_t count = arena->links, length;
 	uint8_t key[KEY_MAX];
 
 	length = canonical_key(name, name->length - apex->name_length, key);
@@ -104,17 +103,17 @@ static void hash_name(const struct zone_hashing *hashing, const uint8_t *name, u
 }
 
 /* The part of the last hash that is at or below that of the next closer name; wraps around. */
-static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_entry *zone,
-			   const struct zone_name *name, uint32_t below)
+static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_name *name,
+			   uint32_t below)
 {
-	const struct zone_hashed *chain = zone_at(arena, zone->chain), *first = chain;
+	const struct zone_hashed *chain = zone_at(arena, arena->chain), *first = chain;
 	const uint8_t *bytes = (const uint8_t *)name->word;
-	uint32_t count = zone->links, next = 0;
+	uint32_t count = arena->links, next = 0;
 	uint8_t hash[SHA1_SIZE];
 
 	while (next + bytes[next] + 1u < below)
 		next += bytes[next] + 1u;
-	hash_name(zone_at(arena, zone->hashing), bytes + next, name->length - next, hash);
+	hash_name(zone_at(arena, arena->hashing), bytes + next, name->length - next, hash);
 	while (count > 1) {
 		uint32_t half = count / 2;
 
@@ -123,7 +122,7 @@ static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_ent
 		count -= half;
 	}
 	if (memcmp(first->hash, hash, SHA1_SIZE) > 0)
-		first = chain + zone->links - 1;
+		first = chain + arena->links - 1;
 	return first->part;
 }
 
@@ -131,13 +130,12 @@ static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_ent
 static void add_cover(const struct zone_arena *arena, const struct zone_node *encloser,
 		      const struct zone_name *name, struct zone_proof *proof)
 {
-	const struct zone_entry *zone = zone_at(arena, encloser->zone);
 	uint32_t part;
 
-	if (zone->hashing)
-		part = cover_hash(arena, zone, name, name->length - encloser->name_length);
+	if (arena->hashing)
+		part = cover_hash(arena, name, name->length - encloser->name_length);
 	else
-		part = cover_name(arena, zone, name);
+		part = cover_name(arena, name);
 	add(arena, proof, part);
 }
 
@@ -154,34 +152,22 @@ void zone_prove_nodata(const struct zone_arena *arena, const struct zone_node *n
 void zone_prove_missing(const struct zone_arena *arena, const struct zone_node *encloser,
 			const struct zone_name *name, struct zone_proof *proof)
 {
-	const struct zone_entry *zone = zone_at(arena, encloser->zone);
-
 	encloser = provable(arena, encloser);
 	add_cover(arena, encloser, name, proof);
-	if (zone->hashing)
+	if (arena->hashing)
 		add(arena, proof, denial_of(encloser)->match);
 	add(arena, proof, denial_of(encloser)->cover);
 }
 
 void zone_prove_wildcard(const struct zone_arena *arena, const struct zone_node *encloser,
-			 const struct zone_name *name, bool nodata, const struct zone_image *secure,
-			 struct zone_proof *proof)
+			 const struct zone_name *name, bool nodata, struct zone_proof *proof)
 {
-	const struct zone_entry *zone = zone_at(arena, encloser->zone);
-	const uint32_t *known = zone_at(arena, secure->secure);
 	const struct zone_node *wildcard = zone_at(arena, encloser->wildcard);
 
 	add_cover(arena, provable(arena, encloser), name, proof);
-	if (nodata) {
-		zone_prove_nodata(arena, wildcard, proof);
-		if (zone->hashing)
-			add(arena, proof, denial_of(provable(arena, encloser))->match);
+	if (!nodata)
 		return;
-	}
-	for (uint32_t i = 1; secure->secure && i <= known[0]; i++) {
-		if (zone_at(arena, known[i]) == proof->part[0]) {
-			proof->count = 0;
-			proof->size = 0;
-		}
-	}
+	zone_prove_nodata(arena, wildcard, proof);
+	if (arena->hashing)
+		add(arena, proof, denial_of(provable(arena, encloser))->match);
 }

@@ -13,10 +13,13 @@
 
 #include "zone/zone.h"
 
-/* NXDOMAIN or wildcard NODATA takes three, and a wildcard that opt-out omitted one more. */
-#define ZONE_PROOF_MAX 4
+/*
+ * NXDOMAIN or wildcard NODATA takes three, and a wildcard that opt-out omitted one more; before
+ * that, each alias that a wildcard made takes one, of at most 16 (dns/compose.h).
+ */
+#define ZONE_PROOF_MAX (16 + 4)
 
-/* The parts of an answer, each once. Initialize to all zeros. */
+/* The parts of an answer, each once, in the order of their use. Initialize `count` and `size`. */
 struct zone_proof {
 	const struct zone_part *part[ZONE_PROOF_MAX];
 	uint32_t count;
@@ -33,10 +36,9 @@ void zone_prove_missing(const struct zone_arena *arena, const struct zone_node *
 
 /*
  * The name does not exist, so the wildcard under `encloser` applies; with `nodata`, it does not
- * have the type either. Parts that `secure` already holds are left out.
+ * have the type either.
  */
 void zone_prove_wildcard(const struct zone_arena *arena, const struct zone_node *encloser,
-			 const struct zone_name *name, bool nodata, const struct zone_image *secure,
-			 struct zone_proof *proof);
+			 const struct zone_name *name, bool nodata, struct zone_proof *proof);
 
 #endif

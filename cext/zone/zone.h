@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiled zones: one immutable, position-independent block ("arena") of all zones served,
- * written by compiler/arena.py of xdpkit.services.dns and read in place. Multi-byte integers are
- * little-endian (host order) except inside names and reply images, which are wire format. Offsets
- * are 32-bit, from the start of the arena, in units of ZONE_UNIT bytes; 0 means "none".
+ * A compiled zone: one immutable, position-independent block ("arena"), written by the compiler of
+ * xdpkit.services.dns and read in place. Multi-byte integers are little-endian (host order) except
+ * inside names and reply images, which are wire format. Offsets are 32-bit, from the start of the
+ * arena, in units of ZONE_UNIT bytes; 0 means "none".
  *
- *   zone_arena | zone_entry[zone_count] | zones | zone_bucket[buckets] | ZONE_SLACK
+ *   zone_arena | zone_bucket[buckets] | the zone | nodes | ZONE_SLACK
  *
- *   a zone: zone_image, zone_image | a signed one: zone_part ..., chain, zone_hashing | nodes
+ *   the zone: zone_image, zone_image | if it is signed: zone_part ..., chain, zone_hashing
  *   a node: zone_node | zone_type[type_count] | name, zero-padded to 8 | zone_image ...
+ *
+ * Nothing in it refers to another zone: zone/directory.h finds the zone of a name, and what leads
+ * out of one, such as an alias, is followed when it is asked for (dns/compose.h).
  *
  * Every name that exists is a node in the hash table: owners, empty non-terminals, delegations.
  * Names below a delegation are not, so the closest encloser (RFC 4592 section 3.3.1) of a missing
- * name alone determines whether the answer is a referral, a wildcard or NXDOMAIN, and from which
- * zone.
+ * name alone determines whether the answer is a referral, a wildcard or NXDOMAIN.
  *
  * Threads: nothing here is ever written once it is published; any number of threads may read.
  */
@@ -25,7 +27,7 @@
 #include <stdint.h>
 
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
-#define ZONE_VERSION 2
+#define ZONE_VERSION 3
 #define ZONE_UNIT    8
 /* dns/image.h copies in 16-byte steps: bytes after the last image that may be read, not used. */
 #define ZONE_SLACK 64
@@ -39,6 +41,9 @@
 
 #define ZONE_NAME_MAX 255 /* bytes of a wire name with its root label, RFC 1035 section 3.1 */
 
+/* Names are copied in 16-byte steps: bytes after one that may be read, not used. */
+#define ZONE_NAME_SLACK 15
+
 struct zone_arena {
 	uint64_t magic;
 	uint32_t version;
@@ -46,16 +51,7 @@ struct zone_arena {
 	uint64_t size;     /* bytes, ZONE_SLACK included */
 	uint64_t checksum; /* BLAKE2b-64 of the arena with this field 0; Python checks it */
 	uint64_t seed;     /* of the name hash, random for each arena */
-	uint32_t table;    /* struct zone_bucket[buckets], 64-byte aligned */
-	uint32_t buckets;  /* at least one of them is not full */
-	uint32_t zones;    /* struct zone_entry[zone_count] */
-	uint32_t zone_count;
-	uint8_t max_labels; /* of any node, the root label not counted */
-	uint8_t min_labels; /* of any apex: shorter names are not in any zone */
-	uint8_t spare[6];
-};
-
-struct zone_entry {
+	uint32_t buckets;  /* of the table; at least one of them is not full */
 	uint32_t apex;     /* struct zone_node */
 	uint32_t serial;   /* of the SOA */
 	uint32_t names;    /* owner names in the zone, empty non-terminals not counted */
@@ -63,7 +59,10 @@ struct zone_entry {
 	uint32_t nodata;   /* struct zone_image */
 	uint32_t chain; /* uint32_t or struct zone_hashed[links]; 0 in a zone that is not signed */
 	uint32_t links;
-	uint32_t hashing; /* struct zone_hashing; 0 when the chain is of NSEC */
+	uint32_t hashing;   /* struct zone_hashing; 0 when the chain is of NSEC */
+	uint8_t max_labels; /* of any node, the root label not counted */
+	uint8_t min_labels; /* of the apex */
+	uint8_t spare[50];  /* so that the table after it begins a cache line */
 };
 
 /*
@@ -116,7 +115,10 @@ struct zone_bucket {
 	uint32_t node[ZONE_SLOTS];
 };
 
-/* Flags. At a cut `fallback` is the referral, and `types` holds DS or nothing. */
+/*
+ * Flags. At a cut `fallback` is the referral, and `types` holds DS or nothing. At an alias it is
+ * the image of the CNAME, whose first record that is.
+ */
 #define ZONE_NODE_APEX     0x01
 #define ZONE_NODE_CUT      0x02 /* delegated to another server */
 #define ZONE_NODE_ALIAS    0x04 /* owns a CNAME */
@@ -127,9 +129,9 @@ struct zone_node {
 	uint8_t flags;
 	uint8_t name_length;
 	uint16_t type_count;
-	uint32_t zone;     /* struct zone_entry */
 	uint32_t wildcard; /* the node of "*" under this name, a struct zone_node */
 	uint32_t fallback; /* the image for every type not in the list */
+	uint32_t spare;
 };
 
 struct zone_type {
@@ -144,7 +146,6 @@ enum zone_kind {
 	ZONE_KIND_NODATA,
 	ZONE_KIND_NXDOMAIN,
 	ZONE_KIND_REFERRAL,
-	ZONE_KIND_YXDOMAIN,
 	ZONE_KIND_COUNT
 };
 
@@ -166,14 +167,12 @@ struct zone_image {
 	uint8_t base;
 	uint8_t kind;    /* enum zone_kind */
 	uint16_t glue;   /* ARCOUNT of the trimmed body */
-	uint32_t secure; /* struct zone_image: the one for a question with DO; 0: the same.
-			    In that one: offset of its parts' count and offsets, or 0 */
+	uint32_t secure; /* struct zone_image: the one for a question with DO; 0: the same */
 };
 
-_Static_assert(sizeof(struct zone_arena) == 64, "arena.py: HEADER");
+_Static_assert(sizeof(struct zone_arena) == 128, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, checksum) == 24, "arena.py: HEADER");
-_Static_assert(offsetof(struct zone_arena, max_labels) == 56, "arena.py: HEADER");
-_Static_assert(sizeof(struct zone_entry) == 32, "arena.py: ENTRY");
+_Static_assert(offsetof(struct zone_arena, max_labels) == 76, "arena.py: HEADER");
 _Static_assert(sizeof(struct zone_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct zone_node) == 16, "arena.py: NODE");
 _Static_assert(sizeof(struct zone_type) == 8, "arena.py: TYPE");
@@ -181,53 +180,64 @@ _Static_assert(sizeof(struct zone_image) == 24, "body.py: IMAGE");
 _Static_assert(offsetof(struct zone_image, length) == 8, "body.py: IMAGE");
 _Static_assert(offsetof(struct zone_image, secure) == 20, "body.py: SECURE_AT");
 _Static_assert(sizeof(struct zone_part) == 8, "chain.py: PART");
-_Static_assert(sizeof(struct zone_hashed) == 24, "compile.py: a hash and an offset");
+_Static_assert(sizeof(struct zone_hashed) == 24, "zone_arena.py: a hash and an offset");
 _Static_assert(sizeof(struct zone_denial) == 16, "arena.py: DENIAL");
 _Static_assert(offsetof(struct zone_hashing, salt_length) == 2, "arena.py: HASHING");
 
 /* A name to look up: lower-cased wire format, zero-padded for hashing in whole words. */
 struct zone_name {
-	uint64_t word[ZONE_NAME_MAX / 8 + 2];
+	uint64_t word[(ZONE_NAME_MAX + 1 + ZONE_NAME_SLACK + 8) / 8];
 	uint64_t hash;
 	uint32_t length;
 	uint32_t labels; /* the root label not counted */
-	uint32_t likely; /* the node whose tag zone_prefetch_node() found, or 0 */
+	uint32_t likely; /* the node whose tag zone_directory_prefetch() found, or 0 */
 };
 
 /* 0 if `base` holds an arena of this version in `size` bytes with a valid layout, else -1. */
 int zone_open(const void *base, size_t size);
-
-/*
- * Copies the uncompressed name of `length` bytes and `labels` labels at `wire` into `name`,
- * lower-cased and hashed. Also reads the 7 bytes before `wire` (part of the DNS header).
- */
-void zone_name_set(struct zone_name *name, const struct zone_arena *arena, const uint8_t *wire,
-		   uint32_t length, uint32_t labels);
-
-/*
- * Prefetch the bucket of a name, then the node that its tag points to: a batch of lookups in a
- * large arena then waits for memory once, not twice for each.
- */
-void zone_prefetch_bucket(const struct zone_arena *arena, const struct zone_name *name);
-void zone_prefetch_node(const struct zone_arena *arena, struct zone_name *name);
-
-/* The node of exactly this name, or NULL. */
-const struct zone_node *zone_find(const struct zone_arena *arena, const struct zone_name *name);
-
-/* The closest encloser of a name that zone_find() did not find, or NULL: not in any zone. */
-const struct zone_node *zone_encloser(const struct zone_arena *arena, const struct zone_name *name);
-
-/* The node's image for a type; for ANY (RFC 8482 section 4.1), one RRset. Never NULL. */
-const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
-				    uint16_t type);
 
 static inline const void *zone_at(const struct zone_arena *arena, uint32_t offset)
 {
 	return (const char *)arena + (size_t)offset * ZONE_UNIT;
 }
 
-/* What a question leads to in the zones. */
+static inline const struct zone_bucket *zone_table(const struct zone_arena *arena)
+{
+	return (const struct zone_bucket *)(arena + 1);
+}
+
+/*
+ * Copies the uncompressed name of `length` bytes and `labels` labels at `wire` into `name`,
+ * lower-cased. Also reads up to ZONE_NAME_SLACK bytes after it.
+ */
+void zone_name_set(struct zone_name *name, const uint8_t *wire, uint32_t length, uint32_t labels);
+
+/* The labels of an uncompressed name, the root label not counted. */
+static inline uint32_t zone_label_count(const uint8_t *name)
+{
+	uint32_t labels = 0;
+
+	for (; *name; name += *name + 1)
+		labels++;
+	return labels;
+}
+
+/* Hashes it for the arena with this seed; before any lookup there. */
+void zone_name_hash(struct zone_name *name, uint64_t seed);
+
+/* The node of exactly this name, or NULL. */
+const struct zone_node *zone_find(const struct zone_arena *arena, const struct zone_name *name);
+
+/* The closest encloser of a name that zone_find() did not find, or NULL: not in the zone. */
+const struct zone_node *zone_encloser(const struct zone_arena *arena, const struct zone_name *name);
+
+/* The node's image for a type; for ANY (RFC 8482 section 4.1), one RRset. Never NULL. */
+const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
+				    uint16_t type);
+
+/* What a question leads to in a zone. */
 struct zone_lookup {
+	const struct zone_arena *arena;
 	const struct zone_node *node; /* whose records apply: the name's, a wildcard's ... */
 	const struct zone_node
 		*encloser; /* the closest one of a name that does not exist, or NULL */
@@ -236,7 +246,7 @@ struct zone_lookup {
 
 /*
  * Finds the image for a name and type, `node` being the result of zone_find() for it: RFC 1034
- * section 4.3.2, as the compiler precomputed it. False if the name is not in any zone.
+ * section 4.3.2, as the compiler precomputed it. False if the name is not in the zone.
  */
 bool zone_lookup(const struct zone_arena *arena, const struct zone_node *node,
 		 const struct zone_name *name, uint16_t type, struct zone_lookup *lookup);

@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "dns/dns.h"
 #include "dns_arena.h"
+#include "zones.h"
 #include "frame/frame.h"
 #include "fuzz.h"
 #include "ntp/ntp.h"
@@ -87,8 +88,8 @@ static const struct snapshot *snapshot(void)
 
 	if (snap.zones)
 		return &snap;
-	CHECK(!zone_open(dns_arena, sizeof dns_arena));
-	snap.zones = (const struct zone_arena *)dns_arena;
+	snap.zones = directory_of(dns_arenas, sizeof dns_arenas);
+	CHECK(snap.zones);
 	snap.dns.max_udp[0] = snap.dns.max_udp[1] = 1232;
 	snap.port[SERVICE_ntp] = 123;
 	snap.port[SERVICE_dns] = 53;

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "dns_arena.h"
+#include "zones.h"
 #include "fuzz.h"
 #include "slowpath/tcp.h"
 
@@ -234,8 +235,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!size || size > sizeof clients[0].stream)
 		return 0;
-	CHECK(!zone_open(dns_arena, sizeof dns_arena));
-	snap.zones = (const struct zone_arena *)dns_arena;
+	if (!snap.zones)
+		snap.zones = directory_of(dns_arenas, sizeof dns_arenas);
+	CHECK(snap.zones);
 	snap.dns.max_udp[0] = snap.dns.max_udp[1] = 1232;
 	fuzz_limits.queries = data[0] & 7;
 	CHECK(tcp_table_bytes(&fuzz_limits) <= sizeof tables);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * libFuzzer target for zone_check(): the arena of a small zone with some words changed, in memory
- * of exactly its size. An arena that passes must be safe: queries for its names and for names below
+ * of exactly its size. An arena that passes must be safe in a directory with others, intact, whose
+ * names lead into it and which its names lead to: queries for all their names and for names below
  * them, of any type, over UDP and TCP, with DO and without, are answered with no access out of
  * bounds.
  *
@@ -19,13 +20,14 @@
 #include "runtime/thread_state.h"
 #include "zone/check.h"
 #include "zone_arenas.h"
+#include "zones.h"
 
 #define HEAD   2
 #define CHANGE 6
 /* More questions cost more than they find: another input asks others. */
-#define QUESTIONS 24
+#define QUESTIONS 12
 /* One input in so many has every question asked. */
-#define ALL 512
+#define ALL 1024
 
 #define TCP_ROOM 65535
 #define UDP_ROOM 1232
@@ -144,43 +146,81 @@ static void ask(const struct snapshot *snap, const uint8_t *name, uint32_t lengt
 	CHECK(rq.length <= rq.room);
 }
 
-/* Asks one question about the name in a slot of the table, or if `all`, every one. */
+/* The names of an arena's nodes: the same questions are asked for all of them. */
 static void ask_about(const struct snapshot *snap, const struct zone_arena *arena, uint32_t slot,
 		      uint32_t which, bool all)
 {
-	const struct zone_bucket *table = zone_at(arena, arena->table);
-	const struct zone_bucket *bucket = &table[slot / ZONE_SLOTS];
+	const struct zone_bucket *bucket = &zone_table(arena)[slot / ZONE_SLOTS];
 	const struct zone_node *node = zone_at(arena, bucket->node[slot % ZONE_SLOTS]);
-	const uint8_t *name;
+	const uint8_t *name =
+		(const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
 
-	if (!bucket->tag[slot % ZONE_SLOTS])
-		return;
-	name = (const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
 	for (uint32_t n = 0; all && n < 16 * COUNT(types); n++)
 		ask(snap, name, node->name_length, n);
 	if (!all)
 		ask(snap, name, node->name_length, which);
 }
 
+/* Writes the used slots of an arena's table; returns how many there are. */
+static uint32_t used_slots(const struct zone_arena *arena, uint32_t *slot, uint32_t most)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < arena->buckets * ZONE_SLOTS && used < most; i++)
+		if (zone_table(arena)[i / ZONE_SLOTS].tag[i % ZONE_SLOTS])
+			slot[used++] = i;
+	return used;
+}
+
 /* The questions depend on the input alone, so that what crashes does so again. */
-static void ask_some(const struct snapshot *snap, const struct zone_arena *arena,
+static void ask_some(const struct snapshot *snap, const struct zone_arena *changed,
 		     const uint8_t *data, size_t size)
 {
-	uint32_t slots = arena->buckets * ZONE_SLOTS, used = 0, at[256];
-	const struct zone_bucket *table = zone_at(arena, arena->table);
+	const struct zone_arena *arenas[1 + COUNT(zone_siblings)] = {changed};
+	uint32_t slot[COUNT(arenas)][64], used[COUNT(arenas)];
 	uint64_t chance = size;
 	bool all;
 
+	for (uint32_t n = 0; n < COUNT(arenas); n++) {
+		if (n)
+			arenas[n] = (const struct zone_arena *)zone_siblings[n - 1].data;
+		used[n] = used_slots(arenas[n], slot[n], COUNT(slot[n]));
+	}
 	for (size_t i = 0; i < size; i++)
 		chance = hash_fold(chance ^ data[i], HASH_FACTOR);
 	all = size <= HEAD || chance % ALL == 0;
-	for (uint32_t slot = 0; slot < slots && used < COUNT(at); slot++)
-		if (table[slot / ZONE_SLOTS].tag[slot % ZONE_SLOTS])
-			at[used++] = slot;
-	for (uint32_t n = 0; n < (all ? used : used ? QUESTIONS : 0); n++) {
+	for (uint32_t n = 0; all && n < COUNT(arenas); n++)
+		for (uint32_t i = 0; i < used[n]; i++)
+			ask_about(snap, arenas[n], slot[n][i], 0, true);
+	for (uint32_t n = 0; !all && n < QUESTIONS; n++) {
+		/* One in four is about the others. */
+		uint32_t of = n % 4 ? 0 : 1 + n / 4 % (uint32_t)COUNT(zone_siblings), at;
+
 		chance = hash_fold(chance ^ n, HASH_FACTOR);
-		ask_about(snap, arena, at[n % used], (uint32_t)(chance >> 32), all);
+		at = (uint32_t)chance % used[of];
+		ask_about(snap, arenas[of], slot[of][at], (uint32_t)(chance >> 32), false);
 	}
+}
+
+/* A directory of the changed arena, the intact ones, and a zone that could not be loaded. */
+static struct zone_directory *directory_with(const struct zone_arena *changed)
+{
+	static const uint8_t broken[8] = "\6broken";
+	uint32_t count = 2 + COUNT(zone_siblings);
+	size_t size = zone_directory_size(count, count * (ZONE_NAME_MAX + 1));
+	struct zone_directory *directory = aligned_alloc(64, (size + 63) & ~(size_t)63);
+
+	memset(directory, 0, size);
+	zone_directory_begin(directory, count, 1);
+	for (uint32_t n = 0; n < COUNT(zone_siblings); n++) {
+		const struct zone_arena *arena = (const struct zone_arena *)zone_siblings[n].data;
+
+		zone_directory_add(directory, zone_name_of(arena), zone_name_length(arena), arena);
+	}
+	zone_directory_add(directory, broken, sizeof broken, NULL);
+	/* Fails if its name has become another's: it is not reached then. */
+	zone_directory_add(directory, zone_name_of(changed), zone_name_length(changed), changed);
+	return directory;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -195,13 +235,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	which = data[0] % COUNT(zone_arenas);
 	arena.size = (uint32_t)zone_arenas[which].size;
-	arena.bytes = aligned_alloc(64, arena.size);
+	/* Not aligned_alloc(): the size is no multiple of 64, and must not be larger. */
+	CHECK(!posix_memalign((void **)&arena.bytes, 64, arena.size));
 	memcpy(arena.bytes, zone_arenas[which].data, arena.size);
 	for (const uint8_t *how = data + HEAD; how + CHANGE <= data + size; how += CHANGE)
 		change(&arena, how);
 	if (zone_check(arena.bytes, arena.size) == 0) {
-		snap.zones = (const struct zone_arena *)arena.bytes;
-		ask_some(&snap, snap.zones, data, size);
+		const struct zone_arena *changed = (const struct zone_arena *)arena.bytes;
+		struct zone_directory *directory = directory_with(changed);
+
+		snap.zones = directory;
+		ask_some(&snap, changed, data, size);
+		free(directory);
 	} else {
 		CHECK(size >= HEAD + CHANGE);
 	}

@@ -1,4 +1,4 @@
-"""Writes what fuzz_dns.c needs: the arena of a small zone as a C array, and the seed corpus.
+"""Writes what fuzz_dns.c needs: the arenas of small zones as a C array, and the seed corpus.
 
 Run it after changing the arena's layout (a unit test says when): python tests/fuzz/make_dns.py
 """
@@ -16,7 +16,9 @@ import dns.message
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from dns_fake_signer import fake_signed
 
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+from xdpkit.services.dns.compiler.zone_arena import compile_zone
+from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.sources import zone_files
 
 HERE = Path(__file__).parent
 
@@ -81,25 +83,28 @@ SIGNED_QUESTIONS = (
 )
 
 
-def arena() -> bytes:
-    """The arena of ZONES, identical on each call."""
+def arenas() -> bytes:
+    """The arenas of ZONES, one after another, identical on each call."""
     with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as out:
         for name, text in ZONES.items():
             Path(directory, f"{name}.zone").write_text(text)
-        size = compile_zones(read_zones(zone_files(Path(directory))), out.fileno(), seed=1)
+        size = 0
+        for path in zone_files(Path(directory)):
+            at = -(-size // 64) * 64
+            size = at + compile_zone(read_zone(path), out.fileno(), at, seed=1)
         return os.pread(out.fileno(), size, 0)
 
 
 def header() -> str:
-    """The arena as the text of dns_arena.h."""
-    data = arena()
+    """The arenas as the text of dns_arena.h."""
+    data = arenas()
     rows = [data[start : start + 20] for start in range(0, len(data), 20)]
     return "\n".join(
         [
             "/* SPDX-License-Identifier: Apache-2.0 */",
             "/* Made by tests/fuzz/make_dns.py from the zones there; do not edit. */",
             "/* clang-format off */",
-            f"_Alignas(64) static const unsigned char dns_arena[{len(data)}] = {{",
+            f"_Alignas(64) static const unsigned char dns_arenas[{len(data)}] = {{",
             *("".join(f"{byte}," for byte in row) for row in rows),
             "};",
             "",

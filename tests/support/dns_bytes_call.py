@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import dns.message
 import dns.name
+from dns_zones import arenas
 
 from xdpkit._core._answer import answer
-from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+from xdpkit._core._zones import ZoneDirectory
 
 HEAD = "$TTL 300\n@ SOA ns1 hostmaster 2026112201 7200 3600 1209600 60\n@ NS ns1\n"
 """The beginning of each test zone, unless the test is about that."""
@@ -35,13 +35,8 @@ class BytesCall:
         directory.mkdir(exist_ok=True)
         for name, text in zones.items():
             (directory / f"{name}.zone").write_text(text)
-        fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
-        try:
-            self.size = compile_zones(read_zones(zone_files(directory)), fd)
-            self.arena = os.pread(fd, self.size, 0)
-            self._zones = ZoneMap(fd, self.size)
-        finally:
-            os.close(fd)
+        self.arenas = arenas(directory)
+        self._zones = ZoneDirectory(self.arenas.items())
         self.state = ThreadState()
         self.set(dns_max_udp=max_udp, dns=dns)
 

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from dns_zones import zone_directory
 from pyroute2 import IPRoute
 
-from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._snapshot import Snapshot
 from xdpkit.control import client as control_client
 from xdpkit.errors import ControlError
 from xdpkit.lab.namespaces import SERVER_IPV4, Lab, Side
 from xdpkit.nic.os.interface import Interface
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 from xdpkit.services.ntp.local import local_state
 
 XDPKIT = str(Path(sys.executable).with_name("xdpkit"))
@@ -233,12 +233,7 @@ def serving(
 
 def bytes_call(directory: Path, precision: int) -> Snapshot:
     """The snapshot of the instance in this directory, for the bytes call in ``_core._answer``."""
-    fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
-    try:
-        size = compile_zones(read_zones(zone_files(directory / "zones")), fd)
-        zones = ZoneMap(fd, size)
-    finally:
-        os.close(fd)
+    zones = zone_directory(directory / "zones")
     state = local_state(10) | {"precision": precision}
     return Snapshot({"ntp": 123, "dns": 53, "echo": 7}, zones=zones, ntp=state, dns=DNS_SETTINGS)
 

@@ -4,10 +4,9 @@ from xdpkit._core._prefix_map cimport AccessList, prefix_map
 from xdpkit._core._keys cimport Keys, ntp_keys
 from xdpkit._core._ratelimit cimport ratelimit_rule
 from xdpkit._core._rrl cimport rrl_rule
+from xdpkit._core._zones cimport ZoneDirectory, zone_directory
 
 cdef extern from "runtime/snapshot.h" nogil:
-    cdef struct zone_arena:
-        pass
     cdef struct ntp_state:
         uint8_t leap
         uint8_t stratum
@@ -40,7 +39,7 @@ cdef extern from "runtime/snapshot.h" nogil:
     cdef struct reserved_sources:
         uint64_t used[0]
     cdef struct snapshot:
-        const zone_arena *zones
+        const zone_directory *zones
         const prefix_map *dns_access
         const prefix_map *echo_access
         uint16_t port[0]
@@ -77,11 +76,6 @@ cdef extern from "runtime/qsbr.h" nogil:
     bint qsbr_grace_period_over(const qsbr *q, uint64_t generation)
 
 
-cdef class ZoneMap:
-    cdef void *base
-    cdef readonly size_t size
-
-
 cdef class NtpState:
     cdef ntp_state c
 
@@ -103,7 +97,7 @@ cdef class ReservedSources:
 
 cdef class Snapshot:
     cdef snapshot *c
-    cdef readonly ZoneMap zones
+    cdef readonly ZoneDirectory zones
     cdef readonly Keys keys
     cdef readonly AccessList access, dns_access, echo_access
     cdef readonly ReservedSources reserved

@@ -8,13 +8,7 @@ from xdpkit._core._keys import Keys
 from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._ratelimit import RateLimitRule
 from xdpkit._core._rrl import RrlRule
-
-@disjoint_base
-class ZoneMap:
-    def __init__(self, fd: int, size: int) -> None: ...
-    def view(self) -> memoryview: ...
-    @property
-    def size(self) -> int: ...
+from xdpkit._core._zones import ZoneDirectory
 
 @disjoint_base
 class NtpState:
@@ -66,7 +60,7 @@ class Snapshot:
         self,
         ports: Mapping[str, int],
         *,
-        zones: ZoneMap | None = None,
+        zones: ZoneDirectory | None = None,
         dns_max_udp: int = 1232,
         echo_spin_ns: int = 0,
         ntp: NtpState | Mapping[str, int] | None = None,
@@ -82,7 +76,7 @@ class Snapshot:
     @property
     def reserved(self) -> ReservedSources: ...
     @property
-    def zones(self) -> ZoneMap | None: ...
+    def zones(self) -> ZoneDirectory | None: ...
     @property
     def keys(self) -> Keys | None: ...
     @property

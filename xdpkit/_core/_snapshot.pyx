@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Immutable snapshots of all that an answer depends on, and how they reach the threads.
 
-A Snapshot owns its C struct and keeps its ZoneMap mapped. A SharedSnapshot holds every snapshot
+A Snapshot owns its C struct and keeps what it points to. A SharedSnapshot holds every snapshot
 that a reader may still use; ``collect`` drops those whose grace period is over
 (``runtime/qsbr.h``).
 """
 
 cimport cython
-from cpython.buffer cimport PyBuffer_FillInfo
-from libc.errno cimport EINTR, errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
@@ -19,21 +17,6 @@ from xdpkit._core._ratelimit cimport limit_rule_set
 from xdpkit._core._rrl cimport rrl_rule_take
 from xdpkit._core._stats import SERVICES
 
-cdef extern from "<sys/mman.h>" nogil:
-    enum:
-        PROT_READ
-    int mprotect(void *address, size_t size, int protection)
-
-cdef extern from "base/huge_map.h" nogil:
-    void *huge_map(size_t size)
-    void huge_unmap(void *base, size_t size)
-
-cdef extern from "<unistd.h>" nogil:
-    ssize_t pread(int fd, void *buffer, size_t size, long offset)
-
-cdef extern from "zone/check.h" nogil:
-    int zone_check(const void *base, size_t size)
-
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
@@ -41,60 +24,6 @@ cdef extern from "<stdlib.h>" nogil:
 # As in the configuration: xdpkit/config/dns.py.
 cdef enum:
     MAX_UDP = 1232
-
-
-cdef class ZoneMap:
-    """A compiled zone arena of ``size`` bytes, copied from the start of a file into our own memory.
-
-    A copy, so that nothing that happens to the file or its disk can affect an answer; and because
-    anonymous memory has huge pages, which random lookups need. Both it and its buffer are
-    read-only. The descriptor may be closed afterwards. Raises OSError when it cannot be read,
-    ValueError when it holds no arena of this version, or an invalid one.
-    """
-
-    def __init__(self, int fd, size_t size):
-        cdef ssize_t copied
-        cdef int sound = -1
-        self.base, self.size = huge_map(size), size
-        if self.base is NULL:
-            raise MemoryError(f"out of memory for a zone arena of {size} bytes")
-        with nogil:
-            copied = copy(fd, <char *>self.base, size)
-            if copied == <ssize_t>size:
-                mprotect(self.base, size, PROT_READ)
-                sound = zone_check(self.base, size)
-        if copied < 0:
-            raise OSError(-copied, f"a zone arena of {size} bytes could not be read")
-        if sound != 0:
-            raise ValueError("not a valid zone arena of this version of xdpkit")
-
-    def view(self):
-        """The arena's bytes, which stay mapped as long as this view exists."""
-        return memoryview(self)
-
-    def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, self.base, self.size, 1, flags)
-
-    def __dealloc__(self):
-        if self.base is not NULL:
-            huge_unmap(self.base, self.size)
-
-
-cdef ssize_t copy(int fd, char *to, size_t size) noexcept nogil:
-    """The number of bytes read, or a negative errno."""
-    cdef size_t done = 0
-    cdef ssize_t n
-
-    while done < size:
-        n = pread(fd, to + done, size - done, done)
-        if n < 0 and errno == EINTR:
-            continue
-        if n < 0:
-            return -errno
-        if n == 0:
-            break
-        done += n
-    return done
 
 
 cdef class NtpState:
@@ -237,14 +166,14 @@ cdef class Snapshot:
         if self.c is NULL:
             raise MemoryError()
 
-    def __init__(self, ports, *, ZoneMap zones=None, int dns_max_udp=MAX_UDP,
+    def __init__(self, ports, *, ZoneDirectory zones=None, int dns_max_udp=MAX_UDP,
                  uint32_t echo_spin_ns=0, ntp=None, Keys keys=None, AccessList access=None,
                  AccessList dns_access=None, AccessList echo_access=None,
                  limit=None, phc=None, dns=None, reserved=()):
         sizes = {"max_udp_ipv4": dns_max_udp, "max_udp_ipv6": dns_max_udp}
         self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
-            self.c.zones = <const zone_arena *>zones.base
+            self.c.zones = zones.c
         elif "dns" in ports:
             raise ValueError("dns needs zones")
         self.c.echo_spin_ns = echo_spin_ns

@@ -9,25 +9,39 @@ here runs under valgrind.
 from __future__ import annotations
 
 import marshal
+import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._rrl import RrlRule
-from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
+from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.services.ntp.local import local_state
 
 # The frames are addressed to these.
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 
+# Where an arena says how long it is (struct zone_arena, cext/zone/zone.h).
+SIZE_AT, SIZE = 16, struct.Struct("<Q")
 
-def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
-    """Serves an arena, with cookies, and with RRL at this rate; 0: no RRL."""
-    with arena.open("rb") as file:
-        mapped = ZoneMap(file.fileno(), arena.stat().st_size)
+
+def snapshot_of(arenas: Path, rate: int = 0) -> Snapshot:
+    """Serves the arenas in a file, with cookies, and with RRL at this rate; 0: no RRL."""
+    zones = ZoneDirectory([(zone.name, zone) for zone in _arenas(arenas.read_bytes())])
     dns = {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
-    return Snapshot(PORTS, zones=mapped, ntp=local_state(10), dns=dns)
+    return Snapshot(PORTS, zones=zones, ntp=local_state(10), dns=dns)
+
+
+def _arenas(data: bytes) -> Iterator[ZoneArena]:
+    """One after another, each from a multiple of 64 bytes on, its size in its header."""
+    at = 0
+    while at < len(data):
+        [size] = SIZE.unpack_from(data, at + SIZE_AT)
+        yield ZoneArena(memoryview(data)[at : at + size])
+        at += -(-size // 64) * 64
 
 
 def main(frames: str, arena: str, answers: str, rate: str) -> None:

@@ -16,7 +16,7 @@ from xdpkit import config
 from xdpkit.config import DnsConfig
 from xdpkit.instance.server import Server
 from xdpkit.runtime.logs import log_to_stderr
-from xdpkit.services.dns.compiler.arena_file import read_arena
+from xdpkit.services.dns.compiler.arena_file import read_arenas
 from xdpkit.services.dns.serving import service
 from xdpkit.services.dns.serving.store import Arena
 from xdpkit.services.dns.serving.zone_store import ZoneStore
@@ -29,7 +29,7 @@ class ArenaStore(ZoneStore):
 
     async def _load(self, config: DnsConfig) -> Arena:
         with ARENA.open("rb") as file:
-            arena = read_arena(file.fileno(), ARENA.stat().st_size, ())
+            arena = read_arenas(file.fileno(), [(0, ARENA.stat().st_size)], ())
         return Arena(arena, "cache", 0.0)
 
 

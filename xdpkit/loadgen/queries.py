@@ -103,7 +103,7 @@ def _of_line(path: Path, number: int, line: str) -> bytes:
 
 def from_zone(path: Path) -> list[bytes]:
     """A query for every authoritative RRset of a zone file. Raises ZoneError."""
-    return list(_of_tree(Tree(read_zone(path), frozenset())))
+    return list(_of_tree(Tree(read_zone(path))))
 
 
 def _of_tree(tree: Tree) -> Iterator[bytes]:

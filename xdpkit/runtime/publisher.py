@@ -26,8 +26,8 @@ from xdpkit._core._snapshot import (
     ReservedSources,
     SharedSnapshot,
     Snapshot,
-    ZoneMap,
 )
+from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import Config, DnsConfig
 from xdpkit.errors import XdpkitError
 
@@ -50,7 +50,7 @@ class Parts:
     rrl: RrlRule | None = None
     rrl_others: AccessList | None = None
     echo_spin_ns: int = 0
-    zones: ZoneMap | None = None
+    zones: ZoneDirectory | None = None
     ntp: NtpState = field(default_factory=NtpState)
     keys: Keys | None = None
     access: AccessList | None = None

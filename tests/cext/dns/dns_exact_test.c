@@ -10,6 +10,7 @@
 #include "dns/dns.h"
 #include "check.h"
 #include "runtime/thread_state.h"
+#include "zones.h"
 
 static struct snapshot snap;
 static struct thread_state state;
@@ -42,6 +43,7 @@ int main(int argc, char **argv)
 	static char digits[2 * sizeof message + 1];
 	unsigned room, most, byte;
 	size_t size;
+	struct zone_directory *directory;
 	void *arena;
 	FILE *file;
 
@@ -52,8 +54,9 @@ int main(int argc, char **argv)
 	/* Aligned as huge pages are: the table's buckets are cache lines. */
 	CHECK(!posix_memalign(&arena, 64, size) && fread(arena, 1, size, file) == size);
 	fclose(file);
-	CHECK(!zone_open(arena, size));
-	snap.zones = arena;
+	directory = directory_of(arena, size);
+	CHECK(directory);
+	snap.zones = directory;
 	while (scanf("%u %u %8192s", &room, &most, digits) == 3) {
 		uint32_t length = (uint32_t)strlen(digits) / 2;
 
@@ -65,6 +68,7 @@ int main(int argc, char **argv)
 		CHECK(length <= room && room >= DNS_UDP_MIN);
 		answer(message, length, room);
 	}
+	free(directory);
 	free(arena);
 	return 0;
 }

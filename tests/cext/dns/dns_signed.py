@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from dns_zones import zone_directory
 from dnsdiff import signing
 from dnsdiff.zone_sets import USUAL, ZoneSet
 
 from xdpkit._core._answer import answer
-from xdpkit._core._snapshot import Snapshot, ZoneMap
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
+from xdpkit._core._snapshot import Snapshot
 
 
 class SignedZones:
@@ -20,12 +19,7 @@ class SignedZones:
     def __init__(self, directory: Path, max_udp: int = 4096, zone_set: ZoneSet = USUAL) -> None:
         self.zones = directory / "zones"
         self.keys = signing.write(self.zones, zone_set)
-        fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
-        try:
-            size = compile_zones(read_zones(zone_files(self.zones)), fd)
-            self.snapshot = Snapshot({"dns": 53}, zones=ZoneMap(fd, size), dns_max_udp=max_udp)
-        finally:
-            os.close(fd)
+        self.snapshot = Snapshot({"dns": 53}, zones=zone_directory(self.zones), dns_max_udp=max_udp)
 
     def ask(self, requests: Sequence[bytes], tcp: bool = False) -> list[bytes]:
         """The reply to each request; an unanswered request is an error."""

@@ -59,7 +59,7 @@ def test_nothing_is_touched_past_the_room(program: Path, tmp_path: Path, signed:
     text = PLAIN if signed == "plain" else fake_signed(PLAIN, "z.example", signed == "nsec3")
     call = BytesCall(tmp_path / "zones", {"z.example": text}, max_udp=4096)
     arena = tmp_path / "arena"
-    arena.write_bytes(call.arena)
+    arena.write_bytes(next(iter(call.arenas.values())).view())
     requests = list(asked())
     lines = "".join(f"{room} 4096 {request.hex()}\n" for room, request in requests)
     done = subprocess.run(

@@ -1,7 +1,8 @@
 """The arena's layout (``cext/zone/zone.h`` documents the fields) and its writer.
 
-The writer streams: nodes go to the file as they are made, the hash table follows them, and forward
-references are patched at the end. So a million names cost the table in memory, not the arena.
+The writer streams: nodes go to the file as they are made; the hash table, for which room was left
+before them, and forward references are written at the end. So a million names cost the table in
+memory, not the arena.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import os
 import secrets
 import struct
 from array import array
+from dataclasses import astuple, dataclass
 from hashlib import blake2b
 
 from xdpkit._core import _limits as limits
 from xdpkit.services.dns.compiler.body import SECURE_AT, Image
+from xdpkit.services.dns.zonefile.zone import CNAME
 
 MAGIC = limits.ZONE_MAGIC
 VERSION = limits.ZONE_VERSION
@@ -22,13 +25,11 @@ UNIT = limits.ZONE_UNIT
 SLACK = limits.ZONE_SLACK
 SLOTS = limits.ZONE_SLOTS
 
-HEADER = struct.Struct("<QIIQQQ4I2B6x")
-"""struct zone_arena."""
+HEADER = struct.Struct("<QIIQQQ9I2B50x")
+"""struct zone_arena; its table follows."""
 CHECKSUM_AT = limits.ZONE_ARENA_CHECKSUM_AT
-ENTRY = struct.Struct("<8I")
-"""struct zone_entry: apex, serial, names, nxdomain, nodata, chain, links, hashing."""
-NODE = struct.Struct("<2BH3I")
-"""struct zone_node: flags, name length, type count, zone, wildcard, fallback."""
+NODE = struct.Struct("<2BH2I4x")
+"""struct zone_node: flags, name length, type count, wildcard, fallback."""
 WILDCARD_AT = limits.ZONE_NODE_WILDCARD_AT
 TYPE = struct.Struct("<HxxI")
 """struct zone_type: type, image."""
@@ -69,7 +70,7 @@ def label_count(name: bytes) -> int:
     return count
 
 
-def checksum(data: memoryview | mmap.mmap) -> int:
+def checksum(data: memoryview | bytearray) -> int:
     """BLAKE2b-64, little-endian, of an arena with the checksum's own field taken as 0."""
     digest = blake2b(data[:CHECKSUM_AT], digest_size=8)
     digest.update(bytes(8))
@@ -83,61 +84,71 @@ def _with_secure(image: bytes, secure: int) -> bytes:
     return image[:SECURE_AT] + secure.to_bytes(4, "little") + image[SECURE_AT + 4 :]
 
 
-class Writer:
-    """Writes an arena for ``zones`` zones into an empty file; each zone ends with end_zone()."""
+@dataclass(frozen=True, slots=True)
+class ZoneFields:
+    """What struct zone_arena says about the zone; offsets in units."""
 
-    def __init__(self, fd: int, zones: int, seed: int | None = None) -> None:
+    apex: int
+    serial: int
+    names: int
+    nxdomain: int
+    nodata: int
+    chain: int
+    links: int
+    hashing: int
+
+
+class Writer:
+    """Writes the arena of a zone of ``nodes`` nodes into ``fd``, from byte ``start`` on."""
+
+    def __init__(self, fd: int, nodes: int, start: int = 0, seed: int | None = None) -> None:
         self.seed = secrets.randbits(64) if seed is None else seed
-        self._fd, self._zones = fd, zones
-        self._buffer, self._flushed = bytearray(HEADER.size + ENTRY.size * zones), 0
-        self._entries: list[bytes] = []
+        self._fd, self._start = fd, start
+        self._count, self._buckets = nodes, nodes // FILL + 1
+        self._flushed = HEADER.size + self._buckets * SLOTS * 8
+        self._buffer = bytearray()
         self._hashes, self._nodes = array("Q"), array("I")
-        self._labels, self._apexes = 0, 127
+        self._labels = 0
+        self._apex_labels = 0
         self._patches: list[tuple[int, int]] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, the table included."""
+        return self._flushed + len(self._buffer)
 
     def _put(self, data: bytes) -> int:
         """Appends a multiple of UNIT bytes; returns the offset in units."""
-        at = self._flushed + len(self._buffer)
+        at = self.size
         self._buffer += data
         if len(self._buffer) >= 1 << 22:
             self._flush()
         return at // UNIT
 
-    def _flush(self) -> None:
-        view = memoryview(self._buffer)
+    def _write(self, data: bytes | bytearray, at: int) -> None:
+        view = memoryview(data)
         while view:
-            written = os.pwrite(self._fd, view, self._flushed)
-            self._flushed += written
-            view = view[written:]
-        self._buffer = bytearray()
+            written = os.pwrite(self._fd, view, self._start + at)
+            at, view = at + written, view[written:]
 
-    @property
-    def entry(self) -> int:
-        """Offset in units of the entry of the zone being written."""
-        return (HEADER.size + ENTRY.size * len(self._entries)) // UNIT
+    def _flush(self) -> None:
+        self._write(self._buffer, self._flushed)
+        self._flushed += len(self._buffer)
+        self._buffer = bytearray()
 
     def put(self, data: bytes) -> int:
         """Writes data that several nodes share, padded; returns its offset."""
         return self._put(data + bytes(-len(data) % UNIT))
 
-    def _image(self, image: Image, at: int, proofs: dict[int, int]) -> bytes:
+    def _image(self, image: Image, at: int) -> bytes:
         """An image at the offset ``at``, followed by the one for DO."""
-        plain, secure = image.plain, image.secure
-        if secure is None:
-            return plain
-        secure_at = at + len(plain) // UNIT
-        plain = _with_secure(plain, secure_at)
-        if not image.proofs:
-            return plain + secure
-        # The proofs that are already in it: C must not add them again.
-        known = [proofs[id(proof)] for proof in image.proofs if id(proof) in proofs]
-        known_at = secure_at + len(secure) // UNIT
-        listed = struct.pack(f"<I{len(known)}I", len(known), *known)
-        return plain + _with_secure(secure, known_at) + listed + bytes(-len(listed) % UNIT)
+        if image.secure is None:
+            return image.plain
+        return _with_secure(image.plain, at + len(image.plain) // UNIT) + image.secure
 
     def add_image(self, image: Image) -> int:
         """Writes an image that several nodes share; returns its offset."""
-        return self._put(self._image(image, (self._flushed + len(self._buffer)) // UNIT, {}))
+        return self._put(self._image(image, self.size // UNIT))
 
     def add_node(
         self,
@@ -146,34 +157,33 @@ class Writer:
         images: list[tuple[int | None, Image]],
         fallback: int,
         denial: bytes = b"",
-        proofs: dict[int, int] | None = None,
     ) -> int:
         """Writes a node with its images; returns its offset.
 
-        ``images`` is sorted by type; one of type None replaces the image at ``fallback``.
-        ``denial`` precedes the node, and ``proofs`` maps the id() of each of the zone's proofs to
-        its offset.
+        ``images`` is sorted by type; one of type None replaces the image at ``fallback``, as does
+        that of the CNAME at an alias. ``denial`` precedes the node.
         """
         self._put(denial)
-        start = (self._flushed + len(self._buffer)) // UNIT
+        start = self.size // UNIT
         types = sum(rdtype is not None for rdtype, _ in images)
         padded = name + bytes(-len(name) % 8)
         at = start + (NODE.size + TYPE.size * types + len(padded)) // UNIT
         index, made = b"", []
         for rdtype, image in images:
-            if rdtype is None:
+            if rdtype is None or (rdtype == CNAME and flags & ALIAS):
                 fallback = at
-            else:
+            if rdtype is not None:
                 index += TYPE.pack(rdtype, at)
-            made.append(self._image(image, at, proofs or {}))
+            made.append(self._image(image, at))
             at += len(made[-1]) // UNIT
-        head = NODE.pack(flags, len(name), types, self.entry, 0, fallback)
+        head = NODE.pack(flags, len(name), types, 0, fallback)
         self._put(b"".join((head, index, padded, *made)))
         self._hashes.append(name_hash(name, self.seed))
         self._nodes.append(start)
-        self._labels = max(self._labels, label_count(name))
+        labels = label_count(name)
+        self._labels = max(self._labels, labels)
         if flags & APEX:
-            self._apexes = min(self._apexes, label_count(name))
+            self._apex_labels = labels
         return start
 
     def set_wildcard(self, node: int, wildcard: int) -> None:
@@ -184,12 +194,8 @@ class Writer:
         """Records before a node without NSEC3 the ancestor that has one."""
         self._patches.append((node * UNIT - DENIAL.size + PROVABLE_AT, provable))
 
-    def end_zone(self, *fields: int) -> None:
-        """Ends the zone with ENTRY's fields; further nodes belong to the next zone."""
-        self._entries.append(ENTRY.pack(*fields))
-
-    def _table(self) -> tuple[array[int], int]:
-        buckets = len(self._nodes) // FILL + 1
+    def _table(self) -> array[int]:
+        buckets = self._buckets
         table = array("I", bytes(SLOTS * 8 * buckets))
         for hashed, node in zip(self._hashes, self._nodes, strict=True):
             at = ((hashed >> 32) * buckets >> 32) * SLOTS * 2
@@ -198,27 +204,44 @@ class Writer:
             while table[at]:
                 at += 1
             table[at], table[at + SLOTS] = (hashed & 0xFFFFFFFF) | 1, node
-        return table, buckets
+        return table
 
-    def finish(self) -> int:
-        """Writes the table, forward references and checksum; returns the size in bytes."""
-        if len(self._entries) != self._zones:
-            raise ValueError(f"{len(self._entries)} zones written, {self._zones} expected")
-        self._put(bytes(-(self._flushed + len(self._buffer)) % 64))
-        table, buckets = self._table()
-        at = self._put(table.tobytes())
+    def finish(self, fields: ZoneFields) -> int:
+        """Writes table, header, forward references and checksum; returns the size in bytes."""
+        if len(self._nodes) != self._count:
+            raise ValueError(f"{len(self._nodes)} nodes written, {self._count} expected")
         self._put(bytes(SLACK))
-        self._flush()
-        if self._flushed > UNIT << 32:
+        size = self.size
+        if size > UNIT << 32:
             raise ValueError("the arena is too large for 32-bit offsets")
+        values = (self.seed, self._buckets, *astuple(fields), self._labels, self._apex_labels)
+        front = bytearray(HEADER.pack(MAGIC, VERSION, len(self._nodes), size, 0, *values))
+        front += self._table().tobytes()
+        if self._flushed == len(front):
+            # All in memory, as with most zones: one write.
+            whole = front + self._buffer
+            for where, value in self._patches:
+                struct.pack_into("<I", whole, where, value)
+            struct.pack_into("<Q", whole, CHECKSUM_AT, checksum(whole))
+            self._write(whole, 0)
+            return size
+        self._flush()
+        self._write(front, 0)
         for where, value in self._patches:
-            os.pwrite(self._fd, value.to_bytes(4, "little"), where)
-        os.pwrite(self._fd, b"".join(self._entries), HEADER.size)
-        labels = (self._labels, min(self._apexes, self._labels))
-        fields = (self.seed, at, buckets, HEADER.size // UNIT, self._zones, *labels)
-        head = (MAGIC, VERSION, len(self._nodes), self._flushed)
-        os.pwrite(self._fd, HEADER.pack(*head, 0, *fields), 0)
-        with mmap.mmap(self._fd, self._flushed, access=mmap.ACCESS_READ) as data:
-            total = checksum(data)
-        os.pwrite(self._fd, HEADER.pack(*head, total, *fields), 0)
-        return self._flushed
+            self._write(value.to_bytes(4, "little"), where)
+        self._write(self._digest(size).to_bytes(8, "little"), CHECKSUM_AT)
+        return size
+
+    def _digest(self, size: int) -> int:
+        before = self._start % mmap.ALLOCATIONGRANULARITY
+        with (
+            mmap.mmap(
+                self._fd,
+                before + size,
+                access=mmap.ACCESS_READ,
+                offset=self._start - before,
+            ) as data,
+            memoryview(data) as view,
+            view[before:] as arena,
+        ):
+            return checksum(arena)

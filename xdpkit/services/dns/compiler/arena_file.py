@@ -1,15 +1,16 @@
-"""The arena followed by a record of its sources: the compiler's output, and the cache file.
+"""The arenas followed by a record of their sources: the compiler's output, and the cache file.
 
-    arena | record (JSON) | FOOTER
+    arena ... | record (JSON) | FOOTER
 
-The arena has its own checksum; the footer's covers everything after the arena, so that no bit flip
-goes unnoticed. The record lists the files that were read, and the compiler version.
+Each arena has its own checksum; the footer's covers everything after them, so that no bit flip goes
+unnoticed. The record lists the arenas, the files that were read, and the compiler version.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import mmap
 import os
 import struct
 from dataclasses import astuple, dataclass
@@ -17,9 +18,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from xdpkit._core._snapshot import ZoneMap
+from xdpkit._core._zones import ZoneArena
 from xdpkit.regular_file import check_owned, open_regular
-from xdpkit.services.dns.compiler.view import ArenaView
 from xdpkit.services.dns.zonefile.sources import Source, compiler_key
 
 MAGIC = b"xdpzones"
@@ -36,10 +36,9 @@ class Stale(ValueError):
 
 @dataclass(frozen=True)
 class ArenaFile:
-    """An arena in memory, its zones, and the files that they were read from."""
+    """The zones in memory, and the files that they were read from."""
 
-    zones: ZoneMap
-    view: ArenaView
+    arenas: tuple[ZoneArena, ...]
     sources: tuple[Source, ...]
 
 
@@ -48,9 +47,14 @@ def _digest(record: bytes, size: int) -> bytes:
     return blake2b(record + fields, digest_size=32).digest()
 
 
-def append_record(fd: int, size: int, sources: tuple[Source, ...]) -> int:
-    """Appends record and footer to an arena of ``size`` bytes; returns the total size."""
-    facts = {"compiler": compiler_key(), "sources": [astuple(source) for source in sources]}
+def append_record(fd: int, arenas: list[tuple[int, int]], sources: tuple[Source, ...]) -> int:
+    """Appends record and footer to arenas at these offsets with these sizes; returns the total."""
+    size = max(at + length for at, length in arenas)
+    facts = {
+        "compiler": compiler_key(),
+        "arenas": arenas,
+        "sources": [astuple(source) for source in sources],
+    }
     record = json.dumps(facts).encode()
     tail = record + FOOTER.pack(MAGIC, size, len(record), _digest(record, size))
     at, view = size, memoryview(tail)
@@ -75,16 +79,17 @@ def _record(fd: int) -> tuple[int, dict[str, Any]]:
     return size, json.loads(record)
 
 
-def read_sources(fd: int, ours: bool = True) -> tuple[int, tuple[Source, ...]]:
-    """The size of the arena in a file, and the files that it was made from.
+def read_sources(fd: int, ours: bool = True) -> tuple[list[tuple[int, int]], tuple[Source, ...]]:
+    """The offsets and sizes of the arenas in a file, and the files that they were made from.
 
     Raises ValueError if it is damaged; with ``ours``, Stale if another compiler made it.
     """
     try:
-        size, facts = _record(fd)
+        _, facts = _record(fd)
         if ours and facts["compiler"] != compiler_key():
             raise Stale("another version of xdpkit wrote it")
-        return size, tuple(
+        arenas = [(int(at), int(length)) for at, length in facts["arenas"]]
+        return arenas, tuple(
             Source(path, zone, (found[0], found[1], found[2]), settled, digest)
             for path, zone, found, settled, digest in facts["sources"]
         )
@@ -92,10 +97,14 @@ def read_sources(fd: int, ours: bool = True) -> tuple[int, tuple[Source, ...]]:
         raise ValueError("its record is malformed") from error
 
 
-def read_arena(fd: int, size: int, sources: tuple[Source, ...]) -> ArenaFile:
-    """Copies the arena of a file into memory and checks it. Raises OSError or ValueError."""
-    zones = ZoneMap(fd, size)
-    return ArenaFile(zones, ArenaView(zones.view()), sources)
+def read_arenas(fd: int, arenas: list[tuple[int, int]], sources: tuple[Source, ...]) -> ArenaFile:
+    """Copies the arenas of a file into memory and checks them. Raises OSError or ValueError."""
+    with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+        found = []
+        for at, length in arenas:
+            with view[at : at + length] as part:
+                found.append(ZoneArena(part))
+    return ArenaFile(tuple(found), sources)
 
 
 # -------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ glue, secure."""
 SECURE_AT = ZONE_IMAGE_SECURE_AT
 
 QR, AA = 0x80, 0x04
-NOERROR, NXDOMAIN, YXDOMAIN = 0, 3, 6
+NOERROR, NXDOMAIN = 0, 3
 
 QUESTION = 12
 """Where the question's name begins: after the header, RFC 1035 section 4.1."""
@@ -51,20 +51,17 @@ class Kind(IntEnum):
     NODATA = limits.ZONE_KIND_NODATA
     NXDOMAIN = limits.ZONE_KIND_NXDOMAIN
     REFERRAL = limits.ZONE_KIND_REFERRAL
-    YXDOMAIN = limits.ZONE_KIND_YXDOMAIN
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
     """The images of an answer, for a question without and with the DO bit.
 
-    ``secure`` is None if nothing is signed. ``proofs`` are those in ``secure`` that C must not add
-    again.
+    ``secure`` is None if nothing is signed.
     """
 
     plain: bytes
     secure: bytes | None = None
-    proofs: tuple[Proof, ...] = ()
 
 
 class Body:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
-from xdpkit.services.dns.compiler.body import NOERROR, NXDOMAIN, YXDOMAIN, Body, Image, Kind
-from xdpkit.services.dns.compiler.forest import AliasChain, AliasStep, Forest, dname_target
-from xdpkit.services.dns.compiler.tree import NameMatch, Tree
+from xdpkit.services.dns.compiler.body import NOERROR, NXDOMAIN, Body, Image, Kind
+from xdpkit.services.dns.compiler.tree import Tree
 from xdpkit.services.dns.zonefile.zone import (
-    CNAME,
-    DNAME,
     DS,
     HTTPS,
     MX,
@@ -120,175 +116,10 @@ def positive(tree: Tree, name: bytes, rdtype: int) -> Image:
     return _image_pair(tree, make)
 
 
-def delegated_ds(tree: Tree, name: bytes) -> Image:
-    """The DS records of a delegated name, or their denial: ``tree`` is the zone above it."""
-    if tree.ds(name):
-        return positive(tree, name, DS)
+def node_images(tree: Tree, name: bytes) -> Iterator[tuple[int, Image]]:
+    """(type, image), sorted, for each type of an authoritative name; others get NODATA.
 
-    result = tree.lookup(name)
-
-    def make(do: bool) -> bytes:
-        body = Body(name, do=do)
-        if result.match is NameMatch.CUT and result.node != name:
-            _add_delegation(body, tree, result.node)
-            return body.image(Kind.REFERRAL, authoritative=False)
-        _deny_ds(body, tree, name)
-        return _finish_without_ds(body, tree, name)
-
-    return _image_pair(tree, make)
-
-
-def _finish_without_ds(body: Body, tree: Tree, name: bytes) -> bytes:
-    """Ends a reply without DS; the parent may lack the name if nothing delegates the zone."""
-    if tree.lookup(name).match is NameMatch.MISSING:
-        return body.image(Kind.NXDOMAIN, NXDOMAIN)
-    return body.image(Kind.NODATA)
-
-
-def _deny_ds(body: Body, tree: Tree, name: bytes) -> None:
-    _add_soa(body, tree)
-    if not body.do or not tree.denial:
-        return
-    result = tree.lookup(name)
-    if result.match is NameMatch.MISSING:
-        body.prove(tree.denial.nxdomain(name, result.node))
-    elif result.match is NameMatch.WILDCARD:
-        body.prove(tree.denial.expansion(name, result.node, nodata=True))
-    else:
-        body.prove(tree.denial.nodata(result.node))
-
-
-# -------------------------------------------------------------------------------------------------
-
-
-def _alias_answer(chain: AliasChain, do: bool) -> Body:
-    """Begins an answer section with the aliases of a chain."""
-    body = Body(chain.steps[0].name, do=do)
-    dnames: set[bytes] = set()
-    for index, step in enumerate(chain.steps):
-        owner = step.name if index else None
-        if step.result.match is not NameMatch.DNAME:
-            body.add_type(0, owner, step.rrsets, CNAME)
-            continue
-        if step.result.node not in dnames:
-            dnames.add(step.result.node)
-            body.add_type(0, step.result.node, step.rrsets, DNAME)
-        if not (chain.overflow and step is chain.steps[-1]):
-            dname = find(step.rrsets, DNAME)[0]
-            # The DNAME's own TTL: RFC 6672 section 3.1.
-            made = RRset(CNAME, 0, dname.ttl, dname.path, dname.line, [dname_target(step)])
-            body.add(0, owner, made)
-    return body
-
-
-def _prove_expansions(body: Body, chain: AliasChain) -> None:
-    """Proves that names expanded from wildcards do not exist. C does so for the question's name."""
-    for step in chain.steps[1:]:
-        if step.wildcard:
-            _prove_expansion(body, step)
-
-
-def _prove_expansion(body: Body, step: AliasStep, nodata: bool = False) -> None:
-    if body.do and step.tree.denial:
-        body.prove(step.tree.denial.expansion(step.name, step.result.node, nodata))
-
-
-def _end_without_type(chain: AliasChain, body: Body) -> bytes:
-    """Ends a chain whose last name does not have the requested type."""
-    step = chain.end
-    if chain.overflow:
-        _prove_expansions(body, chain)
-        return body.image(Kind.YXDOMAIN, YXDOMAIN)
-    if step is None:
-        _prove_expansions(body, chain)
-        return body.image(Kind.NOERROR)
-    if step.result.match is NameMatch.CUT:
-        # AA is about the first owner name, RFC 1035 section 4.1.1.
-        _prove_expansions(body, chain)
-        _add_delegation(body, step.tree, step.result.node)
-        return body.image(Kind.NOERROR)
-    _add_soa(body, step.tree)
-    _prove_expansions(body, chain)
-    # RFC 6604 section 3: the rcode is that of the last name.
-    if step.result.match is NameMatch.MISSING:
-        if body.do and step.tree.denial:
-            body.prove(step.tree.denial.nxdomain(step.name, step.result.node))
-        return body.image(Kind.NXDOMAIN, NXDOMAIN)
-    if step.wildcard:
-        _prove_expansion(body, step, nodata=True)
-    elif body.do and step.tree.denial:
-        body.prove(step.tree.denial.nodata(step.result.node))
-    return body.image(Kind.NODATA)
-
-
-def _end_with_type(chain: AliasChain, step: AliasStep, rdtype: int, body: Body) -> bytes:
-    """Ends a chain whose last name has the requested type."""
-    body.add_type(0, step.name, step.rrsets, rdtype)
-    _prove_expansions(body, chain)
-    if step.wildcard:
-        _prove_expansion(body, step)
-    _add_additional(body, step.tree, step.rrsets, rdtype)
-    return body.image(Kind.NOERROR)
-
-
-def _end_with_ds(forest: Forest, chain: AliasChain, step: AliasStep, body: Body) -> bytes:
-    """Ends a chain that leads to a delegated name, for DS: RFC 4035 section 3.1.4.1."""
-    above = step.tree if step.result.match is NameMatch.CUT else forest.parent_of(step.tree)
-    assert above is not None  # _belongs_to_parent() ensures it
-    if above.ds(step.name):
-        body.add_type(0, step.name, above.nodes[step.name], DS)
-        _prove_expansions(body, chain)
-        return body.image(Kind.NOERROR)
-    _deny_ds(body, above, step.name)
-    _prove_expansions(body, chain)
-    return _finish_without_ds(body, above, step.name)
-
-
-def _belongs_to_parent(forest: Forest, step: AliasStep) -> bool:
-    """Whether the parent zone is authoritative for a DS at this name."""
-    if step.result.match is NameMatch.CUT:
-        return step.result.node == step.name
-    return step.name == step.tree.origin and forest.parent_of(step.tree) is not None
-
-
-def alias(forest: Forest, tree: Tree, name: bytes) -> tuple[dict[int, Image], Image]:
-    """The images of a name with a CNAME: by type, and the one for every other type."""
-    chain = forest.follow_aliases(tree, name)
-    signed = any(step.tree.denial for step in (*chain.steps, chain.end) if step is not None)
-
-    def pair(end: Callable[[Body], bytes]) -> Image:
-        plain = end(_alias_answer(chain, False))
-        if not signed:
-            return Image(plain)
-        body = _alias_answer(chain, True)
-        secure = end(body)
-        return Image(plain, secure, tuple(body.proofs) if body.wildcard else ())
-
-    images = {}
-    step = chain.end
-    if step is not None:
-        if step.result.match in (NameMatch.EXACT, NameMatch.WILDCARD):
-            for rdtype in {rrset.rdtype for rrset in step.rrsets}:
-                images[rdtype] = pair(partial(_end_with_type, chain, step, rdtype))
-        if _belongs_to_parent(forest, step):
-            images[DS] = pair(partial(_end_with_ds, forest, chain, step))
-    return images, pair(partial(_end_without_type, chain))
-
-
-def node_images(forest: Forest, tree: Tree, name: bytes) -> Iterator[tuple[int | None, Image]]:
-    """(type, image) for all answers to a question for an authoritative name.
-
-    The type None is "every other"; if it is missing, the zone's NODATA image is used.
+    At an alias, C gives all other types the image of the CNAME and goes on from there.
     """
-    rrsets = tree.nodes[name]
-    images, other = dict[int, Image](), None
-    if find(rrsets, CNAME):
-        images, other = alias(forest, tree, name)
-    for rdtype in dict.fromkeys(rrset.rdtype for rrset in rrsets):
-        images[rdtype] = positive(tree, name, rdtype)
-    above = forest.parent_of(tree) if name == tree.origin else None
-    if above is not None:
-        images[DS] = delegated_ds(above, name)
-    yield from sorted(images.items())
-    if other is not None:
-        yield None, other
+    for rdtype in sorted({rrset.rdtype for rrset in tree.nodes[name]}):
+        yield rdtype, positive(tree, name, rdtype)

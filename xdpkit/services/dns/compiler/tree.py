@@ -52,13 +52,11 @@ class Tree:
 
     Modifies the zone's own dict: empty non-terminals are added (RFC 4592 section 2.2.2), names
     below a delegation move to ``hidden``, which only glue is taken from, and the hashed names of
-    the NSEC3 chain to ``denial``. ``inner`` are the names of other served zones inside this one;
-    names at or below them belong to those. Raises ZoneError if the signed zone is incomplete.
+    the NSEC3 chain to ``denial``. Raises ZoneError if the signed zone is incomplete.
     """
 
-    def __init__(self, zone: Zone, inner: frozenset[bytes] = frozenset()) -> None:
+    def __init__(self, zone: Zone) -> None:
         self.zone, self.origin, self.nodes = zone, zone.origin, zone.nodes
-        self.inner = inner
         self.hidden: dict[bytes, list[RRset]] = {}
         self.wildcards: set[bytes] = set()
         """Names that have a wildcard under them."""
@@ -93,10 +91,6 @@ class Tree:
                 return
             self.nodes[above] = EMPTY
             name = above
-
-    def is_in_inner_zone(self, name: bytes) -> bool:
-        """Whether the name belongs to another served zone."""
-        return bool(self.inner) and (name in self.inner or self._is_under(name, self.inner))
 
     def lookup(self, name: bytes) -> LookupResult:
         """What a name of this zone leads to."""

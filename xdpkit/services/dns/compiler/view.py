@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xdpkit.services.dns.compiler.arena import (
-    ENTRY,
     HEADER,
     MAGIC,
     NODE,
@@ -17,11 +14,10 @@ from xdpkit.services.dns.compiler.arena import (
     TYPE,
     UNIT,
     VERSION,
-    checksum,
+    ZoneFields,
     name_hash,
 )
 from xdpkit.services.dns.compiler.body import IMAGE, Kind
-from xdpkit.services.dns.zonefile.zone import parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,46 +44,33 @@ class NodeView:
 
     name: bytes
     flags: int
-    zone: int
     wildcard: int
     images: dict[int, ImageView]
     fallback: ImageView
 
 
 class ArenaView:
-    """An arena, mapped or in memory."""
+    """The arena of a zone."""
 
-    def __init__(self, data: mmap.mmap | memoryview | bytes) -> None:
-        """Raises ValueError if the data is not an arena of this version, or damaged."""
+    def __init__(self, data: memoryview | bytes) -> None:
+        """Raises ValueError if the data is not an arena of this version."""
         self._data = data
         if len(data) < HEADER.size + SLACK:
             raise ValueError("too short for an arena")
         header = HEADER.unpack_from(data)
-        magic, version, self.names, self.size, total, self.seed, table, self.buckets = header[:8]
-        self._table, self._entries, self.zone_count = table * UNIT, header[8] * UNIT, header[9]
-        self.max_labels, self.min_labels = header[10:12]
+        magic, version, self.nodes, self.size, _, self.seed, self.buckets = header[:7]
         if magic != MAGIC or version != VERSION or self.size != len(data):
             raise ValueError("not an arena of this version")
-        with memoryview(data) as view:
-            if checksum(view) != total:
-                raise ValueError("the arena's checksum is wrong")
+        self.fields = ZoneFields(*header[7:15])
 
-    def zones(self) -> Iterator[tuple[bytes, int, int]]:
-        """(name, serial, owner names) of each zone."""
-        for index in range(self.zone_count):
-            apex, serial, names, *_ = ENTRY.unpack_from(
-                self._data, self._entries + index * ENTRY.size
-            )
-            yield self.node(apex).name, serial, names
+    @property
+    def name(self) -> bytes:
+        """The zone's name."""
+        return self.node(self.fields.apex).name
 
-    def zone_of(self, node: NodeView) -> bytes:
-        """The name of the zone that a node belongs to."""
-        return self.node(ENTRY.unpack_from(self._data, node.zone * UNIT)[0]).name
-
-    def negative(self, node: NodeView, nxdomain: bool) -> ImageView:
-        """The NODATA image of a node's zone, or with ``nxdomain`` its NXDOMAIN image."""
-        fields = ENTRY.unpack_from(self._data, node.zone * UNIT)
-        return self._image(fields[3] if nxdomain else fields[4])
+    def negative(self, nxdomain: bool) -> ImageView:
+        """The zone's NODATA image, or with ``nxdomain`` its NXDOMAIN image."""
+        return self._image(self.fields.nxdomain if nxdomain else self.fields.nodata)
 
     def _image(self, offset: int, secured: bool = False) -> ImageView:
         fields = IMAGE.unpack_from(self._data, offset * UNIT)
@@ -98,7 +81,7 @@ class ArenaView:
     def node(self, offset: int) -> NodeView:
         """The node at an offset in units."""
         at = offset * UNIT
-        flags, length, count, zone, wildcard, fallback = NODE.unpack_from(self._data, at)
+        flags, length, count, wildcard, fallback = NODE.unpack_from(self._data, at)
         at += NODE.size
         images = {}
         for _ in range(count):
@@ -106,23 +89,14 @@ class ArenaView:
             images[rdtype] = self._image(image)
             at += TYPE.size
         name = bytes(self._data[at : at + length])
-        return NodeView(name, flags, zone, wildcard, images, self._image(fallback))
-
-    def closest(self, name: bytes) -> NodeView | None:
-        """The node of this lower-cased name, or of its closest ancestor."""
-        while name:
-            node = self.find(name)
-            if node is not None:
-                return node
-            name = parent(name)
-        return None
+        return NodeView(name, flags, wildcard, images, self._image(fallback))
 
     def find(self, name: bytes) -> NodeView | None:
         """The node of exactly this lower-cased name."""
         hashed = name_hash(name, self.seed)
         bucket = (hashed >> 32) * self.buckets >> 32
         while True:
-            at = self._table + bucket * SLOTS * 8
+            at = HEADER.size + bucket * SLOTS * 8
             slots = struct.unpack_from(f"<{SLOTS * 2}I", self._data, at)
             for tag, offset in zip(slots[:SLOTS], slots[SLOTS:], strict=True):
                 if tag == (hashed & 0xFFFFFFFF) | 1:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import dns.exception
 import dns.flags
@@ -22,17 +24,21 @@ import dns.rrset
 
 from xdpkit._core._answer import answer
 from xdpkit._core._prefix_map import AccessList
-from xdpkit._core._snapshot import Snapshot, ZoneMap
+from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
-from xdpkit.services.dns.compiler.arena_file import cache_file
+from xdpkit.services.dns.compiler.arena_file import read_arenas
 from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 from xdpkit.services.dns.compiler.view import ArenaView, ImageView, NodeView
 from xdpkit.services.dns.query.proof_text import proof_lines
 from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.serving.store import cached_arena
+from xdpkit.services.dns.serving.store import cached_zones
 from xdpkit.services.dns.zonefile.sources import zone_files
 from xdpkit.services.dns.zonefile.zone import name_text, parent
+
+Zones = Mapping[bytes, ZoneArena | None]
+"""The zones by name; None: its file could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,8 @@ class Explanation:
     node: str | None
     """The name in the zone whose records, or lack of them, decided."""
     match: str
-    """exact, cname, dname, wildcard, empty non-terminal, referral, missing, out of zone, or no data
-    for a type that no zone can have, such as AXFR."""
+    """exact, cname, dname, wildcard, empty non-terminal, referral, missing, out of zone, not loaded
+    for a zone whose file is broken, or no data for a type that no zone can have, such as AXFR."""
     chain: tuple[str, ...]
     """The names that aliases lead to, each with its zone."""
     proof: tuple[str, ...]
@@ -92,7 +98,7 @@ class Explanation:
 
 def _find_node(
     view: ArenaView, name: bytes, rdtype: int, answer: list[dns.rrset.RRset]
-) -> tuple[NodeView | None, str]:
+) -> tuple[NodeView, str]:
     """The deciding node and how it was found; the same steps as zone/zone.c's zone_lookup().
 
     ``answer`` distinguishes an alias that was followed from one whose own records were queried.
@@ -108,7 +114,7 @@ def _find_node(
         if not node.images:
             return node, "empty non-terminal"
         return node, "exact"
-    while name != b"\0":
+    while True:
         name = parent(name)
         node = view.find(name)
         if node is None:
@@ -120,7 +126,6 @@ def _find_node(
         if node.wildcard:
             return view.node(node.wildcard), "wildcard"
         return node, "missing"
-    return None, "out of zone"
 
 
 def _image(view: ArenaView, node: NodeView, match: str, rdtype: int) -> ImageView:
@@ -128,7 +133,7 @@ def _image(view: ArenaView, node: NodeView, match: str, rdtype: int) -> ImageVie
     if match == "dname":
         return node.images[dns.rdatatype.DNAME]
     if match == "missing":
-        return view.negative(node, nxdomain=True)
+        return view.negative(nxdomain=True)
     if rdtype == dns.rdatatype.ANY and node.images and not node.flags & CUT:
         data = [t for t in node.images if t not in (dns.rdatatype.RRSIG, dns.rdatatype.NSEC)]
         alias = dns.rdatatype.CNAME if node.flags & ALIAS else None
@@ -136,7 +141,7 @@ def _image(view: ArenaView, node: NodeView, match: str, rdtype: int) -> ImageVie
     if rdtype in node.images:
         return node.images[rdtype]
     if node.flags & CUT and rdtype == dns.rdatatype.DS:
-        return view.negative(node, nxdomain=False)
+        return view.negative(nxdomain=False)
     return node.fallback
 
 
@@ -154,8 +159,24 @@ def _sizes(image: ImageView | None, base: int) -> dict[str, dict[str, int]]:
     }
 
 
+def _zone_of(zones: Zones, name: bytes, above: bool = False) -> bytes | None:
+    """The name of the zone that a name is in, or with ``above``, that its parent is in."""
+    name = parent(name) if above else name
+    while name and name not in zones:
+        name = parent(name)
+    return name or None
+
+
+def _deciding_zone(zones: Zones, name: bytes, rdtype: int) -> bytes | None:
+    """The zone that a question is answered from: zone_directory_lookup()."""
+    zone = _zone_of(zones, name)
+    if rdtype == dns.rdatatype.DS and zone == name:
+        return _zone_of(zones, name, above=True) or zone
+    return zone
+
+
 def _alias_targets(
-    view: ArenaView, qname: dns.name.Name, message: dns.message.Message
+    zones: Zones, qname: dns.name.Name, message: dns.message.Message
 ) -> tuple[str, ...]:
     """The targets of the answer's aliases, in order."""
     targets = {
@@ -167,25 +188,53 @@ def _alias_targets(
     name = qname
     while name in targets and len(found) < len(targets):
         name = targets[name]
-        node = view.closest(name.to_digestable())
-        where = f"in {name_text(view.zone_of(node))}" if node else "in no zone served"
+        zone = _zone_of(zones, name.to_digestable())
+        where = f"in {name_text(zone)}" if zone else "in no zone served"
         found.append(f"{name.to_text(omit_final_dot=True)} {where}")
     return tuple(found)
+
+
+class _Decision(NamedTuple):
+    """What an answer is made from; see Explanation."""
+
+    zone: str | None
+    node: str | None
+    match: str
+    image: ImageView | None
+
+
+def _decide(
+    zones: Zones, name: bytes, rdtype: int, verdict: str, answer: list[dns.rrset.RRset]
+) -> _Decision:
+    zone = _deciding_zone(zones, name, rdtype)
+    if zone is None:
+        return _Decision(None, None, "out of zone", None)
+    arena = zones[zone]
+    if verdict == "dns_refused":
+        # Refused because of its type, before any name is looked up.
+        return _Decision(None, None, "no data", None)
+    if arena is None:
+        return _Decision(name_text(zone), None, "not loaded", None)
+    view = ArenaView(arena.view())
+    node, match = _find_node(view, name, rdtype, answer)
+    return _Decision(
+        name_text(zone), name_text(node.name), match, _image(view, node, match, rdtype)
+    )
 
 
 def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
     return tuple(line for rrset in rrsets for line in rrset.to_text().splitlines())
 
 
-def explain_arena(
-    zones: ZoneMap,
+def explain_zones(
+    zones: Zones,
     name: str,
     rdtype: str,
     client: str = "192.0.2.1",
     max_udp: int = 1232,
     admitted: AccessList | None = None,
 ) -> Explanation:
-    """Explains the answer to a question from an arena.
+    """Explains the answer to a question from the zones with these names.
 
     ``admitted`` is the server's access list. Raises UsageError for an invalid name, type or client,
     XdpkitError if the client gets no answer.
@@ -197,7 +246,8 @@ def explain_arena(
         signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"{name} {rdtype} is not a valid question: {error}") from None
-    snapshot = Snapshot({"dns": 53}, zones=zones, dns_max_udp=max_udp, dns_access=admitted)
+    directory = ZoneDirectory(zones.items())
+    snapshot = Snapshot({"dns": 53}, zones=directory, dns_max_udp=max_udp, dns_access=admitted)
     try:
         verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
     except ValueError as error:
@@ -206,26 +256,19 @@ def explain_arena(
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
     # Only for its proofs, so with more room than a client may get.
-    roomy = Snapshot({"dns": 53}, zones=zones, dns_max_udp=4096)
+    roomy = Snapshot({"dns": 53}, zones=directory, dns_max_udp=4096)
     _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
-    view = ArenaView(zones.view())
-    node, match = _find_node(view, qname.to_digestable(), qtype, message.answer)
-    if node and verdict == "dns_refused":
-        # Refused because of its type, before any name is looked up.
-        node, match = None, "no data"
-    zone = name_text(view.zone_of(node)) if node else None
-    image = _image(view, node, match, qtype) if node else None
-    chain = _alias_targets(view, qname, message)
+    deciding = _decide(zones, qname.to_digestable(), qtype, verdict, message.answer)
     return Explanation(
         name=qname.to_text(omit_final_dot=True),
         type=dns.rdatatype.to_text(qtype),
         client=client,
-        zone=zone,
-        node=name_text(node.name) if node else None,
-        match=match,
-        chain=chain,
+        zone=deciding.zone,
+        node=deciding.node,
+        match=deciding.match,
+        chain=_alias_targets(zones, qname, message),
         proof=proof_lines(dns.message.from_wire(with_do or reply), qname),
-        sizes=_sizes(image, len(request.to_wire())),
+        sizes=_sizes(deciding.image, len(request.to_wire())),
         verdict=verdict,
         rcode=dns.rcode.to_text(message.rcode()),
         authoritative=bool(message.flags & dns.flags.AA),
@@ -252,12 +295,11 @@ def explain(
     They are compiled, unless the daemon's ``cache`` has them and is readable. Raises ZoneError for
     an invalid zone, UsageError for an invalid question.
     """
-    cached = cached_arena(cache_file(cache, directory), directory) if cache else None
-    zones = cached.map if cached else _compile(directory)
-    return explain_arena(zones, name, rdtype, client, max_udp, admitted)
+    zones = cached_zones(cache, directory) if cache else None
+    return explain_zones(zones or _compile(directory), name, rdtype, client, max_udp, admitted)
 
 
-def _compile(directory: Path) -> ZoneMap:
+def _compile(directory: Path) -> Zones:
     fd = os.memfd_create("xdpkit-query", os.MFD_CLOEXEC)
     try:
         started = time.monotonic()
@@ -266,9 +308,10 @@ def _compile(directory: Path) -> ZoneMap:
             # Like the compiler's child process: $INCLUDE is relative to the zone directory.
             with contextlib.chdir(directory):
                 zones = read_zones(files, progress.report)
-                size = compile_zones(zones, fd, progress.report)
+                arenas = compile_zones(zones, fd, progress.report)
             names = sum(zone.names for zone in zones)
+            size = sum(size for _, size in arenas)
             progress.finish(names, size, time.monotonic() - started)
-        return ZoneMap(fd, size)
+        return {arena.name: arena for arena in read_arenas(fd, arenas, ()).arenas}
     finally:
         os.close(fd)

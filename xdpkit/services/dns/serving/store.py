@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from xdpkit._core._snapshot import ZoneMap
+from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.errors import UnansweredError, XdpkitError
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler import arena_file
@@ -21,7 +21,15 @@ from xdpkit.services.dns.serving.compiler_child import Progress, compile_in_chil
 from xdpkit.services.dns.zonefile.sources import unchanged
 from xdpkit.services.dns.zonefile.zone import name_text
 
-__all__ = ["Arena", "Progress", "ZoneInfo", "cached_arena", "compile_zones", "load_zones"]
+__all__ = [
+    "Arena",
+    "Progress",
+    "ZoneInfo",
+    "cached_arena",
+    "cached_zones",
+    "compile_zones",
+    "load_zones",
+]
 
 log = logging.getLogger("xdpkit")
 
@@ -45,8 +53,9 @@ class Arena:
     """The compiled zones in memory, and how they were loaded."""
 
     def __init__(self, file: ArenaFile, origin: str, seconds: float, cache_error: str = "") -> None:
-        self.map: ZoneMap = file.zones
-        self.size = file.zones.size
+        self.arenas = file.arenas
+        self.map = ZoneDirectory((arena.name, arena) for arena in file.arenas)
+        self.size = sum(arena.size for arena in file.arenas)
         self.sources = file.sources
         self.origin = origin
         """compiled or cache."""
@@ -54,7 +63,9 @@ class Arena:
         """Duration of the load."""
         self.cache_error = cache_error
         """Why the cache file could not be written; empty on success or without a cache."""
-        zones = {name_text(name): ZoneInfo(*known) for name, *known in file.view.zones()}
+        zones = {
+            name_text(arena.name): ZoneInfo(arena.serial, arena.names) for arena in file.arenas
+        }
         self.zones: Mapping[str, ZoneInfo] = MappingProxyType(dict(sorted(zones.items())))
 
     @property
@@ -94,11 +105,11 @@ def cached_arena(path: Path, directory: Path) -> Arena | None:
     try:
         fd = arena_file.open_cached(path)
         try:
-            size, sources = arena_file.read_sources(fd)
+            arenas, sources = arena_file.read_sources(fd)
             now = unchanged(sources, directory)
             if now is None:
                 return None
-            file = arena_file.read_arena(fd, size, now)
+            file = arena_file.read_arenas(fd, arenas, now)
         finally:
             os.close(fd)
         return Arena(file, "cache", time.monotonic() - started)
@@ -108,6 +119,12 @@ def cached_arena(path: Path, directory: Path) -> Arena | None:
         reason = getattr(error, "strerror", None) or error
         log.warning("%s is not used: %s; compiling the zones again", path, reason)
         return None
+
+
+def cached_zones(cache: Path, directory: Path) -> dict[bytes, ZoneArena] | None:
+    """The zones of a directory by name, if the cache has them as they are now."""
+    cached = cached_arena(arena_file.cache_file(cache, directory), directory)
+    return {arena.name: arena for arena in cached.arenas} if cached else None
 
 
 async def compile_zones(
@@ -152,6 +169,6 @@ def _read_arena(fd: int) -> ArenaFile:
     """Reads it and closes the descriptor."""
     try:
         # After an upgrade the child is newer than we are: an arena of the same format will do.
-        return arena_file.read_arena(fd, *arena_file.read_sources(fd, ours=False))
+        return arena_file.read_arenas(fd, *arena_file.read_sources(fd, ours=False))
     finally:
         os.close(fd)

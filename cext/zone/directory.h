@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The zones that are served, by name: finds the zone of a question, the one with the longest name
+ * that is at or above it, in one probe for each number of labels that a zone's name has.
+ *
+ *   zone_directory | zone_bucket[buckets] | zone_served, name ...
+ *
+ * Built by the control plane from arenas that it keeps alive, published as part of a snapshot and
+ * never written after that: any number of threads may read. A batch uses one snapshot, so no answer
+ * comes from two versions of a zone.
+ */
+#ifndef XDPKIT_ZONE_DIRECTORY_H
+#define XDPKIT_ZONE_DIRECTORY_H
+
+#include "zone/zone.h"
+
+struct zone_directory {
+	uint64_t seed;            /* of the name hash, random */
+	uint64_t label_counts[2]; /* bit n: the name of a zone has n labels */
+	uint64_t end;             /* bytes used so far, while it is built */
+	uint32_t buckets;         /* at least one of them is not full */
+	uint32_t only;            /* where the zone is if there is one, else 0; in ZONE_UNITs */
+	uint32_t spare[6];
+};
+
+_Static_assert(sizeof(struct zone_directory) == 64, "the table begins a cache line");
+
+/* A zone; its name, lower-cased and zero-padded to 8, follows. */
+struct zone_served {
+	const struct zone_arena *arena; /* NULL: it could not be loaded */
+	uint64_t seed;                  /* the arena's, so that finding a name in it waits less */
+	uint32_t buckets;
+	uint32_t length; /* of the name, bytes */
+};
+
+/* Bytes of a directory of `count` zones whose names, each padded to 8, have `names` bytes. */
+size_t zone_directory_size(uint32_t count, size_t names);
+
+/* Begins a directory in zeroed, 64-byte aligned memory of that size. */
+void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint64_t seed);
+
+/* Adds a zone by its lower-cased wire name; -1 if there is one of that name. */
+int zone_directory_add(struct zone_directory *directory, const uint8_t *name, uint32_t length,
+		       const struct zone_arena *arena);
+
+/* The zone of a name, or NULL. With `above`, the one that the name's parent is in. */
+const struct zone_served *zone_directory_find(const struct zone_directory *directory,
+					      const struct zone_name *name, bool above);
+
+/*
+ * Prefetch the bucket of a hashed name in a loaded zone, then the node that its tag points to: a
+ * batch of lookups then waits for memory once, not twice for each.
+ */
+void zone_served_prefetch_bucket(const struct zone_served *zone, const struct zone_name *name);
+void zone_served_prefetch_node(const struct zone_served *zone, struct zone_name *name);
+
+enum zone_located {
+	ZONE_LOCATED,
+	ZONE_ELSEWHERE, /* the name is not in any zone */
+	ZONE_NOT_LOADED,
+};
+
+/*
+ * Looks up a name, which it hashes for the zone where it is, and a type. For DS at the name of a
+ * zone, that is the zone above, if there is one: RFC 4035 section 3.1.4.1.
+ */
+enum zone_located zone_directory_lookup(const struct zone_directory *directory,
+					struct zone_name *name, uint16_t type,
+					struct zone_lookup *lookup);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hash table of names that an arena (zone/zone.h) and the directory of zones both have. */
+#ifndef XDPKIT_ZONE_TABLE_H
+#define XDPKIT_ZONE_TABLE_H
+
+#include "admit/tags.h"
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "zone/zone.h"
+
+/* Must match arena.py's name_hash(). The name is padded with zeros to whole words. */
+static inline uint64_t table_hash(uint64_t seed, const uint8_t *name, uint32_t length)
+{
+	uint64_t hash = seed;
+
+	for (uint32_t i = 0; i < length; i += 8)
+		hash = hash_fold(hash ^ load_u64(name + i), HASH_FACTOR);
+	return hash;
+}
+
+static inline uint32_t table_bucket(uint32_t buckets, uint64_t hash)
+{
+	return (uint32_t)(((hash >> 32) * buckets) >> 32);
+}
+
+/* The tag of a used slot is odd. */
+static inline uint32_t table_tag(uint64_t hash)
+{
+	return (uint32_t)hash | 1;
+}
+
+/* The slots of a bucket that have this tag, as a bitmask. */
+static inline uint32_t table_matches(const struct zone_bucket *bucket, uint32_t tag)
+{
+	uint32_t hits = 0;
+
+	for (uint32_t i = 0; i < ZONE_SLOTS; i += TAGS)
+		hits |= tags_equal(&bucket->tag[i], tag) << i;
+	return hits;
+}
+
+/* Whether two names of the same length, both padded with zeros to whole words, are the same. */
+static inline bool table_same_name(const uint8_t *have, const uint8_t *want, uint32_t length)
+{
+	uint64_t differ = 0;
+
+	for (uint32_t i = 0; i < length; i += 8)
+		differ |= load_u64(have + i) ^ load_u64(want + i);
+	return !differ;
+}
+
+#endif

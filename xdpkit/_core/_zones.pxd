@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+from libc.stdint cimport uint32_t, uint64_t, uint8_t
+
+
+cdef extern from "zone/directory.h" nogil:
+    enum:
+        ZONE_UNIT
+    struct zone_node:
+        uint8_t name_length
+        uint32_t type_count
+    struct zone_type:
+        pass
+    struct zone_arena:
+        uint32_t apex, serial, names
+    struct zone_directory:
+        pass
+    const void *zone_at(const zone_arena *arena, uint32_t offset)
+    size_t zone_directory_size(uint32_t count, size_t names)
+    void zone_directory_begin(zone_directory *directory, uint32_t count, uint64_t seed)
+    int zone_directory_add(
+        zone_directory *directory, const uint8_t *name, uint32_t length, const zone_arena *arena)
+
+
+cdef class ZoneArena:
+    cdef zone_arena *c
+    cdef readonly size_t size
+    cdef bint _is_intact(self) except -1
+
+
+cdef class ZoneDirectory:
+    cdef zone_directory *c
+    cdef readonly size_t size
+    cdef size_t count
+    # Keeps the arenas that the C struct points to.
+    cdef tuple arenas

@@ -1,0 +1,23 @@
+from collections.abc import Iterable
+
+from typing_extensions import Buffer
+
+class ZoneArena:
+    size: int
+    """Bytes."""
+
+    def __init__(self, data: Buffer) -> None: ...
+    @property
+    def name(self) -> bytes: ...
+    @property
+    def serial(self) -> int: ...
+    @property
+    def names(self) -> int: ...
+    def view(self) -> memoryview: ...
+
+class ZoneDirectory:
+    size: int
+    """Bytes, without the arenas."""
+
+    def __init__(self, zones: Iterable[tuple[bytes, ZoneArena | None]]) -> None: ...
+    def __len__(self) -> int: ...

@@ -1,0 +1,165 @@
+# cython: language_level=3, embedsignature=True
+# SPDX-License-Identifier: Apache-2.0
+"""Compiled zones in memory (``zone/zone.h``), and the directory that finds them by name."""
+
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import secrets
+from hashlib import blake2b
+
+from xdpkit._core._limits import ZONE_ARENA_CHECKSUM_AT
+
+cdef extern from "<sys/mman.h>" nogil:
+    enum:
+        PROT_READ
+    int mprotect(void *address, size_t size, int protection)
+
+cdef extern from "base/huge_map.h" nogil:
+    enum:
+        HUGE_PAGE
+    void *huge_map(size_t size)
+    void huge_unmap(void *base, size_t size)
+
+cdef extern from "zone/check.h" nogil:
+    int zone_check(const void *base, size_t size)
+
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
+
+
+cdef enum:
+    CACHE_LINE = 64
+
+
+cdef bint is_mapped(size_t size) noexcept nogil:
+    """Whether a block is a mapping of its own, which can have huge pages.
+
+    A small one would waste pages, and a process has at most vm.max_map_count mappings.
+    """
+    return 2 * size >= HUGE_PAGE
+
+
+cdef void *new_block(size_t size) noexcept:
+    """At least ``size`` zero bytes, aligned to a cache line; NULL if out of memory."""
+    cdef size_t whole = (size + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1)
+    cdef void *block
+    if is_mapped(size):
+        return huge_map(size)
+    block = aligned_alloc(CACHE_LINE, whole)
+    if block is not NULL:
+        memset(block, 0, whole)
+    return block
+
+
+cdef void free_block(void *block, size_t size) noexcept:
+    if is_mapped(size):
+        huge_unmap(block, size)
+    else:
+        free(block)
+
+
+cdef class ZoneArena:
+    """One compiled zone: a checked copy of ``data`` in our own memory, never written again.
+
+    A copy, so that nothing that happens to a file or its disk can affect an answer; and because
+    anonymous memory has huge pages, which random lookups in a large zone need. Raises ValueError if
+    it is not an arena of this version, damaged, or unsafe to answer from; MemoryError.
+    """
+
+    def __init__(self, data):
+        cdef Py_buffer buffer
+        cdef int sound
+        PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
+        try:
+            self.size = buffer.len
+            self.c = <zone_arena *>new_block(self.size)
+            if self.c is NULL:
+                raise MemoryError(f"out of memory for a zone arena of {self.size} bytes")
+            with nogil:
+                memcpy(self.c, buffer.buf, self.size)
+        finally:
+            PyBuffer_Release(&buffer)
+        if not self._is_intact():
+            raise ValueError("the checksum of the zone arena is wrong")
+        with nogil:
+            if is_mapped(self.size):
+                mprotect(self.c, self.size, PROT_READ)
+            sound = zone_check(self.c, self.size)
+        if sound != 0:
+            raise ValueError("not a valid zone arena of this version of xdpkit")
+
+    cdef bint _is_intact(self) except -1:
+        """Whether the BLAKE2b-64 in it is right, its own field taken as 0."""
+        at, end = ZONE_ARENA_CHECKSUM_AT, ZONE_ARENA_CHECKSUM_AT + 8
+        if self.size < end:
+            return False
+        with memoryview(self) as view:
+            digest = blake2b(view[:at], digest_size=8)
+            digest.update(bytes(8))
+            digest.update(view[end:])
+            return digest.digest() == bytes(view[at:end])
+
+    @property
+    def name(self):
+        """The zone's name: wire format, lower-cased."""
+        cdef const zone_node *apex = <const zone_node *>zone_at(self.c, self.c.apex)
+        cdef const char *name = <const char *>(apex + 1) + apex.type_count * sizeof(zone_type)
+        return name[:apex.name_length]
+
+    @property
+    def serial(self):
+        """The serial of its SOA."""
+        return self.c.serial
+
+    @property
+    def names(self):
+        """Owner names in it, empty non-terminals not counted."""
+        return self.c.names
+
+    def view(self):
+        """The arena's bytes, which stay as long as this view exists."""
+        return memoryview(self)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.c, self.size, 1, flags)
+
+    def __dealloc__(self):
+        if self.c is not NULL:
+            free_block(self.c, self.size)
+
+
+cdef class ZoneDirectory:
+    """The zones that are served, for a Snapshot (``zone/directory.h``); keeps its arenas alive.
+
+    ``zones`` yields names (wire format, lower-cased) and arenas, None for a zone that could not be
+    loaded. Raises ValueError for a name that comes twice, MemoryError.
+    """
+
+    def __init__(self, zones):
+        cdef bytes name
+        cdef ZoneArena arena
+        cdef size_t names = 0
+        cdef list found = list(zones)
+        for name, arena in found:
+            names += (len(name) + ZONE_UNIT - 1) // ZONE_UNIT * ZONE_UNIT
+        self.arenas = tuple([arena for _, arena in found if arena is not None])
+        self.size = zone_directory_size(len(found), names)
+        self.c = <zone_directory *>new_block(self.size)
+        if self.c is NULL:
+            raise MemoryError(f"out of memory for a directory of {len(found)} zones")
+        self.count = len(found)
+        zone_directory_begin(self.c, len(found), secrets.randbits(64))
+        for name, arena in found:
+            if zone_directory_add(self.c, <const uint8_t *><const char *>name, len(name),
+                                  arena.c if arena is not None else NULL):
+                raise ValueError(f"two zones have the name {name!r}")
+
+    def __len__(self):
+        return self.count
+
+    def __dealloc__(self):
+        if self.c is not NULL:
+            free_block(self.c, self.size)
