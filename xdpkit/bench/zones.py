@@ -79,9 +79,7 @@ def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
         old.unlink()
 
     def report(done: str) -> Callable[[int], None]:
-        return lambda count: progress(
-            f"compiling a zone of {names:,} names, once: {count:,} {done}"
-        )
+        return lambda count: progress(f"compiling {names:,} names, once: {count:,} {done}")
 
     progress(f"compiling a zone of {names:,} names, once")
     part = path.with_suffix(".part")
