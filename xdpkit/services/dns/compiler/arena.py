@@ -12,8 +12,8 @@ import os
 import secrets
 import struct
 from array import array
-from dataclasses import astuple, dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from xdpkit._core import _limits as limits
 from xdpkit.services.dns.compiler.body import SECURE_AT, Image
@@ -84,8 +84,7 @@ def _with_secure(image: bytes, secure: int) -> bytes:
     return image[:SECURE_AT] + secure.to_bytes(4, "little") + image[SECURE_AT + 4 :]
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneFields:
+class ZoneFields(NamedTuple):
     """What struct zone_arena says about the zone; offsets in units."""
 
     apex: int
@@ -168,16 +167,16 @@ class Writer:
         types = sum(rdtype is not None for rdtype, _ in images)
         padded = name + bytes(-len(name) % 8)
         at = start + (NODE.size + TYPE.size * types + len(padded)) // UNIT
-        index, made = b"", []
+        index, made = list[bytes](), list[bytes]()
         for rdtype, image in images:
             if rdtype is None or (rdtype == CNAME and flags & ALIAS):
                 fallback = at
             if rdtype is not None:
-                index += TYPE.pack(rdtype, at)
+                index.append(TYPE.pack(rdtype, at))
             made.append(self._image(image, at))
             at += len(made[-1]) // UNIT
         head = NODE.pack(flags, len(name), types, 0, fallback)
-        self._put(b"".join((head, index, padded, *made)))
+        self._put(b"".join((head, *index, padded, *made)))
         self._hashes.append(name_hash(name, self.seed))
         self._nodes.append(start)
         labels = label_count(name)
@@ -214,7 +213,7 @@ class Writer:
         size = self.size
         if size > UNIT << 32:
             raise ValueError("the arena is too large for 32-bit offsets")
-        values = (self.seed, self._buckets, *astuple(fields), self._labels, self._apex_labels)
+        values = (self.seed, self._buckets, *fields, self._labels, self._apex_labels)
         front = bytearray(HEADER.pack(MAGIC, VERSION, len(self._nodes), size, 0, *values))
         front += self._table().tobytes()
         if self._flushed == len(front):

@@ -104,13 +104,14 @@ def referral(tree: Tree, cut: bytes) -> Image:
     return _image_pair(tree, make)
 
 
-def positive(tree: Tree, name: bytes, rdtype: int) -> Image:
-    """The records of one type at an owner."""
+def positive(tree: Tree, name: bytes, rdtype: int, rrsets: list[RRset] | None = None) -> Image:
+    """The records of one type at an owner; ``rrsets`` may be those of this type only."""
+    found = tree.nodes[name] if rrsets is None else rrsets
 
     def make(do: bool) -> bytes:
         body = Body(name, do=do)
-        body.add_type(0, None, tree.nodes[name], rdtype)
-        _add_additional(body, tree, tree.nodes[name], rdtype)
+        body.add_type(0, None, found, rdtype)
+        _add_additional(body, tree, found, rdtype)
         return body.image(Kind.NOERROR)
 
     return _image_pair(tree, make)
@@ -121,5 +122,12 @@ def node_images(tree: Tree, name: bytes) -> Iterator[tuple[int, Image]]:
 
     At an alias, C gives all other types the image of the CNAME and goes on from there.
     """
-    for rdtype in sorted({rrset.rdtype for rrset in tree.nodes[name]}):
-        yield rdtype, positive(tree, name, rdtype)
+    by_type: dict[int, list[RRset]] = {}
+    for rrset in tree.nodes[name]:
+        by_type.setdefault(rrset.rdtype, []).append(rrset)
+        if rrset.rdtype == RRSIG:
+            by_type.setdefault(rrset.covers, []).append(rrset)
+    for rdtype, rrsets in sorted(by_type.items()):
+        # A signature without what it signs is only an RRSIG.
+        if rrsets[0].rdtype == rdtype or find(rrsets, rdtype):
+            yield rdtype, positive(tree, name, rdtype, rrsets)
