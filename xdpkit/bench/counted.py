@@ -9,7 +9,6 @@ here runs under valgrind.
 from __future__ import annotations
 
 import marshal
-import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,11 @@ from xdpkit._core._rrl import RrlRule
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
+from xdpkit.services.dns.compiler.arena import HEADER
 from xdpkit.services.ntp.local import local_state
 
 # The frames are addressed to these.
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}
-
-# Where an arena says how long it is (struct zone_arena, cext/zone/zone.h).
-SIZE_AT, SIZE = 16, struct.Struct("<Q")
 
 
 def snapshot_of(arenas: Path, rate: int = 0) -> Snapshot:
@@ -39,7 +36,7 @@ def _arenas(data: bytes) -> Iterator[ZoneArena]:
     """One after another, each from a multiple of 64 bytes on, its size in its header."""
     at = 0
     while at < len(data):
-        [size] = SIZE.unpack_from(data, at + SIZE_AT)
+        _, _, _, size, *_ = HEADER.unpack_from(data, at)
         yield ZoneArena(memoryview(data)[at : at + size])
         at += -(-size // 64) * 64
 
