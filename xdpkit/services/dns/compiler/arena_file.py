@@ -6,7 +6,7 @@ The arena has its own checksum; the footer's covers everything after the arena, 
 goes unnoticed. So nothing waits for a disk when one is written: what a crash leaves of it is found
 to be damaged, and the zone is compiled again.
 
-A zone directory has a directory of such files, one for each zone, and each is replaced as a whole.
+A directory of zones has one of such files, one for each zone, and each is replaced as a whole.
 """
 
 from __future__ import annotations
