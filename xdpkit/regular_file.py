@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,17 @@ class UnfitFileError(OSError):
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
 
+
+class LargeFileError(UnfitFileError):
+    """A file that is larger than it may be: ``size`` is what is known of it, in bytes."""
+
+    def __init__(self, path: Path | str, size: int, most: int) -> None:
+        super().__init__(path, f"it is larger than {most} bytes: name the right file")
+        self.size = size
+
+
+# Bytes to read at once of a file that has grown; a larger buffer is a mapping each (mallopt(3)).
+_PIECE = 1 << 16
 
 ACCESS_LIST = "system.posix_acl_access"
 
@@ -79,22 +91,48 @@ def open_regular(path: Path | str, *, follow: bool = True, secret: bool = False)
 
 
 def read_regular(
-    path: Path | str, most: int | None = None, *, follow: bool = True, secret: bool = False
+    path: Path | str,
+    most: int | None = None,
+    *,
+    follow: bool = True,
+    secret: bool = False,
+    before: Callable[[int], None] | None = None,
 ) -> Content:
-    """A file's content, of at most ``most`` bytes. Raises OSError.
+    """A file's content, of at most ``most`` bytes; ``before`` is told its size before it is read.
 
-    Raises UnfitFileError for what is not a regular file, and for one that is larger.
+    Raises OSError; UnfitFileError for what is not a regular file; LargeFileError for one that is
+    larger, unread, and for one that grows beyond that while it is read.
     """
-    with open(open_regular(path, follow=follow, secret=secret), "rb") as file:
-        fd = file.fileno()
+    fd = open_regular(path, follow=follow, secret=secret)
+    try:
         status, place = os.fstat(fd), _place(fd, path)
+        if most is not None and status.st_size > most:
+            raise LargeFileError(path, status.st_size, most)
         acl = b""
         with suppress(OSError):
             acl = os.getxattr(fd, ACCESS_LIST)
-        data = file.read() if most is None else file.read(most + 1)
+        if before is not None:
+            before(status.st_size)
+        data = _read(fd, status.st_size, most)
+    finally:
+        os.close(fd)
     if most is not None and len(data) > most:
-        raise UnfitFileError(path, f"it is larger than {most} bytes: name the right file")
+        raise LargeFileError(path, len(data), most)
     return Content(data, status, place, acl)
+
+
+def _read(fd: int, size: int, most: int | None) -> bytes:
+    """A file to its end, wherever that is by now, or one byte more than ``most``."""
+    parts: list[bytes] = []
+    length = 0
+    while most is None or length <= most:
+        room = size + 1 - length if length <= size else _PIECE
+        part = os.read(fd, room if most is None else min(room, most + 1 - length))
+        if not part:
+            break
+        parts.append(part)
+        length += len(part)
+    return b"".join(parts)
 
 
 def _place(fd: int, path: Path | str) -> str:

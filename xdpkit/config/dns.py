@@ -29,6 +29,12 @@ _MAX_UDP = 1232
 # RFC 9018 section 4.4: the key of SipHash-2-4, in hexadecimal digits.
 _SECRET_DIGITS = 2 * SIPHASH_KEY_BYTES
 
+# A zone of 10 million names; reading it takes minutes, and as a default no disk error or endless
+# log in the place of a zone may take the machine's memory.
+MAX_ZONE_BYTES = 1 << 30
+# The smallest that holds a zone of one full answer (RFC 1035 section 4.2.2), and what no machine's
+# memory holds compiled.
+_ZONE_BYTES = (1 << 16, 1 << 40)
 
 # FHS 3.0 section 5.5: data that the application can regenerate, at a cost.
 CACHE = "/var/cache/xdpkit"
@@ -160,6 +166,11 @@ class DnsConfig:
         accepts="path",
         default=_CACHE,
         doc="Directory that keeps compiled zones for the next start; empty: not kept.",
+    )
+    max_zone_bytes: int = integer(
+        *_ZONE_BYTES,
+        default=MAX_ZONE_BYTES,
+        doc="Largest master file, with all that it includes, in bytes.",
     )
     watch: bool = flag(default=True, doc="Reread changed files automatically.")
     max_udp: int = integer(

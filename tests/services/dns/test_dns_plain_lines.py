@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xdpkit.errors import ZoneError
@@ -30,6 +30,141 @@ addresses = st.sampled_from(
         "1:2:3:4:5:6:7:8",
     ]
 )
+numbers = st.sampled_from(
+    [
+        "0",
+        "1",
+        "007",
+        "255",
+        "256",
+        "65535",
+        "65536",
+        "4294967295",
+        "4294967296",
+        "2147483648",
+        "1h",
+        "-1",
+        "+1",
+        "1.5",
+        "ten",
+        "\u0661",
+        "1_0",
+    ]
+)
+texts = st.sampled_from(
+    [
+        "a",
+        "v=spf1",
+        "-all",
+        '"a b"',
+        '""',
+        '"a;b"',
+        '"(x)"',
+        '"a""b"',
+        'a"b"',
+        '"a"b',
+        '"a\tb"',
+        "x" * 255,
+        "x" * 256,
+        f'"{"x" * 255}"',
+        f'"{"x" * 256}"',
+        '"é"',
+        "é",
+        r"a\b",
+        '"a\\"b"',
+        "@",
+        '"',
+        "[]",
+        "{}^~`|",
+        "$x",
+        "a,b",
+        "a:b",
+        "'a b'",
+        "\x7f",
+        "=",
+        "\\#",
+    ]
+)
+types = st.sampled_from(["A", "NS", "a", "RRSIG", "TYPE1", "TYPE65280", "TYPE0", "ANY", "CAA", "X"])
+hashes = st.sampled_from(["0" * 32, "Vv" * 16, "w" * 32, "0" * 31, "0" * 30 + "1=", "0" * 40])
+codes = st.sampled_from(
+    [
+        "AwEAAQ==",
+        "AwEAAQ",
+        "AwEA",
+        "AwEAAQ=",
+        "A",
+        "=",
+        "Aw EA",
+        "AwE A",
+        "AwEAAR==",
+        "a_-b",
+        "AA=A",
+    ]
+)
+digits = st.sampled_from(["ab" * 20, "AB" * 32, "aB" * 48, "ab" * 19, "a", "-", "zz", "ab " * 20])
+times = st.sampled_from(
+    [
+        "20300101000000",
+        "1",
+        "4294967295",
+        "4294967296",
+        "20301301000000",
+        "203001010000",
+        "0",
+        "19690101000000",
+        "21070101000000",
+        "99991231235959",
+        "20300230000000",
+    ]
+)
+
+DATA = {
+    "A": (addresses,),
+    "a": (addresses,),
+    "AAAA": (addresses,),
+    "NS": (names,),
+    "CNAME": (names,),
+    "DNAME": (names,),
+    "PTR": (names,),
+    "MX": (numbers, names),
+    "SRV": (numbers, numbers, numbers, names),
+    "SOA": (names, names, numbers, numbers, numbers, numbers, numbers),
+    "TXT": (texts, texts, texts),
+    "txt": (texts,),
+    "DS": (numbers, numbers, numbers, digits),
+    "DNSKEY": (numbers, numbers, numbers, codes),
+    "RRSIG": (types, numbers, numbers, numbers, times, times, numbers, names, codes),
+    "NSEC": (names, types, types),
+    "NSEC3": (numbers, numbers, numbers, digits, hashes, types, types),
+    "NSEC3PARAM": (numbers, numbers, numbers, digits),
+    "TYPE1": (addresses,),
+    "CAA": (numbers, texts, texts),
+}
+"""What dnspython and we must agree on, right and wrong."""
+
+# Most fields are right: else a record of nine fields would always be wrong.
+RIGHT = {
+    "RRSIG": [
+        "A",
+        "8",
+        "2",
+        "300",
+        "20300101000000",
+        "20200101000000",
+        "7",
+        "Z.example.",
+        "AwEAAQ==",
+    ],
+    "NSEC3": f"1 0 0 - {'Vv' * 16} A RRSIG".split(),
+    "NSEC3PARAM": ["1", "0", "0", "abcd"],
+    "SOA": ["ns", "host", "1", "2", "3", "4", "5"],
+    "DNSKEY": ["257", "3", "8", "AwEAAQ=="],
+    "DS": ["1", "8", "2", "ab" * 32],
+    "SRV": ["0", "0", "5060", "sip"],
+    "MX": ["10", "mail"],
+}
+
 blanks = st.sampled_from([" ", "\t", "  \t", " \x0b"])
 ttls = st.sampled_from(["", "5", "0", "1h", "2147483647", "2147483648", "4294967296"])
 ends = st.sampled_from(["", " ", " ; note", ";note", " (", ") ", " \r", " extra"])
@@ -43,6 +178,16 @@ def lines(draw: st.DrawFn) -> str:
             st.sampled_from(
                 [
                     "$TTL 77",
+                    "$ttl 78 ; note",
+                    "$TTL 2147483648",
+                    "$TTL 1h",
+                    "$TTL",
+                    " $TTL 77",
+                    "$TTL 77 x",
+                    ";",
+                    "  ; blanks",
+                    "$INCLUDE part",
+                    "$INCLUDE part Sub.z.example.",
                     "$ORIGIN sub",
                     "$ORIGIN Z.example.",
                     "; a comment",
@@ -54,13 +199,20 @@ def lines(draw: st.DrawFn) -> str:
                 ]
             )
         )
-    kind = draw(st.sampled_from(["A", "a", "AAAA", "NS", "CNAME", "PTR", "TXT", "MX", "TYPE1"]))
+    kind = draw(st.sampled_from(sorted(DATA)))
+    data = [draw(each) for each in DATA[kind]]
+    if kind in RIGHT and draw(st.integers(0, 3)):
+        wrong = draw(st.integers(0, 2 * len(data)))
+        right = RIGHT[kind]
+        data = [data[at] if at == wrong else right[at] for at in range(len(right))]
+    else:
+        data = data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 3)) == 0 else data
     parts = [
         draw(names),
         draw(ttls),
         draw(st.sampled_from(["", "IN", "in", "CH", "IN 9"])),
         kind,
-        draw(addresses if kind in ("A", "a", "AAAA") else names),
+        *data,
     ]
     return draw(blanks).join(part for index, part in enumerate(parts) if part or not index) + draw(
         ends
@@ -83,10 +235,23 @@ def test_the_same_without_plain_lines(
 ) -> None:
     path = tmp_path_factory.mktemp("zone") / "z.example.zone"
     path.write_text(first + HEAD + "\n".join(written), newline="")
-    ours = meaning(path)
+    (path.parent / "part").write_text("\n\tA 192.0.2.9\n" + "\n".join(reversed(written[1:4])))
     with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)
+        ours = meaning(path)
         patch.setattr(records, "parse_plain_line", lambda _: None)
+        patch.setattr(records, "parse_other_line", lambda _: None)
         assert meaning(path) == ours
+
+
+@settings(max_examples=1000)
+@example("@ SOA @")
+@example("x NSEC a")
+@given(lines())
+def test_each_line_the_same(tmp_path_factory: pytest.TempPathFactory, line: str) -> None:
+    """By itself, where no other error hides what it means."""
+    test = test_the_same_without_plain_lines.hypothesis.inner_test  # type: ignore[attr-defined]
+    test(tmp_path_factory, "$TTL 300\n", [line])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +262,11 @@ def test_the_same_without_plain_lines(
         ("@ NS ns.other.test.\n", True),
         ("*.w CNAME web", True),
         ("www 300 A 192.0.2.1 (\n", False),
-        ('www TXT "x"\n', False),
+        ('www TXT "x" y ; note\n', True),
+        ('www TXT "x\n', False),
+        ('www TXT a"x"\n', False),
+        ("@ SOA ns1 host 1 7200 3600 1209600 60\n", True),
+        ("www MX 10 mail\n", True),
         ("www IN 300 A 192.0.2.1\n", False),
         (r"w\119w A 192.0.2.1", False),
         ("$TTL 300\n", False),
@@ -115,3 +284,16 @@ def test_errors_name_the_line_of_a_plain_record(tmp_path: Path) -> None:
     with pytest.raises(ZoneError, match="a CNAME and other data") as caught:
         read_zone(path)
     assert str(caught.value).startswith(f"{path}:6:1: ")
+
+
+@pytest.mark.parametrize("kind", [*RIGHT, "NS", "TXT", "NSEC", "A"])
+def test_records_that_end_early(tmp_path: Path, kind: str) -> None:
+    """After each of their words."""
+    words = [*RIGHT.get(kind, ["a", "A", "NS"]), "x", "y"]
+    for count in range(len(words) + 1):
+        path = tmp_path / "z.example.zone"
+        path.write_text(f"$TTL 300\n{HEAD}w {kind} {' '.join(words[:count])}\n")
+        with pytest.MonkeyPatch.context() as patch:
+            ours = meaning(path)
+            patch.setattr(records, "parse_plain_line", lambda _: None)
+            assert meaning(path) == ours

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -162,8 +163,8 @@ def test_a_link_that_is_changed_meanwhile(
     os.chown(zones, ALICE, ALICE)
     read = sources.read_regular
 
-    def read_and_change(path: Path) -> Content:
-        content = read(path)
+    def read_and_change(path: Path, *arguments: Any, **options: Any) -> Content:
+        content = read(path, *arguments, **options)
         (zones / "z.zone").unlink()
         (zones / "z.zone").symlink_to(zones / "part")
         return content

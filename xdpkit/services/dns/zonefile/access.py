@@ -45,18 +45,23 @@ class Access:
 
 def access(found: os.stat_result, acl: bytes) -> Access:
     """What a file's status and its list (the extended attribute, empty without one) allow."""
+    return access_by(found.st_uid, found.st_gid, found.st_mode, acl)
+
+
+def access_by(uid: int, gid: int, whole_mode: int, acl: bytes) -> Access:
+    """The same by owner, group and the status's mode."""
     entries = list(_entries(acl))
     mask = next((rights for tag, rights, _ in entries if tag == _MASK), 7)
     users, groups = (
         tuple((who, rights & mask) for tag, rights, who in entries if tag == wanted)
         for wanted in (_USER, _GROUP)
     )
-    mode = stat.S_IMODE(found.st_mode)
+    mode = stat.S_IMODE(whole_mode)
     # With a list, the mode's group has the mask.
     for tag, rights, _ in entries:
         if tag == _GROUP_OWNER:
             mode = mode & ~0o070 | (rights & mask) << 3
-    return Access(found.st_uid, found.st_gid, mode, users, groups)
+    return Access(uid, gid, mode, users, groups)
 
 
 def access_of(path: str) -> Access:

@@ -19,12 +19,22 @@ import dns.tokenizer
 from dns.tokenizer import Token
 
 from xdpkit.errors import ERRORS_MAX, ZoneError
+from xdpkit.services.dns.zonefile.limits import TOO_LONG, BoundError
 from xdpkit.services.dns.zonefile.master_file import LineSink, Reader, Tokenizer
 from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 from xdpkit.services.dns.zonefile.wording import explain
 
+# How often all lines may be read again, on average, before the search for errors ends: going back
+# after each of a thousand parentheses has no end in a large file. In a short one it may.
+AGAIN = 4
+FEW_LINES = 10_000
+
 FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
+
+
+class Unending(Exception):
+    """Too much was read again."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,9 @@ class NumberedLines(Lines):
     def __init__(self, text: str) -> None:
         # As a file in text mode: CR LF and CR are newlines, too.
         self.all = io.StringIO(text, newline=None).readlines()
-        super().__init__(io.StringIO("".join(self.all)))
+        self._next = self._again = 0
+        super().__init__(io.StringIO())
+        self._read_line = self._line_from_all
 
     def column(self) -> int:
         """The column of the next character."""
@@ -53,9 +65,16 @@ class NumberedLines(Lines):
         return self._line[: self._at]
 
     def restart(self, number: int) -> None:
-        """Continues at a line, from 1."""
-        self._file = io.StringIO("".join(self.all[number - 1 :]))
+        """Continues at a line, from 1. Raises Unending if that has been done too often."""
+        self._again += max(0, self._next - number + 1)
+        if self._again > AGAIN * (len(self.all) + FEW_LINES):
+            raise Unending
+        self._next = number - 1
         self._line, self._at = "", 0
+
+    def _line_from_all(self) -> str:
+        self._next += 1
+        return self.all[self._next - 1] if self._next <= len(self.all) else ""
 
     def read(self, size: int) -> str:
         """One character; empty at the end of the file, whose last line stays the current one."""
@@ -73,7 +92,7 @@ class NoPlainLines:
         """Takes none."""
         return False
 
-    def end_plain_lines(self) -> None:
+    def end_plain_lines(self, at_end: bool) -> None:
         """Does nothing."""
 
 
@@ -224,7 +243,7 @@ class TracingReader(Reader):
         if type(tokenizer) is dns.tokenizer.Tokenizer:
             path = tokenizer.filename
             text, undecodable = _decoded(path, tokenizer.file)
-            self.undecodable += undecodable
+            self.undecodable += undecodable[: ERRORS_MAX - len(self.undecodable)]
             tokenizer = Tracing(text, path, NoPlainLines())
         self._tok = tokenizer
 
@@ -258,9 +277,11 @@ def errors(sink: Any, path: str, file: TextIO, reading: Reading) -> Iterator[Zon
                 break
             except FAILURES as error:
                 yield _error(reader, error)
-                if "$INCLUDE nested" in str(error):
+                if isinstance(error, BoundError):
                     return
                 reader.go_on(error)
+        yield from reader.undecodable
+    except Unending:
         yield from reader.undecodable
     finally:
         reader.close()
@@ -277,7 +298,8 @@ def _error(reader: TracingReader, error: Exception) -> ZoneError:
     if "expected EOL" in str(error):
         tracing.blame_parenthesis()
     place, missing = found[-1], not _is_of_data(error)
-    if isinstance(error, OSError) or "Missing default TTL" in str(error):
+    of_all = ("Missing default TTL", TOO_LONG)
+    if isinstance(error, OSError) or any(words in str(error) for words in of_all):
         place = next((each for each in found if not each.token.is_whitespace()), place)
     elif place.token.is_delimiter():
         pass
@@ -285,7 +307,8 @@ def _error(reader: TracingReader, error: Exception) -> ZoneError:
         place = escaped
     elif place.token.is_eol_or_eof() and not missing:
         # The data as a whole is wrong: its last field, as far as is known.
-        place = next(each for each in reversed(found) if not each.token.is_eol_or_eof())
+        words = (each for each in reversed(found) if not each.token.is_eol_or_eof())
+        place = next(words, place)
     tokens = [each.token for each in found]
     reason = explain(error, tokens, place.token, missing)
     return ZoneError(tracing.filename, reason, place.line, place.column)
@@ -332,16 +355,22 @@ def _decoded(path: str, file: TextIO) -> tuple[str, list[ZoneError]]:
     data: bytes = file.buffer.read() if isinstance(file, io.TextIOWrapper) else file.read().encode()
     with suppress(UnicodeDecodeError):
         return data.decode(), []
-    lines, found = [], []
+    lines: list[str] = []
+    found: list[ZoneError] = []
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
             lines.append(line.decode())
         except UnicodeDecodeError as error:
             lines.append("")
-            byte, before = line[error.start], line[: error.start].decode()
-            reason = (
-                f"the byte {byte:#04x} is not UTF-8 text: write the file in UTF-8, or this byte "
-                f"as \\{byte:03}"
-            )
-            found.append(ZoneError(path, reason, number, len(before) + 1))
-    return "\n".join(lines), found[:ERRORS_MAX]
+            if len(found) < ERRORS_MAX:
+                found.append(_not_text(path, number, line, error.start))
+    return "\n".join(lines), found
+
+
+def _not_text(path: str, number: int, line: bytes, at: int) -> ZoneError:
+    byte, before = line[at], line[:at].decode()
+    reason = (
+        f"the byte {byte:#04x} is not UTF-8 text: write the file in UTF-8, or this byte as "
+        f"\\{byte:03}"
+    )
+    return ZoneError(path, reason, number, len(before) + 1)

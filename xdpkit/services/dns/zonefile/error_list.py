@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
+import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from xdpkit.errors import ZoneError, ZoneErrors, shortened
-from xdpkit.regular_file import read_regular
+from xdpkit.regular_file import open_regular
 
 # Lines about all files of a directory.
 LINES = 100
@@ -53,14 +54,13 @@ def located(found: Iterable[ZoneError]) -> list[ZoneError]:
 
 def _first_columns(path: str, lines: set[int | None]) -> dict[int | None, int]:
     """Where the text of each of these lines begins, from 1."""
+    columns: dict[int | None, int] = {}
+    last = max((number for number in lines if number is not None), default=0)
     try:
-        data = read_regular(Path(path)).data
+        with os.fdopen(open_regular(path), "rb") as file:
+            for number, line in enumerate(islice(file, last), 1):
+                if number in lines:
+                    columns[number] = len(line) - len(line.lstrip()) + 1
     except OSError:
         return {}
-    columns: dict[int | None, int] = {} if data else {1: 1}
-    columns |= {
-        number: len(line) - len(line.lstrip()) + 1
-        for number, line in enumerate(io.BytesIO(data), 1)
-        if number in lines
-    }
-    return columns
+    return columns or {1: 1}

@@ -6,10 +6,22 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
 
 import dns.exception
+import dns.grange
 import dns.tokenizer
 import dns.zonefile
 
-from xdpkit.regular_file import open_regular
+from xdpkit.errors import ZoneError
+from xdpkit.regular_file import LargeFileError, open_regular
+from xdpkit.services.dns.zonefile.limits import (
+    GENERATE_LINES,
+    INCLUDES_DEEP,
+    RECORD_WORDS,
+    TOO_LONG,
+    BoundError,
+    lines_of_range,
+    too_deep,
+    too_many_lines,
+)
 from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 
@@ -21,9 +33,6 @@ def _open(path: str, encoding: str) -> TextIO:
 # dnspython opens what $INCLUDE names itself: a FIFO in its place would never be open.
 setattr(dns.zonefile, "open", _open)  # noqa: B010
 
-# Deepest nesting of includes: more is a loop.
-INCLUDES_MAX = 32
-
 
 class LineSink(Protocol):
     """What takes plain lines before dnspython sees them: ``records.py`` has it."""
@@ -31,8 +40,8 @@ class LineSink(Protocol):
     def take_line(self, line: str) -> bool:
         """Whether it has consumed the line."""
 
-    def end_plain_lines(self) -> None:
-        """The next line is dnspython's."""
+    def end_plain_lines(self, at_end: bool) -> None:
+        """The next line is dnspython's, or there is none."""
 
 
 class Tokenizer(dns.tokenizer.Tokenizer):
@@ -42,16 +51,22 @@ class Tokenizer(dns.tokenizer.Tokenizer):
     """
 
     line = 1
+    _words = 0
+    """Words of the current record so far."""
 
-    def __init__(self, file: TextIO, path: Path, sink: LineSink) -> None:
+    def __init__(self, file: TextIO, path: Path | str, sink: LineSink) -> None:
         self.lines, self._sink = Lines(file), sink
         super().__init__(cast(TextIO, self.lines), str(path))
 
     def get(self, want_leading: bool = False, want_comment: bool = False) -> dns.tokenizer.Token:
         if want_comment:  # set only where a line begins
             self.line = self.line_number
+            self._words = 0
             if self.ungotten_token is None and self.ungotten_char is None:
                 self._take_plain()
+        self._words += 1
+        if self._words > RECORD_WORDS:
+            raise dns.exception.SyntaxError(TOO_LONG)  # type: ignore[no-untyped-call]
         return super().get(want_leading, want_comment)
 
     def _take_plain(self) -> None:
@@ -59,17 +74,31 @@ class Tokenizer(dns.tokenizer.Tokenizer):
             self.lines.skip()
             self.line_number += 1
             self.line = self.line_number
-        self._sink.end_plain_lines()
+        self._sink.end_plain_lines(not self.lines.peek())
 
 
 class Reader(dns.zonefile.Reader):
     """dnspython's reader, which knows where each record began."""
 
     start: tuple[str, int] | None = None
+    generating = False
+    """Whether the records are made by a $GENERATE."""
 
     def __init__(self, reading: Reading, *args: Any, **options: Any) -> None:
         self._reading = reading
         super().__init__(*args, **options)
+
+    @property
+    def tok(self) -> Any:
+        """The tokenizer of the current file."""
+        return self._tok
+
+    @tok.setter
+    def tok(self, tokenizer: Any) -> None:
+        # dnspython makes one of its own for an included file.
+        if type(tokenizer) is dns.tokenizer.Tokenizer:
+            tokenizer = Tokenizer(tokenizer.file, tokenizer.filename, cast(LineSink, self.txn))
+        self._tok = tokenizer
 
     @property
     def current_file(self) -> Any:
@@ -82,13 +111,21 @@ class Reader(dns.zonefile.Reader):
         path = getattr(file, "name", None)
         if path is not None:
             file.close()
-            if len(self.saved_state) > INCLUDES_MAX:
-                raise dns.exception.SyntaxError(  # type: ignore[no-untyped-call]
-                    f"$INCLUDE nested more than {INCLUDES_MAX} deep; does a file include itself?"
-                )
-            # The tokenizer is still that of the file with the directive.
-            file = self._reading.open(path, includer=self.tok.where()[0])
+            file = self._include(path)
         self._included = file
+
+    def _include(self, path: str) -> TextIO:
+        # The tokenizer is still that of the file with the directive.
+        if len(self.saved_state) > INCLUDES_DEEP:
+            raise self._bound(too_deep(path))
+        try:
+            return self._reading.open(path, includer=self.tok.where()[0])
+        except LargeFileError as error:
+            raise self._bound(f"$INCLUDE {path}: {error.strerror}") from None
+
+    def _bound(self, reason: str) -> BoundError:
+        path, line = self.location()
+        return BoundError(path, reason, line)
 
     def _rr_line(self) -> None:
         self.start = self._line()
@@ -97,22 +134,47 @@ class Reader(dns.zonefile.Reader):
 
     def _generate_line(self) -> None:
         self.start = self._line()
+        token = self.tok.get()
+        self.tok.unget(token)
+        self._check_range(str(token.value))
+        self.generating = True
         super()._generate_line()  # type: ignore[no-untyped-call]
+        self.generating = False
         self.start = None
+
+    def _check_range(self, text: str) -> None:
+        try:
+            lines = lines_of_range(*dns.grange.from_text(text))
+        except Exception:
+            # dnspython reports it.
+            return
+        if lines > GENERATE_LINES:
+            path, line = self.location()
+            raise ZoneError(path, too_many_lines(lines), line)
+        if reason := self._reading.budget.generate(lines):
+            raise self._bound(reason)
+
+    def made(self, size: int) -> None:
+        """Counts a record that $GENERATE made, of so many bytes. Raises BoundError."""
+        if reason := self._reading.budget.make(size):
+            raise self._bound(reason)
 
     def stated_ttl(self) -> int | None:
         """The TTL set by $TTL; None without one."""
         from_soa = getattr(self, "default_ttl_from_soa", False)
         return self.default_ttl if self.default_ttl_known and not from_soa else None
 
+    def set_ttl(self, seconds: int) -> None:
+        """Does what a $TTL does."""
+        self.default_ttl, self.default_ttl_known = seconds, True
+        self.default_ttl_from_soa = False
+
     def location(self) -> tuple[str, int]:
         """File and line of the current record or directive."""
         return self.start or self._line()
 
     def _line(self) -> tuple[str, int]:
-        path, line = self.tok.where()
-        # The tokenizer of an included file is dnspython's own.
-        return path, getattr(self.tok, "line", line)
+        return self.tok.filename, self.tok.line
 
     def close(self) -> None:
         """Closes what $INCLUDE opened; read() does so only on success."""

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import dns.exception
 import dns.name
 import dns.rdataclass
 
-from xdpkit.errors import ZoneError
+from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.diagnosis import errors
 from xdpkit.services.dns.zonefile.error_list import located, zone_error
+from xdpkit.services.dns.zonefile.limits import BoundError
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
+from xdpkit.services.dns.zonefile.plain_rdata import wire_name
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
-from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, SOA, Zone, name_text, parent
+from xdpkit.services.dns.zonefile.zone import (
+    DNAME,
+    NS,
+    NSEC3,
+    ROOT,
+    SOA,
+    RRset,
+    Zone,
+    name_text,
+    parent,
+)
+
+_PLAIN_NAME = re.compile(r"[-\w.]+", re.ASCII)
 
 
 def zone_name(path: Path) -> bytes:
     """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
     stem = path.name.removesuffix(SUFFIX)
+    if _PLAIN_NAME.fullmatch(stem) and (plain := wire_name(stem, ROOT)):
+        return plain.lower()
     try:
         name = dns.name.from_text(stem)
     except (dns.exception.DNSException, UnicodeError) as error:
@@ -62,10 +80,13 @@ def read_zone(
     if first:
         # There may not be memory for two of them.
         zone.nodes.clear()
-        raise diagnosis(path, first, progress)
-    if found := located(problems(zone)):
+        if isinstance(first, BoundError):
+            raise located([first])[0]
+        raise diagnosis(path, first, progress, reading.again())
+    if found := located(islice(problems(zone), ERRORS_MAX)):
         raise zone_error(path, found)
     zone.names = len(zone.nodes)
+    zone.size = reading.budget.used
     return zone
 
 
@@ -78,11 +99,10 @@ def _first(sink: Sink, error: Exception) -> ZoneError:
 
 
 def diagnosis(
-    path: Path, first: ZoneError, progress: Callable[[int], None] | None = None
+    path: Path, first: ZoneError, progress: Callable[[int], None] | None, reading: Reading
 ) -> ZoneError:
     """All that is wrong with a file in which ``first`` was met; it is read again for that."""
     zone = Zone(zone_name(path), path)
-    reading = Reading()
     found: list[ZoneError] = []
     try:
         with reading.open(path, zone=True) as file:
@@ -96,11 +116,12 @@ def diagnosis(
         # Or the file has changed meanwhile, and is right now.
         return first
     # What records that could not be read would have been is unknown: a missing one is no error.
-    found += [error for error in problems(zone) if "no " not in error.reason[:3]]
+    more = (error for error in problems(zone) if "no " not in error.reason[:3])
+    found += islice(more, ERRORS_MAX)
     return zone_error(path, located(found))
 
 
-def problems(zone: Zone) -> list[ZoneError]:
+def problems(zone: Zone) -> Iterator[ZoneError]:
     """What is wrong with a zone as a whole."""
     apex = {rrset.rdtype: rrset for rrset in zone.nodes.get(zone.origin, [])}
     if SOA not in apex:
@@ -108,34 +129,34 @@ def problems(zone: Zone) -> list[ZoneError]:
             f"no SOA for {name_text(zone.origin)}, the zone that the file is named after: write "
             "@ SOA PRIMARY MAILBOX SERIAL REFRESH RETRY EXPIRE MINIMUM, or rename the file"
         )
-        return [ZoneError(zone.path, reason, 1)]
-    found = []
+        yield ZoneError(zone.path, reason, 1)
+        return
     if NS not in apex:
         reason = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
-        found.append(apex[SOA].error(reason))
-    for rrset in (rrset for rrsets in zone.nodes.values() for rrset in rrsets):
-        if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
-            found.append(rrset.error(TOO_MANY))
-    return found + list(_check_dnames(zone))
+        yield apex[SOA].error(reason)
+    dnames: dict[bytes, list[RRset]] = {}
+    for name, rrsets in zone.nodes.items():
+        for rrset in rrsets:
+            if rrset.rdtype == DNAME:
+                dnames[name] = rrsets
+            if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
+                yield rrset.error(TOO_MANY)
+    if dnames:
+        yield from _check_dnames(zone, dnames)
 
 
-def _check_dnames(zone: Zone) -> Iterator[ZoneError]:
+def _check_dnames(zone: Zone, dnames: dict[bytes, list[RRset]]) -> Iterator[ZoneError]:
     """A DNAME redirects all names below it, so none may exist there: RFC 6672 sections 2.3, 2.4.
 
     An apex DNAME does not affect the hashed owner names of NSEC3.
     """
-    dnames = {
-        name
-        for name, rrsets in zone.nodes.items()
-        if any(rrset.rdtype == DNAME for rrset in rrsets)
-    }
-    for name in dnames - {zone.origin}:
-        for rrset in zone.nodes[name]:
-            if rrset.rdtype == NS:
+    for name, rrsets in dnames.items():
+        for rrset in rrsets:
+            if rrset.rdtype == NS and name != zone.origin:
                 yield rrset.error(
                     f"a DNAME and a delegation at {name_text(name)}; keep one of them"
                 )
-    for name, rrsets in zone.nodes.items() if dnames else ():
+    for name, rrsets in zone.nodes.items():
         above = name
         while above != zone.origin:
             above = parent(above)

@@ -11,8 +11,10 @@ import dns.rdata
 import dns.rdatatype
 
 from xdpkit.errors import ZoneError
+from xdpkit.services.dns.zonefile.limits import TYPES_AT_NAME, too_many_types
 from xdpkit.services.dns.zonefile.master_file import Reader
-from xdpkit.services.dns.zonefile.plain_lines import parse_plain_line, wire_name, wire_rdata
+from xdpkit.services.dns.zonefile.plain_lines import parse_other_line, parse_plain_line
+from xdpkit.services.dns.zonefile.plain_rdata import LINE_PLAIN, TYPES, wire_name
 from xdpkit.services.dns.zonefile.zone import (
     CNAME,
     DNAME,
@@ -49,6 +51,9 @@ RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 # Before each RDATA: a pointer to the owner, type, class, TTL and length.
 RECORD_FIXED = 12
 
+# So many are found by a look at each: most names and RRsets need nothing else.
+FEW = 8
+
 TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds; remove some"
 
 
@@ -66,6 +71,10 @@ class Sink:
         self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
         self._plain_owner: bytes | None = None
         """The owner on the previous plain line."""
+        self._indexes: dict[bytes, dict[tuple[int, int], RRset]] = {}
+        """Of the names that have many types."""
+        self._seen: dict[int, set[bytes]] = {}
+        """The records of large RRsets, names in lower case, by id()."""
 
     def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
         """The origin for dnspython, and that names stay absolute."""
@@ -74,7 +83,9 @@ class Sink:
 
     def origin_name(self) -> dns.name.Name:
         """The zone's name: the first origin, and the owner of a first line without one."""
-        return dns.name.from_wire(self.zone.origin, 0)[0]
+        name = _name(self.zone.origin)
+        self._origin = (name, self.zone.origin)
+        return name
 
     def check_put_rdataset(self, check: Any) -> None:
         """Does nothing: add() does the checks."""
@@ -91,7 +102,10 @@ class Sink:
             wire = rdata.to_wire() or b""
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
-        self._add(self._owner(name), ttl, int(rdata.rdtype), int(rdata.covers()), wire)
+        owner = self._owner(name)
+        if self.reader is not None and self.reader.generating:
+            self.reader.made(len(owner) + len(wire))
+        self._add(owner, ttl, int(rdata.rdtype), int(rdata.covers()), wire)
 
     def _owner(self, name: dns.name.Name) -> bytes:
         if name is not self._last[0]:
@@ -99,32 +113,46 @@ class Sink:
         return self._last[1]
 
     def take_line(self, line: str) -> bool:
-        """Adds the record of a line if it is plain. Raises ZoneError."""
-        parts, reader = parse_plain_line(line), self.reader
-        if parts is None or reader is None or reader.current_origin is None:
+        """Adds the record of a line if it is plain, or whatever else is. Raises ZoneError."""
+        reader = self.reader
+        if reader is None or reader.current_origin is None or len(line) > LINE_PLAIN:
             return False
-        name, stated, rdtype, text = parts
+        parts = parse_plain_line(line)
+        if parts is None:
+            return self._take_other(line, reader)
+        name, stated, kind, text = parts
         if self._origin[0] is not reader.current_origin:
             self._origin = (reader.current_origin, reader.current_origin.to_wire() or b"")
-        origin = self._origin[1]
+        origin, default = self._origin[1], reader.stated_ttl()
         owner = wire_name(name, origin) if name else self._plain_owner
-        ttl = reader.stated_ttl() if stated is None else int(stated)
-        wire = wire_rdata(rdtype, text, origin)
-        if owner is None or wire is None or ttl is None or ttl > TTL_MAX:
+        ttl = default if stated is None else int(stated)
+        rdtype, read = TYPES[kind]
+        if owner is None or ttl is None or ttl > TTL_MAX or (rdtype == SOA and default is None):
+            return False
+        data = read(text, origin)
+        if data is None:
             return False
         if name:
             owner = self._plain_owner = owner.lower()
         if stated is not None:
             reader.last_ttl, reader.last_ttl_known = ttl, True
-        self._add(owner, ttl, rdtype, 0, wire)
+        self._add(owner, ttl, rdtype, *data)
         return True
 
-    def end_plain_lines(self) -> None:
+    def _take_other(self, line: str, reader: Reader) -> bool:
+        seconds = parse_other_line(line)
+        if seconds is None or int(seconds or 0) > TTL_MAX:
+            return False
+        if seconds:
+            reader.set_ttl(int(seconds))
+        return True
+
+    def end_plain_lines(self, at_end: bool) -> None:
         """No plain line follows: gives dnspython the owner for a line without one."""
-        if self._plain_owner is not None and self.reader is not None:
-            self.reader.last_name = dns.name.from_wire(self._plain_owner, 0)[0]
+        if self._plain_owner is not None and self.reader is not None and not at_end:
+            self.reader.last_name = _name(self._plain_owner)
             self._last = (self.reader.last_name, self._plain_owner)
-            self._plain_owner = None
+        self._plain_owner = None
 
     def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
         try:
@@ -133,13 +161,13 @@ class Sink:
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
         # RFC 2181 section 5: duplicate records count once.
-        if not _contains(rrset, wire):
+        if not self._contains(rrset, wire):
             if rdtype in SINGLE and rrset.rdatas:
                 raise self.error(
                     f"a second {_type_text(rdtype)} at {name_text(owner)}; remove one of them"
                 )
             rrset.rdatas.append(wire)
-            # Checked now, as each record is compared with all before it.
+            # Checked now, not for the time: there may be any number of them.
             if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
                 raise rrset.error(TOO_MANY)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
@@ -175,16 +203,47 @@ class Sink:
             raise ValueError("a wildcard cannot be delegated; put the NS records at each name")
 
     def _rrset(self, owner: bytes, rdtype: int, covers: int, ttl: int) -> RRset:
-        rrsets = self.zone.nodes.setdefault(owner, [])
-        for rrset in rrsets:
+        rrsets = others = self.zone.nodes.setdefault(owner, [])
+        index = None
+        if len(rrsets) >= FEW:
+            index = self._index(owner, rrsets)
+            if (known := index.get((rdtype, covers))) is not None:
+                return known
+            if rdtype != CNAME:
+                others = [index[CNAME, 0]] if (CNAME, 0) in index else []
+        for rrset in others:
             if rrset.rdtype == rdtype and rrset.covers == covers:
                 return rrset
             # RFC 1034 section 3.6.2.
             if CNAME in (rrset.rdtype, rdtype) and not {rrset.rdtype, rdtype} & BESIDE_CNAME:
                 raise ValueError(f"a CNAME and other data at {name_text(owner)}; keep one of them")
+        if len(rrsets) >= TYPES_AT_NAME:
+            raise ValueError(too_many_types(name_text(owner)))
         path, line = self.location()
         rrsets.append(RRset(rdtype, covers, ttl, path, line))
+        if index is not None:
+            index[rdtype, covers] = rrsets[-1]
         return rrsets[-1]
+
+    def _index(self, owner: bytes, rrsets: list[RRset]) -> dict[tuple[int, int], RRset]:
+        """The RRsets of a name that has many, by type."""
+        if owner not in self._indexes:
+            self._indexes[owner] = {(rrset.rdtype, rrset.covers): rrset for rrset in rrsets}
+        return self._indexes[owner]
+
+    def _contains(self, rrset: RRset, wire: bytes) -> bool:
+        """Whether the RRset has a record, to which it is added otherwise."""
+        of_names = rrset.rdtype in NAMES
+        wire = wire.lower() if of_names else wire
+        if len(rrset.rdatas) < FEW:
+            return wire in (map(bytes.lower, rrset.rdatas) if of_names else rrset.rdatas)
+        seen = self._seen.get(id(rrset))
+        if seen is None:
+            seen = set(map(bytes.lower, rrset.rdatas) if of_names else rrset.rdatas)
+            self._seen[id(rrset)] = seen
+        known = wire in seen
+        seen.add(wire)
+        return known
 
     def location(self) -> tuple[str, int]:
         """File and line of the current record."""
@@ -196,10 +255,13 @@ class Sink:
         return ZoneError(path, reason, line)
 
 
-def _contains(rrset: RRset, wire: bytes) -> bool:
-    if rrset.rdtype in NAMES:
-        return wire.lower() in map(bytes.lower, rrset.rdatas)
-    return wire in rrset.rdatas
+def _name(wire: bytes) -> dns.name.Name:
+    """A wire name of ours: not checked as one from a message would be."""
+    labels, at = [], 0
+    while wire[at]:
+        labels.append(wire[at + 1 : at + 1 + wire[at]])
+        at += wire[at] + 1
+    return dns.name.Name([*labels, b""])
 
 
 def _type_text(rdtype: int) -> str:

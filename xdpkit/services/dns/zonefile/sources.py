@@ -16,10 +16,12 @@ from typing import Any, TextIO
 import dns.version
 
 from xdpkit._core._limits import ZONE_LIMITS
+from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
-from xdpkit.regular_file import Content, open_regular, read_regular
-from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
+from xdpkit.regular_file import Content, LargeFileError, open_regular, read_regular
+from xdpkit.services.dns.zonefile.limits import Budget
+from xdpkit.services.dns.zonefile.writers import Ways, Writer, check_readable
 
 SUFFIX = ".zone"
 
@@ -169,40 +171,67 @@ def from_json(found: Iterable[Any]) -> tuple[Source, ...]:
     )
 
 
-def read(path: Path, zone: bool) -> tuple[Source, Content]:
-    """A file's content, and the record of it. Raises OSError."""
+def read(
+    path: Path,
+    zone: bool,
+    most: int | None = None,
+    before: Callable[[int], None] | None = None,
+) -> tuple[Source, Content]:
+    """A file's content, and the record of it. Raises OSError; see read_regular()."""
     now = time.time_ns()
-    content = read_regular(path)
+    content = read_regular(path, most, before=before)
     return _record(str(path.absolute()), zone, now, content.status, content.data), content
 
 
 class Reading:
     """Opens files for the compiler, and records them as sources.
 
-    ``opened`` is called with the size of each before it is parsed.
+    ``opened`` is called with the size of each before it is read; a zone, with all that it includes
+    and makes, has at most ``max_bytes``.
     """
 
-    def __init__(self, opened: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self, opened: Callable[[int], None] = lambda _: None, max_bytes: int = MAX_ZONE_BYTES
+    ) -> None:
         self._opened = opened
         self._sources: dict[str, Source] = {}
         self._writers: dict[str, frozenset[Writer]] = {}
+        self._ways = Ways()
         self._current = io.BytesIO()
         self._before = self._size = 0
+        self.budget = Budget(max_bytes)
+        """Of the zone whose master file was opened last."""
+
+    def again(self) -> Reading:
+        """For reading the same files once more, after those before were let go."""
+        return Reading(max_bytes=self.budget.most)
 
     def open(self, path: Path | str, zone: bool = False, includer: str = "") -> TextIO:
         """The content of a file as text; ``includer`` is the path of what includes it.
 
-        Raises OSError, also for what somebody who can write either may not read.
+        Raises OSError, also for what somebody who can write either may not read; LargeFileError
+        for more than may still be read.
         """
+        if zone:
+            self.budget = Budget(self.budget.most)
+
+        def before(size: int) -> None:
+            if not self.budget.fits(size, not zone):
+                raise LargeFileError(path, size, self.budget.left)
+            self._opened(size)
+
+        path = path if isinstance(path, Path) else Path(path)
         try:
-            source, content = read(Path(path), zone)
-        except OSError:
-            missed = str(Path(path).absolute())
+            source, content = read(path, zone, self.budget.left, before)
+        except OSError as error:
+            if isinstance(error, LargeFileError):
+                error.strerror = self.budget.too_large(error.size)
+            missed = str(path.absolute())
             self._sources.setdefault(missed, Source(missed, zone, stat_of(missed), False, b""))
             raise
         self._check_writers(source.path, content, includer)
         data = content.data
-        self._opened(len(data))
+        self.budget.read(len(data), not zone)
         # A file included twice is recorded as first read: the second must be the same.
         self._sources.setdefault(source.path, source)
         if zone:
@@ -212,9 +241,12 @@ class Reading:
         return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
 
     def _check_writers(self, path: str, content: Content, includer: str) -> None:
-        above = self._writers.get(str(Path(includer).absolute()), frozenset())
-        writers = above | writers_of(Path(path), content)
-        check_readable(Path(path), content, writers)
+        above: frozenset[Writer] = frozenset()
+        if includer:
+            above = self._writers.get(str(Path(includer).absolute()), above)
+        writers = above | self._ways.writers_of(path, content)
+        if writers:
+            check_readable(Path(path), content, writers)
         self._writers[path] = writers
 
     @property

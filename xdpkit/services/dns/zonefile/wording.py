@@ -17,6 +17,7 @@ import dns.ttl
 from dns.tokenizer import Token
 
 from xdpkit.config.toml_document import quoted
+from xdpkit.services.dns.zonefile.limits import TOO_LONG
 
 TTL_MAX = 0x7FFFFFFF
 
@@ -121,7 +122,7 @@ def explain(error: Exception, tokens: list[Token], bad: Token, missing: bool) ->
     words = re.sub(r"^caught exception <class '[^']*'>: ", "", words)
     if words in (dns.exception.SyntaxError.__doc__, "None"):
         words = ""
-    if words.startswith("$INCLUDE nested"):
+    if words == TOO_LONG:
         return words
     if bad.is_delimiter():
         return DELIMITERS[bad.value]

@@ -11,12 +11,12 @@ import pwd
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from xdpkit.reach import kept, reach
 from xdpkit.regular_file import Content, UnfitFileError
-from xdpkit.services.dns.zonefile.access import Access, access, access_of
+from xdpkit.services.dns.zonefile.access import Access, access, access_by, access_of
 
 # What the kernel follows (path_resolution(7)).
 _MOST_LINKS = 40
@@ -35,8 +35,71 @@ class Writer:
         return found.allows(self.uid, self.gids, bits)
 
 
+class Ways:
+    """The ways to files that were read, known for as long as no directory on them changes.
+
+    Ten thousand zones have one way.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Way] = {}
+
+    def writers_of(self, path: str, content: Content) -> frozenset[Writer]:
+        """Who can write a file that was read at this absolute path, or put another in its place."""
+        if content.place != path:
+            # By links.
+            return writers_of(Path(path), content)
+        directory = os.path.dirname(content.place)  # noqa: PTH120
+        way = self._known.get(directory)
+        try:
+            if way is None or way.signature != [_signature(above) for above in way.directories]:
+                way = self._known[directory] = _way(directory)
+        except OSError:
+            return writers_of(Path(path), content)
+        status = content.status
+        rights = (status.st_uid, status.st_gid, status.st_mode)
+        return way.writers | _of_file(rights, content.acl, (os.geteuid(), os.getegid()))
+
+
+_Signature = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Way:
+    directories: list[str]
+    signature: list[_Signature]
+    writers: frozenset[Writer]
+
+
+def _way(directory: str) -> _Way:
+    path = Path(directory)
+    directories = [directory, *map(str, path.parents)]
+    # Before what is looked up: a change in between makes it another.
+    signature = [_signature(above) for above in directories]
+    # Where a directory is sticky, only its files' owners replace them: not what leads here.
+    writers = set(_of_access(access_of(reach(directory)), False))
+    for above in directories[1:]:
+        writers |= set(_of_access(access_of(reach(above)), True))
+    return _Way(directories, signature, frozenset(writers))
+
+
+def _signature(directory: str) -> _Signature:
+    """What changes with the rights to a directory: its list changes the time, too (inode(7))."""
+    found = os.stat(reach(directory))  # noqa: PTH116
+    # Type and mode, inode, device, links, owner, group.
+    return (*found[:6], found.st_ctime_ns)
+
+
+@lru_cache(maxsize=256)
+def _of_file(
+    rights: tuple[int, int, int], acl: bytes, _process: tuple[int, int]
+) -> frozenset[Writer]:
+    """Who can write a file of this owner, group and mode, and list, as this process has it."""
+    return frozenset(_of_access(access_by(*rights, acl), False))
+
+
 def writers_of(path: Path, content: Content) -> frozenset[Writer]:
-    """Who can write a file that was read at this absolute path, or put another in its place."""
+    """The same, looked up anew."""
     writers = set(_of_access(access(content.status, content.acl), False))
     for name, is_link in _names(path):
         try:

@@ -40,6 +40,8 @@ class Zone:
     origin: bytes
     path: Path
     nodes: dict[bytes, list[RRset]] = field(default_factory=dict)
+    size: int = 0
+    """Bytes of text that it was read from: includes each time, and what $GENERATE made."""
     names: int = 0
     """Owner names in the file, counted before tree.py modifies ``nodes``."""
 
