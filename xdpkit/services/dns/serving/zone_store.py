@@ -155,6 +155,7 @@ class ZoneStore:
                     not first,
                     self._is_awaited,
                     before,
+                    max_bytes=config.max_zone_bytes,
                 )
             except (OSError, ValueError, MemoryError) as error:
                 what = f"the zones in {config.zones} could not be loaded"
@@ -163,10 +164,11 @@ class ZoneStore:
         self._report.set_unkept(load.unkept)
         return load
 
-    def _job(self) -> Job:
-        cache, directory = self._config.cache_directory(), self._table.directory
+    def _job(self, config: DnsConfig | None = None) -> Job:
+        config = config or self._config
+        cache, directory = config.cache_directory(), self._table.directory
         kept = arena_file.cache_directory(cache, directory) if cache else None
-        return Job(directory, kept, background=True)
+        return Job(directory, kept, True, max_bytes=config.max_zone_bytes)
 
     def _publish(self) -> None:
         """Has the answering threads use the table of now."""
@@ -251,9 +253,9 @@ class ZoneStore:
         if request.config.zones.absolute() != self._table.directory:
             load = await self._load(request.config, False)
             return _Share(self._table, self._table.generation, load.table)
-        return await self._compare(self._table)
+        return await self._compare(self._table, request.config)
 
-    async def _compare(self, table: ZoneTable) -> _Share:
+    async def _compare(self, table: ZoneTable, config: DnsConfig) -> _Share:
         """What has changed since the table was made, compiled. Raises XdpkitError."""
         share = _Share(table, table.generation, table.copy())
         work = partial(_compared, share.table.copy())
@@ -266,14 +268,13 @@ class ZoneStore:
             for outcome in outcomes:
                 share.table.finish(outcome)
 
-        await self._compile(taken.todo, take)
+        await self._compile(taken.todo, take, self._job(config))
         share.changed = _arenas(share.table) != _arenas(table)
         return share
 
-    async def _compile(self, todo: list[ZoneState], take: Take) -> None:
+    async def _compile(self, todo: list[ZoneState], take: Take, job: Job) -> None:
         if not todo:
             return
-        job = self._job()
         batch = Batch(job, take, _ProgressReporter(self._table.directory), self._is_awaited)
         try:
             await batch.run(sorted(state.paths[0] for state in todo), self._warm.take(job))
@@ -298,7 +299,7 @@ class ZoneStore:
                 self._publish()
 
         try:
-            await self._compile(taken.todo, take)
+            await self._compile(taken.todo, take, self._job())
         finally:
             # Those without an outcome are still to be read.
             table.set_unread(left)
@@ -358,6 +359,7 @@ class ZoneStore:
                             tasks.start_soon(self._ask)
             finally:
                 self._asked = False
+                self._changed.clear()
                 await self._warm.close()
 
     def _until_retry(self) -> float | None:
