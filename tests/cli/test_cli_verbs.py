@@ -203,7 +203,7 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     requests: list[tuple[Any, ...]] = []
     replies = {"status": STATUS, "reload": {"zones": {"a.example": {"serial": 8, "names": 2}}}}
 
-    def request(ifname: str | None, verb: str, **limits: float) -> dict[str, Any]:
+    def request(ifname: str | None, verb: str, *_: object, **limits: float) -> dict[str, Any]:
         requests.append((ifname, verb))
         return replies[verb]
 

@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from xdpkit.control.lock import Holder, holder
+from xdpkit.control.lock import Holder, holder, served
 from xdpkit.control.trust import is_trusted, peer
 from xdpkit.errors import ControlError
 
@@ -154,9 +154,12 @@ def instances() -> list[str]:
     A name held by another user's process is ignored; otherwise, it could block every request that
     names no interface. Raises ControlError when /proc cannot be read.
     """
+    # Who may look at the locks need not ask: strangers may keep a listener busy, and make names
+    # without end.
+    if locked := served():
+        return sorted(locked)
     listeners = _listeners()
-    # Who may look at the lock need not ask: strangers may keep the listener busy.
-    found = {name for name in {name for name, _ in listeners} if holder(name)}
+    found: set[str] = set()
     deadline = time.monotonic() + _SEARCH_SECONDS
     for limit in (0, _CONNECT_SECONDS):
         for name, spare in listeners:
@@ -226,8 +229,8 @@ def _is_served(ifname: str, spare: str, time_limit: float) -> bool:
 
 def _connect_error(ifname: str, error: OSError) -> ControlError:
     if error.errno == errno.ECONNREFUSED:
-        served = ", ".join(instances())
-        hint = f"served here: {served}" if served else "start xdpkit run, or try ip netns exec"
+        others = ", ".join(instances())
+        hint = f"served here: {others}" if others else "start xdpkit run, or try ip netns exec"
         return ControlError(f"{ifname}: not served in this network namespace: {hint}")
     return ControlError(f"{ifname}: control socket: {error.strerror or error}")
 
