@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rights import NOBODY, holding, open_directory
+from rights import NOBODY, open_directory
 from serving import PATIENCE, Server, eventually, health, look_up, reload
 
 from xdpkit.lab.namespaces import Lab
@@ -319,8 +319,10 @@ def test_another_user(lab: Lab) -> None:
         site = Site(directory)
         (directory / "cache").mkdir()
         os.chown(directory / "cache", 65534, 65534)
+        names = ",".join(["-all", *(f"+{each.name.lower()}" for each in sorted(NEEDED))])
+        before = ("setpriv", *NOBODY, f"--inh-caps={names}", f"--ambient-caps={names}")
         for number in (2, 3):
-            server = Server(lab.server, site.config, before=holding(set(NEEDED), *NOBODY))
+            server = Server(lab.server, site.config, before=before)
             try:
                 assert rcode(lab, "a") == "NOERROR"
                 site.write("b", number)

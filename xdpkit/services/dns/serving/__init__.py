@@ -5,6 +5,7 @@
     zone_table.py     how every zone stands, and which files it is from  -> ZoneState
     store.py          a first load: from the cache, or compiled          -> Load
     load_progress.py  the progress of a load, on a terminal
+    comparing.py      what a reload looks at: which files are not as they were read
     inotify.py        which files may have changed, at once
     watch.py          which files have changed and settled               -> their stats
     zone_report.py    what the log, status and /health say

@@ -90,7 +90,9 @@ async def load_zones(
     directory = directory.absolute()
     stats = await off_loop(directory, partial(zone_stats, directory))
     load = Load(ZoneTable(directory))
-    kept = arena_file.cache_directory(cache, directory) if cache else None
+    kept = None
+    if cache:
+        kept = await off_loop(directory, partial(arena_file.cache_directory, cache, directory))
     if kept is not None:
         try:
             await _take_cached(load, kept, stats, background, keep)
