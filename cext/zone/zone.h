@@ -110,6 +110,9 @@ struct zone_denial {
  */
 #define ZONE_SLOTS 8
 
+/* Average names per bucket: 12.8 bytes a name, and 1 in 40 is in a second bucket. */
+#define ZONE_FILL 5
+
 struct zone_bucket {
 	uint32_t tag[ZONE_SLOTS];
 	uint32_t node[ZONE_SLOTS];
