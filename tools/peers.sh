@@ -2,13 +2,14 @@
 # Sourced by provision.sh: fetches the servers that tests and benchmarks compare with.
 # shellcheck disable=SC2154 # root and apt_options are provision.sh's
 
-# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd and prometheus start daemons,
+# Debian's chrony conflicts with systemd-timesyncd, and chrony, knot, nsd, bind9 and prometheus start daemons,
 # so the servers that tests and benchmarks run are unpacked into the checkout's .cache. Only the
 # libraries that they depend on are installed, and not those for a web browser (libjs-).
 fetch_peers() { # fetch_peers test|bench
     fetch_peer chrony sbin/chronyd
     fetch_peer knot sbin/knotd
     fetch_peer nsd sbin/nsd
+    fetch_peer bind9 sbin/named
     [[ $1 == test ]] || return 0
     fetch_ntpdig
     # In Debian 13 promtool is a separate package.
@@ -33,7 +34,7 @@ fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path belo
     (cd "$download" && logged apt-get "${apt_options[@]}" -o APT::Sandbox::User=root download "$package" "$@") ||
         die "apt-get could not download $package (see $log)"
     for deb in "$download"/*.deb; do
-        mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep '^lib' | grep -v '^libjs-')
+        mapfile -t libraries < <(dpkg-deb -f "$deb" Depends | tr ',' '\n' | sed -E 's/[(|:].*//; s/ //g' | grep -E '^(lib|bind9-libs)' | grep -v '^libjs-')
         apt_install "${libraries[@]}"
         dpkg-deb -x "$deb" "$peers/$package"
     done

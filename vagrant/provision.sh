@@ -10,9 +10,9 @@ usage() {
 usage: vagrant/provision.sh               install: apt packages, .venv, the build, xdpkit on PATH
        vagrant/provision.sh demo [ARG...] install, then run: xdpkit demo ARG...
        vagrant/provision.sh test [ARG...] also install what the tests need and unpack the servers to compare
-                                         with (chrony, knot, nsd), then run: pytest -q tests ARG...
+                                         with (chrony, knot, nsd, bind9), then run: pytest -q tests ARG...
        vagrant/provision.sh bench [ARG...] also install what the plots need and unpack the servers to compare
-                                         with (chrony, knot, nsd), then run: xdpkit bench ARG...
+                                         with (chrony, knot, nsd, bind9), then run: xdpkit bench ARG...
        vagrant/provision.sh package      build the Debian package dist/xdpkit_VERSION_ARCH.deb
        vagrant/provision.sh test-vm      make a Debian VM with a four-queue NIC from the Vagrantfile, under software
                                          emulation, run this script in it, and run the demo on that NIC
@@ -39,7 +39,7 @@ system_python=/usr/bin/python3
 # that of nftables stays disabled.
 run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libssl-dev linux-libc-dev iproute2 ca-certificates)
 demo_packages=(bind9-dnsutils iputils-ping)
-bench_packages=(valgrind)
+bench_packages=(valgrind bind9-utils)
 package_packages=(debhelper dh-python dpkg-dev)
 test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool groff-base knot-dnsutils nftables
     shellcheck strace util-linux libcap2-bin "${package_packages[@]}" debootstrap lintian)

@@ -363,6 +363,39 @@ max_udp = 1
     ]
 
 
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        pytest.param(INTERFACE + f"[echo]\nx{'.a' * 3000} = 1\n", "parts", id="a long key"),
+        pytest.param(INTERFACE + f'[echo]\n"x"{" . a" * 3000} = 1\n', "parts", id="quoted"),
+        pytest.param(INTERFACE + f"[echo{'.a' * 3000}]\n", "parts", id="a long header"),
+        pytest.param(
+            INTERFACE + "[echo]\nport = " + f"{{ a{'.a' * 30} = " * 80 + "1" + " }" * 80,
+            "an integer is needed",
+            id="tables in tables",
+        ),
+        pytest.param(INTERFACE + f"[echo]\nport = 0x{'f' * 9000}\n", "0..65535|1..65535", id="hex"),
+    ],
+)
+def test_what_fills_a_file_is_one_error(tmp_path: Path, text: str, words: str) -> None:
+    error = load_error(write(tmp_path, text))
+    assert any(word in error.reason for word in words.split("|")), error
+
+
+def test_the_names_of_domains_are_no_long_keys(tmp_path: Path) -> None:
+    name = ".".join("1" * 32) + ".ip6.arpa"
+    load(write(tmp_path, INTERFACE + f'# {name}, "{name}".\n[echo]\n'))
+
+
+@pytest.mark.parametrize("line", ["k{} = 1\n", "[t{}]\n"])
+def test_no_more_errors_than_a_person_reads(tmp_path: Path, line: str) -> None:
+    junk = "".join(map(line.format, range(5000)))
+    with pytest.raises(ConfigErrors) as caught:
+        load(write(tmp_path, INTERFACE + "[echo]\n" + junk))
+    assert len(caught.value.lines()) == 20 + 1
+    assert caught.value.lines()[-1].endswith("and at least 980 more errors")
+
+
 def test_keys_are_checked_against_each_other_only_if_each_is_fine(tmp_path: Path) -> None:
     text = INTERFACE + 'poll = "bsy"\ndefer_irqs = true\n[ntp]\nport = 0\n[echo]\nport = 123\n'
     errors = errors_of(write(tmp_path, text))

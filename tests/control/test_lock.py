@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from control_lab import next_line
 
+from xdpkit.control import client
 from xdpkit.control import lock as locks
 from xdpkit.control.lock import InstanceLock
 from xdpkit.errors import ControlError
@@ -134,3 +136,21 @@ def test_no_place_for_it(directory: Path, caplog: pytest.LogCaptureFixture) -> N
     assert not lock.is_held and lock.fd is None
     assert "install -d -m 700 -o USER" in caplog.text
     lock.close()
+
+
+def test_who_may_look_at_the_locks_need_not_search(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may make any number of names, of which each would be looked at."""
+    monkeypatch.setattr(locks, "STATE", directory)
+    monkeypatch.setattr(client, "_listeners", lambda: pytest.fail("a search"))
+    with made(directory, socket.if_nametoindex("lo")) as lock:
+        lock.acquire()
+        with made(directory, 7_000_000) as gone:
+            gone.acquire()
+            ending = lock.path.name.partition("@")[2]
+            for planted in ("9" * 30, "x", "-1", "", "\u00b2"):
+                directory.joinpath(f"{planted}@{ending}").touch(0o600)
+            assert client.instances() == ["lo"]
+    monkeypatch.setattr(client, "_listeners", list)
+    assert client.instances() == []

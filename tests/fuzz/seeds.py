@@ -139,9 +139,14 @@ def tcp() -> dict[str, bytes]:
 
 
 def zone() -> dict[str, bytes]:
-    """Single changes (fuzz_zone.c) of each kind: in the header, in an entry and in the rest."""
-    return {
-        f"at{at}how{how}": struct.pack("<IBB", at, 1, how)
-        for at in (0, 12, 40, 44, 57, 64, 76, 300, 2000, 20000)
-        for how in range(3)
+    """Each arena as it is (fuzz_zone.c), and with a change of each kind in many places."""
+    # The only bucket of the smallest arena without room, and names that are looked for in it: a
+    # probe would not end.
+    full = struct.pack("<BBHBbHHBbH", 0, 0, 39, 7, 0, 32, 19, 1, 1, 0)
+    seeds = {f"arena{which}": bytes([which, 0]) for which in range(6)} | {"full": full}
+    return seeds | {
+        f"arena{which}at{at}how{how}": struct.pack("<BBHBbH", which, how, at, how, 1, at + 8)
+        for which in range(6)
+        for at in (0, 3, 9, 10, 13, 15, 16, 19, 32, 40, 60, 100, 250)
+        for how in range(8)
     }

@@ -1,4 +1,4 @@
-"""The fuzz target's arena and seeds match the current layout."""
+"""The arenas and seeds of the fuzz targets match the current layout."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import pytest
 FUZZ = Path(__file__).parents[1] / "fuzz"
 
 
-@pytest.fixture(scope="module")
-def make_dns() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_dns", FUZZ / "make_dns.py")
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FUZZ / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def make_dns() -> ModuleType:
+    return loaded("make_dns")
 
 
 def test_the_arena_is_current(make_dns: ModuleType) -> None:
@@ -27,3 +31,8 @@ def test_the_arena_is_current(make_dns: ModuleType) -> None:
 def test_the_seeds_are_current(make_dns: ModuleType) -> None:
     for name, data in make_dns.seeds().items():
         assert (FUZZ / "corpus" / "dns" / name).read_bytes() == data, "run tests/fuzz/make_dns.py"
+
+
+def test_the_arenas_of_single_zones_are_current() -> None:
+    written = (FUZZ / "zone_arenas.h").read_text()
+    assert written == loaded("make_zone").header(), "run tests/fuzz/make_zone.py"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot
@@ -35,11 +35,6 @@ SOCKET = {
 }
 
 
-class Zone(NamedTuple):
-    serial: int
-    names: int
-
-
 def with_requests(state: ThreadState) -> ThreadState:
     """Answers seven requests of four versions and two modes, from three clients."""
     for first in (0x1B, 0x23, 0x23, 0x13, 0x0B, 0x21, 0x08):
@@ -53,7 +48,7 @@ def document(
     xdp: Mapping[int, Sequence[int]],
     udp: Sequence[int] | None = None,
     ntp: Mapping[str, Any] | None = None,
-    zones: Mapping[str, Zone] | None = None,
+    zones: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """As built by ``xdpkit.instance.report``; without ``udp`` there is no slow path."""
     counters = status.VerdictCounts(workers, xdp, udp)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metrics_document import LOOP, SOCKET, Zone, document, ntp_facts
+from metrics_document import LOOP, SOCKET, document, ntp_facts
 from metrics_samples import Samples
 
 from xdpkit._core._stats import VERDICT_END, VERDICTS
@@ -63,7 +63,11 @@ def test_what_the_xdp_program_counts_is_all_of_take_and_pass() -> None:
 
 @pytest.mark.parametrize("accepted", ["", "application/openmetrics-text"])
 def test_all_families_of_one_document(accepted: str) -> None:
-    zones = {"example.com": Zone(4_294_967_295, 12), 'odd"\\name\n': Zone(1, 1)}
+    zones = {
+        "example.com": {"serial": 4_294_967_295, "names": 12},
+        'odd"\\name\n': {"serial": 1, "names": 1},
+        "broken.example": {"serial": None, "names": 0, "errors": ["why"]},
+    }
     counts = [0] * len(VERDICTS)
     found = read_back(document({2: counts}, {}, counts, ntp_facts(), zones), accepted)
     assert found.of(
@@ -219,3 +223,14 @@ def test_the_number_of_series_does_not_depend_on_counts() -> None:
 def test_without_metrics_the_library_is_not_loaded() -> None:
     script = "import sys, xdpkit.instance.server; sys.exit('prometheus_client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_zones_are_counted_and_only_a_few_are_named() -> None:
+    arena = {"zones": 101, "stale": 2, "failed": 1, "failing_s": 12.5}
+    for count in (100, 101):
+        zones = {f"z{number}": {"serial": number, "names": 1} for number in range(count)}
+        built = document({2: [0] * len(VERDICTS)}, {}, zones=zones) | {"dns": {"arena": arena}}
+        found = read_back(built, "")
+        assert len(found.named("zone_serial")) == (100 if count == 100 else 0)
+        assert (found.of("zones"), found.of("zones_stale"), found.of("zones_failed")) == (101, 2, 1)
+        assert found.of("zones_failing_seconds") == 12.5

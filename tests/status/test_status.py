@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from hypothesis import given
@@ -21,12 +20,6 @@ class Verdict(NamedTuple):
     name: str
     kind: str
     text: str
-
-
-@dataclass
-class Zone:
-    serial: int
-    names: int
 
 
 VERDICTS = (
@@ -48,7 +41,9 @@ def test_the_document() -> None:
         xdp={2: [14, 1, 0], 0: [0, 7, 2, 0, 0, 0, 0, 0, 0]},
         udp=[0, 0, 0, 5, 0, 2, 0],
     )
-    built = document(VERDICTS, OBTAINED, counters, {"example.com": Zone(2024010101, 12)})
+    built = document(
+        VERDICTS, OBTAINED, counters, {"example.com": {"serial": 2024010101, "names": 12}}
+    )
     assert built == {
         "interface": "eth1",
         "mode": "native",
@@ -134,7 +129,7 @@ def test_the_tables() -> None:
         xdp={2: [1_000_006, 1], 0: [0, 7]},
         udp=[0, 0, 0, 5],
     )
-    text = rendered(document(VERDICTS, OBTAINED, counters, {"[red]x": Zone(1, 12)}))
+    text = rendered(document(VERDICTS, OBTAINED, counters, {"[red]x": {"serial": 1, "names": 12}}))
     rows = [line.split() for line in text.splitlines()]
     assert "eth1: native mode, copy, steering ntuple, timestamps xdp, pid 4711, up 1:02:03" in text
     assert ["queue", "taken", "passed", "received", "answered", "dropped", "why"] in rows
@@ -228,8 +223,25 @@ def test_without_an_ntp_source() -> None:
     assert "NTP: not synchronized, and replies say so" in rendered(built | {"ntp": none})
 
 
+def test_zones_that_are_not_up_to_date_come_first() -> None:
+    why = "/zones/bad.zone:3:1: what is wrong"
+    good = {f"z{number:02}": {"serial": number, "names": 3} for number in range(30)}
+    failing = {"state": "stale", "since": "2026-11-29T12:00:00+00:00", "loaded_at": "2026-11-28"}
+    bad = {"serial": 7, "names": 2, **failing, "errors": [why, "and another"]}
+    worse = {"serial": None, "names": 0, "state": "failed", "since": "2026-11-28", "errors": [why]}
+    zones = {**good, "zbad": bad, "zworse": worse}
+    text = rendered(document(VERDICTS, OBTAINED, VerdictCounts({2: []}), zones))
+    lines = [line.rstrip() for line in text[text.index("since") :].splitlines()]
+    assert lines[1].startswith("zworse") and "failed" in lines[1] and lines[1].endswith(why)
+    assert lines[2].startswith("zbad") and "stale, as of 2026-11-28" in lines[2]
+    assert lines[2].endswith(f"{why} (and 1 more errors)")
+    assert "z19" in text and "z20" not in text and "and 11 more" in text
+
+
 def test_how_the_zones_were_loaded_is_shown() -> None:
     arena = {"bytes": 9216, "names": 1200, "load_s": 0.31, "source": "cache", "loaded_at": "now"}
     line = status_view._arena({"dns": {"arena": arena}})
     assert line == "zones: 1,200 names in 9,216 bytes, taken from the cache in 0.3 s at now"
+    counted = status_view._arena({"dns": {"arena": arena | {"stale": 2, "failed": 1}}})
+    assert counted == f"{line}; 2 not up to date; 1 answered with SERVFAIL"
     assert status_view._arena({}) == "zones"

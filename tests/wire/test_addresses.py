@@ -66,6 +66,22 @@ def test_the_other_addresses_are_served_on(
     assert wire.exchange(server, request, replies=1).verdicts["dns_noerror"] == 1
 
 
+def test_addresses_that_come_and_go_without_end(lab: Lab, server: Server, wire: Wire) -> None:
+    """As a neighbor's router advertisements have them do: each is followed, few are logged."""
+    before = server.log().count("addresses now")
+    for _ in range(15):
+        for verb, verdict in (("add", "redirected"), ("del", "not_served")):
+            change(lab, verb, 4)
+            eventually(lambda wanted=verdict: verdict_of(server, wire, 4) == wanted, verdict)
+    change(lab, "add", 4)
+    address = ADDRESSES[4][0]
+    eventually(lambda: address in server.log().splitlines()[-1], "a line about the last change")
+    assert "changes)" in server.log()
+    # Thirty-one changes; a slow machine has time for some more than ten lines.
+    assert server.log().count("addresses now") - before < 25
+    change(lab, "del", 4)
+
+
 def test_our_own_new_address_is_no_source(lab: Lab, server: Server, wire: Wire) -> None:
     forged = wire.frame(4, "dns", query("www.example"), ip={"src": ADDRESSES[4][0]})
     assert wire.exchange(server, forged).verdicts["dns_noerror"] == 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import marshal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from xdpkit._core._offwire import OffWire
@@ -17,18 +18,27 @@ from xdpkit._core._rrl import RrlRule
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
+from xdpkit.services.dns.compiler.arena import HEADER
 from xdpkit.services.ntp.local import local_state
 
 # The frames are addressed to these.
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 
 
-def snapshot_of(arena: Path, rate: int = 0) -> Snapshot:
-    """Serves an arena, with cookies, and with RRL at this rate; 0: no RRL."""
-    zone = ZoneArena(arena.read_bytes())
-    zones = ZoneDirectory([(zone.name, zone)])
+def snapshot_of(arenas: Path, rate: int = 0) -> Snapshot:
+    """Serves the arenas in a file, with cookies, and with RRL at this rate; 0: no RRL."""
+    zones = ZoneDirectory([(zone.name, zone) for zone in _arenas(arenas.read_bytes())])
     dns = {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
     return Snapshot(PORTS, zones=zones, ntp=local_state(10), dns=dns)
+
+
+def _arenas(data: bytes) -> Iterator[ZoneArena]:
+    """One after another, each from a multiple of 64 bytes on, its size in its header."""
+    at = 0
+    while at < len(data):
+        _, _, _, size, *_ = HEADER.unpack_from(data, at)
+        yield ZoneArena(memoryview(data)[at : at + size])
+        at += -(-size // 64) * 64
 
 
 def main(frames: str, arena: str, answers: str, rate: str) -> None:

@@ -26,14 +26,13 @@ from xdpkit._core._offwire import OffWire
 from xdpkit._core._rrl import RRL_BOUNDS, RrlRule
 from xdpkit._core._stats import VERDICTS
 from xdpkit._core._thread_state import ThreadState
-from xdpkit.bench import cpu, frames, zones
+from xdpkit.bench import cpu, frames, zones, zones_arena
 from xdpkit.bench.counted import snapshot_of
 from xdpkit.bench.table import text_table
 from xdpkit.errors import XdpkitError
 from xdpkit.lab.namespaces import CLIENT_IPV4
 from xdpkit.loadgen import queries
 from xdpkit.runtime import child
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 
 BATCHES = (1, 4, 16, 64)
 ROUNDS = 7
@@ -81,8 +80,7 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
     small = scratch / "small.arena"
     zone = scratch / f"{zones.ORIGIN}.zone"
     zone.write_text(zones.zone_text(zones.SMALL))
-    with small.open("w+b") as file:
-        compile_zones(read_zones([zone]), file.fileno())
+    zones_arena.write([zone], small, say)
     large = zones.large_arena(say)
     say("making frames")
     ntp = frames.ntp_payloads()

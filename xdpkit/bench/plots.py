@@ -55,6 +55,13 @@ def _figures(facts: dict[str, Any]) -> dict[str, Any]:
             "transmit-error": plots_ntp.transmit_error(facts, _where(facts)),
             "ntp-rates": plots_ntp.rates(facts, _where(facts)),
         }
+    if "zone_starts" in facts:
+        count = f"{facts['zones']:,} zones"
+        starts = facts | {"rows": facts["zone_starts"]}
+        return {
+            "zone-starts": _bars(starts, "first_s", f"s until {count} answer"),
+            "zone-memory": _bars(starts, "resident_bytes", f"bytes resident with {count}"),
+        }
     if "floods" in facts:
         # Only six rows: the table is enough.
         return {}

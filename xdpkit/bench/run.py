@@ -24,8 +24,15 @@ WIDTH = 120
 FULL = Plan()
 QUICK = Plan(rounds=1, seconds=0.3, steps=3)
 QUICK_NAMES = ("echo", "echo-dns", "xdpkit-ntp", "xdpkit-dns-10")
-# What can be measured instead of servers side by side: options, and modules of the same name.
-PARTS = ("offwire", "spin", "ntp", "floods", "reloads")
+# What can be measured instead of servers side by side: options, and their modules.
+PARTS = {name: name for name in ("offwire", "spin", "ntp", "floods", "reloads")}
+PARTS["zones"] = "zones_run"
+BOUNDS = (
+    ("rounds", 1, 1000),
+    ("seconds", 0.05, 600),
+    ("load", 1, 10**8),
+    ("zone-count", 2, 1_000_000),
+)
 PAIRS = (
     ("xdpkit-dns-10", "knotd-xdp"),
     ("xdpkit-dns-10", "knotd"),
@@ -55,10 +62,10 @@ def main(options: Namespace) -> int:
 
 def measure_and_show(options: Namespace, console: Console, say: Say) -> dict[str, Any]:
     """Measures what the options ask for and shows it on the console."""
-    for name in PARTS:
+    for name, module in PARTS.items():
         if getattr(options, name):
             # Imported late: a part may need a module that the others do without.
-            part = importlib.import_module(f"xdpkit.bench.{name}")
+            part = importlib.import_module(f"xdpkit.bench.{module}")
             facts: dict[str, Any] = machine() | part.measure(options, say)
             part.show(facts, console)
             return facts
@@ -69,8 +76,8 @@ def measure_and_show(options: Namespace, console: Console, say: Say) -> dict[str
 
 def check_numbers(options: Namespace) -> None:
     """Raises UsageError for numbers out of range."""
-    for name, least, most in (("rounds", 1, 1000), ("seconds", 0.05, 600), ("load", 1, 10**8)):
-        value = getattr(options, name)
+    for name, least, most in BOUNDS:
+        value = getattr(options, name.replace("-", "_"))
         if value is not None and not least <= value <= most:
             raise UsageError(f"--{name} {value}: from {least} to {most}")
 

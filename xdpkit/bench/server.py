@@ -13,24 +13,26 @@ from pathlib import Path
 import anyio
 
 from xdpkit import config
+from xdpkit._core._zones import ZoneArena
 from xdpkit.config import DnsConfig
 from xdpkit.instance.server import Server
 from xdpkit.runtime.logs import log_to_stderr
-from xdpkit.services.dns.compiler.arena_file import read_arenas
 from xdpkit.services.dns.serving import service
-from xdpkit.services.dns.serving.store import Arena
+from xdpkit.services.dns.serving.store import Load
 from xdpkit.services.dns.serving.zone_store import ZoneStore
+from xdpkit.services.dns.serving.zone_table import ZoneState, ZoneTable
 
 ARENA = Path(sys.argv[1] if len(sys.argv) > 1 else "")
 
 
 class ArenaStore(ZoneStore):
-    """Reads the arena in a file, whatever the configuration says."""
+    """Has the arena in a file, whatever the configuration says."""
 
-    async def _load(self, config: DnsConfig) -> Arena:
-        with ARENA.open("rb") as file:
-            arena = read_arenas(file.fileno(), [(0, ARENA.stat().st_size)], ())
-        return Arena(arena, "cache", 0.0)
+    async def _load(self, config: DnsConfig, first: bool) -> Load:
+        arena, path = ZoneArena(ARENA.read_bytes()), str(ARENA.absolute())
+        load = Load(ZoneTable(config.zones.absolute()))
+        load.table.put_cached(arena.name, path, ZoneState(arena.name, (path,), arena, cached=True))
+        return load
 
 
 if __name__ == "__main__":

@@ -11,11 +11,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import anyio
-
 from xdpkit.lab.checkout import checkout
 from xdpkit.loadgen.queries import draw, query, zipf
-from xdpkit.services.dns.serving.store import Progress, compile_zones
+from xdpkit.services.dns.compiler.zone_arena import compile_zone
+from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import compiler_key
 
 ORIGIN = "bench.example"
@@ -79,16 +78,15 @@ def large_arena(progress: Callable[[str], None], names: int = LARGE) -> Path:
     for old in directory.glob(f"{names}-*.arena"):
         old.unlink()
 
-    def report(done: Progress) -> None:
-        what = "compiled" if done.done else "read"
-        progress(f"compiling a zone of {names:,} names, once: {done.records:,} {what}")
+    def report(done: str) -> Callable[[int], None]:
+        return lambda count: progress(f"compiling {names:,} names, once: {count:,} {done}")
 
     progress(f"compiling a zone of {names:,} names, once")
-    with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch:
-        (Path(scratch) / f"{ORIGIN}.zone").write_text(zone_text(names))
-        arena = anyio.run(compile_zones, Path(scratch), report)
     part = path.with_suffix(".part")
-    with arena.arenas[0].view() as data:
-        part.write_bytes(data)
+    with tempfile.TemporaryDirectory(prefix="xdpkit-bench-") as scratch, part.open("w+b") as out:
+        master = Path(scratch) / f"{ORIGIN}.zone"
+        master.write_text(zone_text(names))
+        size = compile_zone(read_zone(master, report("read")), out.fileno(), 0, report("compiled"))
+        out.truncate(size)
     part.rename(path)
     return path

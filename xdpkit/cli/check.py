@@ -21,6 +21,10 @@ _COOKIES = {
 }
 
 
+# Zones that are listed; --json has all.
+ZONES = 20
+
+
 def facts(config: Config) -> dict[str, Any]:
     """Compiles the zones, reads the keys, and returns what would be served.
 
@@ -77,10 +81,11 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
 
     from xdpkit.services.dns.serving.load_progress import LoadProgress
     from xdpkit.services.dns.serving.store import compile_zones
+    from xdpkit.services.dns.serving.zone_report import infos
 
     with LoadProgress(dns.zones) as progress:
-        arena = anyio.run(compile_zones, dns.zones, progress)
-        progress.finish(arena.names, arena.size, arena.seconds)
+        load = anyio.run(compile_zones, dns.zones, progress, None, dns.max_zone_bytes)
+        progress.finish(load.summary(), load.seconds)
     cache = dns.cache_directory()
     return {
         "port": dns.port,
@@ -101,11 +106,9 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
         "directory": str(dns.zones),
         "cache": str(cache) if cache else None,
         "watch": dns.watch,
-        "bytes": arena.size,
-        "load_s": round(arena.seconds, 3),
-        "zones": {
-            name: {"serial": zone.serial, "names": zone.names} for name, zone in arena.zones.items()
-        },
+        "bytes": load.size,
+        "load_s": round(load.seconds, 3),
+        "zones": infos(load.table),
     }
 
 
@@ -217,8 +220,12 @@ def _identity(dns: Mapping[str, Any]) -> list[str]:
     return nsid + [f"{name} {quoted(text)}" for name, text in dns["chaos"].items()]
 
 
-def zone_lines(zones: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """An indented line for each zone."""
-    return [
-        f"  {name}  serial {zone['serial']}, {zone['names']} names" for name, zone in zones.items()
+def zone_lines(zones: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """An indented line for each zone that is answered, as long as they are few."""
+    listed = [
+        f"  {name}  serial {zone['serial']}, {zone['names']} names"
+        for name, zone in zones.items()
+        if zone["serial"] is not None
     ]
+    more = len(listed) - ZONES
+    return listed if more <= 0 else [*listed[:ZONES], f"  and {more} more"]

@@ -24,6 +24,9 @@ from xdpkit.runtime import child
 # A reload compiles every zone: a million names take a minute.
 _RELOAD_SECONDS = 900.0
 
+# Lines about zones that do not load; --json has all.
+_FAILING = 100
+
 # Python's RuntimeError for pthread_create(3), whose errno it does not keep.
 _NO_THREAD = "can't start new thread"
 _THREAD_FIX = (
@@ -226,15 +229,41 @@ def _verb_reload(options: Namespace) -> int:
     from xdpkit.cli import check
     from xdpkit.control import client as control_client
 
-    reply = control_client.request(
-        _current(options.interface), "reload", time_limit=_RELOAD_SECONDS
-    )
-    with _understanding(options.interface):
+    ifname, zone = _reloaded(options.interface, options.zone)
+    verb = "reload" if zone is None else "reload-zone"
+    reply = control_client.request(_current(ifname), verb, _RELOAD_SECONDS, zone)
+    with _understanding(ifname):
+        failing: dict[str, list[str]] = reply.get("zones_failed", {})
+        status = ConfigError.exit_code if failing else 0
         if options.json:
-            return _print_json(reply)
+            _print_json(reply)
+            return status
         changed = reply.get("zones_changed", True)
         done = "reloaded" if changed else "reloaded; zones unchanged, nothing was compiled"
-        return _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
+        _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
+        _print_failing([line for lines in failing.values() for line in lines])
+        return status
+
+
+def _reloaded(first: str | None, second: str | None) -> tuple[str | None, str | None]:
+    """Interface and zone, from one argument that may be either, or both."""
+    from xdpkit.nic.os import names
+
+    if first is None or second is not None:
+        return first, second
+    try:
+        names.index_of(first)
+    except (OSError, ValueError):
+        return None, first
+    return first, None
+
+
+def _print_failing(lines: Sequence[str]) -> None:
+    """What is wrong with zones, all others of which were taken."""
+    for line in lines[:_FAILING]:
+        print(f"xdpkit: {escape(line)}", file=sys.stderr)
+    if len(lines) > _FAILING:
+        print(f"xdpkit: and {len(lines) - _FAILING} more errors", file=sys.stderr)
 
 
 def _verb_query(options: Namespace) -> int:

@@ -132,17 +132,20 @@ _RELOAD = _Verb(
     """\
 Have a running instance read its configuration, zones and NTP key file again, as SIGHUP
 does, and wait for the result. No requests are lost meanwhile. All of it is applied, or
-nothing: every error is reported, and so is every key that needs a restart.""",
+nothing: every error is reported, and so is every key that needs a restart. A zone that
+does not load stays as it was, and is reported; all others are taken. With ZONE, only that
+zone is read, even if its files look unchanged.""",
     """\
 needs:
   root, or the user that the instance runs as
 
 exit status:
-  0 the new data is in use; 1 no instance, no answer, or "needs a restart: KEY"; 2 a file
-  is invalid
+  0 the new data is in use; 1 no instance, no answer, "needs a restart: KEY", or no such
+  zone; 2 a file is invalid (of a zone: the others are taken)
 
 example:
-  sudo xdpkit reload eth1""",
+  sudo xdpkit reload eth1
+  sudo xdpkit reload example.com""",
 )
 
 _QUERY = _Verb(
@@ -220,7 +223,9 @@ def parser() -> Parser:
     doctor.add_argument("-c", dest="config", metavar="FILE", help=text)
     _json(_interface(_add(verbs, _Verb(*parser_nic.RESTORE)), "interface (default: all)"))
     _json(_interface(_add(verbs, _STATUS)))
-    _json(_interface(_add(verbs, _RELOAD)))
+    reload = _json(_interface(_add(verbs, _RELOAD)))
+    text = "read only this zone, whatever its files look like (IFACE may be left out)"
+    reload.add_argument("zone", metavar="ZONE", nargs="?", help=text)
     query = _json(_config(_add(verbs, _QUERY)))
     query.add_argument("name", metavar="NAME", help="domain name, absolute: www.example.com")
     query.add_argument("type", metavar="TYPE", help="record type: A, AAAA, MX, ...")

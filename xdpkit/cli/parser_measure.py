@@ -120,6 +120,23 @@ other runs:
                       changes (of version, as the generator saw them), p99_9_us
              many     1,000,000 names: bytes, first_load_s, cached_load_s, resident_bytes,
                       reload {the same, at a fifth of the rate}
+  --zones    many zones of 4 records (--zone-count), in xdpkit, knotd, nsd and named on the
+             same files; s, and bytes. With --json, medians with _min and _max:
+             zone_starts   first_s: from the process's start until the last zone answers;
+                           again_s: from the cache; one_...: with one zone;
+                           beyond_one_...: the difference; resident_bytes (PSS of all
+                           processes)
+             zone_edits    new_answer_s: of one zone, without quiet_s in which its file must
+                           not change; of the others, from the command to reload it
+             rates         answers_per_s, ns_per_answer and instructions_per_answer off the
+                           wire, for one zone and for all; many_over_one; over_earlier: over
+                           those of --against
+             alias         per_file_byte: arena of 400 aliases to 58 KB in ten RRsets
+             compiling     lost of 150,000 queries in 2 s on a CPU that also compiles
+                           100,000 names
+             random_edits  100 edits of random zones at --load queries/s: lost,
+                           resident_before, resident_after
+             idle, in both: the same load while nothing is compiled
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; at least 2 CPUs
@@ -192,11 +209,17 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     kind.add_argument("--floods", action="store_true", help=text)
     text = "zones that change under load; a million names loaded, cached and reloaded"
     kind.add_argument("--reloads", action="store_true", help=text)
+    text = "many zones: starts, memory, edits, answers, losses; other servers likewise"
+    kind.add_argument("--zones", action="store_true", help=text)
     add = verb.add_argument
     add("--rounds", metavar="N", type=int, help="rounds (default: 3)")
     add("--seconds", metavar="S", type=float, help="length of a probe (default: 1)")
     text = "requests per second for CPU time, or of a flood (default: %(default)s)"
     add("--load", metavar="N", type=int, default=100_000, help=text)
+    text = "--zones: how many (default: %(default)s)"
+    add("--zone-count", metavar="N", type=int, default=10_000, help=text)
+    text = "--zones: compare rates with the bench.json of an earlier run"
+    add("--against", metavar="FILE", type=Path, help=text)
     add("--only", metavar="ROW,...", help="only these rows, and the echoes they need")
     add("--peers", metavar="FILE", type=Path, help="more servers, a TOML file")
     text = "write JSON and plots (PNG, SVG) into this directory"

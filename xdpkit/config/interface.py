@@ -46,7 +46,7 @@ def _queues(table: Table, key: str) -> tuple[int, ...]:
 
 
 def _addresses(table: Table, key: str) -> tuple[ServedAddress, ...]:
-    served: list[ServedAddress] = []
+    served: dict[ServedAddress, None] = {}
     for index, text in enumerate(table.strings(key)):
         try:
             address = parse_address(text)
@@ -54,7 +54,7 @@ def _addresses(table: Table, key: str) -> tuple[ServedAddress, ...]:
             raise table.error((key, index), f"{quoted(text)}: {error}") from error
         if address in served:
             raise table.error((key, index), f"{quoted(text)} is listed twice")
-        served.append(address)
+        served[address] = None
     return tuple(served)
 
 

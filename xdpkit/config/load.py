@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from xdpkit.config.metrics import MetricsConfig
 from xdpkit.config.ntp import NtpConfig
 from xdpkit.config.schema import read, settings
 from xdpkit.config.toml_document import Document, nearest, quoted
-from xdpkit.errors import ConfigError, ConfigErrors
+from xdpkit.errors import ERRORS_MAX, ConfigError, ConfigErrors, shortened
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def load(path: Path | str) -> Config:
     Raises ConfigError with everything that is wrong: ConfigErrors, if that is more than one thing.
     """
     document = Document(Path(path))
-    errors = [_unknown_table(document, name) for name in document.data if name not in SECTIONS]
+    unknown = (name for name in document.data if name not in SECTIONS)
+    errors = [_unknown_table(document, name) for name in islice(unknown, ERRORS_MAX)]
     if not errors:
         # A misspelt name is also one that is missing: once is enough.
         errors += _missing_tables(document)
@@ -77,12 +79,16 @@ def load(path: Path | str) -> Config:
 
 
 def _in_order(errors: Sequence[ConfigError]) -> ConfigError:
-    """One error for all of them: in the order of the file, those without a line last."""
+    """One error for all of them: in the order of the file, those without a line last.
+
+    The first 20 are told, then how many more there are.
+    """
 
     def location(error: ConfigError) -> tuple[bool, int, int]:
         return error.line is None, error.line or 0, error.column or 0
 
-    return errors[0] if len(errors) == 1 else ConfigErrors(sorted(errors, key=location))
+    told = shortened(sorted(errors, key=location))
+    return told[0] if len(told) == 1 else ConfigErrors(told)
 
 
 def _unknown_table(document: Document, name: str) -> ConfigError:

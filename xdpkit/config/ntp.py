@@ -82,7 +82,7 @@ def _refid(table: Table, key: str) -> str:
 
 
 def _sources(table: Table, key: str) -> tuple[str | Loopback, ...]:
-    sources: list[str | Loopback] = []
+    sources: dict[str | Loopback, None] = {}
     for at, text in table.one_or_more(key):
         try:
             source = text if text in _WORDS else parse_loopback(text)
@@ -92,7 +92,7 @@ def _sources(table: Table, key: str) -> tuple[str | Loopback, ...]:
             raise table.error(at, f"{quoted(text)} is listed twice")
         if "local" in sources:
             raise table.error(at, f'{quoted(text)} is never used after "local": put it first')
-        sources.append(source)
+        sources[source] = None
     return tuple(sources)
 
 

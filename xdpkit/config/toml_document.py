@@ -14,15 +14,22 @@ import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from xdpkit.config.toml_location import Locations, TomlPath, location_of
-from xdpkit.errors import ConfigError
+from xdpkit.errors import ERRORS_MAX, ConfigError
 from xdpkit.regular_file import read_regular
 
 # Far above any configuration; keeps an accidental -c /dev/zero from filling memory.
 _MAX_BYTES = 1 << 20
+
+# More than a name below ip6.arpa has, which may stand in a comment. For one key tomllib needs time
+# by the square of its parts: hours for one that fills a file.
+_PARTS_MAX = 40
+_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?<![\w\\-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_PARTS_MAX}}}")
 
 _TOMLLIB_LOCATION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -38,7 +45,11 @@ _TYPE_NAMES: dict[type, str] = {
 
 def quoted(value: object) -> str:
     """A value as the user may have typed it, on one line that is never long."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        # A hexadecimal integer of thousands of digits, tables hundreds deep.
+        return "..."
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -63,6 +74,9 @@ class Document:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.text = _read(path)
+        if found := _LONG_KEY.search(self.text):
+            reason = f"a key of more than {_PARTS_MAX} parts: shorten it"
+            raise ConfigError(path, reason, *location_of(self.text, found.start()))
         try:
             self.data: dict[str, Any] = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
@@ -113,12 +127,12 @@ class Table:
         return Table(self.document, path, values)
 
     def unknown(self, keys: Collection[str]) -> list[ConfigError]:
-        """An error for each key that is not among these, located at its name."""
+        """An error for each key that is not among these, at its name; at most ERRORS_MAX."""
         name = ".".join(self.path)
+        unknown = (key for key in self.values if key not in keys)
         reasons = {
             key: f"unknown key {quoted(key)} in [{name}]: {nearest(key, keys)}"
-            for key in self.values
-            if key not in keys
+            for key in islice(unknown, ERRORS_MAX)
         }
         return [
             self.document.error((*self.path, key), reason, at_key=True)
@@ -161,11 +175,12 @@ class Table:
 
     def integers(self, key: str, low: int, high: int) -> tuple[int, ...]:
         """An array of distinct integers; empty if absent."""
-        numbers = self._array(key)
-        for index, number in enumerate(numbers):
+        numbers: dict[int, None] = {}
+        for index, number in enumerate(self._array(key)):
             self._integer((key, index), number, low, high)
-            if number in numbers[:index]:
+            if number in numbers:
                 raise self.error((key, index), f"{number} is listed twice")
+            numbers[number] = None
         return tuple(numbers)
 
     def strings(self, key: str) -> tuple[str, ...]:

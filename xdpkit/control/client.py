@@ -2,7 +2,7 @@
 
 One connection carries one request line and one reply line of JSON:
 
-    {"verb": "status"}  ->  {"reply": {...}}
+    {"verb": "status"}  ->  {"reply": {...}}    {"verb": "reload-zone", "argument": "example.com"}
                         or  {"error": "the first", "errors": ["each"], "exit_code": 1}
 
 The socket is abstract: its name is scoped to the network namespace and disappears with its process.
@@ -26,14 +26,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from xdpkit.control.lock import Holder, holder
+from xdpkit.control.lock import Holder, holder, served
 from xdpkit.control.trust import is_trusted, peer
 from xdpkit.errors import ControlError
 
 PREFIX = "xdpkit/"
 REQUEST_LIMIT = 1024
-# 256 queues with all counters take less than 1 MB.
-REPLY_LIMIT = 8 << 20
+# 256 queues with all counters take less than 1 MB, 100,000 zones 6 MB, with long names 30 MB.
+REPLY_LIMIT = 64 << 20
 
 # An instance accepts some thousand connections a second. Whoever waits to be among them waits in a
 # queue of the kernel's, with all others who do.
@@ -154,9 +154,12 @@ def instances() -> list[str]:
     A name held by another user's process is ignored; otherwise, it could block every request that
     names no interface. Raises ControlError when /proc cannot be read.
     """
+    # Who may look at the locks need not ask: strangers may keep a listener busy, and make names
+    # without end.
+    if locked := served():
+        return sorted(locked)
     listeners = _listeners()
-    # Who may look at the lock need not ask: strangers may keep the listener busy.
-    found = {name for name in {name for name, _ in listeners} if holder(name)}
+    found: set[str] = set()
     deadline = time.monotonic() + _SEARCH_SECONDS
     for limit in (0, _CONNECT_SECONDS):
         for name, spare in listeners:
@@ -179,9 +182,12 @@ def _listeners() -> list[tuple[str, str]]:
     return sorted((os.fsdecode(name), os.fsdecode(spare)) for name, spare in found)
 
 
-def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str, Any]:
+def request(
+    ifname: str | None, verb: str, time_limit: float = 10.0, argument: str | None = None
+) -> dict[str, Any]:
     """Sends a request to the instance on an interface, or to the only one; returns the reply.
 
+    ``argument`` is for a verb that takes one.
     Raises ControlError if there is none, several, one of another user, or no valid reply within
     the time limit, and RequestError if the instance returns an error.
     """
@@ -189,7 +195,7 @@ def request(ifname: str | None, verb: str, time_limit: float = 10.0) -> dict[str
         ifname = _only_instance()
     try:
         with connect_instance(ifname) as connection:
-            line = _exchange(connection, verb, time_limit)
+            line = _exchange(connection, verb, argument, time_limit)
     except TimeoutError as error:
         raise ControlError(
             f"{ifname}: no answer in {time_limit:g} s: is the process stopped?"
@@ -223,17 +229,20 @@ def _is_served(ifname: str, spare: str, time_limit: float) -> bool:
 
 def _connect_error(ifname: str, error: OSError) -> ControlError:
     if error.errno == errno.ECONNREFUSED:
-        served = ", ".join(instances())
-        hint = f"served here: {served}" if served else "start xdpkit run, or try ip netns exec"
+        others = ", ".join(instances())
+        hint = f"served here: {others}" if others else "start xdpkit run, or try ip netns exec"
         return ControlError(f"{ifname}: not served in this network namespace: {hint}")
     return ControlError(f"{ifname}: control socket: {error.strerror or error}")
 
 
-def _exchange(connection: socket.socket, verb: str, time_limit: float) -> bytes:
+def _exchange(
+    connection: socket.socket, verb: str, argument: str | None, time_limit: float
+) -> bytes:
     """Sends the request; receives up to a newline, the end of the connection, or a limit."""
     deadline = time.monotonic() + time_limit
     connection.settimeout(time_limit)
-    connection.sendall(json.dumps({"verb": verb}).encode() + b"\n")
+    asked = {"verb": verb} if argument is None else {"verb": verb, "argument": argument}
+    connection.sendall(json.dumps(asked).encode() + b"\n")
     line = bytearray()
     while not line.endswith(b"\n") and len(line) <= REPLY_LIMIT:
         remaining = deadline - time.monotonic()

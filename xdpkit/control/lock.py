@@ -57,6 +57,19 @@ def holder(ifname: str) -> Holder | None:
         return None
 
 
+def served() -> list[str]:
+    """The interfaces of this network namespace whose locks are held, as far as we may know."""
+    found = []
+    ours = f"@{namespace()}{SUFFIX}"
+    with suppress(OSError):
+        for name in os.listdir(STATE):  # noqa: PTH208
+            index = name.removesuffix(ours)
+            if name.endswith(ours) and index.isdecimal() and _holder_of(STATE / name):
+                with suppress(OSError, OverflowError, ValueError):
+                    found.append(socket.if_indextoname(int(index)))
+    return found
+
+
 def _holder_of(path: Path) -> Holder | None:
     try:
         opened = open_state_file(path, os.O_RDONLY, _MOST_BYTES)

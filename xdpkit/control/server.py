@@ -17,6 +17,7 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
@@ -41,6 +42,8 @@ __all__ = ["ControlServer", "Handler", "RequestError", "instances", "request"]
 log = logging.getLogger("xdpkit")
 
 Handler = Callable[[], Awaitable[dict[str, Any]]]
+
+ArgumentHandler = Callable[[str], Awaitable[dict[str, Any]]]
 
 ConnectionHandler = Callable[[socket.socket], Awaitable[None]]
 """Answers a verb by itself, over a duplicate of the connection, which it must close."""
@@ -94,6 +97,8 @@ class ControlServer(Listener[Client]):
         self._has_name = False
         self.handlers = dict(handlers or {})
         self.connection_handlers = dict(connection_handlers or {})
+        self.argument_handlers: dict[str, ArgumentHandler] = {}
+        """Those of verbs that take an argument."""
         self._connections = {True: 0, False: 0}
         self._strangers = Counter[int]()
 
@@ -193,8 +198,10 @@ class ControlServer(Listener[Client]):
                 await send_all(connection, _encode(answer))
 
     async def _answer(self, line: bytes, client: Client) -> dict[str, Any]:
-        verb = _verb(line)
-        handler = self.handlers.get(verb)
+        verb, argument = _verb(line), _argument(line)
+        handler, with_argument = self.handlers.get(verb), self.argument_handlers.get(verb)
+        if with_argument is not None and argument is not None:
+            handler = partial(with_argument, argument)
         if handler is None:
             return _error("the running instance does not know this request")
         if verb not in OPEN_VERBS and not client.trusted:
@@ -244,6 +251,15 @@ def _verb(line: bytes) -> str:
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return ""
     return verb if isinstance(verb, str) else ""
+
+
+def _argument(line: bytes) -> str | None:
+    """The argument of a request that has a verb, if there is one."""
+    try:
+        argument = json.loads(line).get("argument")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return argument if isinstance(argument, str) else None
 
 
 def _error(*reasons: str, exit_code: int = 1) -> dict[str, Any]:

@@ -27,6 +27,9 @@ from xdpkit.services.base import Prepared
 
 log = logging.getLogger("xdpkit")
 
+# Zones that a line names.
+NAMED = 3
+
 # Requests that may wait for the current reload: they come from root's shell and from signals.
 INBOX = 4
 
@@ -139,7 +142,7 @@ class Reloader:
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""
         prepared: list[Prepared] = []
-        errors = []
+        errors: list[XdpkitError] = []
         for part in self._parts:
             try:
                 prepared.append(await part.prepare(fresh))
@@ -147,7 +150,7 @@ class Reloader:
             except XdpkitError as error:
                 errors.append(error)
         if errors:
-            raise ReloadError(errors)
+            raise ReloadError([*errors, *(error for each in prepared for error in each.wrong)])
         return prepared
 
 
@@ -158,6 +161,11 @@ def _commit(prepared: Prepared) -> str:
     except Exception as error:
         return faults.record("reload", error)
     return ""
+
+
+def _some(names: list[str]) -> str:
+    """The first few of them."""
+    return ", ".join(names[:NAMED]) + f" and {len(names) - NAMED} more" * (len(names) > NAMED)
 
 
 def summary(facts: dict[str, Any]) -> list[str]:
@@ -172,6 +180,8 @@ def summary(facts: dict[str, Any]) -> list[str]:
         if facts.get(name)
     }
     words = [f"{count} {name}" for name, count in counted.items()]
+    if failing := facts.get("zones_failed"):
+        words.append(f"{len(failing)} of them not up to date: {_some(list(failing))}")
     if facts.get("changed"):
         words.append(f"changed {', '.join(facts['changed'])}")
     return words or ["nothing to reload"]

@@ -20,7 +20,7 @@ def document(
     *,
     left: Collection[str],
     not_served: Collection[NotServed] = (),
-    zones: Mapping[str, status.Zone],
+    zones: Mapping[str, Mapping[str, Any]],
     uptime_s: float,
     steering: str = "none",
     ntp: Mapping[str, Any] | None = None,

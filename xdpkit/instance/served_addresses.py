@@ -19,6 +19,7 @@ from xdpkit.errors import NicError, XdpkitError
 from xdpkit.nic.os.address_watch import AddressWatch
 from xdpkit.nic.setup.prepared import PreparedNic
 from xdpkit.runtime.inbox import Signal
+from xdpkit.runtime.log_budget import LogBudget
 from xdpkit.runtime.publisher import GRACE_PERIOD_SECONDS, SnapshotPublisher
 from xdpkit.services.base import Prepared
 from xdpkit.slowpath.not_served import NotServed, lines, lines_of_freed
@@ -29,6 +30,10 @@ log = logging.getLogger("xdpkit")
 
 # How often a port that another program has is tried again.
 RETRY_SECONDS = 1.0
+
+# Lines about changed addresses, and then one each so many seconds: a neighbor's router
+# advertisements make the kernel add and remove some each second.
+LINES, LINE_SECONDS = 10, 10.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,8 @@ class ServedAddresses:
         self._again = Signal()
         self._applied = anyio.Event()
         self._said: frozenset[NotServed] = frozenset()
+        self._budget = LogBudget(LINES, LINE_SECONDS)
+        self._unsaid = 0
         self.paused = False
         self.ntp_port: SharedPort | None = None
         if config.ntp and where.slow_path.udp:
@@ -96,15 +103,24 @@ class ServedAddresses:
                     await self._apply()
 
     async def _follow(self) -> None:
-        watch = self._where.watch
-        async for _ in watch.changes():
-            log.info("addresses now: %s", ", ".join(map(str, watch.served())) or "none")
+        async for _ in self._where.watch.changes():
+            self._unsaid += 1
+            self._log_changes()
             self.update()
+
+    def _log_changes(self) -> None:
+        """Logs which addresses there are now, if that is new and not too often."""
+        if self._unsaid and self._budget.take():
+            now = ", ".join(map(str, self._where.watch.served())) or "none"
+            often = f" (after {self._unsaid} changes)" if self._unsaid > 1 else ""
+            log.info("addresses now: %s%s", now, often)
+            self._unsaid = 0
 
     async def _try_again(self) -> None:
         """Looks each second whether ports that another program had are free."""
         while True:
             await anyio.sleep(RETRY_SECONDS)
+            self._log_changes()
             if not self.paused and self._where.slow_path.try_again():
                 self.update()
 

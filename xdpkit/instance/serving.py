@@ -14,7 +14,7 @@ from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
-from xdpkit.errors import ControlError
+from xdpkit.errors import BusyError, ControlError
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
@@ -86,13 +86,14 @@ class Instance:
 
         where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
+        self.control.argument_handlers["reload-zone"] = self._reload_zone
         self.control.connection_handlers["takeover"] = hand_over
         watchdog = Watchdog(
             where.dataplane, where.slow_path, self._paused, lambda: handovers.parked
         )
 
         async def health() -> list[str]:
-            return [*watchdog.problems(), *self._ports_not_served()]
+            return [*watchdog.problems(), *self._ports_not_served(), *self.services.problems()]
 
         if self.metrics:
             self.metrics.status, self.metrics.health = status, health
@@ -100,6 +101,11 @@ class Instance:
             for unit, task in self._work(reloader, watchdog).items():
                 tasks.start_soon(keep_running, unit, task)
             notify("READY=1")
+
+    async def _reload_zone(self, zone: str) -> dict[str, Any]:
+        if self._paused():
+            raise BusyError("a successor is taking over: try again")
+        return await self.services.reload_zone(zone)
 
     def _work(self, reloader: Reloader, watchdog: Watchdog) -> dict[str, Task]:
         """The tasks, each a unit of failure."""

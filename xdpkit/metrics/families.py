@@ -31,6 +31,10 @@ _LOOP = {
     ),
 }
 
+# The most zones that are named in labels.
+ZONES_NAMED = 100
+_FEW = f"None if there are more than {ZONES_NAMED}."
+
 # struct xdp_statistics (linux/if_xdp.h; Documentation/networking/af_xdp.rst).
 _SOCKET = {
     "rx_dropped": "Packets that the kernel dropped before the RX ring, for other reasons.",
@@ -51,7 +55,7 @@ def families(document: StatusPart, verdicts: Sequence[Verdict]) -> list[Metric]:
         *_queues(document),
         *_loops(threads),
         *(ntp_families(document["ntp"], threads) if "ntp" in document else ()),
-        *_zones(document["zones"]),
+        *_zones(document["zones"], document.get("dns", {}).get("arena")),
     ]
 
 
@@ -150,7 +154,20 @@ def _loops(threads: Threads) -> Iterator[Metric]:
     )
 
 
-def _zones(zones: Mapping[str, StatusPart]) -> Iterator[Metric]:
+def _zones(zones: Mapping[str, StatusPart], arena: StatusPart | None) -> Iterator[Metric]:
+    """Each zone by name only where they are few: a label for each of 10,000 helps nobody."""
+    shown = zones if len(zones) <= ZONES_NAMED else {}
     for key, text in (("serial", "Serial of the zone's SOA."), ("names", "Names in the zone.")):
-        rows = (((zone,), facts[key]) for zone, facts in zones.items())
-        yield gauge(f"zone_{key}", text, ("zone",), rows)
+        rows = (
+            ((zone,), facts[key]) for zone, facts in shown.items() if facts["serial"] is not None
+        )
+        yield gauge(f"zone_{key}", f"{text} {_FEW}", ("zone",), rows)
+    if not arena or "stale" not in arena:
+        return
+    yield gauge("zones", "Zones that have a file.", (), [((), arena["zones"])])
+    text = "Zones whose file does not load, answered from their last good version."
+    yield gauge("zones_stale", text, (), [((), arena["stale"])])
+    text = "Zones whose file does not load, and that are answered with SERVFAIL."
+    yield gauge("zones_failed", text, (), [((), arena["failed"])])
+    text = "Since when the zone that has not loaded for longest does not; 0 without one."
+    yield gauge("zones_failing_seconds", text, (), [((), arena["failing_s"])])

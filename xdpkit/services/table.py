@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 
 from xdpkit.config import Config
+from xdpkit.errors import XdpkitError
 from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.faults import keep_running
 from xdpkit.runtime.inbox import Inbox
@@ -53,6 +54,17 @@ class Services(Closing):
     def facts(self) -> dict[str, Any]:
         """What they add to ``xdpkit status --json``."""
         return {key: value for service in self for key, value in service.facts().items()}
+
+    async def reload_zone(self, zone: str) -> dict[str, Any]:
+        """Reads one zone again; returns its facts. Raises XdpkitError."""
+        for service in self:
+            if isinstance(service, DnsService):
+                return await service.reload_zone(zone)
+        raise XdpkitError("no zones are served: [dns] is missing from the configuration")
+
+    def problems(self) -> list[str]:
+        """Lines for ``/health``, of all."""
+        return [line for service in self for line in service.problems()]
 
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
         """The inboxes of all."""

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from xdpkit.escape import escape_all
 from xdpkit.status.document import Verdict
+
+# Zones that are shown; --json has all.
+ZONES = 20
 
 # A pipe or file has no width: lines must not wrap.
 _PIPE_WIDTH = 200
@@ -39,7 +42,7 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
     if ntp := document.get("ntp"):
         views += [Text(_ntp(ntp)), _sources(ntp), Text(_requests(ntp)), _transmit(document)]
     if document["zones"]:
-        views += [Text(f"\n{_arena(document)}"), _zones(document)]
+        views += [Text(f"\n{_arena(document)}"), *_failing(document), _zones(document)]
     return views
 
 
@@ -173,11 +176,31 @@ def _tcp(tcp: Mapping[str, Any]) -> Text:
     )
 
 
-def _zones(document: Mapping[str, Any]) -> Table:
+def _failing(document: Mapping[str, Any]) -> list[RenderableType]:
+    """The zones that are not up to date, and why."""
+    failing = {name: zone for name, zone in document["zones"].items() if zone.get("errors")}
+    if not failing:
+        return []
+    table = _table("zone", "state", "since", "why", words=3)
+    ordered = sorted(failing.items(), key=lambda item: str(item[1]["since"]))
+    for name, zone in ordered[:ZONES]:
+        of = f", as of {zone['loaded_at']}" if zone.get("loaded_at") else ""
+        more = f" (and {len(zone['errors']) - 1} more errors)" if len(zone["errors"]) > 1 else ""
+        why = zone["errors"][0] + more
+        table.add_row(*map(Text, (name, zone["state"] + of, zone["since"], why)))
+    return [table, *_and_more(len(failing)), Text()]
+
+
+def _zones(document: Mapping[str, Any]) -> RenderableType:
     table = _table("zone", "serial", "names", words=0)
-    for name, zone in document["zones"].items():
+    zones = [(name, zone) for name, zone in document["zones"].items() if zone["serial"] is not None]
+    for name, zone in zones[:ZONES]:
         table.add_row(Text(name), Text(str(zone["serial"])), _number(zone["names"]))
-    return table
+    return Group(table, *_and_more(len(zones)))
+
+
+def _and_more(count: int) -> list[Text]:
+    return [Text(f"and {count - ZONES:,} more")] if count > ZONES else []
 
 
 def _arena(document: Mapping[str, Any]) -> str:
@@ -186,10 +209,13 @@ def _arena(document: Mapping[str, Any]) -> str:
     if not arena:
         return "zones"
     how = {"cache": "taken from the cache"}.get(arena["source"], arena["source"])
-    return (
+    words = (
         f"zones: {arena['names']:,} names in {arena['bytes']:,} bytes,"
         f" {how} in {arena['load_s']:.1f} s at {arena['loaded_at']}"
     )
+    for key, what in (("stale", "not up to date"), ("failed", "answered with SERVFAIL")):
+        words += f"; {arena[key]:,} {what}" if arena.get(key) else ""
+    return words
 
 
 def _number(count: int) -> Text:

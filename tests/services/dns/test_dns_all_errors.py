@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xdpkit.errors import ZoneError, ZoneErrors
-from xdpkit.services.dns.compiler.compile import read_zones, zone_files
 from xdpkit.services.dns.serving.store import compile_zones
 from xdpkit.services.dns.zonefile.read import read_zone
 
@@ -103,7 +102,7 @@ def test_one_hundred_lines_of_a_directory(tmp_path: Path) -> None:
     for number in range(120):
         (tmp_path / f"z{number}.zone").write_text(HEAD + "x A 1\ny A 2\n")
     with pytest.raises(ZoneErrors) as caught:
-        read_zones(zone_files(tmp_path))
+        anyio.run(compile_zones, tmp_path)
     lines = caught.value.lines()
     assert len(lines) == 101
     assert lines[-1].endswith("and 140 more errors")

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from xdpkit.services.dns.serving import zone_store
+from xdpkit.services.dns.serving import load_progress
+from xdpkit.services.dns.serving.batch import Progress
 from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
-from xdpkit.services.dns.serving.store import Progress
 
 LOAD = """
 import sys, time
 from pathlib import Path
 from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.serving.store import Progress
+from xdpkit.services.dns.serving.batch import Progress
 with LoadProgress(Path("zones")) as progress:
     for part in range(1, 9):
-        progress(Progress("big", part * 20000, False, part / 10))
+        progress(Progress("big", part * 20000, part / 10))
         time.sleep(0.1)
-    progress.finish(160000, 1000, 2.0)
+    progress.finish("what was done", 2.0)
 """
 
 
@@ -39,7 +39,7 @@ def test_a_bar_on_a_terminal() -> None:
     os.close(ours)
     assert child.returncode == 0
     assert b"zones in zones" in shown and b"records/s" in shown and b"%" in shown
-    assert b"160,000 names compiled in 2.0 s (80,000 names/s), 1,000 bytes" in shown
+    assert b"what was done" in shown
 
 
 def read(fd: int) -> bytes:
@@ -55,15 +55,15 @@ def test_no_bar_without_a_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin, seconds, words",
+    "cached, compiled, seconds, words",
     [
-        ("cache", 0.25, "1,000 names taken from the cache in 0.2 s, 9 bytes"),
-        ("compiled", 0.25, "1,000 names compiled in 0.2 s, 9 bytes"),
-        ("compiled", 2.0, "1,000 names compiled in 2.0 s (500 names/s), 9 bytes"),
+        (1, 0, 0.25, "1 cached zone, 1,000 names in 0.2 s, 9 bytes"),
+        (0, 2000, 0.25, "2,000 compiled zones, 1,000 names in 0.2 s, 9 bytes"),
+        (3, 1, 2.0, "3 cached and 1 compiled zones, 1,000 names in 2.0 s (500 names/s), 9 bytes"),
     ],
 )
-def test_the_summary(origin: str, seconds: float, words: str) -> None:
-    assert describe_load(1000, 9, seconds, origin) == words
+def test_the_summary(cached: int, compiled: int, seconds: float, words: str) -> None:
+    assert describe_load(1000, 9, seconds, cached, compiled) == words
 
 
 def test_more_time_is_requested_from_systemd(
@@ -71,15 +71,15 @@ def test_more_time_is_requested_from_systemd(
 ) -> None:
 
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-    monkeypatch.setattr(zone_store, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(load_progress, "LONG_SECONDS", 0.0)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(10)
         with LoadProgress(tmp_path) as bar:
-            zone_store._ProgressReporter(tmp_path, bar)(Progress("z", 20000, False, 0.1))
+            load_progress.ProgressReporter(tmp_path, bar)(Progress("z", 20000, 0.1))
         assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=60000000"
         # A reload has no such limit.
-        zone_store._ProgressReporter(tmp_path, None)(Progress("z", 20000, False, 0.1))
+        load_progress.ProgressReporter(tmp_path, None)(Progress("z", 20000, 0.1))
         manager.setblocking(False)
         with pytest.raises(BlockingIOError):
             manager.recv(100)

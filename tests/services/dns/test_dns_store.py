@@ -8,6 +8,7 @@ import anyio
 import dns.message
 import pytest
 from dns_bytes_call import HEAD
+from zone_loads import arena_of, state_of
 
 from xdpkit._core._answer import answer
 from xdpkit._core._snapshot import Snapshot
@@ -16,16 +17,15 @@ from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.arena import CHECKSUM_AT, HEADER, checksum, name_hash
 from xdpkit.services.dns.compiler.view import ArenaView
-from xdpkit.services.dns.serving.store import Arena, Progress, compile_zones
+from xdpkit.services.dns.serving.batch import Progress
+from xdpkit.services.dns.serving.store import Load, compile_zones
 
 COUNT = 20_000
 
 
-def run(directory: Path, progress: list[Progress] | None = None) -> Arena:
-    async def main() -> Arena:
-        return await compile_zones(directory, None if progress is None else progress.append)
-
-    return anyio.run(main)
+def run(directory: Path, progress: list[Progress] | None = None) -> Load:
+    reports = list[Progress]() if progress is None else progress
+    return anyio.run(compile_zones, directory, reports.append)
 
 
 def open_files() -> int:
@@ -43,20 +43,21 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_large_zone(large: Path) -> None:
     before, progress = open_files(), list[Progress]()
-    arena = run(large, progress)
-    assert {name: (zone.serial, zone.names) for name, zone in arena.zones.items()} == {
+    load = run(large, progress)
+    found = {state.text: state.arena for state in load.table}
+    assert {name: (arena.serial, arena.names) for name, arena in found.items() if arena} == {
         "large.example": (2026112201, COUNT + 1),
         "small.example": (2026112201, 2),
     }
-    assert (arena.names, arena.origin, arena.cache_error) == (COUNT + 3, "compiled", "")
-    first, last = progress[0], progress[-1]
-    assert (first.zone, first.records, first.done) == ("large.example", COUNT, False)
-    assert (last.zone, last.records, last.done, last.share) == ("large.example", COUNT + 1, True, 1)
+    assert (load.names, load.compiled, load.cached, load.unkept) == (COUNT + 3, 2, 0, "")
+    paths = {Path(report.path).name for report in progress}
+    assert paths == {"large.example.zone", "Small.Example.zone"}
+    assert (progress[-1].records, progress[-1].share) == (COUNT + 1, 1)
     assert sorted(progress, key=lambda report: report.share) == progress
     # Besides name and RDATA: node, image, type, fixed part of the record, table.
-    assert arena.size / COUNT < 100 + 22
-    snapshot = Snapshot({"dns": 53}, zones=arena.map)
+    assert load.size / COUNT < 100 + 22
     assert open_files() == before
+    snapshot = Snapshot({"dns": 53}, zones=load.table.directory_of_arenas())
     for i in range(0, COUNT, 7):
         request = dns.message.make_query(f"H{i}.large.example", "A").to_wire()
         verdict, reply = answer(snapshot, "dns", request)
@@ -67,7 +68,7 @@ def test_a_large_zone(large: Path) -> None:
 
 
 def test_an_arena_is_read_only(large: Path) -> None:
-    with run(large).arenas[0].view() as data:
+    with arena_of(run(large), "large.example").view() as data:
         assert data.readonly
         with pytest.raises(TypeError):
             data[0] = 1
@@ -94,9 +95,9 @@ def test_directories_without_zones(tmp_path: Path) -> None:
 def test_includes_are_relative_to_the_zones(tmp_path: Path) -> None:
     (tmp_path / "z.zone").write_text(HEAD + "$INCLUDE part\n")
     (tmp_path / "part").write_text("x A 192.0.2.1\n")
-    arena = run(tmp_path)
-    assert arena.zones["z"].names == 2
-    assert [(Path(source.path).name, source.zone) for source in arena.sources] == [
+    state = state_of(run(tmp_path), "z")
+    assert state.arena is not None and state.arena.names == 2
+    assert [(Path(source.path).name, source.zone) for source in state.sources] == [
         ("z.zone", True),
         ("part", False),
     ]
@@ -142,7 +143,7 @@ def test_cancelling_kills_the_child(large: Path) -> None:
 def arena(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     directory = tmp_path_factory.mktemp("zones")
     (directory / "z.zone").write_text(HEAD + "x A 192.0.2.1\n")
-    return bytes(run(directory).arenas[0].view())
+    return bytes(arena_of(run(directory), "z").view())
 
 
 @pytest.mark.parametrize(
@@ -168,10 +169,9 @@ def test_c_refuses_wrong_geometry(arena: bytes, at: int, value: bytes) -> None:
 
 
 def test_the_seed_differs_from_arena_to_arena_and_both_sides_hash_alike(large: Path) -> None:
-    one, two = run(large).arenas[1].view(), run(large).arenas[1].view()
+    one, two = (arena_of(run(large), "large.example").view() for _ in range(2))
     assert one[32:40] != two[32:40]
     view = ArenaView(one)
-    assert view.name == b"\5large\7example\0"
     assert view.seed == HEADER.unpack_from(one)[5]
     for i in range(0, COUNT, 501):
         name = b"".join(bytes([len(p)]) + p for p in (b"h%d" % i, b"large", b"example", b""))

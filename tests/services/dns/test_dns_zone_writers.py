@@ -13,7 +13,7 @@ from dns_bytes_call import HEAD
 
 from xdpkit.errors import ZoneError
 from xdpkit.regular_file import Content
-from xdpkit.services.dns.serving.store import Arena, compile_zones
+from xdpkit.services.dns.serving.store import Load, compile_zones
 from xdpkit.services.dns.zonefile import sources
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import Reading
@@ -36,7 +36,7 @@ def zones(tmp_path: Path) -> Path:
     return zones
 
 
-def load(zones: Path) -> Arena:
+def load(zones: Path) -> Load:
     return anyio.run(compile_zones, zones)
 
 
@@ -55,7 +55,7 @@ def test_an_included_file(zones: Path, owner: int, group: int, mode: int, good: 
     part.chmod(mode)
     os.chown(part, owner, group)
     if good:
-        assert load(zones).zones["z"].names == 2
+        assert load(zones).names == 2
         return
     with pytest.raises(ZoneError, match=f"user {ALICE}, who can write the zone, may not"):
         load(zones)
@@ -85,7 +85,7 @@ def test_roots_own_files_are_roots_business(zones: Path) -> None:
     os.chown(zones / "z.zone", 0, 0)
     (zones / "z.zone").chmod(0o600)
     (zones / "part").chmod(0o600)
-    assert load(zones).zones["z"].names == 2
+    assert load(zones).names == 2
 
 
 def test_who_is_included_has_no_say_in_what_comes_after(zones: Path) -> None:
@@ -94,7 +94,7 @@ def test_who_is_included_has_no_say_in_what_comes_after(zones: Path) -> None:
     (zones / "z.zone").write_text(HEAD + "$INCLUDE part\n$INCLUDE mine\n")
     (zones / "mine").write_text("mine A 192.0.2.1\n")
     (zones / "mine").chmod(0o600)
-    assert load(zones).zones["z"].names == 3
+    assert load(zones).names == 3
     (zones / "part").write_text("$INCLUDE mine\n")
     with pytest.raises(ZoneError, match=f"user {BOB}, who can write the zone, may not read it"):
         load(zones)
@@ -144,12 +144,12 @@ def test_who_is_named_by_an_access_control_list(zones: Path, tag: int) -> None:
         load(zones)
     # What may be read because of a list is no secret.
     set_list(zones / "part", *entries((tag, 4, BOB), 0)[:-1], (32, 0, 0xFFFFFFFF))
-    assert load(zones).zones["z"].names == 2
+    assert load(zones).names == 2
     # Who may only read has no say.
     set_list(zones, *entries((tag, 5, BOB)))
     os.removexattr(zones / "part", "system.posix_acl_access")
     (zones / "part").chmod(0o600)
-    assert load(zones).zones["z"].names == 2
+    assert load(zones).names == 2
 
 
 def test_rights_that_change_from_file_to_file(zones: Path, tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import dns.dnssec
 import pytest
 from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
+from dns_zones import compiled
 
 from xdpkit.errors import ZoneError
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones, zone_files
 from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.sources import zone_files
 
 # After the three lines of HEAD: (text that follows, line and column of the error, words in it).
 BAD = {
@@ -140,11 +141,10 @@ def test_incomplete_signed_zones(tmp_path: Path, nsec3: bool, case: str) -> None
     broken = re.sub(pattern, new, text, count=count, flags=re.MULTILINE)
     assert broken != text
     path = write(tmp_path, "z.example.zone", text)
-    with (tmp_path / "out").open("w+b") as out:
-        compile_zones(read_zones([path]), out.fileno())
+    compiled(path)
     write(tmp_path, "z.example.zone", broken)
-    with (tmp_path / "out").open("w+b") as out, pytest.raises(ZoneError, match=words) as caught:
-        compile_zones(read_zones([path]), out.fileno())
+    with pytest.raises(ZoneError, match=words) as caught:
+        compiled(path)
     line = str(caught.value).removeprefix(f"{path}:").split(":")[0]
     assert 1 <= int(line) <= broken.count("\n") and "z" in broken.splitlines()[int(line) - 1]
 
@@ -156,12 +156,11 @@ def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
     old = dns.dnssec.nsec3_hash("z.example", "ab", 1, 1).lower()
     text = text.replace("1 0 1 ab", f"1 0 {iterations} ab").replace(old, hashed)
     path = write(tmp_path, "z.example.zone", text)
-    with (tmp_path / "out").open("w+b") as out:
-        if taken:
-            compile_zones(read_zones([path]), out.fileno())
-        else:
-            with pytest.raises(ZoneError, match=f":\\d+:1: {iterations} NSEC3 iterations"):
-                compile_zones(read_zones([path]), out.fileno())
+    if taken:
+        compiled(path)
+    else:
+        with pytest.raises(ZoneError, match=f":\\d+: {iterations} NSEC3 iterations"):
+            compiled(path)
 
 
 @pytest.mark.parametrize(
@@ -220,13 +219,6 @@ def test_which_files_are_zones(tmp_path: Path) -> None:
         zone_files(tmp_path)
     found = [write(tmp_path, name, HEAD) for name in ("..zone", "a.zone", "b.zone")]
     assert zone_files(tmp_path) == found
-
-
-def test_one_zone_in_two_files(tmp_path: Path) -> None:
-    write(tmp_path, "z.zone", HEAD)
-    write(tmp_path, "Z.zone", HEAD)
-    with pytest.raises(ZoneError, match="same zone"):
-        read_zones(zone_files(tmp_path))
 
 
 def test_the_same_record_in_capitals_is_there_once(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def poll(upstream: Upstream, times: int = 3) -> None:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the kernel's answer, and where it has no such interface."""
     if request.param == "/proc":
-        monkeypatch.setattr(udp_receiver, "_ask_kernel", lambda *_: None)
+        monkeypatch.setattr(udp_receiver, "receiver_user", lambda *_: None)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

@@ -17,22 +17,21 @@ from dataclasses import dataclass
 
 from xdpkit.config.prefixes import PREFIXES_MAX
 from xdpkit.errors import NicError
-from xdpkit.nic.os.netlink import NLM_F_REQUEST, NLMSG_ERROR, SOL_NETLINK, attributes
+from xdpkit.nic.os import netlink
+from xdpkit.nic.os.netlink import SOL_NETLINK, attributes
 
 # linux/netlink.h and linux/rtnetlink.h.
 NETLINK_GET_STRICT_CHK = 12
-NLMSG_DONE, NLM_F_DUMP = 3, 0x300
 RTM_GETROUTE, RTM_NEWROUTE = 26, 24
 RTA_DST, RTA_PRIORITY, RTA_TABLE = 1, 6, 15
 RT_TABLE_MAIN = 254
 RTN_UNSPEC, RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT = 0, 6, 7, 8
 DEAD = (RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT)
 RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE = 0x40, 0x400
-# struct nlmsghdr, struct rtmsg, the kernel's numbers in host order.
-_HEADER, _ROUTE = struct.Struct("=IHHII"), struct.Struct("=8BI")
+# struct rtmsg, the kernel's numbers in host order.
+_ROUTE = struct.Struct("=8BI")
 
-# What a dump takes at a time, and how long the kernel may take for it.
-_BUFFER = 1 << 17
+# How long the kernel may take for a part of a dump.
 _SECONDS = 10.0
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -121,23 +120,14 @@ def _dump(sock: socket.socket, version: int, kind: int) -> Iterator[Route]:
     """The main table's routes of a type, RTN_UNSPEC for all."""
     family = _FAMILIES[version]
     message = _ROUTE.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, kind, 0)
-    flags = NLM_F_REQUEST | NLM_F_DUMP
-    sock.send(_HEADER.pack(_HEADER.size + len(message), RTM_GETROUTE, flags, 1, 0) + message)
-    while True:
-        data = sock.recv(_BUFFER)
-        at = 0
-        while at + _HEADER.size <= len(data):
-            length, what, _, _, _ = _HEADER.unpack_from(data, at)
-            body = data[at + _HEADER.size : at + length]
-            at += max(_HEADER.size, (length + 3) & ~3)
-            if what in (NLMSG_DONE, NLMSG_ERROR):
-                number = -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
-                # A table that does not exist yet is empty.
-                if number and number != errno.ENOENT:
-                    raise OSError(number, "reading the routes")
-                return
+    try:
+        for what, body in netlink.dump(sock, RTM_GETROUTE, message):
             if what == RTM_NEWROUTE and (route := _route(body, family)):
                 yield route
+    except netlink.NetlinkError as error:
+        # A table that does not exist yet is empty.
+        if error.errno != errno.ENOENT:
+            raise OSError(error.errno, "reading the routes") from error
 
 
 def _route(body: bytes, family: int) -> Route | None:

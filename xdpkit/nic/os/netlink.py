@@ -16,12 +16,16 @@ from contextlib import suppress
 # linux/netlink.h and linux/genetlink.h.
 NETLINK_ROUTE, NETLINK_GENERIC = 0, 16
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
-NLMSG_ERROR = 2
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_DUMP = 0x300
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x1, 0x4, 0x100, 0x200
 NLMSGERR_ATTR_MSG = 1
 NLA_F_NESTED, NLA_TYPE_MASK = 0x8000, 0x3FFF
 GENL_ID_CTRL, CTRL_CMD_GETFAMILY = 0x10, 3
 CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME = 1, 2
+
+# What a dump takes at a time.
+_DUMP_BYTES = 1 << 17
 
 # How long the kernel may take: it answers while the request is being sent.
 ANSWER_SECONDS = 10.0
@@ -70,6 +74,28 @@ def exchange(netlink: socket.socket, kind: int, body: bytes, flags: int = 0) -> 
     if number:
         raise NetlinkError(-number, _words(data, told))
     return b""
+
+
+def dump(netlink: socket.socket, kind: int, body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Sends a request for a list; gives the type and the body of each message of it.
+
+    Raises NetlinkError, and OSError if the socket fails.
+    """
+    head = _HEAD.pack(_HEAD.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 1, 0)
+    netlink.send(head + body)
+    while True:
+        data = netlink.recv(_DUMP_BYTES)
+        at = 0
+        while at + _HEAD.size <= len(data):
+            length, what, _, _, _ = _HEAD.unpack_from(data, at)
+            found = data[at + _HEAD.size : at + length]
+            at += max(_HEAD.size, (length + 3) & ~3)
+            if what in (NLMSG_DONE, NLMSG_ERROR):
+                number = -struct.unpack_from("=i", found)[0] if len(found) >= 4 else 0
+                if number:
+                    raise NetlinkError(number)
+                return
+            yield what, found
 
 
 def _words(data: bytes, flags: int) -> str:

@@ -1,13 +1,15 @@
 """Finds the programs on this host that have a port, by the kernel's tables of sockets.
 
-From /proc, because sock_diag, which ss uses, loads modules. A program's name takes the right to see
-its descriptors (CAP_SYS_PTRACE for those of others); the user of a socket is visible to all.
+For ``xdpkit doctor`` from /proc, because sock_diag, which ss uses, loads modules. A program's name
+takes the right to see its descriptors (CAP_SYS_PTRACE for those of others); the user of a socket is
+visible to all.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
@@ -15,6 +17,8 @@ from pathlib import Path
 
 from xdpkit.config.address import Address
 from xdpkit.nic.fact import read_fact, read_text
+from xdpkit.nic.os import sock_diag
+from xdpkit.nic.os.sock_diag import Entry
 from xdpkit.nic.os.udp_sockets import UNCONNECTED, entries
 
 # The state of a listening TCP socket: TCP_LISTEN in Linux include/net/tcp_states.h.
@@ -76,15 +80,37 @@ def open_sockets(ports: Collection[int]) -> dict[int, Listener]:
     return found
 
 
+def asked_sockets(ports: Collection[int]) -> dict[int, Listener]:
+    """The same from sock_diag, where the kernel has that. Raises OSError.
+
+    Any user can open so many sockets that to read a table of all takes the kernel minutes.
+    """
+    kinds = [("udp", socket.IPPROTO_UDP, UNCONNECTED), ("tcp", socket.IPPROTO_TCP, LISTENS)]
+    try:
+        return {
+            each.inode: _listener(name, each)
+            for name, protocol, state in kinds
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for port in ports
+            for each in sock_diag.on_port(family, protocol, int(state, 16), port)
+        }
+    except OSError:
+        return open_sockets(ports)
+
+
 def sockets(
     table: str, protocol: str, state: str, ports: Collection[int]
 ) -> Iterator[tuple[int, Listener]]:
     """Inode and socket of each line of a /proc/net table with this state and one of these ports."""
     for entry in entries(table.splitlines()[1:], state, ports):
-        local = entry.address
-        if isinstance(local, IPv6Address) and local.ipv4_mapped:
-            local = local.ipv4_mapped
-        yield entry.inode, Listener(protocol, local, entry.port, uid=entry.uid)
+        yield entry.inode, _listener(protocol, entry)
+
+
+def _listener(protocol: str, entry: Entry) -> Listener:
+    local = entry.address
+    if isinstance(local, IPv6Address) and local.ipv4_mapped:
+        local = local.ipv4_mapped
+    return Listener(protocol, local, entry.port, uid=entry.uid)
 
 
 def owners(found: Mapping[int, Listener]) -> dict[int, Process]:
@@ -116,9 +142,9 @@ class PortHolders:
         self._owners: dict[int, Process | None] = {}
 
     def read(self) -> None:
-        """Reads the tables, and looks once for the owner of each socket. Never raises OSError."""
+        """Asks for the sockets, and looks once for the owner of each. Never raises OSError."""
         try:
-            self._found = open_sockets(self._ports)
+            self._found = asked_sockets(self._ports)
         except OSError:
             self._found = {}
         new = {inode: each for inode, each in self._found.items() if inode not in self._owners}

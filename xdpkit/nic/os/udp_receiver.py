@@ -7,29 +7,10 @@ bound to the port, and which address counts most.
 
 from __future__ import annotations
 
-import socket
-import struct
 from ipaddress import ip_address
 
-from xdpkit.nic.os import netlink
+from xdpkit.nic.os.sock_diag import Endpoint, receiver_user
 from xdpkit.nic.os.udp_sockets import UNCONNECTED, entries, tables
-
-# linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h (INET_DIAG_NOCOOKIE).
-NETLINK_SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20
-_NO_COOKIE = 0xFFFFFFFF
-# Of every network namespace: LOOPBACK_IFINDEX of include/net/net_namespace.h.
-_LOOPBACK = 1
-
-# struct inet_diag_req_v2 without its id: family, protocol, extensions, states.
-_REQUEST = struct.Struct("=BBBxI")
-# struct inet_diag_sockid: the ports and addresses of sender and receiver, interface, cookie.
-_ID = struct.Struct("!HH16s16s")
-_ID_REST = struct.Struct("=III")
-# struct inet_diag_msg: 4 bytes, its id, expires, rqueue, wqueue, uid, inode.
-_UID_AT = 4 + _ID.size + _ID_REST.size + 12
-
-Endpoint = tuple[str, int]
 
 
 def receiver_users(sender: Endpoint, receiver: Endpoint) -> set[int]:
@@ -37,26 +18,11 @@ def receiver_users(sender: Endpoint, receiver: Endpoint) -> set[int]:
 
     One, where the kernel says. Raises OSError where neither can be read.
     """
-    found = _ask_kernel(sender, receiver)
-    return {found} if found is not None else _read_tables(receiver)
-
-
-def _ask_kernel(sender: Endpoint, receiver: Endpoint) -> int | None:
-    """The receiver's user; None if there is none, or if the kernel cannot be asked."""
-    source, destination = ip_address(sender[0]), ip_address(receiver[0])
-    family = socket.AF_INET if destination.version == 4 else socket.AF_INET6
-    request = (
-        _REQUEST.pack(family, socket.IPPROTO_UDP, 0, 0xFFFFFFFF)
-        + _ID.pack(sender[1], receiver[1], source.packed, destination.packed)
-        + _ID_REST.pack(_LOOPBACK, _NO_COOKIE, _NO_COOKIE)
-    )
-    try:
-        with netlink.open_socket(NETLINK_SOCK_DIAG) as kernel:
-            answer = netlink.exchange(kernel, SOCK_DIAG_BY_FAMILY, request)
-    except OSError:
-        return None
-    [user] = struct.unpack_from("=I", answer, _UID_AT)
-    return int(user)
+    found = receiver_user(sender, receiver)
+    if found is not None:
+        return {found}
+    # Not so the tables, if it can be asked at all: it knows at least who gets the answer.
+    return set() if receiver_user(receiver, sender) is not None else _read_tables(receiver)
 
 
 def _read_tables(receiver: Endpoint) -> set[int]:

@@ -7,27 +7,20 @@ the slow path's. So where such a program runs, the slow path leaves the port to 
 
 from __future__ import annotations
 
+import socket
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
 
 from xdpkit.config.address import Address
+from xdpkit.nic.os import sock_diag
+from xdpkit.nic.os.sock_diag import Entry
 
 # The state of an unconnected socket: TCP_CLOSE in Linux include/net/tcp_states.h.
 UNCONNECTED = "07"
 
 TABLES = (Path("/proc/net/udp"), Path("/proc/net/udp6"))
-
-
-class Entry(NamedTuple):
-    """A socket in a table of /proc/net: where it is bound, its user's ID and its inode."""
-
-    address: Address
-    port: int
-    uid: int
-    inode: int
 
 
 def is_held(port: int, ours: Collection[int], addresses: Collection[Address]) -> bool:
@@ -36,10 +29,23 @@ def is_held(port: int, ours: Collection[int], addresses: Collection[Address]) ->
     ``ours`` are the inodes of our sockets. Reads the tables of this network namespace.
     """
     return any(
-        holder in addresses or holder.is_unspecified
-        for lines in tables()
-        for holder in holders(lines, port, ours)
+        each.address in addresses or each.address.is_unspecified
+        for each in on_port(port)
+        if each.inode not in ours
     )
+
+
+def on_port(port: int) -> list[Entry]:
+    """The unconnected sockets on a port, in this network namespace. Raises OSError."""
+    try:
+        return [
+            each
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for each in sock_diag.on_port(family, socket.IPPROTO_UDP, int(UNCONNECTED, 16), port)
+        ]
+    except OSError:
+        # The kernel has no udp_diag, or may not load it.
+        return [each for lines in tables() for each in entries(lines, UNCONNECTED, (port,))]
 
 
 def tables() -> Iterator[list[str]]:

@@ -1,45 +1,65 @@
-"""The arenas followed by a record of their sources: the compiler's output, and the cache file.
+"""The file that keeps a compiled zone for the next start: its arena and what it was made from.
 
-    arena ... | record (JSON) | FOOTER
+    arena | record (JSON) | FOOTER
 
-Each arena has its own checksum; the footer's covers everything after them, so that no bit flip goes
-unnoticed. The record lists the arenas, the files that were read, and the compiler version.
+The arena has its own checksum; the footer's covers everything after the arena, so that no bit flip
+goes unnoticed. So nothing waits for a disk when one is written: what a crash leaves of it is found
+to be damaged, and the zone is compiled again.
+
+A directory of zones has one of such files, one for each zone, and each is replaced as a whole.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
-import mmap
 import os
+import re
 import struct
-from dataclasses import astuple, dataclass
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from xdpkit._core._zones import ZoneArena
+from xdpkit.reach import reach
 from xdpkit.regular_file import check_owned, open_regular
-from xdpkit.services.dns.zonefile.sources import Source, compiler_key
+from xdpkit.services.dns.zonefile.sources import Source, compiler_key, from_json, to_json
 
-MAGIC = b"xdpzones"
+MAGIC = b"xdpzone2"
 FOOTER = struct.Struct("<8sQQ32s")
 """Magic, arena size, record size, BLAKE2b-256 of the record and these fields."""
 
-# 10,000 files have a record of 2 MB.
-RECORD_MAX = 1 << 28
+SUFFIX = ".arena"
+PART = ".part"
+
+# A zone's name as a file's: the plain ones as they are, others by a digest behind this character.
+_PLAIN = re.compile(rb"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_DIGEST = "="
+
+# NAME_MAX of Linux is 255, with what comes before and after it.
+_LONGEST = 200
+
+# A file that a writer of today may still be writing.
+_PART_SECONDS = 3600
 
 
-class Stale(ValueError):
-    """The arena is intact, but was made by another compiler or from other files."""
+class OtherVersion(ValueError):
+    """It is intact, but what another version of xdpkit made does not fit."""
 
 
-@dataclass(frozen=True)
-class ArenaFile:
-    """The zones in memory, and the files that they were read from."""
+@dataclass(frozen=True, slots=True)
+class CachedZone:
+    """A compiled zone as it was kept."""
 
-    arenas: tuple[ZoneArena, ...]
+    arena: ZoneArena
     sources: tuple[Source, ...]
+    made: float
+    """When it was compiled, in seconds since the epoch."""
+    ours: bool
+    """Whether this version of xdpkit made it."""
 
 
 def _digest(record: bytes, size: int) -> bytes:
@@ -47,130 +67,121 @@ def _digest(record: bytes, size: int) -> bytes:
     return blake2b(record + fields, digest_size=32).digest()
 
 
-def append_record(fd: int, arenas: list[tuple[int, int]], sources: tuple[Source, ...]) -> int:
-    """Appends record and footer to arenas at these offsets with these sizes; returns the total."""
-    size = max(at + length for at, length in arenas)
-    facts = {
-        "compiler": compiler_key(),
-        "arenas": arenas,
-        "sources": [astuple(source) for source in sources],
-    }
-    record = json.dumps(facts).encode()
-    tail = record + FOOTER.pack(MAGIC, size, len(record), _digest(record, size))
-    at, view = size, memoryview(tail)
-    while view:
-        written = os.pwrite(fd, view, at)
-        at, view = at + written, view[written:]
-    return at
+def tail(size: int, sources: Sequence[Source], made: float) -> bytes:
+    """What follows an arena of ``size`` bytes in its file."""
+    facts = {"compiler": compiler_key(), "made": made, "sources": to_json(sources)}
+    record = json.dumps(facts, separators=(",", ":")).encode()
+    return record + FOOTER.pack(MAGIC, size, len(record), _digest(record, size))
 
 
-def _record(fd: int) -> tuple[int, dict[str, Any]]:
-    """The size of the arena in a file, and the record. Raises ValueError if they are damaged."""
-    end = os.fstat(fd).st_size
-    footer = os.pread(fd, FOOTER.size, max(end - FOOTER.size, 0))
-    if len(footer) < FOOTER.size:
+def parse(data: bytes) -> CachedZone:
+    """The content of a file, checked. Raises ValueError for a damaged one, and MemoryError."""
+    if len(data) < FOOTER.size:
         raise ValueError("it is too short")
-    magic, size, length, digest = FOOTER.unpack(footer)
-    if magic != MAGIC or length > RECORD_MAX or size + length + FOOTER.size != end:
+    magic, size, length, digest = FOOTER.unpack_from(data, len(data) - FOOTER.size)
+    if magic != MAGIC or size + length + FOOTER.size != len(data):
         raise ValueError("it has no valid footer: cut off, or not an arena file")
-    record = os.pread(fd, length, size)
+    record = data[size : size + length]
     if _digest(record, size) != digest:
         raise ValueError("the checksum of its record is wrong")
-    return size, json.loads(record)
-
-
-def read_sources(fd: int, ours: bool = True) -> tuple[list[tuple[int, int]], tuple[Source, ...]]:
-    """The offsets and sizes of the arenas in a file, and the files that they were made from.
-
-    Raises ValueError if it is damaged; with ``ours``, Stale if another compiler made it.
-    """
     try:
-        _, facts = _record(fd)
-        if ours and facts["compiler"] != compiler_key():
-            raise Stale("another version of xdpkit wrote it")
-        arenas = [(int(at), int(length)) for at, length in facts["arenas"]]
-        return arenas, tuple(
-            Source(path, zone, (found[0], found[1], found[2]), settled, digest)
-            for path, zone, found, settled, digest in facts["sources"]
-        )
+        facts: dict[str, Any] = json.loads(record.decode())
+        sources = from_json(facts["sources"])
+        made, ours = float(facts["made"]), facts["compiler"] == compiler_key()
     except (LookupError, TypeError, RecursionError) as error:
         raise ValueError("its record is malformed") from error
-
-
-def read_arenas(fd: int, arenas: list[tuple[int, int]], sources: tuple[Source, ...]) -> ArenaFile:
-    """Copies the arenas of a file into memory and checks them. Raises OSError or ValueError."""
-    with mmap.mmap(fd, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-        found = []
-        for at, length in arenas:
-            with view[at : at + length] as part:
-                found.append(ZoneArena(part))
-    return ArenaFile(tuple(found), sources)
+    try:
+        arena = ZoneArena(memoryview(data)[:size])
+    except ValueError:
+        if ours:
+            raise
+        raise OtherVersion from None
+    return CachedZone(arena, sources, made, ours)
 
 
 # -------------------------------------------------------------------------------------------------
 
 
-def cache_file(cache: Path, directory: Path) -> Path:
-    """The path of the cached arena of a zone directory."""
+def cache_directory(cache: Path, directory: Path) -> Path:
+    """Where the compiled zones of a zone directory are kept."""
     key = blake2b(os.fsencode(directory.resolve()), digest_size=8).hexdigest()
-    return cache / f"zones-{key}.arena"
+    return cache / f"zones-{key}"
 
 
-def open_cached(path: Path) -> int:
-    """Opens a cached arena; the caller closes it.
+def file_name(zone: bytes) -> str:
+    """The name of the file that keeps the zone with this wire name."""
+    at, labels = 0, []
+    while length := zone[at]:
+        labels.append(zone[at + 1 : at + 1 + length])
+        at += length + 1
+    text = b".".join(labels)
+    # A dot within a label would make two zones one.
+    if len(text) <= _LONGEST and _PLAIN.fullmatch(text) and text.count(b".") == len(labels) - 1:
+        return text.decode() + SUFFIX
+    return _DIGEST + blake2b(zone, digest_size=16).hexdigest() + SUFFIX
 
-    Raises FileNotFoundError if there is none, OSError if another user could have written it.
+
+def read_cached(path: str) -> CachedZone:
+    """A zone that was kept.
+
+    Raises FileNotFoundError if there is none, OSError if another user could have written it,
+    ValueError if it is damaged, and MemoryError.
     """
     fd = open_regular(path, follow=False)
-    try:
-        check_owned(path, os.fstat(fd))
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    with open(fd, "rb", buffering=0) as file:  # noqa: PTH123
+        found = os.fstat(file.fileno())
+        check_owned(path, found)
+        return parse(file.read(found.st_size))
 
 
-def write_cache(fd: int, path: Path) -> None:
-    """Copies an arena file to ``path`` atomically. Raises OSError.
+def make_directory(directory: Path) -> None:
+    """Creates the directory for a zone directory, and removes what killed writers left there.
 
-    The directory is created if it is missing. The next process reuses a partial file that a killed
-    one left.
+    Raises OSError.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    for each in (directory.parent, directory):
+        os.makedirs(reach(each), mode=0o700, exist_ok=True)  # noqa: PTH103
+    with os.scandir(reach(directory)) as entries:
+        for entry in entries:
+            if entry.name.endswith(PART) and _is_abandoned(entry):
+                os.unlink(entry)  # noqa: PTH108
+
+
+def _is_abandoned(entry: os.DirEntry[str]) -> bool:
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _PART_SECONDS
+    except OSError:
+        return False
+
+
+def write_cached(directory: Path, zone: bytes, fd: int, at: int, size: int, end: bytes) -> None:
+    """Keeps the zone whose arena is in ``fd`` at an offset; ``end`` is its ``tail``.
+
+    Whoever reads finds the old file or the new one. Raises OSError.
+    """
+    path = reach(directory / file_name(zone))
+    # Instances that share the directory each write their own.
+    part = f"{path}.{os.getpid()}{PART}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
     out = os.open(part, flags, 0o600)
     try:
         try:
-            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # An instance on another interface is writing the same file.
-            return
-        if not part.exists() or not os.path.samestat(os.fstat(out), part.stat()):
-            return
-        try:
-            _copy(fd, out)
+            _copy(fd, at, size, out)
+            view = memoryview(end)
+            while view:
+                view = view[os.write(out, view) :]
+            os.rename(part, path)  # noqa: PTH104
         except BaseException:
-            part.unlink()
+            os.unlink(part)  # noqa: PTH108
             raise
-        part.rename(path)
     finally:
         os.close(out)
-    _sync(path.parent)
 
 
-def _copy(fd: int, out: int) -> None:
-    os.fchmod(out, 0o600)
-    os.ftruncate(out, 0)
-    at, size = 0, os.fstat(fd).st_size
-    while at < size:
-        at += os.sendfile(out, fd, at, size - at)
-    os.fsync(out)
-
-
-def _sync(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _copy(fd: int, at: int, size: int, out: int) -> None:
+    end = at + size
+    while at < end:
+        sent = os.sendfile(out, fd, at, end - at)
+        if not sent:
+            raise OSError(errno.EIO, "the arena ends too early")
+        at += sent

@@ -1,11 +1,19 @@
-"""Compiles a directory of zones: ``python -m ...compiler.compile --fd N [--cache FILE] DIR``.
+"""Compiles zones: ``python -m ...compiler.compile --fd N [--cache DIR] DIR``.
 
 A child process of the daemon: dnspython's garbage and the minutes that a million names take stay
-out of the process that holds the sockets. It writes JSON objects to stdout, one per line:
-``{"zone": NAME, "records": N, "share": OF_ALL_WORK}`` as it goes, with "names" instead of
-"records" once a zone is in the arena; ``{"unkept": REASON}`` if the cache file could not be
-written; and finally either ``{"size": BYTES}`` (exit 0),
-``{"error": REASON, "path": FILE, "line": N}`` (exit 2), or ``{"error": REASON}`` (exit 1).
+out of the process that holds the sockets. It is started before there is work, and reads the paths
+of master files from stdin, a JSON string per line, until that ends. It writes JSON objects to
+stdout, one per line:
+
+    {"ready": true}                                     it can begin
+    {"reading": PATH, "records": N, "share": OF_IT}     as it goes
+    {"zone": PATH, "at": OFFSET, "size": BYTES, "sources": [...]}
+    {"zone": PATH, "errors": [{"path", "line", "column", "error"}], "sources": [...]}
+    {"unkept": REASON}                                  the cache could not be written; once
+    {"error": REASON}                                   it cannot work at all
+
+Arenas go into the file ``--fd``, one after another. A zone that needs too much memory is reported
+as one with an error, and ends the process: another begins without what is left of it.
 """
 
 from __future__ import annotations
@@ -15,10 +23,12 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
@@ -26,12 +36,9 @@ from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
-from xdpkit.services.dns.zonefile.error_list import directory_error
+from xdpkit.services.dns.zonefile.error_list import located
 from xdpkit.services.dns.zonefile.read import read_zone
-from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, stat_of, zone_files
-from xdpkit.services.dns.zonefile.zone import Zone, name_text
-
-__all__ = ["compile_zones", "main", "read_zones", "zone_files"]
+from xdpkit.services.dns.zonefile.sources import Reading, Source, compiler_key, to_json
 
 # The share of a zone's time spent reading; making images is the rest: measured with zones of
 # addresses, and much the same for signed ones.
@@ -42,94 +49,100 @@ READING = 0.8
 # with other work would never finish.
 BACKGROUND_NICE = 5
 
+# Where each arena begins: a cache line.
+ALIGNMENT = 64
+
+# The exit status after a zone that needed too much memory.
+OUT_OF_MEMORY = 3
+
 Report = Callable[[dict[str, Any]], None]
 
 
-def no_report(_: dict[str, Any]) -> None:
-    """Discards progress reports."""
+class Compiler:
+    """Compiles one zone after the other into ``fd``, and keeps them in ``cache``."""
 
+    def __init__(
+        self, fd: int, cache: Path | None, limit: MemoryLimit, report: Report, max_bytes: int
+    ) -> None:
+        self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
+        self._max_bytes = max_bytes
+        self._at = 0
 
-def read_zones(
-    files: Iterable[Path], report: Report = no_report, reading: Reading | None = None
-) -> list[Zone]:
-    """Reads master files; raises ZoneError with everything that is wrong with them."""
-    files, reading = list(files), reading or Reading()
-    total = sum(stat[0] for path in files if (stat := stat_of(path))) or 1
-    zones: dict[bytes, Zone] = {}
-    refused: list[ZoneError] = []
-    for path in files:
+    def compile(self, path: str) -> bool:
+        """Compiles the zone of a master file, and reports it; False if memory did not suffice.
 
-        def progress(records: int, path: Path = path) -> None:
-            share = READING * min(reading.bytes_read / total, 1)
-            report({"zone": path.name.removesuffix(SUFFIX), "records": records, "share": share})
-
+        Whatever is wrong with a file is an error of that zone.
+        """
+        self._limit.begin()
+        reading = Reading(self._limit.allow, self._max_bytes)
         try:
-            zone = read_zone(path, progress, reading)
+            zone = read_zone(Path(path), self._progress(path, reading), reading)
+            size = compile_zone(zone, self._fd, self._at)
         except ZoneError as error:
-            refused.append(error)
-            continue
-        other = zones.setdefault(zone.origin, zone)
-        if other is not zone:
-            reason = f"the same zone as {other.path.name}; remove one of them"
-            refused.append(ZoneError(path, reason))
-    if refused:
-        raise directory_error(refused)
-    return list(zones.values())
+            wrong = [each for each in error.errors or [error] if isinstance(each, ZoneError)]
+            found = [each.location() | {"error": each.reason} for each in located(wrong)]
+            self._report({"zone": path, "errors": found, "sources": to_json(reading.sources)})
+            return True
+        except (MemoryError, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):
+                reason = f"could not be compiled: {failed('', error)}"
+                self._refuse(path, reason, reading.sources)
+                return True
+            self._limit.use_reserve()
+            needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
+            self._refuse(path, f"{needs}compiler may use: make it smaller", reading.sources)
+            return False
+        at, self._at = self._at, (self._at + size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        sources = reading.sources
+        self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)})
+        if self._cache:
+            end = arena_file.tail(size, sources, time.time())
+            self._keep(self._cache, zone.origin, at, size, end)
+        return True
 
+    def _refuse(self, path: str, reason: str, sources: tuple[Source, ...]) -> None:
+        found = [{"path": path, "line": None, "column": None, "error": reason}]
+        self._report({"zone": path, "errors": found, "sources": to_json(sources)})
 
-def compile_zones(
-    zones: list[Zone], fd: int, report: Report = no_report, seed: int | None = None
-) -> list[tuple[int, int]]:
-    """Writes the arenas of ``zones`` into the empty file ``fd``; returns offset and size of each.
+    def _progress(self, path: str, reading: Reading) -> Callable[[int], None]:
+        def progress(records: int) -> None:
+            whole = reading.size or 1
+            share = READING * min(reading.bytes_read / whole, 1)
+            self._report({"reading": path, "records": records, "share": share})
 
-    Raises ZoneError for all zones that cannot be served.
-    """
-    refused: list[ZoneError] = []
-    total, done, at = sum(len(zone.nodes) for zone in zones) or 1, 0, 0
-    found: list[tuple[int, int]] = []
-    for zone in zones:
-        name, before = name_text(zone.origin), done
+        return progress
 
-        def progress(nodes: int, name: str = name, before: int = before) -> None:
-            share = READING + (1 - READING) * (before + nodes) / total
-            report({"zone": name, "records": nodes, "share": share})
-
-        nodes = len(zone.nodes)
+    def _keep(self, cache: Path, zone: bytes, at: int, size: int, end: bytes) -> None:
         try:
-            found.append((at, compile_zone(zone, fd, at, progress, seed)))
-            at += -(-found[-1][1] // 64) * 64
-        except ZoneError as error:
-            refused.append(error)
-        done += nodes
-        share = READING + (1 - READING) * done / total
-        report({"zone": name, "names": zone.names, "share": share})
-    if refused:
-        raise directory_error(refused)
-    return found
+            arena_file.write_cached(cache, zone, self._fd, at, size, end)
+        except OSError as error:
+            self._cache = None
+            self._report({"unkept": f"{error.filename or cache}: {error.strerror}"})
 
 
-def _write_cache(fd: int, path: Path, report: Report) -> None:
-    try:
-        arena_file.write_cache(fd, path)
-    except OSError as error:
-        report({"unkept": f"{error.filename or path}: {error.strerror}"})
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The child's command line; returns the exit status."""
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m xdpkit.services.dns.compiler.compile", description=__doc__
     )
     parser.add_argument("--fd", type=int, required=True, help="an empty memfd")
-    parser.add_argument("--cache", type=Path, help="cache file to write")
+    parser.add_argument("--cache", type=Path, help="the directory that keeps compiled zones")
     text = "run at a lower priority than the answering threads"
     parser.add_argument("--behind", action="store_true", help=text)
     parser.add_argument("--memory", type=int, help="the most bytes of memory to use")
+    text = "the most bytes of a zone's files"
+    parser.add_argument("--max-bytes", type=int, default=MAX_ZONE_BYTES, help=text)
     parser.add_argument("directory", type=Path)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The child's command line; returns the exit status."""
+    options = _options(arguments)
 
     def report(line: dict[str, Any]) -> None:
-        print(json.dumps(line), flush=True)
+        # Whoever reads it may have ended.
+        sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
 
     if options.behind:
         os.nice(BACKGROUND_NICE)
@@ -141,28 +154,19 @@ def main(arguments: list[str] | None = None) -> int:
         what = "the zone compiler's memory could not be limited: setrlimit"
         report({"error": failed(what, number)})
         return 1
-    reading = Reading(limit.allow)
+    cache = options.cache.absolute() if options.cache else None
+    # $INCLUDE is relative to the zone directory, wherever the daemon was started.
     try:
-        directory = options.directory.absolute()
-        files = zone_files(directory)
-        # $INCLUDE is relative to the zone directory, wherever the daemon was started.
-        os.chdir(reach(directory))
-        arenas = compile_zones(read_zones(files, report, reading), options.fd, report)
-    except ZoneError as error:
-        for each in error.errors or [error]:
-            report(each.location() | {"error": each.reason})
-        return error.exit_code
-    except (MemoryError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):
-            raise
-        limit.use_reserve()
-        most = f"more than the {limit.current >> 20} MiB of memory that it may use"
-        report({"error": f"the zone compiler needs {most}: make the zones smaller"})
+        os.chdir(reach(options.directory.absolute()))
+    except OSError as error:
+        report({"error": failed(f"{options.directory}: chdir", error)})
         return 1
-    size = arena_file.append_record(options.fd, arenas, reading.sources)
-    if options.cache:
-        _write_cache(options.fd, options.cache.absolute(), report)
-    report({"size": size})
+    compiler = Compiler(options.fd, cache, limit, report, options.max_bytes)
+    compiler_key()
+    report({"ready": True})
+    for line in sys.stdin:
+        if not compiler.compile(json.loads(line)):
+            return OUT_OF_MEMORY
     return 0
 
 

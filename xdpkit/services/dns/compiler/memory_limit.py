@@ -7,7 +7,7 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 
-# Address space that any zones may take: enough for 1.5 million names made by $GENERATE.
+# Address space that any zone may take: enough for 1.5 million names made by $GENERATE.
 BASE_BYTES = 1 << 30
 
 # What is allowed on top for each byte that was read: a zone of addresses takes 30 (measured with
@@ -17,7 +17,7 @@ BYTES_PER_BYTE = 200
 # Of the machine's memory: the server's own is locked and must find room, too.
 SHARE = 0.75
 
-# For an error's message, while all the zones are still in memory.
+# For an error's message, while all of the zone is still in memory.
 RESERVE_BYTES = 16 << 20
 
 # The kernel ends the process with the highest score first: proc_pid_oom_score_adj(5).
@@ -25,7 +25,7 @@ FIRST_TO_GO = "1000"
 
 
 class MemoryLimit:
-    """The limit of this process, which grows with what it reads, up to ``most`` bytes."""
+    """The limit of this process, which grows with what it reads of a zone, up to ``most`` bytes."""
 
     def __init__(self, most: int | None = None) -> None:
         physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -33,24 +33,43 @@ class MemoryLimit:
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         if hard != resource.RLIM_INFINITY:
             self.most = min(self.most, hard - RESERVE_BYTES)
-        # The arena is a memfd, which is memory, too, but no address space.
+        # The arenas are in a memfd, which is memory, too, but no address space.
         largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         largest = self.most if largest == resource.RLIM_INFINITY else min(largest, self.most)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        self._read = 0
+        self._left = self._read = 0
+        self._set = -1
         self.current = 0
-        self.allow(0)
+        self.begin()
         # Anyone may raise its own; a system without it has no such killer.
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO)
 
+    def begin(self) -> None:
+        """Another zone begins: what the earlier ones left of address space is not its own."""
+        if self._read or self._set < 0:
+            self._left = _address_space()
+        self._read = 0
+        self.allow(0)
+
     def allow(self, read: int) -> None:
-        """Allows what another ``read`` bytes of zone files take."""
+        """Allows what another ``read`` bytes of the zone's files take."""
         self._read += read
-        self.current = min(self.most, BASE_BYTES + BYTES_PER_BYTE * self._read)
-        resource.setrlimit(resource.RLIMIT_AS, (self.current, self.most + RESERVE_BYTES))
+        allowed = max(BASE_BYTES, self._left + BASE_BYTES // 2)
+        self.current = min(self.most, allowed + BYTES_PER_BYTE * self._read)
+        # A step at a time: small files need none.
+        if self._set < 0 or self.current > self._set or self._set > self.current + BASE_BYTES:
+            self._set = self.current
+            resource.setrlimit(resource.RLIMIT_AS, (self.current, self.most + RESERVE_BYTES))
+        self.current = self._set
 
     def use_reserve(self) -> None:
         """Called once the limit was reached: gives room to say so."""
         hard = self.most + RESERVE_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def _address_space() -> int:
+    """What this process has mapped, in bytes: proc_pid_statm(5)."""
+    with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123
+        return int(file.read(64).split()[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -6,14 +6,13 @@ the spot; the reasons are read from the same arena (view.py).
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
 import dns.exception
 import dns.flags
 import dns.message
@@ -28,13 +27,11 @@ from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
-from xdpkit.services.dns.compiler.arena_file import read_arenas
-from xdpkit.services.dns.compiler.compile import compile_zones, read_zones
 from xdpkit.services.dns.compiler.view import ArenaView, ImageView, NodeView
 from xdpkit.services.dns.query.proof_text import proof_lines
 from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.serving.store import cached_zones
-from xdpkit.services.dns.zonefile.sources import zone_files
+from xdpkit.services.dns.serving.store import load_zones
+from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.zone import name_text, parent
 
 Zones = Mapping[bytes, ZoneArena | None]
@@ -292,26 +289,16 @@ def explain(
 ) -> Explanation:
     """Explains the answer to a question from the zones of ``directory``.
 
-    They are compiled, unless the daemon's ``cache`` has them and is readable. Raises ZoneError for
-    an invalid zone, UsageError for an invalid question.
+    They are compiled, unless the daemon's ``cache`` has them and is readable. Raises ZoneError if
+    the zone of the name has no version that loads, or there are no zones, UsageError for an invalid
+    question.
     """
-    zones = cached_zones(cache, directory) if cache else None
-    return explain_zones(zones or _compile(directory), name, rdtype, client, max_udp, admitted)
-
-
-def _compile(directory: Path) -> Zones:
-    fd = os.memfd_create("xdpkit-query", os.MFD_CLOEXEC)
-    try:
-        started = time.monotonic()
-        with LoadProgress(directory) as progress:
-            files = zone_files(directory.absolute())
-            # Like the compiler's child process: $INCLUDE is relative to the zone directory.
-            with contextlib.chdir(directory):
-                zones = read_zones(files, progress.report)
-                arenas = compile_zones(zones, fd, progress.report)
-            names = sum(zone.names for zone in zones)
-            size = sum(size for _, size in arenas)
-            progress.finish(names, size, time.monotonic() - started)
-        return {arena.name: arena for arena in read_arenas(fd, arenas, ()).arenas}
-    finally:
-        os.close(fd)
+    with LoadProgress(directory) as progress:
+        load = anyio.run(partial(load_zones, directory, cache, progress, keep=False))
+        progress.finish(load.summary(), load.seconds)
+    zones = {state.name: state.arena for state in load.table.zones.values()}
+    found = explain_zones(zones, name, rdtype, client, max_udp, admitted)
+    for state in load.table.zones.values():
+        if state.arena is None and state.text == found.zone and state.paths[0] in load.errors:
+            raise directory_error(load.errors[state.paths[0]])
+    return found

@@ -1,27 +1,34 @@
-"""The zone compiler's process: started, read to its end, and ended when it is stuck.
+"""The zone compiler's process: started, given its list, read to its end, ended when it is stuck.
 
 It is stuck if it neither reports nor computes: it was stopped, or a file that it reads does not
 answer. It is also stuck if it computes without a report for far longer than any step takes.
+
+It is started before there is a list, so that its interpreter is warm when files have settled.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fcntl import F_ADD_SEALS, F_SEAL_SHRINK, fcntl
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.abc
 
-from xdpkit.errors import StuckError, XdpkitError, ZoneError, ZoneErrors
+from xdpkit.config.dns import MAX_ZONE_BYTES
+from xdpkit.errors import StuckError, XdpkitError
 from xdpkit.runtime import child
+from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
 
-# The most bytes of one line of the child; a longer one is not one of our reports.
-LINE_MAX = 1 << 16
+# The most bytes of one line of the child: the sources of a zone with thousands of includes.
+LINE_MAX = 1 << 24
 
 # Time between two looks at the child; a time that passes while nobody looks does not count.
 LOOK_SECONDS = 1.0
@@ -45,19 +52,30 @@ STUCK_MAX = 4
 # linux include/linux/posix-timers.h: the CPU clock of a whole process, clock_getcpuclockid(3).
 CPUCLOCK_SCHED = 2
 
+# Paths handed over in one write.
+LINES = 1000
+
 _stuck: list[anyio.abc.Process] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """The progress of the compiler in ``zone``, or that it is ``done`` with it."""
+class Job:
+    """How zones are to be compiled.
 
-    zone: str
-    records: int
-    """Records read so far, or owner names if ``done``."""
-    done: bool
-    share: float = 0.0
-    """Share of all the work, 0 to 1."""
+    ``memory`` is the most bytes that a child may use, ``max_bytes`` that a zone's files may have.
+    """
+
+    directory: Path
+    cache: Path | None = None
+    background: bool = False
+    memory: int | None = None
+    max_bytes: int = MAX_ZONE_BYTES
+
+    def arguments(self, fd: int) -> list[str]:
+        found = ["--fd", str(fd), *(["--cache", str(self.cache)] if self.cache else [])]
+        found += ["--behind"] * self.background
+        found += [] if self.memory is None else ["--memory", str(self.memory)]
+        return [*found, "--max-bytes", str(self.max_bytes), str(self.directory)]
 
 
 def never() -> bool:
@@ -65,98 +83,114 @@ def never() -> bool:
     return False
 
 
-async def compile_in_child(
-    arguments: list[str],
-    fd: int,
-    progress: Callable[[Progress], None] | None = None,
-    newer: Callable[[], bool] = never,
-) -> str:
-    """Has the child write into ``fd``; returns why it could not write its cache, or "".
+class CompilerChild:
+    """A running child, and the file that it writes arenas into; ``close`` ends both."""
 
-    ``progress`` is called with every report; ``newer`` says whether somebody waits for newer zones.
-    Raises its ZoneError or ZoneErrors, and XdpkitError if it died or was ended. Canceling kills it.
-    """
-    _stuck[:] = [process for process in _stuck if process.returncode is None]
-    if len(_stuck) >= STUCK_MAX:
-        raise StuckError(
-            f"{len(_stuck)} zone compilers that were ended are still waiting for files: check the "
-            "file systems that the zones are on (df, dmesg)"
-        )
-    command = child.python("xdpkit.services.dns.compiler.compile", *arguments)
-    process = await anyio.open_process(
-        command,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-        **child.options(fd),
-    )
-    try:
-        return await _Child(process, progress, newer).run()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _end(process)
-
-
-async def _end(process: anyio.abc.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        with anyio.move_on_after(KILLED_SECONDS):
-            await process.wait()
-    if process.stdout is not None:
-        await process.stdout.aclose()
-    if process.returncode is None:
-        _stuck.append(process)
-
-
-class _Child:
-    """A running child; ``activity`` is what its last report says, for the error."""
-
-    def __init__(
-        self,
-        process: anyio.abc.Process,
-        progress: Callable[[Progress], None] | None,
-        newer: Callable[[], bool],
-    ) -> None:
-        self._process, self._progress, self._newer = process, progress, newer
-        self._cache_error = self._activity = self._ended = ""
+    def __init__(self, process: anyio.abc.Process, fd: int, job: Job) -> None:
+        self._process, self.fd, self.job = process, fd, job
+        self._ended = self._activity = self._last = ""
         self._reports = 0
-        self._errors: list[ZoneError] = []
+        self._ready = False
 
-    async def run(self) -> str:
-        last: dict[str, Any] | str | None = None
+    @classmethod
+    async def start(cls, job: Job) -> CompilerChild:
+        """Starts one that waits for its list. Raises XdpkitError, and OSError."""
+        _stuck[:] = [process for process in _stuck if process.returncode is None]
+        if len(_stuck) >= STUCK_MAX:
+            raise StuckError(
+                f"{len(_stuck)} zone compilers that were ended are still waiting for files: check "
+                "the file systems that the zones are on (df, dmesg)"
+            )
+        fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            # What is mapped here stays there, whatever the child does.
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)
+            command = child.python("xdpkit.services.dns.compiler.compile", *job.arguments(fd))
+            process = await anyio.open_process(
+                command,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                **child.options(fd),
+            )
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(process, fd, job)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended already."""
+        return self._process.returncode is not None
+
+    async def run(
+        self,
+        paths: Iterable[str],
+        take: Callable[[dict[str, Any]], None],
+        newer: Callable[[], bool] = never,
+    ) -> str:
+        """Has it compile these files; ``take`` gets its reports.
+
+        Returns why it has ended before all were done, or "". While ``newer``, because somebody
+        waits for newer zones, one that is stuck is ended sooner. Raises StuckError for one that
+        was, and XdpkitError if it could not work at all.
+        """
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, tasks.cancel_scope)
-            last = await self._read()
+            tasks.start_soon(self._watch, tasks.cancel_scope, newer)
+            tasks.start_soon(self._feed, list(paths))
+            await self._read(take)
             await self._process.wait()
             tasks.cancel_scope.cancel()
         if self._ended:
             raise StuckError(self._ended)
         status = self._process.returncode
-        if isinstance(last, dict) and "error" in last:
-            if "path" not in last:
-                raise XdpkitError(f"{last['error']}{self._activity}")
-            raise self._errors[0] if len(self._errors) == 1 else ZoneErrors(self._errors)
-        if status or not isinstance(last, dict) or "size" not in last:
-            line = last if isinstance(last, str) else "nothing"
-            how = f"exited with status {status}"
-            if status is not None and status < 0:
-                how = f"was ended by {signal.Signals(-status).name}{self._activity}"
-            raise XdpkitError(f"the zone compiler {how}; its last output: {line}")
-        return self._cache_error
+        if self._ready and status in (0, OUT_OF_MEMORY):
+            return ""
+        how = f"exited with status {status}"
+        if status is not None and status < 0:
+            how = f"was ended by {signal.Signals(-status).name}"
+        reason = f"the zone compiler {how}{self._activity}"
+        reason += f"; its last output: {self._last or 'nothing'}" if (status or 0) > 0 else ""
+        if not self._ready:
+            raise XdpkitError(reason)
+        return reason
 
-    def _take(self, line: dict[str, Any]) -> None:
-        self._reports += 1
-        self._cache_error = line.get("unkept", self._cache_error)
-        if "error" in line and "path" in line:
-            error = ZoneError(line["path"], line["error"], line["line"], line["column"])
-            self._errors.append(error)
-        if "zone" in line:
-            done = "names" in line
-            records = line["names" if done else "records"]
-            self._activity = f" (in {line['zone']}, at record {records})"
-            if self._progress is not None:
-                self._progress(Progress(line["zone"], records, done, line["share"]))
+    async def _feed(self, paths: list[str]) -> None:
+        assert self._process.stdin is not None  # it is a pipe
+        try:
+            for at in range(0, len(paths), LINES):
+                lines = "".join(f"{json.dumps(path)}\n" for path in paths[at : at + LINES])
+                await self._process.stdin.send(lines.encode())
+            await self._process.stdin.aclose()
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            # It has ended: its status says why.
+            return
 
-    async def _watch(self, scope: anyio.CancelScope) -> None:
+    async def _read(self, take: Callable[[dict[str, Any]], None]) -> None:
+        rest = b""
+        assert self._process.stdout is not None  # it is a pipe
+        async for chunk in self._process.stdout:
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[-LINE_MAX:]
+            for line in lines:
+                try:
+                    report = json.loads(line)
+                except ValueError:
+                    report = None
+                if not isinstance(report, dict):  # a traceback
+                    self._last = line.decode(errors="replace") or self._last
+                    continue
+                self._reports += 1
+                if "ready" in report:
+                    self._ready = True
+                elif "error" in report:
+                    self._ready, self._last = False, str(report["error"])
+                else:
+                    where = report.get("reading")
+                    name = Path(str(where)).name
+                    self._activity = f" (in {name}, at record {report['records']})" if where else ""
+                    take(report)
+
+    async def _watch(self, scope: anyio.CancelScope, newer: Callable[[], bool]) -> None:
         """Cancels the scope once the child is stuck, and says why in ``_ended``."""
         idle = silent = 0
         before = (0.0, 0)
@@ -167,7 +201,7 @@ class _Child:
             silent = silent + 1 if now[1] == before[1] else 0
             before = now
             waited, why = idle * LOOK_SECONDS, "it was stopped, or waits for a file"
-            if waited >= REPLACED_SECONDS and self._newer():
+            if waited >= REPLACED_SECONDS and newer():
                 why += ", and newer zones are to be read"
                 break
             if waited >= IDLE_SECONDS:
@@ -182,25 +216,57 @@ class _Child:
         )
         scope.cancel()
 
-    async def _read(self) -> dict[str, Any] | str | None:
-        """Reads all lines; returns the last: an object, or text if it was not JSON."""
-        last: dict[str, Any] | str | None = None
-        rest = b""
-        assert self._process.stdout is not None  # it is a pipe: open_process()'s default
-        async for chunk in self._process.stdout:
-            *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[-LINE_MAX:]
-            for line in lines:
-                try:
-                    report = json.loads(line)
-                except ValueError:
-                    report = None
-                if not isinstance(report, dict):  # a traceback
-                    last = line.decode(errors="replace") or last
-                    continue
-                last = report
-                self._take(report)
-        return last
+    async def close(self) -> None:
+        """Ends it, if it still runs; its file stays where it was mapped."""
+        with anyio.CancelScope(shield=True):
+            if self._process.returncode is None:
+                self._process.kill()
+                with anyio.move_on_after(KILLED_SECONDS):
+                    await self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    await stream.aclose()
+        if self._process.returncode is None:
+            _stuck.append(self._process)
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class WarmChild:
+    """Has a child ready, from the first sign of a change until there is work, or none."""
+
+    def __init__(self) -> None:
+        self._child: CompilerChild | None = None
+        self._wanted = False
+
+    async def start(self, job: Job) -> None:
+        """Starts one, unless there is one; that it cannot be is said when there is work."""
+        if self._wanted:
+            return
+        self._wanted = True
+        try:
+            child = await CompilerChild.start(job)
+        except (XdpkitError, OSError):
+            self._wanted = False
+            return
+        if self._wanted:
+            self._child = child
+        else:
+            await child.close()
+
+    def take(self, job: Job) -> CompilerChild | None:
+        """Gives the child away, if it was started for such a job."""
+        if self._child is None or self._child.job != job or self._child.ended:
+            return None
+        child, self._child, self._wanted = self._child, None, False
+        return child
+
+    async def close(self) -> None:
+        """Ends it."""
+        child, self._child, self._wanted = self._child, None, False
+        if child is not None:
+            await child.close()
 
 
 def _cpu_seconds(pid: int) -> float:

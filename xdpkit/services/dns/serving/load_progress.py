@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from xdpkit.runtime.closing import Closing
-from xdpkit.services.dns.serving.store import Progress
+from xdpkit.runtime.notify import notify
+from xdpkit.services.dns.serving.batch import Progress
+
+log = logging.getLogger("xdpkit")
 
 # A shorter load is over before anyone could read a bar.
 PATIENCE_SECONDS = 0.5
 
 # Time between two redraws.
 REDRAW_SECONDS = 0.1
+
+# The startup extension that the service manager is repeatedly asked for during the first load:
+# longer than any step between two reports takes.
+EXTEND_USEC = 60_000_000
+
+# A load that takes longer is logged when it begins.
+LONG_SECONDS = 1.0
 
 
 class LoadProgress(Closing):
@@ -48,8 +58,8 @@ class LoadProgress(Closing):
         """Shows a progress report."""
         if not self.visible:
             return
-        known = self._records.get(progress.zone, 0)
-        self._records[progress.zone] = max(known, progress.records)
+        known = self._records.get(progress.path, 0)
+        self._records[progress.path] = max(known, progress.records)
         now = time.monotonic()
         if now < self._next:
             return
@@ -59,18 +69,11 @@ class LoadProgress(Closing):
         self._bar.update(self._task, completed=progress.share, rate=f"{rate:,.0f} records/s")
         self._bar.refresh()
 
-    def report(self, line: dict[str, Any]) -> None:
-        """Shows a report of the compiler when it runs in this process."""
-        done = "names" in line
-        self(Progress(line["zone"], line["names" if done else "records"], done, line["share"]))
-
-    def finish(self, names: int, size: int, seconds: float) -> None:
-        """Summarizes a compilation on the terminal if it took noticeable time."""
+    def finish(self, line: str, seconds: float) -> None:
+        """Summarizes a load on the terminal if it took noticeable time."""
         self.close()
         if self.visible and seconds > 1:
-            self._bar.console.print(
-                describe_load(names, size, seconds, "compiled"), highlight=False
-            )
+            self._bar.console.print(line, highlight=False)
 
     def close(self) -> None:
         """Removes the bar."""
@@ -78,8 +81,31 @@ class LoadProgress(Closing):
             self._bar.stop()
 
 
-def describe_load(names: int, size: int, seconds: float, origin: str) -> str:
-    """A one-line summary of a load."""
-    how = "taken from the cache" if origin == "cache" else "compiled"
+def describe_load(names: int, size: int, seconds: float, cached: int, compiled: int) -> str:
+    """A one-line summary of a load of zones, ``cached`` and ``compiled`` ones."""
+    how = " and ".join(
+        f"{count:,} {what}" for count, what in ((cached, "cached"), (compiled, "compiled")) if count
+    )
     rate = f" ({names / seconds:,.0f} names/s)" if seconds > 1 else ""
-    return f"{names:,} names {how} in {seconds:.1f} s{rate}, {size:,} bytes"
+    zones = "zone" if cached + compiled == 1 else "zones"
+    return f"{how or 'no'} {zones}, {names:,} names in {seconds:.1f} s{rate}, {size:,} bytes"
+
+
+class ProgressReporter:
+    """Reports a load in progress: by a bar for the first one, or in the log; to systemd too."""
+
+    def __init__(self, directory: Path, bar: LoadProgress | None = None) -> None:
+        self._directory, self._bar = directory, bar
+        self._started = self._notified = time.monotonic()
+        self._reported = bar is not None and bar.visible
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar(progress)
+        if now - self._started > LONG_SECONDS and not self._reported:
+            self._reported = True
+            log.info("zones: compiling %s", self._directory)
+        if self._bar is not None and now - self._notified > LONG_SECONDS:
+            self._notified = now
+            notify(f"EXTEND_TIMEOUT_USEC={EXTEND_USEC}")

@@ -33,7 +33,7 @@ class DnsService(Service):
         return {"dns_access": access(self._rules, self.nowhere)}
 
     async def open(self) -> None:
-        """Raises ZoneError for a zone that is broken."""
+        """Raises ZoneError for a directory without zones: what is wrong with one stops no start."""
         self._rules = rules(self._config.allow, self._config.deny)
         self._publisher.change(**_settings(self._config, self._cookies), **self.admit())
         await self._zones.load()
@@ -75,10 +75,17 @@ class DnsService(Service):
             **zones.facts,
         }
         parts = {**settings, "dns_access": admitted, **zones.parts}
-        return Prepared(parts, commit, facts=facts, discard=zones.discard)
+        return Prepared(parts, commit, zones.settled, facts, zones.discard, zones.wrong)
 
     def facts(self) -> dict[str, Any]:
         return {"zones": self._zones.infos, "arena": self._zones.facts()}
+
+    async def reload_zone(self, zone: str) -> dict[str, Any]:
+        """Reads one zone again, whatever its files look like. Raises XdpkitError."""
+        return await self._zones.reload_zone(zone)
+
+    def problems(self) -> list[str]:
+        return self._zones.problems()
 
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
         return (self._zones.inbox,)

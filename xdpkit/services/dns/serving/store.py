@@ -1,174 +1,313 @@
-"""The daemon's side of zone compilation: reads the cached arena, or has a child compile one."""
+"""A zone directory's first load: what the cache has is taken from there, the rest is compiled."""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from typing import NamedTuple
 
-from xdpkit._core._zones import ZoneArena, ZoneDirectory
-from xdpkit.errors import UnansweredError, XdpkitError
+from xdpkit.config.dns import MAX_ZONE_BYTES
+from xdpkit.errors import UnansweredError, ZoneError
+from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
+from xdpkit.runtime.privileges import unprivileged
 from xdpkit.services.dns.compiler import arena_file
-from xdpkit.services.dns.compiler.arena_file import ArenaFile, Stale
+from xdpkit.services.dns.compiler.arena_file import CachedZone
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
-from xdpkit.services.dns.serving.compiler_child import Progress, compile_in_child, never
-from xdpkit.services.dns.zonefile.sources import unchanged
-from xdpkit.services.dns.zonefile.zone import name_text
-
-__all__ = [
-    "Arena",
-    "Progress",
-    "ZoneInfo",
-    "cached_arena",
-    "cached_zones",
-    "compile_zones",
-    "load_zones",
-]
+from xdpkit.services.dns.serving.batch import CHILDREN, Batch, Outcome, Progress, no_progress
+from xdpkit.services.dns.serving.compiler_child import Job, never
+from xdpkit.services.dns.serving.load_progress import describe_load
+from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
+from xdpkit.services.dns.zonefile.error_list import directory_error
+from xdpkit.services.dns.zonefile.sources import Source, Stat, stat_of, zone_stats
 
 log = logging.getLogger("xdpkit")
 
-# A cache of a million names is read and checked in 2 s; a slow disk takes some more.
+# Files of the cache that are read in one go, and how long that may take: each is read and checked
+# in 0.1 ms, and one of a million names in 2 s; a slow disk takes some more.
+FILES = 1000
 CACHE_SECONDS = 60.0
 
-# The arena is in memory: nothing but the CPU is waited for.
-ARENA_SECONDS = 600.0
 
+@dataclass
+class Load:
+    """How a directory was loaded."""
 
-@dataclass(frozen=True, slots=True)
-class ZoneInfo:
-    """Facts about a compiled zone."""
-
-    serial: int
-    names: int
-    """Owner names in the master file."""
-
-
-class Arena:
-    """The compiled zones in memory, and how they were loaded."""
-
-    def __init__(self, file: ArenaFile, origin: str, seconds: float, cache_error: str = "") -> None:
-        self.arenas = file.arenas
-        self.map = ZoneDirectory((arena.name, arena) for arena in file.arenas)
-        self.size = sum(arena.size for arena in file.arenas)
-        self.sources = file.sources
-        self.origin = origin
-        """compiled or cache."""
-        self.seconds = seconds
-        """Duration of the load."""
-        self.cache_error = cache_error
-        """Why the cache file could not be written; empty on success or without a cache."""
-        zones = {
-            name_text(arena.name): ZoneInfo(arena.serial, arena.names) for arena in file.arenas
-        }
-        self.zones: Mapping[str, ZoneInfo] = MappingProxyType(dict(sorted(zones.items())))
+    table: ZoneTable
+    compiled: int = 0
+    """Zones that were compiled, or were to be."""
+    cached: int = 0
+    """Zones that are as they were kept."""
+    seconds: float = 0.0
+    unkept: str = ""
+    """Why the cache could not be written; empty on success or without a cache."""
+    errors: dict[str, tuple[ZoneError, ...]] = field(default_factory=dict)
+    """What is wrong with master files that were compiled, by path."""
+    others: int = 0
+    """Zones that another version of xdpkit kept."""
+    damaged: list[str] = field(default_factory=list)
+    """What is wrong with files of the cache, which are made again."""
 
     @property
     def names(self) -> int:
         """Owner names of all zones."""
-        return sum(zone.names for zone in self.zones.values())
+        return sum(state.arena.names for state in self.table if state.arena)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all arenas."""
+        return sum(state.arena.size for state in self.table if state.arena)
+
+    def summary(self) -> str:
+        """One line about it."""
+        return describe_load(self.names, self.size, self.seconds, self.cached, self.compiled)
 
 
 async def load_zones(
     directory: Path,
     cache: Path | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[Progress], None] = no_progress,
     background: bool = False,
     newer: Callable[[], bool] = never,
-) -> Arena:
-    """The arena of a directory's zones: the one in ``cache`` if it is still current.
+    before: ZoneTable | None = None,
+    keep: bool = True,
+    max_bytes: int = MAX_ZONE_BYTES,
+) -> Load:
+    """Loads every zone of a directory; what is wrong with one is in its state.
 
-    Otherwise they are compiled, and the cache is written; with ``background``, at a lower priority
-    than the answering threads. Raises like compile_zones().
+    ``cache`` is where all directories' compiled zones are kept; without ``keep``, it is only read.
+    With ``background``, the compiler yields the CPU to the answering threads. A zone that does not
+    load is served as it is in ``before``, or as it was kept. Raises ZoneError for a directory that
+    cannot be read or is empty, and XdpkitError if the compiler does not work.
     """
-    if cache is None:
-        return await compile_zones(directory, progress, None, background, newer)
-    path = arena_file.cache_file(cache, directory)
-    try:
-        cached = await off_loop(
-            path, partial(cached_arena, path, directory), CACHE_SECONDS, _nice(background)
-        )
-    except UnansweredError as error:
-        log.warning("%s; compiling the zones again", error)
-        return await compile_zones(directory, progress, None, background, newer)
-    return cached or await compile_zones(directory, progress, path, background, newer)
-
-
-def cached_arena(path: Path, directory: Path) -> Arena | None:
-    """The arena in a cache file if it matches the directory; a damaged one is logged."""
     started = time.monotonic()
-    try:
-        fd = arena_file.open_cached(path)
+    directory = directory.absolute()
+    stats = await off_loop(directory, partial(zone_stats, directory))
+    load = Load(ZoneTable(directory))
+    kept = None
+    if cache:
+        kept = await off_loop(directory, partial(arena_file.cache_directory, cache, directory))
+    if kept is not None:
         try:
-            arenas, sources = arena_file.read_sources(fd)
-            now = unchanged(sources, directory)
-            if now is None:
-                return None
-            file = arena_file.read_arenas(fd, arenas, now)
-        finally:
-            os.close(fd)
-        return Arena(file, "cache", time.monotonic() - started)
-    except (FileNotFoundError, NotADirectoryError, Stale):
-        return None
-    except (OSError, ValueError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or error
-        log.warning("%s is not used: %s; compiling the zones again", path, reason)
-        return None
+            await _take_cached(load, kept, stats, background, keep)
+        except UnansweredError as error:
+            log.warning("%s; compiling the zones again", error)
+    known = load.table.known
+    changed = {path: stat for path, stat in stats.items() if known.get(path) != stat}
+    todo = load.table.take(Changes(changed)).todo
+    if before is not None:
+        for state in todo:
+            if state.arena is None and (old := before.zones.get(state.name)) and old.arena:
+                load.table.zones[state.name] = replace(
+                    state, arena=old.arena, loaded_at=old.loaded_at, cached=old.cached
+                )
+    load.compiled = len(todo)
+    if todo:
+        job = Job(directory, kept if keep else None, background, max_bytes=max_bytes)
+        await _compile(load, job, todo, progress, newer)
+    load.seconds = time.monotonic() - started
+    return load
 
 
-def cached_zones(cache: Path, directory: Path) -> dict[bytes, ZoneArena] | None:
-    """The zones of a directory by name, if the cache has them as they are now."""
-    cached = cached_arena(arena_file.cache_file(cache, directory), directory)
-    return {arena.name: arena for arena in cached.arenas} if cached else None
+async def _compile(
+    load: Load,
+    job: Job,
+    todo: Sequence[ZoneState],
+    progress: Callable[[Progress], None],
+    newer: Callable[[], bool],
+) -> None:
+    def take(outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            load.table.finish(outcome)
+            if outcome.errors:
+                load.errors[outcome.path] = outcome.errors
+
+    batch = Batch(job, take, progress, newer)
+    await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
+    load.unkept = batch.unkept or load.unkept
 
 
 async def compile_zones(
     directory: Path,
-    progress: Callable[[Progress], None] | None = None,
-    cache_path: Path | None = None,
-    background: bool = False,
-    newer: Callable[[], bool] = never,
+    progress: Callable[[Progress], None] = no_progress,
     memory: int | None = None,
-) -> Arena:
-    """Compiles every zone of a directory in a child process, which also writes ``cache_path``.
+    max_bytes: int = MAX_ZONE_BYTES,
+) -> Load:
+    """Compiles every zone of a directory, and keeps none of it: for ``check``.
 
-    With ``background``, the child yields the CPU to the answering threads. While ``newer``, because
-    somebody waits for newer zones, a child that is stuck is ended sooner. ``memory`` is the most
-    that it may use, in bytes; by default, what memory_limit.py allows.
-    Raises the child's ZoneError, with file and line, and XdpkitError if the child died or was ended
-    because it was stuck. Canceling kills the child.
+    Raises ZoneErrors with everything that is wrong with any of them.
     """
     started = time.monotonic()
-    fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC)
+    directory = directory.absolute()
+    load = Load(ZoneTable(directory))
+    # As the compiler's child will, and ``run`` does.
+    look = partial(unprivileged, partial(zone_stats, directory))
+    todo = load.table.take(Changes(await off_loop(directory, look))).todo
+    refused: list[ZoneError] = []
+
+    def take(outcomes: list[Outcome]) -> None:
+        for outcome in outcomes:
+            refused.extend(outcome.errors)
+            load.table.finish(outcome)
+
+    batch = Batch(Job(directory, memory=memory, max_bytes=max_bytes), take, progress)
+    if todo:
+        await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
+    compiled = {state.name for state in todo}
+    for state in load.table:
+        if state.errors and (not state.name or state.name not in compiled):
+            refused += [
+                ZoneError(path, line.removeprefix(f"{path}: "))
+                for path, line in zip(state.paths, state.errors, strict=True)
+            ]
+    if refused:
+        raise directory_error(sorted(refused, key=lambda error: (str(error.path), error.line or 0)))
+    load.compiled, load.seconds = len(todo), time.monotonic() - started
+    return load
+
+
+# -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A zone as it was kept, and whether its files are the same; or why it cannot be used."""
+
+    name: bytes
+    path: str
+    zone: CachedZone | None
+    current: tuple[Source, ...] | None
+    wrong: str = ""
+
+
+async def _take_cached(
+    load: Load, kept: Path, stats: dict[str, Stat], background: bool, keep: bool
+) -> None:
+    """Begins with the zones in the cache, up to date or not; prepares it for those to come."""
+    nice = BACKGROUND_NICE if background else 0
+    files, load.unkept = await off_loop(kept, partial(_prepare, kept, keep), CACHE_SECONDS, nice)
+    names = _names(stats)
+    seen: dict[str, Stat | None] = dict(stats)
+    there = [each for each in names if each.file in files]
+    for at in range(0, len(there), FILES):
+        work = partial(_read_part, kept, there[at : at + FILES], seen)
+        for found in await off_loop(kept, work, CACHE_SECONDS, nice):
+            _take_found(load, found)
+    gone = set() if not keep else files - {each.file for each in names}
+    await off_loop(kept, partial(remove_cached, kept, gone), CACHE_SECONDS, nice)
+    if load.others:
+        log.info("%s: %d zones of another version; compiling them again", kept, load.others)
+    if load.damaged:
+        first, more = load.damaged[0], len(load.damaged) - 1
+        others = f", and {more} more of its files are not" if more else ""
+        log.warning("%s%s; compiling these zones again", first, others)
+
+
+def _take_found(load: Load, found: _Found) -> None:
+    if found.wrong:
+        load.damaged.append(found.wrong)
+    if found.zone is None:
+        return
+    zone = found.zone
+    load.others += not zone.ours
+    state = ZoneState(
+        found.name,
+        (found.path,),
+        zone.arena,
+        found.current or zone.sources,
+        zone.made,
+        cached=True,
+    )
+    load.table.put_cached(found.name, found.path, state)
+    if found.current:
+        load.cached += 1
+    else:
+        # To be compiled, and served if that fails.
+        load.table.set_unread([found.path])
+
+
+class _Name(NamedTuple):
+    """A zone, its master file, and the name of its file in the cache."""
+
+    zone: bytes
+    path: str
+    file: str
+
+
+def _names(stats: Iterable[str]) -> list[_Name]:
+    """The zones of master files; of several for one zone, the first counts."""
+    found: dict[bytes, list[str]] = {}
+    for path in stats:
+        with suppress(ZoneError):
+            found.setdefault(name_of(path), []).append(path)
+    return [_Name(zone, paths[0], arena_file.file_name(zone)) for zone, paths in found.items()]
+
+
+def _prepare(kept: Path, keep: bool) -> tuple[set[str], str]:
+    """The files in the directory of compiled zones, and why it could not be made."""
     try:
-        arguments = ["--fd", str(fd), *(["--cache", str(cache_path)] if cache_path else [])]
-        arguments += ["--behind"] * background
-        arguments += [] if memory is None else ["--memory", str(memory)]
-        cache_error = await compile_in_child([*arguments, str(directory)], fd, progress, newer)
-        # Its own descriptor: a thread that is left behind goes on with it.
-        read = partial(_read_arena, os.dup(fd))
-        try:
-            file = await off_loop("the zone arena", read, ARENA_SECONDS, _nice(background))
-        except (OSError, ValueError, MemoryError) as error:
-            raise XdpkitError(f"the zone compiler produced no usable arena: {error}") from error
-    finally:
-        os.close(fd)
-    return Arena(file, "compiled", time.monotonic() - started, cache_error)
+        if not keep:
+            names = os.listdir(reach(kept)) if kept.is_dir() else []  # noqa: PTH208
+            return {name for name in names if name.endswith(arena_file.SUFFIX)}, ""
+        arena_file.make_directory(kept)
+        # What older versions kept: one file for all zones.
+        for suffix in (arena_file.SUFFIX, arena_file.PART):
+            with suppress(FileNotFoundError):
+                os.unlink(reach(kept.with_name(kept.name + suffix)))  # noqa: PTH108
+    except OSError as error:
+        return set(), f"{error.filename or kept}: {error.strerror}"
+    names = os.listdir(reach(kept))  # noqa: PTH208
+    return {name for name in names if name.endswith(arena_file.SUFFIX)}, ""
 
 
-def _nice(background: bool) -> int:
-    return BACKGROUND_NICE if background else 0
+def _read_part(kept: Path, part: Sequence[_Name], seen: dict[str, Stat | None]) -> list[_Found]:
+    directory = reach(kept)
+    return [_read(f"{directory}/{each.file}", each.zone, each.path, seen) for each in part]
 
 
-def _read_arena(fd: int) -> ArenaFile:
-    """Reads it and closes the descriptor."""
+def _read(file: str, name: bytes, path: str, seen: dict[str, Stat | None]) -> _Found:
     try:
-        # After an upgrade the child is newer than we are: an arena of the same format will do.
-        return arena_file.read_arenas(fd, *arena_file.read_sources(fd, ours=False))
-    finally:
-        os.close(fd)
+        zone = arena_file.read_cached(file)
+        if zone.arena.name != name:
+            raise ValueError("it is another zone's")
+    except (FileNotFoundError, arena_file.OtherVersion):
+        return _Found(name, path, None, None)
+    except (OSError, ValueError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return _Found(name, path, None, None, f"{file} is not used: {reason}")
+    current = recheck(zone.sources, path, seen) if zone.ours else None
+    return _Found(name, path, zone, current)
+
+
+def recheck(
+    sources: Sequence[Source], path: str, seen: dict[str, Stat | None]
+) -> tuple[Source, ...] | None:
+    """A zone's sources with their stats of now; None if their content has changed.
+
+    ``path`` is its master file; ``seen`` are stats that are known already.
+    """
+    if [source.path for source in sources if source.zone] != [path]:
+        return None
+    now = []
+    for source in sources:
+        if source.path not in seen:
+            seen[source.path] = stat_of(source.path)
+        checked = source.recheck(seen[source.path])
+        if checked is None:
+            return None
+        now.append(checked)
+    return tuple(now)
+
+
+def remove_cached(kept: Path, files: Iterable[str]) -> None:
+    """Removes what was kept of zones that are gone."""
+    directory = reach(kept)
+    for name in files:
+        with suppress(OSError):
+            os.unlink(f"{directory}/{name}")  # noqa: PTH108

@@ -1,233 +1,414 @@
-"""The zone store: loads and publishes the zones, keeps the old ones if the new are broken."""
+"""The zones of a running server: read when asked to or when their files change, and published.
+
+What changes is compiled for itself. A zone that does not load is served as it was, or answered with
+SERVFAIL, and the others are up to date.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import DnsConfig
-from xdpkit.errors import ConfigError, StuckError, UnansweredError, XdpkitError
+from xdpkit.errors import UnansweredError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
-from xdpkit.runtime.notify import notify
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.base import Prepared
+from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
-from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
-from xdpkit.services.dns.serving.store import Arena, Progress, ZoneInfo, load_zones
+from xdpkit.services.dns.serving import zone_report
+from xdpkit.services.dns.serving.batch import Batch, Outcome, Take
+from xdpkit.services.dns.serving.comparing import compared, master_files
+from xdpkit.services.dns.serving.compiler_child import Job, WarmChild
+from xdpkit.services.dns.serving.load_progress import LoadProgress, ProgressReporter
+from xdpkit.services.dns.serving.store import Load, load_zones, remove_cached
 from xdpkit.services.dns.serving.watch import ZoneWatch
-from xdpkit.services.dns.zonefile.sources import unchanged
+from xdpkit.services.dns.serving.zone_table import (
+    Change,
+    Changes,
+    ZoneState,
+    ZoneTable,
+    named,
+    text_of,
+)
+from xdpkit.services.dns.zonefile.sources import Stat
 
 log = logging.getLogger("xdpkit")
 
 # Requests to read the zones that may wait: of the reload, and of the watch on the files.
 INBOX = 4
 
-# A load that takes longer is logged when it begins.
-LONG_SECONDS = 1.0
-
 # Comparing the files with the zones in use means reading those that may have changed unnoticed.
 COMPARE_SECONDS = 60.0
 
-# The startup extension that the service manager is repeatedly asked for during the first load:
-# longer than any step between two reports takes.
-EXTEND_USEC = 60_000_000
+# Between two attempts with a zone that was stuck: not much of the others' time, if it is again.
+RETRY_SECONDS = 10.0
+
+# Files that a line of the log names.
+NAMED = 3
+
+# Between two snapshots while many zones are compiled.
+PUBLISH_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class _Reload:
+    """Read what has changed, without using it."""
+
+    config: DnsConfig
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """Read these, or what has changed by then, and use them."""
+
+    changes: Changes | None = None
+
+
+@dataclass
+class _Share:
+    """A reload's share: what was found, compared with the table of then, and the one of now."""
+
+    before: ZoneTable
+    generation: int
+    table: ZoneTable
+    changes: Changes | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    gone: list[ZoneState] = field(default_factory=list)
+    changed: bool = True
 
 
 class ZoneStore:
-    """Owns the zones: the arena in use, and the task that reads them again, one at a time."""
+    """Owns the zones: those in use, and the task that reads them again, one request at a time."""
 
     def __init__(self, config: DnsConfig, publisher: SnapshotPublisher) -> None:
         self._config = config
         self._publisher = publisher
-        self._watch = ZoneWatch(config.zones)
+        self._table = ZoneTable(config.zones.absolute())
+        self._directory: ZoneDirectory | None = None
         self._watching = CurrentTask(self._watch_files)
-        self._arena: Arena | None = None
-        self._loaded_at = 0.0
-        self._cache_error = ""
-        self._stuck = False
-        self.inbox = Inbox[DnsConfig, Arena]("zones", INBOX)
+        self._report = zone_report.ZoneReport()
+        self._published = 0.0
+        self._shown = -1
+        """The generation of the table that is published."""
+        self._failed = ""
+        self._kept: dict[tuple[Path | None, Path], Path] = {}
+        """Where the compiled zones of a directory are kept."""
+        self._changed: dict[str, Stat | None] = {}
+        """Files that have settled, and are to be read; ``_asked`` once somebody waits for that."""
+        self._asked = False
+        self._retry_at = 0.0
+        self._warm = WarmChild()
+        self.inbox = Inbox[_Reload | _Changed, Any]("zones", INBOX)
 
     @property
-    def infos(self) -> Mapping[str, ZoneInfo]:
-        """The zones being served."""
-        return self._arena.zones if self._arena else {}
+    def infos(self) -> Mapping[str, Mapping[str, Any]]:
+        """The zones, for status."""
+        return self._report.infos(self._table)
 
     def facts(self) -> dict[str, Any]:
-        """Facts about the arena being served, for status."""
-        if self._arena is None:
-            return {}
-        return {
-            "bytes": self._arena.size,
-            "names": self._arena.names,
-            "load_s": round(self._arena.seconds, 3),
-            "source": self._arena.origin,
-            "loaded_at": datetime.fromtimestamp(self._loaded_at, UTC).isoformat("T", "seconds"),
-        }
+        """Facts about all zones together, for status."""
+        return self._report.facts(self._table)
+
+    def problems(self) -> list[str]:
+        """Lines for ``/health``: the zones that are not up to date."""
+        return zone_report.problems(self._table)
+
+    # ---------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
         """The first load: reads the zones and publishes them. Raises XdpkitError."""
-        self._use(await self._read(self._config))
+        load = await self._load(self._config, True)
+        self._table = load.table
+        self._report.set_loaded(load)
+        self._log_changes((None, state) for state in self._table.failing)
+        self._publish()
+
+    async def _load(self, config: DnsConfig, first: bool) -> Load:
+        with ExitStack() as stack:
+            bar = stack.enter_context(LoadProgress(config.zones)) if first else None
+            reporter = ProgressReporter(config.zones, bar)
+            before = None if first else self._table
+            try:
+                load = await load_zones(
+                    config.zones,
+                    config.cache_directory(),
+                    reporter,
+                    not first,
+                    self._is_awaited,
+                    before,
+                    max_bytes=config.max_zone_bytes,
+                )
+            except (OSError, ValueError, MemoryError) as error:
+                what = f"the zones in {config.zones} could not be loaded"
+                raise XdpkitError(failed(what, error)) from error
+        await self._locate(config)
+        log.info("zones: %s", load.summary())
+        self._report.set_unkept(load.unkept)
+        return load
+
+    def _job(self, config: DnsConfig | None = None) -> Job:
+        config = config or self._config
+        directory = self._table.directory
+        kept = self._kept.get((config.cache_directory(), directory))
+        return Job(directory, kept, True, max_bytes=config.max_zone_bytes)
+
+    async def _locate(self, config: DnsConfig) -> None:
+        """Finds where compiled zones are kept: that follows links, which may wait for a disk."""
+        cache, directory = config.cache_directory(), config.zones.absolute()
+        if cache and (cache, directory) not in self._kept:
+            work = partial(arena_file.cache_directory, cache, directory)
+            self._kept[cache, directory] = await off_loop(directory, work)
+
+    def _publish(self) -> None:
+        """Has the answering threads use the table of now."""
+        self._directory = self._table.directory_of_arenas()
+        self._publisher.change(zones=self._directory)
+        self._published, self._shown = time.monotonic(), self._table.generation
+
+    # ---------------------------------------------------------------------------------------------
 
     async def prepare(self, config: DnsConfig) -> Prepared:
-        """Reads the zones again, by a possibly new configuration, without using them.
+        """Reads what has changed, by a possibly new configuration, without using it.
 
-        Raises XdpkitError (ZoneError for a broken file), and BusyError.
+        A zone that does not load fails no reload. Raises XdpkitError, and BusyError.
         """
-        arena = await self.inbox.ask(config)
-        changed = arena is not self._arena
+        share: _Share = await self.inbox.ask(_Reload(config))
+        directory = share.table.directory_of_arenas() if share.changed else self._directory
 
         def commit() -> None:
-            before, self._config = self._config, config
-            if config.zones != before.zones:
-                self._watch = ZoneWatch(config.zones)
-            if (config.zones, config.watch) != (before.zones, before.watch):
-                self._watch.set_used(arena.sources)
-                self._watching.restart()
-            if changed:
-                self._take(arena)
+            self._commit(share, config, directory)
 
-        zones = {
-            name: {"serial": info.serial, "names": info.names} for name, info in arena.zones.items()
+        def discard() -> None:
+            self._table.set_unread(outcome.path for outcome in share.outcomes)
+
+        async def settled() -> None:
+            await self._forget(share.gone)
+
+        facts = {
+            "zones": zone_report.infos(share.table),
+            "zones_changed": share.changed,
+            "zones_failed": zone_report.failed_lines(share.table.failing),
         }
-        facts = {"zones": zones, "zones_changed": changed}
-        return Prepared({"zones": arena.map}, commit, facts=facts, discard=self._watch.set_unread)
+        failing = share.table.failing[: zone_report.NAMED]
+        wrong = [XdpkitError(line) for state in failing for line in state.errors]
+        return Prepared({"zones": directory}, commit, settled, facts, discard, wrong)
 
-    async def _read(self, config: DnsConfig) -> Arena:
-        """The arena of the zones now, which is the one in use if their files are unchanged.
+    async def reload_zone(self, zone: str) -> dict[str, Any]:
+        """Reads one zone again, whatever the stats of its files say, and uses it.
 
-        Raises XdpkitError; the watch then waits for the next change.
+        Raises XdpkitError for a name that no zone has, and BusyError.
         """
-        ours = config.zones == self._config.zones
-        seen = await self._watch.scan() if ours else {}
-        if ours:
-            self._watch.set_reading(seen)
-        try:
-            if ours and self._arena and await self._is_current(self._arena):
-                return self._arena
-            return await self._load(config)
-        except (StuckError, UnansweredError):
-            if ours:
-                self._watch.set_unread()
-            raise
-        except XdpkitError as error:
-            if ours:
-                path = error.path if isinstance(error, ConfigError) else None
-                await self._watch.set_refused(seen, path)
-            raise
-        except (OSError, ValueError, MemoryError) as error:
-            if ours:
-                await self._watch.set_refused(seen, None)
-            what = f"the zones in {config.zones} could not be loaded"
-            raise XdpkitError(failed(what, error)) from error
-
-    async def _is_current(self, arena: Arena) -> bool:
-        directory = self._config.zones
-        work = partial(unchanged, arena.sources, directory)
-        now = await off_loop(directory, work, COMPARE_SECONDS, BACKGROUND_NICE)
-        if now is not None:
-            arena.sources = now
-            self._watch.set_used(now)
-        return now is not None
-
-    async def _load(self, config: DnsConfig) -> Arena:
-        first, directory = self._arena is None, config.zones
-        with ExitStack() as stack:
-            bar = stack.enter_context(LoadProgress(directory)) if first else None
-            reporter = _ProgressReporter(directory, bar)
-            cache = config.cache_directory()
-            arena = await load_zones(directory, cache, reporter, not first, self._is_awaited)
-        log.info("zones: %s", describe_load(arena.names, arena.size, arena.seconds, arena.origin))
-        if arena.cache_error and arena.cache_error != self._cache_error:
-            log.warning(
-                "the compiled zones could not be cached for the next start (%s): free space, grant "
-                'write access, or set cache under [dns] ("" turns it off)',
-                arena.cache_error,
+        name = named(zone)
+        table = self._table
+        stats = await off_loop(table.directory, partial(master_files, table.directory, name))
+        known = table.zones.get(name)
+        if not stats and known is None:
+            raise XdpkitError(
+                f"{text_of(name)} is no zone here: {table.directory} has no such file (xdpkit "
+                "status lists the zones)"
             )
-        self._cache_error = arena.cache_error
-        return arena
+        gone: dict[str, Stat | None] = {path: None for path in (known.paths if known else ())}
+        await self.inbox.ask(_Changed(Changes(gone | stats, frozenset({name}))))
+        await self._publisher.settle()
+        state = self._table.zones.get(name)
+        states = [] if state is None else [state]
+        return {
+            "zones": zone_report.infos(states),
+            "zones_failed": zone_report.failed_lines(each for each in states if each.errors),
+        }
+
+    def _commit(self, share: _Share, config: DnsConfig, directory: ZoneDirectory | None) -> None:
+        """Takes a reload's share; what was published meanwhile is kept."""
+        before, self._config = self._config, config
+        moved = self._table is not share.before or self._table.generation != share.generation
+        if share.changes is None or not moved:
+            old = self._table
+            self._log_changes(
+                (before_it, state)
+                for state in share.table
+                if (before_it := old.state_like(state)) is not state
+            )
+            self._table, self._directory = share.table, directory
+            self._shown = share.table.generation
+        else:
+            taken = self._table.take(share.changes)
+            self._log_changes([*taken.refused, *map(self._finish, share.outcomes)])
+            self._publish()
+        if (config.zones, config.watch) != (before.zones, before.watch):
+            self._watching.restart()
+
+    async def _answer(self, request: _Reload | _Changed) -> Any:
+        if isinstance(request, _Changed):
+            return await self._use(request.changes or self._take_changes())
+        if request.config.zones.absolute() != self._table.directory:
+            load = await self._load(request.config, False)
+            return _Share(self._table, self._table.generation, load.table)
+        return await self._compare(self._table, request.config)
+
+    async def _compare(self, table: ZoneTable, config: DnsConfig) -> _Share:
+        """What has changed since the table was made, compiled. Raises XdpkitError."""
+        share = _Share(table, table.generation, table.copy())
+        await self._locate(config)
+        work = partial(compared, share.table.copy())
+        share.changes = await off_loop(table.directory, work, COMPARE_SECONDS, BACKGROUND_NICE)
+        taken = share.table.take(share.changes)
+        share.gone = taken.gone
+
+        def take(outcomes: list[Outcome]) -> None:
+            share.outcomes += outcomes
+            for outcome in outcomes:
+                share.table.finish(outcome)
+
+        await self._compile(taken.todo, take, self._job(config))
+        share.changed = _arenas(share.table) != _arenas(table)
+        return share
+
+    async def _compile(self, todo: list[ZoneState], take: Take, job: Job) -> None:
+        if not todo:
+            return
+        batch = Batch(job, take, ProgressReporter(self._table.directory), self._is_awaited)
+        try:
+            await batch.run(sorted(state.paths[0] for state in todo), self._warm.take(job))
+        except (OSError, ValueError, MemoryError) as error:
+            raise XdpkitError(failed("the zones could not be compiled", error)) from error
+        self._report.set_unkept(batch.unkept)
+
+    async def _use(self, changes: Changes) -> list[str]:
+        """Compiles what has changed, and uses it; returns the files whose zones are others now."""
+        table = self._table
+        taken = table.take(changes)
+        changes_log = zone_report.ChangeLog()
+        changes_log.add(taken.refused)
+        left = {state.paths[0] for state in taken.todo}
+        used = [Path(path).name for state in taken.gone for path in state.paths]
+
+        def take(outcomes: list[Outcome]) -> None:
+            for outcome in outcomes:
+                left.discard(outcome.path)
+                used.extend([Path(outcome.path).name] * (outcome.arena is not None))
+            changes_log.add(map(self._finish, outcomes))
+            if time.monotonic() - self._published > PUBLISH_SECONDS:
+                self._publish()
+
+        try:
+            await self._compile(taken.todo, take, self._job())
+        finally:
+            changes_log.finish()
+            # Those without an outcome are still to be read.
+            table.set_unread(left)
+            if self._shown != table.generation:
+                self._publish()
+        await self._forget(taken.gone)
+        return used
+
+    def _finish(self, outcome: Outcome) -> Change:
+        if outcome.stuck:
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+        return self._table.finish(outcome)
+
+    def _log_changes(self, changes: Iterable[Change]) -> None:
+        changes_log = zone_report.ChangeLog()
+        changes_log.add(changes)
+        changes_log.finish()
+
+    async def _forget(self, gone: list[ZoneState]) -> None:
+        """Removes what was kept of zones that are gone."""
+        kept = self._job().cache
+        if gone and kept:
+            names = [arena_file.file_name(state.name) for state in gone]
+            with suppress(UnansweredError):
+                await off_loop(kept, partial(remove_cached, kept, names))
 
     def _is_awaited(self) -> bool:
         """Whether somebody waits for the zones to be read once more."""
         return self.inbox.waiting > 1
 
-    def _use(self, arena: Arena) -> None:
-        """Makes this the arena that is answered from."""
-        self._publisher.change(zones=arena.map)
-        self._take(arena)
-
-    def _take(self, arena: Arena) -> None:
-        """Keeps the arena that is in use from now on."""
-        self._arena, self._loaded_at = arena, time.time()
-        self._watch.set_used(arena.sources)
+    # ---------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Reads the zones whenever asked to, and watches the files, until canceled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watching.run)
-            tasks.start_soon(self.inbox.run, self._read)
+            tasks.start_soon(self.inbox.run, self._answer)
 
     def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
-        return self._reload_on_change if self._config.watch else None
+        return self._follow if self._config.watch else None
 
-    async def _reload_on_change(self) -> None:
-        """Takes the zones into use whenever their files have changed."""
+    async def _follow(self) -> None:
+        """Takes zones into use whenever their files have changed."""
         async with anyio.create_task_group() as tasks:
-            while True:
-                changed = await self._watch.wait_for_change()
-                # Whoever waits for their turn to read the zones will see this change, too.
-                if not self._is_awaited():
-                    tasks.start_soon(self._read_and_use, changed)
 
-    async def _read_and_use(self, changed: list[str]) -> None:
-        shown = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" * (len(changed) > 3))
+            def sign() -> None:
+                tasks.start_soon(self._warm.start, self._job())
+
+            def calm() -> None:
+                tasks.start_soon(self._warm.close)
+
+            try:
+                with ZoneWatch(lambda: self._table, sign, calm) as watch:
+                    while True:
+                        stats: dict[str, Stat | None] = {}
+                        with anyio.move_on_after(self._until_retry()):
+                            stats = await watch.wait()
+                        self._changed.update(stats)
+                        if not self._asked:
+                            self._asked = True
+                            tasks.start_soon(self._ask)
+            finally:
+                self._asked = False
+                self._changed.clear()
+                await self._warm.close()
+
+    def _until_retry(self) -> float | None:
+        """Seconds until what was stuck is tried again; None without any."""
+        if self._asked or not any(state.stuck for state in self._table.failing):
+            return None
+        return max(self._retry_at - time.monotonic(), 0.0)
+
+    def _take_changes(self) -> Changes:
+        """What has changed until now, and what is to be tried again."""
+        self._asked, stats = False, dict(self._changed)
+        self._changed.clear()
+        again = set[bytes]()
+        if time.monotonic() >= self._retry_at:
+            again = {state.name for state in self._table.failing if state.stuck}
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+        return Changes(stats, frozenset(again))
+
+    async def _ask(self) -> None:
+        """Has what has changed be read; whatever changes until its turn is read with it."""
         try:
-            arena = await self.inbox.ask(self._config)
-        except (StuckError, UnansweredError) as error:
-            if not self._stuck:
-                log.error("%s changed: %s; the old zones stay in use, trying again", shown, error)
-            self._stuck = True
-            return
+            used: list[str] = await self.inbox.ask(_Changed())
         except XdpkitError as error:
-            for line in error.lines():
-                log.error("%s changed: %s; the old zones stay in use", shown, line)
+            if str(error) != self._failed:
+                log.error("zones: %s; what is served is served on, trying again", error)
+            self._failed, self._asked = str(error), True
+            await anyio.sleep(RETRY_SECONDS)
+            self._asked = False
             return
-        self._stuck = False
-        if arena is not self._arena:
-            self._use(arena)
+        self._failed = ""
+        if used:
             await self._publisher.settle()
-            log.info("%s changed: %d zones in use", shown, len(arena.zones))
+            shown = ", ".join(used[:NAMED]) + f" and {len(used) - NAMED} more" * (len(used) > NAMED)
+            log.info("%s changed: %d zones in use", shown, len(self._table.zones))
 
     def close(self) -> None:
         """Closes the inbox."""
         self.inbox.close()
 
 
-class _ProgressReporter:
-    """Reports a load in progress: by a bar for the first one, or in the log; to systemd too."""
-
-    def __init__(self, directory: Path, bar: LoadProgress | None) -> None:
-        self._directory, self._bar = directory, bar
-        self._started = self._notified = time.monotonic()
-        self._reported = bar is not None and bar.visible
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar(progress)
-        if now - self._started > LONG_SECONDS and not self._reported:
-            self._reported = True
-            log.info("zones: compiling %s", self._directory)
-        if self._bar is not None and now - self._notified > LONG_SECONDS:
-            self._notified = now
-            notify(f"EXTEND_TIMEOUT_USEC={EXTEND_USEC}")
+def _arenas(table: ZoneTable) -> dict[bytes, Any]:
+    return {state.name: state.arena for state in table.zones.values()}

@@ -1,16 +1,17 @@
-"""The files that zones were read from, and whether their content is still the same."""
+"""The files that a zone was read from, and whether their content is still the same."""
 
 from __future__ import annotations
 
 import io
 import os
+import struct
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import dns.version
 
@@ -18,71 +19,156 @@ from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
-from xdpkit.regular_file import Content, LargeFileError, read_regular
+from xdpkit.regular_file import Content, LargeFileError, open_regular, read_regular
 from xdpkit.services.dns.zonefile.limits import Budget
 from xdpkit.services.dns.zonefile.writers import Ways, Writer, check_readable
 
 SUFFIX = ".zone"
 
-Stat = tuple[int, int, int]
-"""Size in bytes, modification time in nanoseconds, inode: they change when the file changes."""
+Stat = bytes
+"""Size in bytes, times of modification and change in nanoseconds, device and inode, packed: they
+change when the file changes. A tuple of them would take three times the memory.
+"""
+
+INACCESSIBLE: Stat = b"-"
+"""Of a file that is listed in its directory, and that a link leads nowhere, for example."""
+
+_STAT = struct.Struct("<5q")
+_SIZE = 8
 
 # A file modified this shortly before it was read may change again without a change of its times:
 # file systems count in clock ticks (at most 10 ms), FAT and some NFS servers in steps of 2 s.
 SETTLED_NS = 2_500_000_000
 
 
-def zone_files(directory: Path) -> list[Path]:
-    """The master files of a directory, sorted; hidden files and other suffixes are ignored."""
+def packed(found: os.stat_result) -> Stat:
+    """What tells one version of a file from another."""
+    # Signed: a device or inode number may have the top bit.
+    device, inode = found.st_dev & _LOW, found.st_ino & _LOW
+    return _STAT.pack(found.st_size, found.st_mtime_ns, found.st_ctime_ns, device, inode)
+
+
+_LOW = (1 << 63) - 1
+
+
+def is_zone_file(name: str) -> bool:
+    """Whether a file's name in a zone directory makes it a master file."""
+    # "..zone" is the root zone's: NAME is a single dot.
+    return name.endswith(SUFFIX) and (not name.startswith(".") or name == "." + SUFFIX)
+
+
+def zone_stats(directory: Path) -> dict[str, Stat]:
+    """The master files of a directory by path, sorted; hidden files and other suffixes are ignored.
+
+    Raises ZoneError for a directory that cannot be read, or
+    has none.
+    """
     try:
-        found = sorted(os.listdir(reach(directory)))  # noqa: PTH208
+        # Relative to its descriptor: ten thousand files are looked at every other second.
+        fd = os.open(reach(directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
         raise ZoneError(directory, f"cannot be read: {denied(directory)}") from None
     except OSError as error:
         raise ZoneError(directory, f"cannot be read: {error.strerror}") from None
-    # "..zone" is the root zone's: NAME is a single dot.
-    files = [
-        directory / name
-        for name in found
-        if name.endswith(SUFFIX) and (not name.startswith(".") or name == "." + SUFFIX)
-    ]
-    if not files:
+    try:
+        names = sorted(filter(is_zone_file, os.listdir(fd)))  # noqa: PTH208
+        found = {f"{directory}/{name}": _stat_at(name, fd) for name in names}
+    except OSError as error:
+        raise ZoneError(directory, f"cannot be read: {error.strerror}") from None
+    finally:
+        os.close(fd)
+    if not found:
         raise ZoneError(directory, f"no zones found; put NAME{SUFFIX} files there")
-    return files
+    return found
+
+
+def _stat_at(name: str, fd: int) -> Stat:
+    try:
+        return packed(os.stat(name, dir_fd=fd))
+    except OSError:
+        return INACCESSIBLE
+
+
+def look(path: str, listed: bool) -> Stat | None:
+    """The stat of a file, as ``zone_stats`` has it if it is ``listed`` in that directory."""
+    found = stat_of(path)
+    if found is None and listed and os.path.lexists(reach(path)):
+        return INACCESSIBLE
+    return found
+
+
+def zone_files(directory: Path) -> list[Path]:
+    """The paths of ``zone_stats``."""
+    return [Path(path) for path in zone_stats(directory)]
 
 
 def stat_of(path: Path | str) -> Stat | None:
     """None for a file that does not exist or cannot be accessed."""
     try:
-        # Not a Path: the watch does ten thousand of these every other second.
-        found = os.stat(reach(path))  # noqa: PTH116
+        return packed(os.stat(reach(path)))  # noqa: PTH116
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file as it was when it was read."""
+    """A file as it was when it was read; one that could not be read has no stat and no digest."""
 
     path: str
     zone: bool
     """Whether it is a master file of the directory; others were included by one."""
-    stat: Stat
+    stat: Stat | None
     settled: bool
     """Whether an unchanged stat means unchanged content."""
-    digest: str
-    """BLAKE2b-128 of the content, hexadecimal."""
+    digest: bytes
+    """BLAKE2b-128 of the content."""
 
-    def recheck(self) -> Source | None:
-        """The same with the current stat, or None if the content has changed."""
-        if self.settled and stat_of(self.path) == self.stat:
+    def recheck(self, now: Stat | None) -> Source | None:
+        """The same with the stat of now, or None if the content has changed.
+
+        It is read only if that could be so.
+        """
+        if self.settled and now == self.stat:
             return self
+        if now is None or self.stat is None or not self.digest:
+            return None
+        if now[:_SIZE] != self.stat[:_SIZE]:
+            return None
         try:
-            now, _ = read(Path(self.path), self.zone)
+            found = _source(self.path, self.zone)
         except OSError:
             return None
-        return now if now.digest == self.digest else None
+        return found if found.digest == self.digest else None
+
+
+def _source(path: str, zone: bool) -> Source:
+    """The record of a file as it is now. Raises OSError."""
+    now = time.time_ns()
+    with open(open_regular(path), "rb") as file:  # noqa: PTH123
+        return _record(path, zone, now, os.fstat(file.fileno()), file.read())
+
+
+def _record(path: str, zone: bool, now: int, found: os.stat_result, data: bytes) -> Source:
+    settled = now - max(found.st_mtime_ns, found.st_ctime_ns) > SETTLED_NS
+    # If it was written while being read, it may be a mix of both versions.
+    settled = settled and found.st_size == len(data)
+    return Source(path, zone, packed(found), settled, blake2b(data, digest_size=16).digest())
+
+
+def to_json(sources: Iterable[Source]) -> list[list[Any]]:
+    """Sources as they go through a pipe or into a file."""
+    return [
+        [each.path, each.zone, (each.stat or b"").hex(), each.settled, each.digest.hex()]
+        for each in sources
+    ]
+
+
+def from_json(found: Iterable[Any]) -> tuple[Source, ...]:
+    """Such sources again. Raises ValueError or TypeError for something else."""
+    return tuple(
+        Source(path, zone, bytes.fromhex(stat) or None, settled, bytes.fromhex(digest))
+        for path, zone, stat, settled, digest in found
+    )
 
 
 def read(
@@ -94,13 +180,7 @@ def read(
     """A file's content, and the record of it. Raises OSError; see read_regular()."""
     now = time.time_ns()
     content = read_regular(path, most, before=before)
-    data, found = content.data, content.status
-    settled = now - found.st_mtime_ns > SETTLED_NS
-    stat = found.st_size, found.st_mtime_ns, found.st_ino
-    digest = blake2b(data, digest_size=16).hexdigest()
-    # If it was written while being read, it may be a mix of both versions.
-    settled = settled and stat[0] == len(data)
-    return Source(str(path.absolute()), zone, stat, settled, digest), content
+    return _record(str(path.absolute()), zone, now, content.status, content.data), content
 
 
 class Reading:
@@ -140,11 +220,14 @@ class Reading:
                 raise LargeFileError(path, size, self.budget.left)
             self._opened(size)
 
+        path = path if isinstance(path, Path) else Path(path)
         try:
-            path = path if isinstance(path, Path) else Path(path)
             source, content = read(path, zone, self.budget.left, before)
-        except LargeFileError as error:
-            error.strerror = self.budget.too_large(error.size)
+        except OSError as error:
+            if isinstance(error, LargeFileError):
+                error.strerror = self.budget.too_large(error.size)
+            missed = str(path.absolute())
+            self._sources.setdefault(missed, Source(missed, zone, stat_of(missed), False, b""))
             raise
         self._check_writers(source.path, content, includer)
         data = content.data
@@ -172,22 +255,14 @@ class Reading:
         return self._before + (self._size if self._current.closed else self._current.tell())
 
     @property
+    def size(self) -> int:
+        """Bytes of the master files that were opened."""
+        return self._before + self._size
+
+    @property
     def sources(self) -> tuple[Source, ...]:
-        """Every file that was opened."""
+        """Every file that was opened, or was to be."""
         return tuple(self._sources.values())
-
-
-def unchanged(sources: Iterable[Source], directory: Path) -> tuple[Source, ...] | None:
-    """The sources with current stats if the directory's zones are unchanged; else None."""
-    known = list(sources)
-    try:
-        files = {str(path.absolute()) for path in zone_files(directory)}
-    except ZoneError:
-        return None
-    if files != {source.path for source in known if source.zone}:
-        return None
-    now = [source.recheck() for source in known]
-    return None if None in now else tuple(source for source in now if source is not None)
 
 
 @cache
