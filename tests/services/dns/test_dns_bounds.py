@@ -209,6 +209,15 @@ def test_too_many_types_at_a_name() -> None:
     )
 
 
+def test_a_name_with_every_type() -> None:
+    """One line for each that is listed, and an end to them."""
+    path = write(HEAD + "".join(f"x TYPE{n} \\# 0\n" for n in range(400, 65_400)))
+    with pytest.raises(ZoneError) as caught:
+        read_zone(path)
+    assert len(caught.value.lines()) == 21
+    assert caught.value.lines()[-1] == f"{path}: and at least 980 more errors"
+
+
 def test_a_record_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(HEAD + "x TXT (\n" + "a\n" * 200_000)
     with pytest.raises(ZoneError) as caught:
