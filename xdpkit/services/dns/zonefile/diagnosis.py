@@ -238,7 +238,7 @@ class TracingReader(Reader):
 
     def go_on(self, error: Exception) -> None:
         """Leaves the bad record or directive behind, so that ``read`` can be called again."""
-        self.start = None
+        self.start, self.generating = None, False
         if isinstance(error, OSError) and self.saved_state:
             # An $INCLUDE that could not be opened: its line is complete.
             self.saved_state.pop()
