@@ -40,6 +40,9 @@ def zone_name(path: Path) -> bytes:
     if _PLAIN_NAME.fullmatch(stem) and (plain := wire_name(stem, ROOT)):
         return plain.lower()
     try:
+        if not stem:
+            # dnspython's name of the root.
+            raise dns.name.EmptyLabel
         name = dns.name.from_text(stem)
     except (dns.exception.DNSException, UnicodeError) as error:
         raise ZoneError(path, f"{stem!r} is not a domain name ({error}); rename the file") from None
