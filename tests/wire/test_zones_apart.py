@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from rights import NOBODY, open_directory
-from serving import PATIENCE, Server, eventually, health, look_up, reload
+from serving import PATIENCE, Server, eventually, health, look_up, reload, starting
 
 from xdpkit.lab.namespaces import Lab
 from xdpkit.runtime.privileges import NEEDED
@@ -322,14 +322,13 @@ def test_another_user(lab: Lab) -> None:
         names = ",".join(["-all", *(f"+{each.name.lower()}" for each in sorted(NEEDED))])
         before = ("setpriv", *NOBODY, f"--inh-caps={names}", f"--ambient-caps={names}")
         for number in (2, 3):
-            server = Server(lab.server, site.config, before=before)
-            try:
+            with starting(lab.server, site.config, before) as server:
+                server.wait_for_log("stop with SIGTERM")
                 assert rcode(lab, "a") == "NOERROR"
                 site.write("b", number)
-                eventually(lambda s=server, n=number: serial(s, "b") == n, "the change", TAKEN)
+                server.wait_for_log("b.test.zone changed: ")
+                assert look_up(lab.client, "www.b.test") == [f"192.0.2.{number}"]
                 assert server.stop() == 0, server.log()
-            finally:
-                server.kill()
             unreadable(site.zones / f"odd{number}.test.zone")
         [kept] = (directory / "cache").iterdir()
         assert {path.stat().st_uid for path in (kept, *kept.iterdir())} == {65534}

@@ -67,8 +67,8 @@ def no_progress(_: Progress) -> None:
 class Batch:
     """Master files to compile; ``take`` gets their outcomes, some at a time, in any order.
 
-    ``unkept`` becomes why the cache could not be written. While ``newer``, because somebody waits
-    for newer zones, a child that is stuck is ended sooner.
+    ``keeping`` become the children that still write the cache: ``finish`` waits for them. While
+    ``newer``, because somebody waits for newer zones, a child that is stuck is ended sooner.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batch:
         newer: Callable[[], bool] = never,
     ) -> None:
         self._job, self._take, self._progress, self._newer = job, take, progress, newer
-        self.unkept = ""
+        self.keeping: list[CompilerChild] = []
         self._count = self._done = 0
 
     async def run(
@@ -109,17 +109,34 @@ class Batch:
         while left:
             child = warm if warm and not warm.ended else await CompilerChild.start(job)
             warm, stuck, before = None, False, len(left)
+            keeps = False
             try:
                 why = await _Reader(self, child, left).run()
+                keeps = not why
             except StuckError as error:
                 why, stuck = str(error), True
             finally:
-                await child.close()
+                if not keeps:
+                    await child.close()
+            if keeps:
+                self.keeping.append(child)
             if why and left:
                 path = left.popleft()
                 self._finish([_refused(path, why, stuck)])
             elif len(left) == before:
                 raise XdpkitError("the zone compiler ended before its work was done")
+
+    async def finish(self) -> str:
+        """Waits until the cache is written; returns why it could not be, or ""."""
+        unkept = ""
+        try:
+            while self.keeping:
+                await self.keeping[0].finish()
+                unkept = self.keeping.pop(0).unkept or unkept
+        finally:
+            for child in self.keeping:
+                await child.close()
+        return unkept
 
     def _finish(self, outcomes: list[Outcome]) -> None:
         self._done += len(outcomes)
@@ -158,9 +175,7 @@ class _Reader:
         return why
 
     def _on_report(self, report: dict[str, Any]) -> None:
-        if "unkept" in report:
-            self._batch.unkept = str(report["unkept"])
-        elif "reading" in report:
+        if "reading" in report:
             self._batch.report(report["reading"], report["records"], report["share"])
         else:
             self._found.append(report)
