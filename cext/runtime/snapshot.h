@@ -18,7 +18,8 @@
 #include "ntp/keys.h"
 #include "runtime/phc.h"
 #include "steer.h"
-#include "zone/directory.h"
+
+struct zone_directory;
 
 /* The NTP server's own state, RFC 5905 section 9.1 (system variables); wire units, host order. */
 struct ntp_state {

@@ -4,10 +4,6 @@
 #include <string.h>
 
 #include "dns/wire.h"
-#include "zone/table.h"
-
-/* Average zones in a bucket of 8, as in an arena: arena.py's FILL. */
-#define FILL 5
 
 #define UNIT ZONE_UNIT
 
@@ -23,7 +19,7 @@ static const struct zone_served *served_at(const struct zone_directory *director
 
 static uint32_t buckets_for(uint32_t count)
 {
-	return count / FILL + 1;
+	return count / ZONE_FILL + 1;
 }
 
 size_t zone_directory_size(uint32_t count, size_t names)

@@ -71,9 +71,20 @@ def spread(**figures: float) -> dict[str, float]:
 
 
 def made_up() -> dict[str, Any]:
-    counted = {"sent": 150_000, "answered": 149_998, "wrong": 0, "lost": 2}
-    starts = spread(first_s=2.0, one_first_s=1.0, resident_bytes=4e7, one_resident_bytes=3e7)
-    ours = starts | spread(again_s=0.5, silent=0.0) | {"name": "xdpkit", "server": "xdpkit 1"}
+    idle = {"sent": 9_000, "lost": 7}
+    counted = {"sent": 150_000, "answered": 149_998, "wrong": 0, "lost": 2, "idle": idle}
+    starts = spread(
+        first_s=2.0,
+        one_first_s=1.0,
+        beyond_one_first_s=1.0,
+        resident_bytes=4e7,
+        one_resident_bytes=3e7,
+    )
+    ours = (
+        starts
+        | spread(again_s=0.5, beyond_one_again_s=0.25, silent=0.0)
+        | {"name": "xdpkit", "server": "xdpkit 1"}
+    )
     knotd = starts | spread(first_s=4.0, silent=0.0) | {"name": "knotd", "server": "knotd 3"}
     edit = {"edits": 2, "quiet_s": 1.0}
     rate = {"name": "1 zone", "arena_bytes": 768, "wrong": 0, "ns_per_answer": 50.0}
@@ -93,7 +104,7 @@ def made_up() -> dict[str, Any]:
             edit | {"name": name} | spread(new_answer_s=seconds)
             for name, seconds in (("xdpkit", 0.05), ("knotd", 0.1))
         ],
-        "compiling": compiling | {"total": counted} | spread(reload_s=3.0),
+        "compiling": compiling | {"total": counted, "idle": idle} | spread(reload_s=3.0),
         "random_edits": random | counted,
     }
 
@@ -144,6 +155,6 @@ def test_all_parts_are_shown_and_starts_are_drawn(tmp_path: Path) -> None:
     text = capture.get()
     for shown in ("2.00 (2.00..2.00)", "50.0 (50.0..50.0)", "2.5 times", "700,000", "no named"):
         assert shown in text
-    assert "MB 50.0 before, 50.0 after" in text
+    assert "MB 50.0 before, 50.0 after; idle: 7 of 9,000 lost" in text
     if plots.available():
         assert {path.stem for path in plots.draw(facts, tmp_path)} == {"zone-starts", "zone-memory"}

@@ -19,7 +19,7 @@ ROOMS = {
     "zone": ("base", "admit/tags", "dns/rdata", "dns/wire"),
     # Snapshot and thread state are put together of the services' parts.
     "runtime": (
-        *("ebpf", "base", "admit", "zone/zone"),
+        *("ebpf", "base", "admit"),
         *("dns/counts", "dns/settings", "ntp/counts", "ntp/interleaved", "ntp/keys"),
         "ntp/transmit",
     ),

@@ -72,6 +72,7 @@ cdef extern from *:
         c_zone_unit "ZONE_UNIT"
         c_zone_slack "ZONE_SLACK"
         c_zone_slots "ZONE_SLOTS"
+        c_zone_fill "ZONE_FILL"
         c_zone_name_max "ZONE_NAME_MAX"
         c_zone_iterations_max "ZONE_ITERATIONS_MAX"
         c_zone_node_apex "ZONE_NODE_APEX"
@@ -107,6 +108,7 @@ ZONE_VERSION = c_zone_version
 ZONE_UNIT = c_zone_unit
 ZONE_SLACK = c_zone_slack
 ZONE_SLOTS = c_zone_slots
+ZONE_FILL = c_zone_fill
 ZONE_NAME_MAX = c_zone_name_max
 ZONE_ITERATIONS_MAX = c_zone_iterations_max
 ZONE_NODE_APEX = c_zone_node_apex

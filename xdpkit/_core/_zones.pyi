@@ -1,7 +1,8 @@
 from collections.abc import Iterable
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
+@disjoint_base
 class ZoneArena:
     size: int
     """Bytes."""
@@ -15,6 +16,7 @@ class ZoneArena:
     def names(self) -> int: ...
     def view(self) -> memoryview: ...
 
+@disjoint_base
 class ZoneDirectory:
     size: int
     """Bytes, without the arenas."""

@@ -143,7 +143,7 @@ cdef class ZoneDirectory:
         cdef ZoneArena arena
         cdef size_t names = 0
         cdef list found = list(zones)
-        for name, arena in found:
+        for name, _ in found:
             names += (len(name) + ZONE_UNIT - 1) // ZONE_UNIT * ZONE_UNIT
         self.arenas = tuple([arena for _, arena in found if arena is not None])
         self.size = zone_directory_size(len(found), names)

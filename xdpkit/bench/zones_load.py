@@ -48,20 +48,21 @@ def while_compiling(scratch: Path, rounds: int, names: int, say: Say) -> Facts:
         directory, server_cpu = scratch / "compiling-server", cpu.split()[1]
         running = stack.enter_context(started(own_server(), site, directory, say, [server_cpu]))
         load = generator(running, draw([zones_site.question(0)]), stack)
+        idle = dict.fromkeys(COUNTED, 0)
         for number in range(rounds):
+            add(idle, send(load))
             say(f"compiling {names:,} names under load, round {number + 1} of {rounds}")
             write_large(site, number + 2, names)
             reloads.append(compile_under_load(running, load))
-            counters = load.counters()
-            lost.append(counters["lost"])
-            for key in COUNTED:
-                totals[key] += counters[key]
+            lost.append(load.counters()["lost"])
+            add(totals, load)
     return {
         "names": names,
         "rounds": rounds,
         "queries": QUERIES,
         "seconds": SECONDS,
         "total": totals,
+        "idle": idle,
         **spread("lost", lost),
         **spread("reload_s", reloads),
     }
@@ -87,11 +88,24 @@ def compile_under_load(running: Running, load: Generator) -> float:
     with ThreadPoolExecutor(1) as thread:
         reloading = thread.submit(reload)
         time.sleep(HEAD_START)
-        load.clear()
-        with cpu.pinned(cpu.split()[0]):
-            load.run(SECONDS, rate=round(QUERIES / SECONDS), window=0)
-            load.finish(2.0, quiet=1.0)
+        send(load)
         return reloading.result()
+
+
+def send(load: Generator, rate: int = round(QUERIES / SECONDS)) -> Generator:
+    """Sends queries for some seconds; all replies are in when it returns."""
+    load.clear()
+    with cpu.pinned(cpu.split()[0]):
+        load.run(SECONDS, rate=rate, window=0)
+        load.finish(2.0, quiet=1.0)
+    return load
+
+
+def add(totals: dict[str, int], load: Generator) -> None:
+    """Adds what became of the queries since the generator was cleared."""
+    counters = load.counters()
+    for key in COUNTED:
+        totals[key] += counters[key]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -108,6 +122,9 @@ def random_edits(site: Site, scratch: Path, edits: int, rate: int, say: Say) -> 
         load = generator(running, queries, stack)
         edit_all(running, site.chosen(WARM_UP, seed=3), say)
         time.sleep(SETTLE_SECONDS)
+        idle = dict.fromkeys(COUNTED, 0)
+        add(idle, send(load, rate))
+        load.clear()
         before = memory(running.pids())
         begin = time.monotonic()
         with under_load(load, rate):
@@ -121,6 +138,7 @@ def random_edits(site: Site, scratch: Path, edits: int, rate: int, say: Say) -> 
         "rate_per_s": rate,
         "seconds": seconds,
         "last_shown_s": slowest,
+        "idle": idle,
         **{key: counters[key] for key in COUNTED},
         "latency_max_us": load.latency_ns(100) / 1000,
         "p99_9_us": load.latency_ns(99.9) / 1000,

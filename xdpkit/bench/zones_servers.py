@@ -85,7 +85,7 @@ RNDC = 'key control { algorithm hmac-sha256; secret "eGRwa2l0IGJlbmNo"; };\n'
 OWN = """\
 [dns]
 zones = "{zones}"
-cache = "{dir}/cache"
+cache = "{cache}"
 """
 
 
@@ -155,11 +155,12 @@ def _named(path: str, control: str) -> Server:
 class Running:
     """A server that was started in its lab, and a client of it."""
 
-    def __init__(self, server: Server, site: Site, directory: Path, lab: Lab) -> None:
+    def __init__(self, server: Server, site: Site, directory: Path, cache: Path, lab: Lab) -> None:
         self.server, self.site, self.lab = server, site, lab
-        self.directory = directory
+        self.directory, self.cache = directory, cache
         self._values = {
             "dir": str(directory),
+            "cache": str(cache),
             "zones": str(site.directory),
             "address": lab.server.ipv4,
         }
@@ -232,11 +233,16 @@ class Running:
 
 
 @contextmanager
-def in_lab(server: Server, site: Site, directory: Path) -> Iterator[Running]:
-    """A server that can be started, in a lab of its own; its files are in ``directory``."""
+def in_lab(
+    server: Server, site: Site, directory: Path, cache: Path | None = None
+) -> Iterator[Running]:
+    """A server that can be started, in a lab of its own; its files are in ``directory``.
+
+    It keeps compiled zones in ``cache``, by default an empty one.
+    """
     directory.mkdir()
     with Lab(1) as lab:
-        running = Running(server, site, directory, lab)
+        running = Running(server, site, directory, cache or directory / "cache", lab)
         try:
             running.write_files()
             yield running
@@ -249,8 +255,11 @@ def in_lab(server: Server, site: Site, directory: Path) -> Iterator[Running]:
 def started(
     server: Server, site: Site, directory: Path, say: zones_site.Say, cpus: Sequence[int] = ()
 ) -> Iterator[Running]:
-    """A server in a lab of its own that answers for all zones. Raises LabError."""
-    with in_lab(server, site, directory) as running:
+    """A server in a lab of its own that answers for all zones. Raises LabError.
+
+    What one of ours has compiled is there for the next one.
+    """
+    with in_lab(server, site, directory, site.directory.with_suffix(".cache")) as running:
         running.start(cpus)
         await_answers(running, site.sample(), say)
         yield running

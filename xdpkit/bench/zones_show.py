@@ -49,16 +49,20 @@ def starts(facts: Facts) -> Any:
             "from the process's start, s",
             "1 zone",
             f"{facts['zones']:,} zones",
-            "again, from the cache",
-            "MB with 1",
-            "MB with all",
+            "more",
+            "from the cache",
+            "more",
+            "MB: 1",
+            "all",
         ],
         [
             [
                 row["name"],
                 ranged(row, "one_first_s"),
                 ranged(row, "first_s"),
+                f"{row['beyond_one_first_s']:.2f}",
                 ranged(row, "again_s"),
+                f"{row['beyond_one_again_s']:.2f}" if "again_s" in row else "",
                 f"{row['one_resident_bytes'] / 1e6:,.1f}",
                 f"{row['resident_bytes'] / 1e6:,.1f}",
             ]
@@ -109,14 +113,20 @@ def losses(facts: Facts) -> Any:
                 f"{total['sent']:,}",
                 f"{total['lost']:,}",
                 f"{total['wrong']:,}",
-                f"reload {ranged(compiling, 'reload_s')} s",
+                f"reload {ranged(compiling, 'reload_s')} s; {control(compiling)}",
             ],
             [
                 f"{random['edits']} random edits at {random['rate_per_s']:,}/s",
                 f"{random['sent']:,}",
                 f"{random['lost']:,}",
                 f"{random['wrong']:,}",
-                f"MB {resident[0]} before, {resident[1]} after",
+                f"MB {resident[0]} before, {resident[1]} after; {control(random)}",
             ],
         ],
     )
+
+
+def control(part: Facts) -> str:
+    """What was lost at the same rate while nothing was compiled: the machine's share."""
+    idle = part["idle"]
+    return f"idle: {idle['lost']:,} of {idle['sent']:,} lost"

@@ -124,7 +124,8 @@ other runs:
              same files; s, and bytes. With --json, medians with _min and _max:
              zone_starts   first_s: from the process's start until the last zone answers;
                            again_s: from the cache; one_...: with one zone;
-                           resident_bytes (PSS of all processes)
+                           beyond_one_...: the difference; resident_bytes (PSS of all
+                           processes)
              zone_edits    new_answer_s: of one zone, without quiet_s in which its file must
                            not change; of the others, from the command to reload it
              rates         answers_per_s, ns_per_answer and instructions_per_answer off the
@@ -135,6 +136,7 @@ other runs:
                            100,000 names
              random_edits  100 edits of random zones at --load queries/s: lost,
                            resident_before, resident_after
+             idle, in both: the same load while nothing is compiled
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; at least 2 CPUs

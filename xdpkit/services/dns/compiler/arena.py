@@ -24,6 +24,7 @@ VERSION = limits.ZONE_VERSION
 UNIT = limits.ZONE_UNIT
 SLACK = limits.ZONE_SLACK
 SLOTS = limits.ZONE_SLOTS
+FILL = limits.ZONE_FILL
 
 HEADER = struct.Struct("<QIIQQQ9I2B50x")
 """struct zone_arena; its table follows."""
@@ -45,9 +46,6 @@ CUT = limits.ZONE_NODE_CUT
 ALIAS = limits.ZONE_NODE_ALIAS
 DNAME = limits.ZONE_NODE_DNAME
 UNPROVEN = limits.ZONE_NODE_UNPROVEN
-
-FILL = 5
-"""Average names per bucket of 8: 12.8 bytes a name, and 1 in 40 is in a second bucket."""
 
 _FACTOR = limits.HASH_FACTOR
 _MASK = 0xFFFFFFFFFFFFFFFF
