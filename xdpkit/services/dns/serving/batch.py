@@ -101,8 +101,13 @@ class Batch:
                 for number in range(children):
                     share = paths[number::children]
                     tasks.start_soon(self._run, job, share, None if number else warm)
-        except ExceptionGroup as group:
-            raise _first(group) from group
+        except BaseException as error:
+            for child in self.keeping:
+                await child.close()
+            self.keeping.clear()
+            if isinstance(error, ExceptionGroup):
+                raise _first(error) from error
+            raise
 
     async def _run(self, job: Job, paths: Sequence[str], warm: CompilerChild | None) -> None:
         left = deque(paths)

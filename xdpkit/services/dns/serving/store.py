@@ -164,6 +164,7 @@ async def compile_zones(
     batch = Batch(Job(directory, memory=memory, max_bytes=max_bytes), take, progress)
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
+        await batch.finish()
     compiled = {state.name for state in todo}
     for state in load.table:
         if state.errors and (not state.name or state.name not in compiled):
