@@ -93,6 +93,8 @@ def named(zone: str) -> bytes:
     """The wire name of a zone as somebody writes it. Raises XdpkitError if it is none."""
     text = zone if zone == "." else zone.removesuffix(".")
     try:
+        if not text:
+            raise ZoneError(text, "empty")
         return name_of(f"/{text}{SUFFIX}") if "/" not in text else zone_name(Path(text))
     except ZoneError:
         raise XdpkitError(f"{zone!r} is not a domain name") from None
