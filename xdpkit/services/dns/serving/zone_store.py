@@ -395,10 +395,10 @@ class ZoneStore:
                 with ZoneWatch(lambda: self._table, sign, calm) as watch:
                     while True:
                         stats: dict[str, Stat | None] = {}
-                        with anyio.move_on_after(self._until_retry()):
+                        with anyio.move_on_after(RETRY_SECONDS):
                             stats = await watch.wait()
                         self._changed.update(stats)
-                        if not self._asked:
+                        if not self._asked and (self._changed or self._stuck()):
                             self._asked = True
                             tasks.start_soon(self._ask)
             finally:
@@ -406,21 +406,19 @@ class ZoneStore:
                 self._changed.clear()
                 await self._warm.close()
 
-    def _until_retry(self) -> float | None:
-        """Seconds until what was stuck is tried again; None without any."""
-        if self._asked or not any(state.stuck for state in self._table.failing):
-            return None
-        return max(self._retry_at - time.monotonic(), 0.0)
+    def _stuck(self) -> frozenset[bytes]:
+        """The zones that are to be tried again as they are, now."""
+        if time.monotonic() < self._retry_at:
+            return frozenset()
+        return frozenset(state.name for state in self._table.failing if state.stuck)
 
     def _take_changes(self) -> Changes:
         """What has changed until now, and what is to be tried again."""
         self._asked, stats = False, dict(self._changed)
         self._changed.clear()
-        again = set[bytes]()
-        if time.monotonic() >= self._retry_at:
-            again = {state.name for state in self._table.failing if state.stuck}
+        if again := self._stuck():
             self._retry_at = time.monotonic() + RETRY_SECONDS
-        return Changes(stats, frozenset(again))
+        return Changes(stats, again)
 
     async def _ask(self) -> None:
         """Has what has changed be read; whatever changes until its turn is read with it."""

@@ -95,7 +95,8 @@ def named(zone: str) -> bytes:
     try:
         if not text:
             raise ZoneError(text, "empty")
-        return name_of(f"/{text}{SUFFIX}") if "/" not in text else zone_name(Path(text))
+        # As its file is called: no file's name has a slash.
+        return name_of("/" + text.replace("/", r"\047") + SUFFIX)
     except ZoneError:
         raise XdpkitError(f"{zone!r} is not a domain name") from None
 
