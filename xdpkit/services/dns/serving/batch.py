@@ -7,6 +7,7 @@ goes on with the rest.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 from collections import deque
@@ -23,6 +24,8 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, never
 from xdpkit.services.dns.zonefile.sources import Source, from_json
+
+log = logging.getLogger("xdpkit")
 
 # The arenas are in memory: nothing but the CPU is waited for.
 ARENA_SECONDS = 600.0
@@ -113,12 +116,17 @@ class Batch:
         left = deque(paths)
         while left:
             child = warm if warm and not warm.ended else await CompilerChild.start(job)
-            warm, stuck, before = None, False, len(left)
+            waited, warm = child is warm, None
+            stuck, before = False, len(left)
             keeps = False
             try:
                 why = await _Reader(self, child, left).run()
                 keeps = not why
             except StuckError as error:
+                if waited and len(left) == before:
+                    # It was stuck before it had any file in hand.
+                    log.warning("%s; another one is started", error)
+                    continue
                 why, stuck = str(error), True
             finally:
                 if not keeps:
