@@ -20,7 +20,7 @@ from xdpkit.services.dns.serving import compiler_child
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Progress
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, WarmChild
 
-# More than there is time for (ten seconds and more), and many reports of progress.
+# More than there is time for, and many reports of progress.
 ENDLESS = "$GENERATE 1-1000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
 
 

@@ -209,6 +209,15 @@ def test_too_many_types_at_a_name() -> None:
     )
 
 
+def test_a_name_with_every_type() -> None:
+    """One line for each that is listed, and an end to them."""
+    path = write(HEAD + "".join(f"x TYPE{n} \\# 0\n" for n in range(400, 65_400)))
+    with pytest.raises(ZoneError) as caught:
+        read_zone(path)
+    assert len(caught.value.lines()) == 21
+    assert caught.value.lines()[-1] == f"{path}: and at least 980 more errors"
+
+
 def test_a_record_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(HEAD + "x TXT (\n" + "a\n" * 200_000)
     with pytest.raises(ZoneError) as caught:
@@ -314,7 +323,7 @@ def test_a_million_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parentheses_that_are_never_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The search goes back to the next line after each, but not for ever."""
+    """The search goes back to the line after each, and reads little again."""
     from xdpkit.services.dns.zonefile import diagnosis
 
     taken = 0
@@ -327,13 +336,13 @@ def test_parentheses_that_are_never_closed(monkeypatch: pytest.MonkeyPatch) -> N
         return line
 
     monkeypatch.setattr(diagnosis.NumberedLines, "_line_from_all", counted)
-    for rest in ("y TXT a\n" * 100_000, f"y TXT {'a' * 800_000}\n"):
+    for record, place in (("x MX (", "5:1"), ("x MX ( 10 a", "4:6"), ("x TXT ( a", "903:7")):
         taken = 0
-        path = write(HEAD + "x MX (\n" * 900 + rest)
+        path = write(HEAD + f"{record}\n" * 900 + "y TXT a\n" * 30_000)
         with pytest.raises(ZoneError) as caught:
             read_zone(path)
-        assert caught.value.lines()[0].startswith(f"{path}:5:1: MX record: ")
-        assert taken < 10 * 900_000
+        assert caught.value.lines()[0].startswith(f"{path}:{place}: ")
+        assert taken < 3 * path.stat().st_size
 
 
 # ---- output ------------------------------------------------------------------------------------

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import cast
 
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.tokenizer
+import dns.zonefile
 import pytest
+from dns.transaction import Transaction
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -228,13 +237,22 @@ def meaning(path: Path) -> object:
     return zone.names, zone.nodes
 
 
+FIRST = ["", "$TTL 300\n", "$TTL 300\n$TTL 1h\n"]
+HEADS = [HEAD, HEAD.replace(" SOA", " 5 SOA"), HEAD.replace("@ NS", " NS")]
+
+
 @settings(max_examples=300)
-@given(st.sampled_from(["", "$TTL 300\n"]), st.lists(lines(), max_size=8))
+@given(st.sampled_from(FIRST), st.sampled_from(HEADS), st.lists(lines(), max_size=8))
+@example("", HEADS[1], ["a A 192.0.2.1"])
+@example("$TTL 300\n", HEAD, ["a A 192.0.2.1", r"b TXT \"", " A 192.0.2.2"])
+@example("$TTL 300\n", HEAD, ["a A 192.0.2.1", "$INCLUDE part", " A 192.0.2.2", "b TXT x"])
+@example("$TTL 300\n", HEAD, ["a A 192.0.2.1", "$INCLUDE part", "b TXT x", " A 192.0.2.2"])
+@example("$TTL 300\n", HEAD, ["a 7 A 192.0.2.1", "$GENERATE 1-2 g$ A 192.0.2.$", " TXT x"])
 def test_the_same_without_plain_lines(
-    tmp_path_factory: pytest.TempPathFactory, first: str, written: list[str]
+    tmp_path_factory: pytest.TempPathFactory, first: str, head: str, written: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("zone") / "z.example.zone"
-    path.write_text(first + HEAD + "\n".join(written), newline="")
+    path.write_text(first + head + "\n".join(written), newline="")
     (path.parent / "part").write_text("\n\tA 192.0.2.9\n" + "\n".join(reversed(written[1:4])))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path.parent)
@@ -244,14 +262,79 @@ def test_the_same_without_plain_lines(
         assert meaning(path) == ours
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @example("@ SOA @")
 @example("x NSEC a")
 @given(lines())
 def test_each_line_the_same(tmp_path_factory: pytest.TempPathFactory, line: str) -> None:
     """By itself, where no other error hides what it means."""
     test = test_the_same_without_plain_lines.hypothesis.inner_test  # type: ignore[attr-defined]
-    test(tmp_path_factory, "$TTL 300\n", [line])
+    test(tmp_path_factory, "$TTL 300\n", HEAD, [line])
+
+
+ORIGIN = dns.name.from_text("Z.example.")
+
+
+class Records:
+    """Takes what dnspython's reader reads."""
+
+    def __init__(self) -> None:
+        self.manager, self.found = self, list[tuple[bytes, int, int, int, bytes]]()
+
+    def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
+        return dns.name.root, False, dns.name.root
+
+    def check_put_rdataset(self, check: object) -> None:
+        pass
+
+    def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
+        wire = rdata.to_wire() or b""
+        self.found.append((name.to_wire() or b"", ttl, rdata.rdtype, rdata.covers(), wire))
+
+
+def of_dnspython(line: str) -> list[tuple[bytes, int, int, int, bytes]]:
+    """The records of a line; none if it is refused."""
+    records = Records()
+    tokenizer = dns.tokenizer.Tokenizer(io.StringIO(line))
+    reader = dns.zonefile.Reader(
+        tokenizer, dns.rdataclass.IN, cast(Transaction, records), default_ttl=77
+    )
+    reader.current_origin = reader.last_name = ORIGIN
+    try:
+        reader.read()
+    except dns.exception.DNSException:
+        return []
+    return records.found
+
+
+def of_ours(line: str) -> list[tuple[bytes, int, int, int, bytes]]:
+    """The record of a plain line; none if it is not one."""
+    parts, origin = records.parse_plain_line(line), ORIGIN.to_wire() or b""
+    if parts is None or parts[0] is None:
+        return []
+    name, ttl, kind, text = parts
+    rdtype, read = records.TYPES[kind]
+    owner, data = records.wire_name(name, origin), read(text, origin)
+    return [] if owner is None or data is None else [(owner, int(ttl or 77), rdtype, *data)]
+
+
+@settings(max_examples=2000)
+@given(st.data(), st.sampled_from(sorted({*DATA} - {"TYPE1", "CAA"})))
+def test_data_of_each_type(data: st.DataObject, kind: str) -> None:
+    """What is plain is what dnspython reads, and everything that is all right is plain."""
+    words = [data.draw(each) for each in DATA[kind]]
+    right = RIGHT.get(kind, words)
+    wrong = data.draw(st.integers(-3, len(right)))
+    words = [word if at == wrong else right[at] for at, word in enumerate(words)]
+    line = f"w 5 {kind} {' '.join(words)}{data.draw(st.sampled_from(['', ' x', ' ; note']))}"
+    ours = of_ours(line)
+    assert not ours or ours == of_dnspython(line)
+
+
+@pytest.mark.parametrize("kind", RIGHT)
+def test_what_is_all_right_is_plain(kind: str) -> None:
+    line = f"w 5 {kind} {' '.join(RIGHT[kind])}\n"
+    assert of_ours(line) == of_dnspython(line) != []
 
 
 @pytest.mark.parametrize(
@@ -297,3 +380,31 @@ def test_records_that_end_early(tmp_path: Path, kind: str) -> None:
             ours = meaning(path)
             patch.setattr(records, "parse_plain_line", lambda _: None)
             assert meaning(path) == ours
+
+
+VALUES = [
+    *("0", "007", "255", "256", "65535", "65536", "2147483647", "2147483648", "4294967295"),
+    *("4294967296", "00000000001", "1h", "-1", "+1", "1.5", "1_0", "\u0661", "ten", "@", ".", ".."),
+    *("a.b", "a..b", "A.", "*", "a*b", "a/b", "$a", "a:b", "TYPE0", "TYPE65536", "NSEC", "-", "zz"),
+    *("ab" * 20, "ab" * 48, "ab" * 255, "ab" * 256, "0" * 32, "w" * 32, "AwEAAQ", "AwEAAR==", "="),
+    *(
+        "A=A=",
+        "20300230000000",
+        "99991231235959",
+        "x" * 63,
+        "x" * 64,
+        f"{'x.' * 126}",
+        '"a"',
+        r"\#",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", RIGHT)
+def test_each_word_replaced(kind: str) -> None:
+    for at in range(len(RIGHT[kind])):
+        for value in VALUES:
+            words = [*RIGHT[kind][:at], value, *RIGHT[kind][at + 1 :]]
+            line = f"w 5 {kind} {' '.join(words)}"
+            ours = of_ours(line)
+            assert not ours or ours == of_dnspython(line), line

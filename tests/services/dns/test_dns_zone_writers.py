@@ -16,6 +16,7 @@ from xdpkit.regular_file import Content
 from xdpkit.services.dns.serving.store import Load, compile_zones
 from xdpkit.services.dns.zonefile import sources
 from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.sources import Reading
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs files of several users")
 
@@ -149,6 +150,24 @@ def test_who_is_named_by_an_access_control_list(zones: Path, tag: int) -> None:
     os.removexattr(zones / "part", "system.posix_acl_access")
     (zones / "part").chmod(0o600)
     assert load(zones).names == 2
+
+
+def test_rights_that_change_from_file_to_file(zones: Path, tmp_path: Path) -> None:
+    """What is known of the directories is not believed for longer than they are as they were."""
+    secret = tmp_path / "secret"
+    secret.write_text("x TXT secret\n")
+    secret.chmod(0o600)
+    (zones / "z.zone").write_text(f"{HEAD}$INCLUDE {secret}\n")
+    os.chown(zones / "z.zone", 0, 0)
+    reading = Reading()
+    read_zone(zones / "z.zone", reading=reading)
+    for directory, mode in ((zones, 0o757), (zones.parent, 0o757)):
+        before = directory.stat().st_mode
+        directory.chmod(mode)
+        with pytest.raises(ZoneError, match="everybody, who can write the zone, may not read it"):
+            read_zone(zones / "z.zone", reading=reading)
+        directory.chmod(before)
+        read_zone(zones / "z.zone", reading=reading)
 
 
 def test_a_link_that_is_changed_meanwhile(

@@ -25,16 +25,7 @@ from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 from xdpkit.services.dns.zonefile.wording import explain
 
-# How often the text may be read again, on average, before the search for errors ends: going back
-# after each of a thousand parentheses has no end in a large file. In one this short it may.
-AGAIN = 4
-FEW_CHARACTERS = 1 << 17
-
 FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
-
-
-class Unending(Exception):
-    """Too much was read again."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +43,7 @@ class NumberedLines(Lines):
     def __init__(self, text: str) -> None:
         # As a file in text mode: CR LF and CR are newlines, too.
         self.all = io.StringIO(text, newline=None).readlines()
-        self._next, self._taken = 0, 0
-        self._most = (1 + AGAIN) * (len(text) + FEW_CHARACTERS)
+        self._next = 0
         super().__init__(io.StringIO())
         self._read_line = self._line_from_all
 
@@ -66,16 +56,13 @@ class NumberedLines(Lines):
         return self._line[: self._at]
 
     def restart(self, number: int) -> None:
-        """Continues at a line, from 1. Raises Unending if that has been done too often."""
-        if self._taken > self._most:
-            raise Unending
+        """Continues at a line, from 1."""
         self._next = number - 1
         self._line, self._at = "", 0
 
     def _line_from_all(self) -> str:
         line = self.all[self._next] if self._next < len(self.all) else ""
         self._next += 1
-        self._taken += len(line)
         return line
 
     def read(self, size: int) -> str:
@@ -251,7 +238,7 @@ class TracingReader(Reader):
 
     def go_on(self, error: Exception) -> None:
         """Leaves the bad record or directive behind, so that ``read`` can be called again."""
-        self.start = None
+        self.start, self.generating = None, False
         if isinstance(error, OSError) and self.saved_state:
             # An $INCLUDE that could not be opened: its line is complete.
             self.saved_state.pop()
@@ -282,8 +269,6 @@ def errors(sink: Any, path: str, file: TextIO, reading: Reading) -> Iterator[Zon
                 if isinstance(error, BoundError):
                     return
                 reader.go_on(error)
-        yield from reader.undecodable
-    except Unending:
         yield from reader.undecodable
     finally:
         reader.close()

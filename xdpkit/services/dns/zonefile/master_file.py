@@ -26,8 +26,9 @@ from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 
 
-def _open(path: str, encoding: str) -> TextIO:
-    return open(path, encoding=encoding, opener=lambda name, _: open_regular(name))
+def _open(path: str, *_: str, **__: str) -> TextIO:
+    # Whatever the version asks for: it is closed at once.
+    return open(path, encoding="utf-8", opener=lambda name, _: open_regular(name))
 
 
 # dnspython opens what $INCLUDE names itself: a FIFO in its place would never be open.

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import dns.exception
 import dns.rdatatype
-from dns.rdtypes.rrsigbase import BadSigTime, sigtime_to_posixtime
+from dns.rdtypes.ANY import RRSIG as signatures
 from dns.rdtypes.util import Bitmap
 
 from xdpkit.services.dns.zonefile.zone import (
@@ -208,8 +208,8 @@ def _type(text: str) -> int | None:
 def _time(text: str) -> int | None:
     """Seconds since 1970."""
     try:
-        found = int(sigtime_to_posixtime(text))  # type: ignore[no-untyped-call]
-    except BadSigTime:
+        found = int(signatures.sigtime_to_posixtime(text))  # type: ignore[attr-defined, no-untyped-call]
+    except (dns.exception.DNSException, ValueError):
         return None
     return found if 0 <= found <= 0xFFFFFFFF else None
 

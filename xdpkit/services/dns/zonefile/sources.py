@@ -21,7 +21,7 @@ from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
 from xdpkit.regular_file import Content, LargeFileError, open_regular, read_regular
 from xdpkit.services.dns.zonefile.limits import Budget
-from xdpkit.services.dns.zonefile.writers import Ways, Writer, check_readable
+from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
 
 SUFFIX = ".zone"
 
@@ -196,7 +196,6 @@ class Reading:
         self._opened = opened
         self._sources: dict[str, Source] = {}
         self._writers: dict[str, frozenset[Writer]] = {}
-        self._ways = Ways()
         self._current = io.BytesIO()
         self._before = self._size = 0
         self.budget = Budget(max_bytes)
@@ -244,7 +243,7 @@ class Reading:
         above: frozenset[Writer] = frozenset()
         if includer:
             above = self._writers.get(str(Path(includer).absolute()), above)
-        writers = above | self._ways.writers_of(path, content)
+        writers = above | writers_of(path, content)
         if writers:
             check_readable(Path(path), content, writers)
         self._writers[path] = writers

@@ -35,30 +35,34 @@ class Writer:
         return found.allows(self.uid, self.gids, bits)
 
 
-class Ways:
-    """The ways to files that were read, known for as long as no directory on them changes.
+# Directories whose ways are known at most: zones and what they include are in a few.
+_WAYS = 1024
 
-    Ten thousand zones have one way.
-    """
+_ways: dict[tuple[str, int, int], _Way] = {}
+"""What leads to the files of a directory, for a process of this user and group: believed for as
+long as no directory on it changes. Ten thousand zones have one.
+"""
 
-    def __init__(self) -> None:
-        self._known: dict[str, _Way] = {}
 
-    def writers_of(self, path: str, content: Content) -> frozenset[Writer]:
-        """Who can write a file that was read at this absolute path, or put another in its place."""
-        if content.place != path:
-            # By links.
-            return writers_of(Path(path), content)
-        directory = os.path.dirname(content.place)  # noqa: PTH120
-        way = self._known.get(directory)
-        try:
-            if way is None or way.signature != [_signature(above) for above in way.directories]:
-                way = self._known[directory] = _way(directory)
-        except OSError:
-            return writers_of(Path(path), content)
-        status = content.status
-        rights = (status.st_uid, status.st_gid, status.st_mode)
-        return way.writers | _of_file(rights, content.acl, (os.geteuid(), os.getegid()))
+def writers_of(path: str, content: Content) -> frozenset[Writer]:
+    """Who can write a file that was read at this absolute path, or put another in its place."""
+    if content.place != path:
+        # By links.
+        return _looked_up(Path(path), content)
+    process = (os.geteuid(), os.getegid())
+    directory = os.path.dirname(path)  # noqa: PTH120
+    way = _ways.get((directory, *process))
+    try:
+        if way is None or way.signature != [_signature(above) for above in way.directories]:
+            way = _way(directory)
+            if len(_ways) >= _WAYS:
+                _ways.clear()
+            _ways[directory, *process] = way
+    except OSError:
+        return _looked_up(Path(path), content)
+    status = content.status
+    rights = (status.st_uid, status.st_gid, status.st_mode)
+    return way.writers | _of_file(rights, content.acl, process)
 
 
 _Signature = tuple[int, ...]
@@ -98,8 +102,8 @@ def _of_file(
     return frozenset(_of_access(access_by(*rights, acl), False))
 
 
-def writers_of(path: Path, content: Content) -> frozenset[Writer]:
-    """The same, looked up anew."""
+def _looked_up(path: Path, content: Content) -> frozenset[Writer]:
+    """The same, whatever is known."""
     writers = set(_of_access(access(content.status, content.acl), False))
     for name, is_link in _names(path):
         try:
