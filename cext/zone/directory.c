@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "dns/wire.h"
-#include "zone/table.h"
 
 #define UNIT ZONE_UNIT
 

@@ -5,7 +5,6 @@
 
 #include "dns/wire.h"
 #include "base/bytes.h"
-#include "zone/table.h"
 
 /* As many bytes as SSE2 and NEON have in a vector. */
 typedef uint8_t bytes16 __attribute__((vector_size(16), aligned(1), may_alias));

@@ -26,6 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "zone/table.h"
+
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
 #define ZONE_VERSION 3
 #define ZONE_UNIT    8
@@ -104,21 +106,6 @@ struct zone_denial {
 };
 
 /*
- * One cache line. Tags and nodes are separate, so that eight tags compare as two vectors. The tag
- * of a used slot is odd, that of an empty one 0; slots fill from the front, and a full bucket
- * spills into the next.
- */
-#define ZONE_SLOTS 8
-
-/* Average names per bucket: 12.8 bytes a name, and 1 in 40 is in a second bucket. */
-#define ZONE_FILL 5
-
-struct zone_bucket {
-	uint32_t tag[ZONE_SLOTS];
-	uint32_t node[ZONE_SLOTS];
-};
-
-/*
  * Flags. At a cut `fallback` is the referral, and `types` holds DS or nothing. At an alias it is
  * the image of the CNAME, whose first record that is.
  */
@@ -176,7 +163,6 @@ struct zone_image {
 _Static_assert(sizeof(struct zone_arena) == 128, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, checksum) == 24, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, max_labels) == 76, "arena.py: HEADER");
-_Static_assert(sizeof(struct zone_bucket) == 64, "one cache line");
 _Static_assert(sizeof(struct zone_node) == 16, "arena.py: NODE");
 _Static_assert(sizeof(struct zone_type) == 8, "arena.py: TYPE");
 _Static_assert(sizeof(struct zone_image) == 24, "body.py: IMAGE");

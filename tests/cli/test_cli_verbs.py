@@ -226,7 +226,12 @@ def test_status(
     assert requested == [("eth1", "status"), (None, "status")]
 
 
-def test_reload(requested: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+def test_reload(
+    monkeypatch: pytest.MonkeyPatch,
+    requested: list[tuple[Any, ...]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("xdpkit.nic.os.names.index_of", lambda _: 3)
     assert cli.main(["reload"]) == 0
     assert capsys.readouterr().out == "reloaded\n  a.example  serial 8, 2 names\n"
     assert cli.main(["reload", "eth1", "--json"]) == 0

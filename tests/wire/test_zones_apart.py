@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rights import NOBODY, open_directory
 from serving import PATIENCE, Server, eventually, health, look_up, reload
 
 from xdpkit.lab.namespaces import Lab
+from xdpkit.runtime.privileges import NEEDED
 
 pytestmark = pytest.mark.netns
 
@@ -275,3 +277,61 @@ def test_an_empty_directory_stops_the_start(lab: Lab, site: Site) -> None:
         path.unlink()
     done = lab.server.run("xdpkit", "run", "-c", str(site.config), timeout=PATIENCE)
     assert done.returncode == 2 and "no zones found" in done.stderr
+
+
+def test_reload_of_one_zone(lab: Lab, site: Site) -> None:
+    site.config.write_text(CONFIG.replace("[dns]\n", "[dns]\nwatch = false\n"))
+    with serving(lab, site) as server:
+        site.write("a", 2)
+        site.write("b", 2)
+        done = reload(lab, "A.Test.")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "a.test  serial 2" in done.stdout and "b.test" not in done.stdout
+        assert (serial(server, "a"), serial(server, "b")) == (2, 1)
+        assert reload(lab, "server0", "b.test").returncode == 0
+        assert serial(server, "b") == 2
+        # Whatever the stat says: a file may have changed on a system whose times are wrong.
+        [kept] = (site.directory / "cache").iterdir()
+        made = (kept / "a.test.arena").stat().st_mtime_ns
+        assert reload(lab, "a.test").returncode == 0
+        eventually(lambda: (kept / "a.test.arena").stat().st_mtime_ns > made, "it to be made")
+        bad = site.write("c", 3, BAD)
+        done = reload(lab, "c.test")
+        assert done.returncode == 2 and f"{bad}:6:5: " in done.stderr
+        assert (serial(server, "c"), facts(server, "c")["state"]) == (1, "stale")
+        site.write("d", 7)
+        assert reload(lab, "d.test").returncode == 0
+        assert look_up(lab.client, "www.d.test") == ["192.0.2.7"]
+        (site.zones / "d.test.zone").unlink()
+        assert reload(lab, "d.test").returncode == 0
+        assert rcode(lab, "d").split()[0] == "REFUSED"
+        for name in ("d.test", "a..test", "nothing"):
+            done = reload(lab, name)
+            assert done.returncode == 1 and name in done.stderr
+            assert "is no zone here" in done.stderr or "is not a domain name" in done.stderr
+        done = reload(lab, "nothing0", "a.test")
+        assert done.returncode == 1 and "not served" in done.stderr
+
+
+def test_another_user(lab: Lab) -> None:
+    """Its cache is its own, and what it may not read is one zone's fault."""
+    with open_directory(lab.server) as directory:
+        site = Site(directory)
+        (directory / "cache").mkdir()
+        os.chown(directory / "cache", 65534, 65534)
+        names = ",".join(["-all", *(f"+{each.name.lower()}" for each in sorted(NEEDED))])
+        before = ("setpriv", *NOBODY, f"--inh-caps={names}", f"--ambient-caps={names}")
+        for number in (2, 3):
+            server = Server(lab.server, site.config, before=before)
+            try:
+                assert rcode(lab, "a") == "NOERROR"
+                site.write("b", number)
+                eventually(lambda s=server, n=number: serial(s, "b") == n, "the change", TAKEN)
+                assert server.stop() == 0, server.log()
+            finally:
+                server.kill()
+            unreadable(site.zones / f"odd{number}.test.zone")
+        [kept] = (directory / "cache").iterdir()
+        assert {path.stat().st_uid for path in (kept, *kept.iterdir())} == {65534}
+        assert "odd2.test.zone: cannot be read: " in server.log()
+        assert "is not used" not in server.log()

@@ -84,7 +84,7 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     from xdpkit.services.dns.serving.zone_report import infos
 
     with LoadProgress(dns.zones) as progress:
-        load = anyio.run(compile_zones, dns.zones, progress)
+        load = anyio.run(compile_zones, dns.zones, progress, None, dns.max_zone_bytes)
         progress.finish(load.summary(), load.seconds)
     cache = dns.cache_directory()
     return {

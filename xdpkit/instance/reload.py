@@ -142,7 +142,7 @@ class Reloader:
     async def _prepare(self, fresh: Config, undo: ExitStack) -> list[Prepared]:
         """Every part's share; ``undo`` gives them up. Raises ReloadError with all errors."""
         prepared: list[Prepared] = []
-        errors = []
+        errors: list[XdpkitError] = []
         for part in self._parts:
             try:
                 prepared.append(await part.prepare(fresh))
@@ -150,7 +150,7 @@ class Reloader:
             except XdpkitError as error:
                 errors.append(error)
         if errors:
-            raise ReloadError(errors)
+            raise ReloadError([*errors, *(error for each in prepared for error in each.wrong)])
         return prepared
 
 

@@ -8,11 +8,12 @@ that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from xdpkit.config import Config
+from xdpkit.errors import XdpkitError
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.access_list import Rules
@@ -32,6 +33,7 @@ class Prepared:
 
     ``parts`` are its parts of the next snapshot; ``commit``, which cannot fail, is called once that
     is published; ``settled`` returns when it has taken effect. ``facts`` go into the reply.
+    ``wrong`` is what could not be loaded, while the rest is taken.
     ``discard`` is called instead of ``commit`` if another share is refused: it releases what was
     loaded, and nothing has changed.
     """
@@ -41,6 +43,7 @@ class Prepared:
     settled: Callable[[], Awaitable[None]] = _at_once
     facts: Mapping[str, Any] = field(default_factory=dict)
     discard: Callable[[], None] = _nothing
+    wrong: Sequence[XdpkitError] = ()
 
 
 class Service:

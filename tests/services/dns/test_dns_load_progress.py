@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xdpkit.services.dns.serving import zone_store
+from xdpkit.services.dns.serving import load_progress
 from xdpkit.services.dns.serving.batch import Progress
 from xdpkit.services.dns.serving.load_progress import LoadProgress, describe_load
 
@@ -71,15 +71,15 @@ def test_more_time_is_requested_from_systemd(
 ) -> None:
 
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-    monkeypatch.setattr(zone_store, "LONG_SECONDS", 0.0)
+    monkeypatch.setattr(load_progress, "LONG_SECONDS", 0.0)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(10)
         with LoadProgress(tmp_path) as bar:
-            zone_store._ProgressReporter(tmp_path, bar)(Progress("z", 20000, 0.1))
+            load_progress.ProgressReporter(tmp_path, bar)(Progress("z", 20000, 0.1))
         assert manager.recv(100) == b"EXTEND_TIMEOUT_USEC=60000000"
         # A reload has no such limit.
-        zone_store._ProgressReporter(tmp_path, None)(Progress("z", 20000, 0.1))
+        load_progress.ProgressReporter(tmp_path, None)(Progress("z", 20000, 0.1))
         manager.setblocking(False)
         with pytest.raises(BlockingIOError):
             manager.recv(100)

@@ -1,8 +1,8 @@
-"""DNS: from master files to the arena that ``cext/dns/reply.c`` answers from.
+"""DNS: from master files to the arenas that ``cext/dns/reply.c`` answers from.
 
     zonefile/  master files, read and checked                        -> Zone
-    compiler/  zones, compiled into one arena with its cache file    -> ArenaFile
-    serving/   the arena of a running server: loaded, watched        -> SnapshotPublisher
+    compiler/  a zone, compiled into its arena, and its cache file   -> CachedZone
+    serving/   the zones of a running server: loaded, watched        -> SnapshotPublisher
     query/     one question answered offline, with the reasons       -> Explanation
 
 Each sub-folder lists its files. The keys of [dns] are in ``xdpkit.config``. A zone is compiled as a

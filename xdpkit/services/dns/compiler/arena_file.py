@@ -6,7 +6,7 @@ The arena has its own checksum; the footer's covers everything after the arena, 
 goes unnoticed. So nothing waits for a disk when one is written: what a crash leaves of it is found
 to be damaged, and the zone is compiled again.
 
-A zone directory has a directory of such files, one for each zone, and each is replaced as a whole.
+A directory of zones has one of such files, one for each zone, and each is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def parse(data: bytes) -> CachedZone:
     if _digest(record, size) != digest:
         raise ValueError("the checksum of its record is wrong")
     try:
-        facts: dict[str, Any] = json.loads(record)
+        facts: dict[str, Any] = json.loads(record.decode())
         sources = from_json(facts["sources"])
         made, ours = float(facts["made"]), facts["compiler"] == compiler_key()
     except (LookupError, TypeError, RecursionError) as error:
@@ -111,9 +111,9 @@ def cache_directory(cache: Path, directory: Path) -> Path:
 def file_name(zone: bytes) -> str:
     """The name of the file that keeps the zone with this wire name."""
     at, labels = 0, []
-    while zone[at]:
-        labels.append(zone[at + 1 : at + 1 + zone[at]])
-        at += zone[at] + 1
+    while length := zone[at]:
+        labels.append(zone[at + 1 : at + 1 + length])
+        at += length + 1
     text = b".".join(labels)
     # A dot within a label would make two zones one.
     if len(text) <= _LONGEST and _PLAIN.fullmatch(text) and text.count(b".") == len(labels) - 1:

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
@@ -60,8 +61,11 @@ Report = Callable[[dict[str, Any]], None]
 class Compiler:
     """Compiles one zone after the other into ``fd``, and keeps them in ``cache``."""
 
-    def __init__(self, fd: int, cache: Path | None, limit: MemoryLimit, report: Report) -> None:
+    def __init__(
+        self, fd: int, cache: Path | None, limit: MemoryLimit, report: Report, max_bytes: int
+    ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
+        self._max_bytes = max_bytes
         self._at = 0
 
     def compile(self, path: str) -> bool:
@@ -70,7 +74,7 @@ class Compiler:
         Whatever is wrong with a file is an error of that zone.
         """
         self._limit.begin()
-        reading = Reading(self._limit.allow)
+        reading = Reading(self._limit.allow, self._max_bytes)
         try:
             zone = read_zone(Path(path), self._progress(path, reading), reading)
             size = compile_zone(zone, self._fd, self._at)
@@ -125,6 +129,8 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     text = "run at a lower priority than the answering threads"
     parser.add_argument("--behind", action="store_true", help=text)
     parser.add_argument("--memory", type=int, help="the most bytes of memory to use")
+    text = "the most bytes of a zone's files"
+    parser.add_argument("--max-bytes", type=int, default=MAX_ZONE_BYTES, help=text)
     parser.add_argument("directory", type=Path)
     return parser.parse_args(arguments)
 
@@ -150,8 +156,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     cache = options.cache.absolute() if options.cache else None
     # $INCLUDE is relative to the zone directory, wherever the daemon was started.
-    os.chdir(reach(options.directory.absolute()))
-    compiler = Compiler(options.fd, cache, limit, report)
+    try:
+        os.chdir(reach(options.directory.absolute()))
+    except OSError as error:
+        report({"error": failed(f"{options.directory}: chdir", error)})
+        return 1
+    compiler = Compiler(options.fd, cache, limit, report, options.max_bytes)
     compiler_key()
     report({"ready": True})
     for line in sys.stdin:

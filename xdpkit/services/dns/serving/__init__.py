@@ -1,8 +1,14 @@
 """The zones of a running server: loaded, watched, published.
 
-    store.py          reads the cached arena or starts the compiler      -> Arena
+    compiler_child.py the compiler's process
+    batch.py          master files compiled in such processes            -> Outcome
+    zone_table.py     how every zone stands, and which files it is from  -> ZoneState
+    store.py          a first load: from the cache, or compiled          -> Load
     load_progress.py  the progress of a load, on a terminal
-    watch.py          which files changed                                -> names
+    comparing.py      what a reload looks at: which files are not as they were read
+    inotify.py        which files may have changed, at once
+    watch.py          which files have changed and settled               -> their stats
+    zone_report.py    what the log, status and /health say
     zone_store.py     the zones in use, and when they are read again
     cookies.py        secrets of DNS cookies, a new one each day
     rrl.py            [dns.rrl]

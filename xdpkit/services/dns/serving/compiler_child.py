@@ -22,6 +22,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import StuckError, XdpkitError
 from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
@@ -59,18 +60,22 @@ _stuck: list[anyio.abc.Process] = []
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How zones are to be compiled; ``memory`` is the most bytes that a child may use."""
+    """How zones are to be compiled.
+
+    ``memory`` is the most bytes that a child may use, ``max_bytes`` that a zone's files may have.
+    """
 
     directory: Path
     cache: Path | None = None
     background: bool = False
     memory: int | None = None
+    max_bytes: int = MAX_ZONE_BYTES
 
     def arguments(self, fd: int) -> list[str]:
         found = ["--fd", str(fd), *(["--cache", str(self.cache)] if self.cache else [])]
         found += ["--behind"] * self.background
         found += [] if self.memory is None else ["--memory", str(self.memory)]
-        return [*found, str(self.directory)]
+        return [*found, "--max-bytes", str(self.max_bytes), str(self.directory)]
 
 
 def never() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -10,13 +11,23 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.notify import notify
 from xdpkit.services.dns.serving.batch import Progress
+
+log = logging.getLogger("xdpkit")
 
 # A shorter load is over before anyone could read a bar.
 PATIENCE_SECONDS = 0.5
 
 # Time between two redraws.
 REDRAW_SECONDS = 0.1
+
+# The startup extension that the service manager is repeatedly asked for during the first load:
+# longer than any step between two reports takes.
+EXTEND_USEC = 60_000_000
+
+# A load that takes longer is logged when it begins.
+LONG_SECONDS = 1.0
 
 
 class LoadProgress(Closing):
@@ -78,3 +89,23 @@ def describe_load(names: int, size: int, seconds: float, cached: int, compiled: 
     rate = f" ({names / seconds:,.0f} names/s)" if seconds > 1 else ""
     zones = "zone" if cached + compiled == 1 else "zones"
     return f"{how or 'no'} {zones}, {names:,} names in {seconds:.1f} s{rate}, {size:,} bytes"
+
+
+class ProgressReporter:
+    """Reports a load in progress: by a bar for the first one, or in the log; to systemd too."""
+
+    def __init__(self, directory: Path, bar: LoadProgress | None = None) -> None:
+        self._directory, self._bar = directory, bar
+        self._started = self._notified = time.monotonic()
+        self._reported = bar is not None and bar.visible
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar(progress)
+        if now - self._started > LONG_SECONDS and not self._reported:
+            self._reported = True
+            log.info("zones: compiling %s", self._directory)
+        if self._bar is not None and now - self._notified > LONG_SECONDS:
+            self._notified = now
+            notify(f"EXTEND_TIMEOUT_USEC={EXTEND_USEC}")

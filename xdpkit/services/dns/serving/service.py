@@ -75,7 +75,7 @@ class DnsService(Service):
             **zones.facts,
         }
         parts = {**settings, "dns_access": admitted, **zones.parts}
-        return Prepared(parts, commit, facts=facts, discard=zones.discard)
+        return Prepared(parts, commit, zones.settled, facts, zones.discard, zones.wrong)
 
     def facts(self) -> dict[str, Any]:
         return {"zones": self._zones.infos, "arena": self._zones.facts()}

@@ -10,10 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
+from xdpkit.runtime.privileges import unprivileged
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import CachedZone
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
@@ -46,6 +49,8 @@ class Load:
     """Why the cache could not be written; empty on success or without a cache."""
     errors: dict[str, tuple[ZoneError, ...]] = field(default_factory=dict)
     """What is wrong with master files that were compiled, by path."""
+    others: int = 0
+    """Zones that another version of xdpkit kept."""
     damaged: list[str] = field(default_factory=list)
     """What is wrong with files of the cache, which are made again."""
 
@@ -72,6 +77,7 @@ async def load_zones(
     newer: Callable[[], bool] = never,
     before: ZoneTable | None = None,
     keep: bool = True,
+    max_bytes: int = MAX_ZONE_BYTES,
 ) -> Load:
     """Loads every zone of a directory; what is wrong with one is in its state.
 
@@ -84,7 +90,9 @@ async def load_zones(
     directory = directory.absolute()
     stats = await off_loop(directory, partial(zone_stats, directory))
     load = Load(ZoneTable(directory))
-    kept = arena_file.cache_directory(cache, directory) if cache else None
+    kept = None
+    if cache:
+        kept = await off_loop(directory, partial(arena_file.cache_directory, cache, directory))
     if kept is not None:
         try:
             await _take_cached(load, kept, stats, background, keep)
@@ -101,7 +109,7 @@ async def load_zones(
                 )
     load.compiled = len(todo)
     if todo:
-        job = Job(directory, kept if keep else None, background)
+        job = Job(directory, kept if keep else None, background, max_bytes=max_bytes)
         await _compile(load, job, todo, progress, newer)
     load.seconds = time.monotonic() - started
     return load
@@ -129,6 +137,7 @@ async def compile_zones(
     directory: Path,
     progress: Callable[[Progress], None] = no_progress,
     memory: int | None = None,
+    max_bytes: int = MAX_ZONE_BYTES,
 ) -> Load:
     """Compiles every zone of a directory, and keeps none of it: for ``check``.
 
@@ -137,8 +146,9 @@ async def compile_zones(
     started = time.monotonic()
     directory = directory.absolute()
     load = Load(ZoneTable(directory))
-    stats = await off_loop(directory, partial(zone_stats, directory))
-    todo = load.table.take(Changes(stats)).todo
+    # As the compiler's child will, and ``run`` does.
+    look = partial(unprivileged, partial(zone_stats, directory))
+    todo = load.table.take(Changes(await off_loop(directory, look))).todo
     refused: list[ZoneError] = []
 
     def take(outcomes: list[Outcome]) -> None:
@@ -146,7 +156,7 @@ async def compile_zones(
             refused.extend(outcome.errors)
             load.table.finish(outcome)
 
-    batch = Batch(Job(directory, memory=memory), take, progress)
+    batch = Batch(Job(directory, memory=memory, max_bytes=max_bytes), take, progress)
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
     compiled = {state.name for state in todo}
@@ -182,15 +192,17 @@ async def _take_cached(
     """Begins with the zones in the cache, up to date or not; prepares it for those to come."""
     nice = BACKGROUND_NICE if background else 0
     files, load.unkept = await off_loop(kept, partial(_prepare, kept, keep), CACHE_SECONDS, nice)
-    names = list(_names(stats))
+    names = _names(stats)
     seen: dict[str, Stat | None] = dict(stats)
-    for at in range(0, len(names), FILES):
-        part = [each for each in names[at : at + FILES] if arena_file.file_name(each[0]) in files]
-        work = partial(_read_part, kept, part, seen)
+    there = [each for each in names if each.file in files]
+    for at in range(0, len(there), FILES):
+        work = partial(_read_part, kept, there[at : at + FILES], seen)
         for found in await off_loop(kept, work, CACHE_SECONDS, nice):
             _take_found(load, found)
-    gone = set() if not keep else files - {arena_file.file_name(name) for name, _ in names}
+    gone = set() if not keep else files - {each.file for each in names}
     await off_loop(kept, partial(remove_cached, kept, gone), CACHE_SECONDS, nice)
+    if load.others:
+        log.info("%s: %d zones of another version; compiling them again", kept, load.others)
     if load.damaged:
         first, more = load.damaged[0], len(load.damaged) - 1
         others = f", and {more} more of its files are not" if more else ""
@@ -203,6 +215,7 @@ def _take_found(load: Load, found: _Found) -> None:
     if found.zone is None:
         return
     zone = found.zone
+    load.others += not zone.ours
     state = ZoneState(
         found.name,
         (found.path,),
@@ -219,13 +232,21 @@ def _take_found(load: Load, found: _Found) -> None:
         load.table.set_unread([found.path])
 
 
-def _names(stats: Iterable[str]) -> Iterable[tuple[bytes, str]]:
-    """Names and paths of the zones that have one file."""
+class _Name(NamedTuple):
+    """A zone, its master file, and the name of its file in the cache."""
+
+    zone: bytes
+    path: str
+    file: str
+
+
+def _names(stats: Iterable[str]) -> list[_Name]:
+    """The zones of master files; of several for one zone, the first counts."""
     found: dict[bytes, list[str]] = {}
     for path in stats:
         with suppress(ZoneError):
             found.setdefault(name_of(path), []).append(path)
-    return [(name, paths[0]) for name, paths in found.items()]
+    return [_Name(zone, paths[0], arena_file.file_name(zone)) for zone, paths in found.items()]
 
 
 def _prepare(kept: Path, keep: bool) -> tuple[set[str], str]:
@@ -245,15 +266,12 @@ def _prepare(kept: Path, keep: bool) -> tuple[set[str], str]:
     return {name for name in names if name.endswith(arena_file.SUFFIX)}, ""
 
 
-def _read_part(
-    kept: Path, part: Sequence[tuple[bytes, str]], seen: dict[str, Stat | None]
-) -> list[_Found]:
+def _read_part(kept: Path, part: Sequence[_Name], seen: dict[str, Stat | None]) -> list[_Found]:
     directory = reach(kept)
-    return [_read(directory, name, path, seen) for name, path in part]
+    return [_read(f"{directory}/{each.file}", each.zone, each.path, seen) for each in part]
 
 
-def _read(directory: str, name: bytes, path: str, seen: dict[str, Stat | None]) -> _Found:
-    file = f"{directory}/{arena_file.file_name(name)}"
+def _read(file: str, name: bytes, path: str, seen: dict[str, Stat | None]) -> _Found:
     try:
         zone = arena_file.read_cached(file)
         if zone.arena.name != name:

@@ -36,25 +36,32 @@ def consequence(state: ZoneState) -> str:
     return f"{good}, stays in use{again}"
 
 
-def lines(states: Iterable[ZoneState]) -> list[str]:
-    """A line for each error of zones that did not load, up to a bound."""
-    states = list(states)
-    every = [f"{line}; {consequence(state)}" for state in states for line in state.errors]
-    if len(every) <= LINES:
-        return every
-    return [*every[:LINES], f"and {len(every) - LINES} more errors: xdpkit status names all zones"]
+class ChangeLog:
+    """Logs which zones do not load from now on, and which do again: so many lines in all."""
 
+    def __init__(self) -> None:
+        self._left, self._more = LINES, 0
 
-def log_changes(changes: Iterable[Change]) -> None:
-    """Logs which zones do not load from now on, and which do again."""
-    failing = []
-    for old, state in changes:
-        if state.errors and (old is None or old.errors != state.errors):
-            failing.append(state)
-        elif old is not None and old.errors and not state.errors:
-            log.info("%s loads again, after %s", state.text, moment(old.since))
-    for line in lines(failing):
-        log.error("%s", line)
+    def add(self, changes: Iterable[Change]) -> None:
+        """Logs these, or counts them."""
+        for old, state in changes:
+            if state.errors and (old is None or old.errors != state.errors):
+                for line in state.errors:
+                    self._log(logging.ERROR, f"{line}; {consequence(state)}")
+            elif old is not None and old.errors and not state.errors:
+                self._log(logging.INFO, f"{state.text} loads again, after {moment(old.since)}")
+
+    def _log(self, level: int, line: str) -> None:
+        if self._left:
+            self._left -= 1
+            log.log(level, "%s", line)
+        else:
+            self._more += 1
+
+    def finish(self) -> None:
+        """Says how many lines were left out."""
+        if self._more:
+            log.error("and %d more lines about zones: xdpkit status names all", self._more)
 
 
 def failed_lines(states: Iterable[ZoneState]) -> dict[str, list[str]]:

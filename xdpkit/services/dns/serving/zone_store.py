@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +19,9 @@ import anyio
 
 from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import DnsConfig
-from xdpkit.errors import UnansweredError, XdpkitError, ZoneError
+from xdpkit.errors import UnansweredError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
 from xdpkit.runtime.inbox import Inbox
-from xdpkit.runtime.notify import notify
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
@@ -30,35 +29,29 @@ from xdpkit.services.base import Prepared
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving import zone_report
-from xdpkit.services.dns.serving.batch import Batch, Outcome, Progress, Take
+from xdpkit.services.dns.serving.batch import Batch, Outcome, Take
+from xdpkit.services.dns.serving.comparing import compared, master_files
 from xdpkit.services.dns.serving.compiler_child import Job, WarmChild
-from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.serving.store import Load, load_zones, recheck, remove_cached
+from xdpkit.services.dns.serving.load_progress import LoadProgress, ProgressReporter
+from xdpkit.services.dns.serving.store import Load, load_zones, remove_cached
 from xdpkit.services.dns.serving.watch import ZoneWatch
 from xdpkit.services.dns.serving.zone_table import (
+    Change,
     Changes,
     ZoneState,
     ZoneTable,
-    name_of,
     named,
     text_of,
 )
-from xdpkit.services.dns.zonefile.sources import Source, Stat, zone_stats
+from xdpkit.services.dns.zonefile.sources import Stat
 
 log = logging.getLogger("xdpkit")
 
 # Requests to read the zones that may wait: of the reload, and of the watch on the files.
 INBOX = 4
 
-# A load that takes longer is logged when it begins.
-LONG_SECONDS = 1.0
-
 # Comparing the files with the zones in use means reading those that may have changed unnoticed.
 COMPARE_SECONDS = 60.0
-
-# The startup extension that the service manager is repeatedly asked for during the first load:
-# longer than any step between two reports takes.
-EXTEND_USEC = 60_000_000
 
 # Between two attempts with a zone that was stuck: not much of the others' time, if it is again.
 RETRY_SECONDS = 10.0
@@ -111,6 +104,8 @@ class ZoneStore:
         self._shown = -1
         """The generation of the table that is published."""
         self._failed = ""
+        self._kept: dict[tuple[Path | None, Path], Path] = {}
+        """Where the compiled zones of a directory are kept."""
         self._changed: dict[str, Stat | None] = {}
         """Files that have settled, and are to be read; ``_asked`` once somebody waits for that."""
         self._asked = False
@@ -138,14 +133,13 @@ class ZoneStore:
         load = await self._load(self._config, True)
         self._table = load.table
         self._report.set_loaded(load)
-        for line in zone_report.lines(self._table.failing):
-            log.error("%s", line)
+        self._log_changes((None, state) for state in self._table.failing)
         self._publish()
 
     async def _load(self, config: DnsConfig, first: bool) -> Load:
         with ExitStack() as stack:
             bar = stack.enter_context(LoadProgress(config.zones)) if first else None
-            reporter = _ProgressReporter(config.zones, bar)
+            reporter = ProgressReporter(config.zones, bar)
             before = None if first else self._table
             try:
                 load = await load_zones(
@@ -155,18 +149,28 @@ class ZoneStore:
                     not first,
                     self._is_awaited,
                     before,
+                    max_bytes=config.max_zone_bytes,
                 )
             except (OSError, ValueError, MemoryError) as error:
                 what = f"the zones in {config.zones} could not be loaded"
                 raise XdpkitError(failed(what, error)) from error
+        await self._locate(config)
         log.info("zones: %s", load.summary())
         self._report.set_unkept(load.unkept)
         return load
 
-    def _job(self) -> Job:
-        cache, directory = self._config.cache_directory(), self._table.directory
-        kept = arena_file.cache_directory(cache, directory) if cache else None
-        return Job(directory, kept, background=True)
+    def _job(self, config: DnsConfig | None = None) -> Job:
+        config = config or self._config
+        directory = self._table.directory
+        kept = self._kept.get((config.cache_directory(), directory))
+        return Job(directory, kept, True, max_bytes=config.max_zone_bytes)
+
+    async def _locate(self, config: DnsConfig) -> None:
+        """Finds where compiled zones are kept: that follows links, which may wait for a disk."""
+        cache, directory = config.cache_directory(), config.zones.absolute()
+        if cache and (cache, directory) not in self._kept:
+            work = partial(arena_file.cache_directory, cache, directory)
+            self._kept[cache, directory] = await off_loop(directory, work)
 
     def _publish(self) -> None:
         """Has the answering threads use the table of now."""
@@ -198,7 +202,9 @@ class ZoneStore:
             "zones_changed": share.changed,
             "zones_failed": zone_report.failed_lines(share.table.failing),
         }
-        return Prepared({"zones": directory}, commit, settled, facts, discard)
+        failing = share.table.failing[: zone_report.NAMED]
+        wrong = [XdpkitError(line) for state in failing for line in state.errors]
+        return Prepared({"zones": directory}, commit, settled, facts, discard, wrong)
 
     async def reload_zone(self, zone: str) -> dict[str, Any]:
         """Reads one zone again, whatever the stats of its files say, and uses it.
@@ -207,7 +213,7 @@ class ZoneStore:
         """
         name = named(zone)
         table = self._table
-        stats = await off_loop(table.directory, partial(_master_files, table.directory, name))
+        stats = await off_loop(table.directory, partial(master_files, table.directory, name))
         known = table.zones.get(name)
         if not stats and known is None:
             raise XdpkitError(
@@ -230,7 +236,7 @@ class ZoneStore:
         moved = self._table is not share.before or self._table.generation != share.generation
         if share.changes is None or not moved:
             old = self._table
-            zone_report.log_changes(
+            self._log_changes(
                 (before_it, state)
                 for state in share.table
                 if (before_it := old.state_like(state)) is not state
@@ -238,9 +244,8 @@ class ZoneStore:
             self._table, self._directory = share.table, directory
             self._shown = share.table.generation
         else:
-            self._table.take(share.changes)
-            for outcome in share.outcomes:
-                self._finish(outcome)
+            taken = self._table.take(share.changes)
+            self._log_changes([*taken.refused, *map(self._finish, share.outcomes)])
             self._publish()
         if (config.zones, config.watch) != (before.zones, before.watch):
             self._watching.restart()
@@ -251,12 +256,13 @@ class ZoneStore:
         if request.config.zones.absolute() != self._table.directory:
             load = await self._load(request.config, False)
             return _Share(self._table, self._table.generation, load.table)
-        return await self._compare(self._table)
+        return await self._compare(self._table, request.config)
 
-    async def _compare(self, table: ZoneTable) -> _Share:
+    async def _compare(self, table: ZoneTable, config: DnsConfig) -> _Share:
         """What has changed since the table was made, compiled. Raises XdpkitError."""
         share = _Share(table, table.generation, table.copy())
-        work = partial(_compared, share.table.copy())
+        await self._locate(config)
+        work = partial(compared, share.table.copy())
         share.changes = await off_loop(table.directory, work, COMPARE_SECONDS, BACKGROUND_NICE)
         taken = share.table.take(share.changes)
         share.gone = taken.gone
@@ -266,15 +272,14 @@ class ZoneStore:
             for outcome in outcomes:
                 share.table.finish(outcome)
 
-        await self._compile(taken.todo, take)
+        await self._compile(taken.todo, take, self._job(config))
         share.changed = _arenas(share.table) != _arenas(table)
         return share
 
-    async def _compile(self, todo: list[ZoneState], take: Take) -> None:
+    async def _compile(self, todo: list[ZoneState], take: Take, job: Job) -> None:
         if not todo:
             return
-        job = self._job()
-        batch = Batch(job, take, _ProgressReporter(self._table.directory), self._is_awaited)
+        batch = Batch(job, take, ProgressReporter(self._table.directory), self._is_awaited)
         try:
             await batch.run(sorted(state.paths[0] for state in todo), self._warm.take(job))
         except (OSError, ValueError, MemoryError) as error:
@@ -285,7 +290,8 @@ class ZoneStore:
         """Compiles what has changed, and uses it; returns the files whose zones are others now."""
         table = self._table
         taken = table.take(changes)
-        zone_report.log_changes(taken.refused)
+        changes_log = zone_report.ChangeLog()
+        changes_log.add(taken.refused)
         left = {state.paths[0] for state in taken.todo}
         used = [Path(path).name for state in taken.gone for path in state.paths]
 
@@ -293,13 +299,14 @@ class ZoneStore:
             for outcome in outcomes:
                 left.discard(outcome.path)
                 used.extend([Path(outcome.path).name] * (outcome.arena is not None))
-                self._finish(outcome)
+            changes_log.add(map(self._finish, outcomes))
             if time.monotonic() - self._published > PUBLISH_SECONDS:
                 self._publish()
 
         try:
-            await self._compile(taken.todo, take)
+            await self._compile(taken.todo, take, self._job())
         finally:
+            changes_log.finish()
             # Those without an outcome are still to be read.
             table.set_unread(left)
             if self._shown != table.generation:
@@ -307,11 +314,15 @@ class ZoneStore:
         await self._forget(taken.gone)
         return used
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> Change:
         if outcome.stuck:
             self._retry_at = time.monotonic() + RETRY_SECONDS
-        if change := self._table.finish(outcome):
-            zone_report.log_changes([change])
+        return self._table.finish(outcome)
+
+    def _log_changes(self, changes: Iterable[Change]) -> None:
+        changes_log = zone_report.ChangeLog()
+        changes_log.add(changes)
+        changes_log.finish()
 
     async def _forget(self, gone: list[ZoneState]) -> None:
         """Removes what was kept of zones that are gone."""
@@ -358,6 +369,7 @@ class ZoneStore:
                             tasks.start_soon(self._ask)
             finally:
                 self._asked = False
+                self._changed.clear()
                 await self._warm.close()
 
     def _until_retry(self) -> float | None:
@@ -398,58 +410,5 @@ class ZoneStore:
         self.inbox.close()
 
 
-def _master_files(directory: Path, name: bytes) -> dict[str, Stat | None]:
-    """The files of a zone, now. Raises ZoneError for a directory that cannot be read."""
-    found: dict[str, Stat | None] = {}
-    for path, stat in zone_stats(directory).items():
-        with suppress(ZoneError):
-            if name_of(path) == name:
-                found[path] = stat
-    return found
-
-
-def _compared(table: ZoneTable) -> Changes:
-    """The files that are not as the table has them, and the zones that do not load.
-
-    Raises ZoneError for a directory that cannot be read, or is empty.
-    """
-    listed: dict[str, Stat | None] = dict(zone_stats(table.directory))
-    seen, again, sources = dict(listed), set[bytes](), dict[bytes, tuple[Source, ...]]()
-    stats: dict[str, Stat | None]
-    stats = {path: None for state in table for path in state.paths if path not in listed}
-    stats |= {path: stat for path, stat in listed.items() if path not in table.known}
-    for state in table.zones.values():
-        if state.errors or len(state.paths) > 1:
-            again.add(state.name)
-            continue
-        now = recheck(state.sources, state.paths[0], seen)
-        if now is None:
-            again.add(state.name)
-            stats |= {each.path: seen.get(each.path) for each in state.sources}
-        elif now != state.sources:
-            sources[state.name] = now
-    return Changes(stats, frozenset(again), sources)
-
-
 def _arenas(table: ZoneTable) -> dict[bytes, Any]:
     return {state.name: state.arena for state in table.zones.values()}
-
-
-class _ProgressReporter:
-    """Reports a load in progress: by a bar for the first one, or in the log; to systemd too."""
-
-    def __init__(self, directory: Path, bar: LoadProgress | None = None) -> None:
-        self._directory, self._bar = directory, bar
-        self._started = self._notified = time.monotonic()
-        self._reported = bar is not None and bar.visible
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar(progress)
-        if now - self._started > LONG_SECONDS and not self._reported:
-            self._reported = True
-            log.info("zones: compiling %s", self._directory)
-        if self._bar is not None and now - self._notified > LONG_SECONDS:
-            self._notified = now
-            notify(f"EXTEND_TIMEOUT_USEC={EXTEND_USEC}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.errors import XdpkitError, ZoneError
+from xdpkit.escape import escape
 from xdpkit.services.dns.serving.batch import Outcome
 from xdpkit.services.dns.zonefile.read import zone_name
 from xdpkit.services.dns.zonefile.sources import INACCESSIBLE, SUFFIX, Source, Stat
@@ -58,7 +59,7 @@ class ZoneState:
     @property
     def text(self) -> str:
         """The name as text; of a file that has none, the file's path."""
-        return text_of(self.name) if self.name else self.paths[0]
+        return text_of(self.name) if self.name else escape(self.paths[0])
 
     @property
     def condition(self) -> str:
@@ -256,15 +257,14 @@ class ZoneTable:
         self._by_path[path] = name
         self._put(state)
 
-    def finish(self, outcome: Outcome) -> Change | None:
-        """Takes the outcome of a compilation; returns the states before and after.
-
-        None if the file has gone meanwhile.
-        """
+    def finish(self, outcome: Outcome) -> Change:
+        """Takes the outcome of a compilation; returns the states before and after."""
         name = self._by_path.get(outcome.path)
         before = self.zones.get(name) if name else None
         if before is None or name is None:
-            return None
+            # The file has gone meanwhile.
+            nothing = ZoneState(b"", (outcome.path,))
+            return nothing, nothing
         arena, errors = outcome.arena, tuple(line for e in outcome.errors for line in e.lines())
         if arena is not None and arena.name != name:
             arena, errors = None, (f"{outcome.path}: the compiler made another zone of it",)

@@ -25,10 +25,10 @@ from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 from xdpkit.services.dns.zonefile.wording import explain
 
-# How often all lines may be read again, on average, before the search for errors ends: going back
-# after each of a thousand parentheses has no end in a large file. In a short one it may.
+# How often the text may be read again, on average, before the search for errors ends: going back
+# after each of a thousand parentheses has no end in a large file. In one this short it may.
 AGAIN = 4
-FEW_LINES = 10_000
+FEW_CHARACTERS = 1 << 17
 
 FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
 
@@ -52,7 +52,8 @@ class NumberedLines(Lines):
     def __init__(self, text: str) -> None:
         # As a file in text mode: CR LF and CR are newlines, too.
         self.all = io.StringIO(text, newline=None).readlines()
-        self._next = self._again = 0
+        self._next, self._taken = 0, 0
+        self._most = (1 + AGAIN) * (len(text) + FEW_CHARACTERS)
         super().__init__(io.StringIO())
         self._read_line = self._line_from_all
 
@@ -66,15 +67,16 @@ class NumberedLines(Lines):
 
     def restart(self, number: int) -> None:
         """Continues at a line, from 1. Raises Unending if that has been done too often."""
-        self._again += max(0, self._next - number + 1)
-        if self._again > AGAIN * (len(self.all) + FEW_LINES):
+        if self._taken > self._most:
             raise Unending
         self._next = number - 1
         self._line, self._at = "", 0
 
     def _line_from_all(self) -> str:
+        line = self.all[self._next] if self._next < len(self.all) else ""
         self._next += 1
-        return self.all[self._next - 1] if self._next <= len(self.all) else ""
+        self._taken += len(line)
+        return line
 
     def read(self, size: int) -> str:
         """One character; empty at the end of the file, whose last line stays the current one."""

@@ -115,9 +115,9 @@ class Sink:
     def take_line(self, line: str) -> bool:
         """Adds the record of a line if it is plain, or whatever else is. Raises ZoneError."""
         reader = self.reader
-        if reader is None or reader.current_origin is None or len(line) > LINE_PLAIN:
+        if reader is None or reader.current_origin is None:
             return False
-        parts = parse_plain_line(line)
+        parts = parse_plain_line(line) if len(line) <= LINE_PLAIN else None
         if parts is None:
             return self._take_other(line, reader)
         name, stated, kind, text = parts

@@ -1,0 +1,177 @@
+"""Many zones compiled at once: whatever one of them does to the compiler costs that one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import pytest
+from dns_bytes_call import HEAD
+
+from xdpkit.errors import XdpkitError
+from xdpkit.runtime import child
+from xdpkit.services.dns.serving import batch as batch_module
+from xdpkit.services.dns.serving import compiler_child
+from xdpkit.services.dns.serving.batch import Batch, Outcome, Progress
+from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, WarmChild
+
+# More than there is time for, and many reports of progress.
+ENDLESS = "$GENERATE 1-100000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> Path:
+    """Three good zones, and one between them that does not end."""
+    for name in "abz":
+        (tmp_path / f"{name}.zone").write_text(HEAD + "x A 192.0.2.1\n")
+    (tmp_path / "m.zone").write_text(HEAD + ENDLESS)
+    return tmp_path
+
+
+def compilers() -> list[int]:
+    """Our zone compilers that run."""
+    found = []
+    for pid in Path("/proc/thread-self/children").read_text().split():
+        with suppress(OSError):
+            if b"compiler.compile" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    return found
+
+
+def outcomes(
+    directory: Path,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    memory: int | None = None,
+    children: int = 1,
+) -> dict[str, Outcome]:
+    """What becomes of each file of a directory."""
+    found: dict[str, Outcome] = {}
+
+    def take(some: list[Outcome]) -> None:
+        for each in some:
+            assert Path(each.path).stem not in found
+            found[Path(each.path).stem] = each
+
+    async def main() -> None:
+        paths = sorted(map(str, directory.glob("*.zone")))
+        batch = Batch(Job(directory, memory=memory), take, on_progress)
+        await batch.run(paths, children=children)
+
+    anyio.run(main)
+    assert not compilers()
+    return found
+
+
+def why(found: dict[str, Outcome]) -> str:
+    """Why the one has failed; all others have not."""
+    assert sorted(found) == ["a", "b", "m", "z"]
+    for name in "abz":
+        assert found[name].arena is not None
+    [error] = found["m"].errors
+    return str(error)
+
+
+def test_one_that_needs_too_much_memory(zones: Path) -> None:
+    line = why(outcomes(zones, memory=128 << 20))
+    assert line.startswith(f"{zones}/m.zone: needs more than the 128 MiB of memory")
+
+
+@pytest.mark.parametrize(
+    "number, words",
+    [
+        (signal.SIGKILL, "the zone compiler was ended by SIGKILL (in m.zone, at record "),
+        (signal.SIGSTOP, "the zone compiler made no progress for 2 s (in m.zone, at record "),
+    ],
+)
+def test_one_during_which_it_dies(
+    zones: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    monkeypatch.setattr(compiler_child, "IDLE_SECONDS", 2)
+
+    def interfere(progress: Progress) -> None:
+        if progress.path.endswith("m.zone") and progress.records > 20_000:
+            for pid in compilers():
+                os.kill(pid, number)
+
+    found = outcomes(zones, interfere)
+    assert words in why(found)
+    # What a file system or somebody else did may be over.
+    assert found["m"].stuck == (number == signal.SIGSTOP)
+
+
+def test_a_compiler_that_does_not_work_is_no_zones_fault(
+    zones: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "python", lambda *_: [sys.executable, "-c", "1 / 0"])
+    with pytest.raises(XdpkitError, match=r"exited with status 1; .*ZeroDivisionError"):
+        outcomes(zones)
+
+
+def test_one_that_ends_early_is_no_endless_loop(
+    zones: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = """print('{"ready": true}')"""
+    monkeypatch.setattr(child, "python", lambda *_: [sys.executable, "-c", code])
+    with pytest.raises(XdpkitError, match="ended before its work was done"):
+        outcomes(zones)
+
+
+def test_several_children_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "WORTH_ANOTHER", 10)
+    for number in range(40):
+        (tmp_path / f"z{number}.zone").write_text(HEAD + f"x A 192.0.2.{number}\n")
+    (tmp_path / "bad.zone").write_text("bad\n")
+    at_once: set[int] = set()
+    found = outcomes(tmp_path, lambda _: at_once.update(compilers()), children=4)
+    assert len(at_once) == min(4, len(os.sched_getaffinity(0)))
+    assert sorted(name for name, each in found.items() if each.arena is None) == ["bad"]
+    assert len(found) == 41
+
+
+@pytest.fixture
+def warm(tmp_path: Path) -> Iterator[tuple[WarmChild, Job]]:
+    (tmp_path / "z.zone").write_text(HEAD)
+    yield WarmChild(), Job(tmp_path)
+    assert not compilers()
+
+
+def test_a_warm_child_waits_and_works(warm: tuple[WarmChild, Job]) -> None:
+    kept, job = warm
+    found: list[Outcome] = []
+
+    async def main() -> None:
+        for _ in range(3):
+            await kept.start(job)
+        [pid] = compilers()
+        assert kept.take(Job(job.directory, background=True)) is None
+        made = kept.take(job)
+        assert made is not None and kept.take(job) is None
+        await Batch(job, found.extend).run([str(job.directory / "z.zone")], made)
+        assert pid not in compilers()
+
+    anyio.run(main)
+    assert [each.arena is not None for each in found] == [True]
+
+
+def test_a_warm_child_that_is_not_needed(warm: tuple[WarmChild, Job]) -> None:
+    kept, job = warm
+
+    async def main() -> None:
+        await kept.start(job)
+        await kept.close()
+        assert not compilers() and kept.take(job) is None
+        # Its parent may die: it ends with its input.
+        made = await CompilerChild.start(job)
+        assert made._process.stdin is not None
+        await made._process.stdin.aclose()
+        with anyio.fail_after(20):
+            await made._process.wait()
+        assert made.ended and made._process.returncode == 0
+        await made.close()
+
+    anyio.run(main)
