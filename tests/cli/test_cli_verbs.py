@@ -231,7 +231,9 @@ def test_reload(
     requested: list[tuple[Any, ...]],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # An interface of this name is there.
     monkeypatch.setattr("xdpkit.nic.os.names.index_of", lambda _: 3)
+    monkeypatch.setattr("xdpkit.nic.os.names.current", lambda ifname: ifname)
     assert cli.main(["reload"]) == 0
     assert capsys.readouterr().out == "reloaded\n  a.example  serial 8, 2 names\n"
     assert cli.main(["reload", "eth1", "--json"]) == 0

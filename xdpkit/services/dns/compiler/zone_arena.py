@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from xdpkit.services.dns.compiler import arena, images
 from xdpkit.services.dns.compiler.body import Image, ImageTooLarge
 from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.zonefile.limits import check_output
 from xdpkit.services.dns.zonefile.zone import CNAME, DNAME, DS, Zone, find, name_text
 
 # Names between two progress reports.
@@ -98,6 +99,8 @@ def compile_zone(
             progress(count)
         front, more, provable = chain.denial_fields(name)
         offset = writer.add_node(name, flags | more, found, nodata, front)
+        if rrsets := tree.nodes[name]:
+            check_output(zone, writer.size, rrsets[0])
         if provable is not None:
             unproven[offset] = provable
         if name in tree.wildcards or tree.denial:
