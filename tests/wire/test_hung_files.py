@@ -37,8 +37,6 @@ NAMED = {
     "zones": "etc/zones/example.zone",
 }
 
-KEPT = "the last good version of example, of "
-
 # Takes a second to compile: long enough to catch the compiler.
 LONG_ZONE = ZONE.replace("hostmaster 1 ", "hostmaster 2 ") + "".join(
     f"h{i} A 192.0.2.7\n" for i in range(20_000)
@@ -190,7 +188,7 @@ def test_a_stopped_compiler_is_replaced(lab: Lab, server: Server, tmp_path: Path
     assert server.status()["zones"]["example"]["serial"] == 3
     assert not Path(f"/proc/{first}").exists()
     assert server.log().count("the zone compiler made no progress for ") == 1
-    assert f"newer zones are to be read; {KEPT}" in server.log() and "trying again" in server.log()
+    assert "newer zones are to be read; another one is started" in server.log()
     assert server.stop() == 0, server.log()
 
 
@@ -213,6 +211,8 @@ def test_a_stopped_compiler_is_replaced_by_a_change(server: Server, tmp_path: Pa
     os.kill(eventually(lambda: compiler_of(server), "the compiler"), signal.SIGSTOP)
     path.write_text(ZONE.replace("hostmaster 1 ", "hostmaster 3 "))
     _, said = asked.communicate(timeout=60)
-    assert asked.returncode != 0 and "newer zones are to be read" in said
+    # The one that was stopped had the zone in hand, or was waiting for its list.
+    assert asked.returncode == 0 or "newer zones are to be read" in said
+    assert "newer zones are to be read" in server.log() + said
     eventually(lambda: server.status()["zones"]["example"]["serial"] == 3, "the change")
     assert server.stop() == 0, server.log()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from rights import NOBODY, open_directory
-from serving import PATIENCE, Server, eventually, health, look_up, reload
+from serving import PATIENCE, QUEUE, QUEUES, Server, eventually, health, look_up, reload, starting
 
 from xdpkit.lab.namespaces import Lab
 from xdpkit.runtime.privileges import NEEDED
@@ -322,16 +322,39 @@ def test_another_user(lab: Lab) -> None:
         names = ",".join(["-all", *(f"+{each.name.lower()}" for each in sorted(NEEDED))])
         before = ("setpriv", *NOBODY, f"--inh-caps={names}", f"--ambient-caps={names}")
         for number in (2, 3):
-            server = Server(lab.server, site.config, before=before)
-            try:
+            with starting(lab.server, site.config, before) as server:
+                server.wait_for_log("stop with SIGTERM")
                 assert rcode(lab, "a") == "NOERROR"
                 site.write("b", number)
-                eventually(lambda s=server, n=number: serial(s, "b") == n, "the change", TAKEN)
+                server.wait_for_log("b.test.zone changed: ")
+                assert look_up(lab.client, "www.b.test") == [f"192.0.2.{number}"]
                 assert server.stop() == 0, server.log()
-            finally:
-                server.kill()
             unreadable(site.zones / f"odd{number}.test.zone")
         [kept] = (directory / "cache").iterdir()
         assert {path.stat().st_uid for path in (kept, *kept.iterdir())} == {65534}
         assert "odd2.test.zone: cannot be read: " in server.log()
         assert "is not used" not in server.log()
+
+
+@pytest.mark.parametrize("slow_path", ["true", "false"])
+def test_a_takeover_keeps_the_last_good_version(lab: Lab, site: Site, slow_path: str) -> None:
+    site.config.write_text(CONFIG.replace("queues = [2]", f"queues = [2]\nslow_path = {slow_path}"))
+    lab.client.send_on_queue(QUEUE, QUEUES)
+    old = Server(lab.server, site.config)
+    try:
+        site.write("b", 2, BAD)
+        eventually(lambda: "errors" in facts(old, "b"), "the bad zone")
+        successor = Server(lab.server, site.config, more=("--takeover",))
+        try:
+            successor.wait_for_log("stop with SIGTERM")
+            assert old.process.wait(PATIENCE) == 0, old.log()
+            assert (serial(successor, "b"), facts(successor, "b")["state"]) == (1, "stale")
+            assert look_up(lab.client, "www.b.test") == ["192.0.2.1"]
+            site.write("a", 3)
+            eventually(lambda: serial(successor, "a") == 3, "the change", TAKEN)
+            assert look_up(lab.client, "www.a.test") == ["192.0.2.3"]
+            assert successor.stop() == 0, successor.log()
+        finally:
+            successor.kill()
+    finally:
+        old.kill()

@@ -57,7 +57,8 @@ _RUN = _Verb(
 Attach the XDP program, open an AF_XDP socket on every chosen queue and answer until
 SIGTERM or Ctrl-C. What was obtained (native or generic mode, zero-copy or copy,
 steering, source of timestamps) is printed at startup. SIGHUP reloads the zones; zones
-that change are reloaded automatically (watch under [dns]). Compiled zones are cached
+that change are reloaded automatically (watch under [dns]). A zone that does not load is
+served as it was, or answered with SERVFAIL; the others go on. Compiled zones are cached
 for the next start (cache, /var/cache/xdpkit). The XDP program is detached when the
 process ends, however it ends. Changes to the NIC's settings (xdpkit plan) are undone on
 exit or, after a kill, by xdpkit restore or the next run.""",
@@ -68,7 +69,7 @@ needs:
 
 exit status:
   0 stopped on request; 1 could not serve (no such queue, another XDP program on the
-  interface, another instance, ...); 2 configuration or zone file
+  interface, another instance, ...); 2 configuration, or a directory without zones
 
 upgrade without a gap:
   --takeover starts beside the instance that serves the interface, takes over its sockets,
@@ -117,7 +118,10 @@ with --json:
   ntp {source, synchronised, leap, stratum, refid, sources [...], clients (an estimate),
   versions, modes, keys {id: authenticated replies}}; queues.N.ntp {tx_timestamps,
   tx_error_ns {p50: n, ...} (true transmit time minus the reply's), tx_error {ns: n}, ...}
-  dns {arena {bytes, names, load_s, source: compiled or cache, loaded_at}, cookies {...}}
+  zones {name: {serial, names; and of one that is not up to date state: stale or failed,
+  since, loaded_at, errors [...]}}
+  dns {arena {bytes, names, load_s, source: compiled or cache, loaded_at, zones, cached,
+  stale, failed, failing_s}, cookies {...}}
 
 exit status:
   0 printed; 1 no instance here, or no answer

@@ -20,8 +20,8 @@ from xdpkit.services.dns.serving import compiler_child
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Progress
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, WarmChild
 
-# More than there is time for, and many reports of progress.
-ENDLESS = "$GENERATE 1-100000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
+# More than there is time for (ten seconds and more), and many reports of progress.
+ENDLESS = "$GENERATE 1-1000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def outcomes(
         paths = sorted(map(str, directory.glob("*.zone")))
         batch = Batch(Job(directory, memory=memory), take, on_progress)
         await batch.run(paths, children=children)
+        await batch.finish()
 
     anyio.run(main)
     assert not compilers()
@@ -151,7 +152,9 @@ def test_a_warm_child_waits_and_works(warm: tuple[WarmChild, Job]) -> None:
         assert kept.take(Job(job.directory, background=True)) is None
         made = kept.take(job)
         assert made is not None and kept.take(job) is None
-        await Batch(job, found.extend).run([str(job.directory / "z.zone")], made)
+        batch = Batch(job, found.extend)
+        await batch.run([str(job.directory / "z.zone")], made)
+        assert await batch.finish() == ""
         assert pid not in compilers()
 
     anyio.run(main)

@@ -347,7 +347,7 @@ def test_a_full_disk_leaves_the_old_file(site: Site, tmp_path: Path) -> None:
         "import sys; from pathlib import Path;"
         "from xdpkit.services.dns.compiler.arena_file import write_cached;"
         "file = open(sys.argv[1], 'rb');"
-        "write_cached(Path(sys.argv[2]), b'\\1z\\0', file.fileno(), 0, 1 << 20, b'end')"
+        "write_cached(Path(sys.argv[2]), b'\\1z\\0', file.fileno(), 0, 1 << 20, b'end', 2e9)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, source, site.cached.parent],
@@ -381,13 +381,24 @@ def test_two_writers_at_once_leave_one_whole_file(site: Site, tmp_path: Path) ->
         "file, size = open(sys.argv[1], 'rb'), int(sys.argv[3])\n"
         "zone = b'\\1z\\0'\n"
         "for _ in range(200):\n"
-        "    write_cached(Path(sys.argv[2]), zone, file.fileno(), 0, size, b'')"
+        "    write_cached(Path(sys.argv[2]), zone, file.fileno(), 0, size, b'', 4e9)"
     )
     command = [sys.executable, "-c", code, str(copy), str(site.cached.parent), str(len(data))]
     writers = [subprocess.Popen(command) for _ in range(2)]
     assert [writer.wait(100) for writer in writers] == [0, 0]
     assert site.cached.read_bytes() == data
     assert site.files == [site.cached.name]
+
+
+def test_a_newer_file_is_left_alone(site: Site, tmp_path: Path) -> None:
+    """Of two compilers, the one with the older version may be the last to write."""
+    before = site.cached.read_bytes()
+    with (tmp_path / "old").open("w+b") as file:
+        file.write(bytes(100))
+        file.flush()
+        made = site.cached.stat().st_mtime - 0.001
+        arena_file.write_cached(site.cached.parent, b"\1z\0", file.fileno(), 0, 100, b"", made)
+    assert site.cached.read_bytes() == before and site.files == [site.cached.name]
 
 
 def test_query_uses_the_cache(site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

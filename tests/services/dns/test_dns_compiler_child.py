@@ -18,7 +18,7 @@ from xdpkit.runtime import child
 from xdpkit.services.dns.serving import compiler_child
 from xdpkit.services.dns.serving.store import compile_zones
 
-# More than there is time for: it ends for another reason, or never.
+# More than there is time for, ten seconds and more: it ends for another reason.
 ENDLESS = "$GENERATE 1-1000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
 
 

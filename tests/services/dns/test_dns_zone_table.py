@@ -42,10 +42,16 @@ def test_names(file: str, name: bytes) -> None:
     assert name_of(f"/{text_of(name)}.zone") == name
 
 
+def test_a_name_with_a_slash() -> None:
+    """RFC 2317: no file's name has one, so it is escaped there."""
+    assert named("0/25.example") == name_of(r"/zones/0\04725.example.zone")
+
+
 @pytest.mark.parametrize("file", ["a..b", "a" * 64, "*.x", ("a" * 63 + ".") * 4 + "b", ""])
 def test_no_names(file: str) -> None:
-    with pytest.raises(ZoneError):
-        name_of(f"/zones/{file}.zone")
+    if file:
+        with pytest.raises(ZoneError):
+            name_of(f"/zones/{file}.zone")
     with pytest.raises(XdpkitError, match="is not a domain name"):
         named(file)
 

@@ -18,6 +18,7 @@ import re
 import struct
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -154,12 +155,18 @@ def _is_abandoned(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def write_cached(directory: Path, zone: bytes, fd: int, at: int, size: int, end: bytes) -> None:
+def write_cached(
+    directory: Path, zone: bytes, fd: int, at: int, size: int, end: bytes, made: float
+) -> None:
     """Keeps the zone whose arena is in ``fd`` at an offset; ``end`` is its ``tail``.
 
-    Whoever reads finds the old file or the new one. Raises OSError.
+    Whoever reads finds the old file or the new one. One that was written after this zone was
+    ``made`` is left alone. Raises OSError.
     """
     path = reach(directory / file_name(zone))
+    with suppress(FileNotFoundError):
+        if os.stat(path).st_mtime > made:  # noqa: PTH116
+            return
     # Instances that share the directory each write their own.
     part = f"{path}.{os.getpid()}{PART}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -7,6 +7,7 @@ goes on with the rest.
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 from collections import deque
@@ -23,6 +24,8 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, never
 from xdpkit.services.dns.zonefile.sources import Source, from_json
+
+log = logging.getLogger("xdpkit")
 
 # The arenas are in memory: nothing but the CPU is waited for.
 ARENA_SECONDS = 600.0
@@ -67,8 +70,8 @@ def no_progress(_: Progress) -> None:
 class Batch:
     """Master files to compile; ``take`` gets their outcomes, some at a time, in any order.
 
-    ``unkept`` becomes why the cache could not be written. While ``newer``, because somebody waits
-    for newer zones, a child that is stuck is ended sooner.
+    ``keeping`` become the children that still write the cache: ``finish`` waits for them. While
+    ``newer``, because somebody waits for newer zones, a child that is stuck is ended sooner.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class Batch:
         newer: Callable[[], bool] = never,
     ) -> None:
         self._job, self._take, self._progress, self._newer = job, take, progress, newer
-        self.unkept = ""
+        self.keeping: list[CompilerChild] = []
         self._count = self._done = 0
 
     async def run(
@@ -101,25 +104,52 @@ class Batch:
                 for number in range(children):
                     share = paths[number::children]
                     tasks.start_soon(self._run, job, share, None if number else warm)
-        except ExceptionGroup as group:
-            raise _first(group) from group
+        except BaseException as error:
+            for child in self.keeping:
+                await child.close()
+            self.keeping.clear()
+            if isinstance(error, ExceptionGroup):
+                raise _first(error) from error
+            raise
 
     async def _run(self, job: Job, paths: Sequence[str], warm: CompilerChild | None) -> None:
         left = deque(paths)
         while left:
             child = warm if warm and not warm.ended else await CompilerChild.start(job)
-            warm, stuck, before = None, False, len(left)
+            waited, warm = child is warm, None
+            stuck, before = False, len(left)
+            keeps = False
             try:
                 why = await _Reader(self, child, left).run()
+                keeps = not why
             except StuckError as error:
+                if waited and len(left) == before:
+                    # It was stuck before it had any file in hand.
+                    log.warning("%s; another one is started", error)
+                    continue
                 why, stuck = str(error), True
             finally:
-                await child.close()
+                if not keeps:
+                    await child.close()
+            if keeps:
+                self.keeping.append(child)
             if why and left:
                 path = left.popleft()
                 self._finish([_refused(path, why, stuck)])
             elif len(left) == before:
                 raise XdpkitError("the zone compiler ended before its work was done")
+
+    async def finish(self) -> str:
+        """Waits until the cache is written; returns why it could not be, or ""."""
+        unkept = ""
+        try:
+            while self.keeping:
+                await self.keeping[0].finish()
+                unkept = self.keeping.pop(0).unkept or unkept
+        finally:
+            for child in self.keeping:
+                await child.close()
+        return unkept
 
     def _finish(self, outcomes: list[Outcome]) -> None:
         self._done += len(outcomes)
@@ -158,9 +188,7 @@ class _Reader:
         return why
 
     def _on_report(self, report: dict[str, Any]) -> None:
-        if "unkept" in report:
-            self._batch.unkept = str(report["unkept"])
-        elif "reading" in report:
+        if "reading" in report:
             self._batch.report(report["reading"], report["records"], report["share"])
         else:
             self._found.append(report)

@@ -43,6 +43,9 @@ REPLACED_SECONDS = 5
 # A child that computes without a report is ended: the longest step of a million names takes 20 s.
 SILENT_SECONDS = 300
 
+# Writing a cache file takes some milliseconds; there may be 100,000 of them.
+KEEP_SECONDS = 3600
+
 # A killed process ends at once, except one that waits for a file in the kernel.
 KILLED_SECONDS = 2.0
 
@@ -90,7 +93,10 @@ class CompilerChild:
         self._process, self.fd, self.job = process, fd, job
         self._ended = self._activity = self._last = ""
         self._reports = 0
-        self._ready = False
+        self._ready = self._done = False
+        self._rest = b""
+        self.unkept = ""
+        """Why it could not write its cache."""
 
     @classmethod
     async def start(cls, job: Job) -> CompilerChild:
@@ -128,7 +134,7 @@ class CompilerChild:
         take: Callable[[dict[str, Any]], None],
         newer: Callable[[], bool] = never,
     ) -> str:
-        """Has it compile these files; ``take`` gets its reports.
+        """Has it compile these files; ``take`` gets its reports. It then writes its cache.
 
         Returns why it has ended before all were done, or "". While ``newer``, because somebody
         waits for newer zones, one that is stuck is ended sooner. Raises StuckError for one that
@@ -138,10 +144,13 @@ class CompilerChild:
             tasks.start_soon(self._watch, tasks.cancel_scope, newer)
             tasks.start_soon(self._feed, list(paths))
             await self._read(take)
-            await self._process.wait()
+            if not self._done:
+                await self._process.wait()
             tasks.cancel_scope.cancel()
         if self._ended:
             raise StuckError(self._ended)
+        if self._done:
+            return ""
         status = self._process.returncode
         if self._ready and status in (0, OUT_OF_MEMORY):
             return ""
@@ -166,29 +175,50 @@ class CompilerChild:
             return
 
     async def _read(self, take: Callable[[dict[str, Any]], None]) -> None:
-        rest = b""
+        """Reads reports until it compiles no more."""
         assert self._process.stdout is not None  # it is a pipe
         async for chunk in self._process.stdout:
-            *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[-LINE_MAX:]
+            *lines, rest = (self._rest + chunk).split(b"\n")
+            self._rest = rest[-LINE_MAX:]
             for line in lines:
-                try:
-                    report = json.loads(line)
-                except ValueError:
-                    report = None
-                if not isinstance(report, dict):  # a traceback
-                    self._last = line.decode(errors="replace") or self._last
-                    continue
-                self._reports += 1
-                if "ready" in report:
-                    self._ready = True
-                elif "error" in report:
-                    self._ready, self._last = False, str(report["error"])
-                else:
-                    where = report.get("reading")
-                    name = Path(str(where)).name
-                    self._activity = f" (in {name}, at record {report['records']})" if where else ""
-                    take(report)
+                self._take(line, take)
+            if self._done:
+                return
+
+    def _take(self, line: bytes, take: Callable[[dict[str, Any]], None]) -> None:
+        try:
+            report = json.loads(line)
+        except ValueError:
+            report = None
+        if not isinstance(report, dict):  # a traceback
+            self._last = line.decode(errors="replace") or self._last
+            return
+        self._reports += 1
+        if "ready" in report:
+            self._ready = True
+        elif "done" in report:
+            self._done = True
+        elif "unkept" in report:
+            self.unkept = str(report["unkept"])
+        elif "error" in report:
+            self._ready, self._last = False, str(report["error"])
+        else:
+            where = report.get("reading")
+            name = Path(str(where)).name
+            self._activity = f" (in {name}, at record {report['records']})" if where else ""
+            take(report)
+
+    async def finish(self) -> None:
+        """Waits until it has written its cache, and closes it."""
+        try:
+            with anyio.move_on_after(KEEP_SECONDS) as scope:
+                self._done = False
+                await self._read(lambda _: None)
+                await self._process.wait()
+            if scope.cancelled_caught:
+                self.unkept = f"{self.job.cache}: the disk is too slow"
+        finally:
+            await self.close()
 
     async def _watch(self, scope: anyio.CancelScope, newer: Callable[[], bool]) -> None:
         """Cancels the scope once the child is stuck, and says why in ``_ended``."""

@@ -49,6 +49,7 @@ class Load:
     """Why the cache could not be written; empty on success or without a cache."""
     errors: dict[str, tuple[ZoneError, ...]] = field(default_factory=dict)
     """What is wrong with master files that were compiled, by path."""
+    batch: Batch | None = None
     others: int = 0
     """Zones that another version of xdpkit kept."""
     damaged: list[str] = field(default_factory=list)
@@ -78,13 +79,15 @@ async def load_zones(
     before: ZoneTable | None = None,
     keep: bool = True,
     max_bytes: int = MAX_ZONE_BYTES,
+    wait: bool = True,
 ) -> Load:
     """Loads every zone of a directory; what is wrong with one is in its state.
 
-    ``cache`` is where all directories' compiled zones are kept; without ``keep``, it is only read.
-    With ``background``, the compiler yields the CPU to the answering threads. A zone that does not
-    load is served as it is in ``before``, or as it was kept. Raises ZoneError for a directory that
-    cannot be read or is empty, and XdpkitError if the compiler does not work.
+    ``cache`` is where all directories' compiled zones are kept; without ``keep``, it is only read,
+    and without ``wait``, the load's batch is still writing it. With ``background``, the compiler
+    yields the CPU to the answering threads. A zone that does not load is served as it is in
+    ``before``, or as it was kept. Raises ZoneError for a directory that cannot be read or is empty,
+    and XdpkitError if the compiler does not work.
     """
     started = time.monotonic()
     directory = directory.absolute()
@@ -112,6 +115,8 @@ async def load_zones(
         job = Job(directory, kept if keep else None, background, max_bytes=max_bytes)
         await _compile(load, job, todo, progress, newer)
     load.seconds = time.monotonic() - started
+    if wait and load.batch:
+        load.unkept = await load.batch.finish() or load.unkept
     return load
 
 
@@ -130,7 +135,7 @@ async def _compile(
 
     batch = Batch(job, take, progress, newer)
     await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
-    load.unkept = batch.unkept or load.unkept
+    load.batch = batch
 
 
 async def compile_zones(
@@ -159,6 +164,7 @@ async def compile_zones(
     batch = Batch(Job(directory, memory=memory, max_bytes=max_bytes), take, progress)
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
+        await batch.finish()
     compiled = {state.name for state in todo}
     for state in load.table:
         if state.errors and (not state.name or state.name not in compiled):

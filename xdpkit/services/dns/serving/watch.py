@@ -103,6 +103,7 @@ class ZoneWatch(Closing):
             except (UnansweredError, ZoneError) as error:
                 self._next = time.monotonic() + POLL_SECONDS
                 self._pending.clear()
+                self._hints.clear()
                 self._say(error)
             if ready := self._take_ready():
                 return ready
@@ -153,12 +154,13 @@ class ZoneWatch(Closing):
     async def _look(self) -> None:
         """Looks at all files if it is time to, else at those that are waited for."""
         table, now = self._table(), time.monotonic()
-        hints, self._hints = self._hints, set()
+        hints = set(self._hints)
         if now < self._next:
             paths = {path: table.is_master(path) for path in self._pending.keys() | hints}
             taken, found = await off_loop(table.directory, partial(_stats, paths))
             self._earliest = time.monotonic() + max(LOOK_SECONDS * bool(hints), taken / LOOK_SHARE)
             self._note(found, table.known)
+            self._hints -= hints
             return
         work = partial(_differences, table.directory, table.others, dict(table.known))
         directories = {str(table.directory), *table.include_directories()}
@@ -169,6 +171,7 @@ class ZoneWatch(Closing):
             self._say_unwatched(error)
         self._again = time.monotonic() + taken / SHARE
         self._next = max(self._again, time.monotonic() + POLL_SECONDS)
+        self._hints -= hints
         for path in [path for path in self._pending if path not in found]:
             del self._pending[path]
         self._note(found, table.known)

@@ -21,7 +21,7 @@ from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import DnsConfig
 from xdpkit.errors import UnansweredError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
-from xdpkit.runtime.inbox import Inbox
+from xdpkit.runtime.inbox import Inbox, Signal
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
@@ -52,6 +52,9 @@ INBOX = 4
 
 # Comparing the files with the zones in use means reading those that may have changed unnoticed.
 COMPARE_SECONDS = 60.0
+
+# Batches whose children write the cache at the same time.
+KEEPING_MAX = 4
 
 # Between two attempts with a zone that was stuck: not much of the others' time, if it is again.
 RETRY_SECONDS = 10.0
@@ -106,6 +109,8 @@ class ZoneStore:
         self._failed = ""
         self._kept: dict[tuple[Path | None, Path], Path] = {}
         """Where the compiled zones of a directory are kept."""
+        self._keeping: list[Batch] = []
+        self._kept_more = Signal()
         self._changed: dict[str, Stat | None] = {}
         """Files that have settled, and are to be read; ``_asked`` once somebody waits for that."""
         self._asked = False
@@ -150,6 +155,7 @@ class ZoneStore:
                     self._is_awaited,
                     before,
                     max_bytes=config.max_zone_bytes,
+                    wait=False,
                 )
             except (OSError, ValueError, MemoryError) as error:
                 what = f"the zones in {config.zones} could not be loaded"
@@ -157,12 +163,39 @@ class ZoneStore:
         await self._locate(config)
         log.info("zones: %s", load.summary())
         self._report.set_unkept(load.unkept)
+        if load.batch:
+            self._keep(load.batch)
         return load
+
+    def _keep(self, batch: Batch) -> None:
+        """Leaves it to the task of ``run`` to wait until the cache is written."""
+        if batch.keeping:
+            self._keeping.append(batch)
+            self._kept_more.set()
+
+    async def _wait_for_cache(self) -> None:
+        waited: set[int] = set()
+
+        async def wait(batch: Batch) -> None:
+            self._report.set_unkept(await batch.finish())
+            self._keeping.remove(batch)
+            waited.discard(id(batch))
+
+        async with anyio.create_task_group() as tasks:
+            while True:
+                for batch in self._keeping:
+                    if id(batch) not in waited:
+                        waited.add(id(batch))
+                        tasks.start_soon(wait, batch)
+                await self._kept_more.wait()
 
     def _job(self, config: DnsConfig | None = None) -> Job:
         config = config or self._config
         directory = self._table.directory
         kept = self._kept.get((config.cache_directory(), directory))
+        if len(self._keeping) >= KEEPING_MAX:
+            # The disk is too slow, or does not answer: what it has is older, and is found to be.
+            kept = None
         return Job(directory, kept, True, max_bytes=config.max_zone_bytes)
 
     async def _locate(self, config: DnsConfig) -> None:
@@ -284,7 +317,7 @@ class ZoneStore:
             await batch.run(sorted(state.paths[0] for state in todo), self._warm.take(job))
         except (OSError, ValueError, MemoryError) as error:
             raise XdpkitError(failed("the zones could not be compiled", error)) from error
-        self._report.set_unkept(batch.unkept)
+        self._keep(batch)
 
     async def _use(self, changes: Changes) -> list[str]:
         """Compiles what has changed, and uses it; returns the files whose zones are others now."""
@@ -326,7 +359,7 @@ class ZoneStore:
 
     async def _forget(self, gone: list[ZoneState]) -> None:
         """Removes what was kept of zones that are gone."""
-        kept = self._job().cache
+        kept = self._kept.get((self._config.cache_directory(), self._table.directory))
         if gone and kept:
             names = [arena_file.file_name(state.name) for state in gone]
             with suppress(UnansweredError):
@@ -342,6 +375,7 @@ class ZoneStore:
         """Reads the zones whenever asked to, and watches the files, until canceled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watching.run)
+            tasks.start_soon(self._wait_for_cache)
             tasks.start_soon(self.inbox.run, self._answer)
 
     def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
@@ -361,10 +395,10 @@ class ZoneStore:
                 with ZoneWatch(lambda: self._table, sign, calm) as watch:
                     while True:
                         stats: dict[str, Stat | None] = {}
-                        with anyio.move_on_after(self._until_retry()):
+                        with anyio.move_on_after(RETRY_SECONDS):
                             stats = await watch.wait()
                         self._changed.update(stats)
-                        if not self._asked:
+                        if not self._asked and (self._changed or self._stuck()):
                             self._asked = True
                             tasks.start_soon(self._ask)
             finally:
@@ -372,21 +406,19 @@ class ZoneStore:
                 self._changed.clear()
                 await self._warm.close()
 
-    def _until_retry(self) -> float | None:
-        """Seconds until what was stuck is tried again; None without any."""
-        if self._asked or not any(state.stuck for state in self._table.failing):
-            return None
-        return max(self._retry_at - time.monotonic(), 0.0)
+    def _stuck(self) -> frozenset[bytes]:
+        """The zones that are to be tried again as they are, now."""
+        if time.monotonic() < self._retry_at:
+            return frozenset()
+        return frozenset(state.name for state in self._table.failing if state.stuck)
 
     def _take_changes(self) -> Changes:
         """What has changed until now, and what is to be tried again."""
         self._asked, stats = False, dict(self._changed)
         self._changed.clear()
-        again = set[bytes]()
-        if time.monotonic() >= self._retry_at:
-            again = {state.name for state in self._table.failing if state.stuck}
+        if again := self._stuck():
             self._retry_at = time.monotonic() + RETRY_SECONDS
-        return Changes(stats, frozenset(again))
+        return Changes(stats, again)
 
     async def _ask(self) -> None:
         """Has what has changed be read; whatever changes until its turn is read with it."""

@@ -93,7 +93,10 @@ def named(zone: str) -> bytes:
     """The wire name of a zone as somebody writes it. Raises XdpkitError if it is none."""
     text = zone if zone == "." else zone.removesuffix(".")
     try:
-        return name_of(f"/{text}{SUFFIX}") if "/" not in text else zone_name(Path(text))
+        if not text:
+            raise ZoneError(text, "empty")
+        # As its file is called: no file's name has a slash.
+        return name_of("/" + text.replace("/", r"\047") + SUFFIX)
     except ZoneError:
         raise XdpkitError(f"{zone!r} is not a domain name") from None
 
