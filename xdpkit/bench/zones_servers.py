@@ -298,5 +298,8 @@ def cache_bytes(directory: Path) -> int:
     """The size of all files below a directory."""
     sizes = 0
     for folder, _, files in os.walk(directory):
-        sizes += sum((Path(folder) / file).stat().st_size for file in files)
+        for file in files:
+            # It may have been renamed meanwhile.
+            with suppress(OSError):
+                sizes += (Path(folder) / file).stat().st_size
     return sizes

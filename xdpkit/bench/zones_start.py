@@ -41,13 +41,24 @@ def start_twice(server: Server, site: Site, directory: Path, say: Say) -> Facts:
         time.sleep(REST_SECONDS)
         facts["resident_bytes"] = memory(running.pids())
         facts["silent"] = len(running.asker.unanswered(range(site.count)))
+        if server.ours:
+            facts["cache_bytes"] = settled_cache(running, say)
         running.stop()
         if server.ours:
-            facts["cache_bytes"] = zones_servers.cache_bytes(running.cache)
             facts["again_s"] = start(running, say)
             time.sleep(REST_SECONDS)
             facts["again_resident_bytes"] = memory(running.pids())
     return facts
+
+
+def settled_cache(running: Running, say: Say) -> int:
+    """Bytes of the cache once nothing is added any more: it is written while zones are served."""
+    before, now = -1, 0
+    while now != before:
+        say(f"waiting for the cache: {now:,} bytes")
+        time.sleep(REST_SECONDS)
+        before, now = now, zones_servers.cache_bytes(running.cache)
+    return now
 
 
 def start(running: Running, say: Say) -> float:
