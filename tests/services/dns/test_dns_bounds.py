@@ -15,6 +15,7 @@ from dns_bytes_call import HEAD
 from xdpkit import regular_file
 from xdpkit.errors import ZoneError
 from xdpkit.regular_file import LargeFileError, read_regular
+from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile import limits, records
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import Reading
@@ -357,3 +358,15 @@ def test_an_arena_out_of_proportion() -> None:
     at = zone.nodes[b"\1x\1z\7example\0"][0]
     with pytest.raises(ZoneError, match=r":4: .* repeat the same large records"):
         limits.check_output(zone, most + 1, at)
+
+
+def test_answers_that_repeat_the_same_addresses() -> None:
+    addresses = "".join(f"mx A 10.0.{n >> 8}.{n & 255}\n" for n in range(3900))
+    hosts = "".join(f"h{n} MX 1 mx\n" for n in range(300))
+    zone = read_zone(write(HEAD + addresses + hosts))
+    fd = os.memfd_create("test-zone", os.MFD_CLOEXEC)
+    try:
+        with pytest.raises(ZoneError, match="repeat the same large records"):
+            compile_zone(zone, fd)
+    finally:
+        os.close(fd)
