@@ -31,7 +31,7 @@ struct thread_state;
 /* What dns_read() extracted from a request, kept between the passes over a batch. */
 struct dns_query {
 	struct zone_name name;
-	const struct zone_served *zone; /* of the name, or NULL */
+	struct zone_search search; /* for the name's zone and node */
 	uint32_t end; /* offset just past the question, or past the header if there is none */
 	uint16_t type;
 	uint16_t class;
@@ -59,12 +59,15 @@ struct dns_query {
 enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		      struct dns_query *q);
 
-/* Prefetches the node that dns_reply() will most likely answer from; optional. */
-void dns_prefetch(const struct snapshot *snap, struct dns_query *q);
+/*
+ * One step of the search for the node that dns_reply() will answer from; false when it is over. In
+ * a batch, a step for each request, and then the next.
+ */
+bool dns_prefetch(const struct snapshot *snap, struct dns_query *q);
 
 /*
- * Writes the reply over `rq->payload` and sets `rq->length`; bytes past its end, within `rq->room`,
- * may change too.
+ * After dns_prefetch() has returned false: writes the reply over `rq->payload` and sets
+ * `rq->length`; bytes past its end, within `rq->room`, may change too.
  */
 enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q);
 

@@ -6,11 +6,9 @@
 #include "dns/message.h"
 #include "dns/wire.h"
 
-void dns_prefetch(const struct snapshot *snap, struct dns_query *q)
+bool dns_prefetch(const struct snapshot *snap, struct dns_query *q)
 {
-	(void)snap;
-	if (q->zone && q->zone->arena)
-		zone_served_prefetch_node(q->zone, &q->name);
+	return zone_search_step(&q->search, snap->zones, &q->name);
 }
 
 /* The name is in no zone, or its zone could not be loaded. */
@@ -44,23 +42,24 @@ static enum verdict reply_at(const struct snapshot *snap, struct request *rq,
 {
 	struct zone_lookup lookup;
 
-	if (!zone_lookup(q->zone->arena, node, &q->name, q->type, &lookup))
+	if (!zone_lookup(q->search.zone->arena, node, &q->name, q->type, &lookup))
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
 	return dns_compose(snap, rq, q, &lookup);
 }
 
 enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
 {
+	const struct zone_served *zone = q->search.zone;
 	const struct zone_node *node;
 
-	if (!q->zone)
+	if (!zone)
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
-	if (q->type == TYPE_DS && q->zone->length == q->name.length)
+	if (q->type == TYPE_DS && zone->length == q->name.length)
 		return reply_ds(snap, rq, q);
-	if (!q->zone->arena)
+	if (!zone->arena)
 		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
-	node = zone_find(q->zone->arena, &q->name);
+	node = zone_find(zone->arena, &q->name);
 	if (!node || node->flags & ZONE_NODE_ALIAS || q->edns_flags)
 		return reply_at(snap, rq, q, node);
-	return dns_reply_image_inline(snap, rq, q, zone_image(q->zone->arena, node, q->type));
+	return dns_reply_image_inline(snap, rq, q, zone_image(zone->arena, node, q->type));
 }

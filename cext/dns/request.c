@@ -181,10 +181,6 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 					 VERDICT_dns_badvers);
 	if (q->class != CLASS_IN || type_refused(q->type))
 		return other_question(snap, rq, q);
-	q->zone = zone_directory_find(snap->zones, &q->name, false);
-	if (q->zone && q->zone->arena) {
-		zone_name_hash(&q->name, q->zone->seed);
-		zone_served_prefetch_bucket(q->zone, &q->name);
-	}
+	zone_search_begin(&q->search, snap->zones, &q->name);
 	return VERDICT_PENDING;
 }

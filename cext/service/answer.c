@@ -50,15 +50,15 @@ enum verdict answer_begin(const struct snapshot *snap, struct thread_state *stat
 	}
 }
 
-void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query)
+bool answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query)
 {
 	switch (rq->service) {
-#define PREFETCH(name)                                        \
-	case SERVICE_##name:                                  \
-		if (service_##name.prefetch)                  \
-			service_##name.prefetch(snap, query); \
-		break;
+#define PREFETCH(name)       \
+	case SERVICE_##name: \
+		return service_##name.prefetch && service_##name.prefetch(snap, query);
 		XDPKIT_SERVICES(PREFETCH)
+	default:
+		return false;
 	}
 }
 
@@ -85,5 +85,7 @@ enum verdict answer(const struct snapshot *snap, struct thread_state *state, str
 
 	if (verdict != VERDICT_PENDING)
 		return verdict;
+	while (answer_prefetch(snap, rq, &query))
+		;
 	return answer_end(snap, state, rq, &query, tx_record);
 }

@@ -20,13 +20,13 @@ enum verdict answer(const struct snapshot *snap, struct thread_state *state, str
 		    struct tx_record *tx_record);
 
 /*
- * The same in three steps, for a caller with a batch of requests: begin each one, prefetch for
- * those that are pending, end them. answer_begin() returns VERDICT_PENDING for a pending request,
- * else what answer() would return.
+ * The same in steps, for a caller with a batch of requests: begin each one, prefetch for those that
+ * are pending until that returns false for all, end them. answer_begin() returns VERDICT_PENDING
+ * for a pending request, else what answer() would return.
  */
 enum verdict answer_begin(const struct snapshot *snap, struct thread_state *state,
 			  struct request *rq, union query *query, struct tx_record *tx_record);
-void answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
+bool answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
 enum verdict answer_end(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 			const union query *query, struct tx_record *tx_record);
 

@@ -3,6 +3,8 @@
 #ifndef XDPKIT_SERVICE_STEPS_H
 #define XDPKIT_SERVICE_STEPS_H
 
+#include <stdbool.h>
+
 #include "service/request.h"
 
 struct snapshot;
@@ -14,13 +16,14 @@ struct tx_record;
  * begin(): what it leaves there for the steps after it.
  *
  * begin() answers the request, or returns VERDICT_PENDING if that needs memory which may miss the
- * cache: end() then answers it, in a batch after the prefetch() of every pending request. A service
- * that is never pending has only begin(); prefetch() is optional.
+ * cache: end() then answers it, after prefetch() has returned false. In a batch, every pending
+ * request has its turn before the next prefetch(). A service that is never pending has only
+ * begin(); prefetch() is optional.
  */
 struct service {
 	enum verdict (*begin)(const struct snapshot *snap, struct thread_state *state,
 			      struct request *rq, void *query, struct tx_record *tx_record);
-	void (*prefetch)(const struct snapshot *snap, void *query);
+	bool (*prefetch)(const struct snapshot *snap, void *query);
 	enum verdict (*end)(const struct snapshot *snap, struct thread_state *state,
 			    struct request *rq, const void *query, struct tx_record *tx_record);
 };

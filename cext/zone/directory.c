@@ -22,10 +22,10 @@ static uint32_t buckets_for(uint32_t count)
 	return count / ZONE_FILL + 1;
 }
 
-size_t zone_directory_size(uint32_t count, size_t names)
+size_t zone_directory_size(uint32_t count, size_t zones)
 {
 	return sizeof(struct zone_directory) + buckets_for(count) * sizeof(struct zone_bucket) +
-	       count * sizeof(struct zone_served) + names;
+	       zones;
 }
 
 void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint64_t seed)
@@ -33,8 +33,7 @@ void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint
 	directory->seed = seed;
 	directory->buckets = buckets_for(count);
 	directory->only = count == 1; /* until it is added */
-	directory->end = zone_directory_size(0, 0) +
-			 (directory->buckets - 1ull) * sizeof(struct zone_bucket);
+	directory->end = zone_directory_size(count, 0);
 }
 
 static bool has_name(const struct zone_served *zone, const uint8_t *name, uint32_t length)
@@ -94,7 +93,7 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 	table[index].node[slot] = (uint32_t)(directory->end / UNIT);
 	if (directory->only)
 		directory->only = table[index].node[slot];
-	directory->end += sizeof *zone + (length + UNIT - 1) / UNIT * UNIT;
+	directory->end += zone_served_size(length);
 	directory->label_counts[labels / 64] |= 1ull << labels % 64;
 	return 0;
 }
@@ -136,20 +135,108 @@ const struct zone_served *zone_directory_find(const struct zone_directory *direc
 
 /* -------------------------------------------------------------------------------------------- */
 
-static const struct zone_bucket *bucket_of(const struct zone_served *zone,
-					   const struct zone_name *name)
+enum step {
+	STEP_SUFFIX, /* the bucket of a suffix of the name is prefetched */
+	STEP_ZONE,   /* a zone that may be the suffix's */
+	STEP_NODE,   /* the bucket of the name in the zone */
+	STEP_DONE,
+};
+
+/* Prefetches the bucket of the suffix, or the next shorter one that can be a zone's name. */
+static bool try_suffix(struct zone_search *search, const struct zone_directory *directory,
+		       struct zone_name *name)
 {
-	return &zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)];
+	const uint8_t *bytes = (const uint8_t *)name->word;
+
+	while (!(directory->label_counts[search->labels / 64] >> search->labels % 64 & 1)) {
+		if (!search->labels) {
+			search->zone = NULL;
+			search->step = STEP_DONE;
+			return false;
+		}
+		search->at = (uint16_t)(search->at + bytes[search->at] + 1u);
+		search->labels--;
+	}
+	name->hash = table_hash(directory->seed, bytes + search->at, name->length - search->at);
+	__builtin_prefetch(&table_of(directory)[table_bucket(directory->buckets, name->hash)]);
+	search->step = STEP_SUFFIX;
+	return true;
 }
 
-void zone_served_prefetch_bucket(const struct zone_served *zone, const struct zone_name *name)
+/* The zone is known: prefetches the bucket of the name. */
+static bool enter_zone(struct zone_search *search, struct zone_name *name)
 {
-	__builtin_prefetch(bucket_of(zone, name));
+	const struct zone_served *zone = search->zone;
+
+	search->step = STEP_DONE;
+	if (!zone || !zone->arena)
+		return false;
+	zone_name_hash(name, zone->seed);
+	__builtin_prefetch(&zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)]);
+	search->step = STEP_NODE;
+	return true;
 }
 
-void zone_served_prefetch_node(const struct zone_served *zone, struct zone_name *name)
+void zone_search_begin(struct zone_search *search, const struct zone_directory *directory,
+		       struct zone_name *name)
 {
-	const struct zone_bucket *bucket = bucket_of(zone, name);
+	if (directory->only) {
+		/* Whether the name is in it shows when it is looked up there. */
+		search->zone = served_at(directory, directory->only);
+		if (!search->zone->arena)
+			search->zone = zone_directory_find(directory, name, false);
+		enter_zone(search, name);
+		return;
+	}
+	search->at = 0;
+	search->labels = (uint8_t)name->labels;
+	try_suffix(search, directory, name);
+}
+
+/* Whether the suffix may be a zone's name, and which; else the next one is tried. */
+static bool step_suffix(struct zone_search *search, const struct zone_directory *directory,
+			struct zone_name *name)
+{
+	const struct zone_bucket *bucket =
+		&table_of(directory)[table_bucket(directory->buckets, name->hash)];
+	uint32_t hits = table_matches(bucket, table_tag(name->hash));
+
+	if (hits) {
+		search->zone = served_at(directory, bucket->node[__builtin_ctz(hits)]);
+		__builtin_prefetch(search->zone);
+		search->step = STEP_ZONE;
+		return true;
+	}
+	/* It may be in the next bucket: rare, and found without a prefetch. */
+	if (bucket->tag[ZONE_SLOTS - 1]) {
+		search->zone = zone_directory_find(directory, name, false);
+		return enter_zone(search, name);
+	}
+	if (!search->labels) {
+		search->zone = NULL;
+		search->step = STEP_DONE;
+		return false;
+	}
+	search->at = (uint16_t)(search->at + ((const uint8_t *)name->word)[search->at] + 1u);
+	search->labels--;
+	return try_suffix(search, directory, name);
+}
+
+static bool step_zone(struct zone_search *search, const struct zone_directory *directory,
+		      struct zone_name *name)
+{
+	const uint8_t *suffix = (const uint8_t *)name->word + search->at;
+
+	/* Another one had the same tag. */
+	if (!has_name(search->zone, suffix, name->length - search->at))
+		search->zone = zone_directory_find(directory, name, false);
+	return enter_zone(search, name);
+}
+
+static void step_node(const struct zone_served *zone, struct zone_name *name)
+{
+	const struct zone_bucket *bucket =
+		&zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)];
 	uint32_t hits = table_matches(bucket, table_tag(name->hash));
 	const char *node;
 
@@ -160,6 +247,23 @@ void zone_served_prefetch_node(const struct zone_served *zone, struct zone_name 
 	__builtin_prefetch(node);
 	/* The image of a short name is on the next cache line. */
 	__builtin_prefetch(node + 64);
+}
+
+bool zone_search_step(struct zone_search *search, const struct zone_directory *directory,
+		      struct zone_name *name)
+{
+	switch (search->step) {
+	case STEP_SUFFIX:
+		return step_suffix(search, directory, name);
+	case STEP_ZONE:
+		return step_zone(search, directory, name);
+	case STEP_NODE:
+		step_node(search->zone, name);
+		search->step = STEP_DONE;
+		return false;
+	default:
+		return false;
+	}
 }
 
 /* -------------------------------------------------------------------------------------------- */

@@ -25,7 +25,7 @@ struct zone_directory {
 
 _Static_assert(sizeof(struct zone_directory) == 64, "the table begins a cache line");
 
-/* A zone; its name, lower-cased and zero-padded to 8, follows. */
+/* A zone; its name, lower-cased and zero-padded, follows. It begins a cache line. */
 struct zone_served {
 	const struct zone_arena *arena; /* NULL: it could not be loaded */
 	uint64_t seed;                  /* the arena's, so that finding a name in it waits less */
@@ -33,8 +33,14 @@ struct zone_served {
 	uint32_t length; /* of the name, bytes */
 };
 
-/* Bytes of a directory of `count` zones whose names, each padded to 8, have `names` bytes. */
-size_t zone_directory_size(uint32_t count, size_t names);
+/* Bytes that a zone takes in a directory, by those of its name. */
+static inline size_t zone_served_size(uint32_t length)
+{
+	return (sizeof(struct zone_served) + length + 63) & ~(size_t)63;
+}
+
+/* Bytes of a directory of `count` zones that take `zones` bytes. */
+size_t zone_directory_size(uint32_t count, size_t zones);
 
 /* Begins a directory in zeroed, 64-byte aligned memory of that size. */
 void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint64_t seed);
@@ -48,11 +54,26 @@ const struct zone_served *zone_directory_find(const struct zone_directory *direc
 					      const struct zone_name *name, bool above);
 
 /*
- * Prefetch the bucket of a hashed name in a loaded zone, then the node that its tag points to: a
- * batch of lookups then waits for memory once, not twice for each.
+ * A search for the zone and the node of a name in steps. Each finds in the cache what the one
+ * before has prefetched, so a batch of searches waits for memory once for a step, not for each.
  */
-void zone_served_prefetch_bucket(const struct zone_served *zone, const struct zone_name *name);
-void zone_served_prefetch_node(const struct zone_served *zone, struct zone_name *name);
+struct zone_search {
+	const struct zone_served *zone; /* the result, or NULL; before the last step a candidate */
+	uint16_t at;                    /* where in the name the suffix begins that is tried */
+	uint8_t labels;                 /* of that suffix */
+	uint8_t step;
+};
+
+/* Begins a search; zone_search_step() must then be called until it returns false. */
+void zone_search_begin(struct zone_search *search, const struct zone_directory *directory,
+		       struct zone_name *name);
+
+/*
+ * False when the search is over: `search->zone` is the zone of the name, which is hashed for that
+ * zone, and its node is prefetched.
+ */
+bool zone_search_step(struct zone_search *search, const struct zone_directory *directory,
+		      struct zone_name *name);
 
 enum zone_located {
 	ZONE_LOCATED,

@@ -179,7 +179,7 @@ struct zone_name {
 	uint64_t hash;
 	uint32_t length;
 	uint32_t labels; /* the root label not counted */
-	uint32_t likely; /* the node whose tag zone_directory_prefetch() found, or 0 */
+	uint32_t likely; /* the node whose tag a search found (zone/directory.h), or 0 */
 };
 
 /* 0 if `base` holds an arena of this version in `size` bytes with a valid layout, else -1. */

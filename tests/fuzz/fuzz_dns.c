@@ -92,10 +92,14 @@ static enum verdict limited(const struct snapshot *snap, struct thread_state *st
 	state->rrl = used_up(&snap->dns.rrl, rq);
 	query->counted = false;
 	verdict = dns_rrl_begin(snap, state, rq, query, dns_read(snap, state, rq, query));
-	if (verdict == VERDICT_PENDING && query->counted && !dns_rrl_passes(snap, state, rq, query))
+	if (verdict == VERDICT_PENDING && query->counted &&
+	    !dns_rrl_passes(snap, state, rq, query)) {
 		verdict = dns_rrl_reply(snap, state, rq, query);
-	else if (verdict == VERDICT_PENDING)
+	} else if (verdict == VERDICT_PENDING) {
+		while (dns_prefetch(snap, query))
+			;
 		verdict = dns_reply(snap, rq, query);
+	}
 	switch (verdict) {
 	case VERDICT_dns_short:
 	case VERDICT_dns_response:
@@ -158,9 +162,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		verdict = dns_read(&snap, &state, &rq, &query);
 		if (verdict == VERDICT_PENDING) {
-			/* The prefetch is optional: it must work with and without. */
-			if (size & 1)
-				dns_prefetch(&snap, &query);
+			while (dns_prefetch(&snap, &query))
+				;
 			verdict = dns_reply(&snap, &rq, &query);
 		}
 	}

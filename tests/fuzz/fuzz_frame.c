@@ -166,7 +166,8 @@ static enum verdict answer_as_the_loop(const struct snapshot *snap, struct reque
 	memcpy(copy, rq->payload, rq->length);
 	verdict = answer_begin(snap, &state, rq, &query, record);
 	if (verdict == VERDICT_PENDING) {
-		answer_prefetch(snap, rq, &query);
+		while (answer_prefetch(snap, rq, &query))
+			;
 		verdict = answer_end(snap, &state, rq, &query, record);
 	}
 	CHECK(answer(snap, &twin, &other, &other_record) == verdict && other.length == rq->length);

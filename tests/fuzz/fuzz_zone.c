@@ -140,7 +140,8 @@ static void ask(const struct snapshot *snap, const uint8_t *name, uint32_t lengt
 	rq.payload = memory + TCP_ROOM - rq.room;
 	rq.length = write_query(rq.payload, name, length, prefix, dnssec, type);
 	if (dns_read(snap, &state, &rq, &query) == VERDICT_PENDING) {
-		dns_prefetch(snap, &query);
+		while (dns_prefetch(snap, &query))
+			;
 		dns_reply(snap, &rq, &query);
 	}
 	CHECK(rq.length <= rq.room);
@@ -207,7 +208,7 @@ static struct zone_directory *directory_with(const struct zone_arena *changed)
 {
 	static const uint8_t broken[8] = "\6broken";
 	uint32_t count = 2 + COUNT(zone_siblings);
-	size_t size = zone_directory_size(count, count * (ZONE_NAME_MAX + 1));
+	size_t size = zone_directory_size(count, count * zone_served_size(ZONE_NAME_MAX));
 	struct zone_directory *directory = aligned_alloc(64, (size + 63) & ~(size_t)63);
 
 	memset(directory, 0, size);

@@ -24,7 +24,7 @@ static inline uint32_t zone_name_length(const struct zone_arena *arena)
 static inline struct zone_directory *directory_of(const uint8_t *arenas, size_t size)
 {
 	struct zone_directory *directory;
-	size_t names = 0, at, all;
+	size_t zones = 0, at, all;
 	uint32_t count = 0;
 
 	for (at = 0; at < size;
@@ -34,9 +34,9 @@ static inline struct zone_directory *directory_of(const uint8_t *arenas, size_t 
 		if (zone_open(arena, arena->size))
 			return NULL;
 		count++;
-		names += (zone_name_length(arena) + 7) & ~7u;
+		zones += zone_served_size(zone_name_length(arena));
 	}
-	all = (zone_directory_size(count, names) + 63) & ~(size_t)63;
+	all = zone_directory_size(count, zones);
 	directory = aligned_alloc(64, all);
 	if (!directory)
 		return NULL;

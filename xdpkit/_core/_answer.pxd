@@ -19,7 +19,7 @@ cdef extern from "service/answer.h" nogil:
         pass
     verdict answer_c "answer" (const snapshot *snap, thread_state *m, request *rq, tx_record *d)
     verdict answer_begin(const snapshot *snap, thread_state *m, request *rq, query *q, tx_record *d)
-    void answer_prefetch(const snapshot *snap, const request *rq, query *q)
+    bint answer_prefetch(const snapshot *snap, const request *rq, query *q)
     verdict answer_end(const snapshot *snap, thread_state *m, request *rq, const query *q,
                        tx_record *d)
 

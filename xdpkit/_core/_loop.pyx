@@ -107,7 +107,7 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_r
                               uint32_t n) noexcept nogil:
     """Answers the ``n`` frames from RX ring index ``at`` on, in passes: each finds in the cache
     what the previous one prefetched, and wide loads only read what has left the store buffer."""
-    cdef bint pending = False
+    cdef bint pending = False, again
     cdef xdp_desc *d
     cdef uint32_t i
 
@@ -116,9 +116,12 @@ cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_r
         w.outcome[i] = receive(w, snap, d, i, &record[i])
         pending |= w.outcome[i] == VERDICT_PENDING
     if pending:
-        for i in range(n):
-            if w.outcome[i] == VERDICT_PENDING:
-                answer_prefetch(snap, &w.request[i], &w.query[i])
+        again = True
+        while again:
+            again = False
+            for i in range(n):
+                if w.outcome[i] == VERDICT_PENDING:
+                    again |= answer_prefetch(snap, &w.request[i], &w.query[i])
         for i in range(n):
             if w.outcome[i] == VERDICT_PENDING:
                 w.outcome[i] = answer_end(

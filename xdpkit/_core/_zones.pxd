@@ -3,8 +3,6 @@ from libc.stdint cimport uint32_t, uint64_t, uint8_t
 
 
 cdef extern from "zone/directory.h" nogil:
-    enum:
-        ZONE_UNIT
     struct zone_node:
         uint8_t name_length
         uint32_t type_count
@@ -15,7 +13,8 @@ cdef extern from "zone/directory.h" nogil:
     struct zone_directory:
         pass
     const void *zone_at(const zone_arena *arena, uint32_t offset)
-    size_t zone_directory_size(uint32_t count, size_t names)
+    size_t zone_served_size(uint32_t length)
+    size_t zone_directory_size(uint32_t count, size_t zones)
     void zone_directory_begin(zone_directory *directory, uint32_t count, uint64_t seed)
     int zone_directory_add(
         zone_directory *directory, const uint8_t *name, uint32_t length, const zone_arena *arena)

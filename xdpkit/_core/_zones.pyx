@@ -141,12 +141,12 @@ cdef class ZoneDirectory:
     def __init__(self, zones):
         cdef bytes name
         cdef ZoneArena arena
-        cdef size_t names = 0
+        cdef size_t zones_size = 0
         cdef list found = list(zones)
         for name, _ in found:
-            names += (len(name) + ZONE_UNIT - 1) // ZONE_UNIT * ZONE_UNIT
+            zones_size += zone_served_size(len(name))
         self.arenas = tuple([arena for _, arena in found if arena is not None])
-        self.size = zone_directory_size(len(found), names)
+        self.size = zone_directory_size(len(found), zones_size)
         self.c = <zone_directory *>new_block(self.size)
         if self.c is NULL:
             raise MemoryError(f"out of memory for a directory of {len(found)} zones")

@@ -26,8 +26,11 @@ static void answer(const uint8_t *message, uint32_t length, uint32_t room)
 	CHECK(rq.payload);
 	memcpy(rq.payload, message, length);
 	verdict = dns_read(&snap, &state, &rq, &query);
-	if (verdict == VERDICT_PENDING)
+	if (verdict == VERDICT_PENDING) {
+		while (dns_prefetch(&snap, &query))
+			;
 		verdict = dns_reply(&snap, &rq, &query);
+	}
 	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
 		CHECK(rq.length <= room);
 		for (uint32_t i = 0; i < rq.length; i++)
