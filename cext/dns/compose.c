@@ -182,6 +182,14 @@ static void prove(struct composer *c, const struct zone_lookup *lookup,
 		c->apex_at[before++] = c->name_at[c->length - apex->name_length];
 }
 
+/* Whether prove() may have something to add. */
+static bool may_need_proof(const struct zone_lookup *lookup)
+{
+	const struct zone_arena *arena = lookup->arena;
+
+	return arena->chain && (lookup->encloser || lookup->image == zone_at(arena, arena->nodata));
+}
+
 /* -------------------------------------------------------------------------------------------- */
 
 static void put_counts(const struct composer *c)
@@ -399,6 +407,8 @@ enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const 
 
 	if (!follows && (!q->edns_flags || !image->secure))
 		return dns_reply_image(snap, rq, q, image);
+	if (!follows && !may_need_proof(lookup))
+		return dns_reply_image(snap, rq, q, zone_at(lookup->arena, image->secure));
 	c.p = rq->payload;
 	c.at = q->end;
 	c.limit = dns_size_limit(snap, rq, q);

@@ -5,8 +5,6 @@
 
 #include "dns/wire.h"
 
-#define UNIT ZONE_UNIT
-
 static const struct zone_bucket *table_of(const struct zone_directory *directory)
 {
 	return (const struct zone_bucket *)(directory + 1);
@@ -14,7 +12,7 @@ static const struct zone_bucket *table_of(const struct zone_directory *directory
 
 static const struct zone_served *served_at(const struct zone_directory *directory, uint32_t offset)
 {
-	return (const struct zone_served *)((const char *)directory + (size_t)offset * UNIT);
+	return (const struct zone_served *)((const char *)directory + (size_t)offset * ZONE_UNIT);
 }
 
 static uint32_t buckets_for(uint32_t count)
@@ -90,7 +88,7 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 	while (table[index].tag[slot])
 		slot++;
 	table[index].tag[slot] = table_tag(hash);
-	table[index].node[slot] = (uint32_t)(directory->end / UNIT);
+	table[index].node[slot] = (uint32_t)(directory->end / ZONE_UNIT);
 	if (directory->only)
 		directory->only = table[index].node[slot];
 	directory->end += zone_served_size(length);
