@@ -16,6 +16,7 @@ import dns.message
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from dns_fake_signer import fake_signed
 
+from xdpkit.services.dns.compiler.arena import next_start
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import zone_files
@@ -90,7 +91,7 @@ def arenas() -> bytes:
             Path(directory, f"{name}.zone").write_text(text)
         size = 0
         for path in zone_files(Path(directory)):
-            at = -(-size // 64) * 64
+            at = next_start(size)
             size = at + compile_zone(read_zone(path), out.fileno(), at, seed=1)
         return os.pread(out.fileno(), size, 0)
 

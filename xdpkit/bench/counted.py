@@ -18,7 +18,7 @@ from xdpkit._core._rrl import RrlRule
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
-from xdpkit.services.dns.compiler.arena import HEADER
+from xdpkit.services.dns.compiler.arena import HEADER, next_start
 from xdpkit.services.ntp.local import local_state
 
 # The frames are addressed to these.
@@ -33,12 +33,12 @@ def snapshot_of(arenas: Path, rate: int = 0) -> Snapshot:
 
 
 def _arenas(data: bytes) -> Iterator[ZoneArena]:
-    """One after another, each from a multiple of 64 bytes on, its size in its header."""
+    """One after another, each with its size in its header."""
     at = 0
     while at < len(data):
         _, _, _, size, *_ = HEADER.unpack_from(data, at)
         yield ZoneArena(memoryview(data)[at : at + size])
-        at += -(-size // 64) * 64
+        at = next_start(at + size)
 
 
 def main(frames: str, arena: str, answers: str, rate: str) -> None:

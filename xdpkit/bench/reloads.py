@@ -9,7 +9,6 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import anyio
 from rich.console import Console
 
 from xdpkit.bench import cpu, rows, testbed, versions
+from xdpkit.bench.steady_load import steady_load
 from xdpkit.bench.table import text_table
 from xdpkit.control.client import request
 from xdpkit.lab.served import ServedLab
@@ -136,28 +136,14 @@ def under_load(entry: testbed.Entry, site: Site, reloads: int, rate: int, say: S
     assert entry.served is not None  # it is ours
     generator, seconds = entry.generator, list[float]()
     generator.watch_versions()
-    going = True
-
-    def ask() -> None:
-        with cpu.pinned(cpu.split()[0]):
-            generator.run(0.2, rate=rate, window=0)
-            while going:
-                generator.run(0.2, rate=rate, window=0, resume=True)
-            generator.finish(2.0, quiet=1.0)
-
     started = time.monotonic()
-    with ThreadPoolExecutor(1) as thread:
-        asking = thread.submit(ask)
-        try:
-            for version in range(2, reloads + 2):
-                site.write(version)
-                say(f"{reloads - version + 2} reloads to go at {rate:,} requests/s")
-                seconds.append(reload(entry.served))
-            # Lets replies from the last version arrive too.
-            time.sleep(SETTLE_SECONDS)
-        finally:
-            going = False
-            asking.result()
+    with steady_load(generator, rate):
+        for version in range(2, reloads + 2):
+            site.write(version)
+            say(f"{reloads - version + 2} reloads to go at {rate:,} requests/s")
+            seconds.append(reload(entry.served))
+        # Lets replies from the last version arrive too.
+        time.sleep(SETTLE_SECONDS)
     counters = generator.counters()
     return {
         "reloads": reloads,

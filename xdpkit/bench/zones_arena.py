@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.bench.zones_site import Say
+from xdpkit.services.dns.compiler.arena import next_start
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile.read import read_zone
-
-# Where compile_zone() may begin an arena: a multiple of this.
-ALIGNED = 64
 
 # An alias case: this many aliases to a name with ten RRsets of 58 KB.
 _HEAD = "$TTL 300\n@ SOA ns1 host 1 7200 3600 1209600 60\n@ NS ns1\nns1 A 192.0.2.1\n"
@@ -29,7 +27,7 @@ def write(files: Sequence[Path], target: Path, say: Say) -> int:
                 say(f"compiling zones: {number:,} of {len(files):,}")
             size = compile_zone(read_zone(path), out.fileno(), at)
             total += size
-            at += -(-size // ALIGNED) * ALIGNED
+            at = next_start(at + size)
         # The last one is as long as the others are: their lengths are in their headers.
         out.truncate(at)
     return total

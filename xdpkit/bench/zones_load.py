@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from xdpkit._core._loadgen import Generator
 from xdpkit.bench import cpu, versions, zones_edit, zones_site
+from xdpkit.bench.steady_load import steady_load
 from xdpkit.bench.zones_rates import generator
 from xdpkit.bench.zones_servers import Running, memory, own_server, started
 from xdpkit.bench.zones_site import Say, Site
@@ -127,7 +128,7 @@ def random_edits(site: Site, scratch: Path, edits: int, rate: int, say: Say) -> 
         load.clear()
         before = memory(running.pids())
         begin = time.monotonic()
-        with under_load(load, rate):
+        with steady_load(load, rate):
             slowest = edit_all(running, chosen, say)
             seconds = time.monotonic() - begin
         time.sleep(SETTLE_SECONDS)
@@ -145,27 +146,6 @@ def random_edits(site: Site, scratch: Path, edits: int, rate: int, say: Say) -> 
         "resident_before": before,
         "resident_after": after,
     }
-
-
-@contextmanager
-def under_load(load: Generator, rate: int) -> Iterator[None]:
-    """Sends queries at a rate from another thread; all replies are in when this ends."""
-    going = True
-
-    def ask() -> None:
-        with cpu.pinned(cpu.split()[0]):
-            load.run(0.2, rate=rate, window=0)
-            while going:
-                load.run(0.2, rate=rate, window=0, resume=True)
-            load.finish(2.0, quiet=1.0)
-
-    with ThreadPoolExecutor(1) as thread:
-        asking = thread.submit(ask)
-        try:
-            yield
-        finally:
-            going = False
-            asking.result()
 
 
 def edit_all(running: Running, chosen: Sequence[int], say: Say) -> float:

@@ -47,6 +47,9 @@ ALIAS = limits.ZONE_NODE_ALIAS
 DNAME = limits.ZONE_NODE_DNAME
 UNPROVEN = limits.ZONE_NODE_UNPROVEN
 
+CACHE_LINE = 64
+"""Bytes: what struct zone_bucket takes."""
+
 _FACTOR = limits.HASH_FACTOR
 _MASK = 0xFFFFFFFFFFFFFFFF
 
@@ -80,6 +83,11 @@ def checksum(data: memoryview | bytearray) -> int:
 def _with_secure(image: bytes, secure: int) -> bytes:
     """The image with its field `secure` set."""
     return image[:SECURE_AT] + secure.to_bytes(4, "little") + image[SECURE_AT + 4 :]
+
+
+def next_start(end: int) -> int:
+    """The first offset from ``end`` on where an arena may begin: its table's buckets are lines."""
+    return -(-end // CACHE_LINE) * CACHE_LINE
 
 
 class ZoneFields(NamedTuple):

@@ -28,6 +28,7 @@ from xdpkit._core._zones import ZoneArena
 from xdpkit.reach import reach
 from xdpkit.regular_file import check_owned, open_regular
 from xdpkit.services.dns.zonefile.sources import Source, compiler_key, from_json, to_json
+from xdpkit.services.dns.zonefile.zone import labels_of
 
 MAGIC = b"xdpzone2"
 FOOTER = struct.Struct("<8sQQ32s")
@@ -111,10 +112,7 @@ def cache_directory(cache: Path, directory: Path) -> Path:
 
 def file_name(zone: bytes) -> str:
     """The name of the file that keeps the zone with this wire name."""
-    at, labels = 0, []
-    while length := zone[at]:
-        labels.append(zone[at + 1 : at + 1 + length])
-        at += length + 1
+    labels = labels_of(zone)
     text = b".".join(labels)
     # A dot within a label would make two zones one.
     if len(text) <= _LONGEST and _PLAIN.fullmatch(text) and text.count(b".") == len(labels) - 1:

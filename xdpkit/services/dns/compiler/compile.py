@@ -37,6 +37,7 @@ from xdpkit.reach import reach
 from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
+from xdpkit.services.dns.compiler.arena import next_start
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile.error_list import located
@@ -51,9 +52,6 @@ READING = 0.8
 # preempt it as soon as they wake. With a much lower priority, a reload on a machine that is busy
 # with other work would never finish.
 BACKGROUND_NICE = 5
-
-# Where each arena begins: a cache line.
-ALIGNMENT = 64
 
 # The exit status after a zone that needed too much memory.
 OUT_OF_MEMORY = 3
@@ -100,7 +98,7 @@ class Compiler:
             needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
             self._refuse(path, f"{needs}compiler may use: make it smaller", reading.sources)
             return False
-        at, self._at = self._at, (self._at + size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        at, self._at = self._at, next_start(self._at + size)
         sources = reading.sources
         self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)})
         if self._cache:

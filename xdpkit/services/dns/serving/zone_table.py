@@ -19,7 +19,7 @@ from xdpkit.escape import escape
 from xdpkit.services.dns.serving.batch import Outcome
 from xdpkit.services.dns.zonefile.read import zone_name
 from xdpkit.services.dns.zonefile.sources import INACCESSIBLE, SUFFIX, Source, Stat
-from xdpkit.services.dns.zonefile.zone import name_text
+from xdpkit.services.dns.zonefile.zone import labels_of, name_text
 
 # A file whose stat is this is to be read again: no file has it.
 UNREAD: Stat = b""
@@ -71,10 +71,7 @@ class ZoneState:
 
 def text_of(name: bytes) -> str:
     """A wire name as text: plain ones, which are many, without dnspython."""
-    at, labels = 0, []
-    while length := name[at]:
-        labels.append(name[at + 1 : at + 1 + length])
-        at += length + 1
+    labels = labels_of(name)
     if labels and all(map(_PLAIN_WIRE.fullmatch, labels)):
         return b".".join(labels).decode()
     return name_text(name)

@@ -19,7 +19,7 @@ from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
-from xdpkit.regular_file import Content, LargeFileError, open_regular, read_regular
+from xdpkit.regular_file import Content, LargeFileError, read_regular
 from xdpkit.services.dns.zonefile.limits import Budget
 from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
 
@@ -135,17 +135,10 @@ class Source:
         if now[:_SIZE] != self.stat[:_SIZE]:
             return None
         try:
-            found = _source(self.path, self.zone)
+            found, _ = read(Path(self.path), self.zone)
         except OSError:
             return None
         return found if found.digest == self.digest else None
-
-
-def _source(path: str, zone: bool) -> Source:
-    """The record of a file as it is now. Raises OSError."""
-    now = time.time_ns()
-    with open(open_regular(path), "rb") as file:  # noqa: PTH123
-        return _record(path, zone, now, os.fstat(file.fileno()), file.read())
 
 
 def _record(path: str, zone: bool, now: int, found: os.stat_result, data: bytes) -> Source:

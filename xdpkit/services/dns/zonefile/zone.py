@@ -76,6 +76,15 @@ def name_text(name: bytes) -> str:
     return dns.name.from_wire(name, 0)[0].to_text(omit_final_dot=True)
 
 
+def labels_of(name: bytes) -> list[bytes]:
+    """The labels of a wire name, without the root's."""
+    at, labels = 0, list[bytes]()
+    while length := name[at]:
+        labels.append(name[at + 1 : at + 1 + length])
+        at += length + 1
+    return labels
+
+
 def parent(name: bytes) -> bytes:
     """The wire name without its first label; for the root, the empty string."""
     return name[name[0] + 1 :]
