@@ -112,7 +112,8 @@ cdef inline uint64_t allowed(const loadgen *b, const limits *l, uint64_t now, ui
     if b.clients.count:
         n = min(n, <uint64_t>loadgen_clients_ready(&b.clients))
     if l.rate:
-        due = paced + <uint64_t>((now - started_ns) * 1e-9 * l.rate)
+        # A turn that begins late must not send what is due after the end.
+        due = paced + <uint64_t>((min(now, l.end_ns) - started_ns) * 1e-9 * l.rate)
         n = min(n, due - b.sent if due > b.sent else 0)
     return min(n, <uint64_t>BATCH)
 
