@@ -13,8 +13,8 @@ import pytest
 from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 
+from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.compiler.body import IMAGE, Body, Kind
-from xdpkit.services.dns.zonefile.zone import RRset
 
 
 def test_the_order_of_the_file_is_kept(tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ import pytest
 from dns_bytes_call import HEAD
 
 from xdpkit import regular_file
+from xdpkit._core._rrset import RRset
 from xdpkit.errors import ZoneError
 from xdpkit.regular_file import LargeFileError, read_regular
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile import limits, records
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import Reading
-from xdpkit.services.dns.zonefile.zone import RRset, Zone
+from xdpkit.services.dns.zonefile.zone import Zone
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,9 @@ from enum import IntEnum
 
 from xdpkit._core import _limits as limits
 from xdpkit._core._limits import DNS_ALIASES_END, ZONE_IMAGE_SECURE_AT, ZONE_NAME_MAX
+from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.compiler.chain import FIXED, Proof
-from xdpkit.services.dns.zonefile.zone import RRset, find, parent, signatures
+from xdpkit.services.dns.zonefile.zone import find, parent, signatures
 
 IMAGE = struct.Struct("<2B6s4H2BHI")
 """struct zone_image: header byte 2, rcode, counts, length, trimmed, authority, fixups, base, kind,

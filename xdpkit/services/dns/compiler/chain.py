@@ -7,12 +7,12 @@ import struct
 from dataclasses import dataclass
 
 from xdpkit._core._limits import ZONE_ITERATIONS_MAX
+from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.zonefile.zone import (
     NSEC,
     NSEC3,
     NSEC3PARAM,
     SOA,
-    RRset,
     Zone,
     find,
     name_text,

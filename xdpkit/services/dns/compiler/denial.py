@@ -11,17 +11,9 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
+from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.compiler.chain import NsecChain, Proof, canonical_key, split_parameters
-from xdpkit.services.dns.zonefile.zone import (
-    DS,
-    NSEC,
-    RRSIG,
-    RRset,
-    find,
-    name_text,
-    parent,
-    signatures,
-)
+from xdpkit.services.dns.zonefile.zone import DS, NSEC, RRSIG, find, name_text, parent, signatures
 
 
 class Denial:

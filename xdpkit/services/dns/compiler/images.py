@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.compiler.body import NOERROR, NXDOMAIN, Body, Image, Kind
 from xdpkit.services.dns.compiler.tree import Tree
 from xdpkit.services.dns.zonefile.zone import (
@@ -15,7 +16,6 @@ from xdpkit.services.dns.zonefile.zone import (
     SOA,
     SRV,
     SVCB,
-    RRset,
     find,
     host_at,
     is_below,

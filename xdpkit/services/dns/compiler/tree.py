@@ -6,20 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.compiler.chain import take_nsec_chain
 from xdpkit.services.dns.compiler.denial import Denial
-from xdpkit.services.dns.zonefile.zone import (
-    AAAA,
-    DNAME,
-    DS,
-    NS,
-    A,
-    RRset,
-    Zone,
-    find,
-    is_below,
-    parent,
-)
+from xdpkit.services.dns.zonefile.zone import AAAA, DNAME, DS, NS, A, Zone, find, is_below, parent
 
 EMPTY: list[RRset] = []
 """The records of an empty non-terminal: one shared list, never modified."""

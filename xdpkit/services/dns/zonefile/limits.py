@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from xdpkit._core._rrset import RRset
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
-from xdpkit.services.dns.zonefile.zone import RRset, Zone
+from xdpkit.services.dns.zonefile.zone import Zone
 
 # Deepest nesting of includes: nobody writes more by hand, and a file that includes itself twice is
 # read 2^8 times at most before it is refused.

@@ -11,6 +11,7 @@ import dns.exception
 import dns.name
 import dns.rdataclass
 
+from xdpkit._core._rrset import RRset
 from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.diagnosis import errors
 from xdpkit.services.dns.zonefile.error_list import located, zone_error
@@ -19,17 +20,7 @@ from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
 from xdpkit.services.dns.zonefile.plain_rdata import wire_name
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
-from xdpkit.services.dns.zonefile.zone import (
-    DNAME,
-    NS,
-    NSEC3,
-    ROOT,
-    SOA,
-    RRset,
-    Zone,
-    name_text,
-    parent,
-)
+from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, ROOT, SOA, Zone, name_text, parent
 
 _PLAIN_NAME = re.compile(r"[-\w.]+", re.ASCII)
 

@@ -10,6 +10,7 @@ import dns.name
 import dns.rdata
 import dns.rdatatype
 
+from xdpkit._core._rrset import RRset
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.limits import TYPES_AT_NAME, too_many_types
 from xdpkit.services.dns.zonefile.master_file import Reader
@@ -24,7 +25,6 @@ from xdpkit.services.dns.zonefile.zone import (
     OPT,
     RRSIG,
     SOA,
-    RRset,
     Zone,
     is_below,
     name_text,

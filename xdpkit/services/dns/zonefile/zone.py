@@ -8,29 +8,12 @@ from pathlib import Path
 
 import dns.name
 
-from xdpkit.errors import ZoneError
+from xdpkit._core._rrset import RRset
 
 A, NS, CNAME, SOA, MX, AAAA, SRV, DNAME, OPT, DS = 1, 2, 5, 6, 15, 28, 33, 39, 41, 43
 RRSIG, NSEC, NSEC3, NSEC3PARAM, SVCB, HTTPS = 46, 47, 50, 51, 64, 65
 
 ROOT = b"\0"
-
-
-@dataclass(slots=True)
-class RRset:
-    """Records of one owner and type, RDATA uncompressed, in file order."""
-
-    rdtype: int
-    covers: int
-    """The type that an RRSIG signs, else 0: signatures keep the TTL of what they sign."""
-    ttl: int
-    path: str
-    line: int
-    rdatas: list[bytes] = field(default_factory=list)
-
-    def error(self, reason: str) -> ZoneError:
-        """An error with ``reason`` at the location of the first record."""
-        return ZoneError(self.path, reason, self.line)
 
 
 @dataclass
