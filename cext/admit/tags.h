@@ -28,4 +28,20 @@ static inline uint32_t tags_equal(const uint32_t *tags, uint32_t wanted)
 #endif
 }
 
+/* The same for eight tags of 16 bits. */
+static inline uint32_t tags16_equal(const uint16_t *tags, uint16_t wanted)
+{
+#ifdef __SSE2__
+	__m128i same = _mm_cmpeq_epi16(*(const __m128i *)tags, _mm_set1_epi16((short)wanted));
+
+	return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(same, _mm_setzero_si128()));
+#else
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < 8; i++)
+		found |= (uint32_t)(tags[i] == wanted) << i;
+	return found;
+#endif
+}
+
 #endif

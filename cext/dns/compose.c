@@ -367,6 +367,8 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 	struct zone_name name = q->name;
 	const struct zone_image *image;
 
+	/* The index may have found it: then it was not hashed for the zone, as all others are. */
+	zone_name_hash(&name, lookup->arena->seed);
 	for (uint32_t steps = 0;; steps++) {
 		bool dname = is_below_dname(lookup);
 		enum step step;

@@ -22,9 +22,9 @@ static enum verdict reply_without_zone(const struct snapshot *snap, struct reque
 				 VERDICT_dns_servfail);
 }
 
-/* DS at the name of a zone is the parent's, if that is served, too. */
-static enum verdict reply_ds(const struct snapshot *snap, struct request *rq,
-			     const struct dns_query *q)
+/* Searches for the name from the start, without what was prefetched. */
+static enum verdict reply_searched(const struct snapshot *snap, struct request *rq,
+				   const struct dns_query *q)
 {
 	struct zone_name name = q->name;
 	struct zone_lookup lookup;
@@ -37,29 +37,47 @@ static enum verdict reply_ds(const struct snapshot *snap, struct request *rq,
 }
 
 /* The name does not exist or is an alias, or the question has DO. */
-static enum verdict reply_at(const struct snapshot *snap, struct request *rq,
-			     const struct dns_query *q, const struct zone_node *node)
+static enum verdict reply_composed(const struct snapshot *snap, struct request *rq,
+				   const struct dns_query *q, const struct zone_arena *arena,
+				   const struct zone_node *node)
 {
 	struct zone_lookup lookup;
 
-	if (!zone_lookup(q->search.zone->arena, node, &q->name, q->type, &lookup))
+	if (!zone_lookup(arena, node, &q->name, q->type, &lookup))
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
 	return dns_compose(snap, rq, q, &lookup);
 }
 
-enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
+static inline enum verdict reply_at(const struct snapshot *snap, struct request *rq,
+				    const struct dns_query *q, const struct zone_arena *arena,
+				    const struct zone_node *node)
 {
-	const struct zone_served *zone = q->search.zone;
-	const struct zone_node *node;
+	if (!node || node->flags & ZONE_NODE_ALIAS || q->edns_flags)
+		return reply_composed(snap, rq, q, arena, node);
+	return dns_reply_image_inline(snap, rq, q, zone_image(arena, node, q->type));
+}
 
+/* DS at the name of a zone is the parent's, if that is served, too. */
+static inline enum verdict reply_in_zone(const struct snapshot *snap, struct request *rq,
+					 const struct dns_query *q, const struct zone_served *zone)
+{
 	if (!zone)
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
 	if (q->type == TYPE_DS && zone->length == q->name.length)
-		return reply_ds(snap, rq, q);
+		return reply_searched(snap, rq, q);
 	if (!zone->arena)
 		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
-	node = zone_find(zone->arena, &q->name);
-	if (!node || node->flags & ZONE_NODE_ALIAS || q->edns_flags)
-		return reply_at(snap, rq, q, node);
-	return dns_reply_image_inline(snap, rq, q, zone_image(zone->arena, node, q->type));
+	return reply_at(snap, rq, q, zone->arena, zone_find(zone->arena, &q->name));
+}
+
+enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
+{
+	const struct zone_node *node = q->search.node;
+
+	if (!node)
+		return reply_in_zone(snap, rq, q, q->search.zone);
+	if (!zone_has_name(node, (const uint8_t *)q->name.word, q->name.length) ||
+	    (q->type == TYPE_DS && node->flags & ZONE_NODE_APEX))
+		return reply_searched(snap, rq, q);
+	return reply_at(snap, rq, q, zone_of(node), node);
 }

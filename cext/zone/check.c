@@ -15,11 +15,6 @@ static uint64_t room_at(const struct zone_extent *check, uint32_t offset)
 	return check->end - (uint64_t)offset * ZONE_UNIT;
 }
 
-static const uint8_t *name_of(const struct zone_node *node)
-{
-	return (const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
-}
-
 /* The length of an uncompressed name of at most `room` bytes; 0 if it does not end there. */
 static uint32_t name_length(const uint8_t *name, uint64_t room)
 {
@@ -36,14 +31,14 @@ static uint32_t name_length(const uint8_t *name, uint64_t room)
 /* Whether a node's name is at or below another's; both must be sound. */
 static bool is_below(const struct zone_node *node, const struct zone_node *above)
 {
-	const uint8_t *name = name_of(node);
+	const uint8_t *name = zone_node_name(node);
 	uint32_t rest = node->name_length;
 
 	while (rest > above->name_length) {
 		rest -= name[0] + 1u;
 		name += name[0] + 1u;
 	}
-	return rest == above->name_length && memcmp(name, name_of(above), rest) == 0;
+	return rest == above->name_length && memcmp(name, zone_node_name(above), rest) == 0;
 }
 
 /* A node whose name and type list are inside the arena; what they refer to is not checked. */
@@ -52,13 +47,14 @@ static const struct zone_node *node_at(const struct zone_extent *check, uint32_t
 	const struct zone_node *node = zone_check_within(check, offset, sizeof *node);
 	uint64_t size;
 
-	if (!node)
+	if (!node || node->at != offset)
 		return NULL;
 	size = sizeof *node + node->type_count * sizeof(struct zone_type);
 	if (!zone_check_within(check, offset, size + (node->name_length + 7u) / 8 * 8) ||
 	    !node->name_length)
 		return NULL;
-	return name_length(name_of(node), node->name_length) == node->name_length ? node : NULL;
+	return name_length(zone_node_name(node), node->name_length) == node->name_length ? node
+											 : NULL;
 }
 
 /* A node that is also in the table, and so is checked in full. */
@@ -70,7 +66,8 @@ static const struct zone_node *indexed_node_at(const struct zone_extent *check, 
 	if (!node)
 		return NULL;
 	/* What it reads after the name is still in the arena, or its slack. */
-	zone_name_set(&name, name_of(node), node->name_length, zone_label_count(name_of(node)));
+	zone_name_set(&name, zone_node_name(node), node->name_length,
+		      zone_label_count(zone_node_name(node)));
 	zone_name_hash(&name, check->arena->seed);
 	return zone_find(check->arena, &name) == node ? node : NULL;
 }
@@ -195,7 +192,7 @@ static bool wildcard_is_sound(const struct zone_extent *check, const struct zone
 	const struct zone_node *wildcard = indexed_node_at(check, node->wildcard);
 
 	return wildcard && wildcard->name_length == node->name_length + 2 &&
-	       memcmp(name_of(wildcard), "\1*", 2) == 0 && is_below(wildcard, node);
+	       memcmp(zone_node_name(wildcard), "\1*", 2) == 0 && is_below(wildcard, node);
 }
 
 static bool image_redirects(const struct zone_extent *check, const struct zone_node *node,

@@ -15,23 +15,37 @@ static const struct zone_served *served_at(const struct zone_directory *director
 	return (const struct zone_served *)((const char *)directory + (size_t)offset * ZONE_UNIT);
 }
 
+static struct zone_index_bucket *index_of(const struct zone_directory *directory)
+{
+	return (struct zone_index_bucket *)((char *)directory + directory->index);
+}
+
 static uint32_t buckets_for(uint32_t count)
 {
 	return count / ZONE_FILL + 1;
 }
 
-size_t zone_directory_size(uint32_t count, size_t zones)
+static size_t size_without_index(uint32_t count, size_t zones)
 {
 	return sizeof(struct zone_directory) + buckets_for(count) * sizeof(struct zone_bucket) +
 	       zones;
 }
 
-void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint64_t seed)
+size_t zone_directory_size(uint32_t count, size_t zones, uint32_t names)
+{
+	return size_without_index(count, zones) +
+	       zone_index_buckets(names) * sizeof(struct zone_index_bucket);
+}
+
+void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint32_t names,
+			  uint64_t seed)
 {
 	directory->seed = seed;
 	directory->buckets = buckets_for(count);
 	directory->only = count == 1; /* until it is added */
-	directory->end = zone_directory_size(count, 0);
+	directory->end = size_without_index(count, 0);
+	/* Of one zone, the names are found as fast without it. */
+	directory->names = count > 1 ? names : 0;
 }
 
 static bool has_name(const struct zone_served *zone, const uint8_t *name, uint32_t length)
@@ -80,7 +94,7 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 	zone->arena = arena;
 	zone->seed = arena ? arena->seed : 0;
 	zone->buckets = arena ? arena->buckets : 0;
-	zone->length = length;
+	zone->length = (uint16_t)length;
 	hash = table_hash(directory->seed, (const uint8_t *)(zone + 1), length);
 	index = table_bucket(directory->buckets, hash);
 	while (table[index].tag[ZONE_SLOTS - 1])
@@ -133,7 +147,76 @@ const struct zone_served *zone_directory_find(const struct zone_directory *direc
 
 /* -------------------------------------------------------------------------------------------- */
 
+/* The zones in the order in which they were added; NULL behind the last. */
+static struct zone_served *next_zone(struct zone_directory *directory, struct zone_served *zone)
+{
+	char *next = (char *)directory + sizeof *directory +
+		     directory->buckets * sizeof(struct zone_bucket);
+
+	if (zone)
+		next = (char *)zone + zone_served_size(zone->length);
+	return next < (char *)directory + directory->end ? (struct zone_served *)next : NULL;
+}
+
+static void mark_zone_above(const struct zone_directory *directory, const struct zone_served *zone)
+{
+	const uint8_t *bytes = (const uint8_t *)(zone + 1);
+	struct zone_name name;
+	struct zone_served *above;
+
+	zone_name_set(&name, bytes, zone->length, zone_label_count(bytes));
+	above = (struct zone_served *)zone_directory_find(directory, &name, true);
+	if (above)
+		above->is_nested_in = true;
+}
+
+/* Enters a node, unless its name belongs to another zone below. */
+static void index_node(const struct zone_directory *directory, const struct zone_served *zone,
+		       const struct zone_node *node)
+{
+	const uint8_t *bytes = zone_node_name(node);
+	struct zone_name name;
+
+	zone_name_set(&name, bytes, node->name_length, zone_label_count(bytes));
+	if (zone->is_nested_in && zone_directory_find(directory, &name, false) != zone)
+		return;
+	zone_index_add(index_of(directory), directory->index_buckets,
+		       table_hash(directory->seed, (const uint8_t *)name.word, name.length), node);
+}
+
+static void index_zone(const struct zone_directory *directory, const struct zone_served *zone)
+{
+	const struct zone_arena *arena = zone->arena;
+
+	for (uint32_t i = 0; i < arena->buckets; i++) {
+		const struct zone_bucket *bucket = &zone_table(arena)[i];
+
+		for (uint32_t slot = 0; slot < ZONE_SLOTS; slot++)
+			if (bucket->tag[slot])
+				index_node(directory, zone, zone_at(arena, bucket->node[slot]));
+	}
+}
+
+void zone_directory_end(struct zone_directory *directory)
+{
+	uint32_t buckets = zone_index_buckets(directory->names);
+	struct zone_served *zone;
+
+	if (!buckets)
+		return;
+	directory->index = directory->end;
+	directory->index_buckets = buckets;
+	for (zone = next_zone(directory, NULL); zone; zone = next_zone(directory, zone))
+		mark_zone_above(directory, zone);
+	for (zone = next_zone(directory, NULL); zone; zone = next_zone(directory, zone))
+		if (zone->arena && zone_index_names(zone->arena))
+			index_zone(directory, zone);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
 enum step {
+	STEP_INDEX,  /* the bucket of the name in the index is prefetched */
 	STEP_SUFFIX, /* the bucket of a suffix of the name is prefetched */
 	STEP_ZONE,   /* a zone that may be the suffix's */
 	STEP_NODE,   /* the bucket of the name in the zone */
@@ -175,9 +258,16 @@ static bool enter_zone(struct zone_search *search, struct zone_name *name)
 	return true;
 }
 
+static const struct zone_index_bucket *index_bucket(const struct zone_directory *directory,
+						    uint64_t hash)
+{
+	return &index_of(directory)[table_bucket(directory->index_buckets, hash)];
+}
+
 void zone_search_begin(struct zone_search *search, const struct zone_directory *directory,
 		       struct zone_name *name)
 {
+	search->node = NULL;
 	if (directory->only) {
 		/* Whether the name is in it shows when it is looked up there. */
 		search->zone = served_at(directory, directory->only);
@@ -188,7 +278,29 @@ void zone_search_begin(struct zone_search *search, const struct zone_directory *
 	}
 	search->at = 0;
 	search->labels = (uint8_t)name->labels;
-	try_suffix(search, directory, name);
+	if (!directory->index_buckets) {
+		try_suffix(search, directory, name);
+		return;
+	}
+	name->hash = table_hash(directory->seed, (const uint8_t *)name->word, name->length);
+	__builtin_prefetch(index_bucket(directory, name->hash));
+	search->step = STEP_INDEX;
+}
+
+static bool step_index(struct zone_search *search, const struct zone_directory *directory,
+		       struct zone_name *name)
+{
+	const char *node =
+		(const char *)zone_index_find(index_bucket(directory, name->hash), name->hash);
+
+	if (!node)
+		return try_suffix(search, directory, name);
+	search->node = (const struct zone_node *)node;
+	__builtin_prefetch(node);
+	/* The image of a short name is on the next cache line. */
+	__builtin_prefetch(node + 64);
+	search->step = STEP_DONE;
+	return false;
 }
 
 /* Whether the suffix may be a zone's name, and which; else the next one is tried. */
@@ -251,6 +363,8 @@ bool zone_search_step(struct zone_search *search, const struct zone_directory *d
 		      struct zone_name *name)
 {
 	switch (search->step) {
+	case STEP_INDEX:
+		return step_index(search, directory, name);
 	case STEP_SUFFIX:
 		return step_suffix(search, directory, name);
 	case STEP_ZONE:

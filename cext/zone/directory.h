@@ -3,7 +3,8 @@
  * The zones that are served, by name: finds the zone of a question, the one with the longest name
  * that is at or above it, in one probe for each number of labels that a zone's name has.
  *
- *   zone_directory | zone_bucket[buckets] | zone_served, name ...
+ *   zone_directory | zone_bucket[buckets] | zone_served, name ... |
+ * zone_index_bucket[index_buckets]
  *
  * Built by the control plane from arenas that it keeps alive, published as part of a snapshot and
  * never written after that: any number of threads may read. A batch uses one snapshot, so no answer
@@ -12,6 +13,7 @@
 #ifndef XDPKIT_ZONE_DIRECTORY_H
 #define XDPKIT_ZONE_DIRECTORY_H
 
+#include "zone/index.h"
 #include "zone/zone.h"
 
 struct zone_directory {
@@ -20,7 +22,10 @@ struct zone_directory {
 	uint64_t end;             /* bytes used so far, while it is built */
 	uint32_t buckets;         /* at least one of them is not full */
 	uint32_t only;            /* where the zone is if there is one, else 0; in ZONE_UNITs */
-	uint32_t spare[6];
+	uint64_t index;           /* where the index is, bytes */
+	uint32_t index_buckets;   /* 0: there is none */
+	uint32_t names;           /* that the index has room for */
+	uint64_t spare;
 };
 
 _Static_assert(sizeof(struct zone_directory) == 64, "the table begins a cache line");
@@ -30,7 +35,8 @@ struct zone_served {
 	const struct zone_arena *arena; /* NULL: it could not be loaded */
 	uint64_t seed;                  /* the arena's, so that finding a name in it waits less */
 	uint32_t buckets;
-	uint32_t length; /* of the name, bytes */
+	uint16_t length;   /* of the name, bytes */
+	bool is_nested_in; /* another zone's name is below it */
 };
 
 /* Bytes that a zone takes in a directory, by those of its name. */
@@ -39,15 +45,19 @@ static inline size_t zone_served_size(uint32_t length)
 	return (sizeof(struct zone_served) + length + 63) & ~(size_t)63;
 }
 
-/* Bytes of a directory of `count` zones that take `zones` bytes. */
-size_t zone_directory_size(uint32_t count, size_t zones);
+/* Bytes of a directory of `count` zones that take `zones` bytes, with an index of `names`. */
+size_t zone_directory_size(uint32_t count, size_t zones, uint32_t names);
 
 /* Begins a directory in zeroed, 64-byte aligned memory of that size. */
-void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint64_t seed);
+void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint32_t names,
+			  uint64_t seed);
 
 /* Adds a zone by its lower-cased wire name; -1 if there is one of that name. */
 int zone_directory_add(struct zone_directory *directory, const uint8_t *name, uint32_t length,
 		       const struct zone_arena *arena);
+
+/* Completes a directory that has all its zones: makes the index. */
+void zone_directory_end(struct zone_directory *directory);
 
 /* The zone of a name, or NULL. With `above`, the one that the name's parent is in. */
 const struct zone_served *zone_directory_find(const struct zone_directory *directory,
@@ -59,6 +69,7 @@ const struct zone_served *zone_directory_find(const struct zone_directory *direc
  */
 struct zone_search {
 	const struct zone_served *zone; /* the result, or NULL; before the last step a candidate */
+	const struct zone_node *node;   /* from the index: likely the name's; `zone` is not set */
 	uint16_t at;                    /* where in the name the suffix begins that is tried */
 	uint8_t labels;                 /* of that suffix */
 	uint8_t step;
@@ -69,8 +80,9 @@ void zone_search_begin(struct zone_search *search, const struct zone_directory *
 		       struct zone_name *name);
 
 /*
- * False when the search is over: `search->zone` is the zone of the name, which is hashed for that
- * zone, and its node is prefetched.
+ * False when the search is over. Then `search->node`, prefetched, is not NULL, and if it has the
+ * name, it is the node; if not, zone_directory_lookup() finds it. Or `search->zone` is the zone of
+ * the name, which is hashed for that zone, and its node is prefetched.
  */
 bool zone_search_step(struct zone_search *search, const struct zone_directory *directory,
 		      struct zone_name *name);

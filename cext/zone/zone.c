@@ -56,14 +56,6 @@ void zone_name_hash(struct zone_name *name, uint64_t seed)
 
 /* -------------------------------------------------------------------------------------------- */
 
-static bool has_name(const struct zone_node *node, const uint8_t *name, uint32_t length)
-{
-	const uint8_t *have =
-		(const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
-
-	return node->name_length == length && table_same_name(have, name, length);
-}
-
 static const struct zone_node *probe(const struct zone_arena *arena, const uint8_t *name,
 				     uint32_t length, uint64_t hash)
 {
@@ -79,7 +71,7 @@ static const struct zone_node *probe(const struct zone_arena *arena, const uint8
 			const struct zone_node *node =
 				zone_at(arena, bucket->node[__builtin_ctz(hits)]);
 
-			if (has_name(node, name, length))
+			if (zone_has_name(node, name, length))
 				return node;
 		}
 		if (!bucket->tag[ZONE_SLOTS - 1])
@@ -93,7 +85,7 @@ const struct zone_node *zone_find(const struct zone_arena *arena, const struct z
 {
 	const struct zone_node *likely = zone_at(arena, name->likely);
 
-	if (name->likely && has_name(likely, (const uint8_t *)name->word, name->length))
+	if (name->likely && zone_has_name(likely, (const uint8_t *)name->word, name->length))
 		return likely;
 	return probe(arena, (const uint8_t *)name->word, name->length, name->hash);
 }

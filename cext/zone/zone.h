@@ -29,7 +29,7 @@
 #include "zone/table.h"
 
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
-#define ZONE_VERSION 3
+#define ZONE_VERSION 4
 #define ZONE_UNIT    8
 /* dns/image.h copies in 16-byte steps: bytes after the last image that may be read, not used. */
 #define ZONE_SLACK 64
@@ -121,7 +121,7 @@ struct zone_node {
 	uint16_t type_count;
 	uint32_t wildcard; /* the node of "*" under this name, a struct zone_node */
 	uint32_t fallback; /* the image for every type not in the list */
-	uint32_t spare;
+	uint32_t at;       /* its own offset: a node may be found without its arena */
 };
 
 struct zone_type {
@@ -188,6 +188,22 @@ int zone_open(const void *base, size_t size);
 static inline const void *zone_at(const struct zone_arena *arena, uint32_t offset)
 {
 	return (const char *)arena + (size_t)offset * ZONE_UNIT;
+}
+
+/* The arena of a node. */
+static inline const struct zone_arena *zone_of(const struct zone_node *node)
+{
+	return (const struct zone_arena *)((const char *)node - (size_t)node->at * ZONE_UNIT);
+}
+
+static inline const uint8_t *zone_node_name(const struct zone_node *node)
+{
+	return (const uint8_t *)(node + 1) + node->type_count * sizeof(struct zone_type);
+}
+
+static inline bool zone_has_name(const struct zone_node *node, const uint8_t *name, uint32_t length)
+{
+	return node->name_length == length && table_same_name(zone_node_name(node), name, length);
 }
 
 static inline const struct zone_bucket *zone_table(const struct zone_arena *arena)

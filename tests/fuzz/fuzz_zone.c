@@ -207,12 +207,12 @@ static void ask_some(const struct snapshot *snap, const struct zone_arena *chang
 static struct zone_directory *directory_with(const struct zone_arena *changed)
 {
 	static const uint8_t broken[8] = "\6broken";
-	uint32_t count = 2 + COUNT(zone_siblings);
-	size_t size = zone_directory_size(count, count * zone_served_size(ZONE_NAME_MAX));
+	uint32_t count = 2 + COUNT(zone_siblings), names = count * ZONE_INDEX_NODES;
+	size_t size = zone_directory_size(count, count * zone_served_size(ZONE_NAME_MAX), names);
 	struct zone_directory *directory = aligned_alloc(64, (size + 63) & ~(size_t)63);
 
 	memset(directory, 0, size);
-	zone_directory_begin(directory, count, 1);
+	zone_directory_begin(directory, count, names, 1);
 	for (uint32_t n = 0; n < COUNT(zone_siblings); n++) {
 		const struct zone_arena *arena = (const struct zone_arena *)zone_siblings[n].data;
 
@@ -221,6 +221,7 @@ static struct zone_directory *directory_with(const struct zone_arena *changed)
 	zone_directory_add(directory, broken, sizeof broken, NULL);
 	/* Fails if its name has become another's: it is not reached then. */
 	zone_directory_add(directory, zone_name_of(changed), zone_name_length(changed), changed);
+	zone_directory_end(directory);
 	return directory;
 }
 

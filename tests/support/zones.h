@@ -25,7 +25,7 @@ static inline struct zone_directory *directory_of(const uint8_t *arenas, size_t 
 {
 	struct zone_directory *directory;
 	size_t zones = 0, at, all;
-	uint32_t count = 0;
+	uint32_t count = 0, names = 0;
 
 	for (at = 0; at < size;
 	     at += (((const struct zone_arena *)(arenas + at))->size + 63) & ~63) {
@@ -35,19 +35,21 @@ static inline struct zone_directory *directory_of(const uint8_t *arenas, size_t 
 			return NULL;
 		count++;
 		zones += zone_served_size(zone_name_length(arena));
+		names += zone_index_names(arena);
 	}
-	all = zone_directory_size(count, zones);
+	all = zone_directory_size(count, zones, names);
 	directory = aligned_alloc(64, all);
 	if (!directory)
 		return NULL;
 	memset(directory, 0, all);
-	zone_directory_begin(directory, count, 1);
+	zone_directory_begin(directory, count, names, 1);
 	for (at = 0; at < size;
 	     at += (((const struct zone_arena *)(arenas + at))->size + 63) & ~63) {
 		const struct zone_arena *arena = (const struct zone_arena *)(arenas + at);
 
 		zone_directory_add(directory, zone_name_of(arena), zone_name_length(arena), arena);
 	}
+	zone_directory_end(directory);
 	return directory;
 }
 

@@ -53,6 +53,7 @@ cdef extern from "xdp/xsk.h" nogil:
 cdef extern from *:
     """
     #include <stddef.h>
+    #include "zone/index.h"
     #include "zone/zone.h"
 
     enum {
@@ -73,6 +74,7 @@ cdef extern from *:
         c_zone_slack "ZONE_SLACK"
         c_zone_slots "ZONE_SLOTS"
         c_zone_fill "ZONE_FILL"
+        c_zone_index_nodes "ZONE_INDEX_NODES"
         c_zone_name_max "ZONE_NAME_MAX"
         c_zone_iterations_max "ZONE_ITERATIONS_MAX"
         c_zone_node_apex "ZONE_NODE_APEX"
@@ -109,6 +111,7 @@ ZONE_UNIT = c_zone_unit
 ZONE_SLACK = c_zone_slack
 ZONE_SLOTS = c_zone_slots
 ZONE_FILL = c_zone_fill
+ZONE_INDEX_NODES = c_zone_index_nodes
 ZONE_NAME_MAX = c_zone_name_max
 ZONE_ITERATIONS_MAX = c_zone_iterations_max
 ZONE_NODE_APEX = c_zone_node_apex

@@ -14,10 +14,13 @@ cdef extern from "zone/directory.h" nogil:
         pass
     const void *zone_at(const zone_arena *arena, uint32_t offset)
     size_t zone_served_size(uint32_t length)
-    size_t zone_directory_size(uint32_t count, size_t zones)
-    void zone_directory_begin(zone_directory *directory, uint32_t count, uint64_t seed)
+    uint32_t zone_index_names(const zone_arena *arena)
+    size_t zone_directory_size(uint32_t count, size_t zones, uint32_t names)
+    void zone_directory_begin(
+        zone_directory *directory, uint32_t count, uint32_t names, uint64_t seed)
     int zone_directory_add(
         zone_directory *directory, const uint8_t *name, uint32_t length, const zone_arena *arena)
+    void zone_directory_end(zone_directory *directory)
 
 
 cdef class ZoneArena:

@@ -23,6 +23,11 @@ cdef extern from "base/huge_map.h" nogil:
     void *huge_map(size_t size)
     void huge_unmap(void *base, size_t size)
 
+cdef extern from "base/huge_pool.h":
+    size_t HUGE_POOL_BLOCK_MAX
+    void *huge_pool_get(size_t size)
+    void huge_pool_put(void *block, size_t size)
+
 cdef extern from "zone/check.h" nogil:
     int zone_check(const void *base, size_t size)
 
@@ -43,20 +48,22 @@ cdef bint is_mapped(size_t size) noexcept nogil:
 
 
 cdef void *new_block(size_t size) noexcept:
-    """At least ``size`` zero bytes, aligned to a cache line; NULL if out of memory."""
-    cdef size_t whole = (size + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1)
-    cdef void *block
+    """At least ``size`` bytes, aligned to a cache line; NULL if out of memory.
+
+    Called with the GIL, which makes it one thread at a time.
+    """
     if is_mapped(size):
         return huge_map(size)
-    block = aligned_alloc(CACHE_LINE, whole)
-    if block is not NULL:
-        memset(block, 0, whole)
-    return block
+    if size <= HUGE_POOL_BLOCK_MAX:
+        return huge_pool_get(size)
+    return aligned_alloc(CACHE_LINE, (size + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1))
 
 
 cdef void free_block(void *block, size_t size) noexcept:
     if is_mapped(size):
         huge_unmap(block, size)
+    elif size <= HUGE_POOL_BLOCK_MAX:
+        huge_pool_put(block, size)
     else:
         free(block)
 
@@ -142,20 +149,26 @@ cdef class ZoneDirectory:
         cdef bytes name
         cdef ZoneArena arena
         cdef size_t zones_size = 0
+        cdef uint32_t names = 0
         cdef list found = list(zones)
-        for name, _ in found:
+        for name, arena in found:
             zones_size += zone_served_size(len(name))
+            if arena is not None:
+                names += zone_index_names(arena.c)
         self.arenas = tuple([arena for _, arena in found if arena is not None])
-        self.size = zone_directory_size(len(found), zones_size)
+        self.size = zone_directory_size(len(found), zones_size, names)
         self.c = <zone_directory *>new_block(self.size)
         if self.c is NULL:
             raise MemoryError(f"out of memory for a directory of {len(found)} zones")
+        memset(self.c, 0, self.size)
         self.count = len(found)
-        zone_directory_begin(self.c, len(found), secrets.randbits(64))
+        zone_directory_begin(self.c, len(found), names, secrets.randbits(64))
         for name, arena in found:
             if zone_directory_add(self.c, <const uint8_t *><const char *>name, len(name),
                                   arena.c if arena is not None else NULL):
                 raise ValueError(f"two zones have the name {name!r}")
+        with nogil:
+            zone_directory_end(self.c)
 
     def __len__(self):
         return self.count

@@ -13,9 +13,10 @@ from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 
 from xdpkit._core._answer import answer
-from xdpkit._core._limits import DNS_ALIASES_MAX
+from xdpkit._core._limits import DNS_ALIASES_MAX, ZONE_INDEX_NODES
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._zones import ZoneDirectory
+from xdpkit.loadgen.queries import query
 
 ZONES = {
     "z": HEAD + "ns1 A 192.0.2.1\nout CNAME www.child.z.\nto CNAME x.other.\n"
@@ -142,13 +143,46 @@ def test_every_zone_is_found(tmp_path: Path, count: int) -> None:
     assert call.ask(f"{count}.xy", "A").verdict == "dns_refused"
 
 
+def test_what_a_parent_has_below_a_childs_name_is_not_served(tmp_path: Path) -> None:
+    lost = "www.child A 192.0.2.66\ngone.child A 192.0.2.66\nchild TXT parent\n"
+    zones = {"z": HEAD + "x A 192.0.2.1\n" + lost, "child.z": HEAD + "www A 192.0.2.3\n"}
+    call = BytesCall(tmp_path / "zones", zones)
+    assert lines(call.ask("www.child.z", "A").answer) == ["www.child.z. 300 IN A 192.0.2.3"]
+    assert call.ask("gone.child.z", "A").verdict == "dns_nxdomain"
+    assert call.ask("child.z", "TXT").verdict == "dns_nodata"
+    assert call.ask("x.z", "A").verdict == "dns_noerror"
+    without(call, b"\5child\1z\0")
+    for name in ("www.child.z", "gone.child.z", "child.z"):
+        assert call.ask(name, "A").verdict == "dns_servfail"
+
+
+def test_names_of_small_and_large_zones(tmp_path: Path) -> None:
+    many = "".join(f"n{i} A 192.0.2.7\n" for i in range(ZONE_INDEX_NODES))
+    zones = {"small": HEAD + "www A 192.0.2.1\n", "large": HEAD + "www A 192.0.2.2\n" + many}
+    call = BytesCall(tmp_path / "zones", zones)
+    for name, last in (("www.small", 1), ("www.large", 2), ("n9.large", 7)):
+        assert lines(call.ask(name, "A").answer) == [f"{name}. 300 IN A 192.0.2.{last}"]
+    for name in ("no.small", "no.large", "n9.small"):
+        assert call.ask(name, "A").verdict == "dns_nxdomain"
+
+
+def test_no_name_is_taken_for_another(tmp_path: Path) -> None:
+    """Their tags in a table have 16 bits: some of so many are equal."""
+    text = HEAD + "".join(f"n{i} A 192.0.2.1\n" for i in range(200))
+    call = BytesCall(tmp_path / "zones", {f"z{i}.test": text for i in range(20)})
+    asked = {i: query(b"\6%06x\2z5\4test\0" % i, 1) for i in range(100_000)}
+    assert {call.send(asked[i])[0] for i in asked} == {"dns_nxdomain"}
+
+
 # -------------------------------------------------------------------------------------------------
 
 
-def test_long_chains_and_loops(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0, 1])
+def test_long_chains_and_loops(tmp_path: Path, others: int) -> None:
     aliases = "".join(f"c{i} CNAME c{i + 1}\n" for i in range(30))
     loops = "l0 CNAME l1\nl1 CNAME l0\n*.w CNAME q.w\n*.v CNAME t\nt CNAME n.v\n"
-    call = BytesCall(tmp_path / "zones", {"z": HEAD + aliases + "c30 A 192.0.2.1\n" + loops})
+    zones = {"z": HEAD + aliases + "c30 A 192.0.2.1\n" + loops}
+    call = BytesCall(tmp_path / "zones", zones | {f"y{i}": HEAD for i in range(others)})
     reply = call.ask(f"c{30 - DNS_ALIASES_MAX}.z", "A")
     assert len(reply.answer) == DNS_ALIASES_MAX + 1 and reply.verdict == "dns_noerror"
     reply = call.ask(f"c{29 - DNS_ALIASES_MAX}.z", "A")
@@ -160,6 +194,9 @@ def test_long_chains_and_loops(tmp_path: Path) -> None:
     }
     for name, expected in owners.items():
         assert [rrset.name.to_text() for rrset in call.ask(name, "A").answer] == expected
+        _, reply = call.send(dns.message.make_query(name, "A").to_wire())
+        # As counted: dnspython shows a record that comes twice once.
+        assert reply is not None and reply[6:8] == bytes((0, len(expected)))
 
 
 def test_an_answer_that_no_message_holds(tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ FILL = limits.ZONE_FILL
 HEADER = struct.Struct("<QIIQQQ9I2B50x")
 """struct zone_arena; its table follows."""
 CHECKSUM_AT = limits.ZONE_ARENA_CHECKSUM_AT
-NODE = struct.Struct("<2BH2I4x")
-"""struct zone_node: flags, name length, type count, wildcard, fallback."""
+NODE = struct.Struct("<2BH3I")
+"""struct zone_node: flags, name length, type count, wildcard, fallback, its own offset."""
 WILDCARD_AT = limits.ZONE_NODE_WILDCARD_AT
 TYPE = struct.Struct("<HxxI")
 """struct zone_type: type, image."""
@@ -181,7 +181,7 @@ class Writer:
                 index.append(TYPE.pack(rdtype, at))
             made.append(self._image(image, at))
             at += len(made[-1]) // UNIT
-        head = NODE.pack(flags, len(name), types, 0, fallback)
+        head = NODE.pack(flags, len(name), types, 0, fallback, start)
         self._put(b"".join((head, *index, padded, *made)))
         self._hashes.append(name_hash(name, self.seed))
         self._nodes.append(start)

@@ -81,7 +81,7 @@ class ArenaView:
     def node(self, offset: int) -> NodeView:
         """The node at an offset in units."""
         at = offset * UNIT
-        flags, length, count, wildcard, fallback = NODE.unpack_from(self._data, at)
+        flags, length, count, wildcard, fallback, _ = NODE.unpack_from(self._data, at)
         at += NODE.size
         images = {}
         for _ in range(count):
