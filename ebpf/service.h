@@ -77,6 +77,7 @@ enum service_id {
 	V(dns_notimp, ANSWER, "DNS: NOTIMP, an opcode other than QUERY")                  \
 	V(dns_refused, ANSWER, "DNS: REFUSED, outside every zone and class served")       \
 	V(dns_servfail, ANSWER, "DNS: SERVFAIL, the zone could not be loaded")            \
+	V(dns_badkey, ANSWER, "DNS: NOTAUTH, signed with a key that is unknown here")     \
 	V(dns_badvers, ANSWER, "DNS: BADVERS, EDNS version above 0")                      \
 	V(dns_badcookie, ANSWER, "DNS: BADCOOKIE, to retry with the cookie in the reply") \
 	V(dns_rrl_slip, ANSWER, "DNS: over the rate limit, TC to retry over TCP")         \

@@ -216,6 +216,17 @@ static bool is_shared(const struct zone_lookup *lookup)
 	       lookup->image == zone_at(arena, arena->nxdomain);
 }
 
+/* Adds the addresses of a referral that fit; returns their number. */
+static uint16_t copy_glue(struct composer *c, const struct zone_image *image)
+{
+	uint32_t at = image->authority, end;
+	uint16_t records = 0;
+
+	for (; (end = dns_glue_next(image, &at, c->limit - c->at)); at = end, records++)
+		copy_records(c, image, at, end);
+	return records;
+}
+
 /* Adds the last image of a reply, its proofs between authority and additional section. */
 static enum verdict finish_with_image(const struct snapshot *snap, struct request *rq,
 				      const struct dns_query *q, struct composer *c,
@@ -223,27 +234,39 @@ static enum verdict finish_with_image(const struct snapshot *snap, struct reques
 				      const struct zone_image *image)
 {
 	uint8_t bits = image->bits | (c->at == q->end ? 0 : AA);
+	enum verdict verdict = dns_verdict(image);
 	uint32_t size = proof_size(&c->proof, c->at + image->authority);
-	uint32_t length = image->length, glue = load_be16(image->counts + 4);
+	uint32_t length = image->length, before = c->at + size;
+	uint16_t glue = load_be16(image->counts + 4);
+	bool whole;
 
-	if (c->at + length + size > c->limit) {
+	if (before + length > c->limit) {
 		length = image->trimmed;
 		glue = image->glue;
 	}
-	if (c->at + length + size > c->limit)
-		return truncated(snap, rq, q, image, bits);
+	whole = before + length <= c->limit;
+	if (!whole) {
+		if (image->authority == length || before + image->authority > c->limit)
+			return truncated(snap, rq, q, image, bits);
+		bits |= BITS2_TC;
+	}
 	c->counts[0] += load_be16(image->counts);
 	c->counts[1] += load_be16(image->counts + 2);
-	c->counts[2] += glue;
 	begin_image(c, image, c->name_at[is_shared(lookup) ? c->length - image->base : 0]);
 	copy_records(c, image, 0, image->authority);
 	copy_proof(c);
-	copy_records(c, image, image->authority, length);
+	if (whole)
+		copy_records(c, image, image->authority, length);
+	else
+		glue = copy_glue(c, image);
+	c->counts[2] += glue;
 	put_counts(c);
 	/* AA is about the first owner name, so an alias chain that ends at a cut is an answer. */
-	return dns_finish(snap, rq, q, c->at, bits, image->rcode,
-			  image->kind == ZONE_KIND_REFERRAL && bits & AA ? VERDICT_dns_noerror
-									 : dns_verdict(image));
+	if (!whole)
+		verdict = VERDICT_dns_truncated;
+	else if (image->kind == ZONE_KIND_REFERRAL && bits & AA)
+		verdict = VERDICT_dns_noerror;
+	return dns_finish(snap, rq, q, c->at, bits, image->rcode, verdict);
 }
 
 /* Ends a reply that consists of aliases only. */

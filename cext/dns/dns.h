@@ -40,9 +40,13 @@ struct dns_query {
 	uint16_t edns_flags; /* DO or 0 */
 	uint16_t options;    /* offset of the options of version 0; for dns_read() only */
 	uint16_t options_length;
+	uint16_t tsig;       /* offset of a TSIG's owner; 0: there is none */
+	uint16_t tsig_fixed; /* and of its TYPE */
 	uint8_t edns_version;
 	bool edns;
 	bool nsid;         /* requested, and we have one */
+	bool zone_version; /* requested */
+	bool report;       /* the reply carries our report channel */
 	bool has_cookie;   /* at least a client cookie */
 	bool cookie_valid; /* and a server cookie of ours: the source is not spoofed */
 	bool cookie_bad;   /* and a server cookie that is not ours */

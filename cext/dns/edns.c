@@ -8,7 +8,8 @@
 
 /* A reply without records, with each option at its largest, fits UDP whatever the size limit. */
 _Static_assert(HEADER_SIZE + ZONE_NAME_MAX + 4 + OPT_SIZE + OPTION_HEADER + DNS_COOKIE_BYTES +
-			       OPTION_HEADER + DNS_NSID_MAX + OPTION_HEADER + EDE_BYTES <=
+			       OPTION_HEADER + DNS_NSID_MAX + OPTION_HEADER + ZONEVERSION_BYTES +
+			       OPTION_HEADER + EDE_BYTES <=
 		       DNS_UDP_MIN,
 	       "dns/message.c, dns/reply.c: question and OPT");
 
@@ -43,7 +44,8 @@ static bool subnet_sound(const uint8_t *data, uint32_t length)
 	family = load_be16(data);
 	prefix = data[2];
 	bytes = (prefix + 7) / 8;
-	if (family >= sizeof most || prefix > most[family] || length != 4 + bytes)
+	/* The scope is the server's to say, RFC 7871 section 6. */
+	if (data[3] || family >= sizeof most || prefix > most[family] || length != 4 + bytes)
 		return false;
 	return prefix % 8 == 0 || !(uint8_t)(data[3 + bytes] << prefix % 8);
 }
@@ -56,6 +58,10 @@ static int read_option(const struct snapshot *snap, struct thread_state *state,
 	switch (code) {
 	case OPTION_NSID:
 		q->nsid = snap->dns.nsid_length != 0;
+		return 0;
+	case OPTION_ZONEVERSION:
+		/* One with data is ignored, RFC 9660 section 3.1. */
+		q->zone_version |= !length;
 		return 0;
 	case OPTION_SUBNET:
 		return subnet_sound(data, length) ? 0 : -1;
@@ -86,7 +92,20 @@ int dns_options_read(const struct snapshot *snap, struct thread_state *state,
 		q->opt_bytes += OPTION_HEADER + DNS_COOKIE_BYTES;
 	if (q->nsid)
 		q->opt_bytes += OPTION_HEADER + snap->dns.nsid_length;
+	if (q->zone_version)
+		q->opt_bytes += OPTION_HEADER + ZONEVERSION_BYTES;
 	return error;
+}
+
+void dns_report_begin(const struct snapshot *snap, struct dns_query *q)
+{
+	uint32_t size = OPTION_HEADER + snap->dns.report_length;
+
+	/* With an extended error it must fit as above. */
+	if (!q->edns || q->end + q->opt_bytes + size + OPTION_HEADER + EDE_BYTES > DNS_UDP_MIN)
+		return;
+	q->report = true;
+	q->opt_bytes += size;
 }
 
 static uint8_t *put_option(uint8_t *p, uint16_t code, const uint8_t *data, uint32_t length)
@@ -97,10 +116,31 @@ static uint8_t *put_option(uint8_t *p, uint16_t code, const uint8_t *data, uint3
 	return p + OPTION_HEADER + length;
 }
 
+/* The version of the zone that answers the question, RFC 9660; none if no zone does. */
+static uint8_t *put_zone_version(uint8_t *p, const struct snapshot *snap, const struct dns_query *q)
+{
+	const struct zone_served *zone, *above;
+	uint8_t version[ZONEVERSION_BYTES];
+
+	if (q->class != CLASS_IN || !snap->zones)
+		return p;
+	zone = zone_directory_find(snap->zones, &q->name, false);
+	if (zone && q->type == TYPE_DS && zone->length == q->name.length) {
+		above = zone_directory_find(snap->zones, &q->name, true);
+		zone = above ? above : zone;
+	}
+	if (!zone || !zone->arena)
+		return p;
+	version[0] = zone->arena->min_labels;
+	version[1] = 0; /* SOA-SERIAL */
+	store_be32(version + 2, zone->arena->serial);
+	return put_option(p, OPTION_ZONEVERSION, version, sizeof version);
+}
+
 /* A separate function, so that the common OPT without options costs only its 11 bytes. */
 static __attribute__((noinline)) uint32_t put_options(const struct snapshot *snap,
 						      struct request *rq, const struct dns_query *q,
-						      uint32_t at, uint16_t ede)
+						      uint32_t at, uint16_t rcode, uint16_t ede)
 {
 	uint8_t *options = rq->payload + at, *p = options, error[EDE_BYTES];
 
@@ -108,6 +148,10 @@ static __attribute__((noinline)) uint32_t put_options(const struct snapshot *sna
 		p = put_option(p, OPTION_COOKIE, q->cookie, DNS_COOKIE_BYTES);
 	if (q->nsid)
 		p = put_option(p, OPTION_NSID, snap->dns.nsid, snap->dns.nsid_length);
+	if (q->zone_version && rcode == RCODE_NOERROR)
+		p = put_zone_version(p, snap, q);
+	if (q->report)
+		p = put_option(p, OPTION_REPORT, snap->dns.report, snap->dns.report_length);
 	if (ede) {
 		store_be16(error, ede);
 		p = put_option(p, OPTION_EDE, error, EDE_BYTES);
@@ -130,5 +174,5 @@ uint32_t dns_opt_put(const struct snapshot *snap, struct request *rq, const stru
 	store_be16(p + 9, 0);
 	if (q->opt_bytes == OPT_SIZE && !ede)
 		return at + OPT_SIZE;
-	return put_options(snap, rq, q, at + OPT_SIZE, ede);
+	return put_options(snap, rq, q, at + OPT_SIZE, rcode, ede);
 }

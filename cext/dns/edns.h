@@ -33,6 +33,10 @@ bool dns_options_fit(const uint8_t *rdata, uint32_t length);
 int dns_options_read(const struct snapshot *snap, struct thread_state *state,
 		     const struct request *rq, struct dns_query *q);
 
+/* Makes room in the reply's OPT for the report channel, if it has one and the question is not too
+ * long. */
+void dns_report_begin(const struct snapshot *snap, struct dns_query *q);
+
 /*
  * Writes the reply's OPT at offset `at`: `q->opt_bytes`, and 6 more for an extended error (`ede`
  * is not 0). `rcode` is the full 12-bit one. Returns the offset past it.

@@ -56,6 +56,12 @@ static inline void dns_put_body(struct request *rq, uint32_t at, const struct zo
 /* Adjusts the pointers in the first `length` bytes of an image made for a shorter question. */
 void dns_image_fix(uint8_t *body, const struct zone_image *image, uint32_t length, uint32_t longer);
 
+/*
+ * The end of the next address in a referral's glue, from `*at` in its body on, that fits `room`
+ * bytes and can be sent without those before it; 0: there is none. `*at` becomes where it begins.
+ */
+uint32_t dns_glue_next(const struct zone_image *image, uint32_t *at, uint32_t room);
+
 /* An image that does not fit: optional records are dropped first, then TC is set. */
 enum verdict dns_reply_shorter(const struct snapshot *snap, struct request *rq,
 			       const struct dns_query *q, const struct zone_image *image,

@@ -4,6 +4,7 @@
 #include "dns/dns.h"
 #include "dns/edns.h"
 #include "dns/message.h"
+#include "dns/tsig.h"
 #include "dns/wire.h"
 #include "runtime/snapshot.h"
 
@@ -78,21 +79,39 @@ static int read_opt(const uint8_t *p, uint32_t at, uint32_t rdlength, bool root_
 	return 0;
 }
 
-/* The additional section, to the last byte of the message. Each record is at least 11 bytes. */
-static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *q)
+/* Only one TSIG, and the last record: RFC 8945 section 5.1. */
+static int read_tsig(const uint8_t *p, uint32_t owner, uint32_t fixed, bool last,
+		     struct dns_query *q)
 {
-	uint32_t count = load_be16(p + 10), at = q->end;
+	if (!last || !dns_tsig_sound(p, owner, fixed))
+		return -1;
+	q->tsig = (uint16_t)owner;
+	q->tsig_fixed = (uint16_t)fixed;
+	return 0;
+}
 
-	while (count--) {
-		uint32_t fixed = skip_owner(p, length, at), rdlength;
+/*
+ * The records after the question, `authority` ones first, to the last byte of the message. Each is
+ * at least 11 bytes.
+ */
+static int read_records(const uint8_t *p, uint32_t length, uint32_t authority, struct dns_query *q)
+{
+	uint32_t count = authority + load_be16(p + 10), at = q->end;
+
+	for (uint32_t n = 0; n < count; n++) {
+		uint32_t fixed = skip_owner(p, length, at), rdlength, type;
 
 		if (!fixed || fixed > length || length - fixed < RR_FIXED)
 			return -1;
 		rdlength = load_be16(p + fixed + 8);
 		if (length - fixed - RR_FIXED < rdlength)
 			return -1;
-		if (load_be16(p + fixed) == TYPE_OPT &&
-		    read_opt(p, fixed, rdlength, fixed == at + 1, q))
+		type = load_be16(p + fixed);
+		if (n < authority && type != TYPE_SOA)
+			return -1;
+		if (type == TYPE_OPT && read_opt(p, fixed, rdlength, fixed == at + 1, q))
+			return -1;
+		if (type == TYPE_TSIG && read_tsig(p, at, fixed, n + 1 == count, q))
 			return -1;
 		at = fixed + RR_FIXED + rdlength;
 	}
@@ -101,14 +120,17 @@ static int read_additional(const uint8_t *p, uint32_t length, struct dns_query *
 
 /*
  * One question (RFC 9619), or none: RFC 7873 section 5.4. No answer or authority records: they make
- * no sense in a QUERY.
+ * no sense in a QUERY, but for the SOA that a client has when it asks what changed since (RFC 1995
+ * section 3).
  */
 static int read_sections(const uint8_t *p, uint32_t length, struct dns_query *q)
 {
 	uint64_t counts = load_be64(p + 4) >> 16;
+	uint32_t authority = 0;
 
-	if (counts == 0x000100000000ULL) {
-		if (read_question(p, length, q))
+	if ((counts & ~1ULL) == 0x000100000000ULL) {
+		authority = counts & 1;
+		if (read_question(p, length, q) || (authority && q->type != TYPE_IXFR))
 			return -1;
 	} else {
 		if (counts)
@@ -116,7 +138,7 @@ static int read_sections(const uint8_t *p, uint32_t length, struct dns_query *q)
 		q->end = HEADER_SIZE;
 		q->class = CLASS_RESERVED;
 	}
-	return read_additional(p, length, q);
+	return read_records(p, length, authority, q);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -168,14 +190,18 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 		return dns_notimp(rq);
 
 	q->edns_size = q->opt_bytes = q->edns_flags = q->options = q->options_length = 0;
-	q->edns_version = 0;
-	q->edns = q->nsid = false;
+	q->tsig = q->edns_version = 0;
+	q->edns = q->nsid = q->zone_version = q->report = false;
 	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
 	error = read_sections(p, rq->length, q);
+	if (__builtin_expect(q->tsig && !error, 0))
+		return dns_tsig_refused(snap, rq, q);
 	if (q->options_length)
 		error |= dns_options_read(snap, state, rq, q);
 	if (error)
 		return dns_formerr(snap, rq, q);
+	if (snap->dns.report_length)
+		dns_report_begin(snap, q);
 	if (q->edns_version)
 		return dns_question_only(snap, rq, q, BITS2_QR, RCODE_BADVERS, 0,
 					 VERDICT_dns_badvers);

@@ -21,6 +21,9 @@
 /* One character-string, RFC 1035 section 3.3. */
 #define DNS_TEXT_MAX 255
 
+/* A name, RFC 1035 section 3.1. */
+#define DNS_AGENT_MAX 255
+
 /* What may be published in class CHAOS. */
 enum dns_text { DNS_TEXT_VERSION, DNS_TEXT_HOSTNAME, DNS_TEXT_ID, DNS_TEXT_COUNT };
 
@@ -29,11 +32,13 @@ struct dns_settings {
 	uint8_t cookie_secrets; /* how many; 0: cookies are treated as an unknown option */
 	uint8_t nsid_length;    /* 0: off */
 	uint8_t text_length[DNS_TEXT_COUNT]; /* 0: off */
+	uint8_t report_length;               /* 0: off */
 	uint64_t cookie_secret[DNS_COOKIE_SECRETS]
 			      [2];  /* cookies are made with the first, accepted with any */
 	uint8_t nsid[DNS_NSID_MAX]; /* RFC 5001 section 2.3 */
 	uint8_t text[DNS_TEXT_COUNT][DNS_TEXT_MAX];
-	struct rrl_rule rrl; /* for threads that have a table (runtime/thread_state.h) */
+	uint8_t report[DNS_AGENT_MAX]; /* agent domain, wire format: RFC 9567 section 5.1 */
+	struct rrl_rule rrl;           /* for threads that have a table (runtime/thread_state.h) */
 	const struct prefix_map *rrl_others; /* sources that are not exempt; NULL: all */
 };
 
@@ -58,6 +63,7 @@ static const struct dns_setting dns_setting_table[] = {
 	DNS_NUMBER("max_udp_ipv4", max_udp[0]),
 	DNS_NUMBER("max_udp_ipv6", max_udp[1]),
 	DNS_BYTES("nsid", nsid, nsid_length),
+	DNS_BYTES("report_agent", report, report_length),
 	DNS_BYTES("version", text[DNS_TEXT_VERSION], text_length[DNS_TEXT_VERSION]),
 	DNS_BYTES("hostname", text[DNS_TEXT_HOSTNAME], text_length[DNS_TEXT_HOSTNAME]),
 	DNS_BYTES("id", text[DNS_TEXT_ID], text_length[DNS_TEXT_ID]),

@@ -3,11 +3,12 @@
 #ifndef XDPKIT_DNS_WIRE_H
 #define XDPKIT_DNS_WIRE_H
 
-#define HEADER_SIZE   12 /* RFC 1035 section 4.1.1 */
-#define OPT_SIZE      11 /* without options, RFC 6891 section 6.1.2 */
-#define OPTION_HEADER 4  /* code and length, RFC 6891 section 6.1.2 */
-#define EDE_BYTES     2  /* of an option without text, RFC 8914 section 2 */
-#define RR_FIXED      10 /* type, class, TTL, RDLENGTH: RFC 1035 section 4.1.3 */
+#define HEADER_SIZE       12 /* RFC 1035 section 4.1.1 */
+#define OPT_SIZE          11 /* without options, RFC 6891 section 6.1.2 */
+#define OPTION_HEADER     4  /* code and length, RFC 6891 section 6.1.2 */
+#define EDE_BYTES         2  /* of an option without text, RFC 8914 section 2 */
+#define ZONEVERSION_BYTES 6  /* label count, type, serial: RFC 9660 sections 2 and 7.2.1 */
+#define RR_FIXED          10 /* type, class, TTL, RDLENGTH: RFC 1035 section 4.1.3 */
 
 /* Bytes 2 and 3 of the header, RFC 1035 section 4.1.1 and RFC 4035 section 3.1.6 (CD). */
 #define BITS2_QR     0x80
@@ -27,21 +28,28 @@
 #define RCODE_NOTIMP    4
 #define RCODE_REFUSED   5
 #define RCODE_YXDOMAIN  6 /* RFC 2136 section 2.2 */
+#define RCODE_NOTAUTH   9 /* RFC 8945 section 5.2.1 */
 #define RCODE_BADVERS   16
 #define RCODE_BADCOOKIE 23
 #define RCODE_BITS      4
 #define RCODE_MASK      0x0f
 
+#define TSIG_BADKEY 17 /* the error in a TSIG record, RFC 8945 section 3 */
+
 #define CLASS_RESERVED 0 /* RFC 6895 section 3.2; here: the request has no question */
 #define CLASS_IN       1
 #define CLASS_CH       3
-#define TYPE_CNAME     5 /* RFC 1035 section 3.2.2 */
+#define CLASS_ANY      255 /* RFC 1035 section 3.2.5 */
+#define TYPE_CNAME     5   /* RFC 1035 section 3.2.2 */
+#define TYPE_SOA       6
 #define TYPE_TXT       16
 #define TYPE_DNAME     39 /* RFC 6672 section 2.1 */
 #define TYPE_OPT       41
 #define TYPE_DS        43 /* RFC 4034 section 5 */
 #define TYPE_RRSIG     46 /* RFC 4034 section 3; NSEC, 47, is section 4 */
 #define TYPE_NSEC      47
+#define TYPE_TSIG      250 /* RFC 8945 section 4.1 */
+#define TYPE_IXFR      251 /* RFC 1995 section 3 */
 #define TYPE_ANY       255 /* RFC 1035 section 3.2.3 */
 /* Types 128 to 255 are QTYPEs and meta-TYPEs, RFC 6895 section 3.1. */
 #define TYPE_META_FIRST 128
@@ -53,10 +61,12 @@
 
 #define EDNS_DO 0x8000 /* RFC 3225 section 3, RFC 6891 section 6.1.4 */
 
-#define OPTION_NSID   3  /* RFC 5001 */
-#define OPTION_SUBNET 8  /* RFC 7871 */
-#define OPTION_COOKIE 10 /* RFC 7873 */
-#define OPTION_EDE    15 /* RFC 8914 */
+#define OPTION_NSID        3  /* RFC 5001 */
+#define OPTION_SUBNET      8  /* RFC 7871 */
+#define OPTION_COOKIE      10 /* RFC 7873 */
+#define OPTION_EDE         15 /* RFC 8914 */
+#define OPTION_REPORT      18 /* RFC 9567 */
+#define OPTION_ZONEVERSION 19 /* RFC 9660 */
 
 /* Extended errors that explain a REFUSED or SERVFAIL, RFC 8914 sections 4.21, 4.22 and 4.25. */
 #define EDE_NOT_AUTHORITATIVE 20 /* the name is not in any zone served */

@@ -107,6 +107,8 @@ REJECTED = [
         DNS + f'cookie_secret = ["{"a" * 32}", §"{"A" * 32}"]',
         "the same secret is listed twice",
     ),
+    (DNS + 'report_agent = §"a..b"', "'a..b' is not a domain name"),
+    (DNS + f'report_agent = §"{".".join(["a" * 63] * 4)}"', "is not a domain name"),
     (DNS + 'nsid = §"hex:0"', 'nsid: "hex:" must be followed by pairs of hexadecimal digits'),
     (DNS + f'nsid = §"{"x" * 129}"', "129 bytes, but at most 128 fit"),
     (DNS + f'nsid = §"hex:{"00" * 129}"', "129 bytes, but at most 128 fit"),

@@ -74,6 +74,7 @@ CASES = {
     "dns.cookies": ("false", False),
     "dns.cookie_secret": (f'"{"0a" * 16}"', False),
     "dns.nsid": ('"ns1"', False),
+    "dns.report_agent": ('"reports.example"', False),
     "dns.version": ('"9"', False),
     "dns.hostname": ('"ns1"', False),
     "dns.id": ('"ns1"', False),

@@ -10,6 +10,7 @@ import dns.edns
 import dns.flags
 import dns.message
 import dns.rdatatype
+import dns.tsig
 
 # A client's transmit timestamp: any 8 bytes.
 MARK = bytes.fromhex("0123456789abcdef")
@@ -32,6 +33,13 @@ def query(name: str, kind: str = "A", edns: int | None = None, **options: object
     message = dns.message.make_query(name, kind, **(settings | options))
     message.id = 0x1234
     message.flags &= ~dns.flags.RD
+    return message.to_wire()
+
+
+def signed(name: str) -> bytes:
+    """A DNS query with a TSIG of a key that no server has."""
+    message = dns.message.make_query(name, "A", id=0x1234, flags=0)
+    message.use_tsig(dns.tsig.Key("nobody", bytes(32), "hmac-sha256"))
     return message.to_wire()
 
 
@@ -63,6 +71,7 @@ ANSWERED = {
     "dns_notimp": ("dns", b"\x12\x34\x20" + query("www.example")[3:]),
     "dns_refused": ("dns", query("www.elsewhere")),
     "dns_badvers": ("dns", query("www.example", edns=1)),
+    "dns_badkey": ("dns", signed("www.example")),
     "dns_badcookie": ("dns", nothing(b"8 bytes!" + bytes(16))),
     "dns_cookie": ("dns", nothing(b"8 bytes!")),
     "dns_chaos": ("dns", query("version.server", "TXT", rdclass="CH")),

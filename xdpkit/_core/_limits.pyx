@@ -23,6 +23,7 @@ cdef extern from "dns/rdata.h" nogil:
 cdef extern from "dns/settings.h" nogil:
     enum:
         c_dns_cookie_secrets "DNS_COOKIE_SECRETS"
+        c_dns_agent_max "DNS_AGENT_MAX"
         c_dns_nsid_max "DNS_NSID_MAX"
         c_dns_text_max "DNS_TEXT_MAX"
 
@@ -93,6 +94,7 @@ DNS_ALIASES_MAX = c_dns_aliases_max
 DNS_ALIASES_END = c_dns_aliases_end
 DNS_UDP_MIN = c_dns_udp_min
 DNS_COOKIE_SECRETS = c_dns_cookie_secrets
+DNS_AGENT_MAX = c_dns_agent_max
 DNS_NSID_MAX = c_dns_nsid_max
 DNS_TEXT_MAX = c_dns_text_max
 ACCESS_DENIED = c_access_denied

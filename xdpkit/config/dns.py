@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, Final
 
 from xdpkit._core._limits import (
+    DNS_AGENT_MAX,
     DNS_COOKIE_SECRETS,
     DNS_NSID_MAX,
     DNS_TEXT_MAX,
@@ -25,6 +27,9 @@ from xdpkit.reach import denied, reach
 _MAX_CONNECTIONS = 65536
 # Fits an Ethernet MTU of 1500, the IPv6 minimum of 1280 less headers, and a UMEM chunk.
 _MAX_UDP = 1232
+
+# RFC 1035 section 2.3.4; with _ (RFC 8552) and without characters that need escapes.
+_LABEL = re.compile(rb"[a-zA-Z0-9_-]{1,63}")
 
 # RFC 9018 section 4.4: the key of SipHash-2-4, in hexadecimal digits.
 _SECRET_DIGITS = 2 * SIPHASH_KEY_BYTES
@@ -81,6 +86,19 @@ def _nsid(table: Table, key: str) -> bytes:
     except ValueError as error:
         reason = '"hex:" must be followed by pairs of hexadecimal digits, for example "hex:0a0b"'
         raise table.error(key, reason) from error
+
+
+def _agent(table: Table, key: str) -> bytes:
+    """A domain name in wire format; empty is off."""
+    text = table.string(key)
+    if not text:
+        return b""
+    labels = text.removesuffix(".").encode().split(b".")
+    name = b"".join([bytes((len(label) & 0xFF,)) + label for label in labels]) + b"\0"
+    if not all(map(_LABEL.fullmatch, labels)) or len(name) > DNS_AGENT_MAX:
+        reason = f"{text!r} is not a domain name: write one such as reports.example"
+        raise table.error(key, reason)
+    return name
 
 
 def _check_length(table: Table, key: str, value: bytes, limit: int) -> bytes:
@@ -215,6 +233,13 @@ class DnsConfig:
         accepts=f"string, at most {DNS_NSID_MAX} bytes",
         default=b"",
         doc='Name server identifier (RFC 5001), as text or `"hex:0a0b"`; empty: not sent.',
+    )
+    report_agent: bytes = custom(
+        _agent,
+        accepts="domain name",
+        default=b"",
+        doc="Where resolvers may report errors that they meet in our zones (RFC 9567), for example"
+        " `reports.example`: replies with EDNS name it; empty: they do not.",
     )
     version: bytes = _chaos("version.bind and version.server")
     hostname: bytes = _chaos("hostname.bind")

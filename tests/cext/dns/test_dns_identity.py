@@ -160,7 +160,7 @@ def test_sound_client_subnets_are_ignored(call: BytesCall, sound: bytes) -> None
     subnet(0, 8, 0, b"\1"), subnet(1, 33, 0, bytes(5)), subnet(2, 129, 0, bytes(17)),
     subnet(1, 24, 0, b"\xc0\0"), subnet(1, 24, 0, b"\xc0\0\2\0"), subnet(1, 0, 0, b"\0"),
     subnet(1, 20, 0, b"\xc0\0\xf8"), subnet(1, 31, 0, b"\xc0\0\2\1"), subnet(2, 1, 0, b"\x40"),
-    subnet(2, 127, 0, b"\xff" * 16),
+    subnet(2, 127, 0, b"\xff" * 16), subnet(1, 24, 24, b"\xc0\0\2"), subnet(2, 0, 1, b""),
 ])  # fmt: skip
 @pytest.mark.parametrize("position", [0, 1])
 def test_broken_client_subnets_are_formerr(call: BytesCall, broken: bytes, position: int) -> None:
@@ -189,6 +189,7 @@ def test_the_limit_of_each_family(tmp_path: Path, payload: int) -> None:
 
 @pytest.mark.parametrize("wrong", [
     {"nsid": bytes(129)}, {"version": bytes(256)}, {"hostname": bytes(256)}, {"id": bytes(300)},
+    {"report_agent": bytes(256)},
     {"cookie_secrets": (bytes(15),)}, {"cookie_secrets": (bytes(16),) * 3},
 ])  # fmt: skip
 def test_settings_that_do_not_fit(wrong: dict[str, Any]) -> None:
