@@ -8,13 +8,19 @@
 
 static uint8_t *input_of(const struct tcp *tcp, const struct tcp_connection *c)
 {
-	return tcp->table.input[tcp_index(&tcp->table, c)];
+	return c->large ? tcp->table.slot[c->large].bytes
+			: tcp->table.input[tcp_index(&tcp->table, c)];
 }
 
 uint8_t *tcp_input(struct tcp *tcp, struct tcp_connection *c, uint32_t *room)
 {
 	uint8_t *input = input_of(tcp, c);
 
+	if (c->large) {
+		/* What comes after this query belongs into the page. */
+		*room = TCP_PREFIX + load_be16(input) - c->held;
+		return input + c->held;
+	}
 	c->held -= c->at;
 	memmove(input, input + c->at, c->held);
 	c->at = 0;
@@ -24,7 +30,7 @@ uint8_t *tcp_input(struct tcp *tcp, struct tcp_connection *c, uint32_t *room)
 
 void tcp_received(struct tcp_connection *c, uint32_t length)
 {
-	c->held += (uint16_t)length;
+	c->held += length;
 }
 
 /* The length of the next query; 0: incomplete so far, or invalid. */
@@ -35,11 +41,16 @@ static uint32_t query_length(struct tcp_connection *c, const uint8_t *input)
 	if (held < TCP_PREFIX)
 		return 0;
 	length = load_be16(input + c->at);
-	if (length == 0 || length > TCP_QUERY_MAX) {
+	if (length == 0)
 		c->end = TCP_END_framing;
-		return 0;
-	}
 	return held - TCP_PREFIX < length ? 0 : length;
+}
+
+/* Whether the next query is longer than the page that it is in. */
+static bool is_large(const struct tcp_connection *c, const uint8_t *input)
+{
+	return !c->large && c->held - c->at >= TCP_PREFIX &&
+	       load_be16(input + c->at) > TCP_INPUT - TCP_PREFIX;
 }
 
 static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct snapshot *snap,
@@ -85,15 +96,21 @@ enum tcp_step tcp_answer(struct tcp *tcp, struct tcp_connection *c, const struct
 		if (TCP_OUTPUT - tcp->filled < TCP_REPLY_MAX)
 			return TCP_OUTPUT_FULL;
 		answer_one(tcp, c, snap, input + c->at + TCP_PREFIX, length);
-		c->at += (uint16_t)(TCP_PREFIX + length);
+		c->at += TCP_PREFIX + length;
 		tcp_touch(&tcp->table, c, tcp->clock.mono_ns);
+		if (c->large) {
+			tcp_free_large(&tcp->table, c);
+			input = input_of(tcp, c);
+		}
 	}
-	return c->end ? TCP_CLOSES : TCP_NEEDS_INPUT;
+	if (c->end)
+		return TCP_CLOSES;
+	return is_large(c, input) ? TCP_NEEDS_SLOT : TCP_NEEDS_INPUT;
 }
 
 struct tcp_bytes tcp_output(const struct tcp *tcp, const struct tcp_connection *c)
 {
-	const struct tcp_unsent *unsent = &tcp->table.unsent[c->unsent];
+	const struct tcp_slot *unsent = &tcp->table.slot[c->unsent];
 
 	if (!c->unsent)
 		return (struct tcp_bytes){tcp->output, tcp->filled};
@@ -102,7 +119,7 @@ struct tcp_bytes tcp_output(const struct tcp *tcp, const struct tcp_connection *
 
 bool tcp_sent(struct tcp *tcp, struct tcp_connection *c, uint32_t length)
 {
-	struct tcp_unsent *unsent = &tcp->table.unsent[c->unsent];
+	struct tcp_slot *unsent = &tcp->table.slot[c->unsent];
 	uint32_t left = tcp_output(tcp, c).length - length;
 
 	if (!c->unsent) {

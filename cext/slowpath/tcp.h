@@ -9,8 +9,9 @@
  *                                               +------- all sent -------+
  *
  * A client that does not read its answers is not read from either, so that it occupies one page of
- * input, the unsent rest of one send, and the kernel's buffers. Each answer is complete and from
- * one snapshot as soon as it is made, however long it takes to send.
+ * input, a slot for the unsent rest of one send, and the kernel's buffers. A query longer than a
+ * page takes a slot, too. Each answer is complete and from one snapshot as soon as it is made,
+ * however long it takes to send.
  */
 #ifndef XDPKIT_TCP_H
 #define XDPKIT_TCP_H
@@ -41,6 +42,7 @@ struct tcp_bytes {
 
 enum tcp_step {
 	TCP_NEEDS_INPUT, /* the next query is incomplete */
+	TCP_NEEDS_SLOT,  /* it is longer than a page: tcp_take_large(), then more input */
 	TCP_OUTPUT_FULL, /* more can be answered once the output has been sent */
 	TCP_CLOSES,      /* nothing more is answered: c->end says why */
 };
@@ -59,7 +61,7 @@ struct tcp_bytes tcp_output(const struct tcp *tcp, const struct tcp_connection *
 
 /*
  * The kernel accepted `length` of these bytes; returns whether that was all. The rest is kept with
- * the connection, which must have a slot for it: tcp_unsent_victim() is NULL, or it already has
+ * the connection, which must have a slot for it: tcp_slot_victim() is NULL, or it already has
  * unsent answers.
  */
 bool tcp_sent(struct tcp *tcp, struct tcp_connection *c, uint32_t length);

@@ -52,7 +52,7 @@ static uint32_t source_bits(const struct tcp_limits *limits)
 
 /* Offsets of the arrays in the table's memory, and its size. */
 struct layout {
-	size_t input, connection, order, source, unsent, unsent_order, size;
+	size_t input, connection, order, source, slot, slot_order, size;
 };
 
 /* Each array starts on a cache line. */
@@ -67,15 +67,15 @@ static size_t lay_out(struct layout *layout, size_t count, size_t bytes)
 /* Entry 0 means none; lists have one extra entry, the head of the free list. */
 static struct layout layout_of(const struct tcp_limits *limits)
 {
-	size_t connections = limits->connections + 1ul, unsent = limits->unsent + 1ul;
+	size_t connections = limits->connections + 1ul, slots = limits->slots + 1ul;
 	struct layout l = {0};
 
 	l.input = lay_out(&l, connections, TCP_INPUT);
 	l.connection = lay_out(&l, connections, sizeof(struct tcp_connection));
 	l.order = lay_out(&l, connections + 1, sizeof(struct tcp_link));
 	l.source = lay_out(&l, 1ul << source_bits(limits), sizeof(struct tcp_source));
-	l.unsent = lay_out(&l, unsent, sizeof(struct tcp_unsent));
-	l.unsent_order = lay_out(&l, unsent + 1, sizeof(struct tcp_link));
+	l.slot = lay_out(&l, slots, sizeof(struct tcp_slot));
+	l.slot_order = lay_out(&l, slots + 1, sizeof(struct tcp_link));
 	return l;
 }
 
@@ -96,13 +96,13 @@ void tcp_table_open(struct tcp_table *table, const struct tcp_limits *limits, vo
 		.seed = {seed[0], seed[1]},
 		.connection = (struct tcp_connection *)(base + l.connection),
 		.order = (struct tcp_link *)(base + l.order),
-		.unsent = (struct tcp_unsent *)(base + l.unsent),
-		.unsent_order = (struct tcp_link *)(base + l.unsent_order),
+		.slot = (struct tcp_slot *)(base + l.slot),
+		.slot_order = (struct tcp_link *)(base + l.slot_order),
 		.source = (struct tcp_source *)(base + l.source),
 		.input = (uint8_t (*)[TCP_INPUT])(base + l.input),
 	};
 	list_open(table->order, limits->connections);
-	list_open(table->unsent_order, limits->unsent);
+	list_open(table->slot_order, limits->slots);
 	for (uint32_t i = 0; i <= limits->connections; i++)
 		table->connection[i].fd = -1;
 }
@@ -211,6 +211,8 @@ int tcp_release(struct tcp_table *table, struct tcp_connection *c)
 
 	if (c->unsent)
 		tcp_free_unsent(table, c);
+	if (c->large)
+		tcp_free_large(table, c);
 	if (!--from->connections)
 		source_close_gap(table, (uint32_t)(from - table->source));
 	list_remove(table->order, i);
@@ -222,31 +224,58 @@ int tcp_release(struct tcp_table *table, struct tcp_connection *c)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-struct tcp_connection *tcp_unsent_victim(const struct tcp_table *table)
+struct tcp_connection *tcp_slot_victim(const struct tcp_table *table)
 {
-	uint32_t free_ones = table->limits.unsent + 1, oldest = table->unsent_order[0].next;
+	uint32_t free_ones = table->limits.slots + 1, oldest = table->slot_order[0].next;
 
-	if (table->unsent_order[free_ones].next != free_ones)
+	if (table->slot_order[free_ones].next != free_ones)
 		return NULL;
-	return &table->connection[table->unsent[oldest].connection];
+	return &table->connection[table->slot[oldest].connection];
+}
+
+/* Takes a free slot for `length` bytes; returns its number. */
+static uint32_t take_slot(struct tcp_table *table, const struct tcp_connection *c,
+			  const uint8_t *bytes, uint32_t length)
+{
+	uint32_t i = list_take(table->slot_order, table->limits.slots + 1, 0);
+	struct tcp_slot *slot = &table->slot[i];
+
+	slot->from = 0;
+	slot->to = length;
+	slot->connection = tcp_index(table, c);
+	memcpy(slot->bytes, bytes, length);
+	return i;
+}
+
+static void free_slot(struct tcp_table *table, uint32_t *i)
+{
+	list_remove(table->slot_order, *i);
+	list_append(table->slot_order, table->limits.slots + 1, *i);
+	*i = 0;
 }
 
 void tcp_keep_unsent(struct tcp_table *table, struct tcp_connection *c, const uint8_t *bytes,
 		     uint32_t length)
 {
-	uint32_t i = list_take(table->unsent_order, table->limits.unsent + 1, 0);
-	struct tcp_unsent *unsent = &table->unsent[i];
-
-	unsent->from = 0;
-	unsent->to = length;
-	unsent->connection = tcp_index(table, c);
-	memcpy(unsent->bytes, bytes, length);
-	c->unsent = i;
+	c->unsent = take_slot(table, c, bytes, length);
 }
 
 void tcp_free_unsent(struct tcp_table *table, struct tcp_connection *c)
 {
-	list_remove(table->unsent_order, c->unsent);
-	list_append(table->unsent_order, table->limits.unsent + 1, c->unsent);
-	c->unsent = 0;
+	free_slot(table, &c->unsent);
+}
+
+void tcp_take_large(struct tcp_table *table, struct tcp_connection *c)
+{
+	const uint8_t *input = table->input[tcp_index(table, c)];
+
+	c->held -= c->at;
+	c->large = take_slot(table, c, input + c->at, c->held);
+	c->at = 0;
+}
+
+void tcp_free_large(struct tcp_table *table, struct tcp_connection *c)
+{
+	free_slot(table, &c->large);
+	c->at = c->held = 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The TCP connection table: a fixed number of connections in order of last activity, the number per
- * source, and the answers that clients have not read yet. No system calls, no Python, no allocation
- * after tcp_table_open(). Belongs to one thread.
+ * source, and slots for what does not fit a connection's page: answers that a client has not read
+ * yet, and queries that are longer. No system calls, no Python, no allocation after
+ * tcp_table_open(). Belongs to one thread.
  *
  * When all slots are in use, the connection idle longest makes room for a new one, so that a client
  * that queries immediately is served however many silent ones there are. No source gets more than
@@ -18,12 +19,12 @@
 /* The length before each message, two bytes in network order: RFC 1035 section 4.2.2. */
 #define TCP_PREFIX 2
 
-/*
- * Size of a connection's input: one page, for a query of up to 4094 bytes, like the UDP listener's
- * less the prefix. Queries have about a hundred bytes; a longer one closes its connection.
- */
-#define TCP_INPUT     4096
-#define TCP_QUERY_MAX (TCP_INPUT - TCP_PREFIX)
+/* Size of a connection's input: one page. Queries have about a hundred bytes; a longer one takes a
+ * slot. */
+#define TCP_INPUT 4096
+
+/* The longest query: as long as its prefix can say. */
+#define TCP_QUERY_MAX 65535
 
 /* The largest answer with its prefix, plus room for the usual answers to a page of queries. */
 #define TCP_REPLY_MAX (TCP_PREFIX + 65535)
@@ -36,7 +37,7 @@
 	E(unread, "the client did not read its answers within the idle time")           \
 	E(displaced, "it was idle or slow longest, and another connection needed room") \
 	E(source, "refused: its source already has its share of all connections")       \
-	E(framing, "an empty message, or one longer than any accepted query")           \
+	E(framing, "an empty message")                                                  \
 	E(message, "a message that is never answered: a response, or no full header")   \
 	E(denied, "refused when it was accepted: no answer may go to its source")       \
 	E(queries, "it reached the limit of queries per connection")                    \
@@ -50,12 +51,13 @@ enum tcp_end {
 #undef TCP_END_ID
 };
 
-/* Connections and unsent answers are numbered from 1; 0 means none. */
+/* Connections and slots are numbered from 1; 0 means none. */
 struct tcp_connection {
 	uint64_t active_ns; /* last accept, query, or completed send: CLOCK_MONOTONIC */
 	int fd;             /* -1: this slot is free */
-	uint16_t at, held;  /* input: received up to `held`, consumed up to `at` */
-	uint32_t unsent;    /* its struct tcp_unsent; 0: none */
+	uint32_t at, held;  /* input: received up to `held`, consumed up to `at` */
+	uint32_t unsent;    /* the slot of its unsent answers; 0: none */
+	uint32_t large;     /* the slot of its input, a query longer than a page; 0: none */
 	uint32_t queries;
 	uint16_t port; /* of the client, host order */
 	uint8_t ip_version;
@@ -64,8 +66,11 @@ struct tcp_connection {
 	uint8_t source[16]; /* of the client, network order */
 };
 
-/* Answers the kernel had no room for, with their prefixes: bytes `from` to `to`. */
-struct tcp_unsent {
+/*
+ * Answers the kernel had no room for, with their prefixes: bytes `from` to `to`; or the beginning
+ * of a query with its prefix.
+ */
+struct tcp_slot {
 	uint32_t from, to;
 	uint32_t connection;
 	uint8_t bytes[TCP_OUTPUT];
@@ -81,7 +86,8 @@ struct tcp_source {
 struct tcp_limits {
 	uint32_t connections;
 	uint32_t per_source;
-	uint32_t unsent;  /* connections that may have unsent answers */
+	uint32_t
+		slots; /* connections that may have unsent answers, or a query longer than a page */
 	uint32_t queries; /* per connection; 0: unlimited */
 	uint64_t idle_ns;
 };
@@ -98,8 +104,8 @@ struct tcp_table {
 	uint64_t seed[2];     /* of the source hash; secret */
 	struct tcp_connection *connection;
 	struct tcp_link *order; /* at 0: in use, idle longest first; at connections + 1: free */
-	struct tcp_unsent *unsent;
-	struct tcp_link *unsent_order; /* at 0: in use, oldest first; at unsent + 1: free */
+	struct tcp_slot *slot;
+	struct tcp_link *slot_order; /* at 0: in use, oldest first; at slots + 1: free */
 	struct tcp_source *source;
 	uint8_t (*input)[TCP_INPUT];
 };
@@ -124,15 +130,21 @@ void tcp_touch(struct tcp_table *table, struct tcp_connection *c, uint64_t now_n
 /* The connection idle longest; NULL: there is none. */
 struct tcp_connection *tcp_longest_idle(const struct tcp_table *table);
 
-/* The connection with the oldest unsent answers if all their slots are in use, else NULL. */
-struct tcp_connection *tcp_unsent_victim(const struct tcp_table *table);
+/* The connection whose slot is the oldest if all are in use, else NULL. */
+struct tcp_connection *tcp_slot_victim(const struct tcp_table *table);
 
 /* Removes a connection; returns its descriptor, which the caller closes. */
 int tcp_release(struct tcp_table *table, struct tcp_connection *c);
 
-/* Keeps unsent bytes for a connection that has none yet; tcp_unsent_victim() must be NULL. */
+/* Keeps unsent bytes for a connection that has none yet; tcp_slot_victim() must be NULL. */
 void tcp_keep_unsent(struct tcp_table *table, struct tcp_connection *c, const uint8_t *bytes,
 		     uint32_t length);
+
+/* Moves the input of a connection that has no slot yet into one; tcp_slot_victim() must be NULL. */
+void tcp_take_large(struct tcp_table *table, struct tcp_connection *c);
+
+/* Frees the slot of a query longer than a page: it has been answered. */
+void tcp_free_large(struct tcp_table *table, struct tcp_connection *c);
 
 /* Frees the slot of unsent answers: the kernel has taken them all. */
 void tcp_free_unsent(struct tcp_table *table, struct tcp_connection *c);

@@ -26,7 +26,7 @@ struct client {
 	struct tcp_connection *c; /* NULL: not connected */
 	uint32_t budget;          /* bytes that its kernel would take now */
 	uint32_t sent, got;
-	uint8_t stream[4096];
+	uint8_t stream[16384];
 	uint8_t answers[1 << 19];
 };
 
@@ -45,7 +45,7 @@ static const struct {
 };
 
 static const struct tcp_limits limits = {
-	.connections = 5, .per_source = 2, .unsent = 2, .idle_ns = IDLE_NS};
+	.connections = 5, .per_source = 2, .slots = 2, .idle_ns = IDLE_NS};
 
 static struct client clients[CLIENTS];
 static struct tcp tcp;
@@ -64,7 +64,7 @@ static void check_answers(const struct client *client, uint32_t queries, bool al
 		struct request rq = {.payload = room + 2, .room = 65535, .source_port = 1};
 
 		length = load_be16(client->stream + at);
-		if (!length || length > TCP_QUERY_MAX || client->sent - at - 2 < length)
+		if (!length || client->sent - at - 2 < length)
 			break;
 		rq.length = length;
 		rq.source = sources[client - clients].address;
@@ -102,7 +102,16 @@ static void end_connection(struct tcp_connection *c)
 	client->c = NULL;
 }
 
-/* The next four functions do what the TCP listener does, with a simulated kernel. */
+/* The next five functions do what the TCP listener does, with a simulated kernel. */
+
+static void free_a_slot(const struct client *client)
+{
+	struct tcp_connection *victim = tcp_slot_victim(&tcp.table);
+
+	CHECK(victim != client->c);
+	if (victim)
+		end_connection(victim);
+}
 
 static bool deliver(struct client *client)
 {
@@ -114,10 +123,8 @@ static bool deliver(struct client *client)
 	memcpy(client->answers + client->got, out.at, n);
 	client->got += n;
 	client->budget -= n;
-	if (n < out.length && !client->c->unsent && tcp_unsent_victim(&tcp.table)) {
-		CHECK(tcp_unsent_victim(&tcp.table) != client->c);
-		end_connection(tcp_unsent_victim(&tcp.table));
-	}
+	if (n < out.length && !client->c->unsent)
+		free_a_slot(client);
 	return tcp_sent(&tcp, client->c, n);
 }
 
@@ -132,6 +139,10 @@ static void converse(struct client *client)
 	}
 	CHECK(tcp.filled == 0);
 	check_answers(client, tcp.table.limits.queries, true);
+	if (step == TCP_NEEDS_SLOT) {
+		free_a_slot(client);
+		tcp_take_large(&tcp.table, client->c);
+	}
 	if (step == TCP_CLOSES)
 		client->c->half_closed = true;
 }
@@ -177,12 +188,13 @@ static void connect_client(struct client *client)
 /* The lists contain what they should, in order. */
 static void check_table(const struct tcp_table *table)
 {
-	uint32_t connected = 0, listed = 0, unsent = 0, unsent_listed = 0;
+	uint32_t connected = 0, listed = 0, slots = 0, slots_listed = 0;
 	uint64_t before = 0;
 
 	for (int i = 0; i < CLIENTS; i++) {
 		connected += clients[i].c != NULL;
-		unsent += clients[i].c && clients[i].c->unsent;
+		slots += clients[i].c && clients[i].c->unsent;
+		slots += clients[i].c && clients[i].c->large;
 	}
 	for (uint32_t i = table->order[0].next; i; i = table->order[i].next, listed++) {
 		const struct tcp_connection *c = &table->connection[i];
@@ -190,10 +202,11 @@ static void check_table(const struct tcp_table *table)
 		CHECK(client_of(c)->c == c && c->active_ns >= before);
 		before = c->active_ns;
 	}
-	for (uint32_t i = table->unsent_order[0].next; i;
-	     i = table->unsent_order[i].next, unsent_listed++)
-		CHECK(table->connection[table->unsent[i].connection].unsent == i);
-	CHECK(connected == table->used && listed == connected && unsent_listed == unsent);
+	for (uint32_t i = table->slot_order[0].next; i;
+	     i = table->slot_order[i].next, slots_listed++)
+		CHECK(table->connection[table->slot[i].connection].unsent == i ||
+		      table->connection[table->slot[i].connection].large == i);
+	CHECK(connected == table->used && listed == connected && slots_listed == slots);
 }
 
 static void act(const uint8_t **data, size_t *size)

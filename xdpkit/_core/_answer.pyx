@@ -42,8 +42,8 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     cdef verdict v
     state = state or ThreadState()
     room = min(room or TCP_ROOM, TCP_ROOM if tcp else ROOM)
-    if len(payload) > min(room, ROOM):
-        raise ValueError(f"a payload of {len(payload)} bytes: at most {min(room, ROOM)} fit")
+    if len(payload) > room:
+        raise ValueError(f"a payload of {len(payload)} bytes: at most {room} fit")
     memcpy(buffer, <const char *>payload, len(payload))
     rq.payload, rq.length, rq.room = buffer, len(payload), room
     rq.tcp = tcp

@@ -21,7 +21,7 @@ cdef extern from "slowpath/tcp_table.h" nogil:
     cdef struct tcp_limits:
         uint32_t connections
         uint32_t per_source
-        uint32_t unsent
+        uint32_t slots
         uint32_t queries
         uint64_t idle_ns
     cdef struct tcp_table:
@@ -29,7 +29,8 @@ cdef extern from "slowpath/tcp_table.h" nogil:
     size_t tcp_table_bytes(const tcp_limits *limits)
     void tcp_table_open(tcp_table *table, const tcp_limits *limits, void *state,
                         const uint64_t *seed)
-    tcp_connection *tcp_unsent_victim(const tcp_table *table)
+    tcp_connection *tcp_slot_victim(const tcp_table *table)
+    void tcp_take_large(tcp_table *table, tcp_connection *c)
 
 cdef extern from "slowpath/tcp.h" nogil:
     cdef struct tcp:
@@ -45,6 +46,7 @@ cdef extern from "slowpath/tcp.h" nogil:
         const uint8_t *at
         uint32_t length
     enum tcp_step:
+        TCP_NEEDS_SLOT
         TCP_OUTPUT_FULL
         TCP_CLOSES
     uint8_t *tcp_input(tcp *t, tcp_connection *c, uint32_t *room)

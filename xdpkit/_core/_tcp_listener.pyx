@@ -129,6 +129,9 @@ cdef inline void converse(tcp_listener *d, tcp_connection *c, const snapshot *sn
         step = tcp_answer(&d.tcp, c, snap)
         if not deliver(d, c):
             return
+    if step == TCP_NEEDS_SLOT:
+        free_a_slot(d)
+        tcp_take_large(&d.tcp.table, c)
     if step == TCP_CLOSES:
         # Not closed yet: with unread input that would send a reset and could destroy our answers.
         c.half_closed = True
@@ -151,11 +154,18 @@ cdef inline bint receive(tcp_listener *d, tcp_connection *c) noexcept nogil:
     return n > 0
 
 
+cdef inline void free_a_slot(tcp_listener *d) noexcept nogil:
+    """If all are in use, closes the connection that has had its slot for the longest time."""
+    cdef tcp_connection *other = tcp_slot_victim(&d.tcp.table)
+
+    if other is not NULL:
+        tcp_listener_close(d, other, TCP_END_displaced)
+
+
 cdef inline bint deliver(tcp_listener *d, tcp_connection *c) noexcept nogil:
     """Sends pending output; returns whether all of it was sent and the connection is open."""
     cdef tcp_bytes out = tcp_output(&d.tcp, c)
     cdef bint before = c.unsent != 0
-    cdef tcp_connection *other
     cdef ssize_t n
 
     if out.length == 0:
@@ -169,9 +179,7 @@ cdef inline bint deliver(tcp_listener *d, tcp_connection *c) noexcept nogil:
             return False
         n = 0
     if <uint32_t>n < out.length and not before:
-        other = tcp_unsent_victim(&d.tcp.table)
-        if other is not NULL:
-            tcp_listener_close(d, other, TCP_END_displaced)
+        free_a_slot(d)
     if tcp_sent(&d.tcp, c, <uint32_t>n):
         return True
     if not before:
@@ -221,7 +229,7 @@ cdef class TcpListener(Thread):
         limits.connections = connections
         limits.per_source = max(connections // 8, 1)
         # Few clients are too slow for the kernel's buffers; more of them displace the slowest.
-        limits.unsent = max(connections // 16, 1)
+        limits.slots = max(connections // 16, 1)
         limits.queries, limits.idle_ns = queries, idle_ns
         seed[0], seed[1] = secrets.randbits(64), secrets.randbits(64)
         self.tables_size = tcp_table_bytes(&limits)

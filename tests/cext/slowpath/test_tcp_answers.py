@@ -129,6 +129,13 @@ def test_a_client_that_shuts_down_its_side_gets_every_answer(server: LoopbackSer
         assert client.rest() == [server.expected(one) for one in asked]
 
 
+def padded(size: int) -> bytes:
+    """A query of so many bytes, most of them padding (RFC 7830)."""
+    asked = dns.message.make_query("www.z.example", "A", use_edns=0).to_wire()
+    spare = size - len(asked) - 4
+    return asked[:-2] + struct.pack("!HHH", spare + 4, 12, spare) + bytes(spare)
+
+
 def test_byte_by_byte(server: LoopbackServer) -> None:
     with server.connect() as client:
         for byte in framed(WWW, LARGEST):
@@ -154,18 +161,29 @@ def test_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
         assert client.rest() == [server.expected(one) for one in asked]
 
 
-def test_the_longest_query(server: LoopbackServer) -> None:
-    """Padding (RFC 7830) up to the limit; one more byte closes the connection."""
-    asked = dns.message.make_query("www.z.example", "A", use_edns=0)
-    spare = QUERY_MAX - len(asked.to_wire()) - 4
-    longest = asked.to_wire()[:-2] + struct.pack("!HHH", spare + 4, 12, spare) + bytes(spare)
-    assert len(longest) == QUERY_MAX
+@pytest.mark.parametrize("size", [4093, 4094, 4095, 4096, 20000, 65534, QUERY_MAX])
+def test_long_queries(server: LoopbackServer, size: int) -> None:
+    """Up to what the length before a message can say, with others around."""
+    long = padded(size)
     with server.connect() as client:
-        [reply] = client.ask(longest)
+        [reply] = client.ask(long)
         assert dns.message.from_wire(reply).answer[0][0].to_text() == "192.0.2.2"
-        assert client.ask(longest, WWW)[1] == server.expected(WWW)
-        client.socket.sendall(struct.pack("!H", QUERY_MAX + 1))
-        assert client.ended()
+        asked = [WWW, long, WWW, WWW, long, long, WWW]
+        assert client.ask(*asked) == [server.expected(one) for one in asked]
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_long_queries_in_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
+    sizes = data.draw(st.lists(st.sampled_from([100, 4094, 4095, 9000, 30000]), max_size=6))
+    asked = [padded(size) for size in sizes]
+    stream = framed(*asked)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    with server.connect() as client:
+        for start, end in itertools.pairwise([0, *cuts, len(stream)]):
+            client.socket.sendall(stream[start:end])
+        client.socket.shutdown(1)
+        assert client.rest() == [server.expected(one) for one in asked]
 
 
 # -------------------------------------------------------------------------------------- versions

@@ -23,6 +23,7 @@ ZONE = HEAD + "ns1 A 192.0.2.1\nwww A 192.0.2.2\n" + sized("large", 240)
 WWW = query("www.z.example")
 LARGE = query("large.z.example", "TXT")
 SHORT_NS = 1_000_000_000
+LONG_NS = 60_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,6 @@ def serves(server: LoopbackServer, source: str = "127.0.0.1") -> bool:
 
 GARBAGE = {
     "a length of 0": (b"\0\0", "framing"),
-    "a length that no query has": (b"\xff\xff", "framing"),
-    "HTTP": (b"GET / HTTP/1.1\r\nHost: z.example\r\n\r\n", "framing"),
     "half a header": (framed(WWW[:11]), "message"),
     "one byte": (framed(b"x"), "message"),
     "a response": (framed(WWW[:2] + b"\x80" + WWW[3:]), "message"),
@@ -220,12 +219,44 @@ def test_many_slow_readers(snapshot: Snapshot) -> None:
         assert serves(server)
 
 
+def test_many_long_queries(snapshot: Snapshot) -> None:
+    """There is room for some, and who began first goes first; a page suffices for all others."""
+    long = (65535).to_bytes(2, "big") + WWW
+    with loopback_server(snapshot, connections=64, idle_ns=LONG_NS) as server, ExitStack() as stack:
+        clients = []
+        for n in range(6):
+            client = stack.enter_context(server.connect(f"127.0.1.{n}"))
+            client.socket.sendall(long)
+            server.until(lambda c, n=n: c["batches"] > n, "the beginning of a query")
+            clients.append(client)
+        server.until_ended(displaced=2)
+        assert [client.ended() for client in clients[:2]] == [True, True]
+        assert serves(server)
+        for client in clients[2:]:
+            client.socket.sendall(bytes(65535 - len(WWW)))
+            # Bytes after the question: FORMERR.
+            assert client.receive()[3] & 15 == 1
+            assert client.ask(WWW) == [server.expected(WWW)]
+
+
+@pytest.mark.parametrize("sent", [b"\xff\xff" + WWW, b"GET / HTTP/1.1\r\n\r\n"])
+def test_a_long_query_that_never_ends(snapshot: Snapshot, sent: bytes) -> None:
+    with loopback_server(snapshot, connections=16, idle_ns=SHORT_NS) as server:
+        with server.connect() as client:
+            client.socket.sendall(sent)
+            server.until_ended(idle=1)
+        with server.connect() as client:
+            client.socket.sendall((9000).to_bytes(2, "big") + WWW + bytes(9000 - len(WWW)))
+            assert client.receive()[3] & 15 == 1
+
+
 def test_a_storm(snapshot: Snapshot) -> None:
     """Clients of every kind at once for a while; afterwards all slots are free again."""
 
     def storm(server: LoopbackServer, seed: int) -> None:
         for n in range(60):
             data = [framed(WWW), framed(WWW)[:9], b"\0\0", framed(*[LARGE] * 5), framed(LARGE)]
+            data.append((50000).to_bytes(2, "big") + bytes(n * 1000))
             with (
                 suppress(ConnectionError),
                 server.connect(f"127.0.3.{1 + n % 19}", receive_buffer=4096) as client,
