@@ -23,8 +23,8 @@ from xdpkit.config.toml_document import Table
 from xdpkit.errors import ConfigError
 from xdpkit.reach import denied, reach
 
-# Each has a page of input; one in sixteen has room for an answer or a long query: 10 KiB each, 640 MiB in
-# all.
+# Each has a page of input; one in sixteen has room for an answer or a long query: 10 KiB each,
+# 640 MiB in all.
 _MAX_CONNECTIONS = 65536
 # Fits an Ethernet MTU of 1500, the IPv6 minimum of 1280 less headers, and a UMEM chunk.
 _MAX_UDP = 1232
