@@ -329,15 +329,14 @@ def test_parentheses_that_are_never_closed(monkeypatch: pytest.MonkeyPatch) -> N
     from xdpkit.services.dns.zonefile import diagnosis
 
     taken = 0
-    take = diagnosis.NumberedLines._line_from_all
+    decode = diagnosis.NumberedLines.decode
 
-    def counted(self: diagnosis.NumberedLines) -> str:
+    def counted(self: diagnosis.NumberedLines, line: bytes) -> str:
         nonlocal taken
-        line = take(self)
         taken += len(line)
-        return line
+        return decode(self, line)
 
-    monkeypatch.setattr(diagnosis.NumberedLines, "_line_from_all", counted)
+    monkeypatch.setattr(diagnosis.NumberedLines, "decode", counted)
     for record, place in (("x MX (", "5:1"), ("x MX ( 10 a", "4:6"), ("x TXT ( a", "903:7")):
         taken = 0
         path = write(HEAD + f"{record}\n" * 900 + "y TXT a\n" * 30_000)
