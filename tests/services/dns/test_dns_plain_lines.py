@@ -379,7 +379,7 @@ def test_what_is_all_right_is_plain(kind: str) -> None:
         ("www TYPE1 192.0.2.1", True),
         ('www HTTPS 1 . alpn="h2,h3" port=8443 ipv4hint=192.0.2.1,192.0.2.2', True),
         ("www HTTPS 0 www port=1", False),
-        ("www NAPTR 1 2 s SIP+D2U \"\" _sip._udp", True),
+        ('www NAPTR 1 2 s SIP+D2U "" _sip._udp', True),
         ("www LOC 1 N 1 E 1m", False),
         ("$GENERATE 1-2 a$ A 192.0.2.$\n", False),
         ("\n", False),

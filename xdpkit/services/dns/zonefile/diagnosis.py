@@ -28,7 +28,8 @@ from xdpkit.services.dns.zonefile.records import Sink
 from xdpkit.services.dns.zonefile.sources import Reading
 from xdpkit.services.dns.zonefile.wording import explain
 
-_BLANKS = re.compile(rb"[ \t]*")
+# A parenthesis counts as well, unless the record goes on in another line.
+_BLANKS = re.compile(rb"[ \t]*(?:\([ \t(]*(?![ \t(;\r\n]))?")
 _NEWLINE = re.compile(rb"\r\n?|\n")
 
 FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
