@@ -106,7 +106,7 @@ class Sink(RecordReader):
         self._leave(reader)
 
     def take(self, file: MasterFile) -> None:
-        """Adds plain records that follow in a file, where dnspython's reader is. Raises ZoneError."""
+        """Adds the plain records where dnspython's reader is in a file. Raises ZoneError."""
         reader = self.reader
         if reader is None or reader.current_origin is None or reader.last_name is None:
             return
