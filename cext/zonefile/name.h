@@ -8,7 +8,7 @@
 #include "zonefile/token.h"
 
 #define NAME_MAX_BYTES 255 /* RFC 1035 section 2.3.4 */
-#define LABEL_MAX      63
+#define LABEL_MAX      63  /* RFC 1035 section 2.3.4 */
 
 /* A wire name, as it was written. */
 struct name {

@@ -8,7 +8,6 @@
 
 #define HEADER     4 /* key and length, RFC 9460 section 2.2 */
 #define ITEM_MAX   255
-#define VALUE_MAX  65535
 #define PARAMETERS 5
 
 /* RFC 9460 section 14.3.2, in the order of the wire format. */
@@ -101,7 +100,7 @@ static int32_t write_value(uint32_t at, struct token rest, uint8_t *to, uint32_t
 			return -1;
 		length += (uint32_t)bytes;
 		if (!comma)
-			return length <= VALUE_MAX ? (int32_t)length : -1;
+			return length <= UINT16_MAX ? (int32_t)length : -1;
 		rest.text += item.length + 1;
 		rest.length -= item.length + 1;
 	}

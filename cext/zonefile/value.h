@@ -8,8 +8,7 @@
 
 #include "zonefile/token.h"
 
-/* RFC 2181 section 8: larger ones have another meaning. */
-#define TTL_MAX 0x7fffffffu
+#define TTL_MAX 0x7fffffffu /* RFC 2181 section 8: larger ones have another meaning */
 
 /* A decimal number without sign, at most `most`. */
 bool value_number(const struct token *word, uint64_t most, uint32_t *value);

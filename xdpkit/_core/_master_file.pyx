@@ -7,7 +7,7 @@ from cpython.dict cimport PyDict_GetItem
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from xdpkit._core._rrset cimport RRset
@@ -85,7 +85,7 @@ cdef class MasterFile:
         return line.decode()
 
     def peek(self):
-        """The rest of the current line, or the next one at its end; empty at the end of the file."""
+        """The rest of the current line, or at its end the next; empty at the end of the file."""
         if self.at == len(self.text) and not self.next_line():
             return ""
         return self.text[self.at:]
@@ -133,7 +133,8 @@ cdef class RecordReader:
     """
 
     def __cinit__(self, *_, **__):
-        self.c = <master *>calloc(1, sizeof(master))
+        # All but the RDATA, which is written before it is read, is set by enter() and read().
+        self.c = <master *>malloc(sizeof(master))
         if self.c is NULL:
             raise MemoryError()
 
@@ -314,3 +315,24 @@ cdef bint add_to(RRset rrset, const master *c, bytes wire) except -1:
     # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
     rrset.ttl = min(rrset.ttl, c.ttl)
     return True
+
+
+def remarkable(dict nodes not None, uint16_t rdtype, Py_ssize_t fixed, Py_ssize_t most):
+    """The nodes with records of a type, and the RRsets that are too large.
+
+    A record takes ``fixed`` bytes beside its RDATA, and an RRset at most ``most``.
+    """
+    cdef dict found = {}
+    cdef list large = [], rrsets
+    cdef RRset rrset
+    cdef Py_ssize_t size
+    for owner, rrsets in nodes.items():
+        for rrset in rrsets:
+            if rrset.rdtype == rdtype:
+                found[owner] = rrsets
+            size = fixed * PyList_GET_SIZE(rrset.rdatas)
+            for wire in rrset.rdatas:
+                size += PyBytes_GET_SIZE(wire)
+            if size > most:
+                large.append(rrset)
+    return found, large

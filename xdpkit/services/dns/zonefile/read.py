@@ -12,7 +12,7 @@ import dns.exception
 import dns.name
 import dns.rdataclass
 
-from xdpkit._core._master_file import MasterFile
+from xdpkit._core._master_file import MasterFile, remarkable
 from xdpkit._core._rrset import RRset
 from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.diagnosis import errors
@@ -86,8 +86,8 @@ def read_zone(
         if isinstance(first, BoundError):
             raise located([first])[0]
         raise diagnosis(path, first, progress, reading.again())
-    if found := located(islice(problems(zone), ERRORS_MAX)):
-        raise zone_error(path, found)
+    if found := list(islice(problems(zone), ERRORS_MAX)):
+        raise zone_error(path, located(found))
     zone.names = len(zone.nodes)
     zone.size = reading.budget.used
     return zone
@@ -147,13 +147,9 @@ def problems(zone: Zone) -> Iterator[ZoneError]:
     if NS not in apex:
         reason = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
         yield apex[SOA].error(reason)
-    dnames: dict[bytes, list[RRset]] = {}
-    for name, rrsets in zone.nodes.items():
-        for rrset in rrsets:
-            if rrset.rdtype == DNAME:
-                dnames[name] = rrsets
-            if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
-                yield rrset.error(TOO_MANY)
+    dnames, large = remarkable(zone.nodes, DNAME, RECORD_FIXED, RDATA_MAX)
+    for rrset in large:
+        yield rrset.error(TOO_MANY)
     if dnames:
         yield from _check_dnames(zone, dnames)
 

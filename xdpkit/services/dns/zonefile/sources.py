@@ -165,6 +165,11 @@ def from_json(found: Iterable[Any]) -> tuple[Source, ...]:
     )
 
 
+def _absolute(path: Path) -> str:
+    name = str(path)
+    return name if name.startswith("/") else str(path.absolute())
+
+
 def read(
     path: Path,
     zone: bool,
@@ -174,7 +179,7 @@ def read(
     """A file's content, and the record of it. Raises OSError; see read_regular()."""
     now = time.time_ns()
     content = read_regular(path, most, before=before)
-    return _record(str(path.absolute()), zone, now, content.status, content.data), content
+    return _record(_absolute(path), zone, now, content.status, content.data), content
 
 
 class Reading:
@@ -213,13 +218,14 @@ class Reading:
                 raise LargeFileError(path, size, self.budget.left)
             self._opened(size)
 
-        name, path = str(path), Path(path)
+        name = str(path)
+        path = path if isinstance(path, Path) else Path(path)
         try:
             source, content = read(path, zone, self.budget.left, before)
         except OSError as error:
             if isinstance(error, LargeFileError):
                 error.strerror = self.budget.too_large(error.size)
-            missed = str(path.absolute())
+            missed = _absolute(path)
             self._sources.setdefault(missed, Source(missed, zone, stat_of(missed), False, b""))
             raise
         self._check_writers(source.path, content, includer)
