@@ -276,6 +276,7 @@ def errors(sink: Sink, file: MasterFile, reading: Reading) -> Iterator[ZoneError
         yield from undecodable
     finally:
         reader.close()
+        sink.reader = None
 
 
 def _error(reader: TracingReader, error: Exception) -> ZoneError:

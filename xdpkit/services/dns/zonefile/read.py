@@ -80,6 +80,8 @@ def read_zone(
                 _read_rest(file, sink, reading)
     except (dns.exception.DNSException, OSError, ValueError, RecursionError, ZoneError) as error:
         first = _first(sink, error)
+    finally:
+        sink.reader = None
     if first:
         # There may not be memory for two of them.
         zone.nodes.clear()
@@ -131,6 +133,7 @@ def diagnosis(
     # What records that could not be read would have been is unknown: a missing one is no error.
     more = (error for error in problems(zone) if "no " not in error.reason[:3])
     found += islice(more, ERRORS_MAX)
+    zone.nodes.clear()
     return zone_error(path, located(found))
 
 

@@ -61,7 +61,6 @@ class Sink(RecordReader):
     def __init__(self, zone: Zone, progress: Callable[[int], None] | None) -> None:
         super().__init__(zone.nodes, zone.origin, progress, STATED_BEFORE_MINIMUM)
         self.zone = zone
-        self.manager = self
         self.reader: Reader | None = None
         self._last: tuple[dns.name.Name | None, bytes] = (None, b"")
         self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
@@ -69,6 +68,11 @@ class Sink(RecordReader):
         """Of the names that have many types."""
         self._seen: dict[int, set[bytes]] = {}
         """The records of large RRsets, names in lower case, by id()."""
+
+    @property
+    def manager(self) -> Sink:
+        """What dnspython asks for the origin."""
+        return self
 
     def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
         """The origin for dnspython, and that names stay absolute."""
@@ -101,7 +105,10 @@ class Sink(RecordReader):
         return self._last[1]
 
     def attach(self, reader: Reader) -> None:
-        """Has dnspython's reader go on where ``read`` ended."""
+        """Has dnspython's reader go on where ``read`` ended.
+
+        It knows the sink, too: ``reader`` is to be None again, or the zone stays in memory.
+        """
         self.reader = reader
         self._leave(reader)
 
