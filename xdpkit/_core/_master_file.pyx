@@ -8,7 +8,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.string cimport memcmp, memcpy
 
 from xdpkit._core._rrset cimport RRset
 
@@ -62,37 +62,23 @@ cdef class MasterFile:
 
     cdef bint next_line(self) except -1:
         """Goes to the next line; at the end, the last one stays the current one."""
-        cdef const char *first = PyBytes_AS_STRING(self.data)
-        cdef const char *start = first + self.offset
-        cdef Py_ssize_t left = PyBytes_GET_SIZE(self.data) - self.offset
-        cdef const char *end
-        cdef const char *other
-        cdef Py_ssize_t length, newline = 1
-        if left <= 0:
+        cdef const char *data = PyBytes_AS_STRING(self.data)
+        cdef Py_ssize_t end = self.offset, size = PyBytes_GET_SIZE(self.data), newline = 0
+        if end >= size:
             return False
-        end = <const char *>memchr(start, b'\n', left)
-        length = end - start if end is not NULL else left
-        other = <const char *>memchr(start, b'\r', length)
-        if other is not NULL:
-            newline = 2 if other + 1 == end else 1
-            length = other - start
-            end = other
-        line = PyBytes_FromStringAndSize(start, length)
-        text = self.decode(line)
-        self.text = text + "\n" if end is not NULL else text
+        while end < size and data[end] != b'\n' and data[end] != b'\r':
+            end += 1
+        if end < size:
+            newline = 2 if data[end] == b'\r' and end + 1 < size and data[end + 1] == b'\n' else 1
+        text = self.decode(PyBytes_FromStringAndSize(data + self.offset, end - self.offset))
+        self.text = text + "\n" if newline else text
         self.at = 0
-        self.offset += length + (newline if end is not NULL else 0)
+        self.offset = end + newline
         return True
 
     def decode(self, line):
         """A line, without its newline, as text. Raises UnicodeDecodeError."""
         return line.decode()
-
-    def peek(self):
-        """The rest of the current line, or at its end the next; empty at the end of the file."""
-        if self.at == len(self.text) and not self.next_line():
-            return ""
-        return self.text[self.at:]
 
     def read(self, size):
         """One character; empty at the end of the file."""
