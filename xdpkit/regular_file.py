@@ -12,10 +12,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from xdpkit._core._file_facts import place_and_list
 from xdpkit.reach import denied, reach
 
 _KINDS = (
@@ -52,8 +52,7 @@ _PIECE = 1 << 16
 ACCESS_LIST = "system.posix_acl_access"
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """A file's bytes, and its status when it was open.
 
     ``place`` is its path without links, whatever the name leads to by now; ``acl`` is the extended
@@ -73,6 +72,11 @@ def open_regular(path: Path | str, *, follow: bool = True, secret: bool = False)
     symbolic link: for files that only xdpkit itself makes. A ``secret`` file that we may not read
     is not to be made readable for everybody.
     """
+    return _opened(path, follow, secret)[0]
+
+
+def _opened(path: Path | str, follow: bool, secret: bool) -> tuple[int, os.stat_result]:
+    """The same with the status of what is open."""
     there = reach(path)
     try:
         # Looked at first: opening a device may already do something.
@@ -83,11 +87,12 @@ def open_regular(path: Path | str, *, follow: bool = True, secret: bool = False)
     except PermissionError as error:
         raise UnfitFileError(path, denied(path, secret)) from error
     try:
-        _check_kind(path, os.fstat(fd))
+        status = os.fstat(fd)
+        _check_kind(path, status)
     except BaseException:
         os.close(fd)
         raise
-    return fd
+    return fd, status
 
 
 def read_regular(
@@ -103,14 +108,11 @@ def read_regular(
     Raises OSError; UnfitFileError for what is not a regular file; LargeFileError for one that is
     larger, unread, and for one that grows beyond that while it is read.
     """
-    fd = open_regular(path, follow=follow, secret=secret)
+    fd, status = _opened(path, follow, secret)
     try:
-        status, place = os.fstat(fd), _place(fd, path)
+        place, acl = place_and_list(fd, ACCESS_LIST)
         if most is not None and status.st_size > most:
             raise LargeFileError(path, status.st_size, most)
-        acl = b""
-        with suppress(OSError):
-            acl = os.getxattr(fd, ACCESS_LIST)
         if before is not None:
             before(status.st_size)
         data = _read(fd, status.st_size, most)
@@ -118,7 +120,8 @@ def read_regular(
         os.close(fd)
     if most is not None and len(data) > most:
         raise LargeFileError(path, len(data), most)
-    return Content(data, status, place, acl)
+    # Without /proc, where its name leads by now.
+    return Content(data, status, place or os.path.realpath(path), acl)
 
 
 def _read(fd: int, size: int, most: int | None) -> bytes:
@@ -133,14 +136,6 @@ def _read(fd: int, size: int, most: int | None) -> bytes:
         parts.append(part)
         length += len(part)
     return b"".join(parts)
-
-
-def _place(fd: int, path: Path | str) -> str:
-    """Where an open file is. Without /proc, where its name leads by now."""
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115
-    except FileNotFoundError:
-        return os.path.realpath(path)
 
 
 def _check_kind(path: Path | str, found: os.stat_result) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from random import Random
 
+import master_lines
 from packets import Packet
 
 from xdpkit.config.prefixes import parse_prefix
@@ -71,6 +73,22 @@ def keys() -> dict[str, bytes]:
         seeds[f"right{knobs}"] = bytes([knobs, len(secret), len(mac)]) + secret + mac + NTP
     ids = struct.pack(">40I", *(n % 20 << n % 7 for n in range(40)))
     return seeds | {"ids": bytes([0, 1, 16, 65]) + bytes(16) + ids}
+
+
+def master() -> dict[str, bytes]:
+    """A byte of option bits, a master file: each type, and lines of all kinds."""
+    by_type = {
+        kind: f"w 5 {kind} {' '.join(words)}\n"
+        for kind, words in (master_lines.RIGHT | master_lines.ODD).items()
+    }
+    files = {
+        f"file{seed}": "\n".join(master_lines.file(Random(seed), 8, wrong / 10))
+        for seed, wrong in enumerate((0, 0, 0, 1, 1, 2, 4))
+    }
+    return {
+        name: b"\1\0\3"[at % 3 :][:1] + text.encode()
+        for at, (name, text) in enumerate((by_type | files).items())
+    }
 
 
 def prefix_maps() -> dict[str, bytes]:

@@ -24,6 +24,7 @@ SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
 MADE = {
     "frame": seeds.frames,
     "keys": seeds.keys,
+    "master": seeds.master,
     "ratelimit": seeds.ratelimit,
     "ntp": seeds.ntp,
     "prefix_map": seeds.prefix_maps,

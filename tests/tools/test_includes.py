@@ -17,6 +17,7 @@ ROOMS = {
     "admit": ("base",),
     # The arena is DNS data: its checks know the wire format, and nothing of requests.
     "zone": ("base", "admit/tags", "dns/rdata", "dns/wire"),
+    "zonefile": ("base",),
     # Snapshot and thread state are put together of the services' parts.
     "runtime": (
         *("ebpf", "base", "admit"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -329,15 +331,14 @@ def test_parentheses_that_are_never_closed(monkeypatch: pytest.MonkeyPatch) -> N
     from xdpkit.services.dns.zonefile import diagnosis
 
     taken = 0
-    take = diagnosis.NumberedLines._line_from_all
+    decode = diagnosis.NumberedLines.decode
 
-    def counted(self: diagnosis.NumberedLines) -> str:
+    def counted(self: diagnosis.NumberedLines, line: bytes) -> str:
         nonlocal taken
-        line = take(self)
         taken += len(line)
-        return line
+        return decode(self, line)
 
-    monkeypatch.setattr(diagnosis.NumberedLines, "_line_from_all", counted)
+    monkeypatch.setattr(diagnosis.NumberedLines, "decode", counted)
     for record, place in (("x MX (", "5:1"), ("x MX ( 10 a", "4:6"), ("x TXT ( a", "903:7")):
         taken = 0
         path = write(HEAD + f"{record}\n" * 900 + "y TXT a\n" * 30_000)
@@ -345,6 +346,29 @@ def test_parentheses_that_are_never_closed(monkeypatch: pytest.MonkeyPatch) -> N
             read_zone(path)
         assert caught.value.lines()[0].startswith(f"{path}:{place}: ")
         assert taken < 3 * path.stat().st_size
+
+
+# ---- memory ----
+
+
+@pytest.mark.parametrize("rest", ["", "$GENERATE 1-3 a$ A 192.0.2.1\n", "y LOC 1 N 1 E 1m\n"])
+def test_a_zone_goes_with_its_last_reference(rest: str) -> None:
+    """There may not be memory for two large ones: nothing waits for the garbage collector."""
+    path = write(HEAD + "x A 192.0.2.1\n" + rest)
+    gc.disable()
+    try:
+        zone = weakref.ref(read_zone(path))
+        assert zone() is None
+    finally:
+        gc.enable()
+
+
+def test_the_garbage_collector_runs_again() -> None:
+    read_zone(write(HEAD + "x A 192.0.2.1\n"))
+    assert gc.isenabled()
+    with pytest.raises(ZoneError):
+        read_zone(write(HEAD + "x CNAME y\nx A 192.0.2.1\n"))
+    assert gc.isenabled()
 
 
 # ---- output ------------------------------------------------------------------------------------

@@ -237,6 +237,32 @@ def test_more_records_than_a_message_holds(tmp_path: Path) -> None:
         read_zone(path)
 
 
+@pytest.mark.parametrize(
+    "rest", ["", "y LOC 1 N 1 E 1m ; \xe4\n", "$GENERATE 1-2 a$ A 192.0.2.1 ;\xe4\n"]
+)
+def test_bytes_that_are_not_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    """In comments and texts, also of included files and where dnspython reads them."""
+    monkeypatch.chdir(tmp_path)
+    text = f"""{rest}; gr\xfc\xdfe
+t TXT "\xfc" \xdf "\\\xfc\\252" ( ; \xe4
+  "\xe4;" )
+g TYPE65000 \\# 1 00 ; \xe4
+u URI 1 1 "http://\xe4/\\\xe4"
+$INCLUDE part
+"""
+    write(tmp_path, "part", b'; \xe4\ni TXT "\xe4"\ni HINFO "\xe4" \xe4\n')
+    zone = read_zone(write(tmp_path, "z.example.zone", HEAD.encode() + text.encode("latin-1")))
+
+    def data(name: bytes) -> list[bytes]:
+        return [wire for rrset in zone.nodes[name + b"\1z\7example\0"] for wire in rrset.rdatas]
+
+    assert data(b"\1t") == [b"\1\xfc\1\xdf\2\xfc\xfc\2\xe4;"]
+    assert data(b"\1u") == [b"\0\1\0\1http://\xe4/\xe4"]
+    assert data(b"\1i") == [b"\1\xe4", b"\1\xe4\1\xe4"]
+
+
 # -------------------------------------------------------------------------------------------------
 
 

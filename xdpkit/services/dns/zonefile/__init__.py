@@ -4,10 +4,9 @@
     read.py         one master file, read and checked                    -> Zone
     limits.py       what a file may cost: bounds and budgets
     zone.py         the zone, its RRsets, and wire names
-    records.py      the records one by one, and which are refused
-    master_file.py  dnspython's reader, and where each record began
-    plain_lines.py  the simple lines that make up most of a large file
-    plain_rdata.py  what the plain lines of each type hold
+    records.py      the records one by one, and which are refused; plain ones come from C
+    master_file.py  dnspython's reader for the others, and where each record began
+    lines.py        its lines as text, whatever bytes are in them
     diagnosis.py    a refused file again, with the place of every error
     wording.py      what was found there, what was expected, the fix
     error_list.py   several errors as one

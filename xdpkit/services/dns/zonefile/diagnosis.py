@@ -6,24 +6,31 @@ by a tokenizer that remembers where each token began and a reader that goes on a
 
 from __future__ import annotations
 
-import io
+import re
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from functools import cached_property
+from typing import Any, cast
 
 import dns.exception
 import dns.rdataclass
 import dns.tokenizer
 from dns.tokenizer import Token
 
+from xdpkit._core._master_file import MasterFile
 from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.limits import TOO_LONG, BoundError
-from xdpkit.services.dns.zonefile.master_file import LineSink, Reader, Tokenizer
-from xdpkit.services.dns.zonefile.plain_lines import Lines
+from xdpkit.services.dns.zonefile.lines import Lines
+from xdpkit.services.dns.zonefile.master_file import PlainSink, Reader, Tokenizer
+from xdpkit.services.dns.zonefile.records import Sink
 from xdpkit.services.dns.zonefile.sources import Reading
 from xdpkit.services.dns.zonefile.wording import explain
+
+# A parenthesis counts as well, unless the record goes on in another line.
+_BLANKS = re.compile(rb"[ \t]*(?:\([ \t(]*(?![ \t(;\r\n]))?")
+_NEWLINE = re.compile(rb"\r\n?|\n")
 
 FAILURES = (ZoneError, dns.exception.DNSException, OSError, ValueError, RecursionError)
 
@@ -38,51 +45,52 @@ class Found:
 
 
 class NumberedLines(Lines):
-    """The lines of a file, which stay at hand: for columns, and to go back after a parenthesis."""
+    """The lines of a file by their numbers: for columns, and to go back after a parenthesis.
 
-    def __init__(self, text: str) -> None:
-        # As a file in text mode: CR LF and CR are newlines, too.
-        self.all = io.StringIO(text, newline=None).readlines()
-        self._next = 0
-        super().__init__(io.StringIO())
-        self._read_line = self._line_from_all
+    A line that is not text is an error, which goes to ``undecodable``, and is blank.
+    """
+
+    def __init__(self, path: str, data: bytes, undecodable: list[ZoneError]) -> None:
+        super().__init__(path, data)
+        self._undecodable = undecodable
 
     def column(self) -> int:
         """The column of the next character."""
-        return self._at + 1
+        return len(self.before()) + 1
 
-    def before(self) -> str:
-        """The line up to the next character."""
-        return self._line[: self._at]
+    def indentation(self) -> int:
+        """How many blanks the next line begins with."""
+        blanks = _BLANKS.match(self.data, self.offset)
+        return len(blanks[0]) if blanks else 0
+
+    def first(self, number: int) -> str:
+        """The first character of a line, from 1; empty after the last one."""
+        at = self._start(number)
+        return chr(self.data[at]) if at < len(self.data) else ""
 
     def restart(self, number: int) -> None:
         """Continues at a line, from 1."""
-        self._next = number - 1
-        self._line, self._at = "", 0
+        self.seek(self._start(number))
 
-    def _line_from_all(self) -> str:
-        line = self.all[self._next] if self._next < len(self.all) else ""
-        self._next += 1
-        return line
+    def _start(self, number: int) -> int:
+        return self._starts[number - 1] if number <= len(self._starts) else len(self.data)
 
-    def read(self, size: int) -> str:
-        """One character; empty at the end of the file, whose last line stays the current one."""
-        line, at = self._line, self._at
-        character = super().read(size)
-        if not character:
-            self._line, self._at = line, at
-        return character
+    @cached_property
+    def _starts(self) -> array[int]:
+        """Where each line begins."""
+        starts = array("Q", [0])
+        starts.extend(newline.end() for newline in _NEWLINE.finditer(self.data))
+        return starts
 
-
-class NoPlainLines:
-    """The sink of an included file: dnspython reads all of it."""
-
-    def take_line(self, line: str) -> bool:
-        """Takes none."""
-        return False
-
-    def end_plain_lines(self, at_end: bool) -> None:
-        """Does nothing."""
+    def decode(self, line: bytes) -> str:
+        """A line as text; blank if it is none."""
+        try:
+            return super().decode(line)
+        except UnicodeDecodeError as error:
+            if len(self._undecodable) < ERRORS_MAX:
+                number = bisect_right(self._starts, self.offset)
+                self._undecodable.append(_not_text(self.path, number, line, error.start))
+            return ""
 
 
 class Tracing(Tokenizer):
@@ -90,9 +98,8 @@ class Tracing(Tokenizer):
 
     lines: NumberedLines
 
-    def __init__(self, text: str, path: str, sink: LineSink) -> None:
-        super().__init__(io.StringIO(), Path(path), sink)
-        self.lines = self.file = NumberedLines(text)
+    def __init__(self, lines: NumberedLines, sink: PlainSink) -> None:
+        super().__init__(lines, sink)
         self.found: list[Found] = []
         self._opened: list[tuple[int, int]] = []
         """Where each parenthesis is that is not closed yet."""
@@ -204,7 +211,7 @@ class Tracing(Tokenizer):
         """Goes back to the first line after ``number`` that is no continuation: it has an owner."""
         self.ungotten_char, self.eof = None, False
         number += 1
-        while number <= len(self.lines.all) and self.lines.all[number - 1][0] in " \t\n;)":
+        while self.lines.first(number) in {" ", "\t", "\n", "\r", ";", ")"}:
             number += 1
         self.lines.restart(number)
         self.line_number = self.line = number
@@ -217,9 +224,8 @@ def _is_delimiter(token: Token | None, text: str) -> bool:
 class TracingReader(Reader):
     """dnspython's reader, whose included files have places, too."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self.undecodable: list[ZoneError] = []
-        """Of included files."""
+    def __init__(self, undecodable: list[ZoneError], *args: Any, **options: Any) -> None:
+        self._undecodable = undecodable
         super().__init__(*args, **options)
 
     @property
@@ -230,10 +236,9 @@ class TracingReader(Reader):
     @tok.setter
     def tok(self, tokenizer: Any) -> None:
         if type(tokenizer) is dns.tokenizer.Tokenizer:
-            path = tokenizer.filename
-            text, undecodable = _decoded(path, tokenizer.file)
-            self.undecodable += undecodable[: ERRORS_MAX - len(self.undecodable)]
-            tokenizer = Tracing(text, path, NoPlainLines())
+            file = tokenizer.file
+            lines = NumberedLines(file.path, file.data, self._undecodable)
+            tokenizer = Tracing(lines, cast(PlainSink, self.txn))
         self._tok = tokenizer
 
     def go_on(self, error: Exception) -> None:
@@ -243,22 +248,21 @@ class TracingReader(Reader):
             # An $INCLUDE that could not be opened: its line is complete.
             self.saved_state.pop()
             return
-        plain = self.tok.lines.peek() if not self.tok.found else ""
-        if plain and isinstance(error, ZoneError):
-            self.tok.lines.skip()
-            self.tok.line_number += 1
+        if not self.tok.found and isinstance(error, ZoneError):
+            # A plain record, which dnspython has not seen.
+            self.tok.lines.skip_refused()
+            self.tok.line_number = self.tok.lines.line
             return
         self.tok.skip_record()
 
 
-def errors(sink: Any, path: str, file: TextIO, reading: Reading) -> Iterator[ZoneError]:
+def errors(sink: Sink, file: MasterFile, reading: Reading) -> Iterator[ZoneError]:
     """Every error in a master file, for a fresh sink, which gets the records that are right."""
-    text, undecodable = _decoded(path, file)
-    yield from undecodable
-    tokenizer = Tracing(text, path, sink)
-    reader = TracingReader(reading, tokenizer, dns.rdataclass.IN, sink, allow_include=True)
-    reader.current_origin = reader.last_name = sink.origin_name()
-    sink.reader = reader
+    undecodable: list[ZoneError] = []
+    tokenizer = Tracing(NumberedLines(file.path, file.data, undecodable), sink)
+    in_class = dns.rdataclass.IN
+    reader = TracingReader(undecodable, reading, tokenizer, in_class, sink, allow_include=True)
+    sink.attach(reader)
     try:
         for _ in range(ERRORS_MAX):
             try:
@@ -267,11 +271,12 @@ def errors(sink: Any, path: str, file: TextIO, reading: Reading) -> Iterator[Zon
             except FAILURES as error:
                 yield _error(reader, error)
                 if isinstance(error, BoundError):
-                    return
+                    break
                 reader.go_on(error)
-        yield from reader.undecodable
+        yield from undecodable
     finally:
         reader.close()
+        sink.reader = None
 
 
 def _error(reader: TracingReader, error: Exception) -> ZoneError:
@@ -315,8 +320,7 @@ def _placed(tracing: Tracing, error: ZoneError) -> ZoneError:
     """An error of ours, at the beginning of its record or its TTL."""
     start = next((each for each in tracing.found if not each.token.is_whitespace()), None)
     if start is None:
-        line = tracing.lines.peek()
-        column = len(line) - len(line.lstrip()) + 1
+        column = tracing.lines.indentation() + 1
         return ZoneError(error.path, error.reason, error.line, column)
     if (error.path, error.line) != (tracing.filename, start.line):
         # About an earlier record.
@@ -337,25 +341,8 @@ def _is_of_data(error: BaseException) -> bool:
     return last != dns.tokenizer.__name__
 
 
-def _decoded(path: str, file: TextIO) -> tuple[str, list[ZoneError]]:
-    """The file as text, with lines that are not UTF-8 left out, and an error for each of them."""
-    data: bytes = file.buffer.read() if isinstance(file, io.TextIOWrapper) else file.read().encode()
-    with suppress(UnicodeDecodeError):
-        return data.decode(), []
-    lines: list[str] = []
-    found: list[ZoneError] = []
-    for number, line in enumerate(data.split(b"\n"), 1):
-        try:
-            lines.append(line.decode())
-        except UnicodeDecodeError as error:
-            lines.append("")
-            if len(found) < ERRORS_MAX:
-                found.append(_not_text(path, number, line, error.start))
-    return "\n".join(lines), found
-
-
 def _not_text(path: str, number: int, line: bytes, at: int) -> ZoneError:
-    byte, before = line[at], line[:at].decode()
+    byte, before = line[at], line[:at].decode(errors="replace")
     reason = (
         f"the byte {byte:#04x} is not UTF-8 text: write the file in UTF-8, or this byte as "
         f"\\{byte:03}"

@@ -1,8 +1,7 @@
-"""dnspython's reader of master files, which knows the line of each record and skips plain lines."""
+"""dnspython's reader of master files, for what is not plain; it knows the line of each record."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
 
 import dns.exception
@@ -10,6 +9,7 @@ import dns.grange
 import dns.tokenizer
 import dns.zonefile
 
+from xdpkit._core._master_file import MasterFile
 from xdpkit.errors import ZoneError
 from xdpkit.regular_file import LargeFileError, open_regular
 from xdpkit.services.dns.zonefile.limits import (
@@ -22,7 +22,6 @@ from xdpkit.services.dns.zonefile.limits import (
     too_deep,
     too_many_lines,
 )
-from xdpkit.services.dns.zonefile.plain_lines import Lines
 from xdpkit.services.dns.zonefile.sources import Reading
 
 
@@ -35,47 +34,49 @@ def _open(path: str, *_: str, **__: str) -> TextIO:
 setattr(dns.zonefile, "open", _open)  # noqa: B010
 
 
-class LineSink(Protocol):
-    """What takes plain lines before dnspython sees them: ``records.py`` has it."""
+# Of a record without a TTL, where the SOA's minimum is the default: newer versions prefer the TTL
+# that was stated last (RFC 2308 section 4), and remember where the default is from.
+STATED_BEFORE_MINIMUM = "default_ttl_from_soa" in dns.zonefile.Reader.__init__.__code__.co_names
 
-    def take_line(self, line: str) -> bool:
-        """Whether it has consumed the line."""
 
-    def end_plain_lines(self, at_end: bool) -> None:
-        """The next line is dnspython's, or there is none."""
+class PlainSink(Protocol):
+    """What takes plain records before dnspython sees them: ``records.py`` has it."""
+
+    def take(self, file: MasterFile) -> None:
+        """Takes those that follow in a file."""
 
 
 class Tokenizer(dns.tokenizer.Tokenizer):
     """Remembers where the latest line began: dnspython counts further before it reports an error.
 
-    At the beginning of a line, the sink may consume plain lines.
+    At the beginning of a line, the sink may consume plain records.
     """
 
-    line = 1
     _words = 0
     """Words of the current record so far."""
 
-    def __init__(self, file: TextIO, path: Path | str, sink: LineSink) -> None:
-        self.lines, self._sink = Lines(file), sink
-        super().__init__(cast(TextIO, self.lines), str(path))
+    def __init__(self, file: MasterFile, sink: PlainSink) -> None:
+        self.lines, self._sink = file, sink
+        super().__init__(file, file.path)
+        self.line = self.line_number = file.line
 
     def get(self, want_leading: bool = False, want_comment: bool = False) -> dns.tokenizer.Token:
         if want_comment:  # set only where a line begins
-            self.line = self.line_number
             self._words = 0
             if self.ungotten_token is None and self.ungotten_char is None:
                 self._take_plain()
+            self.line = self.line_number
         self._words += 1
         if self._words > RECORD_WORDS:
             raise dns.exception.SyntaxError(TOO_LONG)  # type: ignore[no-untyped-call]
         return super().get(want_leading, want_comment)
 
     def _take_plain(self) -> None:
-        while self._sink.take_line(self.lines.peek()):
-            self.lines.skip()
-            self.line_number += 1
-            self.line = self.line_number
-        self._sink.end_plain_lines(not self.lines.peek())
+        self.lines.line = self.line_number
+        try:
+            self._sink.take(self.lines)
+        finally:
+            self.line = self.line_number = self.lines.line
 
 
 class Reader(dns.zonefile.Reader):
@@ -98,7 +99,7 @@ class Reader(dns.zonefile.Reader):
     def tok(self, tokenizer: Any) -> None:
         # dnspython makes one of its own for an included file.
         if type(tokenizer) is dns.tokenizer.Tokenizer:
-            tokenizer = Tokenizer(tokenizer.file, tokenizer.filename, cast(LineSink, self.txn))
+            tokenizer = Tokenizer(tokenizer.file, cast(PlainSink, self.txn))
         self._tok = tokenizer
 
     @property
@@ -115,7 +116,7 @@ class Reader(dns.zonefile.Reader):
             file = self._include(path)
         self._included = file
 
-    def _include(self, path: str) -> TextIO:
+    def _include(self, path: str) -> MasterFile:
         # The tokenizer is still that of the file with the directive.
         if len(self.saved_state) > INCLUDES_DEEP:
             raise self._bound(too_deep(path))
@@ -159,16 +160,6 @@ class Reader(dns.zonefile.Reader):
         """Counts a record that $GENERATE made, of so many bytes. Raises BoundError."""
         if reason := self._reading.budget.make(size):
             raise self._bound(reason)
-
-    def stated_ttl(self) -> int | None:
-        """The TTL set by $TTL; None without one."""
-        from_soa = getattr(self, "default_ttl_from_soa", False)
-        return self.default_ttl if self.default_ttl_known and not from_soa else None
-
-    def set_ttl(self, seconds: int) -> None:
-        """Does what a $TTL does."""
-        self.default_ttl, self.default_ttl_known = seconds, True
-        self.default_ttl_from_soa = False
 
     def location(self) -> tuple[str, int]:
         """File and line of the current record or directive."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -11,24 +12,36 @@ import dns.exception
 import dns.name
 import dns.rdataclass
 
+from xdpkit._core._master_file import MasterFile, remarkable
 from xdpkit._core._rrset import RRset
 from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.diagnosis import errors
 from xdpkit.services.dns.zonefile.error_list import located, zone_error
 from xdpkit.services.dns.zonefile.limits import BoundError
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
-from xdpkit.services.dns.zonefile.plain_rdata import wire_name
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, ROOT, SOA, Zone, name_text, parent
 
+# RFC 1035 section 2.3.4.
+LABEL_MAX, NAME_MAX = 63, 255
+
 _PLAIN_NAME = re.compile(r"[-\w.]+", re.ASCII)
+
+
+def _plain_name(stem: str) -> bytes | None:
+    """The wire name; None if its labels are not simply right."""
+    labels = [label.encode() for label in stem.removesuffix(".").split(".")]
+    if not all(0 < len(label) <= LABEL_MAX for label in labels):
+        return None
+    name = b"".join(b"%c%b" % (len(label), label) for label in labels) + ROOT
+    return name if len(name) <= NAME_MAX else None
 
 
 def zone_name(path: Path) -> bytes:
     """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
     stem = path.name.removesuffix(SUFFIX)
-    if _PLAIN_NAME.fullmatch(stem) and (plain := wire_name(stem, ROOT)):
+    if _PLAIN_NAME.fullmatch(stem) and (plain := _plain_name(stem)):
         return plain.lower()
     try:
         if not stem:
@@ -58,30 +71,38 @@ def read_zone(
     sink = Sink(zone, progress)
     first: ZoneError | None = None
     try:
-        with reading.open(path, zone=True) as file:
-            tokenizer = Tokenizer(file, path, sink)
-            reader = Reader(reading, tokenizer, dns.rdataclass.IN, sink, allow_include=True)
-            reader.current_origin = reader.last_name = sink.origin_name()
-            sink.reader = reader
-            try:
-                reader.read()
-            finally:
-                reader.close()
+        file = reading.open(path, zone=True)
+    except (OSError, ValueError) as error:
+        raise ZoneError(path, f"cannot be read: {getattr(error, 'strerror', error)}") from None
+    try:
+        with closing(file):
+            if not sink.read(file):
+                _read_rest(file, sink, reading)
     except (dns.exception.DNSException, OSError, ValueError, RecursionError, ZoneError) as error:
-        if sink.reader is None:
-            raise ZoneError(path, f"cannot be read: {getattr(error, 'strerror', error)}") from None
         first = _first(sink, error)
+    finally:
+        sink.reader = None
     if first:
         # There may not be memory for two of them.
         zone.nodes.clear()
         if isinstance(first, BoundError):
             raise located([first])[0]
         raise diagnosis(path, first, progress, reading.again())
-    if found := located(islice(problems(zone), ERRORS_MAX)):
-        raise zone_error(path, found)
+    if found := list(islice(problems(zone), ERRORS_MAX)):
+        raise zone_error(path, located(found))
     zone.names = len(zone.nodes)
     zone.size = reading.budget.used
     return zone
+
+
+def _read_rest(file: MasterFile, sink: Sink, reading: Reading) -> None:
+    """Reads on where something is not plain."""
+    reader = Reader(reading, Tokenizer(file, sink), dns.rdataclass.IN, sink, allow_include=True)
+    sink.attach(reader)
+    try:
+        reader.read()
+    finally:
+        reader.close()
 
 
 def _first(sink: Sink, error: Exception) -> ZoneError:
@@ -99,8 +120,8 @@ def diagnosis(
     zone = Zone(zone_name(path), path)
     found: list[ZoneError] = []
     try:
-        with reading.open(path, zone=True) as file:
-            found += errors(Sink(zone, progress), str(path), file, reading)
+        with closing(reading.open(path, zone=True)) as file:
+            found += errors(Sink(zone, progress), file, reading)
     except OSError as error:
         found.append(ZoneError(path, f"cannot be read: {error.strerror}"))
     except MemoryError:
@@ -112,6 +133,7 @@ def diagnosis(
     # What records that could not be read would have been is unknown: a missing one is no error.
     more = (error for error in problems(zone) if "no " not in error.reason[:3])
     found += islice(more, ERRORS_MAX)
+    zone.nodes.clear()
     return zone_error(path, located(found))
 
 
@@ -128,13 +150,9 @@ def problems(zone: Zone) -> Iterator[ZoneError]:
     if NS not in apex:
         reason = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
         yield apex[SOA].error(reason)
-    dnames: dict[bytes, list[RRset]] = {}
-    for name, rrsets in zone.nodes.items():
-        for rrset in rrsets:
-            if rrset.rdtype == DNAME:
-                dnames[name] = rrsets
-            if sum(map(len, rrset.rdatas)) + RECORD_FIXED * len(rrset.rdatas) > RDATA_MAX:
-                yield rrset.error(TOO_MANY)
+    dnames, large = remarkable(zone.nodes, DNAME, RECORD_FIXED, RDATA_MAX)
+    for rrset in large:
+        yield rrset.error(TOO_MANY)
     if dnames:
         yield from _check_dnames(zone, dnames)
 

@@ -10,12 +10,11 @@ import dns.name
 import dns.rdata
 import dns.rdatatype
 
+from xdpkit._core._master_file import FEW, NAMES, MasterFile, RecordReader
 from xdpkit._core._rrset import RRset
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.limits import TYPES_AT_NAME, too_many_types
-from xdpkit.services.dns.zonefile.master_file import Reader
-from xdpkit.services.dns.zonefile.plain_lines import parse_other_line, parse_plain_line
-from xdpkit.services.dns.zonefile.plain_rdata import LINE_PLAIN, TYPES, wire_name
+from xdpkit.services.dns.zonefile.master_file import STATED_BEFORE_MINIMUM, Reader
 from xdpkit.services.dns.zonefile.zone import (
     CNAME,
     DNAME,
@@ -36,9 +35,6 @@ BESIDE_CNAME = frozenset({25, RRSIG, NSEC})
 # One record each: RFC 1035 section 3.3.13, RFC 2181 section 10.1, RFC 6672 section 2.4.
 SINGLE = frozenset({SOA, CNAME, DNAME})
 
-# RDATA that is just a name: case does not matter (RFC 1034 section 3.1). 12 is PTR.
-NAMES = frozenset({NS, CNAME, 12, DNAME})
-
 # Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
 NOT_DATA = frozenset({0, OPT, *range(128, 256)})
 
@@ -51,41 +47,37 @@ RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 # Before each RDATA: a pointer to the owner, type, class, TTL and length.
 RECORD_FIXED = 12
 
-# So many are found by a look at each: most names and RRsets need nothing else.
-FEW = 8
-
 TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds; remove some"
 
 
-class Sink:
+class Sink(RecordReader):
     """Takes the place of a transaction of dnspython's reader, and fills a Zone.
 
-    dnspython's own zone objects take over 1 kB per record; too much for a million names.
+    dnspython's own zone objects take over 1 kB per record; too much for a million names. Plain
+    records do not even reach it: ``read`` adds them in C, by way of ``_add`` where that is not
+    simple.
     """
 
     def __init__(self, zone: Zone, progress: Callable[[int], None] | None) -> None:
-        self.zone, self.progress, self.count = zone, progress, 0
-        self.manager = self
+        super().__init__(zone.nodes, zone.origin, progress, STATED_BEFORE_MINIMUM)
+        self.zone = zone
         self.reader: Reader | None = None
         self._last: tuple[dns.name.Name | None, bytes] = (None, b"")
         self._origin: tuple[dns.name.Name | None, bytes] = (None, b"")
-        self._plain_owner: bytes | None = None
-        """The owner on the previous plain line."""
         self._indexes: dict[bytes, dict[tuple[int, int], RRset]] = {}
         """Of the names that have many types."""
         self._seen: dict[int, set[bytes]] = {}
         """The records of large RRsets, names in lower case, by id()."""
 
+    @property
+    def manager(self) -> Sink:
+        """What dnspython asks for the origin."""
+        return self
+
     def origin_information(self) -> tuple[dns.name.Name, bool, dns.name.Name]:
         """The origin for dnspython, and that names stay absolute."""
         # With the root as origin, the reader also passes names outside the zone, not skipping them.
         return dns.name.root, False, dns.name.root
-
-    def origin_name(self) -> dns.name.Name:
-        """The zone's name: the first origin, and the owner of a first line without one."""
-        name = _name(self.zone.origin)
-        self._origin = (name, self.zone.origin)
-        return name
 
     def check_put_rdataset(self, check: Any) -> None:
         """Does nothing: add() does the checks."""
@@ -112,47 +104,45 @@ class Sink:
             self._last = (name, name.to_digestable())
         return self._last[1]
 
-    def take_line(self, line: str) -> bool:
-        """Adds the record of a line if it is plain, or whatever else is. Raises ZoneError."""
+    def attach(self, reader: Reader) -> None:
+        """Has dnspython's reader go on where ``read`` ended.
+
+        It knows the sink, too: ``reader`` is to be None again, or the zone stays in memory.
+        """
+        self.reader = reader
+        self._leave(reader)
+
+    def take(self, file: MasterFile) -> None:
+        """Adds the plain records where dnspython's reader is in a file. Raises ZoneError."""
         reader = self.reader
-        if reader is None or reader.current_origin is None:
-            return False
-        parts = parse_plain_line(line) if len(line) <= LINE_PLAIN else None
-        if parts is None:
-            return self._take_other(line, reader)
-        name, stated, kind, text = parts
+        if reader is None or reader.current_origin is None or reader.last_name is None:
+            return
         if self._origin[0] is not reader.current_origin:
             self._origin = (reader.current_origin, reader.current_origin.to_wire() or b"")
-        origin, default = self._origin[1], reader.stated_ttl()
-        owner = wire_name(name, origin) if name else self._plain_owner
-        ttl = default if stated is None else int(stated)
-        rdtype, read = TYPES[kind]
-        if owner is None or ttl is None or ttl > TTL_MAX or (rdtype == SOA and default is None):
-            return False
-        data = read(text, origin)
-        if data is None:
-            return False
-        if name:
-            owner = self._plain_owner = owner.lower()
-        if stated is not None:
-            reader.last_ttl, reader.last_ttl_known = ttl, True
-        self._add(owner, ttl, rdtype, *data)
-        return True
+        self.enter(
+            self._origin[1],
+            self._owner(reader.last_name),
+            reader.last_ttl if reader.last_ttl_known else None,
+            reader.default_ttl if reader.default_ttl_known else None,
+            getattr(reader, "default_ttl_from_soa", False),
+        )
+        try:
+            self.read(file)
+        finally:
+            self._leave(reader)
 
-    def _take_other(self, line: str, reader: Reader) -> bool:
-        seconds = parse_other_line(line)
-        if seconds is None or int(seconds or 0) > TTL_MAX:
-            return False
-        if seconds:
-            reader.set_ttl(int(seconds))
-        return True
-
-    def end_plain_lines(self, at_end: bool) -> None:
-        """No plain line follows: gives dnspython the owner for a line without one."""
-        if self._plain_owner is not None and self.reader is not None and not at_end:
-            self.reader.last_name = _name(self._plain_owner)
-            self._last = (self.reader.last_name, self._plain_owner)
-        self._plain_owner = None
+    def _leave(self, reader: Reader) -> None:
+        """Gives dnspython's reader what its next records inherit."""
+        origin, owner, last_ttl, default_ttl, from_soa = self.leave()
+        if origin != self._origin[1]:
+            self._origin = (_name(origin), origin)
+            reader.current_origin = self._origin[0]
+        if owner != self._last[1]:
+            self._last = (_name(owner), owner)
+            reader.last_name = self._last[0]
+        reader.last_ttl, reader.last_ttl_known = last_ttl or 0, last_ttl is not None
+        reader.default_ttl, reader.default_ttl_known = default_ttl or 0, default_ttl is not None
+        reader.default_ttl_from_soa = from_soa
 
     def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
         try:
@@ -172,9 +162,7 @@ class Sink:
                 raise rrset.error(TOO_MANY)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
         rrset.ttl = min(rrset.ttl, ttl)
-        self.count += 1
-        if self.progress is not None and self.count % 20000 == 0:
-            self.progress(self.count)
+        self.added()
 
     def _check(self, owner: bytes, rdtype: int, ttl: int) -> None:
         if not is_below(owner, self.zone.origin):
@@ -247,6 +235,8 @@ class Sink:
 
     def location(self) -> tuple[str, int]:
         """File and line of the current record."""
+        if self.file is not None:
+            return self.file.path, self.file.line
         return (str(self.zone.path), 1) if self.reader is None else self.reader.location()
 
     def error(self, reason: str) -> ZoneError:

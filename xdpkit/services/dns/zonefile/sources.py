@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import time
@@ -11,16 +10,18 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import dns.version
 
+from xdpkit._core import _master_file
 from xdpkit._core._limits import ZONE_LIMITS
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
 from xdpkit.regular_file import Content, LargeFileError, read_regular
 from xdpkit.services.dns.zonefile.limits import Budget
+from xdpkit.services.dns.zonefile.lines import Lines
 from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
 
 SUFFIX = ".zone"
@@ -164,6 +165,11 @@ def from_json(found: Iterable[Any]) -> tuple[Source, ...]:
     )
 
 
+def _absolute(path: Path) -> str:
+    name = str(path)
+    return name if name.startswith("/") else str(path.absolute())
+
+
 def read(
     path: Path,
     zone: bool,
@@ -173,7 +179,7 @@ def read(
     """A file's content, and the record of it. Raises OSError; see read_regular()."""
     now = time.time_ns()
     content = read_regular(path, most, before=before)
-    return _record(str(path.absolute()), zone, now, content.status, content.data), content
+    return _record(_absolute(path), zone, now, content.status, content.data), content
 
 
 class Reading:
@@ -189,7 +195,7 @@ class Reading:
         self._opened = opened
         self._sources: dict[str, Source] = {}
         self._writers: dict[str, frozenset[Writer]] = {}
-        self._current = io.BytesIO()
+        self._current = Lines("", b"")
         self._before = self._size = 0
         self.budget = Budget(max_bytes)
         """Of the zone whose master file was opened last."""
@@ -198,8 +204,8 @@ class Reading:
         """For reading the same files once more, after those before were let go."""
         return Reading(max_bytes=self.budget.most)
 
-    def open(self, path: Path | str, zone: bool = False, includer: str = "") -> TextIO:
-        """The content of a file as text; ``includer`` is the path of what includes it.
+    def open(self, path: Path | str, zone: bool = False, includer: str = "") -> Lines:
+        """The content of a file, which the caller closes; ``includer`` is what includes it.
 
         Raises OSError, also for what somebody who can write either may not read; LargeFileError
         for more than may still be read.
@@ -212,13 +218,14 @@ class Reading:
                 raise LargeFileError(path, size, self.budget.left)
             self._opened(size)
 
+        name = str(path)
         path = path if isinstance(path, Path) else Path(path)
         try:
             source, content = read(path, zone, self.budget.left, before)
         except OSError as error:
             if isinstance(error, LargeFileError):
                 error.strerror = self.budget.too_large(error.size)
-            missed = str(path.absolute())
+            missed = _absolute(path)
             self._sources.setdefault(missed, Source(missed, zone, stat_of(missed), False, b""))
             raise
         self._check_writers(source.path, content, includer)
@@ -226,11 +233,11 @@ class Reading:
         self.budget.read(len(data), not zone)
         # A file included twice is recorded as first read: the second must be the same.
         self._sources.setdefault(source.path, source)
+        lines = Lines(name, data)
         if zone:
             self._before += self._size
-            self._current, self._size = io.BytesIO(data), len(data)
-            return io.TextIOWrapper(self._current, encoding="utf-8")
-        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+            self._current, self._size = lines, len(data)
+        return lines
 
     def _check_writers(self, path: str, content: Content, includer: str) -> None:
         above: frozenset[Writer] = frozenset()
@@ -244,7 +251,7 @@ class Reading:
     @property
     def bytes_read(self) -> int:
         """Bytes read of master files, without the files that they include."""
-        return self._before + (self._size if self._current.closed else self._current.tell())
+        return self._before + self._current.offset
 
     @property
     def size(self) -> int:
@@ -266,4 +273,5 @@ def compiler_key() -> str:
     digest.update(repr(sorted(ZONE_LIMITS.items())).encode())
     for path in sorted(Path(__file__).parents[1].glob("*/*.py")):
         digest.update(path.read_bytes())
+    digest.update(Path(_master_file.__file__).read_bytes())
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
+from xdpkit._core._file_facts import signature
 from xdpkit.reach import kept, reach
 from xdpkit.regular_file import Content, UnfitFileError
 from xdpkit.services.dns.zonefile.access import Access, access, access_by, access_of
@@ -53,7 +54,7 @@ def writers_of(path: str, content: Content) -> frozenset[Writer]:
     directory = os.path.dirname(path)  # noqa: PTH120
     way = _ways.get((directory, *process))
     try:
-        if way is None or way.signature != [_signature(above) for above in way.directories]:
+        if way is None or way.signature != signature(way.directories):
             way = _way(directory)
             if len(_ways) >= _WAYS:
                 _ways.clear()
@@ -65,33 +66,24 @@ def writers_of(path: str, content: Content) -> frozenset[Writer]:
     return way.writers | _of_file(rights, content.acl, process)
 
 
-_Signature = tuple[int, ...]
-
-
 @dataclass(frozen=True)
 class _Way:
-    directories: list[str]
-    signature: list[_Signature]
+    directories: list[bytes]
+    """By the paths that led there; if they no longer do, each file is looked up."""
+    signature: bytes
     writers: frozenset[Writer]
 
 
 def _way(directory: str) -> _Way:
     path = Path(directory)
-    directories = [directory, *map(str, path.parents)]
+    directories = [os.fsencode(reach(above)) for above in (path, *path.parents)]
     # Before what is looked up: a change in between makes it another.
-    signature = [_signature(above) for above in directories]
+    before = signature(directories)
     # Where a directory is sticky, only its files' owners replace them: not what leads here.
     writers = set(_of_access(access_of(reach(directory)), False))
-    for above in directories[1:]:
+    for above in path.parents:
         writers |= set(_of_access(access_of(reach(above)), True))
-    return _Way(directories, signature, frozenset(writers))
-
-
-def _signature(directory: str) -> _Signature:
-    """What changes with the rights to a directory: its list changes the time, too (inode(7))."""
-    found = os.stat(reach(directory))  # noqa: PTH116
-    # Type and mode, inode, device, links, owner, group.
-    return (*found[:6], found.st_ctime_ns)
+    return _Way(directories, before, frozenset(writers))
 
 
 @lru_cache(maxsize=256)
