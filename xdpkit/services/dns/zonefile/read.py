@@ -138,7 +138,7 @@ def diagnosis(
 
 
 def problems(zone: Zone) -> Iterator[ZoneError]:
-    """What is wrong with a zone as a whole."""
+    """What is wrong with a zone as a whole; what is doubtful becomes a warning."""
     apex = {rrset.rdtype: rrset for rrset in zone.nodes.get(zone.origin, [])}
     if SOA not in apex:
         reason = (
@@ -148,11 +148,11 @@ def problems(zone: Zone) -> Iterator[ZoneError]:
         yield ZoneError(zone.path, reason, 1)
         return
     if NS not in apex:
-        reason = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
-        yield apex[SOA].error(reason)
+        text = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
+        zone.warn(apex[SOA].path, apex[SOA].line, text)
     dnames, large = remarkable(zone.nodes, DNAME, RECORD_FIXED, RDATA_MAX)
     for rrset in large:
-        yield rrset.error(TOO_MANY)
+        zone.warn(rrset.path, rrset.line, TOO_MANY)
     if dnames:
         yield from _check_dnames(zone, dnames)
 
