@@ -23,26 +23,16 @@ from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MA
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, ROOT, SOA, Zone, name_text, parent
 
-# RFC 1035 section 2.3.4.
-LABEL_MAX, NAME_MAX = 63, 255
-
-_PLAIN_NAME = re.compile(r"[-\w.]+", re.ASCII)
-
-
-def _plain_name(stem: str) -> bytes | None:
-    """The wire name; None if its labels are not simply right."""
-    labels = [label.encode() for label in stem.removesuffix(".").split(".")]
-    if not all(0 < len(label) <= LABEL_MAX for label in labels):
-        return None
-    name = b"".join(b"%c%b" % (len(label), label) for label in labels) + ROOT
-    return name if len(name) <= NAME_MAX else None
+# Labels of 63 bytes, and 255 in all with the root's: RFC 1035 section 2.3.4.
+_PLAIN_NAME = re.compile(r"(?!.{254})[-\w]{1,63}(?:\.[-\w]{1,63})*\.?", re.ASCII)
 
 
 def zone_name(path: Path) -> bytes:
     """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
     stem = path.name.removesuffix(SUFFIX)
-    if _PLAIN_NAME.fullmatch(stem) and (plain := _plain_name(stem)):
-        return plain.lower()
+    if _PLAIN_NAME.fullmatch(stem):
+        labels = stem.lower().encode().removesuffix(b".").split(b".")
+        return b"".join(b"%c%b" % (len(label), label) for label in labels) + ROOT
     try:
         if not stem:
             # dnspython's name of the root.
