@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import dns.name
 
 from xdpkit._core._rrset import RRset
 
-A, NS, CNAME, SOA, MX, AAAA, SRV, DNAME, OPT, DS = 1, 2, 5, 6, 15, 28, 33, 39, 41, 43
-RRSIG, NSEC, NSEC3, NSEC3PARAM, SVCB, HTTPS = 46, 47, 50, 51, 64, 65
+A, NS, CNAME, SOA, PTR, MX, AAAA, SRV, DNAME, OPT, DS = 1, 2, 5, 6, 12, 15, 28, 33, 39, 41, 43
+RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, SVCB, HTTPS = 46, 47, 48, 50, 51, 64, 65
 
 ROOT = b"\0"
+
+# Warnings of a zone that are kept; a file of any size must not make more.
+WARNINGS_MAX = 100
+
+
+class ZoneWarning(NamedTuple):
+    """What loads, but is probably a mistake; a line of 0 is none."""
+
+    path: str
+    line: int
+    text: str
 
 
 @dataclass
@@ -27,6 +39,17 @@ class Zone:
     """Bytes of text that it was read from: includes each time, and what $GENERATE made."""
     names: int = 0
     """Owner names in the file, counted before tree.py modifies ``nodes``."""
+    warnings: list[ZoneWarning] = field(default_factory=list)
+    """The first of them, for ``check``."""
+    unlisted: int = 0
+    """How many more there are."""
+
+    def warn(self, path: str, line: int, text: str) -> None:
+        """Notes what is probably a mistake, but loads: what was found, and what to write."""
+        if len(self.warnings) < WARNINGS_MAX:
+            self.warnings.append(ZoneWarning(path, line, text))
+        else:
+            self.unlisted += 1
 
     @property
     def soa(self) -> RRset:
