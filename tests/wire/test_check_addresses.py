@@ -109,7 +109,12 @@ def test_one_anycast_address_of_two(lab: Lab, path: Path) -> None:
 
 @pytest.mark.parametrize(
     "ifname, text",
-    [("lo", "127.0.0.53/32"), ("dummy0", "198.51.100.1/24"), ("dummy0", "fe80::5/128")],
+    [
+        ("lo", "127.0.0.53/32"),
+        ("lo", "198.51.100.1/24"),
+        ("lo", "fe80::5/128"),
+        ("server0", "198.51.100.1/32"),
+    ],
 )
 def test_addresses_that_nobody_is_led_to(lab: Lab, path: Path, ifname: str, text: str) -> None:
     with address(lab, ifname, text):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xdpkit.config.dns import MAX_ZONE_BYTES
-from xdpkit.errors import UnansweredError, ZoneError
+from xdpkit.errors import ERRORS_MAX, UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.privileges import unprivileged
@@ -26,7 +26,7 @@ from xdpkit.services.dns.serving.load_progress import describe_load
 from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.sources import Source, Stat, stat_of, zone_stats
-from xdpkit.services.dns.zonefile.zone import ZoneWarning
+from xdpkit.services.dns.zonefile.zone import WARNINGS_MAX, ZoneWarning
 
 log = logging.getLogger("xdpkit")
 
@@ -194,7 +194,9 @@ def _listed(outcome: Outcome) -> list[ZoneWarning]:
     """A zone's warnings, and one that says how many more there are."""
     found = list(outcome.warnings)
     if outcome.unlisted:
-        found.append(ZoneWarning(outcome.path, 0, f"and {outcome.unlisted} more"))
+        # Each kind is looked for until there are that many.
+        least = "at least " * (outcome.unlisted + WARNINGS_MAX >= ERRORS_MAX)
+        found.append(ZoneWarning(outcome.path, 0, f"and {least}{outcome.unlisted} more"))
     return found
 
 
