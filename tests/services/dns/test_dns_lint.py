@@ -53,7 +53,7 @@ CASES = {
     "dot of an owner": (
         "w.z.example A 192.0.2.3\n",
         "7 the owner w.z.example.z.example has the zone's name twice: write w.z.example. with a",
-        "w.xz.example A 192.0.2.3\n",
+        "w.xz.example A 192.0.2.3\na\\001z\\007example A 192.0.2.3\n",
     ),
     "an owner that is delegated": (
         "z.example A 192.0.2.3\n",
@@ -94,7 +94,7 @@ CASES = {
     "MX to an alias": (
         "@ MX 10 m\nm CNAME ns1\n",
         "7 the MX record's m.z.example is an alias",
-        "@ MX 10 m\nm A 192.0.2.3\nmail CNAME m\n",
+        "@ MX 10 m\nm A 192.0.2.3\nmail CNAME M\n",
     ),
     "SRV to an alias": (
         "s SRV 0 0 1 m\nm CNAME ns1\n",
@@ -293,13 +293,43 @@ def test_one_signature_that_has_expired(tmp_path: Path) -> None:
     assert signed_warnings(tmp_path, text.replace(line, f"{line}\n{old}")) == []
 
 
-def test_times_go_around_in_2106(tmp_path: Path) -> None:
+def test_two_signatures_of_one_set(tmp_path: Path) -> None:
+    """The set holds as long as one of them does."""
+    text = signed(-30 * DAY, 30 * DAY)
+    line = next(each for each in text.splitlines() if "RRSIG AAAA" in each)
+
+    def of(*ends: str) -> list[str]:
+        lines = [line.replace("20260131000000", end) for end in ends]
+        return signed_warnings(tmp_path, text.replace(line, "\n".join(lines)))
+
+    assert of("20260102000000", "20260131000000") == of("20260131000000", "20260102000000") == []
+    for ends in ("20251230000000", "20251229000000"), ("20251229000000", "20251230000000"):
+        (found,) = of(*ends)
+        assert found.startswith("a signature expired at 2025-12-30 00:00 UTC")
+
+
+def test_the_first_of_several(tmp_path: Path) -> None:
+    text = signed(-30 * DAY, 30 * DAY)
+    lines = [each for each in text.splitlines() if "RRSIG A" in each]
+    assert len(lines) == 2
+    for days in (29, 28), (28, 29):
+        changed = text
+        for line, day in zip(lines, days, strict=True):
+            changed = changed.replace(line, line.replace("20260131000000", f"202512{day}000000"))
+        (found,) = signed_warnings(tmp_path, changed)
+        assert found.startswith("2 signatures have expired, the first at 2025-12-28 00:00 UTC")
+
+
+@pytest.mark.parametrize("expiration, expired", [(-DAY // 2, True), (8 * DAY, False)])
+def test_times_go_around_in_2106(tmp_path: Path, expiration: int, expired: bool) -> None:
     """RFC 4034 section 3.1.5: at the end of 32 bits the numbers begin again."""
-    now = (1 << 32) - DAY
+    now = (1 << 32) + DAY
+    end, begin = ((now + each) % (1 << 32) for each in (expiration, -30 * DAY))
     text = fake_signed(GOOD, "z.example")
-    text = text.replace("20300101000000 20200101000000", f"{30 * DAY} {now - 30 * DAY}")
-    found = signed_warnings(tmp_path, text, now)
-    assert not [each for each in found if "expire" in each or "valid" in each]
+    text = text.replace("20300101000000 20200101000000", f"{end} {begin}")
+    found = [each for each in signed_warnings(tmp_path, text, now) if "have expired" in each]
+    assert len(found) == expired
+    assert all("the first at 2106-02-07 18:28" in each for each in found)
 
 
 def test_signatures_without_a_key(tmp_path: Path) -> None:

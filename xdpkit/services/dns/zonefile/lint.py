@@ -97,7 +97,7 @@ def doubled_names(zone: Zone) -> Found:
         if meant := twice.meant(owner):
             yield (
                 rrsets[0],
-                f"the owner {name_text(owner)} {_twice(meant)}",
+                f"the owner {name_text(owner)} {_fix(meant)}",
             )
         for rrset in rrsets:
             at = NAME_AT.get(rrset.rdtype)
@@ -106,10 +106,10 @@ def doubled_names(zone: Zone) -> Found:
             for rdata in rrset.rdatas:
                 for name in _names(rrset.rdtype, rdata.lower(), at):
                     if meant := twice.meant(name):
-                        yield rrset, f"{name_text(name)} {_twice(meant)}"
+                        yield rrset, f"{name_text(name)} {_fix(meant)}"
 
 
-def _twice(meant: str) -> str:
+def _fix(meant: str) -> str:
     return f"has the zone's name twice: write {meant} with a dot at the end"
 
 
