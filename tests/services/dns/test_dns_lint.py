@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from dns_fake_signer import fake_signed
+from dnsdiff.signing import OPTIONS, program, sign
 
 from xdpkit.errors import ERRORS_MAX
 from xdpkit.services.dns.zonefile.lint import lint
@@ -147,11 +148,13 @@ def test_a_mistake_and_its_innocent_neighbor(tmp_path: Path, case: str) -> None:
 @pytest.mark.parametrize("case", PEER)
 def test_named_checkzone_is_of_the_same_opinion(tmp_path: Path, case: str) -> None:
     text, _, innocent = CASES[case]
+    named_checkzone = program("named-checkzone")
+    assert named_checkzone, "no named-checkzone: vagrant/provision.sh test installs it"
     for zone, told in ((text, True), (innocent, False)):
         path = tmp_path / "zone"
         path.write_text(GOOD + zone)
         # local: what is outside the zone is not looked up.
-        command = ["named-checkzone", "-i", "local", "z.example", str(path)]
+        command = [named_checkzone, "-i", "local", "z.example", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert (PEER[case] in done.stdout + done.stderr) == told, done.stdout
 
@@ -337,6 +340,24 @@ def test_signatures_without_a_key(tmp_path: Path) -> None:
     without = "".join(line for line in text.splitlines(True) if "DNSKEY" not in line)
     (found,) = signed_warnings(tmp_path, without)
     assert found.startswith("signatures without a DNSKEY")
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_what_a_real_signer_makes(tmp_path: Path, kind: str) -> None:
+    """dnssec-signzone's signatures hold for 30 days."""
+    path = tmp_path / "z.example.zone"
+    path.write_text(GOOD + "sub NS ns1\nw A 192.0.2.3\n")
+    sign(tmp_path, "z.example", OPTIONS[kind])
+    text, now = path.read_text(), int(time.time())
+    about = ["5 NSEC3 iterations"] * (kind == "nsec3")
+    for days, words in (
+        (0, []),
+        (24, ["signatures expire soon"]),
+        (31, ["signatures have expired"]),
+    ):
+        found = [each.split(" ", 1)[1] for each in linted(tmp_path, text, now=now + days * DAY)]
+        assert len(found) == len(words) + len(about), found
+        assert all(any(word in each for each in found) for word in words + about)
 
 
 # -------------------------------------------------------------------------------------------------
