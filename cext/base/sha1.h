@@ -13,9 +13,9 @@
 
 /*
  * The digest of `length` bytes at `data`, which `digest` may overlap. At most SHA1_INPUT_MAX: a
- * name or a digest, and a salt of up to 255 bytes.
+ * name, maybe with "*." in front of it, or a digest, and a salt of up to 255 bytes.
  */
-#define SHA1_INPUT_MAX 510
+#define SHA1_INPUT_MAX 512
 
 void sha1(const uint8_t *data, size_t length, uint8_t digest[SHA1_SIZE]);
 

@@ -13,8 +13,8 @@
 #define DNS_ALIASES_MAX 16
 
 /*
- * No name is looked up from this offset on. The pointers of an image stay below it too (body.py's
- * POINTER_END), so that after an alias chain they still fit 14 bits.
+ * No name is looked up from this offset on. The pointers of an image stay below it too
+ * (compile/names.h), so that after an alias chain they still fit 14 bits.
  */
 #define DNS_ALIASES_END 0x2000
 

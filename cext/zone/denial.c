@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-#include "base/sha1.h"
-
-/* At worst every byte of the name is escaped: chain.py's canonical_key(). */
-#define KEY_MAX (2 * ZONE_NAME_MAX)
+#include "zone/keys.h"
 
 static const struct zone_denial *denial_of(const struct zone_node *node)
 {
@@ -37,28 +34,6 @@ static const struct zone_node *provable(const struct zone_arena *arena,
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* RFC 4034 section 6.1 as one string: labels from the right, each followed by a zero. */
-static uint32_t canonical_key(const struct zone_name *name, uint32_t below, uint8_t *key)
-{
-	const uint8_t *bytes = (const uint8_t *)name->word;
-	uint8_t labels[ZONE_NAME_MAX / 2 + 1];
-	uint32_t count = 0, length = 0;
-
-	for (uint32_t at = 0; at < below; at += bytes[at] + 1u)
-		labels[count++] = (uint8_t)at;
-	while (count--) {
-		const uint8_t *label = bytes + labels[count];
-
-		for (uint32_t i = 1; i <= label[0]; i++) {
-			key[length] = 1;
-			length += label[i] < 2;
-			key[length++] = (uint8_t)(label[i] + (label[i] < 2));
-		}
-		key[length++] = 0;
-	}
-	return length;
-}
-
 static bool sorts_after(const struct zone_part *part, const uint8_t *key, uint32_t length)
 {
 	uint32_t shorter = part->key < length ? part->key : length;
@@ -73,9 +48,10 @@ static uint32_t cover_name(const struct zone_arena *arena, const struct zone_nam
 	const struct zone_node *apex = zone_at(arena, arena->apex);
 	const uint32_t *first = zone_at(arena, arena->chain);
 	uint32_t count = arena->links, length;
-	uint8_t key[KEY_MAX];
+	uint8_t key[ZONE_KEY_MAX];
 
-	length = canonical_key(name, name->length - apex->name_length, key);
+	length = zone_canonical_key((const uint8_t *)name->word, name->length - apex->name_length,
+				    key);
 	while (count > 1) {
 		uint32_t half = count / 2;
 
@@ -84,22 +60,6 @@ static uint32_t cover_name(const struct zone_arena *arena, const struct zone_nam
 		count -= half;
 	}
 	return *first;
-}
-
-/* RFC 5155 section 5. */
-static void hash_name(const struct zone_hashing *hashing, const uint8_t *name, uint32_t length,
-		      uint8_t *hash)
-{
-	uint8_t input[SHA1_INPUT_MAX];
-
-	memcpy(input, name, length);
-	memcpy(input + length, hashing + 1, hashing->salt_length);
-	sha1(input, length + hashing->salt_length, hash);
-	memcpy(input + SHA1_SIZE, hashing + 1, hashing->salt_length);
-	for (uint32_t i = 0; i < hashing->iterations; i++) {
-		memcpy(input, hash, SHA1_SIZE);
-		sha1(input, SHA1_SIZE + hashing->salt_length, hash);
-	}
 }
 
 /* The part of the last hash that is at or below that of the next closer name; wraps around. */
@@ -113,7 +73,7 @@ static uint32_t cover_hash(const struct zone_arena *arena, const struct zone_nam
 
 	while (next + bytes[next] + 1u < below)
 		next += bytes[next] + 1u;
-	hash_name(zone_at(arena, arena->hashing), bytes + next, name->length - next, hash);
+	zone_hash_name(zone_at(arena, arena->hashing), bytes + next, name->length - next, hash);
 	while (count > 1) {
 		uint32_t half = count / 2;
 

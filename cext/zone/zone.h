@@ -165,13 +165,11 @@ _Static_assert(offsetof(struct zone_arena, checksum) == 24, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, max_labels) == 76, "arena.py: HEADER");
 _Static_assert(sizeof(struct zone_node) == 16, "arena.py: NODE");
 _Static_assert(sizeof(struct zone_type) == 8, "arena.py: TYPE");
-_Static_assert(sizeof(struct zone_image) == 24, "body.py: IMAGE");
-_Static_assert(offsetof(struct zone_image, length) == 8, "body.py: IMAGE");
-_Static_assert(offsetof(struct zone_image, secure) == 20, "body.py: SECURE_AT");
-_Static_assert(sizeof(struct zone_part) == 8, "chain.py: PART");
-_Static_assert(sizeof(struct zone_hashed) == 24, "zone_arena.py: a hash and an offset");
-_Static_assert(sizeof(struct zone_denial) == 16, "arena.py: DENIAL");
-_Static_assert(offsetof(struct zone_hashing, salt_length) == 2, "arena.py: HASHING");
+_Static_assert(sizeof(struct zone_image) == 24, "arena.py: IMAGE");
+_Static_assert(offsetof(struct zone_image, length) == 8, "arena.py: IMAGE");
+_Static_assert(offsetof(struct zone_image, secure) == 20, "arena.py: IMAGE");
+_Static_assert(sizeof(struct zone_hashed) == 24, "_zone_denial.pyx: a hash and an offset");
+_Static_assert(sizeof(struct zone_denial) % ZONE_UNIT == 0, "a node follows it");
 
 /* A name to look up: lower-cased wire format, zero-padded for hashing in whole words. */
 struct zone_name {

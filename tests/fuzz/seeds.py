@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 from random import Random
 
@@ -35,6 +36,16 @@ def frames() -> dict[str, bytes]:
         + Packet(payload, version, port=port, tags=tags[depth]).frame()
         for service, (port, payload) in payloads.items()
         for version, depth in ((4, "plain"), (6, "tag"), (4, "tags"))
+    }
+
+
+def bodies() -> dict[str, bytes]:
+    """Options, a question's name, records: few and many, with any names, and some large ones."""
+    chance = random.Random(1)
+    return {
+        f"{options:02}of{size}": bytes([options]) + chance.randbytes(size)
+        for options in range(16)
+        for size in (20, 200, 1500)
     }
 
 

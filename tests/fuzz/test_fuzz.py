@@ -22,6 +22,7 @@ BIN = HERE / "bin"
 TARGETS = sorted(HERE.glob("fuzz_*.c"))
 SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
 MADE = {
+    "compile": seeds.bodies,
     "frame": seeds.frames,
     "keys": seeds.keys,
     "master": seeds.master,

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits and sizes that the C code fixes, under the names that they have there."""
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 cdef extern from "base/hash.h" nogil:
     const uint64_t c_hash_factor "HASH_FACTOR"
@@ -14,11 +14,7 @@ cdef extern from "base/siphash.h" nogil:
 cdef extern from "dns/compose.h" nogil:
     enum:
         c_dns_aliases_max "DNS_ALIASES_MAX"
-        c_dns_aliases_end "DNS_ALIASES_END"
         c_dns_udp_min "DNS_UDP_MIN"
-
-cdef extern from "dns/rdata.h" nogil:
-    void dns_names_of_type(uint16_t rdtype, uint32_t *skip, uint32_t *names)
 
 cdef extern from "dns/settings.h" nogil:
     enum:
@@ -59,30 +55,21 @@ cdef extern from *:
 
     enum {
         ARENA_CHECKSUM_AT = offsetof(struct zone_arena, checksum),
-        DENIAL_PROVABLE_AT = offsetof(struct zone_denial, provable),
-        IMAGE_SECURE_AT = offsetof(struct zone_image, secure),
-        NODE_WILDCARD_AT = offsetof(struct zone_node, wildcard),
     };
     """
     const uint64_t c_zone_magic "ZONE_MAGIC"
     enum:
         ARENA_CHECKSUM_AT
-        DENIAL_PROVABLE_AT
-        IMAGE_SECURE_AT
-        NODE_WILDCARD_AT
         c_zone_version "ZONE_VERSION"
         c_zone_unit "ZONE_UNIT"
         c_zone_slack "ZONE_SLACK"
         c_zone_slots "ZONE_SLOTS"
         c_zone_fill "ZONE_FILL"
         c_zone_index_nodes "ZONE_INDEX_NODES"
-        c_zone_name_max "ZONE_NAME_MAX"
         c_zone_iterations_max "ZONE_ITERATIONS_MAX"
-        c_zone_node_apex "ZONE_NODE_APEX"
         c_zone_node_cut "ZONE_NODE_CUT"
         c_zone_node_alias "ZONE_NODE_ALIAS"
         c_zone_node_dname "ZONE_NODE_DNAME"
-        c_zone_node_unproven "ZONE_NODE_UNPROVEN"
         c_zone_kind_noerror "ZONE_KIND_NOERROR"
         c_zone_kind_nodata "ZONE_KIND_NODATA"
         c_zone_kind_nxdomain "ZONE_KIND_NXDOMAIN"
@@ -91,7 +78,6 @@ cdef extern from *:
 HASH_FACTOR = c_hash_factor
 SIPHASH_KEY_BYTES = c_siphash_key_bytes
 DNS_ALIASES_MAX = c_dns_aliases_max
-DNS_ALIASES_END = c_dns_aliases_end
 DNS_UDP_MIN = c_dns_udp_min
 DNS_COOKIE_SECRETS = c_dns_cookie_secrets
 DNS_AGENT_MAX = c_dns_agent_max
@@ -114,13 +100,10 @@ ZONE_SLACK = c_zone_slack
 ZONE_SLOTS = c_zone_slots
 ZONE_FILL = c_zone_fill
 ZONE_INDEX_NODES = c_zone_index_nodes
-ZONE_NAME_MAX = c_zone_name_max
 ZONE_ITERATIONS_MAX = c_zone_iterations_max
-ZONE_NODE_APEX = c_zone_node_apex
 ZONE_NODE_CUT = c_zone_node_cut
 ZONE_NODE_ALIAS = c_zone_node_alias
 ZONE_NODE_DNAME = c_zone_node_dname
-ZONE_NODE_UNPROVEN = c_zone_node_unproven
 ZONE_KIND_NOERROR = c_zone_kind_noerror
 ZONE_KIND_NODATA = c_zone_kind_nodata
 ZONE_KIND_NXDOMAIN = c_zone_kind_nxdomain
@@ -128,29 +111,3 @@ ZONE_KIND_REFERRAL = c_zone_kind_referral
 
 # Where a field of these structs is, in bytes.
 ZONE_ARENA_CHECKSUM_AT = ARENA_CHECKSUM_AT
-ZONE_DENIAL_PROVABLE_AT = DENIAL_PROVABLE_AT
-ZONE_IMAGE_SECURE_AT = IMAGE_SECURE_AT
-ZONE_NODE_WILDCARD_AT = NODE_WILDCARD_AT
-
-
-cdef dict names_in_rdata():
-    cdef dict found = {}
-    cdef uint32_t skip
-    cdef uint32_t names
-    # RFC 3597 section 4: no type from 16 on may hold compressed names; 255 are more than enough.
-    for rdtype in range(256):
-        dns_names_of_type(rdtype, &skip, &names)
-        if names:
-            found[rdtype] = (skip, names)
-    return found
-
-
-# By type: the bytes of RDATA before the first name, and the number of names.
-COMPRESSED_NAMES = names_in_rdata()
-
-# All that a compiled zone depends on.
-ZONE_LIMITS = {
-    name: value
-    for name, value in globals().items()
-    if name.startswith(("ZONE_", "DNS_ALIASES_")) or name in ("HASH_FACTOR", "COMPRESSED_NAMES")
-}

@@ -87,6 +87,10 @@ cdef class MasterFile:
         self.at += 1
         return self.text[self.at - 1]
 
+    def column(self):
+        """The column of the next character, from 1."""
+        return self.at + 1
+
     def before(self):
         """The current line up to the next character."""
         return self.text[:self.at]

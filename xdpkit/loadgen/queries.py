@@ -16,8 +16,9 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
+from xdpkit._core._zone_tree import Tree
 from xdpkit.errors import ConfigError
-from xdpkit.services.dns.compiler.tree import Tree
+from xdpkit.services.dns.compiler.tree import tree_of
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.zone import RRSIG
 
@@ -103,7 +104,7 @@ def _of_line(path: Path, number: int, line: str) -> bytes:
 
 def from_zone(path: Path) -> list[bytes]:
     """A query for every authoritative RRset of a zone file. Raises ZoneError."""
-    return list(_of_tree(Tree(read_zone(path))))
+    return list(_of_tree(tree_of(read_zone(path))[0]))
 
 
 def _of_tree(tree: Tree) -> Iterator[bytes]:

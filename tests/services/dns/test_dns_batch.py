@@ -124,14 +124,15 @@ def test_one_that_ends_early_is_no_endless_loop(
 
 def test_several_children_share_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "WORTH_ANOTHER", 10)
-    for number in range(40):
-        (tmp_path / f"z{number}.zone").write_text(HEAD + f"x A 192.0.2.{number}\n")
+    # One must not be done with them before another has started.
+    for number in range(800):
+        (tmp_path / f"z{number}.zone").write_text(HEAD + f"x A 192.0.2.{number % 250}\n")
     (tmp_path / "bad.zone").write_text("bad\n")
     at_once: set[int] = set()
     found = outcomes(tmp_path, lambda _: at_once.update(compilers()), children=4)
     assert len(at_once) == min(4, len(os.sched_getaffinity(0)))
     assert sorted(name for name, each in found.items() if each.arena is None) == ["bad"]
-    assert len(found) == 41
+    assert len(found) == 801
 
 
 @pytest.fixture

@@ -191,13 +191,21 @@ def test_the_compilers_key_is_of_its_source(
     monkeypatch.setattr(sources, "__file__", str(copied / "zonefile" / "sources.py"))
     assert key() == sources.compiler_key()
     for name in (
-        "compiler/images.py",
+        "compiler/tree.py",
         "compiler/arena.py",
         "zonefile/read.py",
         "compiler/chain.py",
     ):
         before = key()
         (copied / name).write_text((copied / name).read_text() + "\n")
+        assert key() != before
+    # What is made of C is part of it, too: a copy of the modules, and one of them changed.
+    modules = [Path(shutil.copy(path, tmp_path)) for path in sources.COMPILER_MODULES]
+    monkeypatch.setattr(sources, "COMPILER_MODULES", modules)
+    for module in modules:
+        before = key()
+        with module.open("ab") as file:
+            file.write(b"another")
         assert key() != before
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xdpkit.services.dns.compiler.arena import (
     HEADER,
+    IMAGE,
     MAGIC,
     NODE,
     SLACK,
@@ -14,10 +15,10 @@ from xdpkit.services.dns.compiler.arena import (
     TYPE,
     UNIT,
     VERSION,
+    Kind,
     ZoneFields,
     name_hash,
 )
-from xdpkit.services.dns.compiler.body import IMAGE, Kind
 
 
 @dataclass(frozen=True, slots=True)

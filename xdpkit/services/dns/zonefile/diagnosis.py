@@ -54,10 +54,6 @@ class NumberedLines(Lines):
         super().__init__(path, data)
         self._undecodable = undecodable
 
-    def column(self) -> int:
-        """The column of the next character."""
-        return len(self.before()) + 1
-
     def indentation(self) -> int:
         """How many blanks the next line begins with."""
         blanks = _BLANKS.match(self.data, self.offset)

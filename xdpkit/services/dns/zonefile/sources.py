@@ -14,8 +14,7 @@ from typing import Any
 
 import dns.version
 
-from xdpkit._core import _master_file
-from xdpkit._core._limits import ZONE_LIMITS
+from xdpkit._core import _master_file, _rrset, _zone_denial, _zone_images, _zone_tree
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import ZoneError
 from xdpkit.reach import denied, reach
@@ -33,6 +32,11 @@ change when the file changes. A tuple of them would take three times the memory.
 
 INACCESSIBLE: Stat = b"-"
 """Of a file that is listed in its directory, and that a link leads nowhere, for example."""
+
+_MODULES = (_master_file, _rrset, _zone_denial, _zone_images, _zone_tree)
+
+COMPILER_MODULES = [Path(each.__file__ or "") for each in _MODULES]
+"""The extension modules that read and compile zones."""
 
 _STAT = struct.Struct("<5q")
 _SIZE = 8
@@ -266,12 +270,10 @@ class Reading:
 
 @cache
 def compiler_key() -> str:
-    """A key that changes with the compiler's source, the limits that it shares with the C code,
-    and the library that reads master files.
+    """A key that changes with the compiler's source, its extension modules, to which the C code is
+    linked, and the library that reads master files.
     """
     digest = blake2b(dns.version.version.encode(), digest_size=8)
-    digest.update(repr(sorted(ZONE_LIMITS.items())).encode())
-    for path in sorted(Path(__file__).parents[1].glob("*/*.py")):
+    for path in [*sorted(Path(__file__).parents[1].glob("*/*.py")), *COMPILER_MODULES]:
         digest.update(path.read_bytes())
-    digest.update(Path(_master_file.__file__).read_bytes())
     return digest.hexdigest()
