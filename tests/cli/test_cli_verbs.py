@@ -16,7 +16,7 @@ from xdpkit.control import client as control_client
 
 ECHO = '[interface]\nname = "eth1"\nqueues = [2, 3]\n[echo]\n'
 DNS = ECHO + '[ntp]\n[dns]\nzones = "."\n'
-ZONE = "@ 60 IN SOA . . 7 2 3 4 5\n@ 60 IN NS .\nwww 60 IN AAAA 2001:db8::7\n"
+ZONE = "@ 60 SOA . . 7 3 2 5 5\n@ 60 NS .\n@ 60 NS b.example.\nwww 60 AAAA 2001:db8::7\n"
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_sample_can_be_served_once_the_interface_is_named(directory: Path) -> No
     facts = check.facts(load(directory, SAMPLE.replace('#name = "eth1"', 'name = "eth1"')))
     assert facts["services"].keys() == {"ntp", "dns"}
     assert facts["services"]["dns"]["zones"].keys() == {"example"}
+    assert [each for each in facts["warnings"] if "zone" in each["path"]] == []
 
 
 def test_sample_has_every_table_and_key() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from xdpkit.cli.check_addresses import address_warnings
 from xdpkit.config import Config, DnsConfig, NtpConfig
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.toml_document import quoted
@@ -24,11 +25,15 @@ _COOKIES = {
 # Zones that are listed; --json has all.
 ZONES = 20
 
+# Warnings that are listed; a zone has at most 101.
+WARNINGS = 200
+
 
 def facts(config: Config) -> dict[str, Any]:
     """Compiles the zones, reads the keys, and returns what would be served.
 
-    Raises ConfigError with everything that is wrong with zone files and the key file.
+    What loads, but is probably a mistake, is among its ``warnings``. Raises ConfigError with
+    everything that is wrong with zone files and the key file.
     """
     interface = config.interface
     within_reach.keep_files(config)
@@ -48,6 +53,7 @@ def facts(config: Config) -> dict[str, Any]:
         raise wrong[0] if len(wrong) == 1 else ConfigErrors(wrong)
     if config.echo is not None:
         services["echo"] = {"port": config.echo.port, "spin_ns": config.echo.spin_ns}
+    warnings = services["dns"].pop("warnings") if config.dns is not None else []
     return {
         "config": str(config.path),
         "interface": interface.name,
@@ -58,6 +64,7 @@ def facts(config: Config) -> dict[str, Any]:
         "slow_path": interface.slow_path,
         "services": services,
         "metrics": str(config.metrics.listen) if config.metrics else None,
+        "warnings": warnings + address_warnings(config),
     }
 
 
@@ -84,9 +91,9 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     from xdpkit.services.dns.serving.zone_report import infos
 
     with LoadProgress(dns.zones) as progress:
-        load = anyio.run(compile_zones, dns.zones, progress, None, dns.max_zone_bytes)
+        cache = dns.cache_directory()
+        load = anyio.run(compile_zones, dns.zones, progress, None, dns.max_zone_bytes, cache)
         progress.finish(load.summary(), load.seconds)
-    cache = dns.cache_directory()
     return {
         "port": dns.port,
         "max_udp": {"ipv4": dns.limit(4), "ipv6": dns.limit(6)},
@@ -109,6 +116,10 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
         "bytes": load.size,
         "load_s": round(load.seconds, 3),
         "zones": infos(load.table),
+        "warnings": [
+            {"path": each.path, "line": each.line or None, "warning": each.text}
+            for each in load.warnings
+        ],
     }
 
 
@@ -159,6 +170,22 @@ def lines(facts: Mapping[str, Any]) -> list[str]:
     if facts["metrics"]:
         written.append(f"metrics    http://{facts['metrics']}/metrics")
     return written
+
+
+def warning_lines(facts: Mapping[str, Any]) -> list[str]:
+    """What is probably a mistake, a line each, and how many there are."""
+    found = facts["warnings"]
+    if not found:
+        return []
+    listed = [
+        f"{each['path']}:{each['line']}: warning: {each['warning']}"
+        if each["line"]
+        else f"{each['path']}: warning: {each['warning']}"
+        for each in found[:WARNINGS]
+    ]
+    more = f", {WARNINGS} of them listed: --json has all" if len(found) > WARNINGS else ""
+    what = "1 warning" if len(found) == 1 else f"{len(found)} warnings"
+    return [*listed, f"{what}{more}; it can be served as it is"]
 
 
 def _sources(ntp: Mapping[str, Any]) -> str:

@@ -156,7 +156,13 @@ def _verb_check(options: Namespace) -> int:
     from xdpkit.cli import check
 
     facts = check.facts(config.load(options.config))
-    return _print_json(facts) if options.json else _print_lines(check.lines(facts))
+    if options.json:
+        return _print_json(facts)
+    _print_lines(check.lines(facts))
+    _flush()
+    for line in check.warning_lines(facts):
+        print(escape(line), file=sys.stderr)
+    return 0
 
 
 def _verb_doctor(options: Namespace) -> int:

@@ -72,7 +72,7 @@ BAD = {
     "SOA below": ("sub SOA ns1 hostmaster 2 7200 3600 1209600 60\n", "4:1", "SOA below"),
     "CNAME then data": ("x CNAME y\nx A 192.0.2.1\n", "5:1", "CNAME and other data"),
     "data then CNAME": ("x A 192.0.2.1\n  CNAME y\n", "5:3", "CNAME and other data"),
-    "CNAME at the apex": ("@ CNAME y\n", "4:1", "CNAME and other data"),
+    "CNAME at the apex": ("@ CNAME y\n", "4:1", "write the addresses themselves there"),
     "two CNAMEs": ("x CNAME y\nx CNAME z\n", "5:1", "second CNAME"),
     "out of zone": ("x.other.test. A 192.0.2.1\n", "4:1", "not in the zone"),
     "out of zone by $ORIGIN": ("$ORIGIN other.test.\nx A 192.0.2.1\n", "5:1", "not in the zone"),

@@ -9,6 +9,7 @@ stdout, one per line:
     {"reading": PATH, "records": N, "share": OF_IT}     as it goes
     {"zone": PATH, "at": OFFSET, "size": BYTES, "sources": [...]}
     {"zone": PATH, "errors": [{"path", "line", "column", "error"}], "sources": [...]}
+    {"zone": PATH, ..., "warnings": [[path, line, text]], "unlisted": N}       with --warn
     {"done": true}                                      it compiles no more, and writes the cache
     {"unkept": REASON}                                  the cache could not be written; once
     {"error": REASON}                                   it cannot work at all
@@ -38,6 +39,7 @@ from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena import next_start
+from xdpkit.services.dns.compiler.linter import Linter
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile.error_list import located
@@ -67,10 +69,16 @@ class Compiler:
     """Compiles one zone after the other into ``fd``, and keeps them in ``cache``."""
 
     def __init__(
-        self, fd: int, cache: Path | None, limit: MemoryLimit, report: Report, max_bytes: int
+        self,
+        fd: int,
+        cache: Path | None,
+        limit: MemoryLimit,
+        report: Report,
+        max_bytes: int,
+        linter: Linter | None = None,
     ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
-        self._max_bytes = max_bytes
+        self._max_bytes, self._linter = max_bytes, linter
         self._at = 0
         self._made: list[tuple[bytes, int, int, tuple[Source, ...], float]] = []
 
@@ -83,11 +91,12 @@ class Compiler:
         reading = Reading(self._limit.allow, self._max_bytes)
         try:
             zone = read_zone(Path(path), self._progress(path, reading), reading)
+            found = self._linter.warnings(zone) if self._linter else {}
             size = compile_zone(zone, self._fd, self._at)
         except ZoneError as error:
             wrong = [each for each in error.errors or [error] if isinstance(each, ZoneError)]
-            found = [each.location() | {"error": each.reason} for each in located(wrong)]
-            self._report({"zone": path, "errors": found, "sources": to_json(reading.sources)})
+            errors = [each.location() | {"error": each.reason} for each in located(wrong)]
+            self._report({"zone": path, "errors": errors, "sources": to_json(reading.sources)})
             return True
         except (MemoryError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):
@@ -100,7 +109,7 @@ class Compiler:
             return False
         at, self._at = self._at, next_start(self._at + size)
         sources = reading.sources
-        self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)})
+        self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
         if self._cache:
             self._made.append((zone.origin, at, size, sources, time.time()))
         return True
@@ -141,6 +150,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory", type=int, help="the most bytes of memory to use")
     text = "the most bytes of a zone's files"
     parser.add_argument("--max-bytes", type=int, default=MAX_ZONE_BYTES, help=text)
+    parser.add_argument("--warn", action="store_true", help="report what is probably a mistake")
+    text = "the directory of what is served now, which --warn compares with"
+    parser.add_argument("--served", type=Path, help=text)
     parser.add_argument("directory", type=Path)
     return parser.parse_args(arguments)
 
@@ -169,7 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
         report({"error": failed(f"{options.directory}: chdir", error)})
         report.flush()
         return 1
-    compiler = Compiler(options.fd, cache, limit, report, options.max_bytes)
+    linter = Linter(options.served) if options.warn else None
+    compiler = Compiler(options.fd, cache, limit, report, options.max_bytes, linter)
     compiler_key()
     report({"ready": True})
     report.flush()

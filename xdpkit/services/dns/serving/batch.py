@@ -24,6 +24,7 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, never
 from xdpkit.services.dns.zonefile.sources import Source, from_json
+from xdpkit.services.dns.zonefile.zone import ZoneWarning
 
 log = logging.getLogger("xdpkit")
 
@@ -49,6 +50,10 @@ class Outcome:
     sources: tuple[Source, ...]
     errors: tuple[ZoneError, ...] = ()
     stuck: bool = False
+    warnings: tuple[ZoneWarning, ...] = ()
+    """What is probably a mistake, if the job asks for it."""
+    unlisted: int = 0
+    """How many more warnings there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +249,10 @@ def _outcome(data: memoryview | bytes, report: dict[str, Any]) -> Outcome:
             return Outcome(path, None, sources, tuple(found))
         at, size = report["at"], report["size"]
         with memoryview(data) as view, view[at : at + size] as part:
-            return Outcome(path, ZoneArena(part), sources)
+            warnings = tuple(ZoneWarning(*each) for each in report.get("warnings", ()))
+            unlisted = int(report.get("unlisted", 0))
+            arena = ZoneArena(part)
+        return Outcome(path, arena, sources, warnings=warnings, unlisted=unlisted)
     except (LookupError, TypeError, ValueError, MemoryError) as error:
         return _refused(path, _unusable(error))
 

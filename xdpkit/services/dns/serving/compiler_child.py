@@ -73,11 +73,17 @@ class Job:
     background: bool = False
     memory: int | None = None
     max_bytes: int = MAX_ZONE_BYTES
+    warn: bool = False
+    """Whether what is probably a mistake is to be reported."""
+    served: Path | None = None
+    """Where the compiled zones are kept that warnings compare with."""
 
     def arguments(self, fd: int) -> list[str]:
         found = ["--fd", str(fd), *(["--cache", str(self.cache)] if self.cache else [])]
         found += ["--behind"] * self.background
         found += [] if self.memory is None else ["--memory", str(self.memory)]
+        found += ["--warn"] * self.warn
+        found += ["--served", str(self.served.absolute())] if self.served else []
         return [*found, "--max-bytes", str(self.max_bytes), str(self.directory)]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xdpkit.config.dns import MAX_ZONE_BYTES
-from xdpkit.errors import UnansweredError, ZoneError
+from xdpkit.errors import ERRORS_MAX, UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.privileges import unprivileged
@@ -26,6 +26,7 @@ from xdpkit.services.dns.serving.load_progress import describe_load
 from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.sources import Source, Stat, stat_of, zone_stats
+from xdpkit.services.dns.zonefile.zone import WARNINGS_MAX, ZoneWarning
 
 log = logging.getLogger("xdpkit")
 
@@ -33,6 +34,9 @@ log = logging.getLogger("xdpkit")
 # in 0.1 ms, and one of a million names in 2 s; a slow disk takes some more.
 FILES = 1000
 CACHE_SECONDS = 60.0
+
+# A line behind all of a file.
+_LAST = 1 << 62
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Load:
     """Zones that another version of xdpkit kept."""
     damaged: list[str] = field(default_factory=list)
     """What is wrong with files of the cache, which are made again."""
+    warnings: list[ZoneWarning] = field(default_factory=list)
+    """What is probably a mistake, by file and line; only for ``check``."""
 
     @property
     def names(self) -> int:
@@ -143,9 +149,11 @@ async def compile_zones(
     progress: Callable[[Progress], None] = no_progress,
     memory: int | None = None,
     max_bytes: int = MAX_ZONE_BYTES,
+    cache: Path | None = None,
 ) -> Load:
     """Compiles every zone of a directory, and keeps none of it: for ``check``.
 
+    What is probably a mistake becomes a warning; ``cache`` has the zones as they are served now.
     Raises ZoneErrors with everything that is wrong with any of them.
     """
     started = time.monotonic()
@@ -159,9 +167,12 @@ async def compile_zones(
     def take(outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
             refused.extend(outcome.errors)
+            load.warnings += _listed(outcome)
             load.table.finish(outcome)
 
-    batch = Batch(Job(directory, memory=memory, max_bytes=max_bytes), take, progress)
+    served = cache and arena_file.cache_directory(cache, directory)
+    job = Job(directory, memory=memory, max_bytes=max_bytes, warn=True, served=served)
+    batch = Batch(job, take, progress)
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
         await batch.finish()
@@ -174,8 +185,19 @@ async def compile_zones(
             ]
     if refused:
         raise directory_error(sorted(refused, key=lambda error: (str(error.path), error.line or 0)))
+    load.warnings.sort(key=lambda warning: (warning.path, warning.line or _LAST))
     load.compiled, load.seconds = len(todo), time.monotonic() - started
     return load
+
+
+def _listed(outcome: Outcome) -> list[ZoneWarning]:
+    """A zone's warnings, and one that says how many more there are."""
+    found = list(outcome.warnings)
+    if outcome.unlisted:
+        # Each kind is looked for until there are that many.
+        least = "at least " * (outcome.unlisted + WARNINGS_MAX >= ERRORS_MAX)
+        found.append(ZoneWarning(outcome.path, 0, f"and {least}{outcome.unlisted} more"))
+    return found
 
 
 # -------------------------------------------------------------------------------------------------

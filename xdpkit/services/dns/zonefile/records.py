@@ -214,7 +214,9 @@ class Sink(RecordReader):
                 return rrset
             # RFC 1034 section 3.6.2.
             if CNAME in (rrset.rdtype, rdtype) and not {rrset.rdtype, rdtype} & BESIDE_CNAME:
-                raise ValueError(f"a CNAME and other data at {name_text(owner)}; keep one of them")
+                apex = owner == self.zone.origin
+                fix = "write the addresses themselves there" if apex else "keep one of them"
+                raise ValueError(f"a CNAME and other data at {name_text(owner)}; {fix}")
         if len(rrsets) >= TYPES_AT_NAME:
             raise ValueError(too_many_types(name_text(owner)))
         path, line = self.location()
