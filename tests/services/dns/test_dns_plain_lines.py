@@ -1,4 +1,7 @@
-"""We read plain records exactly like dnspython, in any context."""
+"""We read plain records exactly like dnspython, in any context.
+
+What only the peers load, dnspython does not: test_dns_as_the_peers.py.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,10 @@ from xdpkit._core._master_file import MasterFile, RecordReader
 from xdpkit._core._rrset import RRset
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile import records
+from xdpkit.services.dns.zonefile.lines import as_text
 from xdpkit.services.dns.zonefile.master_file import STATED_BEFORE_MINIMUM
 from xdpkit.services.dns.zonefile.read import read_zone
+from xdpkit.services.dns.zonefile.records import TTL_MAX
 from xdpkit.services.dns.zonefile.zone import Zone
 
 HEAD = "@ SOA ns hostmaster 1 7200 3600 1209600 60\n@ NS ns\n"
@@ -31,7 +36,7 @@ labels = st.sampled_from(
     ["a", "B", "x-1", "_tcp", "*", "1", "a" * 63, "a" * 64, "xn--bcher-kva", "", "IN", "A", "3"]
 )
 names = st.one_of(
-    st.sampled_from(["@", ".", "z.example.", "..", "a..b", "other.test.", "", r"a\.b", '"q"', "é"]),
+    st.sampled_from(["@", ".", "z.example.", "..", "a..b", "other.test.", "", r"a\.b", "é"]),
     st.lists(labels, min_size=1, max_size=5).map(".".join),
     st.lists(labels, min_size=1, max_size=3).map(lambda parts: ".".join(parts) + ".z.example."),
 )
@@ -144,7 +149,6 @@ DATA = {
     "SOA": (names, names, numbers, numbers, numbers, numbers, numbers),
     "TXT": (texts, texts, texts),
     "txt": (texts,),
-    "DS": (numbers, numbers, numbers, digits),
     "DNSKEY": (numbers, numbers, numbers, codes),
     "RRSIG": (types, numbers, numbers, numbers, times, times, numbers, names, codes),
     "NSEC": (names, types, types),
@@ -172,7 +176,6 @@ RIGHT = {
     "NSEC3PARAM": ["1", "0", "0", "abcd"],
     "SOA": ["ns", "host", "1", "2", "3", "4", "5"],
     "DNSKEY": ["257", "3", "8", "AwEAAQ=="],
-    "DS": ["1", "8", "2", "ab" * 32],
     "SRV": ["0", "0", "5060", "sip"],
     "MX": ["10", "mail"],
 }
@@ -292,13 +295,14 @@ class Records:
 
     def add(self, name: dns.name.Name, ttl: int, rdata: dns.rdata.Rdata) -> None:
         wire = rdata.to_wire() or b""
+        ttl = ttl if ttl <= TTL_MAX else 0
         self.found.append((name.to_digestable(), ttl, rdata.rdtype, rdata.covers(), wire))
 
 
 def of_dnspython(line: str) -> list[tuple[bytes, int, int, int, bytes]]:
     """The records of a line; none if it is refused."""
     records = Records()
-    tokenizer = dns.tokenizer.Tokenizer(io.StringIO(line))
+    tokenizer = dns.tokenizer.Tokenizer(io.StringIO(as_text(line.encode())))
     reader = dns.zonefile.Reader(
         tokenizer, dns.rdataclass.IN, cast(Transaction, records), default_ttl=77
     )
@@ -312,6 +316,9 @@ def of_dnspython(line: str) -> list[tuple[bytes, int, int, int, bytes]]:
 
 class Plain(RecordReader):
     """Takes any record that is plain."""
+
+    def _warn_of_ttl(self) -> None:
+        pass
 
     def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
         rrset = RRset(rdtype, covers, ttl, "", 1, [wire])
@@ -378,7 +385,6 @@ def test_what_is_all_right_is_plain(kind: str) -> None:
         ("www A \\# 4 c0000201", False),
         ("www TYPE1 192.0.2.1", True),
         ('www HTTPS 1 . alpn="h2,h3" port=8443 ipv4hint=192.0.2.1,192.0.2.2', True),
-        ("www HTTPS 0 www port=1", False),
         ('www NAPTR 1 2 s SIP+D2U "" _sip._udp', True),
         ("www LOC 1 N 1 E 1m", False),
         ("$GENERATE 1-2 a$ A 192.0.2.$\n", False),

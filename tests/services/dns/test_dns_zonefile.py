@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import dns.dnssec
+import dns.flags
+import dns.message
 import pytest
 from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
@@ -47,7 +49,6 @@ BAD = {
     "escape in a text": ('x TXT a "b\\999"\n', "4:9", "has an invalid escape: write \\DDD"),
     "escape of nothing": ("x TXT a\\\n", "4:8", "at the end of the line"),
     "TTL": ("x 4294967296 A 192.0.2.1\n", "4:3", "the TTL 4294967296 is too large"),
-    "TTL with the sign bit": ("x 2147483648 A 192.0.2.1\n", "4:3", "2181"),
     "TTL of a strange unit": (
         "x 1x A 192.0.2.1\n",
         "4:3",
@@ -74,10 +75,6 @@ BAD = {
     "data then CNAME": ("x A 192.0.2.1\n  CNAME y\n", "5:3", "CNAME and other data"),
     "CNAME at the apex": ("@ CNAME y\n", "4:1", "write the addresses themselves there"),
     "two CNAMEs": ("x CNAME y\nx CNAME z\n", "5:1", "second CNAME"),
-    "out of zone": ("x.other.test. A 192.0.2.1\n", "4:1", "not in the zone"),
-    "out of zone by $ORIGIN": ("$ORIGIN other.test.\nx A 192.0.2.1\n", "5:1", "not in the zone"),
-    "above the zone": ("example. A 192.0.2.1\n", "4:1", "not in the zone"),
-    "wildcard DNAME": ("*.x DNAME other.test.\n", "4:1", "above"),
     "two DNAMEs": ("x DNAME y\nx DNAME z\n", "5:1", "second DNAME"),
     "DNAME and CNAME": ("x DNAME y\nx CNAME z\n", "5:1", "CNAME and other data"),
     "DNAME and delegation": ("x DNAME y\n  NS ns1\n", "5:3", "a delegation"),
@@ -87,11 +84,8 @@ BAD = {
         "below the DNAME of x",
     ),
     "below the apex's DNAME": ("@ DNAME y.test.\nz A 192.0.2.1\n", "5:1", "below the DNAME"),
-    "DS at the apex": (f"@ DS 1 8 2 {'ab' * 32}\n", "4:1", "zone above"),
-    "wildcard NS": ("*.x NS ns1\n", "4:1", "delegated"),
     "OPT": ("x TYPE41 \\# 0\n", "4:1", "messages"),
     "ANY": ("x TYPE255 \\# 0\n", "4:1", "messages"),
-    "too many": ("".join(f'x TXT "{i:04}{"y" * 250}"\n' for i in range(250)), "4:1", "64 KiB"),
 }
 
 
@@ -168,9 +162,8 @@ def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
     [
         ("", "1:1", "no SOA"),
         ("$TTL 60\nx A 192.0.2.1\n", "1:1", "no SOA"),
-        ("$TTL 60\n\n@ SOA a b 1 2 3 4 5\n", "3:1", "no NS"),
         ("@ A 192.0.2.1\n", "1:1", "TTL"),
-        (b"$TTL 60\n\na\xff\xfe A 192.0.2.1\n", "3:2", "the byte 0xff is not UTF-8 text"),
+        (b"$TTL 60\n\na\xff\xfe A\n", "3:6", "A record ends too early"),
     ],
 )
 def test_required_records(tmp_path: Path, text: str | bytes, place: str, words: str) -> None:
@@ -230,11 +223,21 @@ def test_the_same_record_in_capitals_is_there_once(tmp_path: Path) -> None:
 
 
 def test_more_records_than_a_message_holds(tmp_path: Path) -> None:
-    """Refused as early as possible: the time grows with the square of their number."""
+    """As nsd has it: no records, and TC, over TCP too."""
     hosts = "".join(f"x A 10.0.{n >> 8}.{n & 255}\n" for n in range(6000))
-    path = write(tmp_path, "z.example.zone", HEAD + hosts + "x A nonsense\n")
-    with pytest.raises(ZoneError, match=r":4:1: more records of one name and type than"):
-        read_zone(path)
+    call = BytesCall(tmp_path, {"z.example": HEAD + hosts + "to CNAME x\n"})
+    for name, records in (("x", 0), ("to", 1)):
+        request = dns.message.make_query(f"{name}.z.example", "A").to_wire()
+        verdict, reply = call.send(request, tcp=True)
+        assert reply is not None
+        message = dns.message.from_wire(reply)
+        assert verdict == "dns_truncated" and message.flags & dns.flags.TC | dns.flags.AA
+        assert len(message.answer) == records
+    assert call.ask("x.z.example", "TXT").verdict == "dns_nodata"
+    zone = read_zone(tmp_path / "z.example.zone")
+    assert [(each.line, each.text[:30]) for each in zone.warnings] == [
+        (4, "more records of one name and t")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -304,7 +307,7 @@ signed 50 RRSIG MX 8 3 50 20300101000000 20200101000000 1 z.example. AAAA
     assert answers("deep.", "TXT") == ['3600 IN TXT "two" "strings"']
     assert answers("in.deep.", "TYPE65280") == ["300 IN TYPE65280 \\# 2 abcd"]
     assert answers("dot\\.ted.deep.", "A") == ["300 IN A 192.0.2.1"]
-    assert answers("xn--u-eha.deep.", "A") == ["300 IN A 192.0.2.2"]
+    assert answers("u\\195\\188.deep.", "A") == ["300 IN A 192.0.2.2"], "its bytes"
     assert answers("twice.deep.", "A") == ["300 IN A 192.0.2.3"]
     assert answers("low.deep.", "A") == ["30 IN A 192.0.2.5", "30 IN A 192.0.2.4"]
     assert answers("svc.deep.", "HTTPS") == ['300 IN HTTPS 1 . alpn="h2"']

@@ -72,10 +72,15 @@ class Tokenizer(dns.tokenizer.Tokenizer):
         if self._words > RECORD_WORDS:
             raise dns.exception.SyntaxError(TOO_LONG)  # type: ignore[no-untyped-call]
         token = super().get(want_leading, want_comment)
-        if self.generating and token.is_quoted_string():
+        if not token.is_quoted_string():
+            return token
+        if self.generating:
             # As named has it: what is in the quotes is the text of the data, blanks included.
             text = token.value.replace('\\"', '"')
             return dns.tokenizer.Token(dns.tokenizer.IDENTIFIER, text)
+        if want_comment and token.value[:1] not in {"", "@", "$"}:
+            # An owner, as named and nsd have it.
+            return dns.tokenizer.Token(dns.tokenizer.IDENTIFIER, token.value, token.has_escape)
         return token
 
     def _take_plain(self) -> None:
