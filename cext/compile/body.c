@@ -19,7 +19,7 @@ int body_begin(struct body *body, const struct body_question *question)
 	body->wildcard = name.count && question->name[0] == 1 && question->name[1] == '*';
 	body->relocatable = question->shared || body->wildcard;
 	body->secure = question->secure;
-	body->named = body->has_more = body->has_optional = false;
+	body->named = body->has_more = body->has_optional = body->truncated = false;
 	memset(body->counts, 0, sizeof body->counts);
 	body->length = body->authority = body->trimmed = 0;
 	body->glue = body->fixups = 0;
@@ -158,8 +158,12 @@ uint32_t body_end(struct body *body)
 		while (body->fixups && body->fixup[body->fixups - 1] >= body->length)
 			body->fixups--;
 	}
-	if (body->length > BODY_MAX)
-		return 0;
+	body->truncated = body->length > BODY_MAX;
+	if (body->truncated) {
+		body->length = body->trimmed = 0;
+		body->fixups = body->glue = 0;
+		memset(body->counts, 0, sizeof body->counts);
+	}
 	if (!body->has_more || body->authority > body->length)
 		body->authority = body->length;
 	size = (uint32_t)sizeof(struct zone_image) + even((uint32_t)body->length) +
@@ -169,19 +173,20 @@ uint32_t body_end(struct body *body)
 
 void body_write(const struct body *body, const struct body_kind *kind, uint8_t *image)
 {
+	uint8_t bits = kind->authoritative ? BITS2_QR | BITS2_AA : BITS2_QR;
 	struct zone_image *head = (struct zone_image *)image;
 	uint32_t length = (uint32_t)body->length;
 	uint8_t *rest = image + sizeof *head + even(length);
 
 	*head = (struct zone_image){
-		.bits = kind->authoritative ? BITS2_QR | BITS2_AA : BITS2_QR,
+		.bits = body->truncated ? bits | BITS2_TC : bits,
 		.rcode = kind->rcode,
 		.length = (uint16_t)length,
 		.trimmed = (uint16_t)body->trimmed,
 		.authority = (uint16_t)body->authority,
 		.fixups = (uint16_t)body->fixups,
 		.base = (uint8_t)body->question_length,
-		.kind = (uint8_t)kind->kind,
+		.kind = body->truncated ? ZONE_KIND_TRUNCATED : (uint8_t)kind->kind,
 		.glue = (uint16_t)body->glue,
 	};
 	for (uint32_t section = 0; section < BODY_SECTIONS; section++)

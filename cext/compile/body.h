@@ -51,6 +51,7 @@ struct body {
 	bool named;        /* `names` has the question's */
 	bool has_more;     /* a record of the additional section was added */
 	bool has_optional; /* what may be left out begins at `trimmed` */
+	bool truncated;    /* no message holds it */
 	uint32_t counts[BODY_SECTIONS];
 	uint32_t glue;            /* additional records that may not be left out */
 	uint64_t length;          /* bytes; more than BODY_ROOM are counted, not kept */
@@ -86,8 +87,8 @@ static inline bool body_is_trimmed(const struct body *body)
 }
 
 /*
- * Ends the body. The size of its image, a multiple of ZONE_UNIT; 0 if it is too large for a DNS
- * message: then `length` is that of the records that must be there.
+ * Ends the body; the size of its image, a multiple of ZONE_UNIT. If what must be there is too large
+ * for a DNS message, it is `truncated`, and has no records.
  */
 uint32_t body_end(struct body *body);
 

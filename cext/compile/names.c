@@ -5,7 +5,7 @@
 
 #include "base/hash.h"
 
-#define LABEL_MAX 63
+#define LABEL_MAX 63 /* bytes, RFC 1035 section 2.3.4 */
 
 static inline uint8_t lower(uint8_t byte)
 {

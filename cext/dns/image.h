@@ -16,6 +16,7 @@ static inline enum verdict dns_verdict(const struct zone_image *image)
 		[ZONE_KIND_NODATA] = VERDICT_dns_nodata,
 		[ZONE_KIND_NXDOMAIN] = VERDICT_dns_nxdomain,
 		[ZONE_KIND_REFERRAL] = VERDICT_dns_referral,
+		[ZONE_KIND_TRUNCATED] = VERDICT_dns_truncated,
 	};
 
 	return verdicts[image->kind];

@@ -136,6 +136,7 @@ enum zone_kind {
 	ZONE_KIND_NODATA,
 	ZONE_KIND_NXDOMAIN,
 	ZONE_KIND_REFERRAL,
+	ZONE_KIND_TRUNCATED, /* no message holds the answer: TC, and no records */
 	ZONE_KIND_COUNT
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "zonefile/master.h"
 
+#include <string.h>
+
 #include "base/bytes.h"
 #include "zonefile/type.h"
 #include "zonefile/value.h"
@@ -15,7 +17,7 @@
 /* What a record states before its data. */
 struct head {
 	struct name owner; /* of length 0 if it has none */
-	bool has_ttl;
+	bool has_ttl, ttl_large;
 	uint32_t ttl;
 	uint16_t type;
 };
@@ -41,7 +43,7 @@ static bool read_head(struct text *text, struct token *word, struct head *head)
 
 	for (;;) {
 		if (word->text[0] >= '0' && word->text[0] <= '9') {
-			if (head->has_ttl || !value_ttl(word, &head->ttl))
+			if (head->has_ttl || !value_ttl(word, &head->ttl, &head->ttl_large))
 				return false;
 			head->has_ttl = true;
 		} else if (!has_class && (value_is(word, "IN") || value_is(word, "CLASS1"))) {
@@ -66,7 +68,10 @@ static bool implicit_ttl(const struct master *master, uint32_t *ttl)
 		*ttl = master->default_ttl;
 	else
 		return false;
-	return *ttl <= TTL_MAX;
+	/* Of an SOA's minimum. */
+	if (*ttl > TTL_MAX)
+		*ttl = 0;
+	return true;
 }
 
 /* The default that a zone without $TTL has from its SOA: the last field of its data. */
@@ -93,6 +98,7 @@ static bool take_record(struct master *master, const struct head *head, uint32_t
 	if (head->owner.length)
 		master->owner = head->owner;
 	master->type = head->type;
+	master->ttl_large = head->ttl_large;
 	master->covers = head->type == TYPE_RRSIG ? load_be16(master->rdata) : 0;
 	master->rdata_length = length;
 	return true;
@@ -103,11 +109,12 @@ static bool take_directive(struct master *master, struct text *text, const struc
 {
 	struct token word, end;
 	struct name origin;
+	bool large = false;
 	uint32_t ttl;
 
 	if (!next_word(text, &word) || token_next(text, &end) != TOKEN_END)
 		return false;
-	if (value_is(name, "$TTL") && value_ttl(&word, &ttl)) {
+	if (value_is(name, "$TTL") && value_ttl(&word, &ttl, &large) && !large) {
 		master->default_ttl = ttl;
 		master->default_ttl_known = true;
 		master->default_ttl_from_soa = false;
@@ -122,6 +129,13 @@ static bool take_directive(struct master *master, struct text *text, const struc
 	return true;
 }
 
+/* Whether quotes are only around a name: what @ and $ mean in them is not certain. */
+static bool is_quoted_owner(const struct token *word, bool inherits)
+{
+	return !inherits && word->length && *word->text != '@' && *word->text != '$' &&
+	       !memchr(word->text, ' ', word->length);
+}
+
 /* Reads what begins at a line: a record, or (MASTER_END) what is none. */
 static enum master_found read_entry(struct master *master, struct text *text)
 {
@@ -131,16 +145,16 @@ static enum master_found read_entry(struct master *master, struct text *text)
 	bool inherits = byte_kinds[*text->at] & BYTE_BLANK;
 	int32_t length;
 
-	/* A parenthesis before the owner, or quotes. */
-	if (*text->at != ';' && byte_kinds[*text->at] & BYTE_DELIMITER)
+	/* A parenthesis before the owner. */
+	if (*text->at == '(' || *text->at == ')')
 		return MASTER_OTHER;
 	kind = token_next(text, &word);
 	if (kind == TOKEN_END)
 		return MASTER_END;
-	if (kind != TOKEN_WORD)
+	if (kind == TOKEN_UNSURE || (kind == TOKEN_QUOTED && !is_quoted_owner(&word, inherits)))
 		return MASTER_OTHER;
 	if (!inherits) {
-		if (*word.text == '$')
+		if (kind == TOKEN_WORD && *word.text == '$')
 			return take_directive(master, text, &word) ? MASTER_END : MASTER_OTHER;
 		if (!read_owner(master, &word, &head.owner) || !next_word(text, &word))
 			return MASTER_OTHER;

@@ -18,7 +18,8 @@ struct name {
 
 /*
  * Reads a word as a name, below `origin` if it is relative (@ is the origin itself). Returns its
- * length, or 0 if it is not one of ASCII characters and escapes. `to` has NAME_MAX_BYTES.
+ * length, or 0 if it is not certainly one. Bytes above ASCII are themselves, as with named and nsd.
+ * `to` has NAME_MAX_BYTES.
  */
 uint32_t name_read(const struct token *word, const struct name *origin, uint8_t *to);
 

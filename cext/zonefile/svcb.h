@@ -8,9 +8,10 @@
 #include "zonefile/token.h"
 
 /*
- * Reads the rest of a record whose RDATA begins at `start`, up to `to`, which has `room` bytes.
- * Returns their number; -1 unless all are alpn, no-default-alpn, port or hints without escapes.
+ * Reads the rest of a record into `to`, which has `room` bytes. Returns their number; -1 for what
+ * is not certainly right, such as escapes in a list. What the peers load is right: parameters of an
+ * alias, no-default-alpn alone, any keyNNNNN.
  */
-int32_t svcb_parameters(struct text *text, const uint8_t *start, uint8_t *to, uint32_t room);
+int32_t svcb_parameters(struct text *text, uint8_t *to, uint32_t room);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define ENDS_WORD (BYTE_BLANK | BYTE_NEWLINE | BYTE_DELIMITER)
+#define NOT_ASCII (BYTE_ODD | BYTE_HIGH)
 
 const uint8_t byte_kinds[256] = {
 	[0 ... '\t' - 1] = BYTE_ODD, ['\t'] = BYTE_BLANK,
@@ -12,7 +13,7 @@ const uint8_t byte_kinds[256] = {
 	[' '] = BYTE_BLANK,          ['"'] = BYTE_DELIMITER,
 	['('] = BYTE_DELIMITER,      [')'] = BYTE_DELIMITER,
 	[';'] = BYTE_DELIMITER,      ['\\'] = BYTE_ESCAPE,
-	[0x7f ... 0xff] = BYTE_ODD,
+	[0x7f] = BYTE_ODD,           [0x80 ... 0xff] = BYTE_HIGH,
 };
 
 void text_end_line(struct text *text)
@@ -34,7 +35,7 @@ static bool escape_follows(const struct text *text, const uint8_t **at, uint8_t 
 	if (text->end - *at < 2 || byte_kinds[(*at)[1]] & BYTE_NEWLINE)
 		return false;
 	++*at;
-	*bytes |= BYTE_ESCAPE | (byte_kinds[**at] & BYTE_ODD);
+	*bytes |= BYTE_ESCAPE | (byte_kinds[**at] & NOT_ASCII);
 	return true;
 }
 
@@ -63,7 +64,7 @@ static enum token_kind read_quoted(struct text *text, struct token *token)
 	uint8_t bytes = 0;
 
 	for (; at < text->end && *at != '"'; at++) {
-		bytes |= byte_kinds[*at] & BYTE_ODD;
+		bytes |= byte_kinds[*at] & NOT_ASCII;
 		if (byte_kinds[*at] & BYTE_NEWLINE)
 			return TOKEN_UNSURE;
 		if (*at == '\\' && !escape_follows(text, &at, &bytes))

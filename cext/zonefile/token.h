@@ -15,7 +15,8 @@ enum {
 	BYTE_NEWLINE = 2,   /* CR, too: alone, or before LF */
 	BYTE_DELIMITER = 4, /* one of ; ( ) " */
 	BYTE_ESCAPE = 8,
-	BYTE_ODD = 16, /* no printable ASCII: bytes in a text, nothing anywhere else */
+	BYTE_ODD = 16,  /* a control character: a byte in a text, nothing anywhere else */
+	BYTE_HIGH = 32, /* above ASCII: a byte in a text or a name, whatever the encoding */
 };
 
 extern const uint8_t byte_kinds[256];
@@ -38,7 +39,7 @@ enum token_kind {
 struct token {
 	const uint8_t *text; /* without quotes, with its escapes */
 	uint32_t length;
-	uint8_t bytes; /* BYTE_ESCAPE and BYTE_ODD, if it has any */
+	uint8_t bytes; /* BYTE_ESCAPE, BYTE_ODD and BYTE_HIGH, if it has any */
 };
 
 /* Reads the next one; `text` is then behind it. */

@@ -5,6 +5,8 @@
 
 #include "zonefile/value.h"
 
+#define NXT_TYPE_MAX 127
+
 /* Mnemonics of IANA's registry, the most frequent first. */
 static const struct {
 	char name[14];
@@ -74,10 +76,10 @@ static uint32_t write_window(const uint16_t *first, const uint16_t *end, uint8_t
 	return 2 + bytes;
 }
 
-int32_t type_bitmap(struct text *text, uint8_t *to)
+/* The types that remain, sorted; -1 for a word that is none. */
+static int32_t read_types(struct text *text, uint16_t *list)
 {
-	uint16_t list[TYPES_MAX];
-	uint32_t count = 0, length = 0;
+	uint32_t count = 0;
 	struct token word;
 	enum token_kind kind;
 
@@ -87,12 +89,33 @@ int32_t type_bitmap(struct text *text, uint8_t *to)
 		if (!type || !insert(list, &count, type))
 			return -1;
 	}
-	if (kind != TOKEN_END)
-		return -1;
-	for (uint32_t at = 0, end; at < count; at = end) {
+	return kind == TOKEN_END ? (int32_t)count : -1;
+}
+
+int32_t type_bitmap(struct text *text, uint8_t *to)
+{
+	uint16_t list[TYPES_MAX];
+	int32_t count = read_types(text, list);
+	uint32_t length = 0;
+
+	for (int32_t at = 0, end; at < count; at = end) {
 		for (end = at + 1; end < count && list[end] >> 8 == list[at] >> 8;)
 			end++;
 		length += write_window(list + at, list + end, to + length);
 	}
-	return (int32_t)length;
+	return count < 0 ? -1 : (int32_t)length;
+}
+
+int32_t type_bitmap_nxt(struct text *text, uint8_t *to)
+{
+	uint16_t list[TYPES_MAX];
+	int32_t count = read_types(text, list), bytes;
+
+	if (count <= 0 || list[count - 1] > NXT_TYPE_MAX)
+		return -1;
+	bytes = list[count - 1] / 8 + 1;
+	memset(to, 0, (uint32_t)bytes);
+	for (int32_t at = 0; at < count; at++)
+		to[list[at] / 8] |= 0x80 >> (list[at] & 7);
+	return bytes;
 }

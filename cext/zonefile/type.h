@@ -22,4 +22,7 @@ uint16_t type_read(const struct token *word);
  */
 int32_t type_bitmap(struct text *text, uint8_t *to);
 
+/* The same for NXT: one bitmap of up to 16 bytes, for types below 128 (RFC 2535 section 5.2). */
+int32_t type_bitmap_nxt(struct text *text, uint8_t *to);
+
 #endif

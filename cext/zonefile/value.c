@@ -54,13 +54,18 @@ static uint32_t unit(uint8_t c)
 	}
 }
 
-bool value_ttl(const struct token *word, uint32_t *seconds)
+bool value_ttl(const struct token *word, uint32_t *seconds, bool *large)
 {
 	uint64_t sum = 0, number = 0;
 	bool digits = false;
 
-	if (value_number(word, TTL_MAX, seconds))
+	if (value_number(word, UINT32_MAX, seconds)) {
+		if (*seconds > TTL_MAX) {
+			*seconds = 0;
+			*large = true;
+		}
 		return true;
+	}
 	for (uint32_t i = 0; i < word->length; i++) {
 		uint8_t c = word->text[i];
 

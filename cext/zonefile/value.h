@@ -13,8 +13,9 @@
 /* A decimal number without sign, at most `most`. */
 bool value_number(const struct token *word, uint64_t most, uint32_t *value);
 
-/* Seconds, or with units as in 1w2d3h4m5s; at most TTL_MAX. */
-bool value_ttl(const struct token *word, uint32_t *seconds);
+/* Seconds, or with units as in 1w2d3h4m5s. From 2^31 to below 2^32 they count as 0, and are
+ * `large`. */
+bool value_ttl(const struct token *word, uint32_t *seconds, bool *large);
 
 /* YYYYMMDDHHmmSS, or seconds since 1970: RFC 4034 section 3.2. */
 bool value_time(const struct token *word, uint32_t *seconds);

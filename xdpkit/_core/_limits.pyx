@@ -74,6 +74,7 @@ cdef extern from *:
         c_zone_kind_nodata "ZONE_KIND_NODATA"
         c_zone_kind_nxdomain "ZONE_KIND_NXDOMAIN"
         c_zone_kind_referral "ZONE_KIND_REFERRAL"
+        c_zone_kind_truncated "ZONE_KIND_TRUNCATED"
 
 HASH_FACTOR = c_hash_factor
 SIPHASH_KEY_BYTES = c_siphash_key_bytes
@@ -108,6 +109,7 @@ ZONE_KIND_NOERROR = c_zone_kind_noerror
 ZONE_KIND_NODATA = c_zone_kind_nodata
 ZONE_KIND_NXDOMAIN = c_zone_kind_nxdomain
 ZONE_KIND_REFERRAL = c_zone_kind_referral
+ZONE_KIND_TRUNCATED = c_zone_kind_truncated
 
 # Where a field of these structs is, in bytes.
 ZONE_ARENA_CHECKSUM_AT = ARENA_CHECKSUM_AT

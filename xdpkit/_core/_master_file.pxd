@@ -15,6 +15,7 @@ cdef extern from "zonefile/master.h" nogil:
         name origin, owner
         uint32_t last_ttl, default_ttl, ttl, rdata_length
         bint last_ttl_known, default_ttl_known, default_ttl_from_soa, stated_before_minimum
+        bint ttl_large
         uint16_t type, covers
         uint8_t *rdata
     enum master_found:

@@ -122,7 +122,8 @@ cdef class RecordReader:
     """Reads plain records, and adds them to ``nodes``, the RRsets by owner.
 
     A subclass has ``_add``, which is given whatever is not simple: a record that might have to be
-    refused, or is at a name or in an RRset that has many. ``progress`` is called with the number of
+    refused, or is at a name or in an RRset that has many; and ``_warn_of_ttl``, for one of 2^31
+    seconds or more, which counts as 0. ``progress`` is called with the number of
     records so far, every 20,000.
     """
 
@@ -202,6 +203,8 @@ cdef class RecordReader:
         cdef bytes wire = PyBytes_FromStringAndSize(<const char *>c.rdata, c.rdata_length)
         self.find_owner()
         self.file.line = c.record_line
+        if c.ttl_large:
+            self._warn_of_ttl()
         if self.add(wire):
             return self.counted()
         # It may be a new name: looked up again.

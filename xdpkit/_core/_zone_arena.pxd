@@ -10,6 +10,7 @@ cdef extern from "compile/body.h" nogil:
         ZONE_KIND_NODATA
         ZONE_KIND_NXDOMAIN
         ZONE_KIND_REFERRAL
+        ZONE_KIND_TRUNCATED
     cdef struct names_c "names":
         uint64_t seed
     cdef struct body_question:

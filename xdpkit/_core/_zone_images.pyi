@@ -6,12 +6,6 @@ from xdpkit._core._rrset import RRset
 from xdpkit._core._zone_denial import Denial
 from xdpkit._core._zone_tree import Tree
 
-class ImageTooLarge(Exception):
-    name: bytes
-    rrset: RRset
-    size: int
-    def __init__(self, name: bytes, rrset: RRset, size: int) -> None: ...
-
 class ArenaTooLarge(Exception):
     rrset: RRset
     size: int

@@ -44,18 +44,12 @@ cdef enum:
     # Names between two progress reports.
     STEP = 20000
     # Types whose targets' addresses are added.
+    TYPE_A = 1
     TYPE_MX = 15
+    TYPE_AAAA = 28
     TYPE_SRV = 33
     TYPE_SVCB = 64
     TYPE_HTTPS = 65
-
-
-class ImageTooLarge(Exception):
-    """The reply for a name does not fit a DNS message (64 KiB): its size less the question."""
-
-    def __init__(self, name, rrset, size):
-        super().__init__(size)
-        self.name, self.rrset, self.size = name, rrset, size
 
 
 class ArenaTooLarge(Exception):
@@ -68,6 +62,14 @@ class ArenaTooLarge(Exception):
 
 cdef inline const uint8_t *bytes_of(bytes data) noexcept:
     return <const uint8_t *>PyBytes_AS_STRING(data)
+
+
+cdef bytes ROOT = b"\0"
+
+
+cdef bint is_address(RRset rrset) noexcept:
+    return (rrset.rdtype == TYPE_A or rrset.rdtype == TYPE_AAAA or rrset.rdtype == TYPE_RRSIG and (
+        rrset.covers == TYPE_A or rrset.covers == TYPE_AAAA))
 
 
 cdef int target_at(uint16_t rdtype) noexcept:
@@ -238,13 +240,10 @@ cdef class ArenaWriter:
                     self._add(section, owner, rrset, ttl)
         return 0
 
-    cdef uint32_t _end(self, bytes name, RRset rrset, zone_kind kind,
-                       uint8_t rcode=RCODE_NOERROR) except? 0:
+    cdef uint32_t _end(self, zone_kind kind, uint8_t rcode=RCODE_NOERROR) except? 0:
         """Writes the image that was begun; returns its place."""
         cdef body_kind whole
         cdef uint32_t size = body_end(self.made)
-        if size == 0:
-            raise ImageTooLarge(name, rrset, self.made.length)
         whole.kind, whole.rcode = kind, rcode
         whole.authoritative = kind != ZONE_KIND_REFERRAL
         return arena_image(&self.a, self.made, size, &whole)
@@ -284,7 +283,7 @@ cdef class ArenaWriter:
         cdef bytes origin = self.tree.origin
         self._begin(origin, True, secure)
         self._add_type(BODY_AUTHORITY, origin, self.tree.nodes[origin], TYPE_SOA, ttl)
-        return self._end(origin, soa, kind, rcode)
+        return self._end(kind, rcode)
 
     cdef uint32_t _negatives(self, RRset soa, int64_t ttl, zone_kind kind,
                              uint8_t rcode) except? 0:
@@ -306,7 +305,7 @@ cdef class ArenaWriter:
         self._add_addresses(required)
         body_begin_optional(self.made)
         self._add_addresses(optional)
-        return self._end(cut, rrsets[0], ZONE_KIND_REFERRAL)
+        return self._end(ZONE_KIND_REFERRAL)
 
     cdef uint32_t _referrals(self, bytes cut, list rrsets, uint32_t number) except? 0:
         cdef bytes rdata
@@ -349,7 +348,7 @@ cdef class ArenaWriter:
         if hosts is not None:
             body_begin_optional(self.made)
             self._add_addresses(hosts)
-        return self._end(name, rrsets[0], ZONE_KIND_NOERROR)
+        return self._end(ZONE_KIND_NOERROR)
 
     cdef uint32_t _positives(self, bytes name, list rrsets, const group *chosen) except? 0:
         cdef list hosts = self._hosts(rrsets, chosen)
@@ -372,7 +371,22 @@ cdef class ArenaWriter:
             rrset = rrsets[<uint32_t>self.key[i] >> 1]
             if rrset.rdtype == chosen.rdtype:
                 found += [host_at(rdata, at) for rdata in rrset.rdatas]
+        if (chosen.rdtype == TYPE_SVCB or chosen.rdtype == TYPE_HTTPS) and ROOT in found:
+            return self._own_addresses(rrsets, chosen) + self._addresses(found)
         return self._addresses(found)
+
+    cdef list _own_addresses(self, list rrsets, const group *chosen):
+        """The addresses of an owner that is its service's host: RFC 9460 section 2.5. None for an
+        alias, where it means that there is no service."""
+        cdef RRset rrset
+        cdef bytes rdata
+        for rrset in rrsets:
+            if rrset.rdtype == chosen.rdtype and any(
+                    rdata[2:3] == ROOT and rdata[:2] != b"\0\0" for rdata in rrset.rdatas):
+                break
+        else:
+            return []
+        return [None, [rrset for rrset in rrsets if is_address(rrset)]]
 
     cdef uint32_t _choose(self, list rrsets) except? 0xffffffff:
         """Sorts RRsets and signatures by the type that they belong to, into ``key``: type, number
@@ -492,7 +506,7 @@ cdef class ArenaWriter:
 
         ``soa``, ``serial``, ``names`` (owner names) and ``negative_ttl`` (seconds that a denial may
         be cached) are the zone's. ``progress`` is called with the number of nodes so far, every
-        20,000. Raises ImageTooLarge, ArenaTooLarge, OSError, MemoryError, and ValueError for more
+        20,000. Raises ArenaTooLarge, OSError, MemoryError, and ValueError for more
         than 32-bit offsets or something malformed.
         """
         cdef bytes name

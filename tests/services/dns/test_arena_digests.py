@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from make_arena_digests import DIGESTS, digests
 
 
+@pytest.mark.timeout(400)  # under ASAN, most of it for signing the zones
 def test_every_zone_of_the_corpus_compiles_to_the_same_bytes() -> None:
     wanted = dict(line.split(maxsplit=1) for line in DIGESTS.read_text().splitlines())
     found = dict(line.split(maxsplit=1) for _, line in digests())

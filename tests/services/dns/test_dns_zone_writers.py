@@ -134,6 +134,17 @@ def entries(named: tuple[int, int, int], group: int = 5) -> tuple[tuple[int, int
     return (1, 7, none), *users, (16, 7, none), (32, 5, none)
 
 
+@pytest.mark.parametrize("count", [1, 59, 60, 400])
+def test_a_long_access_control_list(zones: Path, count: int) -> None:
+    """The one who may write the zone comes after all who may not."""
+    os.chown(zones / "z.zone", 0, 0)
+    owner, *rest = entries((2, 7, BOB))
+    set_list(zones / "z.zone", owner, *((2, 4, 30000 + n) for n in range(count)), *rest)
+    (zones / "part").chmod(0o600)
+    with pytest.raises(ZoneError, match=f"user {BOB}, who can write the zone, may not read it"):
+        load(zones)
+
+
 @pytest.mark.parametrize("tag", [2, 8])
 def test_who_is_named_by_an_access_control_list(zones: Path, tag: int) -> None:
     who = f"{'user' if tag == 2 else 'group'} {BOB}"

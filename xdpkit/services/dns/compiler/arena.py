@@ -46,6 +46,7 @@ class Kind(IntEnum):
     NODATA = limits.ZONE_KIND_NODATA
     NXDOMAIN = limits.ZONE_KIND_NXDOMAIN
     REFERRAL = limits.ZONE_KIND_REFERRAL
+    TRUNCATED = limits.ZONE_KIND_TRUNCATED
 
 
 def name_hash(name: bytes, seed: int) -> int:

@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Callable
 
 from xdpkit._core._zone_denial import Flaw
-from xdpkit._core._zone_images import ArenaTooLarge, ArenaWriter, ImageTooLarge
+from xdpkit._core._zone_images import ArenaTooLarge, ArenaWriter
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.tree import flaw_error, tree_of
 from xdpkit.services.dns.zonefile.limits import ARENA_BASE, ARENA_PER_BYTE, check_output
-from xdpkit.services.dns.zonefile.zone import Zone, name_text
+from xdpkit.services.dns.zonefile.zone import Zone
 
 
 def compile_zone(
@@ -32,10 +32,6 @@ def compile_zone(
         tree, denial = tree_of(zone)
         writer = ArenaWriter(tree, denial, fd, at, seed, most)
         return writer.write(zone.soa, zone.serial, zone.names, zone.negative_ttl, progress)
-    except ImageTooLarge as error:
-        name = name_text(error.name)
-        reason = f"the reply for {name} has {error.size} bytes, more than a DNS message"
-        raise error.rrset.error(reason) from None
     except ArenaTooLarge as error:
         check_output(zone, error.size, error.rrset)
         raise

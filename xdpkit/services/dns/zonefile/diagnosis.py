@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +21,7 @@ from dns.tokenizer import Token
 from xdpkit._core._master_file import MasterFile
 from xdpkit.errors import ERRORS_MAX, ZoneError
 from xdpkit.services.dns.zonefile.limits import TOO_LONG, BoundError
-from xdpkit.services.dns.zonefile.lines import Lines
+from xdpkit.services.dns.zonefile.lines import Lines, column_in
 from xdpkit.services.dns.zonefile.master_file import PlainSink, Reader, Tokenizer
 from xdpkit.services.dns.zonefile.records import Sink
 from xdpkit.services.dns.zonefile.sources import Reading
@@ -45,14 +44,7 @@ class Found:
 
 
 class NumberedLines(Lines):
-    """The lines of a file by their numbers: for columns, and to go back after a parenthesis.
-
-    A line that is not text is an error, which goes to ``undecodable``, and is blank.
-    """
-
-    def __init__(self, path: str, data: bytes, undecodable: list[ZoneError]) -> None:
-        super().__init__(path, data)
-        self._undecodable = undecodable
+    """The lines of a file by their numbers: for columns, and to go back after a parenthesis."""
 
     def indentation(self) -> int:
         """How many blanks the next line begins with."""
@@ -78,15 +70,9 @@ class NumberedLines(Lines):
         starts.extend(newline.end() for newline in _NEWLINE.finditer(self.data))
         return starts
 
-    def decode(self, line: bytes) -> str:
-        """A line as text; blank if it is none."""
-        try:
-            return super().decode(line)
-        except UnicodeDecodeError as error:
-            if len(self._undecodable) < ERRORS_MAX:
-                number = bisect_right(self._starts, self.offset)
-                self._undecodable.append(_not_text(self.path, number, line, error.start))
-            return ""
+    def column_of(self, number: int, column: int) -> int:
+        """The column in the file of one in a line's text."""
+        return column_in(self.data[self._start(number) : self._start(number + 1)], column)
 
 
 class Tracing(Tokenizer):
@@ -220,10 +206,6 @@ def _is_delimiter(token: Token | None, text: str) -> bool:
 class TracingReader(Reader):
     """dnspython's reader, whose included files have places, too."""
 
-    def __init__(self, undecodable: list[ZoneError], *args: Any, **options: Any) -> None:
-        self._undecodable = undecodable
-        super().__init__(*args, **options)
-
     @property
     def tok(self) -> Any:
         """The tokenizer of the current file."""
@@ -233,7 +215,7 @@ class TracingReader(Reader):
     def tok(self, tokenizer: Any) -> None:
         if type(tokenizer) is dns.tokenizer.Tokenizer:
             file = tokenizer.file
-            lines = NumberedLines(file.path, file.data, self._undecodable)
+            lines = NumberedLines(file.path, file.data)
             tokenizer = Tracing(lines, cast(PlainSink, self.txn))
         self._tok = tokenizer
 
@@ -254,10 +236,9 @@ class TracingReader(Reader):
 
 def errors(sink: Sink, file: MasterFile, reading: Reading) -> Iterator[ZoneError]:
     """Every error in a master file, for a fresh sink, which gets the records that are right."""
-    undecodable: list[ZoneError] = []
-    tokenizer = Tracing(NumberedLines(file.path, file.data, undecodable), sink)
+    tokenizer = Tracing(NumberedLines(file.path, file.data), sink)
     in_class = dns.rdataclass.IN
-    reader = TracingReader(undecodable, reading, tokenizer, in_class, sink, allow_include=True)
+    reader = TracingReader(reading, tokenizer, in_class, sink, allow_include=True)
     sink.attach(reader)
     try:
         for _ in range(ERRORS_MAX):
@@ -269,7 +250,6 @@ def errors(sink: Sink, file: MasterFile, reading: Reading) -> Iterator[ZoneError
                 if isinstance(error, BoundError):
                     break
                 reader.go_on(error)
-        yield from undecodable
     finally:
         reader.close()
         sink.reader = None
@@ -299,7 +279,8 @@ def _error(reader: TracingReader, error: Exception) -> ZoneError:
         place = next(words, place)
     tokens = [each.token for each in found]
     reason = explain(error, tokens, place.token, missing)
-    return ZoneError(tracing.filename, reason, place.line, place.column)
+    column = tracing.lines.column_of(place.line, place.column)
+    return ZoneError(tracing.filename, reason, place.line, column)
 
 
 def _has_bad_escape(token: Token) -> bool:
@@ -313,7 +294,7 @@ def _has_bad_escape(token: Token) -> bool:
 
 
 def _placed(tracing: Tracing, error: ZoneError) -> ZoneError:
-    """An error of ours, at the beginning of its record or its TTL."""
+    """An error of ours, at the beginning of its record."""
     start = next((each for each in tracing.found if not each.token.is_whitespace()), None)
     if start is None:
         column = tracing.lines.indentation() + 1
@@ -321,10 +302,8 @@ def _placed(tracing: Tracing, error: ZoneError) -> ZoneError:
     if (error.path, error.line) != (tracing.filename, start.line):
         # About an earlier record.
         return error
-    if error.reason.startswith("the TTL "):
-        value = error.reason.split()[2]
-        start = next((each for each in tracing.found if each.token.value == value), start)
-    return ZoneError(error.path, error.reason, start.line, start.column)
+    column = tracing.lines.column_of(start.line, start.column)
+    return ZoneError(error.path, error.reason, start.line, column)
 
 
 def _is_of_data(error: BaseException) -> bool:
@@ -335,12 +314,3 @@ def _is_of_data(error: BaseException) -> bool:
         last = trace.tb_frame.f_globals.get("__name__", "")
         trace = trace.tb_next
     return last != dns.tokenizer.__name__
-
-
-def _not_text(path: str, number: int, line: bytes, at: int) -> ZoneError:
-    byte, before = line[at], line[:at].decode(errors="replace")
-    reason = (
-        f"the byte {byte:#04x} is not UTF-8 text: write the file in UTF-8, or this byte as "
-        f"\\{byte:03}"
-    )
-    return ZoneError(path, reason, number, len(before) + 1)

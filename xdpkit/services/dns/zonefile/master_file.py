@@ -54,6 +54,8 @@ class Tokenizer(dns.tokenizer.Tokenizer):
 
     _words = 0
     """Words of the current record so far."""
+    generating = False
+    """Whether the line is a $GENERATE, whose last word may be quoted."""
 
     def __init__(self, file: MasterFile, sink: PlainSink) -> None:
         self.lines, self._sink = file, sink
@@ -69,7 +71,12 @@ class Tokenizer(dns.tokenizer.Tokenizer):
         self._words += 1
         if self._words > RECORD_WORDS:
             raise dns.exception.SyntaxError(TOO_LONG)  # type: ignore[no-untyped-call]
-        return super().get(want_leading, want_comment)
+        token = super().get(want_leading, want_comment)
+        if self.generating and token.is_quoted_string():
+            # As named has it: what is in the quotes is the text of the data, blanks included.
+            text = token.value.replace('\\"', '"')
+            return dns.tokenizer.Token(dns.tokenizer.IDENTIFIER, text)
+        return token
 
     def _take_plain(self) -> None:
         self.lines.line = self.line_number
@@ -139,9 +146,11 @@ class Reader(dns.zonefile.Reader):
         token = self.tok.get()
         self.tok.unget(token)
         self._check_range(str(token.value))
-        self.generating = True
-        super()._generate_line()  # type: ignore[no-untyped-call]
-        self.generating = False
+        self.generating = self.tok.generating = True
+        try:
+            super()._generate_line()  # type: ignore[no-untyped-call]
+        finally:
+            self.generating = self.tok.generating = False
         self.start = None
 
     def _check_range(self, text: str) -> None:

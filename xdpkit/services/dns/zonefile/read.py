@@ -23,26 +23,16 @@ from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MA
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
 from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, ROOT, SOA, Zone, name_text, parent
 
-# RFC 1035 section 2.3.4.
-LABEL_MAX, NAME_MAX = 63, 255
-
-_PLAIN_NAME = re.compile(r"[-\w.]+", re.ASCII)
-
-
-def _plain_name(stem: str) -> bytes | None:
-    """The wire name; None if its labels are not simply right."""
-    labels = [label.encode() for label in stem.removesuffix(".").split(".")]
-    if not all(0 < len(label) <= LABEL_MAX for label in labels):
-        return None
-    name = b"".join(b"%c%b" % (len(label), label) for label in labels) + ROOT
-    return name if len(name) <= NAME_MAX else None
+# Labels of 63 bytes, and 255 in all with the root's: RFC 1035 section 2.3.4.
+_PLAIN_NAME = re.compile(r"(?!.{254})[-\w]{1,63}(?:\.[-\w]{1,63})*\.?", re.ASCII)
 
 
 def zone_name(path: Path) -> bytes:
     """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
     stem = path.name.removesuffix(SUFFIX)
-    if _PLAIN_NAME.fullmatch(stem) and (plain := _plain_name(stem)):
-        return plain.lower()
+    if _PLAIN_NAME.fullmatch(stem):
+        labels = stem.lower().encode().removesuffix(b".").split(b".")
+        return b"".join(b"%c%b" % (len(label), label) for label in labels) + ROOT
     try:
         if not stem:
             # dnspython's name of the root.
@@ -138,7 +128,7 @@ def diagnosis(
 
 
 def problems(zone: Zone) -> Iterator[ZoneError]:
-    """What is wrong with a zone as a whole."""
+    """What is wrong with a zone as a whole; what is doubtful becomes a warning."""
     apex = {rrset.rdtype: rrset for rrset in zone.nodes.get(zone.origin, [])}
     if SOA not in apex:
         reason = (
@@ -148,11 +138,11 @@ def problems(zone: Zone) -> Iterator[ZoneError]:
         yield ZoneError(zone.path, reason, 1)
         return
     if NS not in apex:
-        reason = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
-        yield apex[SOA].error(reason)
+        text = f"no NS record for {name_text(zone.origin)} itself: write @ NS NAME"
+        zone.warn(apex[SOA].path, apex[SOA].line, text)
     dnames, large = remarkable(zone.nodes, DNAME, RECORD_FIXED, RDATA_MAX)
     for rrset in large:
-        yield rrset.error(TOO_MANY)
+        zone.warn(rrset.path, rrset.line, TOO_MANY)
     if dnames:
         yield from _check_dnames(zone, dnames)
 

@@ -38,7 +38,7 @@ SINGLE = frozenset({SOA, CNAME, DNAME})
 # Types 128 to 255 are for questions (RFC 6895 section 3.1), OPT is for messages, 0 is reserved.
 NOT_DATA = frozenset({0, OPT, *range(128, 256)})
 
-# RFC 2181 section 8: a TTL with the top bit set counts as 0, which its author cannot have meant.
+# RFC 2181 section 8: a TTL with the top bit set counts as 0.
 TTL_MAX = 0x7FFFFFFF
 
 # A larger RRset does not fit any message (RFC 1035 section 4.2.2), however short the name.
@@ -47,7 +47,10 @@ RDATA_MAX = 65535 - 12 - 255 - 4 - 11
 # Before each RDATA: a pointer to the owner, type, class, TTL and length.
 RECORD_FIXED = 12
 
-TOO_MANY = "more records of one name and type than a DNS message of 64 KiB holds; remove some"
+TOO_MANY = (
+    "more records of one name and type than a DNS message of 64 KiB holds: the answer is empty and"
+    " truncated, over TCP too; remove some"
+)
 
 
 class Sink(RecordReader):
@@ -117,6 +120,10 @@ class Sink(RecordReader):
         reader = self.reader
         if reader is None or reader.current_origin is None or reader.last_name is None:
             return
+        if reader.default_ttl > TTL_MAX and not getattr(reader, "default_ttl_from_soa", False):
+            # A $TTL, which dnspython has just read.
+            reader.default_ttl = 0
+            self._warn_of_ttl()
         if self._origin[0] is not reader.current_origin:
             self._origin = (reader.current_origin, reader.current_origin.to_wire() or b"")
         self.enter(
@@ -145,8 +152,17 @@ class Sink(RecordReader):
         reader.default_ttl_from_soa = from_soa
 
     def _add(self, owner: bytes, ttl: int, rdtype: int, covers: int, wire: bytes) -> None:
+        if not is_below(owner, self.zone.origin):
+            self.warn(
+                f"{name_text(owner)} is not in the zone {name_text(self.zone.origin)}: ignored;"
+                " remove it, or fix $ORIGIN"
+            )
+            return
+        if ttl > TTL_MAX:
+            ttl = 0
+            self._warn_of_ttl()
         try:
-            self._check(owner, rdtype, ttl)
+            self._check(owner, rdtype)
             rrset = self._rrset(owner, rdtype, covers, ttl)
         except (ValueError, dns.exception.DNSException) as error:
             raise self.error(str(error)) from None
@@ -157,38 +173,32 @@ class Sink(RecordReader):
                     f"a second {_type_text(rdtype)} at {name_text(owner)}; remove one of them"
                 )
             rrset.rdatas.append(wire)
-            # Checked now, not for the time: there may be any number of them.
-            if len(rrset.rdatas) * RECORD_FIXED > RDATA_MAX:
-                raise rrset.error(TOO_MANY)
         # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
         rrset.ttl = min(rrset.ttl, ttl)
         self.added()
 
-    def _check(self, owner: bytes, rdtype: int, ttl: int) -> None:
-        if not is_below(owner, self.zone.origin):
-            raise ValueError(
-                f"{name_text(owner)} is not in the zone {name_text(self.zone.origin)};"
-                " move it or fix $ORIGIN"
-            )
+    def _check(self, owner: bytes, rdtype: int) -> None:
         if rdtype in NOT_DATA:
             raise ValueError(
                 f"{_type_text(rdtype)} is a type for messages, not for zones; remove it"
             )
-        if ttl > TTL_MAX:
-            raise ValueError(f"the TTL {ttl} is too large: at most {TTL_MAX} (RFC 2181 section 8)")
         if rdtype == DNAME and owner.startswith(b"\1*"):
-            # RFC 6672 section 3.3 leaves its meaning undefined.
-            raise ValueError("a wildcard cannot own a DNAME; put it at the name above")
+            self.warn(
+                "a DNAME at a wildcard (RFC 6672 section 3.3): names that the wildcard makes"
+                " have it, names below them are not redirected; write it at the name above"
+            )
         apex = owner == self.zone.origin
         if rdtype == SOA and not apex:
             raise ValueError(
                 f"an SOA below the apex; give {name_text(owner)} a zone file of its own"
             )
         if rdtype == DS and apex:
-            raise ValueError("a DS at the apex belongs in the zone above; move it there")
+            self.warn("a DS at the apex belongs in the zone above; move it there")
         if rdtype == NS and owner.startswith(b"\1*"):
-            # RFC 4592 section 4.2 leaves the meaning of such a delegation undefined.
-            raise ValueError("a wildcard cannot be delegated; put the NS records at each name")
+            self.warn(
+                "an NS record at a wildcard (RFC 4592 section 4.2): servers differ in what it"
+                " means; write it at each name"
+            )
 
     def _rrset(self, owner: bytes, rdtype: int, covers: int, ttl: int) -> RRset:
         rrsets = others = self.zone.nodes.setdefault(owner, [])
@@ -240,6 +250,14 @@ class Sink(RecordReader):
         if self.file is not None:
             return self.file.path, self.file.line
         return (str(self.zone.path), 1) if self.reader is None else self.reader.location()
+
+    def _warn_of_ttl(self) -> None:
+        self.warn(f"a TTL above {TTL_MAX} counts as 0 (RFC 2181 section 8); write a smaller one")
+
+    def warn(self, text: str) -> None:
+        """A warning at the current record."""
+        path, line = self.location()
+        self.zone.warn(path, line, text)
 
     def error(self, reason: str) -> ZoneError:
         """A ZoneError at the current record."""
