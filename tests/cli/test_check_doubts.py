@@ -28,7 +28,7 @@ def test_the_kinds_of_interfaces(tmp_path: Path) -> None:
 
     def found(addresses: str) -> list[str]:
         path.write_text(CONFIG.format(addresses))
-        return [text.split(" (")[0].split(":  ")[0] for _, text in doubts(load(path), host)]
+        return [text.split(" (")[0].split(":  ")[0] for _, text in doubts(load(path), host, "eth1")]
 
     both = ["198.51.100.53 on any0 is not served", "2001:db8::53 on any0 is not served"]
     assert found("[]") == both

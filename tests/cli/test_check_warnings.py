@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +134,26 @@ def test_a_cache_that_tells_nothing(zones: Path, capsys: Captured) -> None:
     assert len(checked(zones, capsys)[1]) == 2
     kept.unlink()
     assert checked(zones, capsys) == (0, [])
+
+
+def test_only_check_has_the_compiler_look_for_them(zones: Path) -> None:
+    path = zones / "b.example.zone"
+    path.write_text(GOOD.format(5) + "@ MX 5 mail\n")
+    for options, there in ([], False), (["--warn"], True):
+        fd = os.memfd_create("test-zones", os.MFD_CLOEXEC)
+        try:
+            module = "xdpkit.services.dns.compiler.compile"
+            done = subprocess.run(
+                [sys.executable, "-P", "-m", module, "--fd", str(fd), *options, str(zones)],
+                input=json.dumps(str(path)) + "\n",
+                capture_output=True,
+                text=True,
+                pass_fds=[fd],
+                timeout=100,
+                check=True,
+            )
+        finally:
+            os.close(fd)
+        reports = [json.loads(line) for line in done.stdout.splitlines()]
+        (zone,) = (report for report in reports if "zone" in report)
+        assert ("warnings" in zone) == there and zone["size"] > 0

@@ -100,6 +100,15 @@ def test_an_anycast_address(lab: Lab, path: Path, ifname: str, text: str) -> Non
         assert warnings(lab, path) == []
 
 
+def test_an_interface_by_another_name(lab: Lab, path: Path) -> None:
+    ip(lab, "link", "property", "add", "dev", "server0", "altname", "uplink")
+    with address(lab, "lo", f"{ANYCAST}/32"):
+        path.write_text(CONFIG.replace('"server0"', '"uplink"'))
+        ((_, found),) = warnings(lab, path)
+        assert found.startswith(f"{ANYCAST} on lo is not served (only those of server0 are)")
+    ip(lab, "link", "property", "del", "dev", "server0", "altname", "uplink")
+
+
 def test_one_anycast_address_of_two(lab: Lab, path: Path) -> None:
     with address(lab, "lo", f"{ANYCAST}/32"), address(lab, "lo", "198.51.100.54/32"):
         served(path, SERVER_IPV4, ANYCAST)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from xdpkit.config import Config
 from xdpkit.config.address import Address
@@ -40,15 +41,15 @@ def address_warnings(config: Config) -> list[dict[str, Any]]:
     """What is doubtful about ``addresses``; nothing where the interface is not there."""
     path = str(config.path)
     try:
-        names.index_of(config.interface.name)
+        ifname = names.name_of(names.index_of(config.interface.name))
         found = host_addresses()
-    except OSError:
+    except (OSError, NetlinkError):
         return []
     locations: Locations | None = None
     with suppress(OSError, ValueError):
         locations = Locations(config.path.read_text())
     warnings = []
-    for index, text in doubts(config, found):
+    for index, text in doubts(config, found, ifname):
         keys = [("interface", "addresses", index), ("interface", "addresses"), ("interface",)]
         known = [locations.value(key) for key in keys] if locations else []
         line = next((each.line for each in known if each), None)
@@ -57,7 +58,7 @@ def address_warnings(config: Config) -> list[dict[str, Any]]:
 
 
 def host_addresses() -> list[HostAddress]:
-    """The addresses of all interfaces of this network namespace. Raises OSError."""
+    """The addresses of all interfaces of this network namespace. Raises OSError, NetlinkError."""
     with IPRoute() as ipr:
         links = {link["index"]: link for link in ipr.get_links()}
         messages = list(ipr.get_addr())
@@ -73,8 +74,11 @@ def host_addresses() -> list[HostAddress]:
     return found
 
 
-def doubts(config: Config, found: Sequence[HostAddress]) -> Iterator[tuple[int, str]]:
-    """(index in ``addresses``, text) of what does not fit the addresses of the host."""
+def doubts(config: Config, found: Sequence[HostAddress], ifname: str) -> Iterator[tuple[int, str]]:
+    """(index in ``addresses``, text) of what does not fit the addresses of the host.
+
+    ``ifname`` is the name that the interface has now; an index of -1 is the table itself.
+    """
     interface = config.interface
     here = {each.address for each in found}
     named = {served.address for served in interface.addresses}
@@ -92,10 +96,10 @@ def doubts(config: Config, found: Sequence[HostAddress]) -> Iterator[tuple[int, 
         # The operator has chosen, and none of these.
         return
     for each in anycast:
-        if each.address not in named and each.ifname != interface.name:
-            why = "addresses does not name it" if named else f"only those of {interface.name} are"
+        if each.address not in named and each.ifname != ifname:
+            why = "addresses does not name it" if named else f"only those of {ifname} are"
             yield (
                 -1,
                 f"{each.address} on {each.ifname} is not served ({why}): if it is an anycast "
-                f"address that is routed here, add it to addresses, with those of {interface.name}",
+                f"address that is routed here, add it to addresses, with those of {ifname}",
             )

@@ -94,7 +94,7 @@ def doubled_names(zone: Zone) -> Found:
     """Owner names and names in records that lack the final dot."""
     twice = _Twice(zone)
     for owner, rrsets in zone.nodes.items():
-        if meant := twice.meant(owner):
+        if rrsets and (meant := twice.meant(owner)):
             yield (
                 rrsets[0],
                 f"the owner {name_text(owner)} {_fix(meant)}",
