@@ -24,6 +24,7 @@ from required import missing
 from xdpkit._core._master_file import MasterFile, RecordReader
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile import records
+from xdpkit.services.dns.zonefile.lines import as_text
 from xdpkit.services.dns.zonefile.read import read_zone
 
 ORIGIN = dns.name.from_text("Z.example.")
@@ -51,10 +52,15 @@ class Theirs:
         self.found.append((name.to_digestable(), ttl, rdata.rdtype, rdata.covers(), wire))
 
 
+# Of these, we load what the peers load and dnspython does not: test_dns_as_the_peers.py.
+LENIENT = {43, 44, 52, 59, 64, 65}
+
+
 def of_dnspython(text: str) -> tuple[list[Record], bool]:
     """The records of a text up to an error, and whether there is none."""
     theirs = Theirs()
-    lines = io.StringIO(text, newline=None)
+    escaped = "".join(as_text(line.encode()) for line in text.splitlines(keepends=True))
+    lines = io.StringIO(escaped, newline=None)
     reader = dns.zonefile.Reader(
         dns.tokenizer.Tokenizer(lines), dns.rdataclass.IN, cast(Transaction, theirs)
     )
@@ -103,8 +109,10 @@ def test_records_by_themselves(wrong: float) -> None:
         )
         (ours, whole), (theirs, right) = of_ours(text), of_dnspython(text)
         plain += whole
-        assert ours == theirs[: len(ours)], text
-        assert not whole or (right and len(ours) == len(theirs)), text
+        more = ours[len(theirs) :] if theirs == ours[: len(theirs)] else []
+        if not (more and more[0][2] in LENIENT):
+            assert ours == theirs[: len(ours)], text
+            assert not whole or (right and len(ours) == len(theirs)), text
         assert wrong or whole, text
     assert plain > 500
 
