@@ -73,6 +73,7 @@ CASES = {
     "dns.max_udp_ipv6": ("1000", False),
     "dns.cookies": ("false", False),
     "dns.cookie_secret": (f'"{"0a" * 16}"', False),
+    "dns.max_nsec3_iterations": ("100", False),
     "dns.nsid": ('"ns1"', False),
     "dns.report_agent": ('"reports.example"', False),
     "dns.version": ('"9"', False),

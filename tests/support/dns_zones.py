@@ -11,11 +11,11 @@ from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import zone_files
 
 
-def compiled(path: Path, seed: int | None = None) -> bytes:
+def compiled(path: Path, seed: int | None = None, **options: int) -> bytes:
     """The arena of a master file."""
     fd = os.memfd_create("test-zone", os.MFD_CLOEXEC)
     try:
-        size = compile_zone(read_zone(path), fd, seed=seed)
+        size = compile_zone(read_zone(path), fd, seed=seed, **options)
         return os.pread(fd, size, 0)
     finally:
         os.close(fd)

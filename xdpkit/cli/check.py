@@ -92,7 +92,7 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
 
     with LoadProgress(dns.zones) as progress:
         cache = dns.cache_directory()
-        load = anyio.run(compile_zones, dns.zones, progress, None, dns.max_zone_bytes, cache)
+        load = anyio.run(compile_zones, dns.zones, progress, None, dns.zone_limits, cache)
         progress.finish(load.summary(), load.seconds)
     return {
         "port": dns.port,

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from xdpkit._core._limits import (
     DNS_AGENT_MAX,
@@ -15,6 +15,7 @@ from xdpkit._core._limits import (
     DNS_TEXT_MAX,
     DNS_UDP_MIN,
     SIPHASH_KEY_BYTES,
+    ZONE_ITERATIONS_MAX,
 )
 from xdpkit.config.prefixes import Prefix, check_lists, read_prefixes
 from xdpkit.config.rrl import RrlConfig
@@ -38,6 +39,10 @@ _SECRET_DIGITS = 2 * SIPHASH_KEY_BYTES
 # A zone of 10 million names; reading it takes minutes, and as a default no disk error or endless
 # log in the place of a zone may take the machine's memory.
 MAX_ZONE_BYTES = 1 << 30
+# RFC 9276 section 3.1 requires 0; validators treat zones above some bound as unsigned or bogus, and
+# 50 is the highest that common ones (BIND 9.18 and later, Unbound) still accept.
+NSEC3_ITERATIONS = 50
+
 # The smallest that holds a zone of one full answer (RFC 1035 section 4.2.2), and what no machine's
 # memory holds compiled.
 _ZONE_BYTES = (1 << 16, 1 << 40)
@@ -45,6 +50,16 @@ _ZONE_BYTES = (1 << 16, 1 << 40)
 # FHS 3.0 section 5.5: data that the application can regenerate, at a cost.
 CACHE = "/var/cache/xdpkit"
 _CACHE: Final[Path | None] = Path(CACHE)
+
+
+class ZoneLimits(NamedTuple):
+    """What a zone may cost: bytes of its files, iterations of its NSEC3 records."""
+
+    size: int = MAX_ZONE_BYTES
+    iterations: int = NSEC3_ITERATIONS
+
+
+DEFAULT_LIMITS = ZoneLimits()
 
 
 def _zones(table: Table, key: str) -> Path:
@@ -191,6 +206,13 @@ class DnsConfig:
         default=MAX_ZONE_BYTES,
         doc="Largest master file, with all that it includes, in bytes.",
     )
+    max_nsec3_iterations: int = integer(
+        0,
+        ZONE_ITERATIONS_MAX,
+        default=NSEC3_ITERATIONS,
+        doc="Most iterations of a signed zone's NSEC3 (RFC 9276). Many validators ignore zones with"
+        " more than 50; each costs time for each name that does not exist.",
+    )
     watch: bool = flag(default=True, doc="Reread changed files automatically.")
     max_udp: int = integer(
         DNS_UDP_MIN, _MAX_UDP, default=_MAX_UDP, doc="Largest answer over UDP in bytes."
@@ -261,6 +283,11 @@ class DnsConfig:
     rrl: RrlConfig | None = subtable(
         RrlConfig, default=None, doc="Limits how many answers an address is sent."
     )
+
+    @property
+    def zone_limits(self) -> ZoneLimits:
+        """What a zone may cost."""
+        return ZoneLimits(self.max_zone_bytes, self.max_nsec3_iterations)
 
     def cache_directory(self) -> Path | None:
         """``cache``; the default is replaced by systemd's CacheDirectory, systemd.exec(5)."""

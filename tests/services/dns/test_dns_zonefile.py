@@ -13,6 +13,8 @@ from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 from dns_zones import compiled
 
+from xdpkit._core._limits import ZONE_ITERATIONS_MAX
+from xdpkit._core._zones import ZoneArena
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import zone_files
@@ -143,7 +145,9 @@ def test_incomplete_signed_zones(tmp_path: Path, nsec3: bool, case: str) -> None
     assert 1 <= int(line) <= broken.count("\n") and "z" in broken.splitlines()[int(line) - 1]
 
 
-@pytest.mark.parametrize("iterations, taken", [(0, True), (50, True), (51, False), (2500, False)])
+@pytest.mark.parametrize(
+    "iterations, taken", [(0, True), (50, True), (51, False), (150, False), (2500, False)]
+)
 def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
     text = fake_signed(HEAD, "z.example", nsec3=True)
     hashed = dns.dnssec.nsec3_hash("z.example", "ab", iterations, 1).lower()
@@ -155,6 +159,8 @@ def test_iterations(tmp_path: Path, iterations: int, taken: bool) -> None:
     else:
         with pytest.raises(ZoneError, match=f":\\d+: {iterations} NSEC3 iterations"):
             compiled(path)
+        if iterations <= ZONE_ITERATIONS_MAX:
+            ZoneArena(compiled(path, max_iterations=iterations))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from xdpkit._core._limits import ZONE_ITERATIONS_MAX
 from xdpkit._core._rrset import RRset
 from xdpkit.services.dns.zonefile.zone import (
     NSEC,
@@ -57,7 +56,7 @@ def chain_of(zone: Zone) -> ChainKind | None:
     return ChainKind(None, signed[0])
 
 
-def check_chain(zone: Zone, chain: ChainKind) -> None:
+def check_chain(zone: Zone, chain: ChainKind, most: int) -> None:
     """Raises ZoneError for a chain that cannot prove any answer."""
     if chain.parameters is None:
         if not find(zone.nodes[zone.origin], NSEC):
@@ -65,8 +64,9 @@ def check_chain(zone: Zone, chain: ChainKind) -> None:
                 f"{name_text(zone.origin)} is signed but has neither NSEC nor NSEC3PARAM; sign it"
                 " again"
             )
-    elif chain.parameters.iterations > ZONE_ITERATIONS_MAX:
+    elif chain.parameters.iterations > most:
         raise chain.error_at.error(
             f"{chain.parameters.iterations} NSEC3 iterations, over the limit of"
-            f" {ZONE_ITERATIONS_MAX} (RFC 9276 section 3.1 requires 0); sign the zone again"
+            f" {most} (RFC 9276 section 3.1 requires 0); sign the zone again, or raise"
+            " max_nsec3_iterations of [dns]"
         )

@@ -32,7 +32,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from xdpkit.config.dns import MAX_ZONE_BYTES
+from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.errors import ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
@@ -74,11 +74,11 @@ class Compiler:
         cache: Path | None,
         limit: MemoryLimit,
         report: Report,
-        max_bytes: int,
+        limits: ZoneLimits,
         linter: Linter | None = None,
     ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
-        self._max_bytes, self._linter = max_bytes, linter
+        self._limits, self._linter = limits, linter
         self._at = 0
         self._made: list[tuple[bytes, int, int, tuple[Source, ...], float]] = []
 
@@ -88,11 +88,12 @@ class Compiler:
         Whatever is wrong with a file is an error of that zone.
         """
         self._limit.begin()
-        reading = Reading(self._limit.allow, self._max_bytes)
+        reading = Reading(self._limit.allow, self._limits.size)
         try:
             zone = read_zone(Path(path), self._progress(path, reading), reading)
             found = self._linter.warnings(zone) if self._linter else {}
-            size = compile_zone(zone, self._fd, self._at)
+            most = self._limits.iterations
+            size = compile_zone(zone, self._fd, self._at, max_iterations=most)
         except ZoneError as error:
             wrong = [each for each in error.errors or [error] if isinstance(each, ZoneError)]
             errors = [each.location() | {"error": each.reason} for each in located(wrong)]
@@ -149,7 +150,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--behind", action="store_true", help=text)
     parser.add_argument("--memory", type=int, help="the most bytes of memory to use")
     text = "the most bytes of a zone's files"
-    parser.add_argument("--max-bytes", type=int, default=MAX_ZONE_BYTES, help=text)
+    parser.add_argument("--max-bytes", type=int, default=DEFAULT_LIMITS.size, help=text)
+    text = "the most iterations of NSEC3"
+    parser.add_argument("--max-iterations", type=int, default=DEFAULT_LIMITS.iterations, help=text)
     parser.add_argument("--warn", action="store_true", help="report what is probably a mistake")
     text = "the directory of what is served now, which --warn compares with"
     parser.add_argument("--served", type=Path, help=text)
@@ -182,7 +185,8 @@ def main(arguments: list[str] | None = None) -> int:
         report.flush()
         return 1
     linter = Linter(options.served) if options.warn else None
-    compiler = Compiler(options.fd, cache, limit, report, options.max_bytes, linter)
+    limits = ZoneLimits(options.max_bytes, options.max_iterations)
+    compiler = Compiler(options.fd, cache, limit, report, limits, linter)
     compiler_key()
     report({"ready": True})
     report.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xdpkit._core._zone_denial import Denial, Flaw
 from xdpkit._core._zone_tree import Tree
+from xdpkit.config.dns import NSEC3_ITERATIONS
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler.chain import chain_of, check_chain
 from xdpkit.services.dns.zonefile.zone import Zone, name_text
@@ -19,7 +20,7 @@ _TEXT = {
 }
 
 
-def tree_of(zone: Zone) -> tuple[Tree, Denial | None]:
+def tree_of(zone: Zone, max_iterations: int = NSEC3_ITERATIONS) -> tuple[Tree, Denial | None]:
     """The names of a zone, and the proofs of a signed one.
 
     Both take what they have out of the zone's own dict. Raises ZoneError if the signed zone is
@@ -34,7 +35,7 @@ def tree_of(zone: Zone) -> tuple[Tree, Denial | None]:
     try:
         # Hashed owner names cannot be queried: RFC 5155 section 7.2.8.
         denial.take_hashed(zone.nodes)
-        check_chain(zone, chain)
+        check_chain(zone, chain, max_iterations)
         tree = Tree(zone.origin, zone.nodes)
         denial.link(tree)
     except Flaw as flaw:

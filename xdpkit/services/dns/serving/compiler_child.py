@@ -22,7 +22,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from xdpkit.config.dns import MAX_ZONE_BYTES
+from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.errors import StuckError, XdpkitError
 from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
@@ -65,14 +65,14 @@ _stuck: list[anyio.abc.Process] = []
 class Job:
     """How zones are to be compiled.
 
-    ``memory`` is the most bytes that a child may use, ``max_bytes`` that a zone's files may have.
+    ``memory`` is the most bytes that a child may use, ``limits`` what a zone may cost.
     """
 
     directory: Path
     cache: Path | None = None
     background: bool = False
     memory: int | None = None
-    max_bytes: int = MAX_ZONE_BYTES
+    limits: ZoneLimits = DEFAULT_LIMITS
     warn: bool = False
     """Whether what is probably a mistake is to be reported."""
     served: Path | None = None
@@ -84,7 +84,9 @@ class Job:
         found += [] if self.memory is None else ["--memory", str(self.memory)]
         found += ["--warn"] * self.warn
         found += ["--served", str(self.served.absolute())] if self.served else []
-        return [*found, "--max-bytes", str(self.max_bytes), str(self.directory)]
+        found += ["--max-bytes", str(self.limits.size)]
+        found += ["--max-iterations", str(self.limits.iterations)]
+        return [*found, str(self.directory)]
 
 
 def never() -> bool:

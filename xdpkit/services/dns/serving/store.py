@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from xdpkit.config.dns import MAX_ZONE_BYTES
+from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.errors import ERRORS_MAX, UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
@@ -84,7 +84,7 @@ async def load_zones(
     newer: Callable[[], bool] = never,
     before: ZoneTable | None = None,
     keep: bool = True,
-    max_bytes: int = MAX_ZONE_BYTES,
+    limits: ZoneLimits = DEFAULT_LIMITS,
     wait: bool = True,
 ) -> Load:
     """Loads every zone of a directory; what is wrong with one is in its state.
@@ -118,7 +118,7 @@ async def load_zones(
                 )
     load.compiled = len(todo)
     if todo:
-        job = Job(directory, kept if keep else None, background, max_bytes=max_bytes)
+        job = Job(directory, kept if keep else None, background, limits=limits)
         await _compile(load, job, todo, progress, newer)
     load.seconds = time.monotonic() - started
     if wait and load.batch:
@@ -148,7 +148,7 @@ async def compile_zones(
     directory: Path,
     progress: Callable[[Progress], None] = no_progress,
     memory: int | None = None,
-    max_bytes: int = MAX_ZONE_BYTES,
+    limits: ZoneLimits = DEFAULT_LIMITS,
     cache: Path | None = None,
 ) -> Load:
     """Compiles every zone of a directory, and keeps none of it: for ``check``.
@@ -171,7 +171,7 @@ async def compile_zones(
             load.table.finish(outcome)
 
     served = cache and arena_file.cache_directory(cache, directory)
-    job = Job(directory, memory=memory, max_bytes=max_bytes, warn=True, served=served)
+    job = Job(directory, memory=memory, limits=limits, warn=True, served=served)
     batch = Batch(job, take, progress)
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)

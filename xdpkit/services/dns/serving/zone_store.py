@@ -154,7 +154,7 @@ class ZoneStore:
                     not first,
                     self._is_awaited,
                     before,
-                    max_bytes=config.max_zone_bytes,
+                    limits=config.zone_limits,
                     wait=False,
                 )
             except (OSError, ValueError, MemoryError) as error:
@@ -196,7 +196,7 @@ class ZoneStore:
         if len(self._keeping) >= KEEPING_MAX:
             # The disk is too slow, or does not answer: what it has is older, and is found to be.
             kept = None
-        return Job(directory, kept, True, max_bytes=config.max_zone_bytes)
+        return Job(directory, kept, True, limits=config.zone_limits)
 
     async def _locate(self, config: DnsConfig) -> None:
         """Finds where compiled zones are kept: that follows links, which may wait for a disk."""
