@@ -35,8 +35,9 @@
 #define ZONE_SLACK 64
 
 /*
- * What knotd, nsd and named still serve. It bounds the work that a question can cause: each label of a
- * name costs a hash, and each iteration another. The default of max_nsec3_iterations is smaller.
+ * What knotd, nsd and named still serve. It bounds the work that a question can cause: each label
+ * of a name costs a hash, and each iteration another. The default of max_nsec3_iterations is
+ * smaller.
  */
 #define ZONE_ITERATIONS_MAX 150
 
