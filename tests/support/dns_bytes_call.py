@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,12 @@ class BytesCall:
     """A server that is queried without a network."""
 
     def __init__(
-        self, directory: Path, zones: dict[str, str], max_udp: int = 1232, **dns: Any
+        self, directory: Path, zones: Mapping[str, str | bytes], max_udp: int = 1232, **dns: Any
     ) -> None:
         directory.mkdir(exist_ok=True)
         for name, text in zones.items():
-            (directory / f"{name}.zone").write_text(text)
+            data = text if isinstance(text, bytes) else text.encode()
+            (directory / f"{name}.zone").write_bytes(data)
         self.arenas = arenas(directory)
         self._zones = ZoneDirectory(self.arenas.items())
         self.state = ThreadState()

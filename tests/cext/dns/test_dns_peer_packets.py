@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,50 +10,11 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 import pytest
-from dns_bytes_call import HEAD, BytesCall
+from dns_bytes_call import BytesCall
+from dns_cases import PACKETS, ZONES, W, message
 from dnsdiff import servers, signing
 from required import missing
 
-ZONES = {
-    "w.test": HEAD + "ns1 A 192.0.2.1\n",
-    "glue.test": HEAD
-    + "ns1 A 192.0.2.1\n"
-    + "".join(
-        f"net NS s{i}.net\ns{i}.net A 192.0.2.{i}\ns{i}.net AAAA 2001:db8::{i}\n"
-        for i in range(1, 14)
-    ),
-    "loop.test": HEAD + "ns1 A 192.0.2.1\n*.a CNAME *.a\n*.c CNAME q.c\n",
-}
-OPT = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
-TSIG_DATA = b"\x0bhmac-sha256\0" + struct.pack("!HIHH", 0, 0x6553F100, 300, 32) + bytes(32)
-TSIG_DATA += struct.pack("!HHH", 0x1234, 0, 0)
-TSIG = b"\3foo\0" + struct.pack("!HHIH", 250, 255, 0, len(TSIG_DATA)) + TSIG_DATA
-SOA_DATA = b"\0\0" + struct.pack("!5I", 1, 2, 3, 4, 5)
-SOA = b"\xc0\x0c" + struct.pack("!HHIH", 6, 1, 500, len(SOA_DATA)) + SOA_DATA
-
-
-def message(name: bytes, kind: int, *records: bytes, authority: int = 0) -> bytes:
-    counts = (1, 0, authority, len(records) - authority)
-    return (
-        struct.pack("!6H", 0x1234, 0, *counts)
-        + name
-        + struct.pack("!HH", kind, 1)
-        + b"".join(records)
-    )
-
-
-W = b"\3ns1\1w\4test\0"
-PACKETS = {
-    "signed": message(W, 1, TSIG),
-    "signed, with an OPT": message(W, 1, OPT, TSIG),
-    "a signed transfer": message(W[4:], 252, TSIG),
-    "a signature that is not last": message(W, 1, TSIG, OPT),
-    "two signatures": message(W, 1, TSIG, TSIG),
-    "IXFR": message(W[4:], 251, SOA, authority=1),
-    "a referral that does not fit": message(b"\3www\3net\4glue\4test\0", 1),
-    "a wildcard that leads to itself": message(b"\1k\1a\4loop\4test\0", 1),
-    "a wildcard that leads below itself": message(b"\1k\1c\4loop\4test\0", 1),
-}
 DIFFERENT = {
     # Of transfers, knotd says NOTAUTH without an address list, and NOTIMP over UDP.
     ("IXFR", "knotd"), ("a signed transfer", "knotd"),

@@ -96,6 +96,15 @@ def test_every_file_of_a_directory(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_one_hundred_lines_of_a_file_that_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "z.zone").write_text(HEAD + "x A 1\n" * 150)
+    with pytest.raises(ZoneErrors) as caught:
+        anyio.run(compile_zones, tmp_path)
+    lines = caught.value.lines()
+    assert len(lines) == 101 and lines[99].startswith(f"{tmp_path}/z.zone:103:5: ")
+    assert lines[-1].endswith("and 50 more errors")
+
+
 def test_one_hundred_lines_of_a_directory(tmp_path: Path) -> None:
     for number in range(120):
         (tmp_path / f"z{number}.zone").write_text(HEAD + "x A 1\ny A 2\n")

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
-from xdpkit.errors import ZoneError
+from xdpkit.errors import FILE_LINES, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
@@ -42,7 +42,7 @@ from xdpkit.services.dns.compiler.arena import next_start
 from xdpkit.services.dns.compiler.linter import Linter
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
-from xdpkit.services.dns.zonefile.error_list import located
+from xdpkit.services.dns.zonefile.error_list import LINES, located
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import Reading, Source, compiler_key, to_json
 
@@ -88,7 +88,8 @@ class Compiler:
         Whatever is wrong with a file is an error of that zone.
         """
         self._limit.begin()
-        reading = Reading(self._limit.allow, self._limits.size)
+        told = LINES if self._linter else FILE_LINES
+        reading = Reading(self._limit.allow, self._limits.size, told)
         try:
             zone = read_zone(Path(path), self._progress(path, reading), reading)
             found = self._linter.warnings(zone) if self._linter else {}

@@ -184,7 +184,8 @@ async def compile_zones(
                 for path, line in zip(state.paths, state.errors, strict=True)
             ]
     if refused:
-        raise directory_error(sorted(refused, key=lambda error: (str(error.path), error.line or 0)))
+        refused.sort(key=lambda error: (str(error.path), error.line or _LAST))
+        raise directory_error(refused)
     load.warnings.sort(key=lambda warning: (warning.path, warning.line or _LAST))
     load.compiled, load.seconds = len(todo), time.monotonic() - started
     return load

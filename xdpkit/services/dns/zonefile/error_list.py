@@ -7,15 +7,15 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from xdpkit.errors import ZoneError, ZoneErrors, shortened
+from xdpkit.errors import FILE_LINES, ZoneError, ZoneErrors, shortened
 from xdpkit.regular_file import open_regular
 
-# Lines about all files of a directory.
+# Lines about all files of a directory, or about one that is checked.
 LINES = 100
 
 
-def zone_error(path: Path, found: Sequence[ZoneError]) -> ZoneError:
-    """One error for all of a zone's; the first 20 are told, then how many more there are.
+def zone_error(path: Path, found: Sequence[ZoneError], told: int = FILE_LINES) -> ZoneError:
+    """One error for all of a zone's; the first are told, then how many more there are.
 
     In the order of the lines; those of included files come last.
     """
@@ -25,15 +25,16 @@ def zone_error(path: Path, found: Sequence[ZoneError]) -> ZoneError:
         return error.path != str(path), error.line or 0, error.column or 0
 
     ordered = sorted(once.values(), key=place)
-    told = shortened(ordered)
-    return told[0] if len(told) == 1 else ZoneErrors(told)
+    lines = shortened(ordered, told)
+    return lines[0] if len(lines) == 1 else ZoneErrors(lines)
 
 
 def directory_error(found: Sequence[ZoneError]) -> ZoneError:
     """One error for those of a directory's files; the first 100 lines are told."""
     every = [error for whole in found for error in (whole.errors or (whole,))]
     lines = located(error for error in every if isinstance(error, ZoneError))
-    told = shortened(lines, LINES)
+    # What is wrong with one file has been shortened by its reader.
+    told = lines if len({error.path for error in lines}) == 1 else shortened(lines, LINES)
     return told[0] if len(told) == 1 else ZoneErrors(told)
 
 

@@ -79,7 +79,7 @@ def read_zone(
             raise located([first])[0]
         raise diagnosis(path, first, progress, reading.again())
     if found := list(islice(problems(zone), ERRORS_MAX)):
-        raise zone_error(path, located(found))
+        raise zone_error(path, located(found), reading.told)
     zone.names = len(zone.nodes)
     zone.size = reading.budget.used
     return zone
@@ -124,7 +124,7 @@ def diagnosis(
     more = (error for error in problems(zone) if "no " not in error.reason[:3])
     found += islice(more, ERRORS_MAX)
     zone.nodes.clear()
-    return zone_error(path, located(found))
+    return zone_error(path, located(found), reading.told)
 
 
 def problems(zone: Zone) -> Iterator[ZoneError]:

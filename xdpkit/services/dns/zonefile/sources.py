@@ -16,7 +16,7 @@ import dns.version
 
 from xdpkit._core import _master_file, _rrset, _zone_denial, _zone_images, _zone_tree
 from xdpkit.config.dns import MAX_ZONE_BYTES
-from xdpkit.errors import ZoneError
+from xdpkit.errors import FILE_LINES, ZoneError
 from xdpkit.reach import denied, reach
 from xdpkit.regular_file import Content, LargeFileError, read_regular
 from xdpkit.services.dns.zonefile.limits import Budget
@@ -190,13 +190,16 @@ class Reading:
     """Opens files for the compiler, and records them as sources.
 
     ``opened`` is called with the size of each before it is read; a zone, with all that it includes
-    and makes, has at most ``max_bytes``.
+    and makes, has at most ``max_bytes``; ``told`` is how many of its errors are told.
     """
 
     def __init__(
-        self, opened: Callable[[int], None] = lambda _: None, max_bytes: int = MAX_ZONE_BYTES
+        self,
+        opened: Callable[[int], None] = lambda _: None,
+        max_bytes: int = MAX_ZONE_BYTES,
+        told: int = FILE_LINES,
     ) -> None:
-        self._opened = opened
+        self._opened, self.told = opened, told
         self._sources: dict[str, Source] = {}
         self._writers: dict[str, frozenset[Writer]] = {}
         self._current = Lines("", b"")
@@ -206,7 +209,7 @@ class Reading:
 
     def again(self) -> Reading:
         """For reading the same files once more, after those before were let go."""
-        return Reading(max_bytes=self.budget.most)
+        return Reading(max_bytes=self.budget.most, told=self.told)
 
     def open(self, path: Path | str, zone: bool = False, includer: str = "") -> Lines:
         """The content of a file, which the caller closes; ``includer`` is what includes it.
