@@ -54,6 +54,7 @@ OTHER = {
     "dns.max_udp_ipv6": "602",
     "dns.cookie_secret": f'"{SECRET}"',
     "dns.nsid": '"other"',
+    "dns.report_agent": '"reports.example"',
     "dns.version": '"other"',
     "dns.hostname": '"other"',
     "dns.id": '"other"',
