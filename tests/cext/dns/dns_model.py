@@ -117,10 +117,7 @@ class Model:
                 return
             above = self.zone_for(name, above=True) if rdtype == t.DS else None
             if above is not None and name == zone.origin:
-                if not self.is_below_dname(above, name):
-                    self.delegated(above, name, reply)
-                    return
-                # As knotd and named have it: the zone above redirects the name.
+                # As with all peers, it answers as for any other name, even if it lacks this one.
                 zone = above
             cut = self.cut(zone, name)
             if cut is not None and not (cut == name and rdtype == t.DS):
@@ -168,31 +165,3 @@ class Model:
             reply.answer += records(name, alias)
             name = alias[0].target
         reply.endless = True
-
-    def is_below_dname(self, zone: dns.zone.Zone, name: dns.name.Name) -> bool:
-        source = name
-        while not self.exists(zone, source):
-            source = source.parent()
-        return (
-            source != name
-            and self.cut(zone, name) is None
-            and bool(zone.get_rdataset(source, t.DNAME))
-        )
-
-    def delegated(self, above: dns.zone.Zone, name: dns.name.Name, reply: Reply) -> None:
-        """DS at the apex of a served zone: the zone above answers, even if it lacks the name."""
-        cut = self.cut(above, name)
-        if cut is not None and cut != name:
-            reply.aa = bool(reply.answer)
-            self.referral(above, cut, reply)
-        elif cut == name and above.get_rdataset(name, t.DS):
-            reply.answer += records(name, above.get_rdataset(name, t.DS))
-        else:
-            source = name
-            while not self.exists(above, source):
-                source = source.parent()
-            if source != name:
-                star = dns.name.Name((b"*", *source.labels))
-                if not self.exists(above, star):
-                    reply.rcode = dns.rcode.NXDOMAIN
-            self.denial(above, reply)
