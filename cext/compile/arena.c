@@ -211,27 +211,6 @@ void arena_set_secure(struct arena *arena, uint32_t image, uint32_t secure)
 
 /* -------------------------------------------------------------------------------------------- */
 
-static struct zone_bucket *table_of(const struct arena *arena)
-{
-	return (struct zone_bucket *)(arena->head + 1);
-}
-
-/* Slots fill from the front, and a full bucket spills into the next. */
-static void add_to_table(const struct arena *arena, const uint8_t *name, uint32_t length,
-			 uint32_t node)
-{
-	uint64_t hash = table_hash(arena->head->seed, name, length);
-	uint32_t buckets = arena->head->buckets, number = table_bucket(buckets, hash), slot = 0;
-	struct zone_bucket *table = table_of(arena);
-
-	while (table[number].tag[ZONE_SLOTS - 1])
-		number = (number + 1) % buckets;
-	while (table[number].tag[slot])
-		slot++;
-	table[number].tag[slot] = table_tag(hash);
-	table[number].node[slot] = node;
-}
-
 static void count_node(struct arena *arena, const struct arena_node *node, uint32_t offset,
 		       uint32_t labels)
 {
@@ -275,7 +254,8 @@ uint32_t arena_node(struct arena *arena, const struct arena_node *node)
 	bytes = (uint8_t *)(at + 1) + types;
 	memset(bytes + name - ZONE_UNIT, 0, ZONE_UNIT);
 	memcpy(bytes, node->name, node->length);
-	add_to_table(arena, bytes, node->length, offset);
+	table_add((struct zone_bucket *)(arena->head + 1), arena->head->buckets,
+		  table_hash(arena->head->seed, bytes, node->length), offset);
 	count_node(arena, node, offset, labels.count);
 	arena->node = (size_t)((uint8_t *)at - arena->buffer);
 	arena->types_at = arena->node + sizeof *at;

@@ -119,16 +119,12 @@ static uint8_t *put_option(uint8_t *p, uint16_t code, const uint8_t *data, uint3
 /* The version of the zone that answers the question, RFC 9660; none if no zone does. */
 static uint8_t *put_zone_version(uint8_t *p, const struct snapshot *snap, const struct dns_query *q)
 {
-	const struct zone_served *zone, *above;
+	const struct zone_served *zone;
 	uint8_t version[ZONEVERSION_BYTES];
 
 	if (q->class != CLASS_IN || !snap->zones)
 		return p;
-	zone = zone_directory_find(snap->zones, &q->name, false);
-	if (zone && q->type == TYPE_DS && zone->length == q->name.length) {
-		above = zone_directory_find(snap->zones, &q->name, true);
-		zone = above ? above : zone;
-	}
+	zone = zone_directory_answering(snap->zones, &q->name, q->type);
 	if (!zone || !zone->arena)
 		return p;
 	version[0] = zone->arena->min_labels;

@@ -50,23 +50,10 @@ static uint32_t expand(const uint8_t *p, uint32_t at, uint32_t end, uint8_t *nam
 	return 0;
 }
 
-/* The length of the uncompressed name that begins RDATA of `length` bytes; 0 if none does. */
-static uint32_t algorithm_length(const uint8_t *rdata, uint32_t length)
-{
-	uint32_t at = 0;
-
-	while (at < length && at < ZONE_NAME_MAX && rdata[at] <= 63) {
-		if (!rdata[at])
-			return at + 1;
-		at += rdata[at] + 1u;
-	}
-	return 0;
-}
-
 bool dns_tsig_sound(const uint8_t *p, uint32_t owner, uint32_t fixed)
 {
 	const uint8_t *rdata = p + fixed + RR_FIXED;
-	uint32_t length = load_be16(p + fixed + 8), at = algorithm_length(rdata, length);
+	uint32_t length = load_be16(p + fixed + 8), at = zone_wire_name_length(rdata, length);
 
 	if (load_be16(p + fixed + 2) != CLASS_ANY || load_be32(p + fixed + 4) ||
 	    !expand(p, owner, fixed, NULL))
@@ -105,7 +92,7 @@ enum verdict dns_tsig_refused(const struct snapshot *snap, struct request *rq,
 	const uint8_t *from = p + q->tsig_fixed + RR_FIXED;
 	uint32_t length = load_be16(p + q->tsig_fixed + 8);
 	uint32_t key_length = expand(p, q->tsig, q->tsig_fixed, key);
-	uint32_t algorithm = algorithm_length(from, length);
+	uint32_t algorithm = zone_wire_name_length(from, length);
 	uint32_t after_mac = algorithm + MAC + load_be16(from + algorithm + MAC_SIZE);
 	uint32_t size = key_length + RR_FIXED + algorithm + MAC + AFTER_MAC;
 	uint16_t original_id = load_be16(from + after_mac);

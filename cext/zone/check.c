@@ -15,19 +15,6 @@ static uint64_t room_at(const struct zone_extent *check, uint32_t offset)
 	return check->end - (uint64_t)offset * ZONE_UNIT;
 }
 
-/* The length of an uncompressed name of at most `room` bytes; 0 if it does not end there. */
-static uint32_t name_length(const uint8_t *name, uint64_t room)
-{
-	uint32_t at = 0;
-
-	while (at < room && at < ZONE_NAME_MAX && name[at] < 64) {
-		if (!name[at])
-			return at + 1;
-		at += name[at] + 1u;
-	}
-	return 0;
-}
-
 /* Whether a node's name is at or below another's; both must be sound. */
 static bool is_below(const struct zone_node *node, const struct zone_node *above)
 {
@@ -53,8 +40,9 @@ static const struct zone_node *node_at(const struct zone_extent *check, uint32_t
 	if (!zone_check_within(check, offset, size + (node->name_length + 7u) / 8 * 8) ||
 	    !node->name_length)
 		return NULL;
-	return name_length(zone_node_name(node), node->name_length) == node->name_length ? node
-											 : NULL;
+	return zone_wire_name_length(zone_node_name(node), node->name_length) == node->name_length
+		       ? node
+		       : NULL;
 }
 
 /* A node that is also in the table, and so is checked in full. */
@@ -88,7 +76,7 @@ static bool redirects(const struct zone_image *image, uint16_t type)
 		return false;
 	length = load_be16(record + 2 + 8);
 	return type == TYPE_CNAME ||
-	       (length && name_length(record + 2 + RR_FIXED, length) == length);
+	       (length && zone_wire_name_length(record + 2 + RR_FIXED, length) == length);
 }
 
 /* What an image must be besides sound. */

@@ -82,7 +82,7 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 {
 	struct zone_served *zone = (struct zone_served *)((char *)directory + directory->end);
 	struct zone_bucket *table = (struct zone_bucket *)(directory + 1);
-	uint32_t labels = zone_label_count(name), index, slot = 0;
+	uint32_t labels = zone_label_count(name), offset;
 	uint64_t hash;
 
 	/* The memory is zeroed: the name is padded. */
@@ -96,15 +96,10 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 	zone->buckets = arena ? arena->buckets : 0;
 	zone->length = (uint16_t)length;
 	hash = table_hash(directory->seed, (const uint8_t *)(zone + 1), length);
-	index = table_bucket(directory->buckets, hash);
-	while (table[index].tag[ZONE_SLOTS - 1])
-		index = (index + 1) % directory->buckets;
-	while (table[index].tag[slot])
-		slot++;
-	table[index].tag[slot] = table_tag(hash);
-	table[index].node[slot] = (uint32_t)(directory->end / ZONE_UNIT);
+	offset = (uint32_t)(directory->end / ZONE_UNIT);
+	table_add(table, directory->buckets, hash, offset);
 	if (directory->only)
-		directory->only = table[index].node[slot];
+		directory->only = offset;
 	directory->end += zone_served_size(length);
 	directory->label_counts[labels / 64] |= 1ull << labels % 64;
 	return 0;
@@ -380,18 +375,25 @@ bool zone_search_step(struct zone_search *search, const struct zone_directory *d
 
 /* -------------------------------------------------------------------------------------------- */
 
+const struct zone_served *zone_directory_answering(const struct zone_directory *directory,
+						   const struct zone_name *name, uint16_t type)
+{
+	const struct zone_served *zone = zone_directory_find(directory, name, false), *above;
+
+	if (!zone || type != TYPE_DS || zone->length != name->length)
+		return zone;
+	above = zone_directory_find(directory, name, true);
+	return above ? above : zone;
+}
+
 enum zone_located zone_directory_lookup(const struct zone_directory *directory,
 					struct zone_name *name, uint16_t type,
 					struct zone_lookup *lookup)
 {
-	const struct zone_served *zone = zone_directory_find(directory, name, false), *above;
+	const struct zone_served *zone = zone_directory_answering(directory, name, type);
 
 	if (!zone)
 		return ZONE_ELSEWHERE;
-	if (type == TYPE_DS && zone->length == name->length) {
-		above = zone_directory_find(directory, name, true);
-		zone = above ? above : zone;
-	}
 	if (!zone->arena)
 		return ZONE_NOT_LOADED;
 	zone_name_hash(name, zone->seed);

@@ -64,6 +64,13 @@ const struct zone_served *zone_directory_find(const struct zone_directory *direc
 					      const struct zone_name *name, bool above);
 
 /*
+ * The zone that answers a question, or NULL. For DS at the name of a zone, that is the zone above,
+ * if there is one: RFC 4035 section 3.1.4.1.
+ */
+const struct zone_served *zone_directory_answering(const struct zone_directory *directory,
+						   const struct zone_name *name, uint16_t type);
+
+/*
  * A search for the zone and the node of a name in steps. Each finds in the cache what the one
  * before has prefetched, so a batch of searches waits for memory once for a step, not for each.
  */

@@ -58,6 +58,20 @@ static inline uint32_t table_matches(const struct zone_bucket *bucket, uint32_t 
 	return hits;
 }
 
+/* Adds a node; one of the buckets is not full. */
+static inline void table_add(struct zone_bucket *table, uint32_t buckets, uint64_t hash,
+			     uint32_t node)
+{
+	uint32_t index = table_bucket(buckets, hash), slot = 0;
+
+	while (table[index].tag[ZONE_SLOTS - 1])
+		index = (index + 1) % buckets;
+	while (table[index].tag[slot])
+		slot++;
+	table[index].tag[slot] = table_tag(hash);
+	table[index].node[slot] = node;
+}
+
 /* Whether two names of the same length, both padded with zeros to whole words, are the same. */
 static inline bool table_same_name(const uint8_t *have, const uint8_t *want, uint32_t length)
 {

@@ -226,6 +226,19 @@ static inline uint32_t zone_label_count(const uint8_t *name)
 	return labels;
 }
 
+/* The length of an uncompressed name of at most `room` bytes; 0 if it does not end there. */
+static inline uint32_t zone_wire_name_length(const uint8_t *name, uint64_t room)
+{
+	uint32_t at = 0;
+
+	while (at < room && at < ZONE_NAME_MAX && name[at] < 64) {
+		if (!name[at])
+			return at + 1;
+		at += name[at] + 1u;
+	}
+	return 0;
+}
+
 /* Hashes it for the arena with this seed; before any lookup there. */
 void zone_name_hash(struct zone_name *name, uint64_t seed);
 

@@ -39,7 +39,7 @@ struct master {
 	const uint8_t *record; /* where it begins, and its line */
 	uint32_t record_line, ttl;
 	uint16_t type, covers;
-	bool ttl_large; /* what it inherits or states as its TTL is 2^31 or more: 0 is meant */
+	bool ttl_large; /* it states a TTL of 2^31 or more, which counts as 0 */
 	uint32_t rdata_length;
 	uint8_t rdata[RDATA_MAX_BYTES];
 };

@@ -22,11 +22,6 @@ cdef class RRset:
         """An error with ``reason`` at the location of the first record."""
         return ZoneError(self.path, reason, self.line)
 
-    def __eq__(self, other):
-        return isinstance(other, RRset) and repr(self) == repr(other)
-
-    __hash__ = None
-
     def __repr__(self):
         return (f"RRset({self.rdtype}, {self.covers}, {self.ttl}, {self.path!r}, {self.line}, "
                 f"{self.rdatas!r})")

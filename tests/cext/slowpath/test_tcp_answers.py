@@ -147,11 +147,7 @@ def test_byte_by_byte(server: LoopbackServer) -> None:
         ]
 
 
-@settings(max_examples=30)
-@given(st.data())
-def test_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
-    """The replies are the same however the stream is split into segments."""
-    asked = data.draw(st.lists(st.sampled_from([WWW, LARGEST, *REFUSED.values()]), max_size=20))
+def check_segmentation(server: LoopbackServer, data: st.DataObject, asked: list[bytes]) -> None:
     stream = framed(*asked)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     with server.connect() as client:
@@ -159,6 +155,14 @@ def test_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
             client.socket.sendall(stream[start:end])
         client.socket.shutdown(1)
         assert client.rest() == [server.expected(one) for one in asked]
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
+    """The replies are the same however the stream is split into segments."""
+    asked = data.draw(st.lists(st.sampled_from([WWW, LARGEST, *REFUSED.values()]), max_size=20))
+    check_segmentation(server, data, asked)
 
 
 @pytest.mark.parametrize("size", [4093, 4094, 4095, 4096, 20000, 65534, QUERY_MAX])
@@ -177,13 +181,7 @@ def test_long_queries(server: LoopbackServer, size: int) -> None:
 def test_long_queries_in_any_segmentation(server: LoopbackServer, data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.sampled_from([100, 4094, 4095, 9000, 30000]), max_size=6))
     asked = [padded(size) for size in sizes]
-    stream = framed(*asked)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
-    with server.connect() as client:
-        for start, end in itertools.pairwise([0, *cuts, len(stream)]):
-            client.socket.sendall(stream[start:end])
-        client.socket.shutdown(1)
-        assert client.rest() == [server.expected(one) for one in asked]
+    check_segmentation(server, data, asked)
 
 
 # -------------------------------------------------------------------------------------- versions

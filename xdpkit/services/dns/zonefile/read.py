@@ -27,12 +27,19 @@ from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, ROOT, SOA, Zone,
 _PLAIN_NAME = re.compile(r"(?!.{254})[-\w]{1,63}(?:\.[-\w]{1,63})*\.?", re.ASCII)
 
 
+def plain_name(stem: str) -> bytes | None:
+    """The lower-cased wire name of plain text; None for what needs a closer look."""
+    if not _PLAIN_NAME.fullmatch(stem):
+        return None
+    labels = stem.lower().encode().removesuffix(b".").split(b".")
+    return b"".join([b"%c%b" % (len(label), label) for label in labels]) + ROOT
+
+
 def zone_name(path: Path) -> bytes:
     """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
     stem = path.name.removesuffix(SUFFIX)
-    if _PLAIN_NAME.fullmatch(stem):
-        labels = stem.lower().encode().removesuffix(b".").split(b".")
-        return b"".join(b"%c%b" % (len(label), label) for label in labels) + ROOT
+    if plain := plain_name(stem):
+        return plain
     try:
         if not stem:
             # dnspython's name of the root.
