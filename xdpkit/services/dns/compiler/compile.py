@@ -100,21 +100,27 @@ class Compiler:
             errors = [each.location() | {"error": each.reason} for each in located(wrong)]
             self._report({"zone": path, "errors": errors, "sources": to_json(reading.sources)})
             return True
-        except (MemoryError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in (errno.EFBIG, errno.ENOMEM):
-                reason = f"could not be compiled: {failed('', error)}"
-                self._refuse(path, reason, reading.sources)
-                return True
+        except MemoryError:
             self._limit.use_reserve()
-            needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
-            self._refuse(path, f"{needs}compiler may use: make it smaller", reading.sources)
-            return False
+            return self._too_much(path, reading)
+        except OSError as error:
+            if error.errno in (errno.EFBIG, errno.ENOMEM):
+                self._limit.use_reserve()
+                return self._too_much(path, reading)
+            reason = f"could not be compiled: {failed('', error)}"
+            self._refuse(path, reason, reading.sources)
+            return True
         at, self._at = self._at, next_start(self._at + size)
         sources = reading.sources
         self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
         if self._cache:
             self._made.append((zone.origin, at, size, sources, time.time()))
         return True
+
+    def _too_much(self, path: str, reading: Reading) -> bool:
+        needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
+        self._refuse(path, f"{needs}compiler may use: make it smaller", reading.sources)
+        return False
 
     def _refuse(self, path: str, reason: str, sources: tuple[Source, ...]) -> None:
         found = [{"path": path, "line": None, "column": None, "error": reason}]

@@ -7,6 +7,8 @@ import resource
 from contextlib import suppress
 from pathlib import Path
 
+from xdpkit._core import _memory_reserve
+
 # Address space that any zone may take: enough for 1.5 million names made by $GENERATE.
 BASE_BYTES = 1 << 30
 
@@ -17,7 +19,7 @@ BYTES_PER_BYTE = 200
 # Of the machine's memory: the server's own is locked and must find room, too.
 SHARE = 0.75
 
-# For an error's message, while all of the zone is still in memory.
+# For leaving what was begun and saying so, while all of the zone is still in memory.
 RESERVE_BYTES = 16 << 20
 
 # The kernel ends the process with the highest score first: proc_pid_oom_score_adj(5).
@@ -40,6 +42,7 @@ class MemoryLimit:
         self._left = self._read = 0
         self._set = -1
         self.current = 0
+        _memory_reserve.watch()
         self.begin()
         # Anyone may raise its own; a system without it has no such killer.
         with suppress(OSError):
@@ -64,7 +67,8 @@ class MemoryLimit:
         self.current = self._set
 
     def use_reserve(self) -> None:
-        """Called once the limit was reached: gives room to say so."""
+        """To be called first where a MemoryError is caught: gives room to say so."""
+        _memory_reserve.stop()
         hard = self.most + RESERVE_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 

@@ -161,7 +161,7 @@ class Reader(dns.zonefile.Reader):
     def _check_range(self, text: str) -> None:
         try:
             lines = lines_of_range(*dns.grange.from_text(text))
-        except Exception:
+        except (dns.exception.DNSException, ValueError, AssertionError):
             # dnspython reports it.
             return
         if lines > GENERATE_LINES:

@@ -103,7 +103,15 @@ def _read_rest(file: MasterFile, sink: Sink, reading: Reading) -> None:
 
 
 def _first(sink: Sink, error: Exception) -> ZoneError:
-    """The reader's exception with the line at which it was."""
+    """The reader's exception with the line at which it was.
+
+    Raises MemoryError where that is what dnspython made a syntax error of.
+    """
+    origin: BaseException | None = error
+    while origin:
+        if isinstance(origin, MemoryError):
+            raise origin
+        origin = origin.__context__
     if isinstance(error, ZoneError):
         return error
     path, line = sink.location()
