@@ -27,6 +27,7 @@ ROOMS = (
     "services.base",
     "services.ntp",
     "services.dns.zonefile",
+    "services.dns.geo",
     "services.dns.compiler",
     "services.dns.serving",
     "services.echo",

@@ -151,7 +151,18 @@ def _verb_run(options: Namespace) -> int:
     return daemon.run(loaded, options.takeover, options.yes, options.wait)
 
 
+def _import(options: Namespace) -> int:
+    if options.json:
+        raise UsageError("--import prints TOML: leave out --json")
+    from xdpkit.services.dns.geo.geodns_conf import import_geodns_conf
+
+    print(import_geodns_conf(Path(options.imported)), end="")
+    return 0
+
+
 def _verb_check(options: Namespace) -> int:
+    if options.imported is not None:
+        return _import(options)
     from xdpkit import config
     from xdpkit.cli import check
 

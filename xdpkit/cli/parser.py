@@ -96,7 +96,8 @@ exit status:
   0 everything can be served; 2 something is invalid
 
 example:
-  xdpkit check -c xdpkit.toml && sudo xdpkit reload""",
+  xdpkit check -c xdpkit.toml && sudo xdpkit reload
+  xdpkit check --import /etc/geodns/geodns.conf > xdpkit.toml""",
 )
 
 _STATUS = _Verb(
@@ -219,7 +220,9 @@ def parser() -> Parser:
     run.add_argument("--takeover", action="store_true", help=text)
     text = "start once the interface exists and is up, however long that takes"
     run.add_argument("--wait", action="store_true", help=text)
-    _json(_config(_add(verbs, _CHECK)))
+    check = _json(_config(_add(verbs, _CHECK)))
+    text = "print the TOML for a geodns.conf of GeoDNS instead; nothing else is read"
+    check.add_argument("--import", dest="imported", metavar="FILE", help=text)
     _json(_config(_add(verbs, _Verb(*parser_nic.PLAN))))
     doctor = _json(_add(verbs, _Verb(*parser_nic.DOCTOR)))
     doctor.add_argument("interface", metavar="IFACE", nargs="?", help="interface to examine")

@@ -56,6 +56,11 @@ def packed(found: os.stat_result) -> Stat:
 _LOW = (1 << 63) - 1
 
 
+def modified_ns(found: Stat) -> int:
+    """The time of modification that a packed status has, in nanoseconds since 1970."""
+    return int(_STAT.unpack(found)[1])
+
+
 def is_zone_file(name: str) -> bool:
     """Whether a file's name in a zone directory makes it a master file."""
     # "..zone" is the root zone's: NAME is a single dot.

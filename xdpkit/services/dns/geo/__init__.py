@@ -1,0 +1,29 @@
+"""GeoDNS's JSON zones, read: docs/geodns.md has the format.
+
+    json_place.py     where each key and value of a JSON text is
+    json_text.py      a JSON file, and errors about it with file:line:column
+    model.py          the zone, its labels and records -> GeoZone
+    names.py          label keys and names, as text and as wire format
+    values.py         numbers, texts and weights, checked
+    records.py        the shapes of each type's records
+    presentation.py   types whose records are written as in a master file
+    zone_json.py      one JSON zone, read and checked
+    zone_checks.py    what only the whole zone shows: aliases, delegations
+    alias_graph.py    circles of aliases
+    targets.py        what a client is to the labels: address, AS, region, country, continent
+    continents.py     countries' continents, regions' groups
+    resolve.py        which records a question gets from a zone: the reference
+    variants.py       which targets matter to which name
+    chances.py        how likely each of its records is to be drawn
+    closest.py        the nearest of them
+    health.py         status files
+    geodns_conf.py    geodns.conf as TOML
+    location_table.py where every address is, in ranges
+    location_map.py   an operator's own file of prefixes and their locations
+    location_db.py    MaxMind databases, flattened
+    mmdb.py           their format
+    coordinates.py    where on the sphere an address is
+
+What is read says nothing of how it is answered. Every refusal is a ``ZoneError`` with file, line
+and column.
+"""

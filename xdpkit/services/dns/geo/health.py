@@ -1,0 +1,165 @@
+"""Status files: what monitors say of each server's health.
+
+``DIRECTORY/FILE.json`` is an object of keys and states; a record names its state as ``FILE/KEY``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from xdpkit.config.toml_document import quoted
+from xdpkit.errors import ConfigError, ZoneError
+from xdpkit.reach import denied, reach
+from xdpkit.services.dns.geo.json_text import JsonDocument, Report, text_of
+from xdpkit.services.dns.geo.values import described, number
+from xdpkit.services.dns.zonefile.sources import Reading, Source, stat_of
+
+# A state takes some 30 bytes: half a million servers.
+FILE_BYTES_MAX = 1 << 24
+
+# Each is looked at every second.
+FILES_MAX = 1000
+
+_SUFFIX = ".json"
+
+
+class Status(IntEnum):
+    """GeoDNS's states."""
+
+    UNKNOWN = 0
+    UNHEALTHY = 1
+    HEALTHY = 2
+
+
+States = Mapping[str, Status]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A status file as it was read last; ``failed``: it has been said that it is no good."""
+
+    states: States | None
+    source: Source | None = None
+    failed: bool = False
+
+
+class HealthFiles:
+    """The states of one directory; ``say`` is told of each thing that goes wrong, once.
+
+    Not safe to use from several threads at once. ``refresh`` may wait for the file system.
+    """
+
+    def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        self.directory, self._say = directory, say
+        self._files: dict[str, _File] = {}
+        self._failed = False
+
+    def refresh(self) -> bool:
+        """Reads what has changed; returns whether any state has.
+
+        A file that is no good, or gone, keeps the states that it had.
+        """
+        try:
+            names = self._names()
+        except OSError as error:
+            self._directory_failed(error)
+            return False
+        self._failed = False
+        changed = False
+        for name, path in names.items():
+            before = self._files.get(name, _File(None))
+            after = self._read(path, before)
+            changed |= after.states != before.states
+            self._files[name] = after
+        for name in self._files.keys() - names.keys():
+            gone = self._files[name]
+            if not gone.failed:
+                self._say(f"{self.directory / (name + _SUFFIX)}: gone: its last states stay in use")
+                self._files[name] = _File(gone.states, None, True)
+        return changed
+
+    def status(self, name: str) -> Status | None:
+        """The state of ``FILE/KEY``; None if no such file has been read yet."""
+        file, _, key = name.partition("/")
+        states = self._files.get(file, _File(None)).states
+        return None if states is None else states.get(key, Status.UNKNOWN)
+
+    def healthy(self, name: str) -> bool:
+        """Whether a record of this ``FILE/KEY`` is to be answered.
+
+        What a file says nothing about, or that it is unknown, is not: so it is in GeoDNS. Without
+        the file itself there is nothing to go by, and it is.
+        """
+        return not name or self.status(name) in (Status.HEALTHY, None)
+
+    def unmatched(self, used: Iterable[str]) -> list[str]:
+        """What no record has of the files' keys, and no file has of the records': sorted."""
+        of_files = {
+            f"{name}/{key}" for name, file in self._files.items() for key in file.states or ()
+        }
+        return sorted(of_files ^ set(used))
+
+    def _names(self) -> dict[str, Path]:
+        """The status files, by what records call them. Raises OSError."""
+        found = sorted(os.listdir(reach(self.directory)))  # noqa: PTH208
+        names = [
+            name for name in found if name.lower().endswith(_SUFFIX) and not name.startswith(".")
+        ]
+        if len(names) > FILES_MAX:
+            raise OSError(0, f"{len(names)} status files, at most {FILES_MAX}: remove some")
+        return {name[: -len(_SUFFIX)]: self.directory / name for name in names}
+
+    def _directory_failed(self, error: OSError) -> None:
+        if not self._failed:
+            permission = isinstance(error, PermissionError)
+            why = denied(self.directory) if permission else error.strerror
+            self._say(f"{self.directory}: cannot be read: {why}")
+        self._failed = True
+
+    def _read(self, path: Path, before: _File) -> _File:
+        source = before.source
+        if source is not None and source.settled and stat_of(path) == source.stat:
+            return before
+        reading = Reading(max_bytes=FILE_BYTES_MAX)
+        try:
+            states: States = read_status(path, reading)
+        except (ConfigError, OSError) as error:
+            if not before.failed:
+                lines = error.lines() if isinstance(error, ConfigError) else [f"{path}: {error}"]
+                self._say(f"{lines[0]}; its last states stay in use")
+            # The same bytes are not read again.
+            return _File(before.states, next(iter(reading.sources), None), True)
+        return _File(states, reading.sources[0])
+
+
+def read_status(path: Path, reading: Reading | None = None) -> dict[str, Status]:
+    """The states of one file; raises ZoneError with everything that is wrong, each located."""
+    try:
+        file = (reading or Reading(max_bytes=FILE_BYTES_MAX)).open(path, zone=True)
+    except OSError as error:
+        raise ZoneError(path, f"cannot be read: {error.strerror}") from None
+    with closing(file):
+        text = text_of(path, file.data)
+    document, report = JsonDocument(path, text), Report()
+    if not isinstance(document.data, dict):
+        report.wrong((), f"{described(document.data)}: write an object of keys and states")
+        report.check(document)
+    most = max(Status)
+    states = {
+        key: Status(number(report, (key,), value, 0, most, 0))
+        for key, value in document.data.items()
+    }
+    report.check(document)
+    return states
+
+
+def unmatched_line(name: str, files: HealthFiles) -> str:
+    """One line about a name of ``unmatched``."""
+    if files.status(name) in (None, Status.UNKNOWN):
+        return f"health: no status file has {quoted(name)}, which records name: correct one of them"
+    return f"health: no record has {quoted(name)}, of which a status file has the state: remove it"
