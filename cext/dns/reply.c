@@ -36,7 +36,7 @@ static enum verdict reply_searched(const struct snapshot *snap, struct request *
 	return dns_compose(snap, rq, q, &lookup);
 }
 
-/* The name does not exist or is an alias, or the question has DO. */
+/* The name does not exist, is an alias or has choices, or the question has DO. */
 static enum verdict reply_composed(const struct snapshot *snap, struct request *rq,
 				   const struct dns_query *q, const struct zone_arena *arena,
 				   const struct zone_node *node)
@@ -52,7 +52,7 @@ static inline enum verdict reply_at(const struct snapshot *snap, struct request 
 				    const struct dns_query *q, const struct zone_arena *arena,
 				    const struct zone_node *node)
 {
-	if (!node || node->flags & ZONE_NODE_ALIAS || q->edns_flags)
+	if (!node || node->flags & (ZONE_NODE_ALIAS | ZONE_NODE_GEO) || q->edns_flags)
 		return reply_composed(snap, rq, q, arena, node);
 	return dns_reply_image_inline(snap, rq, q, zone_image(arena, node, q->type));
 }

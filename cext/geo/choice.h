@@ -12,6 +12,9 @@
  *   a zone_type with ZONE_TYPE_CHOICE -> geo_choice, which stands in the place of an image
  *
  * The variants that a step leads to have smaller indexes than its own: no circle is possible.
+ *
+ * The images here may be those of many names: each is made for a question with the zone's name or
+ * a shorter one (`base`), and one whose first record is a CNAME is an alias that is followed.
  */
 #ifndef XDPKIT_GEO_CHOICE_H
 #define XDPKIT_GEO_CHOICE_H

@@ -112,18 +112,19 @@ const struct zone_node *zone_encloser(const struct zone_arena *arena, const stru
 	return NULL;
 }
 
-const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
-				    uint16_t type)
+/* What a node has for a type, of which the caller uses the offset, or the flags, too. */
+static inline struct zone_type entry_of(const struct zone_arena *arena,
+					const struct zone_node *node, uint16_t type)
 {
 	const struct zone_type *types = (const struct zone_type *)(node + 1);
 	uint32_t count = node->type_count;
 
-	if (type == TYPE_ANY && count && !(node->flags & ZONE_NODE_CUT)) {
+	if (type == TYPE_ANY && count && !(node->flags & (ZONE_NODE_CUT | ZONE_NODE_GEO))) {
 		/* Lowest type first: A, NS ...; at an alias, the CNAME and not its target. */
 		if (!(node->flags & ZONE_NODE_ALIAS)) {
 			while (types->type >= TYPE_RRSIG && types->type <= TYPE_NSEC && count-- > 1)
 				types++;
-			return zone_at(arena, types->image);
+			return *types;
 		}
 		type = TYPE_CNAME;
 	}
@@ -135,13 +136,36 @@ const struct zone_image *zone_image(const struct zone_arena *arena, const struct
 		count -= half;
 	}
 	if (count && types->type == type)
-		return zone_at(arena, types->image);
+		return *types;
 	if (node->flags & ZONE_NODE_CUT && type == TYPE_DS) {
 		/* This zone is authoritative for whether the delegation is signed: RFC 4035
 		 * section 3.1.4.1. */
-		return zone_at(arena, arena->nodata);
+		return (struct zone_type){.image = arena->nodata};
 	}
-	return zone_at(arena, node->fallback);
+	return (struct zone_type){
+		.flags = node->flags & ZONE_NODE_CHOICE ? ZONE_TYPE_CHOICE : 0,
+		.image = node->fallback,
+	};
+}
+
+const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
+				    uint16_t type)
+{
+	return zone_at(arena, entry_of(arena, node, type).image);
+}
+
+/* The lookup result at the node whose records apply. */
+static void lookup_at(const struct zone_arena *arena, const struct zone_node *node, uint16_t type,
+		      struct zone_lookup *lookup)
+{
+	struct zone_type entry = entry_of(arena, node, type);
+
+	lookup->node = node;
+	if (node->flags & ZONE_NODE_GEO && entry.flags & ZONE_TYPE_CHOICE) {
+		lookup->choice = entry.image;
+		entry.image = *(const uint32_t *)zone_at(arena, entry.image);
+	}
+	lookup->image = zone_at(arena, entry.image);
 }
 
 /* The lookup result of a missing name under `encloser`. */
@@ -155,8 +179,7 @@ static void lookup_below(const struct zone_arena *arena, const struct zone_node 
 	} else if (encloser->flags & ZONE_NODE_DNAME) {
 		lookup->image = zone_image(arena, encloser, TYPE_DNAME);
 	} else if (encloser->wildcard) {
-		lookup->node = zone_at(arena, encloser->wildcard);
-		lookup->image = zone_image(arena, lookup->node, type);
+		lookup_at(arena, zone_at(arena, encloser->wildcard), type, lookup);
 	} else {
 		lookup->image = zone_at(arena, arena->nxdomain);
 	}
@@ -166,10 +189,10 @@ bool zone_lookup(const struct zone_arena *arena, const struct zone_node *node,
 		 const struct zone_name *name, uint16_t type, struct zone_lookup *lookup)
 {
 	lookup->arena = arena;
-	lookup->node = node;
 	lookup->encloser = NULL;
+	lookup->choice = 0;
 	if (node) {
-		lookup->image = zone_image(arena, node, type);
+		lookup_at(arena, node, type, lookup);
 		return true;
 	}
 	node = zone_encloser(arena, name);

@@ -29,7 +29,7 @@
 #include "zone/table.h"
 
 #define ZONE_MAGIC   0x616e6f7a74696b78ULL /* "xkitzona" in memory */
-#define ZONE_VERSION 4
+#define ZONE_VERSION 5
 #define ZONE_UNIT    8
 /* dns/image.h copies in 16-byte steps: bytes after the last image that may be read, not used. */
 #define ZONE_SLACK 64
@@ -64,7 +64,9 @@ struct zone_arena {
 	uint32_t hashing;   /* struct zone_hashing; 0 when the chain is of NSEC */
 	uint8_t max_labels; /* of any node, the root label not counted */
 	uint8_t min_labels; /* of the apex */
-	uint8_t spare[50];  /* so that the table after it begins a cache line */
+	uint8_t spare[2];
+	uint32_t geo;     /* struct geo_zone (geo/choice.h); 0: no answer depends on the client */
+	uint8_t rest[44]; /* so that the table after it begins a cache line */
 };
 
 /*
@@ -108,12 +110,18 @@ struct zone_denial {
 /*
  * Flags. At a cut `fallback` is the referral, and `types` holds DS or nothing. At an alias it is
  * the image of the CNAME, whose first record that is.
+ *
+ * With ZONE_NODE_GEO some of `types` have ZONE_TYPE_CHOICE: their offset is that of a choice
+ * (geo/choice.h), which begins with that of an image. With ZONE_NODE_CHOICE `fallback` is that of a
+ * choice, too. ANY is a type as any other there. Neither is a cut, an alias or a DNAME.
  */
 #define ZONE_NODE_APEX     0x01
 #define ZONE_NODE_CUT      0x02 /* delegated to another server */
 #define ZONE_NODE_ALIAS    0x04 /* owns a CNAME */
 #define ZONE_NODE_DNAME    0x08 /* owns a DNAME: nothing is below it */
 #define ZONE_NODE_UNPROVEN 0x10 /* has no NSEC3 of its own */
+#define ZONE_NODE_GEO      0x20 /* has choices; only in an arena with `geo` */
+#define ZONE_NODE_CHOICE   0x40 /* with ZONE_NODE_GEO: `fallback` is one */
 
 struct zone_node {
 	uint8_t flags;
@@ -124,9 +132,12 @@ struct zone_node {
 	uint32_t at;       /* its own offset: a node may be found without its arena */
 };
 
+/* In `flags` of a zone_type. */
+#define ZONE_TYPE_CHOICE 1 /* at a node with ZONE_NODE_GEO: `image` is a choice's offset */
+
 struct zone_type {
 	uint16_t type;
-	uint16_t spare;
+	uint16_t flags;
 	uint32_t image;
 };
 
@@ -164,6 +175,7 @@ struct zone_image {
 _Static_assert(sizeof(struct zone_arena) == 128, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, checksum) == 24, "arena.py: HEADER");
 _Static_assert(offsetof(struct zone_arena, max_labels) == 76, "arena.py: HEADER");
+_Static_assert(offsetof(struct zone_arena, geo) == 80, "arena.py: HEADER");
 _Static_assert(sizeof(struct zone_node) == 16, "arena.py: NODE");
 _Static_assert(sizeof(struct zone_type) == 8, "arena.py: TYPE");
 _Static_assert(sizeof(struct zone_image) == 24, "arena.py: IMAGE");
@@ -248,7 +260,10 @@ const struct zone_node *zone_find(const struct zone_arena *arena, const struct z
 /* The closest encloser of a name that zone_find() did not find, or NULL: not in the zone. */
 const struct zone_node *zone_encloser(const struct zone_arena *arena, const struct zone_name *name);
 
-/* The node's image for a type; for ANY (RFC 8482 section 4.1), one RRset. Never NULL. */
+/*
+ * The node's image for a type; for ANY (RFC 8482 section 4.1), one RRset. Never NULL. Not for a
+ * node with ZONE_NODE_GEO: zone_lookup() is.
+ */
 const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
 				    uint16_t type);
 
@@ -258,7 +273,8 @@ struct zone_lookup {
 	const struct zone_node *node; /* whose records apply: the name's, a wildcard's ... */
 	const struct zone_node
 		*encloser; /* the closest one of a name that does not exist, or NULL */
-	const struct zone_image *image;
+	const struct zone_image *image; /* with a choice: the one when it yields nothing */
+	uint32_t choice; /* offset of the choice (geo/choice.h) that decides, or 0 */
 };
 
 /*

@@ -17,6 +17,8 @@ ROOMS = {
     "admit": ("base",),
     # The arena is DNS data: its checks know the wire format, and nothing of requests.
     "zone": ("base", "admit/tags", "dns/rdata", "dns/wire"),
+    # What depends on the client is a part of a zone, too.
+    "geo": ("base", "zone", "dns/wire"),
     "zonefile": ("base",),
     # Snapshot and thread state are put together of the services' parts.
     "runtime": (

@@ -70,6 +70,9 @@ cdef extern from *:
         c_zone_node_cut "ZONE_NODE_CUT"
         c_zone_node_alias "ZONE_NODE_ALIAS"
         c_zone_node_dname "ZONE_NODE_DNAME"
+        c_zone_node_geo "ZONE_NODE_GEO"
+        c_zone_node_choice "ZONE_NODE_CHOICE"
+        c_zone_type_choice "ZONE_TYPE_CHOICE"
         c_zone_kind_noerror "ZONE_KIND_NOERROR"
         c_zone_kind_nodata "ZONE_KIND_NODATA"
         c_zone_kind_nxdomain "ZONE_KIND_NXDOMAIN"
@@ -105,6 +108,9 @@ ZONE_ITERATIONS_MAX = c_zone_iterations_max
 ZONE_NODE_CUT = c_zone_node_cut
 ZONE_NODE_ALIAS = c_zone_node_alias
 ZONE_NODE_DNAME = c_zone_node_dname
+ZONE_NODE_GEO = c_zone_node_geo
+ZONE_NODE_CHOICE = c_zone_node_choice
+ZONE_TYPE_CHOICE = c_zone_type_choice
 ZONE_KIND_NOERROR = c_zone_kind_noerror
 ZONE_KIND_NODATA = c_zone_kind_nodata
 ZONE_KIND_NXDOMAIN = c_zone_kind_nxdomain

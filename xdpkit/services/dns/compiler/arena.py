@@ -16,13 +16,13 @@ SLACK = limits.ZONE_SLACK
 SLOTS = limits.ZONE_SLOTS
 FILL = limits.ZONE_FILL
 
-HEADER = struct.Struct("<QIIQQQ9I2B50x")
+HEADER = struct.Struct("<QIIQQQ9I2B2xI44x")
 """struct zone_arena; its table follows."""
 CHECKSUM_AT = limits.ZONE_ARENA_CHECKSUM_AT
 NODE = struct.Struct("<2BH3I")
 """struct zone_node: flags, name length, type count, wildcard, fallback, its own offset."""
-TYPE = struct.Struct("<HxxI")
-"""struct zone_type: type, image."""
+TYPE = struct.Struct("<HHI")
+"""struct zone_type: type, flags, image."""
 
 IMAGE = struct.Struct("<2B6s4H2BHI")
 """struct zone_image: header byte 2, rcode, counts, length, trimmed, authority, fixups, base, kind,
@@ -31,6 +31,9 @@ glue, secure."""
 CUT = limits.ZONE_NODE_CUT
 ALIAS = limits.ZONE_NODE_ALIAS
 DNAME = limits.ZONE_NODE_DNAME
+GEO = limits.ZONE_NODE_GEO
+CHOICE = limits.ZONE_NODE_CHOICE
+TYPE_CHOICE = limits.ZONE_TYPE_CHOICE
 
 CACHE_LINE = 64
 """Bytes: what struct zone_bucket takes."""

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from xdpkit.services.dns.compiler.arena import (
+    CHOICE,
     HEADER,
     IMAGE,
     MAGIC,
@@ -79,6 +80,12 @@ class ArenaView:
         full, trimmed, authority, fixups = fields[3:7]
         return ImageView(Kind(fields[8]), full, trimmed, authority, fixups, secure)
 
+    def _entry(self, offset: int, choice: bool) -> ImageView:
+        """An image, or that of a choice when it yields nothing."""
+        if choice:
+            (offset,) = struct.unpack_from("<I", self._data, offset * UNIT)
+        return self._image(offset)
+
     def node(self, offset: int) -> NodeView:
         """The node at an offset in units."""
         at = offset * UNIT
@@ -86,11 +93,12 @@ class ArenaView:
         at += NODE.size
         images = {}
         for _ in range(count):
-            rdtype, image = TYPE.unpack_from(self._data, at)
-            images[rdtype] = self._image(image)
+            rdtype, choice, image = TYPE.unpack_from(self._data, at)
+            images[rdtype] = self._entry(image, bool(choice))
             at += TYPE.size
         name = bytes(self._data[at : at + length])
-        return NodeView(name, flags, wildcard, images, self._image(fallback))
+        fallback_image = self._entry(fallback, bool(flags & CHOICE))
+        return NodeView(name, flags, wildcard, images, fallback_image)
 
     def find(self, name: bytes) -> NodeView | None:
         """The node of exactly this lower-cased name."""
