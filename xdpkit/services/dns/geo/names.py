@@ -8,9 +8,10 @@ import dns.exception
 import dns.name
 
 from xdpkit.services.dns.geo.targets import bracketed
-from xdpkit.services.dns.zonefile.read import LABEL_MAX, NAME_MAX
+from xdpkit.services.dns.zonefile.zone import ROOT
 
-ROOT = b"\0"
+# Bytes, those of a name with the root's: RFC 1035 section 2.3.4.
+LABEL_MAX, NAME_MAX = 63, 255
 
 # Names that text and wire format have in common; brackets and colons of addresses among them.
 _PLAIN = re.compile(r"[-\w.*\[\]:/]+", re.ASCII)

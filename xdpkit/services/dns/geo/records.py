@@ -11,11 +11,11 @@ from xdpkit.config.toml_document import quoted
 from xdpkit.services.dns.geo.json_place import JsonPath
 from xdpkit.services.dns.geo.json_text import Report
 from xdpkit.services.dns.geo.model import GeoRecord
-from xdpkit.services.dns.geo.names import ROOT, absolute
+from xdpkit.services.dns.geo.names import absolute
 from xdpkit.services.dns.geo.presentation import PRESENTATION_TYPES, presentation_rdata
 from xdpkit.services.dns.geo.values import WEIGHT_MAX, described, number, weight
 from xdpkit.services.dns.zonefile.wording import IPV4, IPV6
-from xdpkit.services.dns.zonefile.zone import AAAA, CNAME, MX, NS, SRV, A, name_text
+from xdpkit.services.dns.zonefile.zone import AAAA, CNAME, MX, NS, ROOT, SRV, A, name_text
 
 PTR, TXT = 12, 16
 

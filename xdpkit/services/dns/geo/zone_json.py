@@ -12,7 +12,7 @@ from xdpkit.errors import ZoneError
 from xdpkit.services.dns.geo.json_place import JsonPath
 from xdpkit.services.dns.geo.json_text import JsonDocument, Report, text_of
 from xdpkit.services.dns.geo.model import AliasTarget, GeoRecord, GeoZone, Label
-from xdpkit.services.dns.geo.names import above, absolute, key_wire, label_key
+from xdpkit.services.dns.geo.names import NAME_MAX, above, absolute, key_wire, label_key
 from xdpkit.services.dns.geo.records import RECORD_TYPES, RecordReader
 from xdpkit.services.dns.geo.targets import (
     DEFAULT_TARGETING,
@@ -22,7 +22,7 @@ from xdpkit.services.dns.geo.targets import (
 )
 from xdpkit.services.dns.geo.values import WEIGHT_MAX, described, flag, number, string, weight
 from xdpkit.services.dns.geo.zone_checks import check_labels, delegations
-from xdpkit.services.dns.zonefile.read import NAME_MAX, zone_name
+from xdpkit.services.dns.zonefile.read import zone_name
 from xdpkit.services.dns.zonefile.records import TTL_MAX
 from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, modified_ns
 from xdpkit.services.dns.zonefile.zone import NS
