@@ -28,7 +28,8 @@
 
 /* What the arena's header points to. */
 struct geo_zone {
-	uint8_t view[GEO_VIEW_ID_BYTES]; /* the view that the classes are of; zeros: there are none */
+	uint8_t view[GEO_VIEW_ID_BYTES]; /* the view that the classes are of; zeros: there are none
+					  */
 	uint32_t classes;                /* of it */
 	uint32_t draws;
 	uint32_t draw; /* struct geo_draw[draws] */
@@ -57,7 +58,8 @@ struct geo_draw {
 	uint32_t size;   /* of each; 0: uint32_t ends[count] at `ends` has where each ends */
 	uint32_t ends;
 	uint32_t weight; /* uint32_t[count]; 0: all have 1 */
-	uint32_t status; /* uint32_t[count]: 1 + index of its status, 0: it is always healthy; or 0 */
+	uint32_t status; /* uint32_t[count]: 1 + index of its status, 0: it is always healthy; or 0
+			  */
 	uint16_t hosts;  /* most in an answer; GEO_ALL: all, in their order */
 	uint16_t type;
 	uint32_t spare;

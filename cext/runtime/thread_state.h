@@ -10,6 +10,7 @@
 
 #include "runtime/clock.h"
 #include "dns/counts.h"
+#include "geo/generator.h"
 #include "admit/ratelimit.h"
 #include "ntp/counts.h"
 #include "ntp/keys.h"
@@ -35,6 +36,7 @@ struct thread_state {
 	uint64_t random;  /* state of random_next(), never 0 */
 	uint64_t seed;    /* of the sketch of clients, the same in all threads */
 	uint32_t now_s;   /* UTC at the start of the batch, seconds since 1970 modulo 2^32 */
+	struct geo_generator draws; /* of GeoDNS, seeded by the owner */
 	struct dns_counts dns;
 	struct ntp_saved_table saved;
 	struct ratelimit_table *ratelimit; /* of this batch; NULL: the snapshot has no limit */

@@ -62,48 +62,6 @@ static const struct zone_node *indexed_node_at(const struct zone_extent *check, 
 
 /* -------------------------------------------------------------------------------------------- */
 
-/*
- * Whether an alias can be followed by the first record: a CNAME or DNAME whose owner is a pointer
- * to the question's name or to the end of it; a DNAME's target is uncompressed.
- */
-static bool redirects(const struct zone_image *image, uint16_t type)
-{
-	const uint8_t *record = (const uint8_t *)(image + 1);
-	uint32_t length;
-
-	if (image->authority < 2 + RR_FIXED || load_be16(record) != (POINTER | HEADER_SIZE) ||
-	    load_be16(record + 2) != type)
-		return false;
-	length = load_be16(record + 2 + 8);
-	return type == TYPE_CNAME ||
-	       (length && zone_wire_name_length(record + 2 + RR_FIXED, length) == length);
-}
-
-/* What an image must be besides sound. */
-struct purpose {
-	uint32_t base; /* the most bytes of the question's name that it was made for */
-	uint16_t type; /* CNAME or DNAME: names are redirected by it; 0: any */
-};
-
-static bool is_sound(const struct zone_image *image, const struct purpose *purpose)
-{
-	return image && image->base <= purpose->base &&
-	       (!purpose->type || redirects(image, purpose->type));
-}
-
-/* Checks the image for a question without DO, and the one with DO. */
-static bool both_are_sound(const struct zone_extent *check, uint32_t offset,
-			   const struct purpose *purpose)
-{
-	const struct zone_image *image = zone_check_image(check, offset);
-
-	if (!is_sound(image, purpose))
-		return false;
-	return !image->secure || is_sound(zone_check_image(check, image->secure), purpose);
-}
-
-/* -------------------------------------------------------------------------------------------- */
-
 static bool part_is_sound(const struct zone_extent *check, uint32_t offset)
 {
 	const struct zone_part *part = zone_check_within(check, offset, sizeof *part);
@@ -186,10 +144,9 @@ static bool wildcard_is_sound(const struct zone_extent *check, const struct zone
 static bool image_redirects(const struct zone_extent *check, const struct zone_node *node,
 			    const struct zone_image *image, uint16_t type)
 {
-	const struct purpose purpose = {.base = node->name_length, .type = type};
 	uint64_t at = (uint64_t)((const char *)image - (const char *)check->arena);
 
-	return both_are_sound(check, (uint32_t)(at / ZONE_UNIT), &purpose);
+	return zone_check_answer(check, (uint32_t)(at / ZONE_UNIT), node->name_length, type);
 }
 
 /* At a cut there would be a referral instead. */
@@ -208,24 +165,44 @@ static bool redirects_soundly(const struct zone_extent *check, const struct zone
 	       image_redirects(check, node, zone_at(arena, node->fallback), TYPE_CNAME);
 }
 
+/* An alias and a cut have images for every type. */
+static bool choices_are_allowed(const struct zone_extent *check, const struct zone_node *node)
+{
+	if (!(node->flags & ZONE_NODE_GEO))
+		return true;
+	return check->choice &&
+	       !(node->flags & (ZONE_NODE_CUT | ZONE_NODE_ALIAS | ZONE_NODE_DNAME));
+}
+
+/* What a node has for a type, or for all others. */
+static bool entry_is_sound(const struct zone_extent *check, const struct zone_node *node,
+			   uint32_t offset, bool choice)
+{
+	/* Without the first flag the others are not looked at, and it is an image. */
+	if (node->flags & ZONE_NODE_GEO && choice)
+		return check->choice(check, offset);
+	/* The zone's own NODATA image was checked before. */
+	if (offset == check->arena->nodata)
+		return true;
+	/* A name that exists must not get NXDOMAIN: there would be no encloser to prove it with. */
+	return offset != check->arena->nxdomain &&
+	       zone_check_answer(check, offset, node->name_length, 0);
+}
+
 static bool node_is_sound(const struct zone_extent *check, uint32_t offset)
 {
 	/* It is a node: the first pass over the table checked that. */
 	const struct zone_node *node = zone_at(check->arena, offset), *apex;
 	const struct zone_type *types = (const struct zone_type *)(node + 1);
-	const struct purpose answer = {.base = node->name_length};
 	const struct zone_arena *zone = check->arena;
 
 	apex = zone_at(zone, zone->apex);
-	/* A name that exists must not get NXDOMAIN: there would be no encloser to prove it with. */
-	if (!is_below(node, apex) || node->fallback == zone->nxdomain)
+	if (!is_below(node, apex) || !choices_are_allowed(check, node))
 		return false;
 	for (uint32_t i = 0; i < node->type_count; i++)
-		if (types[i].image == zone->nxdomain ||
-		    !both_are_sound(check, types[i].image, &answer))
+		if (!entry_is_sound(check, node, types[i].image, types[i].flags & ZONE_TYPE_CHOICE))
 			return false;
-	/* The zone's own NODATA image was checked before. */
-	if (node->fallback != zone->nodata && !both_are_sound(check, node->fallback, &answer))
+	if (!entry_is_sound(check, node, node->fallback, node->flags & ZONE_NODE_CHOICE))
 		return false;
 	return redirects_soundly(check, node) &&
 	       (!node->wildcard || wildcard_is_sound(check, node)) &&
@@ -278,26 +255,24 @@ static bool has_room(const struct zone_arena *arena)
 	return false;
 }
 
-int zone_check(const void *base, size_t size)
+int zone_check(const void *base, size_t size, zone_check_choice *choice)
 {
-	struct zone_extent check = {.arena = base};
+	struct zone_extent check = {.arena = base, .choice = choice};
 	const struct zone_arena *zone = base;
 	const struct zone_node *apex;
-	struct purpose denial = {0};
 
 	if (zone_open(base, size) != 0 || !has_room(base))
 		return -1;
-	check.first = sizeof *zone + zone->buckets * sizeof(struct zone_bucket);
-	check.end = size - ZONE_SLACK;
+	zone_check_extent(&check);
 	/* First what lookups read: the other checks use lookups. */
 	if (!table_is_sound(&check, is_node))
 		return -1;
 	apex = indexed_node_at(&check, zone->apex);
 	if (!apex)
 		return -1;
-	denial.base = apex->name_length;
-	if (!both_are_sound(&check, zone->nodata, &denial) ||
-	    !both_are_sound(&check, zone->nxdomain, &denial) || !chain_is_sound(&check))
+	if (!zone_check_answer(&check, zone->nodata, apex->name_length, 0) ||
+	    !zone_check_answer(&check, zone->nxdomain, apex->name_length, 0) ||
+	    !chain_is_sound(&check))
 		return -1;
 	return table_is_sound(&check, node_is_sound) ? 0 : -1;
 }

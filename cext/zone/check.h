@@ -11,7 +11,12 @@
 
 #include <stddef.h>
 
-/* 0 if zone_open() accepts the arena and all it holds is sound, else -1. About 0.2 us a name. */
-int zone_check(const void *base, size_t size);
+#include "zone/check_image.h"
+
+/*
+ * 0 if zone_open() accepts the arena and all it holds is sound, else -1. About 0.2 us a name.
+ * Without `choice`, no arena with choices is.
+ */
+int zone_check(const void *base, size_t size, zone_check_choice *choice);
 
 #endif

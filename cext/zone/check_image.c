@@ -105,3 +105,45 @@ const struct zone_image *zone_check_image(const struct zone_extent *check, uint3
 		       ? image
 		       : NULL;
 }
+
+/* -------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether an alias can be followed by the first record: a CNAME or DNAME whose owner is a pointer
+ * to the question's name or to the end of it; a DNAME's target is uncompressed.
+ */
+static bool redirects(const struct zone_image *image, uint16_t type)
+{
+	const uint8_t *record = (const uint8_t *)(image + 1);
+	uint32_t length;
+
+	if (image->authority < 2 + RR_FIXED || load_be16(record) != (POINTER | HEADER_SIZE) ||
+	    load_be16(record + 2) != type)
+		return false;
+	length = load_be16(record + 2 + 8);
+	return type == TYPE_CNAME ||
+	       (length && zone_wire_name_length(record + 2 + RR_FIXED, length) == length);
+}
+
+/* What an image must be besides sound. */
+struct purpose {
+	uint32_t base; /* the most bytes of the question's name that it was made for */
+	uint16_t type; /* CNAME or DNAME: names are redirected by it; 0: any */
+};
+
+static bool is_sound(const struct zone_image *image, const struct purpose *purpose)
+{
+	return image && image->base <= purpose->base &&
+	       (!purpose->type || redirects(image, purpose->type));
+}
+
+bool zone_check_answer(const struct zone_extent *check, uint32_t offset, uint32_t base,
+		       uint16_t type)
+{
+	const struct purpose purpose = {.base = base, .type = type};
+	const struct zone_image *image = zone_check_image(check, offset);
+
+	if (!is_sound(image, &purpose))
+		return false;
+	return !image->secure || is_sound(zone_check_image(check, image->secure), &purpose);
+}

@@ -272,9 +272,9 @@ struct zone_lookup {
 	const struct zone_arena *arena;
 	const struct zone_node *node; /* whose records apply: the name's, a wildcard's ... */
 	const struct zone_node
-		*encloser; /* the closest one of a name that does not exist, or NULL */
+		*encloser;              /* the closest one of a name that does not exist, or NULL */
 	const struct zone_image *image; /* with a choice: the one when it yields nothing */
-	uint32_t choice; /* offset of the choice (geo/choice.h) that decides, or 0 */
+	uint32_t choice;                /* offset of the choice (geo/choice.h) that decides, or 0 */
 };
 
 /*

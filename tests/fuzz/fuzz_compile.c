@@ -5,7 +5,7 @@
  *
  * Whatever their names are, the image must say again what went in: its records are read, with every
  * pointer followed, for the question that it was made for and for a longer one, and must be those
- * that were added, but for the case of letters. An arena that holds it must pass zone_check().
+ * that were added, but for the case of letters. An arena that holds it must pass geo_check().
  *
  * The first byte of an input are options, the second the name of the question. Each record is its
  * section and owner, its type, and RDATA: bytes after their count, or names from `label`.
@@ -19,7 +19,7 @@
 #include "compile/arena.h"
 #include "dns/rdata.h"
 #include "fuzz.h"
-#include "zone/check.h"
+#include "geo/check.h"
 
 #define OPTION_SHARED   1
 #define OPTION_SECURE   2
@@ -288,7 +288,7 @@ static void check_arena(const struct body *body, uint32_t size)
 	CHECK(!arena.error);
 	CHECK(!posix_memalign(&found, 64, arena.head->size));
 	CHECK(pread(fd, found, arena.head->size, 64) == (ssize_t)arena.head->size);
-	CHECK(!zone_check(found, arena.head->size));
+	CHECK(!geo_check(found, arena.head->size));
 	arena_close(&arena);
 	free(found);
 	close(fd);

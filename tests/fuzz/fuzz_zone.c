@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libFuzzer target for zone_check(): the arena of a small zone with some words changed, in memory
+ * libFuzzer target for geo_check(): the arena of a small zone with some words changed, in memory
  * of exactly its size. An arena that passes must be safe in a directory with others, intact, whose
  * names lead into it and which its names lead to: queries for all their names and for names below
  * them, of any type, over UDP and TCP, with DO and without, are answered with no access out of
@@ -18,7 +18,7 @@
 #include "dns/dns.h"
 #include "fuzz.h"
 #include "runtime/thread_state.h"
-#include "zone/check.h"
+#include "geo/check.h"
 #include "zone_arenas.h"
 #include "zones.h"
 
@@ -242,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(arena.bytes, zone_arenas[which].data, arena.size);
 	for (const uint8_t *how = data + HEAD; how + CHANGE <= data + size; how += CHANGE)
 		change(&arena, how);
-	if (zone_check(arena.bytes, arena.size) == 0) {
+	if (geo_check(arena.bytes, arena.size) == 0) {
 		const struct zone_arena *changed = (const struct zone_arena *)arena.bytes;
 		struct zone_directory *directory = directory_with(changed);
 

@@ -18,11 +18,11 @@ ROOMS = {
     # The arena is DNS data: its checks know the wire format, and nothing of requests.
     "zone": ("base", "admit/tags", "dns/rdata", "dns/wire"),
     # What depends on the client is a part of a zone, too.
-    "geo": ("base", "zone", "dns/wire"),
+    "geo": ("base", "zone", "dns/rdata", "dns/wire"),
     "zonefile": ("base",),
     # Snapshot and thread state are put together of the services' parts.
     "runtime": (
-        *("ebpf", "base", "admit"),
+        *("ebpf", "base", "admit", "geo/generator"),
         *("dns/counts", "dns/settings", "ntp/counts", "ntp/interleaved", "ntp/keys"),
         "ntp/transmit",
     ),

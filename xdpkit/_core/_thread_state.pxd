@@ -4,6 +4,11 @@ from xdpkit._core._ratelimit cimport RateLimitTable, ratelimit_table
 from xdpkit._core._rrl cimport RrlTable, rrl_table
 from xdpkit._core._snapshot cimport phc_map, snapshot
 
+cdef extern from "geo/generator.h" nogil:
+    struct geo_generator:
+        pass
+    void geo_generator_seed(geo_generator *generator, uint64_t seed)
+
 cdef extern from "runtime/thread_state.h" nogil:
     cdef struct batch_clock:
         uint64_t utc_ns
@@ -45,6 +50,7 @@ cdef extern from "runtime/thread_state.h" nogil:
         uint64_t rrl_badcookie
     cdef struct thread_state:
         uint64_t random
+        geo_generator draws
         uint64_t seed
         dns_counts dns
         ntp_saved_table saved

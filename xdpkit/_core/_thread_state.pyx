@@ -43,6 +43,7 @@ cdef class ThreadState:
             raise MemoryError()
         memset(self.c, 0, sizeof(thread_state))
         self.c.random = secrets.randbits(64) | 1
+        self.seed_draws(secrets.randbits(64))
         self.c.seed = _CLIENTS_SEED
         self.c.transmit.compensate = compensate
         if ntp_digest_open(&self.c.digest) != 0:
@@ -61,6 +62,10 @@ cdef class ThreadState:
         if answers:
             self.answers = RrlTable(answers)
             self.c.rrl = self.answers.c
+
+    def seed_draws(self, uint64_t seed):
+        """Makes the draws of GeoDNS those of this seed: for tests, before the thread runs."""
+        geo_generator_seed(&self.c.draws, seed)
 
     def counters(self):
         """A copy of the NTP counters (``ntp/counts.h``); ``clients`` is the sketch's registers."""

@@ -28,8 +28,8 @@ cdef extern from "base/huge_pool.h":
     void *huge_pool_get(size_t size)
     void huge_pool_put(void *block, size_t size)
 
-cdef extern from "zone/check.h" nogil:
-    int zone_check(const void *base, size_t size)
+cdef extern from "geo/check.h" nogil:
+    int geo_check(const void *base, size_t size)
 
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
@@ -94,7 +94,7 @@ cdef class ZoneArena:
         with nogil:
             if is_mapped(self.size):
                 mprotect(self.c, self.size, PROT_READ)
-            sound = zone_check(self.c, self.size)
+            sound = geo_check(self.c, self.size)
         if sound != 0:
             raise ValueError("not a valid zone arena of this version of xdpkit")
 

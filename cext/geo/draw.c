@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "geo/draw.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "dns/wire.h"
+
+#define OWNER 2 /* bytes: a pointer */
+
+/* As many as a message has room for: each has at least an owner and its fixed part. */
+#define DRAWN_MAX (UINT16_MAX / (OWNER + RR_FIXED))
+/* Most answers have fewer, and a small array. */
+#define DRAWN_FEW 16
+
+/* Then what is left is drawn from alone. */
+#define TRIES 4
+
+typedef unsigned __int128 uint128;
+
+static const uint8_t *slots_of(const struct geo_selection *selection, const struct geo_table *table)
+{
+	return (const uint8_t *)selection + table->slots;
+}
+
+static const uint64_t *prefix_of(const struct geo_selection *selection,
+				 const struct geo_table *table)
+{
+	return (const uint64_t *)((const uint8_t *)selection + table->prefix);
+}
+
+/*
+ * One slot, by weight. A number below weighted * total is drawn without bias (Lemire 2019); its
+ * quotient is the slot, its remainder a number below `total`, both without a division.
+ */
+static inline uint32_t draw(const struct geo_table *table, const uint8_t *slots,
+			    struct geo_generator *generator)
+{
+	const struct geo_slot *slot;
+	uint64_t index, rest;
+
+	if (__builtin_expect(table->flags & GEO_TABLE_WIDE, 0)) {
+		index = geo_generator_below(generator, table->weighted);
+		rest = geo_generator_below(generator, table->total);
+	} else {
+		uint128 product;
+
+		do {
+			product = (uint128)geo_generator_next(generator) * table->weighted;
+			index = (uint64_t)(product >> 64);
+			product = (uint128)(uint64_t)product * table->total;
+		} while (__builtin_expect((uint64_t)product < table->rejected, 0));
+		rest = (uint64_t)(product >> 64);
+	}
+	slot = (const struct geo_slot *)(slots + index * table->stride);
+	return rest < slot->keep ? (uint32_t)index : slot->other;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/*
+ * Slots that are drawn from without what was drawn of them. `drawn` has those in ascending order,
+ * `start` the weight that is left before each.
+ */
+struct rest {
+	const uint64_t *prefix;
+	uint32_t first, end; /* slots */
+	uint64_t left;       /* their weight */
+	uint32_t count;      /* that were drawn */
+	uint32_t *drawn;
+	uint64_t *start;
+};
+
+static uint64_t weight_at(const struct rest *rest, uint32_t slot)
+{
+	return rest->prefix[slot + 1] - rest->prefix[slot];
+}
+
+/* Takes a slot out, `place` being how many before it were. */
+static void take(struct rest *rest, uint32_t slot, uint32_t place)
+{
+	uint32_t behind = rest->count - place, from = rest->first;
+	uint64_t weight = weight_at(rest, slot), start = 0;
+
+	if (place) {
+		from = rest->drawn[place - 1] + 1;
+		start = rest->start[place - 1];
+	}
+	start += rest->prefix[slot] - rest->prefix[from];
+	memmove(rest->drawn + place + 1, rest->drawn + place, behind * sizeof *rest->drawn);
+	memmove(rest->start + place + 1, rest->start + place, behind * sizeof *rest->start);
+	for (uint32_t i = place + 1; i <= rest->count; i++)
+		rest->start[i] -= weight;
+	rest->drawn[place] = slot;
+	rest->start[place] = start;
+	rest->left -= weight;
+	rest->count++;
+}
+
+static uint32_t place_of(const struct rest *rest, uint32_t slot)
+{
+	uint32_t low = 0, high = rest->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (rest->drawn[middle] < slot)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* One slot that was not drawn, by weight. */
+static uint32_t draw_rest(struct rest *rest, struct geo_generator *generator)
+{
+	uint64_t at = geo_generator_below(generator, rest->left);
+	uint32_t low = 0, high = rest->count, place;
+
+	/* How many of those drawn are before it. */
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (rest->start[middle] <= at)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	place = low;
+	/* Between those before it and the next. */
+	low = rest->first;
+	if (place) {
+		low = rest->drawn[place - 1] + 1;
+		at -= rest->start[place - 1];
+	}
+	at += rest->prefix[low];
+	high = place < rest->count ? rest->drawn[place] : rest->end;
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (rest->prefix[middle] <= at)
+			low = middle;
+		else
+			high = middle;
+	}
+	take(rest, low, place);
+	return low;
+}
+
+/* Draws slots [first, end) until `need` are in `slot`, of which there are `have`. */
+static inline __attribute__((always_inline)) void
+draw_from_rest(const struct rest *of, struct geo_generator *generator, uint32_t *slot,
+	       uint32_t have, uint32_t need, uint32_t *drawn, uint64_t *start)
+{
+	struct rest rest = *of;
+
+	rest.drawn = drawn;
+	rest.start = start;
+	rest.left = rest.prefix[rest.end] - rest.prefix[rest.first];
+	for (uint32_t i = 0; i < have; i++)
+		take(&rest, slot[i], place_of(&rest, slot[i]));
+	while (have < need)
+		slot[have++] = draw_rest(&rest, generator);
+}
+
+static __attribute__((noinline)) void draw_few(const struct rest *of,
+					       struct geo_generator *generator, uint32_t *slot,
+					       uint32_t have, uint32_t need)
+{
+	uint32_t drawn[DRAWN_FEW];
+	uint64_t start[DRAWN_FEW];
+
+	draw_from_rest(of, generator, slot, have, need, drawn, start);
+}
+
+static __attribute__((noinline)) void draw_many(const struct rest *of,
+						struct geo_generator *generator, uint32_t *slot,
+						uint32_t have, uint32_t need)
+{
+	uint32_t drawn[DRAWN_MAX];
+	uint64_t start[DRAWN_MAX];
+
+	draw_from_rest(of, generator, slot, have, need, drawn, start);
+}
+
+/* Draws `need` slots that differ. */
+static inline void draw_slots(const struct geo_selection *selection, const struct geo_table *table,
+			      struct geo_generator *generator, uint32_t *slot, uint32_t need)
+{
+	uint32_t weighted = need < table->weighted ? need : table->weighted, have = 0, tries = 0;
+	const uint8_t *slots = slots_of(selection, table);
+	struct rest rest = {.prefix = prefix_of(selection, table), .end = table->weighted};
+	void (*draw_more)(const struct rest *, struct geo_generator *, uint32_t *, uint32_t,
+			  uint32_t) = need > DRAWN_FEW ? draw_many : draw_few;
+
+	while (have < weighted && tries < TRIES) {
+		uint32_t drawn = draw(table, slots, generator), i = 0;
+
+		while (i < have && slot[i] != drawn)
+			i++;
+		tries = i == have ? 0 : tries + 1;
+		slot[have] = drawn;
+		have += i == have;
+	}
+	if (have < weighted)
+		draw_more(&rest, generator, slot, have, weighted);
+	if (weighted < need) {
+		rest.first = table->weighted;
+		rest.end = table->count;
+		draw_more(&rest, generator, slot + weighted, 0, need - weighted);
+	}
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+/* Where the records go. */
+struct sink {
+	uint8_t *to;
+	uint32_t room;
+	uint32_t owner;
+};
+
+/* Records whose RDATA have the same length; there is room. `slot` NULL: the first ones. */
+static inline __attribute__((always_inline)) uint32_t
+put_fixed(const struct geo_table *table, const uint8_t *slots, const uint32_t *slot,
+	  uint32_t records, const struct sink *sink, uint32_t length)
+{
+	uint32_t stride = (GEO_SLOT_DATA + length + 7) / 8 * 8;
+	uint8_t fixed[OWNER + RR_FIXED], *to = sink->to;
+
+	store_be16(fixed, (uint16_t)(POINTER | sink->owner));
+	memcpy(fixed + OWNER, table->fixed, RR_FIXED);
+	for (uint32_t i = 0; i < records; i++) {
+		uint64_t index = slot ? slot[i] : i;
+
+		memcpy(to, fixed, sizeof fixed);
+		memcpy(to + sizeof fixed, slots + index * stride + GEO_SLOT_DATA, length);
+		to += sizeof fixed + length;
+	}
+	return (uint32_t)(to - sink->to);
+}
+
+/* Records of any length; 0 if they do not fit. */
+static uint32_t put_whole(const struct geo_table *table, const uint8_t *slots, const uint32_t *slot,
+			  uint32_t records, const struct sink *sink)
+{
+	const uint8_t *behind = slots + (uint64_t)table->count * table->stride;
+	uint32_t bytes = 0;
+
+	for (uint32_t i = 0; i < records; i++) {
+		uint64_t index = slot ? slot[i] : i;
+		struct geo_record record;
+
+		memcpy(&record, slots + index * table->stride + GEO_SLOT_DATA, sizeof record);
+		if (record.length > sink->room - bytes)
+			return 0;
+		memcpy(sink->to + bytes, behind + record.at, record.length);
+		store_be16(sink->to + bytes, (uint16_t)(POINTER | sink->owner));
+		bytes += record.length;
+	}
+	return bytes;
+}
+
+static inline __attribute__((always_inline)) uint32_t put(const struct geo_selection *selection,
+							  const struct geo_table *table,
+							  const uint32_t *slot, uint32_t records,
+							  const struct sink *sink)
+{
+	const uint8_t *slots = slots_of(selection, table);
+
+	switch (table->length) {
+	case 4: /* A */
+		return put_fixed(table, slots, slot, records, sink, 4);
+	case 16: /* AAAA */
+		return put_fixed(table, slots, slot, records, sink, 16);
+	case 0:
+		return put_whole(table, slots, slot, records, sink);
+	default:
+		return put_fixed(table, slots, slot, records, sink, table->length);
+	}
+}
+
+static __attribute__((noinline)) uint32_t put_many(const struct geo_selection *selection,
+						   const struct geo_table *table,
+						   struct geo_generator *generator,
+						   const struct sink *sink)
+{
+	uint32_t slot[DRAWN_MAX];
+
+	draw_slots(selection, table, generator, slot, table->hosts);
+	return put(selection, table, slot, table->hosts, sink);
+}
+
+uint32_t geo_put_records(const struct geo_selection *selection, uint32_t at,
+			 struct geo_generator *generator, uint32_t owner, uint8_t *to,
+			 uint32_t room, uint32_t *count)
+{
+	const struct geo_table *table = geo_table_at(selection, at);
+	const struct sink sink = {.to = to, .room = room, .owner = owner};
+	uint32_t slot[DRAWN_FEW], records = table->hosts, bytes;
+
+	*count = 0;
+	if (records > DRAWN_MAX || records * (uint64_t)table->least > room)
+		return 0;
+	if (table->flags & GEO_TABLE_ORDERED) {
+		bytes = put(selection, table, NULL, records, &sink);
+	} else if (records > DRAWN_FEW) {
+		bytes = put_many(selection, table, generator, &sink);
+	} else {
+		draw_slots(selection, table, generator, slot, records);
+		bytes = put(selection, table, slot, records, &sink);
+	}
+	*count = bytes ? records : 0;
+	return bytes;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+struct geo_pick geo_pick(const struct geo_selection *selection, uint32_t entry,
+			 struct geo_generator *generator)
+{
+	const struct geo_entry *entries = geo_entries(selection);
+
+	for (;;) {
+		const struct geo_entry *found = &entries[entry];
+		const struct geo_table *table;
+		uint32_t to;
+
+		switch (found->kind) {
+		case GEO_ENTRY_NOTHING:
+			return (struct geo_pick){GEO_PICKED_NOTHING, 0};
+		case GEO_ENTRY_RECORDS:
+			return (struct geo_pick){GEO_PICKED_RECORDS, found->at};
+		case GEO_ENTRY_IMAGE:
+			return (struct geo_pick){GEO_PICKED_IMAGE, found->at};
+		default:
+			break;
+		}
+		table = geo_table_at(selection, found->at);
+		memcpy(&to,
+		       slots_of(selection, table) + GEO_SLOT_DATA +
+			       draw(table, slots_of(selection, table), generator) *
+				       (uint64_t)table->stride,
+		       sizeof to);
+		if (found->kind == GEO_ENTRY_IMAGES)
+			return (struct geo_pick){GEO_PICKED_IMAGE, to};
+		entry = to;
+	}
+}

@@ -1,0 +1,23 @@
+from typing_extensions import disjoint_base
+
+from xdpkit._core._zones import ZoneArena
+
+def status_names(arena: ZoneArena) -> tuple[str, ...]: ...
+
+@disjoint_base
+class Generator:
+    def __new__(cls, seed: int) -> Generator: ...
+
+@disjoint_base
+class Selection:
+    arena: ZoneArena
+    def __init__(
+        self, arena: ZoneArena, states: bytes, answer_all_unhealthy: bool = True
+    ) -> None: ...
+    @property
+    def size(self) -> int: ...
+    def pick(self, variant: int, generator: Generator) -> tuple[int | None, int | None]: ...
+    def draw(
+        self, variant: int, generator: Generator, room: int = 65535, owner: int = 12
+    ) -> tuple[bytes, int]: ...
+    def draws(self, variant: int, generator: Generator, times: int) -> bytes: ...
