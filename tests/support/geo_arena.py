@@ -11,6 +11,7 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from xdpkit._core._zones import ZoneArena
@@ -138,7 +139,7 @@ class GeoArena:
             struct.pack("!3HIH", 0xC00C, draw.rdtype, 1, draw.ttl, len(rdata)) + rdata
             for rdata in draw.rdata
         ]
-        ends = [sum(map(len, records[: at + 1])) for at in range(len(records))]
+        ends = list(accumulate(map(len, records)))
         ends_at = self._words(ends) if draw.any_size else 0
         size = 0 if draw.any_size else len(records[0])
         return struct.pack(
