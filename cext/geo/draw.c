@@ -268,8 +268,8 @@ static inline bool all_differ(const uint32_t *slot)
 	uint64_t half[2];
 
 	memcpy(&all, slot, sizeof all);
-	next = __builtin_shuffle(all, (four){1, 2, 3, 0});
-	same = (four)(all == next) | (four)(all == __builtin_shuffle(all, (four){2, 3, 0, 1}));
+	next = __builtin_shufflevector(all, all, 1, 2, 3, 0);
+	same = (four)(all == next) | (four)(all == __builtin_shufflevector(all, all, 2, 3, 0, 1));
 	memcpy(half, &same, sizeof half);
 	return !(half[0] | half[1]);
 }
