@@ -23,6 +23,11 @@
     location_db.py    MaxMind databases, flattened
     mmdb.py           their format
     coordinates.py    where on the sphere an address is
+    places.py         tables of ranges and their places, in columns
+    locations.py      all tables: what is known of where addresses are
+    reduction.py      which places are the same to a zone
+    address_ranges.py addresses that a zone has labels for, as ranges
+    view.py           the class of every address, as cext/geo/view.h has it
 
 What is read says nothing of how it is answered. Every refusal is a ``ZoneError`` with file, line
 and column.

@@ -43,13 +43,17 @@ def read_databases(files: Mapping[str, Path]) -> LocationTable:
         return tables[0]
 
     def combine(found: Sequence[Location]) -> Location:
-        by = dict(zip(kinds, found, strict=True))
-        country = by.get(COUNTRY, NOWHERE).country or by.get(CITY, NOWHERE).country
-        region = by.get(CITY, NOWHERE).region
-        same = region[:2] == country
-        return Location(country, region if same else "", by.get(ASN, NOWHERE).asn)
+        return combined(dict(zip(kinds, found, strict=True)))
 
     return merged(tables, combine)
+
+
+def combined(found: Mapping[str, Location]) -> Location:
+    """What databases have of an address, by their kinds, as one location."""
+    city = found.get(CITY, NOWHERE)
+    country = found.get(COUNTRY, NOWHERE).country or city.country
+    region = city.region if city.region[:2] == country else ""
+    return Location(country, region, found.get(ASN, NOWHERE).asn)
 
 
 def read_database(path: Path, kind: str) -> LocationTable:

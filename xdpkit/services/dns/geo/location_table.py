@@ -92,9 +92,11 @@ class RangeTable(Generic[Value]):
 LocationTable = RangeTable[Location]
 
 
-def table_of_prefixes(prefixes: Iterable[tuple[Prefix, Location]]) -> LocationTable:
+def table_of_prefixes(
+    prefixes: Sequence[tuple[Prefix, Value]], nothing: Value
+) -> RangeTable[Value]:
     """The table of prefixes that may hold each other: the longest that has an address counts."""
-    table = LocationTable(NOWHERE)
+    table = RangeTable(nothing)
     for version in (4, 6):
         ranges, bits = table.ranges(version), BITS[version]
         mine = [(p, where) for p, where in prefixes if p.version == version]
