@@ -64,8 +64,8 @@ def place_table(prefixes: dict[Any, Fact]) -> PlaceTable:
     """The table of prefixes of which the longest counts."""
     table = table_of_prefixes(list(prefixes.items()), NOTHING)
     places = PlaceList()
-    for fact in table.values:
-        places.index(fact)
+    for fact in table.values[1:]:
+        places.add(fact)
     return PlaceTable(table.ipv4, table.ipv6, places.places())
 
 

@@ -44,6 +44,11 @@ def read_location_map(path: Path) -> LocationTable:
         data = read_regular(path, MAP_BYTES_MAX).data
     except OSError as error:
         raise ConfigError(path, f"cannot be read: {error.strerror}") from None
+    return parse_location_map(path, data)
+
+
+def parse_location_map(path: Path, data: bytes) -> LocationTable:
+    """The same of a file that was read already."""
     seen: dict[Prefix, tuple[int, Location]] = {}
     found: list[ConfigError] = []
     for number, line in enumerate(data.split(b"\n"), 1):

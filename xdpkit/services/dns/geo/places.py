@@ -57,31 +57,29 @@ class Places:
 
 
 class PlaceList:
-    """Places that are added one after another."""
+    """Places that are added one after another; the first is nowhere."""
 
     def __init__(self) -> None:
         self._texts = {"": 0}
-        self._known: dict[Fact, int] = {}
-        self._numbers = (array("I"), array("I"), array("I"))
-        self._degrees = (array("d"), array("d"))
-        self.index(NOTHING)
+        self._numbers = (array("I", [0]), array("I", [0]), array("I", [0]))
+        self._degrees = (array("d", [math.nan]), array("d", [math.nan]))
 
-    def index(self, fact: Fact) -> int:
-        """The index of a place, which is added if it is new."""
-        found = self._known.setdefault(fact, len(self._known))
-        if found == len(self._numbers[0]):
-            place, where = fact
-            texts = self._texts
-            values = (
-                texts.setdefault(place.country, len(texts)),
-                texts.setdefault(place.region, len(texts)),
-                place.asn,
-            )
-            for column, value in zip(self._numbers, values, strict=True):
-                column.append(value)
-            for degrees, each in zip(self._degrees, where or (math.nan, math.nan), strict=True):
-                degrees.append(each)
-        return found
+    def add(self, fact: Fact) -> int:
+        """Adds a place unless it is nowhere; returns its index."""
+        if fact == NOTHING:
+            return 0
+        place, where = fact
+        texts = self._texts
+        values = (
+            texts.setdefault(place.country, len(texts)),
+            texts.setdefault(place.region, len(texts)),
+            place.asn,
+        )
+        for column, value in zip(self._numbers, values, strict=True):
+            column.append(value)
+        for degrees, each in zip(self._degrees, where or (math.nan, math.nan), strict=True):
+            degrees.append(each)
+        return len(self._numbers[0]) - 1
 
     def places(self) -> Places:
         """All of them."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import dns.version
 
-from xdpkit._core import _master_file, _rrset, _zone_denial, _zone_images, _zone_tree
+from xdpkit._core import _geo_tree, _master_file, _rrset, _zone_denial, _zone_images, _zone_tree
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import FILE_LINES, ZoneError
 from xdpkit.reach import denied, reach
@@ -33,7 +33,7 @@ change when the file changes. A tuple of them would take three times the memory.
 INACCESSIBLE: Stat = b"-"
 """Of a file that is listed in its directory, and that a link leads nowhere, for example."""
 
-_MODULES = (_master_file, _rrset, _zone_denial, _zone_images, _zone_tree)
+_MODULES = (_geo_tree, _master_file, _rrset, _zone_denial, _zone_images, _zone_tree)
 
 COMPILER_MODULES = [Path(each.__file__ or "") for each in _MODULES]
 """The extension modules that read and compile zones."""
