@@ -30,6 +30,12 @@
     location_db.py    MaxMind databases, flattened
     mmdb.py           their format
     coordinates.py    where on the sphere an address is
+    places.py         tables of ranges and their places, in columns
+    locations.py      all tables: what is known of where addresses are
+    table_file.py     a table in the file that keeps it for the next start
+    reduction.py      which places are the same to a zone
+    address_ranges.py addresses that a zone has labels for, as ranges
+    view.py           the class of every address, as cext/geo/view.h has it
 
 What is read says nothing of how it is answered, until ``classes.py``. Every refusal is a
 ``ZoneError`` with file, line and column.

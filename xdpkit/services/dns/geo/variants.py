@@ -35,6 +35,11 @@ class Variants:
                     self._relevant[user] = before | self._relevant[name]
                     waiting.append(user)
 
+    @property
+    def targets(self) -> frozenset[str]:
+        """All that have a label in the zone: what classes of clients must be told apart by."""
+        return frozenset().union(*self._own.values())
+
     def targets_of(self, name: str) -> frozenset[str]:
         """The targets for which a name, or one that its aliases lead to, has a label."""
         return self._relevant.get(name, frozenset())

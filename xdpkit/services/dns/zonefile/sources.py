@@ -17,6 +17,8 @@ import dns.version
 from xdpkit._core import (
     _geo_nearest,
     _geo_tables,
+    _geo_tree,
+    _geo_view,
     _master_file,
     _rrset,
     _zone_denial,
@@ -46,6 +48,8 @@ INACCESSIBLE: Stat = b"-"
 _MODULES = (
     _geo_nearest,
     _geo_tables,
+    _geo_tree,
+    _geo_view,
     _master_file,
     _rrset,
     _zone_denial,
