@@ -4,6 +4,7 @@ them, and choices.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xdpkit._core._rrset import RRset
@@ -127,7 +128,7 @@ class NameAnswers:
             self._choice(other, of_class),
         )
 
-    def _choice(self, row: Row, of_class: list[int]) -> int:
+    def _choice(self, row: Row, of_class: Mapping[int, int]) -> int:
         return self._steps.choice(row, of_class) if any(row) else NODATA
 
     def _soa(self) -> RRset:
