@@ -263,17 +263,26 @@ uint32_t arena_node(struct arena *arena, const struct arena_node *node)
 	return offset;
 }
 
-void arena_add_type(struct arena *arena, uint16_t type, uint32_t image)
+static void add_entry(struct arena *arena, const struct zone_type *entry)
 {
-	struct zone_type entry = {.type = type, .image = image};
-
 	if (!arena->types_left)
 		fail(arena, EINVAL);
 	if (arena->error)
 		return;
-	memcpy(arena->buffer + arena->types_at, &entry, sizeof entry);
-	arena->types_at += sizeof entry;
+	memcpy(arena->buffer + arena->types_at, entry, sizeof *entry);
+	arena->types_at += sizeof *entry;
 	arena->types_left--;
+}
+
+void arena_add_type(struct arena *arena, uint16_t type, uint32_t image)
+{
+	add_entry(arena, &(struct zone_type){.type = type, .image = image});
+}
+
+void arena_add_choice(struct arena *arena, uint16_t type, uint32_t choice)
+{
+	add_entry(arena,
+		  &(struct zone_type){.type = type, .flags = ZONE_TYPE_CHOICE, .image = choice});
 }
 
 void arena_set_fallback(struct arena *arena, uint32_t image)

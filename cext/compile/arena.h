@@ -75,6 +75,8 @@ void arena_set_secure(struct arena *arena, uint32_t image, uint32_t secure);
 uint32_t arena_node(struct arena *arena, const struct arena_node *node);
 /* The image of its next type, in ascending order. */
 void arena_add_type(struct arena *arena, uint16_t type, uint32_t image);
+/* The same for a type that has a choice (geo/choice.h), at a node with ZONE_NODE_GEO. */
+void arena_add_choice(struct arena *arena, uint16_t type, uint32_t choice);
 void arena_set_fallback(struct arena *arena, uint32_t image);
 
 /* The wildcard under a node that was written, and the ancestor that is proved instead of one. */

@@ -46,6 +46,8 @@ cdef extern from "compile/arena.h" nogil:
         ZONE_NODE_ALIAS
         ZONE_NODE_DNAME
         ZONE_NODE_UNPROVEN
+        ZONE_NODE_GEO
+        ZONE_NODE_CHOICE
     cdef struct zone_arena:
         uint64_t size
         uint64_t checksum
@@ -56,6 +58,7 @@ cdef extern from "compile/arena.h" nogil:
         uint32_t chain
         uint32_t links
         uint32_t hashing
+        uint32_t geo
     cdef struct zone_denial:
         uint32_t match
         uint32_t cover
@@ -89,6 +92,7 @@ cdef extern from "compile/arena.h" nogil:
     void arena_set_secure(arena *a, uint32_t image, uint32_t secure)
     uint32_t arena_node(arena *a, const arena_node_c *node)
     void arena_add_type(arena *a, uint16_t type, uint32_t image)
+    void arena_add_choice(arena *a, uint16_t type, uint32_t choice)
     void arena_set_fallback(arena *a, uint32_t image)
     void arena_set_wildcard(arena *a, uint32_t node, uint32_t wildcard)
     void arena_set_provable(arena *a, uint32_t node, uint32_t provable)

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 from typing_extensions import disjoint_base
 
+from xdpkit._core._geo_tables import GeoTables
 from xdpkit._core._rrset import RRset
 from xdpkit._core._zone_denial import Denial
 from xdpkit._core._zone_tree import Tree
@@ -21,6 +22,7 @@ class ArenaWriter:
         start: int,
         seed: int,
         most: int,
+        geo: GeoTables | None = None,
     ) -> None: ...
     def write(
         self,

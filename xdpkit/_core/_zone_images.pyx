@@ -20,11 +20,13 @@ import os
 import secrets
 from hashlib import blake2b
 
+from xdpkit._core._geo_tables cimport GeoTables
 from xdpkit._core._rrset cimport RRset
 from xdpkit._core._zone_arena cimport (
     BODY_ADDITIONAL, BODY_ANSWER, BODY_AUTHORITY, ZONE_KIND_NODATA, ZONE_KIND_NOERROR,
     ZONE_KIND_NXDOMAIN, ZONE_KIND_REFERRAL, ZONE_NODE_ALIAS, ZONE_NODE_APEX, ZONE_NODE_CUT,
-    ZONE_NODE_DNAME, ZONE_NODE_UNPROVEN, arena, arena_add_type, arena_close, arena_end,
+    ZONE_NODE_CHOICE, ZONE_NODE_DNAME, ZONE_NODE_GEO, ZONE_NODE_UNPROVEN, arena,
+    arena_add_choice, arena_add_type, arena_close, arena_end,
     arena_image, arena_node, arena_node_c, arena_open, arena_set_fallback, arena_set_provable,
     arena_set_secure, arena_set_wildcard, arena_size, arena_write, body, body_add, body_begin,
     body_begin_optional, body_end, body_is_trimmed, body_kind, body_question, body_record,
@@ -141,10 +143,12 @@ cdef class ArenaWriter:
     """Writes the arena of a zone into ``fd``, from byte ``start`` on, a multiple of 64.
 
     ``seed`` is that of its hash table, ``most`` the largest size before ArenaTooLarge is raised.
+    ``geo`` has the choices of a GeoDNS zone; their names are in the tree.
     """
 
     cdef Tree tree
     cdef Denial denial
+    cdef GeoTables geo
     cdef arena a
     cdef Scratch scratch
     cdef body *made
@@ -153,16 +157,16 @@ cdef class ArenaWriter:
     cdef size_t keys, room
     cdef uint32_t nodata
     cdef dict places
-    cdef list later_wildcards, later_provable
+    cdef list later_wildcards, later_provable, choices_left
 
     def __init__(self, Tree tree not None, Denial denial, int fd, uint64_t start, uint64_t seed,
-                 uint64_t most):
-        self.tree, self.denial, self.most = tree, denial, most
+                 uint64_t most, GeoTables geo=None):
+        self.tree, self.denial, self.most, self.geo = tree, denial, most, geo
         self.scratch = idle.pop() if idle else Scratch()
         self.made = self.scratch.c
         # Of names that others refer to: enclosers of wildcards, and of names that opt-out omitted.
         self.places = {}
-        self.later_wildcards, self.later_provable = [], []
+        self.later_wildcards, self.later_provable, self.choices_left = [], [], []
         arena_open(&self.a, fd, start, len(tree.nodes), seed)
         self._check()
 
@@ -424,6 +428,7 @@ cdef class ArenaWriter:
         while chosen.end < self.keys:
             chosen.start = chosen.end
             chosen.rdtype = <uint16_t>(self.key[chosen.start] >> 33)
+            self._add_choices(chosen.rdtype)
             own = False
             while chosen.end < self.keys and self.key[chosen.end] >> 33 == chosen.rdtype:
                 own |= not self.key[chosen.end] & 1
@@ -433,7 +438,32 @@ cdef class ArenaWriter:
                 arena_add_type(&self.a, chosen.rdtype, image)
                 if chosen.rdtype == TYPE_CNAME:
                     arena_set_fallback(&self.a, image)
+        self._add_choices(1 << 16)
         return 0
+
+    cdef int _add_choices(self, int32_t before) except -1:
+        """Adds the node's choices for types below one."""
+        while self.choices_left and (<tuple>self.choices_left[0])[0] < before:
+            rdtype, choice = self.choices_left.pop(0)
+            if choice < 0:
+                arena_add_type(&self.a, rdtype, self.nodata)
+            else:
+                arena_add_choice(&self.a, rdtype, self.geo.choice(choice))
+        return 0
+
+    cdef uint32_t _begin_choices(self, bytes name, arena_node_c *node) except? 0:
+        """Has a node have its choices; returns how many types they are of."""
+        self.choices_left = []
+        found = self.geo.nodes.get(name)
+        if found is None:
+            return 0
+        choices, fallback = found
+        self.choices_left = list(choices)
+        node.flags |= ZONE_NODE_GEO
+        if fallback >= 0:
+            node.flags |= ZONE_NODE_CHOICE
+            node.fallback = self.geo.choice(fallback)
+        return len(choices)
 
     # ---------------------------------------------------------------------------------------------
 
@@ -468,6 +498,8 @@ cdef class ArenaWriter:
             types = find_type(rrsets, TYPE_DS) is not None
         elif node.length == <uint32_t>PyBytes_GET_SIZE(self.tree.origin):
             node.flags |= ZONE_NODE_APEX
+        if self.geo is not None:
+            types += self._begin_choices(name, &node)
         node.types = <uint16_t>types
         if self.denial is not None:
             omitted = self._deny(name, number, node.flags & ZONE_NODE_CUT, &denial)
@@ -520,6 +552,8 @@ cdef class ArenaWriter:
             soa, negative_ttl, ZONE_KIND_NXDOMAIN, RCODE_NXDOMAIN)
         self.nodata = self._negatives(soa, negative_ttl, ZONE_KIND_NODATA, RCODE_NOERROR)
         self.a.head.nodata = self.nodata
+        if self.geo is not None:
+            self._write_geo()
         if self.denial is not None:
             self.denial.write(&self.a, chain)
         self.a.head.chain, self.a.head.links, self.a.head.hashing = chain[0], chain[1], chain[2]
@@ -537,6 +571,21 @@ cdef class ArenaWriter:
         for place, name in self.later_provable:
             arena_set_provable(&self.a, place, self.places[name])
         return self._finish()
+
+    cdef int _write_geo(self) except -1:
+        """Writes what choices lead to, and the images in them, which are those of many names."""
+        cdef RRset rrset
+        cdef list image_at = [0] * len(self.geo.images)
+        for number in sorted(self.geo.used_images()):
+            rrset = self.geo.images[number]
+            self._begin(self.tree.origin, True, False)
+            self._add(BODY_ANSWER, None, rrset)
+            image_at[number] = self._end(ZONE_KIND_NOERROR)
+            if arena_size(&self.a) > self.most:
+                raise ArenaTooLarge(rrset, arena_size(&self.a))
+        self.a.head.geo = self.geo.write(&self.a, image_at, self.nodata)
+        self._check()
+        return 0
 
     cdef object _finish(self):
         arena_end(&self.a)

@@ -161,12 +161,13 @@ def test_without_a_wildcard_a_name_is_none(tmp_path: Path) -> None:
     assert data(only(ask(small, "_status", "TXT"))) == ['"own"']
 
 
-def test_a_delegation_may_depend_on_the_client(zone: GeoZone) -> None:
-    for country, server in (("us", "us.sub."), ("de", "ns.sub.")):
+def test_a_delegation_depends_on_no_client(zone: GeoZone) -> None:
+    for country in ("us", "de"):
         found = ask(zone, "a.sub", "A", country)
-        assert found.name == "sub"
+        assert (found.outcome, found.name) == (Outcome.REFERRAL, "sub")
         [(_, candidate)] = found.options
-        assert data(candidate) == [server]
+        assert data(candidate) == ["ns.sub."]
+        assert ask(zone, "sub", "DS", country).outcome is Outcome.ANSWER
 
 
 def test_what_an_answer_says_of_its_draw(zone: GeoZone) -> None:

@@ -12,7 +12,8 @@ from geo_zones import ORIGIN, records, text_of, warnings, write, zone_of
 
 from xdpkit.services.dns.geo.model import AliasTarget, GeoRecord, GeoZone
 from xdpkit.services.dns.geo.targets import Targeting
-from xdpkit.services.dns.geo.zone_json import is_json_zone, json_zone_name, read_json_zone
+from xdpkit.services.dns.geo.zone_json import json_zone_name, read_json_zone
+from xdpkit.services.dns.zonefile.sources import is_json_zone
 
 # (type, value, [(record, weight)])
 SHAPES: dict[str, tuple[str, Any, list[tuple[str, int]]]] = {

@@ -134,7 +134,7 @@ def around(prefixes: dict[Prefix, Location]) -> list[str]:
 @settings(max_examples=300, deadline=None)
 @given(prefixes=TABLES)
 def test_the_longest_prefix_counts(prefixes: dict[Prefix, Location]) -> None:
-    table = table_of_prefixes(prefixes.items())
+    table = table_of_prefixes(list(prefixes.items()), NOWHERE)
     for text in around(prefixes):
         assert table.lookup(ip_address(text)) == longest(prefixes, text), text
     for version in (4, 6):
@@ -149,7 +149,8 @@ def test_the_longest_prefix_counts(prefixes: dict[Prefix, Location]) -> None:
 def test_tables_on_top_of_each_other(
     own: dict[Prefix, Location], base: dict[Prefix, Location]
 ) -> None:
-    table = merged([table_of_prefixes(own.items()), table_of_prefixes(base.items())], overlaid)
+    tables = [table_of_prefixes(list(each.items()), NOWHERE) for each in (own, base)]
+    table = merged(tables, overlaid)
     for text in around(own | base):
         mine, theirs = longest(own, text), longest(base, text)
         found = table.lookup(ip_address(text))
@@ -163,5 +164,5 @@ def test_a_large_map_is_read_in_one_pass() -> None:
         ip_network((rng.getrandbits(32), rng.randint(8, 32)), strict=False): Location("us")
         for _ in range(20_000)
     }
-    table = table_of_prefixes(prefixes.items())
+    table = table_of_prefixes(list(prefixes.items()), NOWHERE)
     assert len(table.ipv4.starts) < 2 * len(prefixes) + 2

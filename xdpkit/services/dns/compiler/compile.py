@@ -39,12 +39,21 @@ from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena import next_start
+from xdpkit.services.dns.compiler.json_zone import check_alone, zone_warnings
 from xdpkit.services.dns.compiler.linter import Linter
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
+from xdpkit.services.dns.geo.compile_geo import compile_geo
+from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.error_list import LINES, located
 from xdpkit.services.dns.zonefile.read import read_zone
-from xdpkit.services.dns.zonefile.sources import Reading, Source, compiler_key, to_json
+from xdpkit.services.dns.zonefile.sources import (
+    Reading,
+    Source,
+    compiler_key,
+    is_json_zone,
+    to_json,
+)
 
 # The share of a zone's time spent reading; making images is the rest: measured with zones of
 # addresses; signed ones are read in half of it.
@@ -76,14 +85,16 @@ class Compiler:
         report: Report,
         limits: ZoneLimits,
         linter: Linter | None = None,
+        geo: bool = False,
+        relax: bool = False,
     ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
-        self._limits, self._linter = limits, linter
+        self._limits, self._linter, self._geo, self._relax = limits, linter, geo, relax
         self._at = 0
         self._made: list[tuple[bytes, int, int, tuple[Source, ...], float]] = []
 
     def compile(self, path: str) -> bool:
-        """Compiles the zone of a master file, and reports it; False if memory did not suffice.
+        """Compiles the zone of a file, and reports it; False if memory did not suffice.
 
         Whatever is wrong with a file is an error of that zone.
         """
@@ -91,10 +102,7 @@ class Compiler:
         told = LINES if self._linter else FILE_LINES
         reading = Reading(self._limit.allow, self._limits.size, told)
         try:
-            zone = read_zone(Path(path), self._progress(path, reading), reading)
-            found = self._linter.warnings(zone) if self._linter else {}
-            most = self._limits.iterations
-            size = compile_zone(zone, self._fd, self._at, max_iterations=most)
+            origin, size, found = self._compiled(path, reading)
         except ZoneError as error:
             wrong = [each for each in error.errors or [error] if isinstance(each, ZoneError)]
             errors = [each.location() | {"error": each.reason} for each in located(wrong)]
@@ -114,8 +122,22 @@ class Compiler:
         sources = reading.sources
         self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
         if self._cache:
-            self._made.append((zone.origin, at, size, sources, time.time()))
+            self._made.append((origin, at, size, sources, time.time()))
         return True
+
+    def _compiled(self, path: str, reading: Reading) -> tuple[bytes, int, dict[str, Any]]:
+        """The zone's name, the size of its arena, and its warnings."""
+        file = Path(path)
+        if self._geo:
+            check_alone(file)
+            if is_json_zone(file.name):
+                made = read_json_zone(file, self._relax, reading)
+                told = {"warnings": zone_warnings(made), "unlisted": 0} if self._linter else {}
+                return made.origin, compile_geo(made, self._fd, self._at), told
+        zone = read_zone(file, self._progress(path, reading), reading)
+        found = self._linter.warnings(zone) if self._linter else {}
+        most = self._limits.iterations
+        return zone.origin, compile_zone(zone, self._fd, self._at, max_iterations=most), found
 
     def _too_much(self, path: str, reading: Reading) -> bool:
         needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
@@ -163,6 +185,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--warn", action="store_true", help="report what is probably a mistake")
     text = "the directory of what is served now, which --warn compares with"
     parser.add_argument("--served", type=Path, help=text)
+    parser.add_argument("--geo", action="store_true", help="read NAME.json, too: GeoDNS's zones")
+    text = "allow trailing commas and # comments in them"
+    parser.add_argument("--relax", action="store_true", help=text)
     parser.add_argument("directory", type=Path)
     return parser.parse_args(arguments)
 
@@ -193,7 +218,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     linter = Linter(options.served) if options.warn else None
     limits = ZoneLimits(options.max_bytes, options.max_iterations)
-    compiler = Compiler(options.fd, cache, limit, report, limits, linter)
+    geo, relax = options.geo, options.relax
+    compiler = Compiler(options.fd, cache, limit, report, limits, linter, geo, relax)
     compiler_key()
     report({"ready": True})
     report.flush()

@@ -28,15 +28,17 @@ def read_coordinates(path: Path) -> CoordinateTable:
     """The table of a city database; None where it has none. Raises DatabaseError."""
     database = Database(path)
 
-    def read(offset: int) -> Coordinates | None:
-        latitude = database.real(offset, "location", "latitude")
-        longitude = database.real(offset, "location", "longitude")
-        if latitude is None or longitude is None:
-            return None
-        there = abs(latitude) <= 90 and abs(longitude) <= 180
-        return Coordinates(latitude, longitude) if there else None
+    return table_of_database(database, lambda at: coordinates_at(database, at), None)
 
-    return table_of_database(database, read, None)
+
+def coordinates_at(database: Database, offset: int) -> Coordinates | None:
+    """What the data at an offset has. Raises DatabaseError."""
+    latitude = database.real(offset, "location", "latitude")
+    longitude = database.real(offset, "location", "longitude")
+    if latitude is None or longitude is None:
+        return None
+    there = abs(latitude) <= 90 and abs(longitude) <= 180
+    return Coordinates(latitude, longitude) if there else None
 
 
 def distance(one: Coordinates | None, other: Coordinates | None) -> float:

@@ -58,6 +58,11 @@ class JsonDocument:
         if self._suspect and (found := self._not_json()):
             raise zone_error(path, found)
 
+    @property
+    def size(self) -> int:
+        """Characters of the text."""
+        return len(self._text)
+
     def errors(self, problems: Sequence[Problem]) -> list[ZoneError]:
         """The problems as errors, each with line and column."""
         wanted = {problem.path for problem in problems}

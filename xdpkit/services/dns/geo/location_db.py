@@ -6,13 +6,22 @@ there; the region the city database's, if it is of that country; the AS the AS d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from xdpkit._core._geo_tree import translate
 from xdpkit.errors import ConfigError
 from xdpkit.reach import reach
-from xdpkit.services.dns.geo.location_table import BITS, LocationTable, RangeTable, Value, merged
-from xdpkit.services.dns.geo.mmdb import Database, Leaf
+from xdpkit.services.dns.geo.location_table import (
+    BITS,
+    LocationTable,
+    Ranges,
+    RangeTable,
+    Value,
+    merged,
+)
+from xdpkit.services.dns.geo.mmdb import Database
 from xdpkit.services.dns.geo.targets import NOWHERE, Location
 
 CITY, COUNTRY, ASN = "City", "Country", "ASN"
@@ -43,19 +52,28 @@ def read_databases(files: Mapping[str, Path]) -> LocationTable:
         return tables[0]
 
     def combine(found: Sequence[Location]) -> Location:
-        by = dict(zip(kinds, found, strict=True))
-        country = by.get(COUNTRY, NOWHERE).country or by.get(CITY, NOWHERE).country
-        region = by.get(CITY, NOWHERE).region
-        same = region[:2] == country
-        return Location(country, region if same else "", by.get(ASN, NOWHERE).asn)
+        return combined(dict(zip(kinds, found, strict=True)))
 
     return merged(tables, combine)
+
+
+def combined(found: Mapping[str, Location]) -> Location:
+    """What databases have of an address, by their kinds, as one location."""
+    city = found.get(CITY, NOWHERE)
+    country = found.get(COUNTRY, NOWHERE).country or city.country
+    region = city.region if city.region[:2] == country else ""
+    return Location(country, region, found.get(ASN, NOWHERE).asn)
 
 
 def read_database(path: Path, kind: str) -> LocationTable:
     """The table of one database. Raises DatabaseError."""
     database = Database(path)
-    return table_of_database(database, _READERS[kind](database), NOWHERE)
+    return table_of_database(database, location_reader(database, kind), NOWHERE)
+
+
+def location_reader(database: Database, kind: str) -> Callable[[int], Location]:
+    """What reads a location from the data at an offset of a database of that kind."""
+    return _READERS[kind](database)
 
 
 def table_of_database(
@@ -63,20 +81,26 @@ def table_of_database(
 ) -> RangeTable[Value]:
     """The table of what ``read`` makes of the data at an offset. Raises DatabaseError."""
     table = RangeTable(nothing)
-    # By where the data are: most networks share them with others.
-    indexes = {0: 0}
-
-    def indexed(leaves: Iterator[Leaf]) -> Iterator[tuple[int, int]]:
-        get = indexes.get
-        for start, offset in leaves:
-            index = get(offset)
-            if index is None:
-                index = indexes[offset] = table.index(read(offset))
-            yield start, index
-
-    for version in (4, database.version):
-        table.ranges(version).fill(indexed(database.leaves(version, BITS[version])))
+    table.ipv4, table.ipv6 = ranges_of_database(database, lambda at: table.index(read(at)))
     return table
+
+
+def ranges_of_database(database: Database, index: Callable[[int], int]) -> tuple[Ranges, Ranges]:
+    """The ranges of both IP versions; ``index`` is asked once for each piece of data, by its
+    offset. Where there is none, it is 0. Raises DatabaseError.
+    """
+    indexes = {0: 0}
+    found = []
+    for version in (4, database.version):
+        starts, leaves = database.leaves(version, BITS[version])
+        # Most networks share their data with others.
+        keys = sorted(set(leaves))
+        for leaf in keys:
+            if leaf not in indexes:
+                indexes[leaf] = index(database.offset(leaf))
+        translate(starts, leaves, array("I", keys), array("I", map(indexes.__getitem__, keys)))
+        found.append(Ranges(starts, leaves))
+    return found[0], found[1] if database.version == 6 else Ranges.empty(6)
 
 
 def _city(database: Database) -> Callable[[int], Location]:

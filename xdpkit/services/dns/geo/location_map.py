@@ -20,7 +20,7 @@ from xdpkit.errors import ERRORS_MAX, ConfigError, ConfigErrors, shortened
 from xdpkit.regular_file import read_regular
 from xdpkit.services.dns.geo.continents import CONTINENTS
 from xdpkit.services.dns.geo.location_table import BITS, LocationTable, Prefix, table_of_prefixes
-from xdpkit.services.dns.geo.targets import Location
+from xdpkit.services.dns.geo.targets import NOWHERE, Location
 
 # Two million lines.
 MAP_BYTES_MAX = 1 << 26
@@ -44,6 +44,11 @@ def read_location_map(path: Path) -> LocationTable:
         data = read_regular(path, MAP_BYTES_MAX).data
     except OSError as error:
         raise ConfigError(path, f"cannot be read: {error.strerror}") from None
+    return parse_location_map(path, data)
+
+
+def parse_location_map(path: Path, data: bytes) -> LocationTable:
+    """The same of a file that was read already."""
     seen: dict[Prefix, tuple[int, Location]] = {}
     found: list[ConfigError] = []
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -64,7 +69,7 @@ def read_location_map(path: Path) -> LocationTable:
     if found:
         told = shortened(found)
         raise told[0] if len(told) == 1 else ConfigErrors(told)
-    return table_of_prefixes([(prefix, where) for prefix, (_, where) in seen.items()])
+    return table_of_prefixes([(p, where) for p, (_, where) in seen.items()], NOWHERE)
 
 
 def _words(line: str) -> Iterator[tuple[int, str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Generic, TypeVar
@@ -39,17 +39,6 @@ class Ranges:
     def empty(cls, version: int) -> Ranges:
         """Nowhere, whatever the address."""
         return cls(array("I" if version == 4 else "Q", [0]), array("I", [0]))
-
-    def fill(self, found: Iterable[tuple[int, int]]) -> None:
-        """Takes starts, each above the one before, the first of them 0, with their indexes."""
-        starts, indexes = self.starts, self.indexes
-        del starts[:], indexes[:]
-        last = -1
-        for start, index in found:
-            if index != last:
-                starts.append(start)
-                indexes.append(index)
-                last = index
 
     def append(self, start: int, index: int) -> None:
         """Adds what begins at ``start``, above all before; nothing if it is as before."""
@@ -92,9 +81,11 @@ class RangeTable(Generic[Value]):
 LocationTable = RangeTable[Location]
 
 
-def table_of_prefixes(prefixes: Iterable[tuple[Prefix, Location]]) -> LocationTable:
+def table_of_prefixes(
+    prefixes: Sequence[tuple[Prefix, Value]], nothing: Value
+) -> RangeTable[Value]:
     """The table of prefixes that may hold each other: the longest that has an address counts."""
-    table = LocationTable(NOWHERE)
+    table = RangeTable(nothing)
     for version in (4, 6):
         ranges, bits = table.ranges(version), BITS[version]
         mine = [(p, where) for p, where in prefixes if p.version == version]

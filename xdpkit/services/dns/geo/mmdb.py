@@ -8,9 +8,10 @@ can make that endless or large.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from array import array
 from pathlib import Path
 
+from xdpkit._core._geo_tree import Tree
 from xdpkit.errors import ConfigError
 from xdpkit.regular_file import read_regular
 
@@ -24,8 +25,8 @@ _METADATA_BYTES, _GAP = 128 << 10, 16
 # What a whole walk of the tree may meet; MaxMind's largest has a third of it.
 _LEAVES_MAX = 1 << 25
 
-# The levels of a tree: the bits of an IPv6 address.
-_LEVELS_MAX = 128
+# Where IPv4 begins in a tree of IPv6: behind so many zero bits.
+_IPV4_LEVEL = 96
 
 # Values that one lookup may pass: a record of theirs has some 200.
 _VALUES_MAX = 10_000
@@ -39,9 +40,6 @@ _SIZE_BASES = (29, 285, 65821)
 # The first bytes of strings of up to 28 bytes are from here to there.
 _SHORT_STRINGS, _LONG_STRINGS = _STRING << 5, (_STRING << 5) + 29
 
-Leaf = tuple[int, int]
-"""The first bits of the first address of a network, and where its data is; 0: there is none."""
-
 
 class DatabaseError(ConfigError):
     """A database that is no good."""
@@ -54,12 +52,15 @@ _NOTHING: _Value = (-1, 0, 0)
 
 
 class Database:
-    """A database in memory. Raises DatabaseError if it is none, or is damaged."""
+    """A database in memory: a file's, or ``data`` if it was read already.
 
-    def __init__(self, path: Path) -> None:
+    Raises DatabaseError if it is none, or is damaged.
+    """
+
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
         self.path = path
         try:
-            self._data = read_regular(path, DATABASE_BYTES_MAX).data
+            self._data = read_regular(path, DATABASE_BYTES_MAX).data if data is None else data
         except OSError as error:
             raise DatabaseError(path, f"cannot be read: {error.strerror}") from None
         self._passed = 0
@@ -80,17 +81,14 @@ class Database:
             key: self.number(0, key)
             for key in ("node_count", "record_size", "ip_version", "binary_format_major_version")
         }
-        self.nodes, self._record_bits = metadata["node_count"], metadata["record_size"]
+        self.nodes, record_bits = metadata["node_count"], metadata["record_size"]
         self.version = metadata["ip_version"]
         if metadata["binary_format_major_version"] != 2 or self.version not in (4, 6):
             raise ValueError("another format")
-        if self._record_bits not in (24, 28, 32):
-            raise ValueError(f"records of {self._record_bits} bits")
-        self._node_bytes = self._record_bits // 4
-        tree = self.nodes * self._node_bytes
-        self._base = tree + _GAP
-        if self._base > marker or not self.nodes:
+        self._base = self.nodes * (record_bits // 4) + _GAP
+        if self._base > marker:
             raise ValueError("the tree is larger than the file")
+        self._tree = Tree(self._data, self.nodes, record_bits)
         # Data ends where metadata begin.
         self._end = marker
 
@@ -117,80 +115,27 @@ class Database:
         form = {(_DOUBLE, 8): ">d", (_FLOAT, 4): ">f"}.get((kind, size))
         return None if form is None else float(struct.unpack_from(form, self._data, at)[0])
 
-    def leaves(self, version: int, bits: int) -> Iterator[Leaf]:
-        """The leaves of an IP version in the order of addresses, to ``bits`` of them.
+    def leaves(self, version: int, bits: int) -> tuple[array[int], array[int]]:
+        """The first bits of the first address of each network, and its leaf; 0: it has no data.
 
-        Networks that are longer count by the first of them. The copies of IPv4 in IPv6 (6to4 and
-        the like) are left out. Raises DatabaseError.
+        In the order of addresses, to ``bits`` of them, 32 or 64: networks that are longer count by
+        the first of them. The copies of IPv4 in IPv6 (6to4 and the like) are left out. Raises
+        DatabaseError.
         """
         try:
-            ipv4 = self._ipv4_root()
+            ipv4 = self._tree.first_below(_IPV4_LEVEL if self.version == 6 else 0)
             if version == 4:
-                yield from self._walk(ipv4, bits, self.nodes)
-            elif self.version == 6:
-                # A leaf may be of any network.
-                yield from self._walk(0, bits, min(ipv4, self.nodes))
-        except (IndexError, ValueError) as error:
+                return self._tree.walk(ipv4, bits, self.nodes, _LEAVES_MAX)
+            # A leaf may be of any network.
+            return self._tree.walk(0, bits, min(ipv4, self.nodes), _LEAVES_MAX)
+        except ValueError as error:
             raise self._damaged(error) from None
 
-    def _ipv4_root(self) -> int:
-        """Where IPv4 begins: behind 96 zero bits, in a tree of IPv6."""
-        node = 0
-        for _ in range(96 if self.version == 6 else 0):
-            if node >= self.nodes:
-                break
-            node = self._first_child(node)
-        return node
-
-    def _walk(self, root: int, bits: int, skipped: int) -> Iterator[Leaf]:
-        data, nodes, size, shift = self._data, self.nodes, self._node_bytes, self._record_bits
-        mask = (1 << shift) - 1
-        # Each with the first address bits, and the bit that its second half has set.
-        stack = [(root, 0, 1 << bits >> 1)]
-        left = _LEAVES_MAX
-        while stack:
-            node, prefix, half = stack.pop()
-            left -= 1
-            if not left:
-                raise ValueError(f"more than {_LEAVES_MAX} networks")
-            while half and node < nodes and node != skipped:
-                at = node * size
-                both = int.from_bytes(data[at : at + size], "big")
-                node, second = both >> shift, both & mask
-                if shift == 28:
-                    node, second = self._children(both)
-                stack.append((second, prefix | half, half >> 1))
-                half >>= 1
-            if node < nodes and node != skipped:
-                node = self._first_leaf(node, skipped)
-            yield prefix, 0 if node in (skipped, nodes) else self._offset(node)
-
-    def _first_leaf(self, node: int, skipped: int) -> int:
-        """What the first address of a node's network has."""
-        for _ in range(_LEVELS_MAX):
-            if node >= self.nodes or node == skipped:
-                return node
-            node = self._first_child(node)
-        raise ValueError("a tree without end")
-
-    def _offset(self, node: int) -> int:
-        """Where the data of a leaf is."""
-        offset = node - self.nodes - _GAP
-        if offset < 0:
-            raise ValueError("a leaf without data")
-        return offset + self._base
-
-    def _children(self, both: int) -> tuple[int, int]:
-        """The records of a node; those of 28 bits share its middle byte."""
-        if self._record_bits == 28:
-            middle = both >> 24 & 0xFF
-            return both >> 32 | (middle >> 4) << 24, (both & 0xFFFFFF) | (middle & 15) << 24
-        half = self._record_bits
-        return both >> half, both & ((1 << half) - 1)
-
-    def _first_child(self, node: int) -> int:
-        at = node * self._node_bytes
-        return self._children(int.from_bytes(self._data[at : at + self._node_bytes], "big"))[0]
+    def offset(self, leaf: int) -> int:
+        """Where the data of a leaf is. Raises DatabaseError."""
+        if leaf < _GAP:
+            raise self._damaged(ValueError("a leaf without data"))
+        return leaf - _GAP + self._base
 
     def _find(self, offset: int, keys: tuple[str | int, ...]) -> _Value:
         """What keys lead to; 0 is the offset of metadata."""

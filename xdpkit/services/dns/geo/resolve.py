@@ -98,8 +98,10 @@ def resolve(
     If nothing is left because nothing is healthy, with ``answer_all_unhealthy`` health is ignored.
     """
     if (cut := cut_of(zone, name, rdtype)) is not None:
-        found = _Search(zone, NS, (*targets, ANYWHERE), lambda _: True).options(cut, ())
-        return Resolution(Outcome.REFERRAL, cut, found)
+        return Resolution(Outcome.REFERRAL, cut, _at_cut(zone, cut, NS))
+    if rdtype == DS and name in zone.cuts:
+        found = _at_cut(zone, name, DS)
+        return Resolution(Outcome.ANSWER if found else Outcome.NODATA, name, found)
     if rdtype == SOA and not name:
         return Resolution(Outcome.ANSWER, name, ((Fraction(1), _soa(zone)),))
     searches = [_Search(zone, rdtype, targets, healthy)]
@@ -142,6 +144,15 @@ def existing(zone: GeoZone, name: str) -> str:
     return wildcard if wildcard in zone.names else name
 
 
+def _at_cut(zone: GeoZone, cut: str, rdtype: int) -> Options:
+    """All records of a delegation: other servers follow it, and it depends on no client."""
+    label = zone.labels[cut]
+    if not (records := label.records.get(rdtype)):
+        return ()
+    ttl, path = zone.ttl_of(label, rdtype), (Step(cut, ANYWHERE),)
+    return ((Fraction(1), Candidate(path, rdtype, records, None, len(records), ttl, False)),)
+
+
 def _soa(zone: GeoZone) -> Candidate:
     path = (Step("", ANYWHERE),)
     return Candidate(path, SOA, (GeoRecord(zone.soa),), None, 1, zone.soa_ttl, False)
@@ -173,8 +184,8 @@ class _Search:
 
     def _level(self, name: str, label: Label, target: str) -> Options:
         step = Step(label.key, target)
-        # The zone's own NS, and a delegation's, are never an alias's or hidden by one.
-        own = self.rdtype == NS and (not name or name in self.zone.cuts)
+        # The zone's own NS are never an alias's or hidden by one.
+        own = self.rdtype == NS and not name
         if not own and (found := self._aliases(label, step)):
             return found
         kinds = [self.rdtype] if own else [CNAME, self.rdtype]
@@ -211,7 +222,7 @@ class _Search:
         found = [
             (alias.weight, options)
             for alias in label.aliases
-            if cut_of(self.zone, alias.key, self.rdtype) is None
+            if cut_of(self.zone, alias.key) is None
             and (options := self.options(alias.key, (step,)))
         ]
         weights = [weight for weight, _ in found]

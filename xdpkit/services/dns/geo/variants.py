@@ -35,6 +35,15 @@ class Variants:
                     self._relevant[user] = before | self._relevant[name]
                     waiting.append(user)
 
+    @property
+    def targets(self) -> frozenset[str]:
+        """All that have a label in the zone: what classes of clients must be told apart by."""
+        return frozenset().union(*self._own.values())
+
+    def targets_of(self, name: str) -> frozenset[str]:
+        """The targets for which a name, or one that its aliases lead to, has a label."""
+        return self._relevant.get(name, frozenset())
+
     def relevant(self, name: str, targets: Sequence[str]) -> tuple[str, ...]:
         """A client's targets without those that have no label for a name, or for one that its
         aliases lead to: the client's class there.

@@ -24,10 +24,8 @@ from xdpkit.services.dns.geo.values import WEIGHT_MAX, described, flag, number, 
 from xdpkit.services.dns.geo.zone_checks import check_labels, delegations
 from xdpkit.services.dns.zonefile.read import zone_name
 from xdpkit.services.dns.zonefile.records import TTL_MAX
-from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading, modified_ns
+from xdpkit.services.dns.zonefile.sources import JSON_SUFFIX, SUFFIX, Reading, modified_ns
 from xdpkit.services.dns.zonefile.zone import NS
-
-JSON_SUFFIX = ".json"
 
 # GeoDNS's defaults.
 TTL, MAX_HOSTS = 120, 2
@@ -36,13 +34,6 @@ TTL, MAX_HOSTS = 120, 2
 HOSTS_MAX = 0xFFFF
 
 _SETTINGS = ("ttl", "max_hosts", "closest", "health", "alias")
-
-
-def is_json_zone(name: str) -> bool:
-    """Whether a file's name in a zone directory makes it a JSON zone."""
-    # "..json" is the root zone's: NAME is a single dot.
-    is_json = name.lower().endswith(JSON_SUFFIX)
-    return is_json and (not name.startswith(".") or name.lower() == "." + JSON_SUFFIX)
 
 
 def json_zone_name(path: Path) -> bytes:

@@ -14,7 +14,17 @@ from typing import Any
 
 import dns.version
 
-from xdpkit._core import _master_file, _rrset, _zone_denial, _zone_images, _zone_tree
+from xdpkit._core import (
+    _geo_nearest,
+    _geo_tables,
+    _geo_tree,
+    _geo_view,
+    _master_file,
+    _rrset,
+    _zone_denial,
+    _zone_images,
+    _zone_tree,
+)
 from xdpkit.config.dns import MAX_ZONE_BYTES
 from xdpkit.errors import FILE_LINES, ZoneError
 from xdpkit.reach import denied, reach
@@ -24,6 +34,8 @@ from xdpkit.services.dns.zonefile.lines import Lines
 from xdpkit.services.dns.zonefile.writers import Writer, check_readable, writers_of
 
 SUFFIX = ".zone"
+JSON_SUFFIX = ".json"
+"""Of GeoDNS's zones, in any case."""
 
 Stat = bytes
 """Size in bytes, times of modification and change in nanoseconds, device and inode, packed: they
@@ -33,7 +45,17 @@ change when the file changes. A tuple of them would take three times the memory.
 INACCESSIBLE: Stat = b"-"
 """Of a file that is listed in its directory, and that a link leads nowhere, for example."""
 
-_MODULES = (_master_file, _rrset, _zone_denial, _zone_images, _zone_tree)
+_MODULES = (
+    _geo_nearest,
+    _geo_tables,
+    _geo_tree,
+    _geo_view,
+    _master_file,
+    _rrset,
+    _zone_denial,
+    _zone_images,
+    _zone_tree,
+)
 
 COMPILER_MODULES = [Path(each.__file__ or "") for each in _MODULES]
 """The extension modules that read and compile zones."""
@@ -67,12 +89,26 @@ def is_zone_file(name: str) -> bool:
     return name.endswith(SUFFIX) and (not name.startswith(".") or name == "." + SUFFIX)
 
 
-def zone_stats(directory: Path) -> dict[str, Stat]:
-    """The master files of a directory by path, sorted; hidden files and other suffixes are ignored.
+def is_json_zone(name: str) -> bool:
+    """Whether a file's name in a zone directory makes it a JSON zone."""
+    # "..json" is the root zone's: NAME is a single dot.
+    is_json = name.lower().endswith(JSON_SUFFIX)
+    return is_json and (not name.startswith(".") or name.lower() == "." + JSON_SUFFIX)
 
-    Raises ZoneError for a directory that cannot be read, or
-    has none.
+
+def _is_any_zone(name: str) -> bool:
+    return is_zone_file(name) or is_json_zone(name)
+
+
+def zone_stats(directory: Path, geo: bool = False) -> dict[str, Stat]:
+    """The master files of a directory by path, sorted; with ``geo`` also its JSON zones.
+
+    Hidden files and other suffixes are ignored. Raises ZoneError for a directory that cannot be
+    read, or has none.
     """
+    is_zone, named = is_zone_file, f"NAME{SUFFIX}"
+    if geo:
+        is_zone, named = _is_any_zone, f"NAME{SUFFIX} or NAME{JSON_SUFFIX}"
     try:
         # Relative to its descriptor: ten thousand files are looked at every other second.
         fd = os.open(reach(directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -81,14 +117,14 @@ def zone_stats(directory: Path) -> dict[str, Stat]:
     except OSError as error:
         raise ZoneError(directory, f"cannot be read: {error.strerror}") from None
     try:
-        names = sorted(filter(is_zone_file, os.listdir(fd)))  # noqa: PTH208
+        names = sorted(filter(is_zone, os.listdir(fd)))  # noqa: PTH208
         found = {f"{directory}/{name}": _stat_at(name, fd) for name in names}
     except OSError as error:
         raise ZoneError(directory, f"cannot be read: {error.strerror}") from None
     finally:
         os.close(fd)
     if not found:
-        raise ZoneError(directory, f"no zones found; put NAME{SUFFIX} files there")
+        raise ZoneError(directory, f"no zones found; put {named} files there")
     return found
 
 
@@ -107,9 +143,9 @@ def look(path: str, listed: bool) -> Stat | None:
     return found
 
 
-def zone_files(directory: Path) -> list[Path]:
+def zone_files(directory: Path, geo: bool = False) -> list[Path]:
     """The paths of ``zone_stats``."""
-    return [Path(path) for path in zone_stats(directory)]
+    return [Path(path) for path in zone_stats(directory, geo)]
 
 
 def stat_of(path: Path | str) -> Stat | None:

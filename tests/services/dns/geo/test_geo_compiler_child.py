@@ -1,0 +1,89 @@
+"""The zone compiler's process with JSON zones: arenas, errors and warnings as of master files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from dns_bytes_call import HEAD
+
+from xdpkit._core._zones import ZoneArena
+
+ZONE = {
+    "serial": 3,
+    "data": {"": {"ns": ["ns.test."]}, "a": {"a": [["192.0.2.1", 5], ["192.0.2.2"]]}},
+}
+
+
+def reports(directory: Path, *paths: Path, options: tuple[str, ...] = ("--geo",)) -> Any:
+    """What the process says of each file, and the arenas that it made."""
+    fd = os.memfd_create("test-arenas")
+    command = [sys.executable, "-P", "-m", "xdpkit.services.dns.compiler.compile"]
+    lines = "".join(json.dumps(str(path)) + "\n" for path in paths)
+    try:
+        done = subprocess.run(
+            [*command, "--fd", str(fd), *options, str(directory)],
+            input=lines,
+            capture_output=True,
+            text=True,
+            pass_fds=(fd,),
+            check=True,
+            timeout=60,
+        )
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        zones = [each for each in found if "zone" in each]
+        for each in zones:
+            if "at" in each:
+                each["arena"] = ZoneArena(os.pread(fd, each["size"], each["at"]))
+        return zones
+    finally:
+        os.close(fd)
+
+
+def test_both_kinds_of_zones(tmp_path: Path) -> None:
+    one, other = tmp_path / "z.example.json", tmp_path / "y.example.zone"
+    one.write_text(json.dumps(ZONE))
+    other.write_text(HEAD)
+    made, plain = reports(tmp_path, one, other)
+    assert made["arena"].name == b"\1z\7example\0" and made["arena"].serial == 3
+    assert plain["arena"].name == b"\1y\7example\0"
+    assert [source[0] for source in made["sources"]] == [str(one)]
+
+
+def test_errors_have_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "z.example.json"
+    path.write_text('{"data": {\n"a": {"a": [["300.0.2.1"]], "ttl": -1}}}')
+    [found] = reports(tmp_path, path)
+    places = [(each["path"], each["line"], each["column"]) for each in found["errors"]]
+    assert places == [(str(path), 2, 14), (str(path), 2, 36)]
+    assert '"300.0.2.1"' in found["errors"][0]["error"]
+    assert [source[0] for source in found["sources"]] == [str(path)]
+
+
+def test_warnings_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "z.example.json"
+    path.write_text('{"data": {\n"a": {"b": 1}}}')
+    [found] = reports(tmp_path, path, options=("--geo", "--warn"))
+    assert [each[:2] for each in found["warnings"]] == [[str(path), 2], [str(path), 1]]
+    assert found["warnings"][0][2].startswith('unknown key "b" is left out')
+
+
+def test_a_zone_that_is_there_twice(tmp_path: Path) -> None:
+    one, other = tmp_path / "z.example.json", tmp_path / "z.example.zone"
+    one.write_text(json.dumps(ZONE))
+    other.write_text(HEAD)
+    errors = [each["errors"][0]["error"] for each in reports(tmp_path, one, other)]
+    text = "the same zone as {}; remove one of them"
+    assert errors == [text.format(other.name), text.format(one.name)]
+
+
+def test_relaxed_json_only_where_it_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "z.example.json"
+    path.write_text('{"data": {"a": {"txt": "x"},},} # done\n')
+    [strict] = reports(tmp_path, path)
+    [relaxed] = reports(tmp_path, path, options=("--geo", "--relax"))
+    assert "a comma before" in strict["errors"][0]["error"] and "arena" in relaxed

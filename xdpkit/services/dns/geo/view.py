@@ -1,0 +1,135 @@
+"""Makes the view of a zone: which class every address is in (``cext/geo/view.h``).
+
+view = make_view(locations, Variants(zone).targets, zone.targeting)
+GeoView(view.block).find("192.0.2.1")   # (7, 24): class 7, as is all of 192.0.2.0/24
+view.classes[7]                         # ("us", "north-america", "@")
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdpkit._core._geo_view import CLASSES_MAX, EXACT, Merge, TooManyError
+from xdpkit.services.dns.geo.address_ranges import AddressTargets, address_ranges
+from xdpkit.services.dns.geo.coordinates import Coordinates
+from xdpkit.services.dns.geo.locations import Locations
+from xdpkit.services.dns.geo.places import Fact, client_fact
+from xdpkit.services.dns.geo.reduction import Reduction
+from xdpkit.services.dns.geo.targets import ANYWHERE, NOWHERE, Location, Targeting, client_targets
+
+# How far apart, in degrees, coordinates are told apart: the first that leaves few enough classes.
+GRIDS = (0, 1, 2, 5, 10, 20, 45, 90)
+
+ClassFact = tuple[tuple[str, ...], Coordinates | None]
+"""The targets of a class of clients, and where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Every address's class."""
+
+    block: bytes
+    """What ``GeoView`` takes."""
+    id: bytes
+    """Of the block and of all that it was made from: equal views have equal ids."""
+    classes: tuple[tuple[str, ...], ...]
+    """Of each class its targets that the zone has labels for, the most specific first, and ``@`` if
+    the zone has it; the first is that of clients of whom nothing is known.
+    """
+    coordinates: tuple[Coordinates | None, ...]
+    """Of each class, for ``closest``."""
+    warnings: tuple[str, ...]
+
+
+def make_view(
+    locations: Locations,
+    targets: frozenset[str],
+    targeting: Targeting,
+    closest: bool = False,
+) -> View:
+    """The view of a zone that has labels for ``targets``; with ``closest`` by coordinates, too.
+
+    Raises TooManyError for more classes than there can be, ValueError for damaged locations.
+    """
+    last: TooManyError | None = None
+    for grid in GRIDS if closest else (None,):
+        try:
+            view = _made(locations, targets, targeting, grid)
+        except TooManyError as error:
+            last = error
+            continue
+        return view
+    raise TooManyError(f"{last}: give fewer places a label of their own")
+
+
+def _made(
+    locations: Locations, targets: frozenset[str], targeting: Targeting, grid: float | None
+) -> View:
+    reduction = Reduction(targets, grid)
+    tables, facts = [], []
+    for table in locations.tables.values():
+        ids, known = reduction.ids(table.places)
+        v4, v6 = table.ipv4, table.ipv6
+        tables.append((ids, v4.starts, v4.indexes, v6.starts, v6.indexes))
+        facts.append(known)
+    own = address_ranges(targets if Targeting.IP in targeting else ())
+    ids = array("I", range(len(own.values)))
+    v4, v6 = own.ipv4, own.ipv6
+    tables.append((ids, v4.starts, v4.indexes, v6.starts, v6.indexes))
+    merge = Merge(tables)
+    classes = _Classes(targets, targeting)
+    class_of = array("H")
+    kinds = list(locations.tables)
+    for *places, address in merge.combinations():
+        found = {kind: known[i] for kind, known, i in zip(kinds, facts, places, strict=True)}
+        class_of.append(classes.of(client_fact(found), own.values[address]))
+    names, coordinates = zip(*classes.known, strict=True)
+    inputs = repr((names, coordinates, sorted(targets), targeting.value, grid)).encode()
+    block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs)
+    return View(block, name, names, coordinates, _warnings(grid))
+
+
+def _warnings(grid: float | None) -> tuple[str, ...]:
+    if not grid:
+        return ()
+    return (
+        f"closest: there are too many places to tell all apart: clients are placed to {grid} "
+        f"degree{'s' if grid > 1 else ''}",
+    )
+
+
+class _Classes:
+    """The classes that were found so far."""
+
+    def __init__(self, targets: frozenset[str], targeting: Targeting) -> None:
+        self._targets, self._targeting = targets, targeting
+        self.known: dict[ClassFact, int] = {}
+        self.exact: list[tuple[int, int]] = []
+        """Starts within /64s, and the class from there on."""
+        self._index((), NOWHERE, None)
+
+    def of(self, fact: Fact, own: AddressTargets) -> int:
+        """The class of clients of whom this is known; EXACT if it depends on the last bits."""
+        found = self._index(own.targets, *fact)
+        if not own.exact:
+            return found
+        following = int(own.exact[0]) >> 64 << 64
+        for address in own.exact:
+            if following < int(address):
+                self.exact.append((following, found))
+            first = (f"[{address}]", *own.targets)
+            self.exact.append((int(address), self._index(first, *fact)))
+            following = int(address) + 1
+        if following >> 64 == int(own.exact[0]) >> 64:
+            self.exact.append((following, found))
+        return EXACT
+
+    def _index(self, first: Sequence[str], place: Location, where: Coordinates | None) -> int:
+        found = client_targets(None, place, self._targeting)
+        targets = (*first, *(each for each in found if each == ANYWHERE or each in self._targets))
+        index = self.known.setdefault((targets, where), len(self.known))
+        if index == CLASSES_MAX:
+            raise TooManyError(f"more than {CLASSES_MAX} classes of clients")
+        return index
