@@ -41,6 +41,7 @@ static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct g
 {
 	uint64_t weighted = table->weighted, total = table->total, rejected = table->rejected;
 	const struct geo_slot *slot;
+	uint32_t is_other;
 	uint128 product;
 	uint64_t index;
 
@@ -50,9 +51,11 @@ static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct g
 		product = (uint128)(uint64_t)product * total;
 	} while (__builtin_expect((uint64_t)product < rejected, 0));
 	slot = (const struct geo_slot *)(slots + index * table->stride);
-	/* No branch: it would be mispredicted half of the time. */
-	return (uint32_t)index ^ (((uint32_t)index ^ slot->other) &
-				  -(uint32_t)((uint64_t)(product >> 64) >= slot->keep));
+	is_other = -(uint32_t)((uint64_t)(product >> 64) >= slot->keep);
+	/* No branch, which would often be mispredicted: compilers make one if they see what it is.
+	 */
+	__asm__("" : "+r"(is_other));
+	return (uint32_t)index ^ (((uint32_t)index ^ slot->other) & is_other);
 }
 
 /* The same with weights whose product is too large for that. */
@@ -283,7 +286,7 @@ static inline void draw_slots(const struct geo_selection *selection, const struc
 	uint32_t have = 0;
 
 	/* At first as if none were drawn twice: few are, unless few are left. */
-	if (!(table->flags & GEO_TABLE_WIDE) && 2 * (uint64_t)need <= table->weighted) {
+	if (!(table->flags & GEO_TABLE_WIDE) && need <= table->weighted) {
 		for (uint32_t i = 0; i < need; i++)
 			slot[i] = draw_narrow(table, slots, &own);
 		/* No slot has such an index. */
