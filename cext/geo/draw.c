@@ -41,7 +41,7 @@ static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct g
 {
 	uint64_t weighted = table->weighted, total = table->total, rejected = table->rejected;
 	const struct geo_slot *slot;
-	uint32_t is_other;
+	uint32_t tries = GEO_REJECTIONS_MAX, is_other;
 	uint128 product;
 	uint64_t index;
 
@@ -49,7 +49,7 @@ static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct g
 		product = (uint128)geo_generator_next(generator) * weighted;
 		index = (uint64_t)(product >> 64);
 		product = (uint128)(uint64_t)product * total;
-	} while (__builtin_expect((uint64_t)product < rejected, 0));
+	} while (__builtin_expect((uint64_t)product < rejected, 0) && --tries);
 	slot = (const struct geo_slot *)(slots + index * table->stride);
 	is_other = -(uint32_t)((uint64_t)(product >> 64) >= slot->keep);
 	/* No branch, which would often be mispredicted: compilers make one if they see what it is.

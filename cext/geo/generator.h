@@ -10,7 +10,13 @@
 
 #include <stdint.h>
 
-/* Not all of it may be 0. */
+/*
+ * At most half of the numbers are rejected, so this many in a row never are; but a state of zeros
+ * makes nothing else, and must not take forever.
+ */
+#define GEO_REJECTIONS_MAX 128
+
+/* All of it 0 gives 0 always. */
 struct geo_generator {
 	uint64_t state[4];
 };
@@ -55,7 +61,7 @@ static inline uint64_t geo_generator_below(struct geo_generator *generator, uint
 	if ((uint64_t)product < bound) {
 		uint64_t rejected = -bound % bound;
 
-		while ((uint64_t)product < rejected)
+		for (uint32_t n = GEO_REJECTIONS_MAX; n && (uint64_t)product < rejected; n--)
 			product = (unsigned __int128)geo_generator_next(generator) * bound;
 	}
 	return (uint64_t)(product >> 64);
