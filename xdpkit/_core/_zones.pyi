@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -17,9 +17,18 @@ class ZoneArena:
     def view(self) -> memoryview: ...
 
 @disjoint_base
+class ZoneServing:
+    @property
+    def arena(self) -> ZoneArena: ...
+
+@disjoint_base
 class ZoneDirectory:
     size: int
     """Bytes, without the arenas."""
 
-    def __init__(self, zones: Iterable[tuple[bytes, ZoneArena | None]]) -> None: ...
+    def __init__(
+        self,
+        zones: Iterable[tuple[bytes, ZoneArena | None]],
+        servings: Mapping[bytes, ZoneServing] = ...,
+    ) -> None: ...
     def __len__(self) -> int: ...
