@@ -16,7 +16,7 @@
  * What variants and draws may refer to in all, where they share it: so much for each byte of the
  * arena, or this much if it is small. Without a bound a small arena could take a large selection.
  */
-#define SHARED_MIN      (1u << 22)
+#define SHARED_MIN      (1u << 24)
 #define SHARED_PER_BYTE 4
 
 /* A check under way, and what is left of that. */

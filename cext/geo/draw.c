@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "geo/draw.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "dns/wire.h"
 
 #define OWNER 2 /* bytes: a pointer */
+#define HEAD  (OWNER + RR_FIXED)
 
 /* As many as a message has room for: each has at least an owner and its fixed part. */
-#define DRAWN_MAX (UINT16_MAX / (OWNER + RR_FIXED))
+#define DRAWN_MAX (UINT16_MAX / HEAD)
 /* Most answers have fewer, and a small array. */
 #define DRAWN_FEW 16
 
@@ -33,27 +35,43 @@ static const uint64_t *prefix_of(const struct geo_selection *selection,
  * One slot, by weight. A number below weighted * total is drawn without bias (Lemire 2019); its
  * quotient is the slot, its remainder a number below `total`, both without a division.
  */
+static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct geo_table *table,
+								  const uint8_t *slots,
+								  struct geo_generator *generator)
+{
+	uint64_t weighted = table->weighted, total = table->total, rejected = table->rejected;
+	const struct geo_slot *slot;
+	uint128 product;
+	uint64_t index;
+
+	do {
+		product = (uint128)geo_generator_next(generator) * weighted;
+		index = (uint64_t)(product >> 64);
+		product = (uint128)(uint64_t)product * total;
+	} while (__builtin_expect((uint64_t)product < rejected, 0));
+	slot = (const struct geo_slot *)(slots + index * table->stride);
+	/* No branch: it would be mispredicted half of the time. */
+	return (uint32_t)index ^ (((uint32_t)index ^ slot->other) &
+				  -(uint32_t)((uint64_t)(product >> 64) >= slot->keep));
+}
+
+/* The same with weights whose product is too large for that. */
+static __attribute__((noinline)) uint32_t draw_wide(const struct geo_table *table,
+						    const uint8_t *slots,
+						    struct geo_generator *generator)
+{
+	uint64_t index = geo_generator_below(generator, table->weighted);
+	const struct geo_slot *slot = (const struct geo_slot *)(slots + index * table->stride);
+
+	return geo_generator_below(generator, table->total) < slot->keep ? (uint32_t)index
+									 : slot->other;
+}
+
 static inline uint32_t draw(const struct geo_table *table, const uint8_t *slots,
 			    struct geo_generator *generator)
 {
-	const struct geo_slot *slot;
-	uint64_t index, rest;
-
-	if (__builtin_expect(table->flags & GEO_TABLE_WIDE, 0)) {
-		index = geo_generator_below(generator, table->weighted);
-		rest = geo_generator_below(generator, table->total);
-	} else {
-		uint128 product;
-
-		do {
-			product = (uint128)geo_generator_next(generator) * table->weighted;
-			index = (uint64_t)(product >> 64);
-			product = (uint128)(uint64_t)product * table->total;
-		} while (__builtin_expect((uint64_t)product < table->rejected, 0));
-		rest = (uint64_t)(product >> 64);
-	}
-	slot = (const struct geo_slot *)(slots + index * table->stride);
-	return rest < slot->keep ? (uint32_t)index : slot->other;
+	return table->flags & GEO_TABLE_WIDE ? draw_wide(table, slots, generator)
+					     : draw_narrow(table, slots, generator);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -148,6 +166,9 @@ static uint32_t draw_rest(struct rest *rest, struct geo_generator *generator)
 	return low;
 }
 
+typedef void draw_more(const struct rest *of, struct geo_generator *generator, uint32_t *slot,
+		       uint32_t have, uint32_t need);
+
 /* Draws slots [first, end) until `need` are in `slot`, of which there are `have`. */
 static inline __attribute__((always_inline)) void
 draw_from_rest(const struct rest *of, struct geo_generator *generator, uint32_t *slot,
@@ -184,32 +205,97 @@ static __attribute__((noinline)) void draw_many(const struct rest *of,
 	draw_from_rest(of, generator, slot, have, need, drawn, start);
 }
 
+static inline bool has(const uint32_t *slot, uint32_t count, uint32_t drawn)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		found |= slot[i] == drawn;
+	return found;
+}
+
+/* Leaves out what is there twice; returns how many are left. */
+static uint32_t differing(uint32_t *slot, uint32_t count)
+{
+	uint32_t have = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t drawn = slot[i];
+
+		slot[have] = drawn;
+		have += !has(slot, have, drawn);
+	}
+	return have;
+}
+
+/* Draws until `need` slots that differ are there, of `have`. */
+static __attribute__((noinline)) void draw_others(const struct geo_selection *selection,
+						  const struct geo_table *table,
+						  struct geo_generator *generator, uint32_t *slot,
+						  uint32_t have, uint32_t need)
+{
+	uint32_t weighted = need < table->weighted ? need : table->weighted, tries = 0;
+	struct rest rest = {.prefix = prefix_of(selection, table), .end = table->weighted};
+	const uint8_t *slots = slots_of(selection, table);
+	draw_more *more = need > DRAWN_FEW ? draw_many : draw_few;
+
+	while (have < weighted && tries < TRIES) {
+		uint32_t drawn = draw(table, slots, generator);
+		bool is_new = !has(slot, have, drawn);
+
+		slot[have] = drawn;
+		have += is_new;
+		tries = is_new ? 0 : tries + 1;
+	}
+	if (have < weighted)
+		more(&rest, generator, slot, have, weighted);
+	if (weighted < need) {
+		rest.first = table->weighted;
+		rest.end = table->count;
+		more(&rest, generator, slot + weighted, 0, need - weighted);
+	}
+}
+
+/* As many as most answers have at most. */
+#define DRAWN_FOUR 4
+
+typedef uint32_t four __attribute__((vector_size(16)));
+
+/* Whether four slots differ: each is compared with each other. */
+static inline bool all_differ(const uint32_t *slot)
+{
+	four all, next, same;
+	uint64_t half[2];
+
+	memcpy(&all, slot, sizeof all);
+	next = __builtin_shufflevector(all, all, 1, 2, 3, 0);
+	same = (four)(all == next) | (four)(all == __builtin_shufflevector(all, all, 2, 3, 0, 1));
+	memcpy(half, &same, sizeof half);
+	return !(half[0] | half[1]);
+}
+
 /* Draws `need` slots that differ. */
 static inline void draw_slots(const struct geo_selection *selection, const struct geo_table *table,
 			      struct geo_generator *generator, uint32_t *slot, uint32_t need)
 {
-	uint32_t weighted = need < table->weighted ? need : table->weighted, have = 0, tries = 0;
 	const uint8_t *slots = slots_of(selection, table);
-	struct rest rest = {.prefix = prefix_of(selection, table), .end = table->weighted};
-	void (*draw_more)(const struct rest *, struct geo_generator *, uint32_t *, uint32_t,
-			  uint32_t) = need > DRAWN_FEW ? draw_many : draw_few;
+	struct geo_generator own = *generator;
+	uint32_t have = 0;
 
-	while (have < weighted && tries < TRIES) {
-		uint32_t drawn = draw(table, slots, generator), i = 0;
-
-		while (i < have && slot[i] != drawn)
-			i++;
-		tries = i == have ? 0 : tries + 1;
-		slot[have] = drawn;
-		have += i == have;
+	/* At first as if none were drawn twice: few are, unless few are left. */
+	if (!(table->flags & GEO_TABLE_WIDE) && 2 * (uint64_t)need <= table->weighted) {
+		for (uint32_t i = 0; i < need; i++)
+			slot[i] = draw_narrow(table, slots, &own);
+		/* No slot has such an index. */
+		for (uint32_t i = need; i < DRAWN_FOUR; i++)
+			slot[i] = UINT32_MAX - i;
+		*generator = own;
+		if (need <= DRAWN_FOUR && all_differ(slot))
+			return;
+		have = differing(slot, need);
 	}
-	if (have < weighted)
-		draw_more(&rest, generator, slot, have, weighted);
-	if (weighted < need) {
-		rest.first = table->weighted;
-		rest.end = table->count;
-		draw_more(&rest, generator, slot + weighted, 0, need - weighted);
-	}
+	if (have < need)
+		draw_others(selection, table, generator, slot, have, need);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -227,16 +313,22 @@ put_fixed(const struct geo_table *table, const uint8_t *slots, const uint32_t *s
 	  uint32_t records, const struct sink *sink, uint32_t length)
 {
 	uint32_t stride = (GEO_SLOT_DATA + length + 7) / 8 * 8;
-	uint8_t fixed[OWNER + RR_FIXED], *to = sink->to;
+	uint16_t owner = __builtin_bswap16((uint16_t)(POINTER | sink->owner));
+	uint8_t *to = sink->to;
+	uint64_t head;
+	uint32_t tail;
 
-	store_be16(fixed, (uint16_t)(POINTER | sink->owner));
-	memcpy(fixed + OWNER, table->fixed, RR_FIXED);
+	/* In registers: what was just written in parts is slow to read as a whole. */
+	memcpy(&head, table->head, sizeof head);
+	memcpy(&tail, table->head + sizeof head, sizeof tail);
+	head = (head & ~(uint64_t)UINT16_MAX) | owner;
 	for (uint32_t i = 0; i < records; i++) {
 		uint64_t index = slot ? slot[i] : i;
 
-		memcpy(to, fixed, sizeof fixed);
-		memcpy(to + sizeof fixed, slots + index * stride + GEO_SLOT_DATA, length);
-		to += sizeof fixed + length;
+		memcpy(to, &head, sizeof head);
+		memcpy(to + sizeof head, &tail, sizeof tail);
+		memcpy(to + HEAD, slots + index * stride + GEO_SLOT_DATA, length);
+		to += HEAD + length;
 	}
 	return (uint32_t)(to - sink->to);
 }

@@ -224,7 +224,7 @@ static void build_draw(struct builder *b, const struct geo_draw *draw, struct ge
 	table->length = (uint16_t)(draw->size ? data_of(draw) : 0);
 	table->least = (uint16_t)(draw->size ? draw->size : UINT16_MAX);
 	table->stride = (uint16_t)stride_of(data_of(draw));
-	memcpy(table->fixed, records.bytes + OWNER, sizeof table->fixed);
+	memcpy(table->head, records.bytes, sizeof table->head);
 	table->prefix = b->end;
 	table->slots = b->end + prefix_size(left.count);
 	b->end = table->slots + (uint64_t)left.count * table->stride;

@@ -44,8 +44,7 @@ struct geo_table {
 	uint16_t least;    /* bytes of the shortest record in a message */
 	uint8_t flags;
 	uint8_t spare;
-	uint8_t fixed[10]; /* type, class, TTL and RDLENGTH, with `length` */
-	uint8_t spare2[2];
+	uint8_t head[12]; /* owner, type, class, TTL and RDLENGTH, with `length` */
 };
 
 _Static_assert(sizeof(struct geo_table) == 64, "a cache line");

@@ -179,3 +179,18 @@ def zone() -> dict[str, bytes]:
         for at in (0, 3, 9, 10, 13, 15, 16, 19, 32, 40, 60, 100, 250)
         for how in range(8)
     }
+
+
+def geo() -> dict[str, bytes]:
+    """Each arena as it is (fuzz_geo.c), for states and rooms, and with a change in many places."""
+    seeds = {
+        f"arena{which}states{states}": bytes([which, states, 255])
+        for which in range(3)
+        for states in (0xAA, 0xA6, 0x55, 0xD5)
+    }
+    return seeds | {
+        f"arena{which}at{at}how{how}": struct.pack("<3BHBbH", which, 0x9A, 128, at, how, 1, at + 8)
+        for which in range(3)
+        for at in range(100, 420, 7)
+        for how in range(6)
+    }

@@ -36,3 +36,8 @@ def test_the_seeds_are_current(make_dns: ModuleType) -> None:
 def test_the_arenas_of_single_zones_are_current() -> None:
     written = (FUZZ / "zone_arenas.h").read_text()
     assert written == loaded("make_zone").header(), "run tests/fuzz/make_zone.py"
+
+
+def test_the_arenas_with_choices_are_current() -> None:
+    written = (FUZZ / "geo_arenas.h").read_text()
+    assert written == loaded("make_geo").header(), "run tests/fuzz/make_geo.py"

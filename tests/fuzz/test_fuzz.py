@@ -24,6 +24,7 @@ SECONDS = float(os.environ.get("XDPKIT_FUZZ_SECONDS", "60"))
 MADE = {
     "compile": seeds.bodies,
     "frame": seeds.frames,
+    "geo": seeds.geo,
     "keys": seeds.keys,
     "master": seeds.master,
     "ratelimit": seeds.ratelimit,
@@ -39,7 +40,7 @@ MAX_LENGTH = 1793
 
 # Ten changes: more of them leave no arena sound. Weighing the inputs of a large corpus by how rare
 # what they reach is took longer than trying them.
-OPTIONS = {"zone": ("-max_len=62", "-entropic=0")}
+OPTIONS = {"geo": ("-max_len=63",), "zone": ("-max_len=62", "-entropic=0")}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import struct
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from xdpkit._core._zones import ZoneArena
@@ -37,10 +38,8 @@ GEO_AT = 80
 MASTER = """$TTL 300
 @ SOA a b 1 2 3 4 5
 @ NS a
+@ TXT "t"
 w A 192.0.2.1
-c0 CNAME a
-c1 CNAME b
-c2 CNAME c
 """
 
 _DRAW_KIND, _IMAGES, _VARIANTS = range(3)
@@ -118,7 +117,7 @@ class GeoArena:
         struct.pack_into("<I", self.data, GEO_AT, geo_at)
         if self.variants:
             self._choose()
-        return _ended(self.data)
+        return sealed(self.data + bytes(SLACK))
 
     def arena(self) -> ZoneArena:
         """The arena, checked."""
@@ -138,7 +137,7 @@ class GeoArena:
             struct.pack("!3HIH", 0xC00C, draw.rdtype, 1, draw.ttl, len(rdata)) + rdata
             for rdata in draw.rdata
         ]
-        ends = [sum(map(len, records[: at + 1])) for at in range(len(records))]
+        ends = list(accumulate(map(len, records)))
         ends_at = self._words(ends) if draw.any_size else 0
         size = 0 if draw.any_size else len(records[0])
         return struct.pack(
@@ -176,14 +175,13 @@ class GeoArena:
         TYPE.pack_into(self.data, node + NODE.size, A, TYPE_CHOICE, at)
 
 
-def cname_images() -> list[int]:
-    """The offsets of the images of c0, c1 and c2."""
+def apex_images() -> list[int]:
+    """The offsets of the images of the apex, which any name may have."""
     data = _compiled()
-    found = []
-    for number in range(3):
-        node = _node_at(data, b"\2c%d\1z\0" % number) * UNIT
-        found.append(NODE.unpack_from(data, node)[4])
-    return found
+    node = _node_at(data, b"\1z\0") * UNIT
+    count = NODE.unpack_from(data, node)[2]
+    types = data[node + NODE.size : node + NODE.size + count * TYPE.size]
+    return [image for _, _, image in TYPE.iter_unpack(types)]
 
 
 def _node_at(data: bytes | bytearray, name: bytes) -> int:
@@ -191,7 +189,7 @@ def _node_at(data: bytes | bytearray, name: bytes) -> int:
     padded = name + bytes(-len(name) % UNIT)
     at = data.index(padded)
     while True:
-        for types in range(4):
+        for types in range(5):
             start = at - NODE.size - types * TYPE.size
             fields = NODE.unpack_from(data, start)
             if fields[1:3] == (len(name), types) and fields[5] * UNIT == start:
@@ -207,9 +205,8 @@ def _compiled() -> bytes:
         return os.pread(out.fileno(), size, 0)
 
 
-def _ended(data: bytearray) -> bytes:
-    """With slack, size and checksum."""
-    data += bytes(SLACK)
+def sealed(data: bytearray) -> bytes:
+    """An arena whose bytes were changed, with its size and checksum."""
     struct.pack_into("<Q", data, 16, len(data))
     struct.pack_into("<Q", data, CHECKSUM_AT, checksum(data))
     return bytes(data)

@@ -1,6 +1,6 @@
 # cython: language_level=3, embedsignature=True
 # SPDX-License-Identifier: Apache-2.0
-"""What a GeoDNS zone answers while no status changes (``geo/selection.h``), built from its arena."""
+"""What a GeoDNS zone answers while no status changes (``geo/selection.h``)."""
 
 from libc.stdlib cimport free
 

@@ -196,4 +196,3 @@ cdef class GeoTables:
             whole += table
             self.choice_at.append(arena_put(a, <char *>whole, len(whole)))
         return 0
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from xdpkit._core._geo_tables import GEO_ALL, GEO_DRAW, GEO_IMAGES, GEO_VARIANTS
@@ -99,8 +99,8 @@ class AnswerSteps:
     ``size`` is what the largest of them take, in bytes.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, classes: int) -> None:
+        self.path, self._classes = path, classes
         self.statuses = Numbers[str]()
         self.draws = Numbers[Draw]()
         self.steps = Numbers[Step]()
@@ -157,14 +157,20 @@ class AnswerSteps:
             return None
         return None if step.options[0].status else self.images[step.options[0].to]
 
-    def choice(self, variants: Sequence[Variant], class_of: Sequence[int]) -> int:
-        """The number of the choice among variants; ``class_of`` has a class's index of them."""
+    def choice(self, variants: Sequence[Variant], of_class: Mapping[int, int]) -> int:
+        """The number of the choice among variants; ``of_class`` has a class's index of them, which
+        is 0 for all others.
+        """
         distinct = Numbers[Variant]()
         index = [distinct.of(variant) for variant in variants]
         found = tuple(distinct.list)
         table = b""
         if len(found) > 1:
-            table = array("H", map(index.__getitem__, class_of)).tobytes()
+            # The first variant has number 0 among the distinct ones, too.
+            numbers = array("H", bytes(2 * self._classes))
+            for each, at in of_class.items():
+                numbers[each] = index[at]
+            table = numbers.tobytes()
         before = len(self.choices.list)
         number = self.choices.of(Choice(self._place(found), len(found), table))
         if number == before:

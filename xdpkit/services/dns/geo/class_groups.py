@@ -14,8 +14,8 @@ class Groups:
     """The kinds of clients that a name has, and by class which of them its clients are."""
 
     clients: list[Client]
-    of_class: list[int]
-    """Empty if all are of one kind."""
+    of_class: dict[int, int]
+    """Of the classes whose clients are not of the first kind."""
 
 
 class ClassGroups:
@@ -48,9 +48,10 @@ class ClassGroups:
         number: dict[Client, int] = {}
         if len(touched) < len(everybody):
             number[self._nobody] = 0
-        of_class = [0] * len(everybody)
+        of_class: dict[int, int] = {}
         for each in sorted(touched):
             matter = tuple([one for one in everybody[each] if one == ANYWHERE or one in targets])
             client = Client(matter, self._classes.coordinates[each] if near else None)
-            of_class[each] = number.setdefault(client, len(number))
-        return Groups(list(number), of_class if len(number) > 1 else [])
+            if index := number.setdefault(client, len(number)):
+                of_class[each] = index
+        return Groups(list(number), of_class)

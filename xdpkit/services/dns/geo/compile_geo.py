@@ -37,7 +37,7 @@ def compile_geo(
     with the number of nodes so far, every 20,000. Raises ZoneError if the zone cannot be served.
     """
     classes = classes or Everybody(zone.targeting)
-    steps = AnswerSteps(str(zone.path))
+    steps = AnswerSteps(str(zone.path), len(classes.classes))
     answers = NameAnswers(zone, classes, place, steps)
     plain, choices = _answers(zone, answers)
     tables = GeoTables(

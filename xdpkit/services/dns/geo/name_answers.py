@@ -4,10 +4,11 @@ them, and choices.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xdpkit._core._rrset import RRset
-from xdpkit.services.dns.geo.answer_search import OTHER, AnswerSearch
+from xdpkit.services.dns.geo.answer_search import ANY_ALIASED, OTHER, AnswerSearch
 from xdpkit.services.dns.geo.answer_steps import NOTHING, AnswerSteps, Variant
 from xdpkit.services.dns.geo.class_groups import ClassGroups, Groups
 from xdpkit.services.dns.geo.classes import Classes, Place
@@ -110,14 +111,14 @@ class NameAnswers:
         rrsets, chosen = own, {}
         for rdtype, row in rows.items():
             rrset = self._plain(row)
-            # Other names with NS records, in a tree of names, are delegations.
-            if rrset is None or rdtype == CNAME or (rdtype == NS and name):
+            # Another name with NS records would be a delegation, one with a CNAME nothing else.
+            if rrset is None or rrset.rdtype == CNAME or (rdtype == NS and name):
                 chosen[rdtype] = row
             else:
                 rrsets.append(rrset)
         if not chosen and not any(other):
             return NameAnswer(rrsets)
-        any_row = self._row(kinds, ANY)
+        any_row = self._row(kinds, ANY if kinds == name else ANY_ALIASED)
         if any_row != other:
             chosen[ANY] = any_row
         of_class = self._of_name(kinds).of_class
@@ -127,7 +128,7 @@ class NameAnswers:
             self._choice(other, of_class),
         )
 
-    def _choice(self, row: Row, of_class: list[int]) -> int:
+    def _choice(self, row: Row, of_class: Mapping[int, int]) -> int:
         return self._steps.choice(row, of_class) if any(row) else NODATA
 
     def _soa(self) -> RRset:
