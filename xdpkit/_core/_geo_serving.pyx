@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a GeoDNS zone is served with (``geo/serving.h``): its view, and a selection of its arena."""
 
-from libc.string cimport memcmp
-
-from xdpkit._core._geo_selection cimport Selection, geo_selection, geo_zone, geo_zone_of
+from xdpkit._core._geo_selection cimport Selection, geo_selection, geo_zone_of
 from xdpkit._core._geo_view cimport GeoView, geo_view
 from xdpkit._core._zones cimport ZoneServing, geo_serving
 
@@ -20,7 +18,7 @@ cdef extern from "geo/serving.h" nogil:
 
 
 def view_id(Selection selection not None):
-    """The id of the view that the choices of its arena are for; None if they depend on no client."""
+    """The id of the view that the choices of its arena are of; None if they depend on no client."""
     cdef const zone_view *zone = <const zone_view *>geo_zone_of(selection.arena.c)
     if not zone.classes:
         return None

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -29,6 +29,6 @@ class ZoneDirectory:
     def __init__(
         self,
         zones: Iterable[tuple[bytes, ZoneArena | None]],
-        servings: Mapping[bytes, ZoneServing] = ...,
+        servings: dict[bytes, ZoneServing] | None = ...,
     ) -> None: ...
     def __len__(self) -> int: ...

@@ -158,7 +158,7 @@ cdef class ZoneDirectory:
     ValueError for a name that comes twice and for one without its GeoServing, MemoryError.
     """
 
-    def __init__(self, zones, dict servings not None={}):
+    def __init__(self, zones, dict servings=None):
         cdef bytes name
         cdef ZoneArena arena
         cdef size_t zones_size = 0
@@ -169,7 +169,7 @@ cdef class ZoneDirectory:
             if arena is not None:
                 names += zone_index_names(arena.c)
         self.arenas = tuple([arena for _, arena in found if arena is not None])
-        self.servings = tuple(servings.values())
+        self.servings = tuple(servings.values()) if servings else ()
         self.size = zone_directory_size(len(found), zones_size, names)
         self.c = <zone_directory *>new_block(self.size)
         if self.c is NULL:
@@ -180,7 +180,7 @@ cdef class ZoneDirectory:
         for name, arena in found:
             if zone_directory_add(self.c, <const uint8_t *><const char *>name, len(name),
                                   arena.c if arena is not None else NULL,
-                                  serving_of(arena, servings.get(name))):
+                                  serving_of(arena, servings.get(name) if servings else None)):
                 raise ValueError(f"two zones have the name {name!r}")
         with nogil:
             zone_directory_end(self.c)
