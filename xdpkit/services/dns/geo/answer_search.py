@@ -21,6 +21,9 @@ from xdpkit.services.dns.zonefile.zone import AAAA, CNAME, NS, SOA, A
 OTHER = 0
 """Any type that no label has records of."""
 
+ANY_ALIASED = -1
+"""ANY, where an alias has led."""
+
 _NONE: frozenset[int] = frozenset()
 
 
@@ -76,9 +79,10 @@ class AnswerSearch:
         if found and self._steps.is_sure(found):
             return found
         kinds = [rdtype] if own or rdtype == CNAME else [CNAME, rdtype]
-        if rdtype == ANY:
-            # RFC 8482 section 4.1: one of the RRsets.
-            kinds = [CNAME, *(each for each in label.records if each != CNAME)]
+        if rdtype in (ANY, ANY_ALIASED):
+            # RFC 8482 section 4.1: one of the RRsets. NS are never an alias's.
+            none = (CNAME,) if rdtype == ANY else (CNAME, NS)
+            kinds = [CNAME, *(each for each in label.records if each not in none)]
         for kind in kinds:
             steps = self._records(label, kind, client.at)
             found += steps
@@ -89,6 +93,7 @@ class AnswerSearch:
     def _aliases(self, label: Label, rdtype: int, client: Client) -> Variant:
         if rdtype in (NS, SOA):
             return ()
+        rdtype = ANY_ALIASED if rdtype == ANY else rdtype
         found = []
         for alias in label.aliases:
             if cut_of(self._zone, alias.key) is None:

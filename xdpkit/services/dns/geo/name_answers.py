@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xdpkit._core._rrset import RRset
-from xdpkit.services.dns.geo.answer_search import OTHER, AnswerSearch
+from xdpkit.services.dns.geo.answer_search import ANY_ALIASED, OTHER, AnswerSearch
 from xdpkit.services.dns.geo.answer_steps import NOTHING, AnswerSteps, Variant
 from xdpkit.services.dns.geo.class_groups import ClassGroups, Groups
 from xdpkit.services.dns.geo.classes import Classes, Place
@@ -111,14 +111,14 @@ class NameAnswers:
         rrsets, chosen = own, {}
         for rdtype, row in rows.items():
             rrset = self._plain(row)
-            # Other names with NS records, in a tree of names, are delegations.
-            if rrset is None or rdtype == CNAME or (rdtype == NS and name):
+            # Another name with NS records would be a delegation, one with a CNAME nothing else.
+            if rrset is None or rrset.rdtype == CNAME or (rdtype == NS and name):
                 chosen[rdtype] = row
             else:
                 rrsets.append(rrset)
         if not chosen and not any(other):
             return NameAnswer(rrsets)
-        any_row = self._row(kinds, ANY)
+        any_row = self._row(kinds, ANY if kinds == name else ANY_ALIASED)
         if any_row != other:
             chosen[ANY] = any_row
         of_class = self._of_name(kinds).of_class

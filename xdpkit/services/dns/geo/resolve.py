@@ -104,10 +104,10 @@ def resolve(
         return Resolution(Outcome.ANSWER if found else Outcome.NODATA, name, found)
     if rdtype == SOA and not name:
         return Resolution(Outcome.ANSWER, name, ((Fraction(1), _soa(zone)),))
-    searches = [_Search(zone, rdtype, targets, healthy)]
-    if answer_all_unhealthy:
-        searches.append(_Search(zone, rdtype, targets, lambda _: True))
     name = existing(zone, name)
+    searches = [_Search(zone, name, rdtype, targets, healthy)]
+    if answer_all_unhealthy:
+        searches.append(_Search(zone, name, rdtype, targets, lambda _: True))
     if name in SPECIAL_NAMES and name not in zone.names:
         return Resolution(Outcome.SPECIAL, name)
     for search in searches:
@@ -162,9 +162,10 @@ class _Search:
     """One question's, which looks at each name once however many aliases lead there."""
 
     def __init__(
-        self, zone: GeoZone, rdtype: int, targets: Sequence[str], healthy: Healthy
+        self, zone: GeoZone, asked: str, rdtype: int, targets: Sequence[str], healthy: Healthy
     ) -> None:
-        self.zone, self.rdtype, self.targets, self.healthy = zone, rdtype, targets, healthy
+        self.zone, self.asked, self.rdtype = zone, asked, rdtype
+        self.targets, self.healthy = targets, healthy
         self.known: dict[str, Options] = {}
 
     def options(self, name: str, path: tuple[Step, ...]) -> Options:
@@ -190,8 +191,10 @@ class _Search:
             return found
         kinds = [self.rdtype] if own else [CNAME, self.rdtype]
         if self.rdtype == ANY:
-            # RFC 8482 section 4.1: one of the RRsets.
+            # RFC 8482 section 4.1: one of the RRsets. NS are never an alias's.
             kinds = [CNAME, *label.records]
+            if name != self.asked:
+                kinds = [kind for kind in kinds if kind != NS]
         for rdtype in kinds:
             records = [each for each in label.records.get(rdtype, ()) if self._alive(each)]
             if records:
