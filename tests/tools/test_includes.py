@@ -28,7 +28,7 @@ ROOMS = {
     ),
     "frame": ("base", "runtime/snapshot", "service/request"),
     "ntp": ("base", "runtime", "frame", "service/request"),
-    "dns": ("base", "admit", "runtime", "zone", "service/request"),
+    "dns": ("base", "admit", "runtime", "zone", "geo", "service/request"),
     "compile": ("base", "zone", "dns/compose", "dns/rdata", "dns/wire"),
     "service": ("ebpf", "base", "runtime", "ntp/service", "dns/service"),
     "xdp": ("ebpf", "runtime", "frame", "service/answer"),
