@@ -8,6 +8,7 @@ IPv6.
 from __future__ import annotations
 
 import random
+import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -57,7 +58,13 @@ def place_record(country: str, region: str, number: int) -> bytes:
         {
             "city": mapping({"geoname_id": unsigned(number), "names": names}),
             "country": mapping({"iso_code": text(country.upper())}),
-            "location": mapping({"accuracy_radius": unsigned(number % 1000)}),
+            "location": mapping(
+                {
+                    "accuracy_radius": unsigned(number % 1000),
+                    "latitude": real(number % 17_000 / 100 - 85),
+                    "longitude": real(number * 7919 % 36_000 / 100 - 180),
+                }
+            ),
             "subdivisions": sequence([mapping({"iso_code": text(region), "names": names})]),
         }
     )
@@ -89,6 +96,11 @@ def unsigned(value: int, size: int = 4) -> bytes:
     """A number of 2, 4 or 8 bytes."""
     data = value.to_bytes(size, "big").lstrip(b"\0")
     return _head({2: 5, 4: 6, 8: 9}[size], len(data)) + data
+
+
+def real(value: float) -> bytes:
+    """A number with a fraction."""
+    return _head(3, 8) + struct.pack(">d", value)
 
 
 def mapping(values: Mapping[str, bytes]) -> bytes:

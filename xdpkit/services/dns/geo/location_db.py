@@ -89,18 +89,15 @@ def ranges_of_database(database: Database, index: Callable[[int], int]) -> tuple
     """The ranges of both IP versions; ``index`` is asked once for each piece of data, by its
     offset. Where there is none, it is 0. Raises DatabaseError.
     """
-    indexes = {0: 0}
-    found = []
-    for version in (4, database.version):
-        starts, leaves = database.leaves(version, BITS[version])
-        # Most networks share their data with others.
-        keys = sorted(set(leaves))
-        for leaf in keys:
-            if leaf not in indexes:
-                indexes[leaf] = index(database.offset(leaf))
-        translate(starts, leaves, array("I", keys), array("I", map(indexes.__getitem__, keys)))
-        found.append(Ranges(starts, leaves))
-    return found[0], found[1] if database.version == 6 else Ranges.empty(6)
+    versions = (4, 6) if database.version == 6 else (4,)
+    leaves = [database.leaves(version, BITS[version]) for version in versions]
+    # Most networks share their data with others.
+    keys = array("I", sorted({0}.union(*(found for _, found in leaves))))
+    indexes = array("I", (index(database.offset(leaf)) if leaf else 0 for leaf in keys))
+    for starts, found in leaves:
+        translate(starts, found, keys, indexes)
+    ipv4, *ipv6 = (Ranges(starts, found) for starts, found in leaves)
+    return ipv4, ipv6[0] if ipv6 else Ranges.empty(6)
 
 
 def _city(database: Database) -> Callable[[int], Location]:
