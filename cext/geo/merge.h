@@ -11,7 +11,7 @@
 #define GEO_TABLES_MAX 8
 
 /* More are not looked at: each is a question to Python. */
-#define GEO_COMBINATIONS_MAX (1u << 20)
+#define GEO_COMBINATIONS_MAX (1u << 18)
 
 /*
  * The ranges of an IP version, in ascending order, each from its start to the next one's. IPv6

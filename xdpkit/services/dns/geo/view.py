@@ -89,6 +89,9 @@ def _made(
         v4, v6 = table.ipv4, table.ipv6
         tables.append((ids, v4.starts, v4.indexes, v6.starts, v6.indexes))
         facts.append(known)
+    if any(len({where for _, where in known}) > CLASSES_MAX for known in facts):
+        # Each is a class at least: no need to merge millions of ranges to see it.
+        raise _too_many()
     own = address_ranges(targets if Targeting.IP in targeting else ())
     ids = array("I", range(len(own.values)))
     v4, v6 = own.ipv4, own.ipv6
@@ -104,6 +107,10 @@ def _made(
     inputs = repr((names, coordinates, sorted(targets), targeting.value, grid)).encode()
     block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs)
     return View(block, name, names, coordinates, _warnings(grid))
+
+
+def _too_many() -> TooManyError:
+    return TooManyError(f"more than {CLASSES_MAX} classes of clients")
 
 
 def _warnings(grid: float | None) -> tuple[str, ...]:
@@ -146,5 +153,5 @@ class _Classes:
         targets = (*first, *(each for each in found if each == ANYWHERE or each in self._targets))
         index = self.known.setdefault((targets, where), len(self.known))
         if index == CLASSES_MAX:
-            raise TooManyError(f"more than {CLASSES_MAX} classes of clients")
+            raise _too_many()
         return index
