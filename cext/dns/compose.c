@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "dns/choice.h"
 #include "dns/image.h"
 #include "dns/message.h"
 #include "dns/rdata.h"
@@ -74,6 +75,9 @@ static uint32_t relocated(const struct composer *c, uint32_t pointer)
 	uint32_t question = HEADER_SIZE + c->base;
 
 	if (pointer == HEADER_SIZE)
+		return c->owner_at;
+	/* The apex is shorter than the names that a choice's image is made for. */
+	if (pointer < question && c->length + pointer < question)
 		return c->owner_at;
 	if (pointer < question)
 		return c->name_at[c->length + pointer - question];
@@ -357,7 +361,11 @@ static bool is_below_dname(const struct zone_lookup *lookup)
 /* Whether the name is an alias that leads on: not if the question is for the CNAME itself. */
 static bool is_alias(const struct zone_lookup *lookup, uint16_t type)
 {
-	return lookup->node->flags & ZONE_NODE_ALIAS && type != TYPE_CNAME && type != TYPE_ANY &&
+	if (type == TYPE_CNAME || type == TYPE_ANY)
+		return false;
+	if (lookup->choice)
+		return dns_chose_alias(lookup);
+	return lookup->node->flags & ZONE_NODE_ALIAS &&
 	       lookup->image == zone_at(lookup->arena, lookup->node->fallback);
 }
 
@@ -381,14 +389,38 @@ static bool is_new(struct followed *seen, uint32_t count, const struct zone_look
 	return true;
 }
 
-/* Follows aliases from `lookup` on, until they end at another image or leave our zones. */
-static enum verdict follow(const struct snapshot *snap, struct request *rq,
-			   const struct dns_query *q, struct composer *c,
+/* Ends a reply with records that are drawn; nothing proves anything in a zone with choices. */
+static enum verdict finish_with_draw(const struct snapshot *snap, struct thread_state *state,
+				     struct request *rq, const struct dns_query *q,
+				     struct composer *c, const struct zone_lookup *lookup,
+				     uint32_t table)
+{
+	uint32_t size = proof_size(&c->proof, c->at);
+	struct dns_draw draw = {.to = c->p + c->at, .owner = c->name_at[0]};
+
+	draw.room = c->limit > c->at + size ? c->limit - c->at - size : 0;
+	dns_draw_records(state, lookup, table, &draw);
+	if (!draw.bytes)
+		return truncated(snap, rq, q, lookup->image, BITS2_QR | AA);
+	c->at += draw.bytes;
+	c->counts[0] += (uint16_t)draw.count;
+	copy_proof(c);
+	put_counts(c);
+	return dns_finish(snap, rq, q, c->at, BITS2_QR | AA, RCODE_NOERROR, VERDICT_dns_noerror);
+}
+
+/*
+ * Follows aliases from `lookup` on, whose choice is made, until they end at another image, at
+ * records that are drawn, or leave our zones.
+ */
+static enum verdict follow(const struct snapshot *snap, struct thread_state *state,
+			   struct request *rq, struct dns_query *q, struct composer *c,
 			   struct zone_lookup *lookup)
 {
 	struct followed seen[DNS_ALIASES_MAX];
 	struct zone_name name = q->name;
 	const struct zone_image *image;
+	uint32_t table;
 
 	/* The index may have found it: then it was not hashed for the zone, as all others are. */
 	zone_name_hash(&name, lookup->arena->seed);
@@ -419,16 +451,42 @@ static enum verdict follow(const struct snapshot *snap, struct request *rq,
 		zone_name_set(&name, c->name, c->length, zone_label_count(c->name));
 		if (zone_directory_lookup(snap->zones, &name, q->type, lookup) != ZONE_LOCATED)
 			break;
+		if (lookup->choice && dns_choose(state, rq, q, lookup, &table))
+			return finish_with_draw(snap, state, rq, q, c, lookup, table);
 	}
 	return finish_aliases(snap, rq, q, c, image, RCODE_NOERROR);
 }
 
-enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
-			 struct zone_lookup *lookup)
+/* The whole answer is drawn: written at once, as the image of it would be copied. */
+static enum verdict reply_drawn(const struct snapshot *snap, struct thread_state *state,
+				struct request *rq, const struct dns_query *q,
+				const struct zone_lookup *lookup, uint32_t table)
 {
-	const struct zone_image *image = lookup->image;
-	bool follows = is_below_dname(lookup) || is_alias(lookup, q->type);
+	uint8_t *p = rq->payload;
+	struct dns_draw draw = {.to = p + q->end, .owner = HEADER_SIZE};
+
+	draw.room = dns_size_limit(snap, rq, q) - q->end;
+	dns_draw_records(state, lookup, table, &draw);
+	if (!draw.bytes)
+		return truncated(snap, rq, q, lookup->image, BITS2_QR | AA);
+	store_be16(p + 6, (uint16_t)draw.count);
+	store_be32(p + 8, 0);
+	return dns_finish(snap, rq, q, q->end + draw.bytes, BITS2_QR | AA, RCODE_NOERROR,
+			  VERDICT_dns_noerror);
+}
+
+enum verdict dns_compose(const struct snapshot *snap, struct thread_state *state,
+			 struct request *rq, struct dns_query *q, struct zone_lookup *lookup)
+{
+	const struct zone_image *image;
 	struct composer c;
+	uint32_t table;
+	bool follows;
+
+	if (lookup->choice && dns_choose(state, rq, q, lookup, &table))
+		return reply_drawn(snap, state, rq, q, lookup, table);
+	image = lookup->image;
+	follows = is_below_dname(lookup) || is_alias(lookup, q->type);
 
 	if (!follows && (!q->edns_flags || !image->secure))
 		return dns_reply_image(snap, rq, q, image);
@@ -441,7 +499,7 @@ enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const 
 	c.proof.count = c.proof.size = 0;
 	set_name(&c, HEADER_SIZE);
 	if (follows)
-		return follow(snap, rq, q, &c, lookup);
+		return follow(snap, state, rq, q, &c, lookup);
 	image = zone_at(lookup->arena, image->secure);
 	prove(&c, lookup, &q->name);
 	if (!c.proof.count)

@@ -19,7 +19,7 @@
 #define DNS_ALIASES_END 0x2000
 
 /* The reply for what a lookup led to. */
-enum verdict dns_compose(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
-			 struct zone_lookup *lookup);
+enum verdict dns_compose(const struct snapshot *snap, struct thread_state *state,
+			 struct request *rq, struct dns_query *q, struct zone_lookup *lookup);
 
 #endif

@@ -28,6 +28,17 @@ struct thread_state;
 /* The length field of a TCP message has two bytes: RFC 1035 section 4.2.2. */
 #define DNS_TCP_MAX 65535
 
+/*
+ * A client subnet, RFC 7871 section 6, as the request has it; the reply repeats it with a scope.
+ */
+struct dns_subnet {
+	uint8_t bytes; /* of the address that were sent; the others are 0 */
+	uint8_t family;
+	uint8_t source; /* prefix length */
+	uint8_t scope;  /* of the reply: what decided */
+	uint8_t address[16];
+};
+
 /* What dns_read() extracted from a request, kept between the passes over a batch. */
 struct dns_query {
 	struct zone_name name;
@@ -47,10 +58,12 @@ struct dns_query {
 	bool nsid;         /* requested, and we have one */
 	bool zone_version; /* requested */
 	bool report;       /* the reply carries our report channel */
+	bool has_subnet;   /* and we obey it */
 	bool has_cookie;   /* at least a client cookie */
 	bool cookie_valid; /* and a server cookie of ours: the source is not spoofed */
 	bool cookie_bad;   /* and a server cookie that is not ours */
 	uint8_t cookie[DNS_COOKIE_BYTES]; /* what the reply carries, if has_cookie */
+	struct dns_subnet subnet;         /* if has_subnet */
 	bool counted;                     /* its answer counts, at `rrl_slots`: dns/rrl.h */
 	struct rrl_slots rrl_slots;
 };
@@ -73,6 +86,7 @@ bool dns_prefetch(const struct snapshot *snap, struct dns_query *q);
  * After dns_prefetch() has returned false: writes the reply over `rq->payload` and sets
  * `rq->length`; bytes past its end, within `rq->room`, may change too.
  */
-enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q);
+enum verdict dns_reply(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+		       struct dns_query *q);
 
 #endif

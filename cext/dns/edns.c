@@ -9,7 +9,7 @@
 /* A reply without records, with each option at its largest, fits UDP whatever the size limit. */
 _Static_assert(HEADER_SIZE + ZONE_NAME_MAX + 4 + OPT_SIZE + OPTION_HEADER + DNS_COOKIE_BYTES +
 			       OPTION_HEADER + DNS_NSID_MAX + OPTION_HEADER + ZONEVERSION_BYTES +
-			       OPTION_HEADER + EDE_BYTES <=
+			       OPTION_HEADER + SUBNET_FIXED + 16 + OPTION_HEADER + EDE_BYTES <=
 		       DNS_UDP_MIN,
 	       "dns/message.c, dns/reply.c: question and OPT");
 
@@ -30,24 +30,44 @@ bool dns_options_fit(const uint8_t *rdata, uint32_t length)
 }
 
 /*
- * Client subnets are ignored as long as no answer depends on them, but a malformed one must be
- * refused: RFC 7871 section 6. Family 0 with a prefix of 0 bits is how BIND's clients say "do not
- * forward my subnet".
+ * A malformed one must be refused, RFC 7871 section 6, whether answers depend on it or not. Family
+ * 0 with a prefix of 0 bits is how BIND's clients say "do not forward my subnet".
  */
 static bool subnet_sound(const uint8_t *data, uint32_t length)
 {
 	static const uint8_t most[] = {0, 32, 128};
 	uint32_t family, prefix, bytes;
 
-	if (length < 4)
+	if (length < SUBNET_FIXED)
 		return false;
 	family = load_be16(data);
 	prefix = data[2];
 	bytes = (prefix + 7) / 8;
 	/* The scope is the server's to say, RFC 7871 section 6. */
-	if (data[3] || family >= sizeof most || prefix > most[family] || length != 4 + bytes)
+	if (data[3] || family >= sizeof most || prefix > most[family] ||
+	    length != SUBNET_FIXED + bytes)
 		return false;
-	return prefix % 8 == 0 || !(uint8_t)(data[3 + bytes] << prefix % 8);
+	return prefix % 8 == 0 || !(uint8_t)(data[SUBNET_FIXED - 1 + bytes] << prefix % 8);
+}
+
+/* The first counts. */
+static int read_subnet(const struct snapshot *snap, const uint8_t *data, uint32_t length,
+		       struct dns_query *q)
+{
+	struct dns_subnet *subnet = &q->subnet;
+
+	if (!subnet_sound(data, length))
+		return -1;
+	if (!snap->dns.ecs || q->has_subnet)
+		return 0;
+	q->has_subnet = true;
+	subnet->family = data[1];
+	subnet->source = data[2];
+	subnet->scope = 0;
+	subnet->bytes = (uint8_t)(length - SUBNET_FIXED);
+	memset(subnet->address, 0, sizeof subnet->address);
+	memcpy(subnet->address, data + SUBNET_FIXED, subnet->bytes);
+	return 0;
 }
 
 /* Unknown options are ignored, RFC 6891 section 6.1.2. */
@@ -64,7 +84,7 @@ static int read_option(const struct snapshot *snap, struct thread_state *state,
 		q->zone_version |= !length;
 		return 0;
 	case OPTION_SUBNET:
-		return subnet_sound(data, length) ? 0 : -1;
+		return read_subnet(snap, data, length, q);
 	case OPTION_COOKIE:
 		/* The first counts, RFC 7873 section 5.2. */
 		if (!snap->dns.cookie_secrets || q->has_cookie)
@@ -94,6 +114,8 @@ int dns_options_read(const struct snapshot *snap, struct thread_state *state,
 		q->opt_bytes += OPTION_HEADER + snap->dns.nsid_length;
 	if (q->zone_version)
 		q->opt_bytes += OPTION_HEADER + ZONEVERSION_BYTES;
+	if (q->has_subnet)
+		q->opt_bytes += OPTION_HEADER + SUBNET_FIXED + q->subnet.bytes;
 	return error;
 }
 
@@ -133,6 +155,15 @@ static uint8_t *put_zone_version(uint8_t *p, const struct snapshot *snap, const 
 	return put_option(p, OPTION_ZONEVERSION, version, sizeof version);
 }
 
+static uint8_t *put_subnet(uint8_t *p, const struct dns_subnet *subnet)
+{
+	uint8_t data[SUBNET_FIXED + sizeof subnet->address] = {0, subnet->family, subnet->source,
+							       subnet->scope};
+
+	memcpy(data + SUBNET_FIXED, subnet->address, sizeof subnet->address);
+	return put_option(p, OPTION_SUBNET, data, SUBNET_FIXED + subnet->bytes);
+}
+
 /* A separate function, so that the common OPT without options costs only its 11 bytes. */
 static __attribute__((noinline)) uint32_t put_options(const struct snapshot *snap,
 						      struct request *rq, const struct dns_query *q,
@@ -146,6 +177,8 @@ static __attribute__((noinline)) uint32_t put_options(const struct snapshot *sna
 		p = put_option(p, OPTION_NSID, snap->dns.nsid, snap->dns.nsid_length);
 	if (q->zone_version && rcode == RCODE_NOERROR)
 		p = put_zone_version(p, snap, q);
+	if (q->has_subnet)
+		p = put_subnet(p, &q->subnet);
 	if (q->report)
 		p = put_option(p, OPTION_REPORT, snap->dns.report, snap->dns.report_length);
 	if (ede) {

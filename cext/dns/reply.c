@@ -23,8 +23,8 @@ static enum verdict reply_without_zone(const struct snapshot *snap, struct reque
 }
 
 /* Searches for the name from the start, without what was prefetched. */
-static enum verdict reply_searched(const struct snapshot *snap, struct request *rq,
-				   const struct dns_query *q)
+static enum verdict reply_searched(const struct snapshot *snap, struct thread_state *state,
+				   struct request *rq, struct dns_query *q)
 {
 	struct zone_name name = q->name;
 	struct zone_lookup lookup;
@@ -33,51 +33,58 @@ static enum verdict reply_searched(const struct snapshot *snap, struct request *
 	located = zone_directory_lookup(snap->zones, &name, q->type, &lookup);
 	if (located != ZONE_LOCATED)
 		return reply_without_zone(snap, rq, q, located);
-	return dns_compose(snap, rq, q, &lookup);
+	return dns_compose(snap, state, rq, q, &lookup);
 }
 
 /* The name does not exist, is an alias or has choices, or the question has DO. */
-static enum verdict reply_composed(const struct snapshot *snap, struct request *rq,
-				   const struct dns_query *q, const struct zone_arena *arena,
-				   const struct zone_node *node)
+static enum verdict reply_composed(const struct snapshot *snap, struct thread_state *state,
+				   struct request *rq, struct dns_query *q,
+				   const struct zone_arena *arena, const struct zone_node *node,
+				   const struct geo_serving *geo)
 {
 	struct zone_lookup lookup;
 
+	lookup.geo = geo;
 	if (!zone_lookup(arena, node, &q->name, q->type, &lookup))
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
-	return dns_compose(snap, rq, q, &lookup);
+	return dns_compose(snap, state, rq, q, &lookup);
 }
 
-static inline enum verdict reply_at(const struct snapshot *snap, struct request *rq,
-				    const struct dns_query *q, const struct zone_arena *arena,
-				    const struct zone_node *node)
+static inline enum verdict reply_at(const struct snapshot *snap, struct thread_state *state,
+				    struct request *rq, struct dns_query *q,
+				    const struct zone_arena *arena, const struct zone_node *node,
+				    const struct geo_serving *geo)
 {
 	if (!node || node->flags & (ZONE_NODE_ALIAS | ZONE_NODE_GEO) || q->edns_flags)
-		return reply_composed(snap, rq, q, arena, node);
+		return reply_composed(snap, state, rq, q, arena, node, geo);
 	return dns_reply_image_inline(snap, rq, q, zone_image(arena, node, q->type));
 }
 
 /* DS at the name of a zone is the parent's, if that is served, too. */
-static inline enum verdict reply_in_zone(const struct snapshot *snap, struct request *rq,
-					 const struct dns_query *q, const struct zone_served *zone)
+static inline enum verdict reply_in_zone(const struct snapshot *snap, struct thread_state *state,
+					 struct request *rq, struct dns_query *q,
+					 const struct zone_served *zone)
 {
 	if (!zone)
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
 	if (q->type == TYPE_DS && zone->length == q->name.length)
-		return reply_searched(snap, rq, q);
+		return reply_searched(snap, state, rq, q);
 	if (!zone->arena)
 		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
-	return reply_at(snap, rq, q, zone->arena, zone_find(zone->arena, &q->name));
+	return reply_at(snap, state, rq, q, zone->arena, zone_find(zone->arena, &q->name),
+			zone->geo);
 }
 
-enum verdict dns_reply(const struct snapshot *snap, struct request *rq, const struct dns_query *q)
+enum verdict dns_reply(const struct snapshot *snap, struct thread_state *state, struct request *rq,
+		       struct dns_query *q)
 {
 	const struct zone_node *node = q->search.node;
 
 	if (!node)
-		return reply_in_zone(snap, rq, q, q->search.zone);
+		return reply_in_zone(snap, state, rq, q, q->search.zone);
 	if (!zone_has_name(node, (const uint8_t *)q->name.word, q->name.length) ||
 	    (q->type == TYPE_DS && node->flags & ZONE_NODE_APEX))
-		return reply_searched(snap, rq, q);
-	return reply_at(snap, rq, q, zone_of(node), node);
+		return reply_searched(snap, state, rq, q);
+	/* The index has no names with choices. */
+	return reply_at(snap, state, rq, q, zone_of(node), node, NULL);
 }

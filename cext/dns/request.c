@@ -191,7 +191,7 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 
 	q->edns_size = q->opt_bytes = q->edns_flags = q->options = q->options_length = 0;
 	q->tsig = q->edns_version = 0;
-	q->edns = q->nsid = q->zone_version = q->report = false;
+	q->edns = q->nsid = q->zone_version = q->report = q->has_subnet = false;
 	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
 	error = read_sections(p, rq->length, q);
 	if (__builtin_expect(q->tsig && !error, 0))

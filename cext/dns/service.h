@@ -35,15 +35,14 @@ static inline bool dns_prefetch_step(const struct snapshot *snap, void *query)
 }
 
 static inline enum verdict dns_end(const struct snapshot *snap, struct thread_state *state,
-				   struct request *rq, const void *memory,
-				   struct tx_record *tx_record)
+				   struct request *rq, void *memory, struct tx_record *tx_record)
 {
-	const struct dns_query *query = memory;
+	struct dns_query *query = memory;
 
 	(void)tx_record;
 	if (query->counted && !dns_rrl_passes(snap, state, rq, query))
 		return dns_rrl_reply(snap, state, rq, query);
-	return dns_reply(snap, rq, query);
+	return dns_reply(snap, state, rq, query);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #define HEADER_SIZE       12 /* RFC 1035 section 4.1.1 */
 #define OPT_SIZE          11 /* without options, RFC 6891 section 6.1.2 */
 #define OPTION_HEADER     4  /* code and length, RFC 6891 section 6.1.2 */
+#define SUBNET_FIXED      4  /* family, two prefix lengths: RFC 7871 section 6 */
 #define EDE_BYTES         2  /* of an option without text, RFC 8914 section 2 */
 #define ZONEVERSION_BYTES 6  /* label count, type, serial: RFC 9660 sections 2 and 7.2.1 */
 #define RR_FIXED          10 /* type, class, TTL, RDLENGTH: RFC 1035 section 4.1.3 */

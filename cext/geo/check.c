@@ -144,7 +144,9 @@ static bool draw_is_sound(struct geo_checking *check, const struct geo_draw *dra
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* An image of any name in the zone. */
+#define WILDCARD_BYTES 2 /* the label "*" */
+
+/* Of any name in the zone, made as for a wildcard below its apex. */
 static bool image_is_sound(struct geo_checking *check, uint32_t offset)
 {
 	const struct zone_arena *arena = check->extent->arena;
@@ -154,7 +156,7 @@ static bool image_is_sound(struct geo_checking *check, uint32_t offset)
 	if (offset == arena->nodata)
 		return true;
 	if (offset == arena->nxdomain ||
-	    !zone_check_answer(check->extent, offset, apex->name_length, 0))
+	    !zone_check_answer(check->extent, offset, apex->name_length + WILDCARD_BYTES, 0))
 		return false;
 	image = zone_at(arena, offset);
 	return affords(check, image->length);

@@ -18,8 +18,7 @@ static inline enum verdict ntp_begin(const struct snapshot *snap, struct thread_
 }
 
 static inline enum verdict ntp_end(const struct snapshot *snap, struct thread_state *state,
-				   struct request *rq, const void *query,
-				   struct tx_record *tx_record)
+				   struct request *rq, void *query, struct tx_record *tx_record)
 {
 	return ntp_reply(snap, state, rq, query, tx_record);
 }

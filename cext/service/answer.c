@@ -63,7 +63,7 @@ bool answer_prefetch(const struct snapshot *snap, const struct request *rq, unio
 }
 
 enum verdict answer_end(const struct snapshot *snap, struct thread_state *state, struct request *rq,
-			const union query *query, struct tx_record *tx_record)
+			union query *query, struct tx_record *tx_record)
 {
 	switch (rq->service) {
 		/* Without end(), a service is never pending: answer_begin() sees to it. */

@@ -28,6 +28,6 @@ enum verdict answer_begin(const struct snapshot *snap, struct thread_state *stat
 			  struct request *rq, union query *query, struct tx_record *tx_record);
 bool answer_prefetch(const struct snapshot *snap, const struct request *rq, union query *query);
 enum verdict answer_end(const struct snapshot *snap, struct thread_state *state, struct request *rq,
-			const union query *query, struct tx_record *tx_record);
+			union query *query, struct tx_record *tx_record);
 
 #endif

@@ -25,7 +25,7 @@ struct service {
 			      struct request *rq, void *query, struct tx_record *tx_record);
 	bool (*prefetch)(const struct snapshot *snap, void *query);
 	enum verdict (*end)(const struct snapshot *snap, struct thread_state *state,
-			    struct request *rq, const void *query, struct tx_record *tx_record);
+			    struct request *rq, void *query, struct tx_record *tx_record);
 };
 
 #endif

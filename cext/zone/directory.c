@@ -78,7 +78,7 @@ static const struct zone_served *probe(const struct zone_directory *directory, c
 }
 
 int zone_directory_add(struct zone_directory *directory, const uint8_t *name, uint32_t length,
-		       const struct zone_arena *arena)
+		       const struct zone_arena *arena, const struct geo_serving *geo)
 {
 	struct zone_served *zone = (struct zone_served *)((char *)directory + directory->end);
 	struct zone_bucket *table = (struct zone_bucket *)(directory + 1);
@@ -92,6 +92,7 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 		return -1;
 	}
 	zone->arena = arena;
+	zone->geo = geo;
 	zone->seed = arena ? arena->seed : 0;
 	zone->buckets = arena ? arena->buckets : 0;
 	zone->length = (uint16_t)length;
@@ -397,6 +398,7 @@ enum zone_located zone_directory_lookup(const struct zone_directory *directory,
 	if (!zone->arena)
 		return ZONE_NOT_LOADED;
 	zone_name_hash(name, zone->seed);
+	lookup->geo = zone->geo;
 	/* The apex is a node of every arena, so that a name below it has an encloser. */
 	return zone_lookup(zone->arena, zone_find(zone->arena, name), name, type, lookup)
 		       ? ZONE_LOCATED

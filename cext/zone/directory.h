@@ -16,6 +16,8 @@
 #include "zone/index.h"
 #include "zone/zone.h"
 
+struct geo_serving; /* geo/serving.h */
+
 struct zone_directory {
 	uint64_t seed;            /* of the name hash, random */
 	uint64_t label_counts[2]; /* bit n: the name of a zone has n labels */
@@ -33,6 +35,7 @@ _Static_assert(sizeof(struct zone_directory) == 64, "the table begins a cache li
 /* A zone; its name, lower-cased and zero-padded, follows. It begins a cache line. */
 struct zone_served {
 	const struct zone_arena *arena; /* NULL: it could not be loaded */
+	const struct geo_serving *geo;  /* of an arena with choices, else NULL */
 	uint64_t seed;                  /* the arena's, so that finding a name in it waits less */
 	uint32_t buckets;
 	uint16_t length;   /* of the name, bytes */
@@ -52,9 +55,12 @@ size_t zone_directory_size(uint32_t count, size_t zones, uint32_t names);
 void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint32_t names,
 			  uint64_t seed);
 
-/* Adds a zone by its lower-cased wire name; -1 if there is one of that name. */
+/*
+ * Adds a zone by its lower-cased wire name; -1 if there is one of that name. An arena with choices
+ * has `geo`, which lives as long.
+ */
 int zone_directory_add(struct zone_directory *directory, const uint8_t *name, uint32_t length,
-		       const struct zone_arena *arena);
+		       const struct zone_arena *arena, const struct geo_serving *geo);
 
 /* Completes a directory that has all its zones: makes the index. */
 void zone_directory_end(struct zone_directory *directory);

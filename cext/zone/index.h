@@ -32,10 +32,10 @@ struct zone_index_bucket {
 
 _Static_assert(sizeof(struct zone_index_bucket) == 64, "one cache line");
 
-/* The names of a zone that the index may have. */
+/* The names of a zone that the index may have. A name with choices is found by way of its zone. */
 static inline uint32_t zone_index_names(const struct zone_arena *arena)
 {
-	return arena->node_count <= ZONE_INDEX_NODES ? arena->node_count : 0;
+	return arena->node_count <= ZONE_INDEX_NODES && !arena->geo ? arena->node_count : 0;
 }
 
 /* The buckets of an index of so many names; 0 for none. */

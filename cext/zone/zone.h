@@ -267,6 +267,8 @@ const struct zone_node *zone_encloser(const struct zone_arena *arena, const stru
 const struct zone_image *zone_image(const struct zone_arena *arena, const struct zone_node *node,
 				    uint16_t type);
 
+struct geo_serving; /* geo/serving.h */
+
 /* What a question leads to in a zone. */
 struct zone_lookup {
 	const struct zone_arena *arena;
@@ -275,6 +277,7 @@ struct zone_lookup {
 		*encloser;              /* the closest one of a name that does not exist, or NULL */
 	const struct zone_image *image; /* with a choice: the one when it yields nothing */
 	uint32_t choice;                /* offset of the choice (geo/choice.h) that decides, or 0 */
+	const struct geo_serving *geo;  /* what it is made with; zone_lookup() does not set it */
 };
 
 /*

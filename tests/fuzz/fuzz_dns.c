@@ -98,7 +98,7 @@ static enum verdict limited(const struct snapshot *snap, struct thread_state *st
 	} else if (verdict == VERDICT_PENDING) {
 		while (dns_prefetch(snap, query))
 			;
-		verdict = dns_reply(snap, rq, query);
+		verdict = dns_reply(snap, state, rq, query);
 	}
 	switch (verdict) {
 	case VERDICT_dns_short:
@@ -164,7 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (verdict == VERDICT_PENDING) {
 			while (dns_prefetch(&snap, &query))
 				;
-			verdict = dns_reply(&snap, &rq, &query);
+			verdict = dns_reply(&snap, &state, &rq, &query);
 		}
 	}
 	if (verdict_answers(verdict)) {

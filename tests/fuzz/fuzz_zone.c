@@ -142,7 +142,7 @@ static void ask(const struct snapshot *snap, const uint8_t *name, uint32_t lengt
 	if (dns_read(snap, &state, &rq, &query) == VERDICT_PENDING) {
 		while (dns_prefetch(snap, &query))
 			;
-		dns_reply(snap, &rq, &query);
+		dns_reply(snap, &state, &rq, &query);
 	}
 	CHECK(rq.length <= rq.room);
 }
@@ -216,11 +216,13 @@ static struct zone_directory *directory_with(const struct zone_arena *changed)
 	for (uint32_t n = 0; n < COUNT(zone_siblings); n++) {
 		const struct zone_arena *arena = (const struct zone_arena *)zone_siblings[n].data;
 
-		zone_directory_add(directory, zone_name_of(arena), zone_name_length(arena), arena);
+		zone_directory_add(directory, zone_name_of(arena), zone_name_length(arena), arena,
+				   NULL);
 	}
-	zone_directory_add(directory, broken, sizeof broken, NULL);
+	zone_directory_add(directory, broken, sizeof broken, NULL, NULL);
 	/* Fails if its name has become another's: it is not reached then. */
-	zone_directory_add(directory, zone_name_of(changed), zone_name_length(changed), changed);
+	zone_directory_add(directory, zone_name_of(changed), zone_name_length(changed), changed,
+			   NULL);
 	zone_directory_end(directory);
 	return directory;
 }

@@ -47,7 +47,8 @@ static inline struct zone_directory *directory_of(const uint8_t *arenas, size_t 
 	     at += (((const struct zone_arena *)(arenas + at))->size + 63) & ~63) {
 		const struct zone_arena *arena = (const struct zone_arena *)(arenas + at);
 
-		zone_directory_add(directory, zone_name_of(arena), zone_name_length(arena), arena);
+		zone_directory_add(directory, zone_name_of(arena), zone_name_length(arena), arena,
+				   NULL);
 	}
 	zone_directory_end(directory);
 	return directory;

@@ -40,6 +40,10 @@ cdef extern from "dns/wire.h" nogil:
     enum:
         RCODE_NOERROR
 
+cdef extern from "zone/zone.h" nogil:
+    enum:
+        ZONE_NAME_MAX
+
 cdef enum:
     # RFC 1035 section 4.1.1.
     RCODE_NXDOMAIN = 3
@@ -573,12 +577,20 @@ cdef class ArenaWriter:
         return self._finish()
 
     cdef int _write_geo(self) except -1:
-        """Writes what choices lead to, and the images in them, which are those of many names."""
+        """Writes what choices lead to, and the images in them, which are those of many names.
+
+        They are made as a wildcard's are: with the question's own name as their owner, and the
+        zone's name behind it.
+        """
         cdef RRset rrset
+        cdef bytes any_name = b"\x01*" + self.tree.origin
+        if len(any_name) > ZONE_NAME_MAX:
+            # Then the zone's own is the only name in it.
+            any_name = self.tree.origin
         cdef list image_at = [0] * len(self.geo.images)
         for number in sorted(self.geo.used_images()):
             rrset = self.geo.images[number]
-            self._begin(self.tree.origin, True, False)
+            self._begin(any_name, True, False)
             self._add(BODY_ANSWER, None, rrset)
             image_at[number] = self._end(ZONE_KIND_NOERROR)
             if arena_size(&self.a) > self.most:

@@ -9,8 +9,10 @@ cdef extern from "zone/directory.h" nogil:
     struct zone_type:
         pass
     struct zone_arena:
-        uint32_t apex, serial, names
+        uint32_t apex, serial, names, geo
     struct zone_directory:
+        pass
+    struct geo_serving:
         pass
     const void *zone_at(const zone_arena *arena, uint32_t offset)
     size_t zone_served_size(uint32_t length)
@@ -19,7 +21,8 @@ cdef extern from "zone/directory.h" nogil:
     void zone_directory_begin(
         zone_directory *directory, uint32_t count, uint32_t names, uint64_t seed)
     int zone_directory_add(
-        zone_directory *directory, const uint8_t *name, uint32_t length, const zone_arena *arena)
+        zone_directory *directory, const uint8_t *name, uint32_t length, const zone_arena *arena,
+        const geo_serving *geo)
     void zone_directory_end(zone_directory *directory)
 
 
@@ -29,9 +32,15 @@ cdef class ZoneArena:
     cdef bint _is_intact(self) except -1
 
 
+cdef class ZoneServing:
+    cdef const geo_serving *c
+    cdef readonly ZoneArena arena
+
+
 cdef class ZoneDirectory:
     cdef zone_directory *c
     cdef readonly size_t size
     cdef size_t count
-    # Keeps the arenas that the C struct points to.
+    # Keeps what the C struct points to.
     cdef tuple arenas
+    cdef tuple servings

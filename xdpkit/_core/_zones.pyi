@@ -17,9 +17,18 @@ class ZoneArena:
     def view(self) -> memoryview: ...
 
 @disjoint_base
+class ZoneServing:
+    @property
+    def arena(self) -> ZoneArena: ...
+
+@disjoint_base
 class ZoneDirectory:
     size: int
     """Bytes, without the arenas."""
 
-    def __init__(self, zones: Iterable[tuple[bytes, ZoneArena | None]]) -> None: ...
+    def __init__(
+        self,
+        zones: Iterable[tuple[bytes, ZoneArena | None]],
+        servings: dict[bytes, ZoneServing] | None = ...,
+    ) -> None: ...
     def __len__(self) -> int: ...

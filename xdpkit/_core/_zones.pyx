@@ -138,14 +138,27 @@ cdef class ZoneArena:
             free_block(self.c, self.size)
 
 
+cdef class ZoneServing:
+    """What a zone with choices is served with beside its arena; a GeoServing is one."""
+
+
+cdef const geo_serving *serving_of(ZoneArena arena, ZoneServing serving) except? NULL:
+    if arena is None or not arena.c.geo:
+        return NULL
+    if serving is None or serving.arena is not arena or serving.c is NULL:
+        raise ValueError(f"the zone {arena.name!r} has choices, and nothing to make them with")
+    return serving.c
+
+
 cdef class ZoneDirectory:
     """The zones that are served, for a Snapshot (``zone/directory.h``); keeps its arenas alive.
 
     ``zones`` yields names (wire format, lower-cased) and arenas, None for a zone that could not be
-    loaded. Raises ValueError for a name that comes twice, MemoryError.
+    loaded. ``servings`` has a GeoServing by its name for each whose arena has choices. Raises
+    ValueError for a name that comes twice and for one without its GeoServing, MemoryError.
     """
 
-    def __init__(self, zones):
+    def __init__(self, zones, dict servings=None):
         cdef bytes name
         cdef ZoneArena arena
         cdef size_t zones_size = 0
@@ -156,6 +169,7 @@ cdef class ZoneDirectory:
             if arena is not None:
                 names += zone_index_names(arena.c)
         self.arenas = tuple([arena for _, arena in found if arena is not None])
+        self.servings = tuple(servings.values()) if servings else ()
         self.size = zone_directory_size(len(found), zones_size, names)
         self.c = <zone_directory *>new_block(self.size)
         if self.c is NULL:
@@ -165,7 +179,8 @@ cdef class ZoneDirectory:
         zone_directory_begin(self.c, len(found), names, secrets.randbits(64))
         for name, arena in found:
             if zone_directory_add(self.c, <const uint8_t *><const char *>name, len(name),
-                                  arena.c if arena is not None else NULL):
+                                  arena.c if arena is not None else NULL,
+                                  serving_of(arena, servings.get(name) if servings else None)):
                 raise ValueError(f"two zones have the name {name!r}")
         with nogil:
             zone_directory_end(self.c)

@@ -29,7 +29,7 @@ static void answer(const uint8_t *message, uint32_t length, uint32_t room)
 	if (verdict == VERDICT_PENDING) {
 		while (dns_prefetch(&snap, &query))
 			;
-		verdict = dns_reply(&snap, &rq, &query);
+		verdict = dns_reply(&snap, &state, &rq, &query);
 	}
 	if (verdict != VERDICT_dns_short && verdict != VERDICT_dns_response) {
 		CHECK(rq.length <= room);

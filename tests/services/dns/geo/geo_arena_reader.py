@@ -110,8 +110,9 @@ class GeoArena:
         first = at + 24 + length + length % 2
         for place in struct.unpack_from(f"<{fixups}H", self.data, first):
             (word,) = struct.unpack_from("!H", body, place)
-            struct.pack_into("!H", body, place, word + len(name) - base)
-        assert base <= len(name)
+            struct.pack_into("!H", body, place, (word + len(name) - base) & 0xFFFF)
+        # A choice's is made as for a wildcard below the apex, which is two bytes shorter.
+        assert base <= len(name) + 2
         header = b"\0\0" + bytes([bits, rcode]) + b"\0\1" + self.data[at + 2 : at + 8]
         question = name + struct.pack("!HH", rdtype, 1)
         return kind, dns.message.from_wire(header + question + bytes(body))

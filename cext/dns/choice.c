@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dns/choice.h"
+
+#include "base/bytes.h"
+#include "dns/wire.h"
+#include "geo/draw.h"
+#include "geo/serving.h"
+#include "runtime/thread_state.h"
+
+/* RFC 7871 section 6: address families of the IANA. */
+#define FAMILY_IPV4 1
+#define FAMILY_IPV6 2
+
+/* No network of the Internet has these: RFC 6890, RFC 1918, RFC 6598. */
+static bool is_public_ipv4(const uint8_t *address)
+{
+	uint32_t a = load_be32(address);
+
+	return a >> 24 && a >> 24 != 10 && a >> 24 != 127 && a >> 28 < 14 && a >> 20 != 0xac1 &&
+	       a >> 16 != 0xc0a8 && a >> 16 != 0xa9fe && a >> 22 != 0x191;
+}
+
+/* 2000::/3 is all that is assigned: RFC 4291 section 2.4. */
+static bool is_public_ipv6(const uint8_t *address)
+{
+	return address[0] >> 5 == 1;
+}
+
+/* Whether a resolver sent the address of a client, and not that it must not be used. */
+static bool is_usable(const struct dns_query *q)
+{
+	if (!q->has_subnet || !q->subnet.source)
+		return false;
+	return q->subnet.family == FAMILY_IPV4 ? is_public_ipv4(q->subnet.address)
+					       : is_public_ipv6(q->subnet.address);
+}
+
+/* The class of the client; where that is a subnet, its scope is set. */
+static uint32_t class_of(const struct geo_view *view, const struct request *rq, struct dns_query *q)
+{
+	struct geo_found found;
+
+	if (is_usable(q)) {
+		found = geo_view_find(view, q->subnet.address,
+				      q->subnet.family == FAMILY_IPV4 ? 4 : 6);
+		q->subnet.scope = found.scope;
+		if (found.class)
+			return found.class;
+	}
+	return geo_view_find(view, rq->source, rq->ip_version).class;
+}
+
+bool dns_choose(struct thread_state *state, const struct request *rq, struct dns_query *q,
+		struct zone_lookup *lookup, uint32_t *table)
+{
+	const struct geo_choice *choice = zone_at(lookup->arena, lookup->choice);
+	const struct geo_serving *geo = lookup->geo;
+	uint32_t class = 0;
+	struct geo_pick pick;
+
+	if (choice->variants > 1 && geo->view)
+		class = class_of(geo->view, rq, q);
+	pick = geo_pick(geo->selection, geo_entry_of(geo_zone_of(lookup->arena), choice, class),
+			&state->draws);
+	if (pick.picked == GEO_PICKED_IMAGE)
+		lookup->image = zone_at(lookup->arena, pick.at);
+	*table = pick.at;
+	return pick.picked == GEO_PICKED_RECORDS;
+}
+
+void dns_draw_records(struct thread_state *state, const struct zone_lookup *lookup, uint32_t table,
+		      struct dns_draw *draw)
+{
+	draw->bytes = geo_put_records(lookup->geo->selection, table, &state->draws, draw->owner,
+				      draw->to, draw->room, &draw->count);
+}
+
+bool dns_chose_alias(const struct zone_lookup *lookup)
+{
+	const uint8_t *record = (const uint8_t *)(lookup->image + 1);
+
+	return lookup->image->authority >= 2 + RR_FIXED &&
+	       load_be16(record) == (POINTER | HEADER_SIZE) && load_be16(record + 2) == TYPE_CNAME;
+}

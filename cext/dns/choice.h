@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Answers that depend on who asks, and on chance: of a GeoDNS zone's choice (geo/choice.h), the
+ * class of the client, what its selection has for that, and records that are drawn.
+ *
+ * The client is the subnet that a resolver sent (RFC 7871), if that is an address of the Internet
+ * of which anything is known, else who has sent the request. The scope of the reply is the widest
+ * prefix of that subnet for which the choice is the same; 0 where it is the same for all.
+ */
+#ifndef XDPKIT_DNS_CHOICE_H
+#define XDPKIT_DNS_CHOICE_H
+
+#include "dns/dns.h"
+
+/* Where drawn records are written. */
+struct dns_draw {
+	uint8_t *to;
+	uint32_t room;  /* bytes */
+	uint32_t owner; /* offset of their name in the message */
+	/* The result: */
+	uint32_t bytes, count; /* 0 bytes: they do not fit */
+};
+
+/*
+ * Decides a lookup that has a choice. False: `lookup->image` is the answer. True: records are, and
+ * `*table` is what dns_draw_records() takes.
+ */
+bool dns_choose(struct thread_state *state, const struct request *rq, struct dns_query *q,
+		struct zone_lookup *lookup, uint32_t *table);
+
+/* Draws the records of an answer. */
+void dns_draw_records(struct thread_state *state, const struct zone_lookup *lookup, uint32_t table,
+		      struct dns_draw *draw);
+
+/* Whether an image that was chosen is that of a CNAME, from which a question may be led on. */
+bool dns_chose_alias(const struct zone_lookup *lookup);
+
+#endif

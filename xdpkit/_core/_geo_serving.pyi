@@ -1,0 +1,10 @@
+from xdpkit._core._geo_selection import Selection
+from xdpkit._core._geo_view import GeoView
+from xdpkit._core._zones import ZoneServing
+
+def view_id(selection: Selection) -> bytes | None: ...
+
+class GeoServing(ZoneServing):
+    selection: Selection
+    view: GeoView | None
+    def __init__(self, selection: Selection, view: GeoView | None) -> None: ...
