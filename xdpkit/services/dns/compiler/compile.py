@@ -31,7 +31,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.errors import FILE_LINES, ZoneError
@@ -40,8 +40,8 @@ from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena import next_start
-from xdpkit.services.dns.compiler.json_zone import JsonZones, MadeZone, check_alone
 from xdpkit.services.dns.compiler.linter import Linter
+from xdpkit.services.dns.compiler.made_zone import MadeZone
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.zonefile.error_list import LINES, located
@@ -53,6 +53,9 @@ from xdpkit.services.dns.zonefile.sources import (
     is_json_zone,
     to_json,
 )
+
+if TYPE_CHECKING:
+    from xdpkit.services.dns.compiler.json_zone import JsonZones
 
 # The share of a zone's time spent reading; making images is the rest: measured with zones of
 # addresses; signed ones are read in half of it.
@@ -130,7 +133,7 @@ class Compiler:
         """A compiled zone, and what is reported of it besides its arena."""
         file, found = Path(path), dict[str, Any]()
         if self._geo:
-            check_alone(file)
+            self._geo.check_alone(file)
         if self._geo and is_json_zone(file.name):
             made = self._geo.compile(file, reading, self._fd, self._at)
             if made.view is not None:
@@ -204,6 +207,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 def _json_zones(options: argparse.Namespace) -> JsonZones | None:
     if not options.geo:
         return None
+    # Takes 60 ms of CPU, for which nobody with master files alone is to wait.
+    from xdpkit.services.dns.compiler.json_zone import JsonZones
+
     return JsonZones(options.relax, options.geoip, options.map, options.location_cache)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from xdpkit.errors import ConfigError, ZoneError
 from xdpkit.escape import escape
 from xdpkit.reach import reach
 from xdpkit.services.dns.compiler.arena import next_start
+from xdpkit.services.dns.compiler.made_zone import MadeZone
 from xdpkit.services.dns.geo.compile_geo import compile_geo
 from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.locations import Locations, location_files, read_locations
@@ -20,24 +20,10 @@ from xdpkit.services.dns.geo.model import GeoZone
 from xdpkit.services.dns.geo.variants import Variants
 from xdpkit.services.dns.geo.view import View, make_view
 from xdpkit.services.dns.geo.zone_json import read_json_zone
-from xdpkit.services.dns.zonefile.sources import JSON_SUFFIX, SUFFIX, Reading, Source, is_json_zone
+from xdpkit.services.dns.zonefile.sources import JSON_SUFFIX, SUFFIX, Reading, is_json_zone
 from xdpkit.services.dns.zonefile.zone import ZoneWarning
 
 _PLACE = re.compile(r"(\d+)(?::\d+)?: ")
-
-
-@dataclass(frozen=True, slots=True)
-class MadeZone:
-    """A zone that was compiled."""
-
-    origin: bytes
-    size: int
-    """Bytes of its arena."""
-    view: tuple[int, int] | None
-    """Where the view is, and its size; None if all clients get the same."""
-    sources: tuple[Source, ...]
-    """What it was made from besides its own files."""
-    warnings: list[ZoneWarning]
 
 
 class JsonZones:
@@ -56,6 +42,14 @@ class JsonZones:
     ) -> None:
         self._relax, self._databases, self._own, self._cache = relax, databases, own, cache
         self._read: Locations | None = None
+
+    @staticmethod
+    def check_alone(path: Path) -> None:
+        """Raises ZoneError if a zone has a master file and a JSON zone: which one is meant?"""
+        suffix = SUFFIX if is_json_zone(path.name) else JSON_SUFFIX
+        other = path.with_name(path.name[: path.name.rindex(".")] + suffix)
+        if os.path.lexists(reach(other)):
+            raise ZoneError(path, f"the same zone as {other.name}; remove one of them")
 
     def compile(self, path: Path, reading: Reading, fd: int, at: int) -> MadeZone:
         """Writes arena and view into ``fd`` from byte ``at`` on.
@@ -102,14 +96,6 @@ def _write(fd: int, data: bytes, at: int) -> None:
     while view:
         done = os.pwrite(fd, view, at)
         view, at = view[done:], at + done
-
-
-def check_alone(path: Path) -> None:
-    """Raises ZoneError if a zone has a master file and a JSON zone: which one is meant?"""
-    suffix = SUFFIX if is_json_zone(path.name) else JSON_SUFFIX
-    other = path.with_name(path.name[: path.name.rindex(".")] + suffix)
-    if os.path.lexists(reach(other)):
-        raise ZoneError(path, f"the same zone as {other.name}; remove one of them")
 
 
 def zone_warnings(zone: GeoZone) -> list[ZoneWarning]:
