@@ -17,7 +17,7 @@ from xdpkit.services.dns.geo.location_db import ASN, CITY, COUNTRY
 from xdpkit.services.dns.geo.locations import Locations
 from xdpkit.services.dns.geo.places import MAP
 from xdpkit.services.dns.geo.targets import ANYWHERE, Location, Targeting, client_targets
-from xdpkit.services.dns.geo.view import View, make_view
+from xdpkit.services.dns.geo.view import View, Views, make_view
 
 Address = IPv4Address | IPv6Address
 
@@ -162,6 +162,18 @@ def test_single_addresses_at_the_ends_of_everything() -> None:
     for text in ("::", "::2", "ffff::", "255.255.255.254", "0.0.0.0"):
         assert view.classes[compiled.find(text)[0]] == ("@",)
     assert view.classes[compiled.find("ffff:ffff:ffff:ffff::")[0]] == ("@",)
+
+
+def test_zones_that_want_the_same_share_a_view() -> None:
+    views = Views(COORDINATES)
+    first = views.of(frozenset({"us"}), EVERY_KIND)
+    assert views.of(frozenset({"us"}), EVERY_KIND) is first
+    others = [
+        views.of(frozenset({"us"}), Targeting.COUNTRY),
+        views.of(frozenset({"us"}), EVERY_KIND, closest=True),
+        views.of(frozenset({"us-ca"}), EVERY_KIND),
+    ]
+    assert len({first.id, *(each.id for each in others)}) == 4
 
 
 def test_equal_inputs_have_equal_ids() -> None:
