@@ -119,6 +119,23 @@ def prefix_maps() -> dict[str, bytes]:
     } | {"values": prefix_map.build({parse_prefix(text): n for text, n in nested.items()})}
 
 
+def geo_views() -> dict[str, bytes]:
+    """Ranges of both IP versions and exact starts, sorted or not; then changes of each part."""
+    chance = random.Random(1)
+    ipv4 = b"".join(struct.pack("!IB", 0x0A000000 + 37 * n, n % 7) for n in range(20))
+    ipv6 = b"".join(struct.pack("!QB", 0x20010DB8 << 32 | n * n // 3, n % 8) for n in range(40))
+    exact = b"".join(struct.pack("!QQB", 0x20010DB8 << 32, 5 * n, n) for n in range(4))
+    whole = bytes([20, 40, 4, 1]) + ipv4 + ipv6 + exact
+    far = bytes([40, 40, 0, 1]) + chance.randbytes(40 * 14)
+    seeds = {"whole": whole, "far": far, "none": bytes([0, 0, 0, 1])}
+    seeds["unsorted"] = bytes([40, 0, 0, 0]) + chance.randbytes(200)
+    return seeds | {
+        f"part{part}at{at}": whole + struct.pack("!BHB", part, at, 1 << at % 8)
+        for part in range(8)
+        for at in (0, 1, 4, 5, 9, 20, 33)
+    }
+
+
 def ratelimit() -> dict[str, bytes]:
     """The fields of a rule, 6 bytes, and requests: source and clock step, random bits."""
     rules = {"chrony": (22, 7, 2, 0, 31, 63), "fast": (0, 0, 1, 1, 23, 0), "slow": (31, 254, 4, 4)}

@@ -25,6 +25,7 @@ MADE = {
     "compile": seeds.bodies,
     "frame": seeds.frames,
     "geo": seeds.geo,
+    "geo_view": seeds.geo_views,
     "keys": seeds.keys,
     "master": seeds.master,
     "ratelimit": seeds.ratelimit,

@@ -1,10 +1,11 @@
 from array import array
+from typing import Self
 
 from typing_extensions import Buffer, disjoint_base
 
 @disjoint_base
 class Tree:
-    def __init__(self, data: Buffer, nodes: int, record_bits: int) -> None: ...
+    def __new__(cls, data: Buffer, nodes: int, record_bits: int) -> Self: ...
     def first_below(self, levels: int) -> int: ...
     def walk(
         self, root: int, bits: int, skipped: int, most: int

@@ -6,16 +6,18 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import pytest
-from geo_locations import COORDINATES, TARGETS, location_tables, targetings
+from geo_locations import COORDINATES, TARGETS, location_tables, place_table, targetings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xdpkit._core._geo_view import GeoView, TooManyError
 from xdpkit.services.dns.geo import view as view_module
 from xdpkit.services.dns.geo.coordinates import Coordinates
+from xdpkit.services.dns.geo.location_db import ASN, CITY, COUNTRY
 from xdpkit.services.dns.geo.locations import Locations
-from xdpkit.services.dns.geo.targets import ANYWHERE, Targeting, client_targets
-from xdpkit.services.dns.geo.view import View, make_view
+from xdpkit.services.dns.geo.places import MAP
+from xdpkit.services.dns.geo.targets import ANYWHERE, Location, Targeting, client_targets
+from xdpkit.services.dns.geo.view import View, Views, make_view
 
 Address = IPv4Address | IPv6Address
 
@@ -97,6 +99,28 @@ def is_mixed(compiled: GeoView, address: Address, length: int, found: set[Addres
     return len({compiled.find(each)[0] for each in some}) > 1
 
 
+def known(facts: dict[str, Location], targets: set[str]) -> tuple[str, ...]:
+    """The targets of 10.0.0.1, of which the tables have these."""
+    prefix = ip_network("10.0.0.0/8")
+    tables = {kind: place_table({prefix: (place, None)}) for kind, place in facts.items()}
+    view = make_view(Locations(tables), frozenset(targets), EVERY_KIND)
+    return view.classes[GeoView(view.block).find("10.0.0.1")[0]]
+
+
+def test_what_has_no_label_hides_what_has_one_nevertheless() -> None:
+    """The zone has no label for what counts, and one for what another table says."""
+    asn, own = {ASN: Location(asn=1)}, {MAP: Location(asn=2)}
+    assert known(asn, {"as1"}) == ("as1", "@")
+    assert known({**asn, **own}, {"as1"}) == ("@",)
+    city = {CITY: Location("us", "us-ca")}
+    country = {COUNTRY: Location("de")}
+    assert known(city, {"us", "us-ca", "us-west"}) == ("us-ca", "us-west", "us", "@")
+    assert known({**country, **city}, {"us", "us-ca", "us-west"}) == ("@",)
+    assert known({**country, **city}, {"us-ca"}) == ("@",)
+    assert known({**city, MAP: Location("fr")}, {"us", "us-ca", "north-america"}) == ("@",)
+    assert known({COUNTRY: Location("us"), **city}, {"us-west"}) == ("us-west", "@")
+
+
 def test_without_anything_all_are_of_class_0() -> None:
     view = make_view(Locations({}), frozenset(), Targeting.GLOBAL | Targeting.COUNTRY)
     compiled = GeoView(view.block)
@@ -138,6 +162,18 @@ def test_single_addresses_at_the_ends_of_everything() -> None:
     for text in ("::", "::2", "ffff::", "255.255.255.254", "0.0.0.0"):
         assert view.classes[compiled.find(text)[0]] == ("@",)
     assert view.classes[compiled.find("ffff:ffff:ffff:ffff::")[0]] == ("@",)
+
+
+def test_zones_that_want_the_same_share_a_view() -> None:
+    views = Views(COORDINATES)
+    first = views.of(frozenset({"us"}), EVERY_KIND)
+    assert views.of(frozenset({"us"}), EVERY_KIND) is first
+    others = [
+        views.of(frozenset({"us"}), Targeting.COUNTRY),
+        views.of(frozenset({"us"}), EVERY_KIND, closest=True),
+        views.of(frozenset({"us-ca"}), EVERY_KIND),
+    ]
+    assert len({first.id, *(each.id for each in others)}) == 4
 
 
 def test_equal_inputs_have_equal_ids() -> None:

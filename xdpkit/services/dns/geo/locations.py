@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from xdpkit.errors import ConfigError
-from xdpkit.services.dns.geo.coordinates import coordinates_at
+from xdpkit.services.dns.geo.coordinates import Coordinates, coordinates_at
 from xdpkit.services.dns.geo.location_db import (
     CITY,
     database_files,
@@ -34,6 +34,10 @@ class Locations:
     def fact(self, address: IPv4Address | IPv6Address) -> Fact:
         """What is known of an address: the reference for views, and what ``query`` shows."""
         return client_fact({kind: table.fact(address) for kind, table in self.tables.items()})
+
+    def place(self, address: bytes) -> Coordinates | None:
+        """Where an address is, given as in RDATA: of servers, for ``closest``."""
+        return self.fact(ip_address(address))[1]
 
 
 def location_files(directory: Path | None, own: Path | None) -> dict[str, Path]:

@@ -119,28 +119,31 @@ def _parsed(data: memoryview) -> tuple[PlaceTable, Source]:
         raise ValueError("its checksum is wrong")
     try:
         facts: dict[str, Any] = json.loads(bytes(data[size : size + length]))
-        if facts["compiler"] != compiler_key():
-            raise ValueError("another version of xdpkit made it")
+        ours = facts["compiler"] == compiler_key()
         [source] = from_json(facts["source"])
-        arrays = _cut(data[:size], facts["counts"])
-        texts = facts["texts"]
-        if not isinstance(texts, list) or not all(isinstance(each, str) for each in texts):
+        counts, texts = list(facts["counts"]), list(facts["texts"])
+        if not all(isinstance(each, int) for each in counts):
             raise TypeError
-    except (LookupError, TypeError, RecursionError) as error:
+        if not all(isinstance(each, str) for each in texts):
+            raise TypeError
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError("its record is malformed") from error
+    if not ours:
+        raise ValueError("another version of xdpkit made it")
+    arrays = _cut(data[:size], counts)
     table = PlaceTable(Ranges(*arrays[:2]), Ranges(*arrays[2:4]), Places(texts, *arrays[4:]))
     _check(table)
     return table, source
 
 
 def _cut(data: memoryview, counts: Sequence[int]) -> list[Any]:
-    """The arrays. Raises ValueError or TypeError for counts that are not theirs."""
+    """The arrays. Raises ValueError for counts that are not theirs."""
     arrays: list[Any] = []
     at = 0
     cast: Any
     for code, count in zip(_CODES, counts, strict=True):
-        size = count * array(code).itemsize
-        if count < 1 or at + size > len(data):
+        size = array(code).itemsize * count
+        if not 0 < size <= len(data) - at:
             raise ValueError("its arrays are cut off")
         cast = data[at : at + size].cast
         arrays.append(cast(code))

@@ -64,6 +64,21 @@ def make_view(
     raise TooManyError(f"{last}: give fewer places a label of their own")
 
 
+class Views:
+    """The views of a process's zones: those of zones that want the same are one."""
+
+    def __init__(self, locations: Locations) -> None:
+        self._locations = locations
+        self._made: dict[tuple[frozenset[str], Targeting, bool], View] = {}
+
+    def of(self, targets: frozenset[str], targeting: Targeting, closest: bool = False) -> View:
+        """What ``make_view`` makes. Raises as it does."""
+        key = targets, targeting, closest
+        if key not in self._made:
+            self._made[key] = make_view(self._locations, *key)
+        return self._made[key]
+
+
 def _made(
     locations: Locations, targets: frozenset[str], targeting: Targeting, grid: float | None
 ) -> View:
