@@ -100,9 +100,11 @@ def test_what_a_client_gets_depends_on_where_it_is(tmp_path: Path) -> None:
     labels = {"a": {"a": [["192.0.2.1"]]}, "a.nl": {"a": [["192.0.2.2"]]}}
     path.write_text(json.dumps({"data": labels | {"a.europe": {"a": [["192.0.2.3"]]}}}))
     locations.write_text("198.51.100.0/24 nl\n203.0.113.0/25 de\n")
-    other = tmp_path / "y.example.zone"
+    again, other = tmp_path / "x.example.json", tmp_path / "y.example.zone"
+    again.write_text(path.read_text())
     other.write_text(HEAD)
-    found, plain = reports(tmp_path, path, other, options=("--geo", "--map", str(locations)))
+    options = ("--geo", "--map", str(locations))
+    found, same, plain = reports(tmp_path, path, again, other, options=options)
     arena, wire = GeoArena(found["bytes"]), b"\1a\1z\7example\0"
     got = {}
     for address in ("198.51.100.7", "203.0.113.1", "203.0.113.129", "2001:db8::1"):
@@ -113,7 +115,7 @@ def test_what_a_client_gets_depends_on_where_it_is(tmp_path: Path) -> None:
         assert is_choice
     wanted = {"198.51.100.7": 2, "203.0.113.1": 3, "203.0.113.129": 1, "2001:db8::1": 1}
     assert got == {address: [last] for address, last in wanted.items()}
-    assert arena.view == found["view"].id
+    assert arena.view == found["view"].id == same["view"].id == GeoArena(same["bytes"]).view
     assert [source[0] for source in found["sources"]] == [str(path), str(locations)]
     assert plain["arena"].name == b"\1y\7example\0"
 

@@ -120,8 +120,7 @@ class Compiler:
             self._refuse(path, reason, reading.sources)
             return True
         at, sources = self._at, (*reading.sources, *made.sources)
-        end = at + made.size if made.view is None else sum(made.view)
-        self._at = next_start(end)
+        self._at = next_start(made.end)
         report = {"zone": path, "at": at, "size": made.size, "sources": to_json(sources)}
         self._report(report | found)
         # A file of the cache has room for an arena and no view.
@@ -145,7 +144,7 @@ class Compiler:
         found = self._linter.warnings(zone) if self._linter else {}
         most = self._limits.iterations
         size = compile_zone(zone, self._fd, self._at, max_iterations=most)
-        return MadeZone(zone.origin, size, None, (), []), found
+        return MadeZone(zone.origin, size, self._at + size), found
 
     def _too_much(self, path: str, reading: Reading) -> bool:
         needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "

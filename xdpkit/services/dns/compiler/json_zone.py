@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from ipaddress import ip_address
 from pathlib import Path
 
 from xdpkit._core._geo_view import TooManyError
@@ -14,11 +13,10 @@ from xdpkit.reach import reach
 from xdpkit.services.dns.compiler.arena import next_start
 from xdpkit.services.dns.compiler.made_zone import MadeZone
 from xdpkit.services.dns.geo.compile_geo import compile_geo
-from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.locations import Locations, location_files, read_locations
 from xdpkit.services.dns.geo.model import GeoZone
 from xdpkit.services.dns.geo.variants import Variants
-from xdpkit.services.dns.geo.view import View, make_view
+from xdpkit.services.dns.geo.view import View, Views
 from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.sources import JSON_SUFFIX, SUFFIX, Reading, is_json_zone
 from xdpkit.services.dns.zonefile.zone import ZoneWarning
@@ -41,7 +39,10 @@ class JsonZones:
         cache: Path | None = None,
     ) -> None:
         self._relax, self._databases, self._own, self._cache = relax, databases, own, cache
-        self._read: Locations | None = None
+        self._locations: Locations | None = None
+        self._views: Views | None = None
+        self._written: dict[bytes, tuple[int, int]] = {}
+        """Where views are, by their ids: many zones may have the same."""
 
     @staticmethod
     def check_alone(path: Path) -> None:
@@ -59,36 +60,37 @@ class JsonZones:
         """
         zone = read_json_zone(path, self._relax, reading)
         warnings = zone_warnings(zone)
-        view = self._view(zone)
-        if view is None:
-            return MadeZone(zone.origin, compile_geo(zone, fd, at), None, (), warnings)
-        size = compile_geo(zone, fd, at, classes=view, place=self._place)
-        view_at = next_start(at + size)
-        _write(fd, view.block, view_at)
+        found = self._view(zone)
+        if found is None:
+            size = compile_geo(zone, fd, at)
+            return MadeZone(zone.origin, size, at + size, (), warnings)
+        locations, view = found
+        size = compile_geo(zone, fd, at, classes=view, place=locations.place)
+        end = at + size
+        if view.id not in self._written:
+            start = next_start(end)
+            end = start + len(view.block)
+            _write(fd, view.block, start)
+            self._written[view.id] = (start, len(view.block))
         warnings += [ZoneWarning(str(path), 0, text) for text in view.warnings]
-        place = (view_at, len(view.block))
-        return MadeZone(zone.origin, size, place, self._locations().sources, warnings)
+        place = self._written[view.id]
+        return MadeZone(zone.origin, size, end, locations.sources, warnings, place)
 
-    def _view(self, zone: GeoZone) -> View | None:
+    def _view(self, zone: GeoZone) -> tuple[Locations, View] | None:
         targets = Variants(zone).targets
         closest = any(label.closest for label in zone.labels.values())
         if not targets and not closest:
             return None
         try:
-            return make_view(self._locations(), targets, zone.targeting, closest)
+            if self._locations is None or self._views is None:
+                files = location_files(self._databases, self._own)
+                self._locations = read_locations(files, self._cache)
+                self._views = Views(self._locations)
+            return self._locations, self._views.of(targets, zone.targeting, closest)
         except TooManyError as error:
             raise ZoneError(zone.path, str(error)) from None
         except ConfigError as error:
             raise ZoneError(error.path, error.reason, error.line, error.column) from None
-
-    def _locations(self) -> Locations:
-        if self._read is None:
-            files = location_files(self._databases, self._own)
-            self._read = read_locations(files, self._cache)
-        return self._read
-
-    def _place(self, address: bytes) -> Coordinates | None:
-        return self._locations().fact(ip_address(address))[1]
 
 
 def _write(fd: int, data: bytes, at: int) -> None:
