@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from dns_bytes_call import HEAD
+from geo_arena_reader import GeoArena
 
+from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena
 
 ZONE = {
@@ -38,7 +40,11 @@ def reports(directory: Path, *paths: Path, options: tuple[str, ...] = ("--geo",)
         zones = [each for each in found if "zone" in each]
         for each in zones:
             if "at" in each:
-                each["arena"] = ZoneArena(os.pread(fd, each["size"], each["at"]))
+                each["bytes"] = os.pread(fd, each["size"], each["at"])
+                each["arena"] = ZoneArena(each["bytes"])
+            if "view" in each:
+                at, size = each["view"]
+                each["view"] = GeoView(os.pread(fd, size, at))
         return zones
     finally:
         os.close(fd)
@@ -87,3 +93,37 @@ def test_relaxed_json_only_where_it_is_allowed(tmp_path: Path) -> None:
     [strict] = reports(tmp_path, path)
     [relaxed] = reports(tmp_path, path, options=("--geo", "--relax"))
     assert "a comma before" in strict["errors"][0]["error"] and "arena" in relaxed
+
+
+def test_what_a_client_gets_depends_on_where_it_is(tmp_path: Path) -> None:
+    path, locations = tmp_path / "z.example.json", tmp_path / "locations"
+    labels = {"a": {"a": [["192.0.2.1"]]}, "a.nl": {"a": [["192.0.2.2"]]}}
+    path.write_text(json.dumps({"data": labels | {"a.europe": {"a": [["192.0.2.3"]]}}}))
+    locations.write_text("198.51.100.0/24 nl\n203.0.113.0/25 de\n")
+    again, other = tmp_path / "x.example.json", tmp_path / "y.example.zone"
+    again.write_text(path.read_text())
+    other.write_text(HEAD)
+    options = ("--geo", "--map", str(locations))
+    found, same, plain = reports(tmp_path, path, again, other, options=options)
+    arena, wire = GeoArena(found["bytes"]), b"\1a\1z\7example\0"
+    got = {}
+    for address in ("198.51.100.7", "203.0.113.1", "203.0.113.129", "2001:db8::1"):
+        number, _ = found["view"].find(address)
+        is_choice, choice = arena.lookup(wire, 1)
+        [records] = arena.chances(choice, number, wire, 1, lambda _: True)
+        got[address] = [rdata[3] for rdata, _ in records.records]
+        assert is_choice
+    wanted = {"198.51.100.7": 2, "203.0.113.1": 3, "203.0.113.129": 1, "2001:db8::1": 1}
+    assert got == {address: [last] for address, last in wanted.items()}
+    assert arena.view == found["view"].id == same["view"].id == GeoArena(same["bytes"]).view
+    assert [source[0] for source in found["sources"]] == [str(path), str(locations)]
+    assert plain["arena"].name == b"\1y\7example\0"
+
+
+def test_locations_that_are_no_good(tmp_path: Path) -> None:
+    path, locations = tmp_path / "z.example.json", tmp_path / "locations"
+    path.write_text(json.dumps({"data": {"a": {"txt": "x"}, "a.nl": {"txt": "y"}}}))
+    locations.write_text("198.51.100.0/24 nl\nnonsense\n")
+    [found] = reports(tmp_path, path, options=("--geo", "--map", str(locations)))
+    [error] = found["errors"]
+    assert (error["path"], error["line"]) == (str(locations), 2)

@@ -9,6 +9,7 @@ stdout, one per line:
     {"reading": PATH, "records": N, "share": OF_IT}     as it goes
     {"zone": PATH, "at": OFFSET, "size": BYTES, "sources": [...]}
     {"zone": PATH, "errors": [{"path", "line", "column", "error"}], "sources": [...]}
+    {"zone": PATH, ..., "view": [OFFSET, BYTES]}        of a JSON zone whose clients differ
     {"zone": PATH, ..., "warnings": [[path, line, text]], "unlisted": N}       with --warn
     {"done": true}                                      it compiles no more, and writes the cache
     {"unkept": REASON}                                  the cache could not be written; once
@@ -30,7 +31,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.errors import FILE_LINES, ZoneError
@@ -39,12 +40,10 @@ from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena import next_start
-from xdpkit.services.dns.compiler.json_zone import check_alone, zone_warnings
 from xdpkit.services.dns.compiler.linter import Linter
+from xdpkit.services.dns.compiler.made_zone import MadeZone
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
-from xdpkit.services.dns.geo.compile_geo import compile_geo
-from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.error_list import LINES, located
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import (
@@ -54,6 +53,9 @@ from xdpkit.services.dns.zonefile.sources import (
     is_json_zone,
     to_json,
 )
+
+if TYPE_CHECKING:
+    from xdpkit.services.dns.compiler.json_zone import JsonZones
 
 # The share of a zone's time spent reading; making images is the rest: measured with zones of
 # addresses; signed ones are read in half of it.
@@ -85,11 +87,10 @@ class Compiler:
         report: Report,
         limits: ZoneLimits,
         linter: Linter | None = None,
-        geo: bool = False,
-        relax: bool = False,
+        geo: JsonZones | None = None,
     ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
-        self._limits, self._linter, self._geo, self._relax = limits, linter, geo, relax
+        self._limits, self._linter, self._geo = limits, linter, geo
         self._at = 0
         self._made: list[tuple[bytes, int, int, tuple[Source, ...], float]] = []
 
@@ -102,7 +103,7 @@ class Compiler:
         told = LINES if self._linter else FILE_LINES
         reading = Reading(self._limit.allow, self._limits.size, told)
         try:
-            origin, size, found = self._compiled(path, reading)
+            made, found = self._compiled(path, reading)
         except ZoneError as error:
             wrong = [each for each in error.errors or [error] if isinstance(each, ZoneError)]
             errors = [each.location() | {"error": each.reason} for each in located(wrong)]
@@ -118,26 +119,32 @@ class Compiler:
             reason = f"could not be compiled: {failed('', error)}"
             self._refuse(path, reason, reading.sources)
             return True
-        at, self._at = self._at, next_start(self._at + size)
-        sources = reading.sources
-        self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
-        if self._cache:
-            self._made.append((origin, at, size, sources, time.time()))
+        at, sources = self._at, (*reading.sources, *made.sources)
+        self._at = next_start(made.end)
+        report = {"zone": path, "at": at, "size": made.size, "sources": to_json(sources)}
+        self._report(report | found)
+        # A file of the cache has room for an arena and no view.
+        if self._cache and made.view is None:
+            self._made.append((made.origin, at, made.size, sources, time.time()))
         return True
 
-    def _compiled(self, path: str, reading: Reading) -> tuple[bytes, int, dict[str, Any]]:
-        """The zone's name, the size of its arena, and its warnings."""
-        file = Path(path)
+    def _compiled(self, path: str, reading: Reading) -> tuple[MadeZone, dict[str, Any]]:
+        """A compiled zone, and what is reported of it besides its arena."""
+        file, found = Path(path), dict[str, Any]()
         if self._geo:
-            check_alone(file)
-            if is_json_zone(file.name):
-                made = read_json_zone(file, self._relax, reading)
-                told = {"warnings": zone_warnings(made), "unlisted": 0} if self._linter else {}
-                return made.origin, compile_geo(made, self._fd, self._at), told
+            self._geo.check_alone(file)
+        if self._geo and is_json_zone(file.name):
+            made = self._geo.compile(file, reading, self._fd, self._at)
+            if made.view is not None:
+                found["view"] = made.view
+            if self._linter:
+                found |= {"warnings": made.warnings, "unlisted": 0}
+            return made, found
         zone = read_zone(file, self._progress(path, reading), reading)
         found = self._linter.warnings(zone) if self._linter else {}
         most = self._limits.iterations
-        return zone.origin, compile_zone(zone, self._fd, self._at, max_iterations=most), found
+        size = compile_zone(zone, self._fd, self._at, max_iterations=most)
+        return MadeZone(zone.origin, size, self._at + size), found
 
     def _too_much(self, path: str, reading: Reading) -> bool:
         needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
@@ -188,8 +195,21 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--geo", action="store_true", help="read NAME.json, too: GeoDNS's zones")
     text = "allow trailing commas and # comments in them"
     parser.add_argument("--relax", action="store_true", help=text)
+    parser.add_argument("--geoip", type=Path, help="the directory of location databases")
+    parser.add_argument("--map", type=Path, help="a file of prefixes and their locations")
+    text = "the directory that keeps what was read of these"
+    parser.add_argument("--location-cache", type=Path, help=text)
     parser.add_argument("directory", type=Path)
     return parser.parse_args(arguments)
+
+
+def _json_zones(options: argparse.Namespace) -> JsonZones | None:
+    if not options.geo:
+        return None
+    # Takes 60 ms of CPU, for which nobody with master files alone is to wait.
+    from xdpkit.services.dns.compiler.json_zone import JsonZones
+
+    return JsonZones(options.relax, options.geoip, options.map, options.location_cache)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -218,8 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     linter = Linter(options.served) if options.warn else None
     limits = ZoneLimits(options.max_bytes, options.max_iterations)
-    geo, relax = options.geo, options.relax
-    compiler = Compiler(options.fd, cache, limit, report, limits, linter, geo, relax)
+    compiler = Compiler(options.fd, cache, limit, report, limits, linter, _json_zones(options))
     compiler_key()
     report({"ready": True})
     report.flush()
