@@ -33,3 +33,11 @@ def zone_warnings(zone: GeoZone) -> list[ZoneWarning]:
         number, text = (int(place[1]), text[place.end() :]) if place else (0, text.lstrip())
         found.append(ZoneWarning(str(zone.path), number, text))
     return found
+
+
+def write_block(fd: int, at: int, block: bytes) -> None:
+    """Writes a view's block into the file of arenas. Raises OSError."""
+    view = memoryview(block)
+    while view:
+        written = os.pwrite(fd, view, at)
+        view, at = view[written:], at + written
