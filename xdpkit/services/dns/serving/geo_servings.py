@@ -79,7 +79,8 @@ class GeoServings:
         servings: dict[bytes, ZoneServing] = {}
         made: dict[bytes, _Made] = {}
         for name, arena, view in zones:
-            if arena is None or not has_choices(arena.view()):
+            # There may be 100,000 without: only an arena with a view has choices.
+            if arena is None or view is None or not has_choices(arena.view()):
                 found.append((name, arena))
                 continue
             each = self._of(name, arena, view)

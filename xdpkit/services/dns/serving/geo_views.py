@@ -60,4 +60,6 @@ class Views:
 def check_servable(arena: ZoneArena, view: GeoView | None) -> None:
     """Raises ValueError for an arena with choices that nothing can be chosen by."""
     if has_choices(arena.view()):
+        if view is None:
+            raise ValueError("it has choices, and no view")
         GeoServing(Selection(arena, bytes(len(status_names(arena)))), view)

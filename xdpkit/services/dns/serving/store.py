@@ -23,6 +23,7 @@ from xdpkit.services.dns.compiler.arena_file import CachedZone
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.batch import CHILDREN, Batch, Outcome, Progress, no_progress
 from xdpkit.services.dns.serving.compiler_child import Job, never
+from xdpkit.services.dns.serving.geo_views import check_servable
 from xdpkit.services.dns.serving.load_progress import describe_load
 from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.error_list import directory_error
@@ -312,6 +313,7 @@ def _read(file: str, name: bytes, path: str, seen: dict[str, Stat | None]) -> _F
         zone = arena_file.read_cached(file)
         if zone.arena.name != name:
             raise ValueError("it is another zone's")
+        check_servable(zone.arena, None)
     except (FileNotFoundError, arena_file.OtherVersion):
         return _Found(name, path, None, None)
     except (OSError, ValueError, MemoryError) as error:

@@ -411,7 +411,11 @@ class ZoneStore:
             await anyio.sleep(HEALTH_SECONDS)
             await self._servings.refresh()
             if self._states_shown != self._servings.generation:
-                self._publish()
+                try:
+                    self._publish()
+                except (MemoryError, ValueError) as error:
+                    what = "health: the new states could not be taken into use"
+                    log.error("%s", failed(what, error))
 
     def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
         return self._follow if self._config.watch else None
