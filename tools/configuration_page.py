@@ -26,7 +26,7 @@ The presence of a table turns its service on; `[interface]` and at least one of 
 `xdpkit check` gives file, line and column of each error. The last column says what becomes of a
 changed key: *reload*, if it is one that can change while the server runs; *restart*, if it is fixed
 when the server starts. A service or `[metrics]` that is put in or taken out needs a restart;
-`[ntp.limit]` and `[dns.rrl]` do not.
+`[ntp.limit]`, `[dns.rrl]` and `[dns.geo]` do not.
 """
 
 

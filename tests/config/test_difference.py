@@ -23,6 +23,7 @@ queues = [2]
 [dns]
 zones = "zones"
 [dns.rrl]
+[dns.geo]
 [echo]
 [metrics]
 """
@@ -54,6 +55,13 @@ CASES = {
     "dns.allow": ('["192.0.2.0/24"]', False),
     "ntp.deny": ('["192.0.2.0/24"]', False),
     "dns.deny": ('["192.0.2.0/24"]', False),
+    "dns.geoip": ('"geoip"', False),
+    "dns.geo.map": ('"map"', False),
+    "dns.geo.health": ('"health"', False),
+    "dns.geo.relaxed": ("true", False),
+    "dns.geo.ecs": ("false", False),
+    "dns.geo.answer_all_unhealthy": ("false", False),
+    "dns.geo.max_hosts": ("3", False),
     "ntp.limit.interval": ("1", False),
     "ntp.limit.burst": ("9", False),
     "ntp.limit.leak": ("3", False),

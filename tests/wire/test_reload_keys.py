@@ -25,6 +25,7 @@ BASE: dict[str, dict[str, str]] = {
     "ntp.limit": {"burst": "200"},
     "dns": {"zones": '"zones"'},
     "dns.rrl": {"rate": "1000"},
+    "dns.geo": {},
     "echo": {},
     "metrics": {},
 }
@@ -60,6 +61,10 @@ OTHER = {
     "dns.id": '"other"',
     "dns.allow": '["192.0.2.0/24"]',
     "dns.deny": '["198.51.100.0/24"]',
+    "dns.geoip": '"geoip"',
+    "dns.geo.map": '"locations"',
+    "dns.geo.health": '"health"',
+    "dns.geo.max_hosts": "3",
     "dns.rrl.rate": "900",
     "dns.rrl.exempt": '["192.0.2.0/24"]',
     "metrics.listen": '"127.0.0.1:9154"',
@@ -151,7 +156,7 @@ def test_a_key_that_needs_a_restart(lab: Lab, server: Server, directory: Path, k
 def test_a_table_that_is_taken_out(lab: Lab, server: Server, directory: Path, table: str) -> None:
     lines = config(without=table)
     if table in ("ntp", "dns"):
-        inner = {"ntp": "[ntp.limit]", "dns": "[dns.rrl]"}[table]
+        inner = f"[{table}."
         lines = "\n".join(part for part in lines.split("\n\n") if not part.startswith(inner))
     write_config(directory, lines)
     done = reload(lab, "server0")

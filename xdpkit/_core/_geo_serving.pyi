@@ -1,9 +1,12 @@
+from typing_extensions import disjoint_base
+
 from xdpkit._core._geo_selection import Selection
 from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneServing
 
 def view_id(selection: Selection) -> bytes | None: ...
 
+@disjoint_base
 class GeoServing(ZoneServing):
     selection: Selection
     view: GeoView | None

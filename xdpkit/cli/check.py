@@ -92,7 +92,8 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
 
     with LoadProgress(dns.zones) as progress:
         cache = dns.cache_directory()
-        load = anyio.run(compile_zones, dns.zones, progress, None, dns.zone_limits, cache)
+        limits, geo = dns.zone_limits, dns.geo_files
+        load = anyio.run(compile_zones, dns.zones, progress, None, limits, cache, geo)
         progress.finish(load.summary(), load.seconds)
     return {
         "port": dns.port,

@@ -17,6 +17,7 @@ from xdpkit._core._limits import (
     SIPHASH_KEY_BYTES,
     ZONE_ITERATIONS_MAX,
 )
+from xdpkit.config.geo import GeoConfig, GeoFiles, path_of
 from xdpkit.config.prefixes import Prefix, check_lists, read_prefixes
 from xdpkit.config.rrl import RrlConfig
 from xdpkit.config.schema import custom, flag, integer, section, service_port, subtable
@@ -283,11 +284,34 @@ class DnsConfig:
     rrl: RrlConfig | None = subtable(
         RrlConfig, default=None, doc="Limits how many answers an address is sent."
     )
+    geoip: Path | None = custom(
+        path_of,
+        accepts="path",
+        default=None,
+        doc="Directory of MaxMind's location databases, such as `GeoLite2-City.mmdb`; with it,"
+        " `NAME.json` holds the JSON zone NAME.",
+    )
+    geo: GeoConfig | None = subtable(
+        GeoConfig, default=None, doc="JSON zones: answers by location, weight and health."
+    )
 
     @property
     def zone_limits(self) -> ZoneLimits:
         """What a zone may cost."""
         return ZoneLimits(self.max_zone_bytes, self.max_nsec3_iterations)
+
+    @property
+    def geo_files(self) -> GeoFiles | None:
+        """What JSON zones are compiled with; None: they are not read."""
+        if self.geo is None and self.geoip is None:
+            return None
+        geo = self.geo or GeoConfig()
+        return GeoFiles(self.geoip, geo.map, geo.relaxed, geo.max_hosts)
+
+    @property
+    def ecs(self) -> bool:
+        """Whether answers depend on the client subnet that a query has."""
+        return self.geo_files is not None and (self.geo is None or self.geo.ecs)
 
     def cache_directory(self) -> Path | None:
         """``cache``; the default is replaced by systemd's CacheDirectory, systemd.exec(5)."""

@@ -34,6 +34,9 @@ def keep_files(config: Config) -> None:
     directories += [config.ntp.keys.parent] if config.ntp and config.ntp.keys else []
     if config.dns:
         directories.append(config.dns.zones)
+        geo = config.dns.geo
+        named = [config.dns.geoip, geo and geo.health, geo and geo.map and geo.map.parent]
+        directories += [each for each in named if each]
         # Read from our sources, and remembered.
         compiler_key()
     for directory in directories:

@@ -38,13 +38,14 @@ def reports(directory: Path, *paths: Path, options: tuple[str, ...] = ("--geo",)
         )
         found = [json.loads(line) for line in done.stdout.splitlines()]
         zones = [each for each in found if "zone" in each]
+        views = {each["view"]: each for each in found if "view" in each and "zone" not in each}
         for each in zones:
             if "at" in each:
                 each["bytes"] = os.pread(fd, each["size"], each["at"])
                 each["arena"] = ZoneArena(each["bytes"])
             if "view" in each:
-                at, size = each["view"]
-                each["view"] = GeoView(os.pread(fd, size, at))
+                view = views[each["view"]]
+                each["view"] = GeoView(os.pread(fd, view["size"], view["at"]))
         return zones
     finally:
         os.close(fd)

@@ -69,6 +69,11 @@ def checksum(data: memoryview | bytearray) -> int:
     return int.from_bytes(digest.digest(), "little")
 
 
+def has_choices(data: memoryview) -> bool:
+    """Whether an arena's answers are chosen: struct zone_arena's ``geo`` is not 0."""
+    return bool(HEADER.unpack_from(data)[-1])
+
+
 def next_start(end: int) -> int:
     """The first offset from ``end`` on where an arena may begin: its table's buckets are lines."""
     return -(-end // CACHE_LINE) * CACHE_LINE

@@ -8,8 +8,9 @@ stdout, one per line:
     {"ready": true}                                     it can begin
     {"reading": PATH, "records": N, "share": OF_IT}     as it goes
     {"zone": PATH, "at": OFFSET, "size": BYTES, "sources": [...]}
+    {"view": ID, "at": OFFSET, "size": BYTES}           before the first JSON zone that uses it
+    {"zone": PATH, ..., "view": ID}                     a JSON zone, whose view has this ID, in hex
     {"zone": PATH, "errors": [{"path", "line", "column", "error"}], "sources": [...]}
-    {"zone": PATH, ..., "view": [OFFSET, BYTES]}        of a JSON zone whose clients differ
     {"zone": PATH, ..., "warnings": [[path, line, text]], "unlisted": N}       with --warn
     {"done": true}                                      it compiles no more, and writes the cache
     {"unkept": REASON}                                  the cache could not be written; once
@@ -31,19 +32,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
+from xdpkit.config.geo import MAX_HOSTS, GeoFiles
 from xdpkit.errors import FILE_LINES, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena import next_start
+from xdpkit.services.dns.compiler.geography import Geography
+from xdpkit.services.dns.compiler.json_zone import check_alone, write_block, zone_warnings
 from xdpkit.services.dns.compiler.linter import Linter
-from xdpkit.services.dns.compiler.made_zone import MadeZone
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
+from xdpkit.services.dns.geo.compile_geo import compile_geo
+from xdpkit.services.dns.geo.model import GeoZone
+from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.error_list import LINES, located
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import (
@@ -53,9 +59,7 @@ from xdpkit.services.dns.zonefile.sources import (
     is_json_zone,
     to_json,
 )
-
-if TYPE_CHECKING:
-    from xdpkit.services.dns.compiler.json_zone import JsonZones
+from xdpkit.services.dns.zonefile.zone import ZoneWarning
 
 # The share of a zone's time spent reading; making images is the rest: measured with zones of
 # addresses; signed ones are read in half of it.
@@ -87,10 +91,13 @@ class Compiler:
         report: Report,
         limits: ZoneLimits,
         linter: Linter | None = None,
-        geo: JsonZones | None = None,
+        geo: GeoFiles | None = None,
     ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
         self._limits, self._linter, self._geo = limits, linter, geo
+        self._geography = None if geo is None else Geography(geo, cache, limit.allow)
+        self._shown: set[bytes] = set()
+        """Views that are in the file."""
         self._at = 0
         self._made: list[tuple[bytes, int, int, tuple[Source, ...], float]] = []
 
@@ -103,11 +110,12 @@ class Compiler:
         told = LINES if self._linter else FILE_LINES
         reading = Reading(self._limit.allow, self._limits.size, told)
         try:
-            made, found = self._compiled(path, reading)
+            origin, size, found = self._compiled(path, reading)
         except ZoneError as error:
             wrong = [each for each in error.errors or [error] if isinstance(each, ZoneError)]
             errors = [each.location() | {"error": each.reason} for each in located(wrong)]
-            self._report({"zone": path, "errors": errors, "sources": to_json(reading.sources)})
+            sources = self._sources(path, reading)
+            self._report({"zone": path, "errors": errors, "sources": to_json(sources)})
             return True
         except MemoryError:
             self._limit.use_reserve()
@@ -119,32 +127,50 @@ class Compiler:
             reason = f"could not be compiled: {failed('', error)}"
             self._refuse(path, reason, reading.sources)
             return True
-        at, sources = self._at, (*reading.sources, *made.sources)
-        self._at = next_start(made.end)
-        report = {"zone": path, "at": at, "size": made.size, "sources": to_json(sources)}
-        self._report(report | found)
-        # A file of the cache has room for an arena and no view.
-        if self._cache and made.view is None:
-            self._made.append((made.origin, at, made.size, sources, time.time()))
+        at, self._at = self._at, next_start(self._at + size)
+        sources = self._sources(path, reading)
+        self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
+        # An arena of a JSON zone would need its view, too.
+        if self._cache and not is_json_zone(Path(path).name):
+            self._made.append((origin, at, size, sources, time.time()))
         return True
 
-    def _compiled(self, path: str, reading: Reading) -> tuple[MadeZone, dict[str, Any]]:
-        """A compiled zone, and what is reported of it besides its arena."""
-        file, found = Path(path), dict[str, Any]()
-        if self._geo:
-            self._geo.check_alone(file)
-        if self._geo and is_json_zone(file.name):
-            made = self._geo.compile(file, reading, self._fd, self._at)
-            if made.view is not None:
-                found["view"] = made.view
-            if self._linter:
-                found |= {"warnings": made.warnings, "unlisted": 0}
-            return made, found
+    def _compiled(self, path: str, reading: Reading) -> tuple[bytes, int, dict[str, Any]]:
+        """The zone's name, the size of its arena, and its warnings."""
+        file = Path(path)
+        if self._geo and self._geography:
+            check_alone(file)
+            if is_json_zone(file.name):
+                relaxed, hosts = self._geo.relaxed, self._geo.max_hosts
+                made = read_json_zone(file, relaxed, reading, hosts)
+                return self._compiled_geo(made, self._geography)
         zone = read_zone(file, self._progress(path, reading), reading)
         found = self._linter.warnings(zone) if self._linter else {}
         most = self._limits.iterations
-        size = compile_zone(zone, self._fd, self._at, max_iterations=most)
-        return MadeZone(zone.origin, size, self._at + size), found
+        return zone.origin, compile_zone(zone, self._fd, self._at, max_iterations=most), found
+
+    def _compiled_geo(
+        self, zone: GeoZone, geography: Geography
+    ) -> tuple[bytes, int, dict[str, Any]]:
+        view = geography.view(zone)
+        if view.id not in self._shown:
+            at = self._at
+            write_block(self._fd, at, view.block)
+            self._at = next_start(at + len(view.block))
+            self._shown.add(view.id)
+            self._report({"view": view.id.hex(), "at": at, "size": len(view.block)})
+        told: dict[str, Any] = {"view": view.id.hex()}
+        if self._linter:
+            found = zone_warnings(zone)
+            found += [ZoneWarning(str(zone.path), 0, text) for text in view.warnings]
+            told |= {"warnings": found, "unlisted": 0}
+        size = compile_geo(zone, self._fd, self._at, classes=view, place=geography.place)
+        return zone.origin, size, told
+
+    def _sources(self, path: str, reading: Reading) -> tuple[Source, ...]:
+        if self._geography is None or not is_json_zone(Path(path).name):
+            return reading.sources
+        return (*reading.sources, *self._geography.sources)
 
     def _too_much(self, path: str, reading: Reading) -> bool:
         needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
@@ -195,21 +221,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--geo", action="store_true", help="read NAME.json, too: GeoDNS's zones")
     text = "allow trailing commas and # comments in them"
     parser.add_argument("--relax", action="store_true", help=text)
-    parser.add_argument("--geoip", type=Path, help="the directory of location databases")
-    parser.add_argument("--map", type=Path, help="a file of prefixes and their locations")
-    text = "the directory that keeps what was read of these"
-    parser.add_argument("--location-cache", type=Path, help=text)
+    text = "the directory of location databases"
+    parser.add_argument("--geoip", type=Path, help=text)
+    text = "prefixes and their locations, before those of the databases"
+    parser.add_argument("--map", type=Path, help=text)
+    text = "most records of an answer in a JSON zone that does not say"
+    parser.add_argument("--max-hosts", type=int, default=MAX_HOSTS, help=text)
     parser.add_argument("directory", type=Path)
     return parser.parse_args(arguments)
-
-
-def _json_zones(options: argparse.Namespace) -> JsonZones | None:
-    if not options.geo:
-        return None
-    # Takes 60 ms of CPU, for which nobody with master files alone is to wait.
-    from xdpkit.services.dns.compiler.json_zone import JsonZones
-
-    return JsonZones(options.relax, options.geoip, options.map, options.location_cache)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -238,7 +257,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     linter = Linter(options.served) if options.warn else None
     limits = ZoneLimits(options.max_bytes, options.max_iterations)
-    compiler = Compiler(options.fd, cache, limit, report, limits, linter, _json_zones(options))
+    geo = None
+    if options.geo:
+        geo = GeoFiles(options.geoip, options.map, options.relax, options.max_hosts)
+    compiler = Compiler(options.fd, cache, limit, report, limits, linter, geo)
     compiler_key()
     report({"ready": True})
     report.flush()

@@ -44,9 +44,15 @@ def json_zone_name(path: Path) -> bytes:
         raise ZoneError(path, error.reason) from None
 
 
-def read_json_zone(path: Path, relax: bool = False, reading: Reading | None = None) -> GeoZone:
+def read_json_zone(
+    path: Path,
+    relax: bool = False,
+    reading: Reading | None = None,
+    max_hosts: int = MAX_HOSTS,
+) -> GeoZone:
     """Reads and checks one JSON zone; ``relax`` allows trailing commas and # comments.
 
+    ``max_hosts`` is that of a zone without one.
     ``reading`` records what was opened. Raises ZoneError with everything that is wrong, each with
     line and column.
     """
@@ -61,20 +67,22 @@ def read_json_zone(path: Path, relax: bool = False, reading: Reading | None = No
     stat = next(each.stat for each in reading.sources if each.path == str(path.absolute()))
     modified = modified_ns(stat) // 1_000_000_000 if stat else 0
     document = JsonDocument(path, text, relax)
-    zone = parse_zone(document, origin, modified)
+    zone = parse_zone(document, origin, modified, max_hosts)
     # Several times what the zone takes; for errors the text is enough.
     document.data = None
     return zone
 
 
-def parse_zone(document: JsonDocument, origin: bytes, modified: int) -> GeoZone:
+def parse_zone(
+    document: JsonDocument, origin: bytes, modified: int, max_hosts: int = MAX_HOSTS
+) -> GeoZone:
     """The zone in a document; ``modified`` is its file's time in seconds. Raises ZoneError."""
     report = Report()
     zone = document.data
     if not isinstance(zone, dict):
         report.wrong((), f"{described(zone)}: a zone is an object: write {{...}}")
         report.check(document)
-    head = _Head(report, zone, origin, modified)
+    head = _Head(report, zone, origin, modified, max_hosts)
     labels = _Labels(report, head, origin).read(zone.get("data"))
     names = _names(labels, head.targeting)
     check_labels(report, labels, names, head.targeting)
@@ -102,7 +110,12 @@ class _Head:
     """The keys of the zone as a whole. Unknown ones are comments."""
 
     def __init__(
-        self, report: Report, zone: Mapping[str, Any], origin: bytes, modified: int
+        self,
+        report: Report,
+        zone: Mapping[str, Any],
+        origin: bytes,
+        modified: int,
+        max_hosts: int,
     ) -> None:
         given = {key: value for key, value in zone.items() if value is not None}
 
@@ -111,7 +124,7 @@ class _Head:
 
         self.ttl = integer("ttl", 0, TTL_MAX, TTL)
         self.serial = integer("serial", 0, 0xFFFFFFFF, modified & 0xFFFFFFFF)
-        self.max_hosts = integer("max_hosts", 1, HOSTS_MAX, MAX_HOSTS)
+        self.max_hosts = integer("max_hosts", 1, HOSTS_MAX, max_hosts)
         self.closest = "closest" in given and flag(report, ("closest",), given["closest"])
         self.contact = self._contact(report, given.get("contact"), origin)
         self.targeting = self._targeting(report, given.get("targeting"))

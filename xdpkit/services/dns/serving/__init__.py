@@ -2,6 +2,8 @@
 
     compiler_child.py the compiler's process
     batch.py          master files compiled in such processes            -> Outcome
+    geo_views.py      the views that JSON zones are served with
+    geo_servings.py   what of JSON zones is healthy                      -> GeoServing
     zone_table.py     how every zone stands, and which files it is from  -> ZoneState
     store.py          a first load: from the cache, or compiled          -> Load
     load_progress.py  the progress of a load, on a terminal

@@ -18,11 +18,13 @@ from typing import Any
 
 import anyio
 
+from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena
 from xdpkit.errors import StuckError, UnansweredError, XdpkitError, ZoneError
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, never
+from xdpkit.services.dns.serving.geo_views import Views, check_servable
 from xdpkit.services.dns.zonefile.sources import Source, from_json
 from xdpkit.services.dns.zonefile.zone import ZoneWarning
 
@@ -54,6 +56,8 @@ class Outcome:
     """What is probably a mistake, if the job asks for it."""
     unlisted: int = 0
     """How many more warnings there are."""
+    view: GeoView | None = None
+    """Of a JSON zone: what its choices are made by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,7 @@ class _Reader:
     def __init__(self, batch: Batch, child: CompilerChild, left: deque[str]) -> None:
         self._batch, self._child, self._left = batch, child, left
         self._found: list[dict[str, Any]] = []
+        self._views = Views()
         self._more = anyio.Event()
         self._ended = False
 
@@ -195,6 +200,8 @@ class _Reader:
     def _on_report(self, report: dict[str, Any]) -> None:
         if "reading" in report:
             self._batch.report(report["reading"], report["records"], report["share"])
+        elif "zone" not in report:
+            self._views.note(report)
         else:
             self._found.append(report)
             # It reports them in their order.
@@ -215,7 +222,7 @@ class _Reader:
 
     async def _read(self, found: list[dict[str, Any]]) -> list[Outcome]:
         # Its own descriptor: a thread that is left behind goes on with it.
-        work = partial(_outcomes, os.dup(self._child.fd), found)
+        work = partial(_outcomes, os.dup(self._child.fd), found, self._views)
         nice = BACKGROUND_NICE if self._child.job.background else 0
         try:
             return await off_loop("the zone arenas", work, ARENA_SECONDS, nice)
@@ -223,21 +230,21 @@ class _Reader:
             return [_refused(report["zone"], str(error), True) for report in found]
 
 
-def _outcomes(fd: int, reports: list[dict[str, Any]]) -> list[Outcome]:
+def _outcomes(fd: int, reports: list[dict[str, Any]], views: Views) -> list[Outcome]:
     """What a child reported, with the arenas in memory. Closes the descriptor."""
     try:
         size = os.fstat(fd).st_size
         if not size:
-            return [_outcome(b"", report) for report in reports]
+            return [_outcome(b"", report, views) for report in reports]
         with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-            return [_outcome(view, report) for report in reports]
+            return [_outcome(view, report, views) for report in reports]
     except (OSError, MemoryError, ValueError) as error:
         return [_refused(report["zone"], _unusable(error), True) for report in reports]
     finally:
         os.close(fd)
 
 
-def _outcome(data: memoryview | bytes, report: dict[str, Any]) -> Outcome:
+def _outcome(data: memoryview | bytes, report: dict[str, Any], views: Views) -> Outcome:
     path = report["zone"]
     try:
         sources = from_json(report["sources"])
@@ -252,7 +259,9 @@ def _outcome(data: memoryview | bytes, report: dict[str, Any]) -> Outcome:
             warnings = tuple(ZoneWarning(*each) for each in report.get("warnings", ()))
             unlisted = int(report.get("unlisted", 0))
             arena = ZoneArena(part)
-        return Outcome(path, arena, sources, warnings=warnings, unlisted=unlisted)
+        found_view = views.of(report, data)
+        check_servable(arena, found_view)
+        return Outcome(path, arena, sources, (), False, warnings, unlisted, found_view)
     except (LookupError, TypeError, ValueError, MemoryError) as error:
         return _refused(path, _unusable(error))
 

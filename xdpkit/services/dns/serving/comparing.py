@@ -11,10 +11,10 @@ from xdpkit.services.dns.serving.zone_table import Changes, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.sources import Source, Stat, zone_stats
 
 
-def master_files(directory: Path, name: bytes) -> dict[str, Stat | None]:
+def master_files(directory: Path, name: bytes, geo: bool = False) -> dict[str, Stat | None]:
     """The files of a zone, now. Raises ZoneError for a directory that cannot be read."""
     found: dict[str, Stat | None] = {}
-    for path, stat in zone_stats(directory).items():
+    for path, stat in zone_stats(directory, geo).items():
         with suppress(ZoneError):
             if name_of(path) == name:
                 found[path] = stat
@@ -26,7 +26,7 @@ def compared(table: ZoneTable) -> Changes:
 
     Raises ZoneError for a directory that cannot be read, or is empty.
     """
-    listed: dict[str, Stat | None] = dict(zone_stats(table.directory))
+    listed: dict[str, Stat | None] = dict(zone_stats(table.directory, table.geo))
     seen, again, sources = dict(listed), set[bytes](), dict[bytes, tuple[Source, ...]]()
     stats: dict[str, Stat | None]
     stats = {path: None for state in table for path in state.paths if path not in listed}

@@ -23,6 +23,7 @@ import anyio
 import anyio.abc
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
+from xdpkit.config.geo import GeoFiles
 from xdpkit.errors import StuckError, XdpkitError
 from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
@@ -77,6 +78,8 @@ class Job:
     """Whether what is probably a mistake is to be reported."""
     served: Path | None = None
     """Where the compiled zones are kept that warnings compare with."""
+    geo: GeoFiles | None = None
+    """What JSON zones are compiled with; None: there are none."""
 
     def arguments(self, fd: int) -> list[str]:
         found = ["--fd", str(fd), *(["--cache", str(self.cache)] if self.cache else [])]
@@ -86,7 +89,15 @@ class Job:
         found += ["--served", str(self.served.absolute())] if self.served else []
         found += ["--max-bytes", str(self.limits.size)]
         found += ["--max-iterations", str(self.limits.iterations)]
-        return [*found, str(self.directory)]
+        return [*found, *_geo_arguments(self.geo), str(self.directory)]
+
+
+def _geo_arguments(geo: GeoFiles | None) -> list[str]:
+    if geo is None:
+        return []
+    found = ["--geo", "--max-hosts", str(geo.max_hosts), *["--relax"] * geo.relaxed]
+    found += [] if geo.databases is None else ["--geoip", str(geo.databases)]
+    return found + ([] if geo.own is None else ["--map", str(geo.own)])
 
 
 def never() -> bool:

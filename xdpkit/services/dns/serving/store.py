@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
+from xdpkit.config.geo import GeoFiles
 from xdpkit.errors import ERRORS_MAX, UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
@@ -22,6 +23,7 @@ from xdpkit.services.dns.compiler.arena_file import CachedZone
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.batch import CHILDREN, Batch, Outcome, Progress, no_progress
 from xdpkit.services.dns.serving.compiler_child import Job, never
+from xdpkit.services.dns.serving.geo_views import check_servable
 from xdpkit.services.dns.serving.load_progress import describe_load
 from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.error_list import directory_error
@@ -86,19 +88,20 @@ async def load_zones(
     keep: bool = True,
     limits: ZoneLimits = DEFAULT_LIMITS,
     wait: bool = True,
+    geo: GeoFiles | None = None,
 ) -> Load:
     """Loads every zone of a directory; what is wrong with one is in its state.
 
     ``cache`` is where all directories' compiled zones are kept; without ``keep``, it is only read,
     and without ``wait``, the load's batch is still writing it. With ``background``, the compiler
     yields the CPU to the answering threads. A zone that does not load is served as it is in
-    ``before``, or as it was kept. Raises ZoneError for a directory that cannot be read or is empty,
-    and XdpkitError if the compiler does not work.
+    ``before``, or as it was kept. JSON zones are read with ``geo``. Raises ZoneError for a
+    directory that cannot be read or is empty, and XdpkitError if the compiler does not work.
     """
     started = time.monotonic()
     directory = directory.absolute()
-    stats = await off_loop(directory, partial(zone_stats, directory))
-    load = Load(ZoneTable(directory))
+    stats = await off_loop(directory, partial(zone_stats, directory, geo is not None))
+    load = Load(ZoneTable(directory, geo is not None))
     kept = None
     if cache:
         kept = await off_loop(directory, partial(arena_file.cache_directory, cache, directory))
@@ -114,11 +117,15 @@ async def load_zones(
         for state in todo:
             if state.arena is None and (old := before.zones.get(state.name)) and old.arena:
                 load.table.zones[state.name] = replace(
-                    state, arena=old.arena, loaded_at=old.loaded_at, cached=old.cached
+                    state,
+                    arena=old.arena,
+                    view=old.view,
+                    loaded_at=old.loaded_at,
+                    cached=old.cached,
                 )
     load.compiled = len(todo)
     if todo:
-        job = Job(directory, kept if keep else None, background, limits=limits)
+        job = Job(directory, kept if keep else None, background, limits=limits, geo=geo)
         await _compile(load, job, todo, progress, newer)
     load.seconds = time.monotonic() - started
     if wait and load.batch:
@@ -150,6 +157,7 @@ async def compile_zones(
     memory: int | None = None,
     limits: ZoneLimits = DEFAULT_LIMITS,
     cache: Path | None = None,
+    geo: GeoFiles | None = None,
 ) -> Load:
     """Compiles every zone of a directory, and keeps none of it: for ``check``.
 
@@ -158,9 +166,9 @@ async def compile_zones(
     """
     started = time.monotonic()
     directory = directory.absolute()
-    load = Load(ZoneTable(directory))
+    load = Load(ZoneTable(directory, geo is not None))
     # As the compiler's child will, and ``run`` does.
-    look = partial(unprivileged, partial(zone_stats, directory))
+    look = partial(unprivileged, partial(zone_stats, directory, geo is not None))
     todo = load.table.take(Changes(await off_loop(directory, look))).todo
     refused: list[ZoneError] = []
 
@@ -171,7 +179,7 @@ async def compile_zones(
             load.table.finish(outcome)
 
     served = cache and arena_file.cache_directory(cache, directory)
-    job = Job(directory, memory=memory, limits=limits, warn=True, served=served)
+    job = Job(directory, memory=memory, limits=limits, warn=True, served=served, geo=geo)
     batch = Batch(job, take, progress)
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
@@ -305,6 +313,7 @@ def _read(file: str, name: bytes, path: str, seen: dict[str, Stat | None]) -> _F
         zone = arena_file.read_cached(file)
         if zone.arena.name != name:
             raise ValueError("it is another zone's")
+        check_servable(zone.arena, None)
     except (FileNotFoundError, arena_file.OtherVersion):
         return _Found(name, path, None, None)
     except (OSError, ValueError, MemoryError) as error:

@@ -24,7 +24,7 @@ from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.serving.inotify import Inotify
 from xdpkit.services.dns.serving.zone_table import ZoneTable
-from xdpkit.services.dns.zonefile.sources import Stat, is_zone_file, look, zone_stats
+from xdpkit.services.dns.zonefile.sources import Stat, look, zone_stats
 
 log = logging.getLogger("xdpkit")
 
@@ -129,8 +129,7 @@ class ZoneWatch(Closing):
             self._hints |= {
                 path
                 for path in paths
-                if path in table.known
-                or (is_zone_file(path.rpartition("/")[2]) and table.is_master(path))
+                if path in table.known or (table.is_zone(path) and table.is_master(path))
             }
             if lost:
                 self._next = min(self._next, self._again)
@@ -162,7 +161,7 @@ class ZoneWatch(Closing):
             self._note(found, table.known)
             self._hints -= hints
             return
-        work = partial(_differences, table.directory, table.others, dict(table.known))
+        work = partial(_differences, table.directory, table.geo, table.others, dict(table.known))
         directories = {str(table.directory), *table.include_directories()}
         taken, found, error = await off_loop(
             table.directory, partial(_scan, work, self._inotify, directories)
@@ -240,13 +239,13 @@ def _scan(
 
 
 def _differences(
-    directory: Path, others: Iterable[str], known: Mapping[str, Stat | None]
+    directory: Path, geo: bool, others: Iterable[str], known: Mapping[str, Stat | None]
 ) -> dict[str, Stat | None]:
     """The files of now that differ from the known ones.
 
     Raises ZoneError if the directory cannot be read, or is empty.
     """
-    seen: dict[str, Stat | None] = dict(zone_stats(directory))
+    seen: dict[str, Stat | None] = dict(zone_stats(directory, geo))
     for path in others:
         if path not in seen:
             seen[path] = look(path, False)

@@ -32,6 +32,7 @@ from xdpkit.services.dns.serving import zone_report
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Take
 from xdpkit.services.dns.serving.comparing import compared, master_files
 from xdpkit.services.dns.serving.compiler_child import Job, WarmChild
+from xdpkit.services.dns.serving.geo_servings import geo_servings
 from xdpkit.services.dns.serving.load_progress import LoadProgress, ProgressReporter
 from xdpkit.services.dns.serving.store import Load, load_zones, remove_cached
 from xdpkit.services.dns.serving.watch import ZoneWatch
@@ -58,6 +59,9 @@ KEEPING_MAX = 4
 
 # Between two attempts with a zone that was stuck: not much of the others' time, if it is again.
 RETRY_SECONDS = 10.0
+
+# Between two looks at the status files.
+HEALTH_SECONDS = 1.0
 
 # Files that a line of the log names.
 NAMED = 3
@@ -99,7 +103,11 @@ class ZoneStore:
     def __init__(self, config: DnsConfig, publisher: SnapshotPublisher) -> None:
         self._config = config
         self._publisher = publisher
-        self._table = ZoneTable(config.zones.absolute())
+        self._table = ZoneTable(config.zones.absolute(), config.geo_files is not None)
+        self._servings = geo_servings(config)
+        self._states_shown = 0
+        """The generation of the servers' states that are published."""
+        self._health = CurrentTask(self._look_at_health)
         self._directory: ZoneDirectory | None = None
         self._watching = CurrentTask(self._watch_files)
         self._report = zone_report.ZoneReport()
@@ -139,6 +147,7 @@ class ZoneStore:
         self._table = load.table
         self._report.set_loaded(load)
         self._log_changes((None, state) for state in self._table.failing)
+        await self._servings.refresh()
         self._publish()
 
     async def _load(self, config: DnsConfig, first: bool) -> Load:
@@ -156,6 +165,7 @@ class ZoneStore:
                     before,
                     limits=config.zone_limits,
                     wait=False,
+                    geo=config.geo_files,
                 )
             except (OSError, ValueError, MemoryError) as error:
                 what = f"the zones in {config.zones} could not be loaded"
@@ -196,7 +206,7 @@ class ZoneStore:
         if len(self._keeping) >= KEEPING_MAX:
             # The disk is too slow, or does not answer: what it has is older, and is found to be.
             kept = None
-        return Job(directory, kept, True, limits=config.zone_limits)
+        return Job(directory, kept, True, limits=config.zone_limits, geo=config.geo_files)
 
     async def _locate(self, config: DnsConfig) -> None:
         """Finds where compiled zones are kept: that follows links, which may wait for a disk."""
@@ -207,7 +217,8 @@ class ZoneStore:
 
     def _publish(self) -> None:
         """Has the answering threads use the table of now."""
-        self._directory = self._table.directory_of_arenas()
+        self._states_shown = self._servings.generation
+        self._directory = self._table.directory_of_arenas(self._servings)
         self._publisher.change(zones=self._directory)
         self._published, self._shown = time.monotonic(), self._table.generation
 
@@ -219,9 +230,18 @@ class ZoneStore:
         A zone that does not load fails no reload. Raises XdpkitError, and BusyError.
         """
         share: _Share = await self.inbox.ask(_Reload(config))
-        directory = share.table.directory_of_arenas() if share.changed else self._directory
+        servings = geo_servings(config, self._servings)
+        if servings is not self._servings:
+            await servings.refresh()
+        directory, states = self._directory, self._states_shown
+        if share.changed or servings is not self._servings:
+            states = servings.generation
+            directory = share.table.directory_of_arenas(servings)
 
         def commit() -> None:
+            if servings is not self._servings:
+                self._health.restart()
+            self._servings, self._states_shown = servings, states
             self._commit(share, config, directory)
 
         def discard() -> None:
@@ -246,7 +266,9 @@ class ZoneStore:
         """
         name = named(zone)
         table = self._table
-        stats = await off_loop(table.directory, partial(master_files, table.directory, name))
+        stats = await off_loop(
+            table.directory, partial(master_files, table.directory, name, table.geo)
+        )
         known = table.zones.get(name)
         if not stats and known is None:
             raise XdpkitError(
@@ -286,7 +308,8 @@ class ZoneStore:
     async def _answer(self, request: _Reload | _Changed) -> Any:
         if isinstance(request, _Changed):
             return await self._use(request.changes or self._take_changes())
-        if request.config.zones.absolute() != self._table.directory:
+        config, geo = request.config, self._config.geo_files
+        if config.zones.absolute() != self._table.directory or config.geo_files != geo:
             load = await self._load(request.config, False)
             return _Share(self._table, self._table.generation, load.table)
         return await self._compare(self._table, request.config)
@@ -376,7 +399,23 @@ class ZoneStore:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watching.run)
             tasks.start_soon(self._wait_for_cache)
+            tasks.start_soon(self._health.run)
             tasks.start_soon(self.inbox.run, self._answer)
+
+    def _look_at_health(self) -> Callable[[], Awaitable[None]] | None:
+        return self._follow_health if self._servings.has_health else None
+
+    async def _follow_health(self) -> None:
+        """Has what is unhealthy be in no new answer; no zone is compiled for it."""
+        while True:
+            await anyio.sleep(HEALTH_SECONDS)
+            await self._servings.refresh()
+            if self._states_shown != self._servings.generation:
+                try:
+                    self._publish()
+                except (MemoryError, ValueError) as error:
+                    what = "health: the new states could not be taken into use"
+                    log.error("%s", failed(what, error))
 
     def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
         return self._follow if self._config.watch else None

@@ -13,12 +13,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.escape import escape
+from xdpkit.services.dns.geo.zone_json import json_zone_name
 from xdpkit.services.dns.serving.batch import Outcome
+from xdpkit.services.dns.serving.geo_servings import GeoServings
 from xdpkit.services.dns.zonefile.read import plain_name, zone_name
-from xdpkit.services.dns.zonefile.sources import INACCESSIBLE, SUFFIX, Source, Stat
+from xdpkit.services.dns.zonefile.sources import (
+    INACCESSIBLE,
+    SUFFIX,
+    Source,
+    Stat,
+    is_json_zone,
+    is_zone_file,
+)
 from xdpkit.services.dns.zonefile.zone import labels_of, name_text
 
 # A file whose stat is this is to be read again: no file has it.
@@ -51,6 +61,8 @@ class ZoneState:
     """When it was first seen not to load, in seconds since the epoch."""
     stuck: bool = False
     """Whether it is tried again as it is."""
+    view: GeoView | None = None
+    """Of a JSON zone's arena: what its choices are made by."""
 
     @property
     def text(self) -> str:
@@ -75,6 +87,8 @@ def text_of(name: bytes) -> str:
 
 def name_of(path: str) -> bytes:
     """The wire name of the zone in a master file. Raises ZoneError if its name is none."""
+    if is_json_zone(path.rpartition("/")[2]):
+        return json_zone_name(Path(path))
     # Without a Path where that is not needed: there may be 100,000 of them.
     return plain_name(path.rpartition("/")[2].removesuffix(SUFFIX)) or zone_name(Path(path))
 
@@ -123,8 +137,8 @@ class Taken:
 class ZoneTable:
     """Every zone of a directory, by name; and every file, by path."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, geo: bool = False) -> None:
+        self.directory, self.geo = directory, geo
         self.zones: dict[bytes, ZoneState] = {}
         self.unnamed: dict[str, ZoneState] = {}
         """By path: files whose names are no zone's."""
@@ -138,7 +152,7 @@ class ZoneTable:
 
     def copy(self) -> ZoneTable:
         """One that changes apart from this one."""
-        made = ZoneTable(self.directory)
+        made = ZoneTable(self.directory, self.geo)
         made.zones, made.unnamed = dict(self.zones), dict(self.unnamed)
         made.known, made.generation = dict(self.known), self.generation
         made._includers = {path: set(names) for path, names in self._includers.items()}
@@ -156,9 +170,10 @@ class ZoneTable:
         """This table's state of a zone, or of a file that is none."""
         return self.zones.get(state.name) if state.name else self.unnamed.get(state.paths[0])
 
-    def directory_of_arenas(self) -> ZoneDirectory:
-        """What the answering threads find zones with."""
-        return ZoneDirectory((name, state.arena) for name, state in self.zones.items())
+    def directory_of_arenas(self, servings: GeoServings | None = None) -> ZoneDirectory:
+        """What the answering threads find zones with, and choose answers by."""
+        zones = ((name, state.arena, state.view) for name, state in self.zones.items())
+        return ZoneDirectory(*(servings or GeoServings()).of(zones))
 
     # ---------------------------------------------------------------------------------------------
 
@@ -175,6 +190,11 @@ class ZoneTable:
             or path.rpartition("/")[0] == str(self.directory)
         )
 
+    def is_zone(self, path: str) -> bool:
+        """Whether a file's name makes it a zone's, if it is in the directory."""
+        name = path.rpartition("/")[2]
+        return is_zone_file(name) or (self.geo and is_json_zone(name))
+
     def take(self, changes: Changes) -> Taken:
         """Takes note of files that have changed."""
         touched: set[bytes] = set(changes.again)
@@ -182,7 +202,7 @@ class ZoneTable:
         for path, stat in changes.stats.items():
             self.known[path] = stat
             touched |= self._includers.get(path, set())
-            if path.endswith(SUFFIX) and self.is_master(path):
+            if self.is_zone(path) and self.is_master(path):
                 touched |= self._note_master(path, stat, taken)
         for name, sources in changes.sources.items():
             if (state := self.zones.get(name)) and name not in touched:
@@ -267,9 +287,8 @@ class ZoneTable:
             if arena is None:
                 after = replace(after, errors=errors, since=before.since or time.time())
             else:
-                after = replace(
-                    after, arena=arena, loaded_at=time.time(), cached=False, errors=(), since=0.0
-                )
+                after = replace(after, arena=arena, view=outcome.view, loaded_at=time.time())
+                after = replace(after, cached=False, errors=(), since=0.0)
         self._put(after, outcome.sources)
         self.generation += 1
         return before, after

@@ -1,0 +1,182 @@
+"""JSON zones loaded as a starting server does: with databases, views, and what is wrong of them."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+import dns.message
+import pytest
+from mmdb_files import asn_record, city_record, write_database
+from zone_loads import addresses, state_of
+
+from xdpkit._core._answer import answer
+from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._thread_state import ThreadState
+from xdpkit.config.geo import GeoFiles
+from xdpkit.services.dns.compiler import arena_file
+from xdpkit.services.dns.serving import geo_views
+from xdpkit.services.dns.serving.batch import _outcome
+from xdpkit.services.dns.serving.comparing import compared
+from xdpkit.services.dns.serving.geo_views import Views
+from xdpkit.services.dns.serving.store import Load, load_zones
+
+CITIES = {
+    "198.51.100.0/24": city_record("US", "CA"),
+    "203.0.113.0/24": city_record("DE", "BE"),
+}
+
+
+def zone(*more: str, targeting: str = "@ country") -> str:
+    labels: dict[str, Any] = {"": {"ns": ["ns.test."]}, "www": {"a": [["192.0.2.1", 5]]}}
+    labels |= {f"www.{each}": {"a": [[f"192.0.2.{10 + i}", 5]]} for i, each in enumerate(more)}
+    return json.dumps({"serial": 1, "targeting": targeting, "data": labels})
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "zones").mkdir()
+    (tmp_path / "geoip").mkdir()
+    write_database(tmp_path / "geoip" / "GeoLite2-City.mmdb", CITIES)
+    return tmp_path
+
+
+def load(directory: Path, before: Load | None = None, cache: Path | None = None) -> Load:
+    async def run() -> Load:
+        geo = GeoFiles(directory / "geoip")
+        old = before.table if before else None
+        return await load_zones(directory / "zones", cache, before=old, geo=geo)
+
+    return anyio.run(run)
+
+
+def ask(load: Load, source: str) -> str:
+    """The address of www.test for a client."""
+    snapshot = Snapshot({"dns": 53}, zones=load.table.directory_of_arenas(), dns={"ecs": 1})
+    request = dns.message.make_query("www.test", "A").to_wire()
+    _, reply = answer(snapshot, "dns", request, (source, 4000), state=ThreadState())
+    assert reply is not None
+    [[record]] = dns.message.from_wire(reply).answer
+    return str(record.address)
+
+
+def test_answers_by_the_databases(directory: Path) -> None:
+    (directory / "zones" / "test.json").write_text(zone("us", "de"))
+    found = load(directory, cache=directory / "cache")
+    assert [ask(found, source) for source in ("198.51.100.7", "203.0.113.7", "192.0.2.1")] == [
+        "192.0.2.10",
+        "192.0.2.11",
+        "192.0.2.1",
+    ]
+    sources = {source.path for source in state_of(found, "test").sources}
+    assert str(directory / "geoip" / "GeoLite2-City.mmdb") in sources
+    # From the tables that were kept.
+    again = load(directory, cache=directory / "cache")
+    assert ask(again, "203.0.113.7") == "192.0.2.11"
+    assert not compared(again.table).again
+
+
+def test_zones_of_the_same_targets_share_a_view(directory: Path) -> None:
+    for name, labels in (("test", ("us", "de")), ("other", ("de", "us")), ("third", ("us",))):
+        (directory / "zones" / f"{name}.json").write_text(zone(*labels))
+    found = load(directory)
+    views = {name: state_of(found, name).view for name in ("test", "other", "third")}
+    assert views["test"] is views["other"] is not None
+    assert views["third"] is not views["test"]
+    assert len(geo_views._in_use) == 2
+    del found, views
+    gc.collect()
+    assert not geo_views._in_use
+
+
+def test_a_database_that_is_no_good_keeps_the_zone(directory: Path) -> None:
+    (directory / "zones" / "test.json").write_text(zone("us", "de"))
+    first = load(directory)
+    path = directory / "geoip" / "GeoLite2-City.mmdb"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    assert compared(first.table).again
+    second = load(directory, first)
+    [error] = state_of(second, "test").errors
+    assert error.startswith(f"{path}: ")
+    assert ask(second, "198.51.100.7") == "192.0.2.10"
+    # Without any, the directory is named, and looked at.
+    path.unlink()
+    third = load(directory, second)
+    [error] = state_of(third, "test").errors
+    assert error.startswith(f"{directory / 'geoip'}: no databases found")
+    path.write_bytes(whole)
+    assert compared(third.table).again
+    assert not state_of(load(directory, third), "test").errors
+
+
+def test_a_database_that_is_put_beside(directory: Path) -> None:
+    text = zone("us", "de", "as64496", targeting="@ country asn")
+    (directory / "zones" / "test.json").write_text(text)
+    found = load(directory)
+    assert ask(found, "198.51.100.7") == "192.0.2.10"
+    asn = {"198.51.100.0/24": asn_record(64496)}
+    write_database(directory / "geoip" / "GeoLite2-ASN.mmdb", asn)
+    assert compared(found.table).again
+    assert ask(load(directory, found), "198.51.100.7") == "192.0.2.12"
+
+
+def test_without_choices_no_view_is_needed(directory: Path) -> None:
+    labels = {"": {"ns": ["ns.test."]}, "www": {"a": [["192.0.2.1"]]}}
+    (directory / "zones" / "test.json").write_text(json.dumps({"data": labels}))
+    assert addresses(load(directory), "www.test") == ["192.0.2.1"]
+
+
+def lied(directory: Path, **changed: Any) -> str:
+    """Why a report of a zone is refused whose view, or what is said of it, is another."""
+    (directory / "zones" / "test.json").write_text(zone("us", "de"))
+    state = state_of(load(directory), "test")
+    assert state.arena is not None and state.view is not None
+    arena = bytes(state.arena.view())
+    at = -(-len(arena) // 64) * 64
+    name = state.view.id.hex()
+    views = Views()
+    views.note({"view": name, "at": 0, "size": len(arena)} | changed.get("view", {}))
+    report = {"zone": "test.json", "at": 0, "size": len(arena), "sources": [], "view": name}
+    del state
+    gc.collect()
+    outcome = _outcome(arena + bytes(at - len(arena)), report | changed.get("zone", {}), views)
+    assert outcome.arena is None
+    return str(outcome.errors[0])
+
+
+def test_a_child_that_lies(directory: Path) -> None:
+    assert "not a view" in lied(directory)
+
+
+def test_a_cache_with_choices_is_not_believed(directory: Path) -> None:
+    path = directory / "zones" / "test.json"
+    path.write_text(zone("us", "de"))
+    cache = directory / "cache"
+    first = load(directory, cache=cache)
+    assert not list(cache.rglob("*.arena"))
+    state, fd = state_of(first, "test"), os.memfd_create("test-arena")
+    assert state.arena is not None
+    try:
+        size = os.write(fd, state.arena.view())
+        kept = arena_file.cache_directory(cache, directory / "zones")
+        end = arena_file.tail(size, state.sources, 0.0)
+        arena_file.write_cached(kept, state.name, fd, 0, size, end, 1e11)
+    finally:
+        os.close(fd)
+    assert list(cache.rglob("*.arena"))
+    again = load(directory, cache=cache)
+    assert not state_of(again, "test").cached
+    assert "it has choices, and no view" in again.damaged[0]
+    assert ask(again, "198.51.100.7") == "192.0.2.10"
+
+
+def test_a_child_that_lies_of_views(directory: Path) -> None:
+    for at, size in ((-1, 5), (1 << 40, 5), (5, -1), (0, 0), (0, 1 << 62)):
+        assert "no usable arena" in lied(directory, view={"at": at, "size": size})
+    for name in ("00" * 16, "no hex", 7, None, ["x"], {}):
+        assert "no usable arena" in lied(directory, zone={"view": name})
