@@ -17,7 +17,7 @@ struct cursors {
 	uint64_t next[GEO_TABLES_MAX]; /* start of the next range, if there is one */
 };
 
-static uint64_t start_at(const struct geo_table *table, uint8_t ip_version, uint32_t at)
+static uint64_t start_at(const struct geo_places *table, uint8_t ip_version, uint32_t at)
 {
 	if (ip_version == 4)
 		return (uint64_t)((const uint32_t *)table->start)[at] << 32;
@@ -110,7 +110,7 @@ static bool append(struct geo_spans *spans, uint64_t start, uint32_t combination
 }
 
 /* Whether a table's range at its cursor is sound. */
-static bool enter(const struct geo_table *table, uint8_t ip_version, struct cursors *cursors,
+static bool enter(const struct geo_places *table, uint8_t ip_version, struct cursors *cursors,
 		  uint32_t i)
 {
 	const uint32_t at = cursors->at[i], value = table[i].value[at];
@@ -125,7 +125,7 @@ static bool enter(const struct geo_table *table, uint8_t ip_version, struct curs
 	return cursors->next[i] > start_at(table + i, ip_version, at);
 }
 
-enum geo_merge_result geo_merge(const struct geo_table *table, uint8_t ip_version,
+enum geo_merge_result geo_merge(const struct geo_places *table, uint8_t ip_version,
 				struct geo_combinations *all, struct geo_spans *spans)
 {
 	enum geo_merge_result result = GEO_MERGED;

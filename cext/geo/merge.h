@@ -18,7 +18,7 @@
  * starts are 64 bits, those of IPv4 32. Each has a value, and values that are the same for what is
  * made of them share an id.
  */
-struct geo_table {
+struct geo_places {
 	const void *start; /* uint32_t or uint64_t [count], the first 0 */
 	const uint32_t *value;
 	const uint32_t *id; /* uint32_t[values] */
@@ -51,7 +51,7 @@ enum geo_merge_result {
  * Merges tables of an IP version into `spans`, which is empty. Both versions share `all`, which is
  * empty but for `tables` before the first. The caller frees both, whatever the result.
  */
-enum geo_merge_result geo_merge(const struct geo_table *table, uint8_t ip_version,
+enum geo_merge_result geo_merge(const struct geo_places *table, uint8_t ip_version,
 				struct geo_combinations *all, struct geo_spans *spans);
 
 void geo_spans_free(struct geo_spans *spans);

@@ -96,7 +96,7 @@ static enum geo_merge_result merge(const struct ranges *own, uint8_t version,
 {
 	const void *start = version == 4 ? (const void *)own->narrow : own->wide;
 	const void *other = version == 4 ? (const void *)other_narrow : other_wide;
-	const struct geo_table table[TABLES] = {
+	const struct geo_places table[TABLES] = {
 		{start, own->value, ids, own->count, VALUES},
 		{other, other_value, ids, 3, 2},
 	};

@@ -16,7 +16,7 @@ cdef extern from *:
     ctypedef unsigned long long uint128 "unsigned __int128"
 
 cdef extern from "geo/merge.h" nogil:
-    cdef struct geo_table:
+    cdef struct geo_places:
         const void *start
         const uint32_t *value
         const uint32_t *id
@@ -37,7 +37,7 @@ cdef extern from "geo/merge.h" nogil:
         GEO_TOO_MANY
     enum:
         GEO_TABLES_MAX
-    geo_merge_result geo_merge(const geo_table *table, uint8_t ip_version, geo_combinations *all,
+    geo_merge_result geo_merge(const geo_places *table, uint8_t ip_version, geo_combinations *all,
                                geo_spans *spans)
     void geo_spans_free(geo_spans *spans)
     void geo_combinations_free(geo_combinations *all)
@@ -145,7 +145,7 @@ cdef class Merge:
         cdef const uint32_t[::1] ids, values, narrow
         cdef const uint64_t[::1] wide
         cdef geo_merge_result result
-        cdef geo_table *table = <geo_table *>calloc(len(tables), sizeof(geo_table))
+        cdef geo_places *table = <geo_places *>calloc(len(tables), sizeof(geo_places))
         if table is NULL:
             raise MemoryError()
         try:
