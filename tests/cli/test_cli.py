@@ -66,6 +66,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "-c"], "expected one argument: see xdpkit run --help"),
         (["check", "-c", "/nonexistent/x.toml"], "/nonexistent/x.toml: no such file"),
         (["query", "a", "A", "--client", "1.2.3"], "--client: '1.2.3' does not"),
+        (["query", "a", "A", "--ecs", "192.0.2.1/24"], "--ecs: 192.0.2.1/24 has host bits set"),
+        (["query", "a", "A", "--times", "3"], "--times and --ignore-scope are for --compare"),
+        (["query", "--compare", "here", "/dev/null"], "--compare here: not an address and a port"),
+        (["query", "--compare", "::1", "a", "A"], "--compare takes one FILE"),
+        (["query", "--compare", "::1", "--times", "0"], "--times 0 is not within 1..10000"),
+        (["query", "--compare", "::1", "/missing"], "/missing: cannot be read: No such file"),
     ],
 )
 def test_usage_errors_are_one_line_and_2(

@@ -284,32 +284,14 @@ def _print_failing(lines: Sequence[str]) -> None:
 
 
 def _verb_query(options: Namespace) -> int:
-    from dataclasses import asdict
-    from ipaddress import ip_address
+    from xdpkit.cli import query
 
-    from xdpkit import config
-
-    try:
-        client = ip_address(options.client)
-    except ValueError as error:
-        raise UsageError(f"--client: {error}: write an IPv4 or IPv6 address") from error
-    dns = config.load(options.config).dns
-    if dns is None:
-        raise ConfigError(Path(options.config), "[dns] is missing: query needs its zones")
-    from xdpkit.services import access_list
-    from xdpkit.services.dns.query import query
-
-    limit = dns.limit(client.version)
-    found = query.explain(
-        dns.zones,
-        options.name,
-        options.type,
-        options.client,
-        limit,
-        dns.cache_directory(),
-        access_list.access(access_list.rules(dns.allow, dns.deny)),
-    )
-    return _print_json(asdict(found)) if options.json else _print_lines(str(found).split("\n"))
+    facts, lines, status = query.facts(options)
+    if options.json:
+        _print_json(facts)
+    else:
+        _print_lines(lines)
+    return status
 
 
 def _verb_blast(options: Namespace) -> int:

@@ -158,16 +158,25 @@ _QUERY = _Verb(
     "show what DNS would answer, and why, offline",
     """\
 Compile the configured zones and answer one question with the server's own code, without
-a socket or a running instance. Prints the answer and how it was found.""",
+a socket or a running instance. Prints the answer and how it was found; in a JSON zone
+also what is known of the client, the labels that were tried, the one that answered, and
+the chance of each record.
+
+With --compare: ask another server the questions of a file over UDP, for each client with
+its address as client subnet, and print where its answers differ from ours beyond chance.
+Each line of FILE is NAME TYPE CLIENT; the first argument is the file (default: stdin).""",
     """\
 needs:
   no root; read access to the files
 
 exit status:
   0 answered, whatever the answer; 2 question, configuration or zone file is invalid
+  with --compare: 0 all the same; 1 something differs, or the server is silent
 
 example:
-  xdpkit query www.example.com AAAA --client 192.0.2.7 -c xdpkit.toml""",
+  xdpkit query www.example.com AAAA --client 192.0.2.7 -c xdpkit.toml
+  xdpkit query www.example.com A --ecs 203.0.113.0/24
+  xdpkit query --compare 192.0.2.53 questions.txt""",
 )
 
 _DEMO = _Verb(
@@ -234,10 +243,19 @@ def parser() -> Parser:
     text = "read only this zone, whatever its files look like (IFACE may be left out)"
     reload.add_argument("zone", metavar="ZONE", nargs="?", help=text)
     query = _json(_config(_add(verbs, _QUERY)))
-    query.add_argument("name", metavar="NAME", help="domain name, absolute: www.example.com")
-    query.add_argument("type", metavar="TYPE", help="record type: A, AAAA, MX, ...")
+    text = "domain name, absolute: www.example.com; with --compare: the file of questions"
+    query.add_argument("name", metavar="NAME", nargs="?", help=text)
+    query.add_argument("type", metavar="TYPE", nargs="?", help="record type: A, AAAA, MX, ...")
     text = "client address of the question (default: %(default)s)"
     query.add_argument("--client", metavar="ADDR", default=DEFAULT_CLIENT, help=text)
+    text = "client subnet in the question, as in 203.0.113.0/24"
+    query.add_argument("--ecs", metavar="PREFIX", help=text)
+    text = "compare with the server at this address"
+    query.add_argument("--compare", metavar="ADDR[:PORT]", help=text)
+    text = "how often each question is asked, where records are drawn (default: 100)"
+    query.add_argument("--times", metavar="N", type=int, help=text)
+    text = "do not compare scopes: GeoDNS's is always 16"
+    query.add_argument("--ignore-scope", action="store_true", help=text)
     blast = _json(_add(verbs, _Verb(*parser_measure.BLAST)))
     parser_measure.add_blast(blast)
     bench = _json(_add(verbs, _Verb(*parser_measure.BENCH)))

@@ -53,11 +53,13 @@ def read_locations(
     files: Mapping[str, Path],
     cache: Path | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    keep: bool = True,
 ) -> Locations:
     """Reads all of ``location_files``, or what is kept of them in the directory ``cache``.
 
-    A table is kept there when it was read; ``warn`` is told if that fails. Raises ConfigError,
-    DatabaseError for a database that is no good: whoever has older ones goes on with them.
+    With ``keep``, a table is kept there when it was read; ``warn`` is told if that fails. Raises
+    ConfigError, DatabaseError for a database that is no good: whoever has older ones goes on with
+    them.
     """
     tables, sources = {}, []
     for kind, path in files.items():
@@ -65,7 +67,7 @@ def read_locations(
         table, source = (kept and _kept_table(kept)) or _read_table(path, kind)
         tables[kind] = table
         sources.append(source)
-        if kept is not None and isinstance(table.ipv4.starts, array):
+        if keep and kept is not None and isinstance(table.ipv4.starts, array):
             try:
                 write_table(kept, table, source)
             except OSError as error:

@@ -1,18 +1,17 @@
 """``xdpkit query``: what the server would answer, offline, and why.
 
 The C code makes the answer, through the bytes call, from the cached zones or from zones compiled on
-the spot; the reasons are read from the same arena (view.py).
+the spot; the reasons are read from the same arena (view.py), those of a JSON zone from its file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-import anyio
+import dns.edns
 import dns.exception
 import dns.flags
 import dns.message
@@ -23,19 +22,23 @@ import dns.rrset
 
 from xdpkit._core._answer import answer
 from xdpkit._core._prefix_map import AccessList
-from xdpkit._core._snapshot import Snapshot
-from xdpkit._core._zones import ZoneArena, ZoneDirectory
+from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
 from xdpkit.services.dns.compiler.view import ArenaView, ImageView, NodeView
+from xdpkit.services.dns.query.geo_reasons import GeoReasons, Subnet
 from xdpkit.services.dns.query.proof_text import proof_lines
-from xdpkit.services.dns.serving.load_progress import LoadProgress
-from xdpkit.services.dns.serving.store import load_zones
+from xdpkit.services.dns.query.served import (
+    Served,
+    Zones,
+    deciding_zone,
+    load_served,
+    scope_of,
+    subnet_option,
+    zone_of,
+)
 from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.zone import name_text, parent
-
-Zones = Mapping[bytes, ZoneArena | None]
-"""The zones by name; None: its file could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,24 @@ class Explanation:
     answer: tuple[str, ...]
     authority: tuple[str, ...]
     additional: tuple[str, ...]
+    subnet: str | None = None
+    """The client subnet of the question."""
+    scope: int | None = None
+    """Of the reply's client subnet."""
+    geo: GeoReasons | None = None
+    """In a JSON zone, how the answer depends on the client, on health and on chance."""
 
     def __str__(self) -> str:
         flags = ["aa"] * self.authoritative + ["tc"] * self.truncated
+        subnet = f" for {self.subnet}, scope {self.scope}" if self.subnet else ""
         lines = [
-            f"{self.name} {self.type} from {self.client}: {self.rcode}"
+            f"{self.name} {self.type} from {self.client}{subnet}: {self.rcode}"
             f"{' ' + ' '.join(flags) if flags else ''}, {self.size} of {self.limit} bytes",
             f"zone    {self.zone or 'none'}",
             f"match   {self.match}{' at ' + self.node if self.node else ''}",
             f"counted {self.verdict}",
         ]
+        lines += self.geo.lines() if self.geo else []
         lines += [f"leads   to {step}" for step in self.chain]
         lines += [
             f"image   {kind}: {found['full']} bytes, {found['trimmed']} without optional records, "
@@ -156,22 +167,6 @@ def _sizes(image: ImageView | None, base: int) -> dict[str, dict[str, int]]:
     }
 
 
-def _zone_of(zones: Zones, name: bytes, above: bool = False) -> bytes | None:
-    """The name of the zone that a name is in, or with ``above``, that its parent is in."""
-    name = parent(name) if above else name
-    while name and name not in zones:
-        name = parent(name)
-    return name or None
-
-
-def _deciding_zone(zones: Zones, name: bytes, rdtype: int) -> bytes | None:
-    """The zone that a question is answered from: zone_directory_lookup()."""
-    zone = _zone_of(zones, name)
-    if rdtype == dns.rdatatype.DS and zone == name:
-        return _zone_of(zones, name, above=True) or zone
-    return zone
-
-
 def _alias_targets(
     zones: Zones, qname: dns.name.Name, message: dns.message.Message
 ) -> tuple[str, ...]:
@@ -185,7 +180,7 @@ def _alias_targets(
     name = qname
     while name in targets and len(found) < len(targets):
         name = targets[name]
-        zone = _zone_of(zones, name.to_digestable())
+        zone = zone_of(zones, name.to_digestable())
         where = f"in {name_text(zone)}" if zone else "in no zone served"
         found.append(f"{name.to_text(omit_final_dot=True)} {where}")
     return tuple(found)
@@ -203,7 +198,7 @@ class _Decision(NamedTuple):
 def _decide(
     zones: Zones, name: bytes, rdtype: int, verdict: str, answer: list[dns.rrset.RRset]
 ) -> _Decision:
-    zone = _deciding_zone(zones, name, rdtype)
+    zone = deciding_zone(zones, name, rdtype)
     if zone is None:
         return _Decision(None, None, "out of zone", None)
     arena = zones[zone]
@@ -223,39 +218,50 @@ def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
     return tuple(line for rrset in rrsets for line in rrset.to_text().splitlines())
 
 
-def explain_zones(
-    zones: Zones,
+def explain_served(
+    served: Served,
     name: str,
     rdtype: str,
     client: str = "192.0.2.1",
     max_udp: int = 1232,
     admitted: AccessList | None = None,
+    subnet: Subnet | None = None,
 ) -> Explanation:
-    """Explains the answer to a question from the zones with these names.
+    """Explains the answer to a question of a client, or of a resolver for a client's subnet.
 
     ``admitted`` is the server's access list. Raises UsageError for an invalid name, type or client,
     XdpkitError if the client gets no answer.
     """
+    zones = served.zones
+    options: list[dns.edns.Option] = [] if subnet is None else [subnet_option(subnet)]
     try:
         qname = dns.name.from_text(name)
         qtype = dns.rdatatype.from_text(rdtype)
-        request = dns.message.make_query(qname, qtype, use_edns=0, payload=max_udp, flags=0)
+        request = dns.message.make_query(
+            qname, qtype, use_edns=0, payload=max_udp, flags=0, options=options
+        )
         signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
     except (dns.exception.DNSException, ValueError) as error:
         raise UsageError(f"{name} {rdtype} is not a valid question: {error}") from None
-    directory = ZoneDirectory(zones.items())
-    snapshot = Snapshot({"dns": 53}, zones=directory, dns_max_udp=max_udp, dns_access=admitted)
     try:
-        verdict, reply = answer(snapshot, "dns", request.to_wire(), (client, 40000))
+        sender = ip_address(client)
     except ValueError as error:
         raise UsageError(f"{client!r} is not an address: {error}") from None
+    verdict, reply = answer(
+        served.snapshot(max_udp, admitted), "dns", request.to_wire(), (client, 40000)
+    )
     if reply is None:
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
     # Only for its proofs, so with more room than a client may get.
-    roomy = Snapshot({"dns": 53}, zones=directory, dns_max_udp=4096)
-    _, with_do = answer(roomy, "dns", signed.to_wire(), (client, 40000))
+    _, with_do = answer(served.snapshot(4096), "dns", signed.to_wire(), (client, 40000))
     deciding = _decide(zones, qname.to_digestable(), qtype, verdict, message.answer)
+    geo = None
+    if deciding.node is not None:
+        subnet_used = subnet if served.ecs else None
+        geo = served.reasons(qname, qtype, sender, subnet_used)
+    # Those of a choice are many.
+    image = None if geo else deciding.image
     return Explanation(
         name=qname.to_text(omit_final_dot=True),
         type=dns.rdatatype.to_text(qtype),
@@ -265,7 +271,7 @@ def explain_zones(
         match=deciding.match,
         chain=_alias_targets(zones, qname, message),
         proof=proof_lines(dns.message.from_wire(with_do or reply), qname),
-        sizes=_sizes(deciding.image, len(request.to_wire())),
+        sizes=_sizes(image, len(request.to_wire())),
         verdict=verdict,
         rcode=dns.rcode.to_text(message.rcode()),
         authoritative=bool(message.flags & dns.flags.AA),
@@ -275,6 +281,9 @@ def explain_zones(
         answer=_section(message.answer),
         authority=_section(message.authority),
         additional=_section(message.additional),
+        subnet=None if subnet is None else str(subnet),
+        scope=scope_of(message),
+        geo=geo,
     )
 
 
@@ -286,19 +295,20 @@ def explain(
     max_udp: int = 1232,
     cache: Path | None = None,
     admitted: AccessList | None = None,
+    subnet: Subnet | None = None,
+    geo: GeoFiles | None = None,
+    states: GeoConfig | None = None,
 ) -> Explanation:
     """Explains the answer to a question from the zones of ``directory``.
 
-    They are compiled, unless the daemon's ``cache`` has them and is readable. Raises ZoneError if
-    the zone of the name has no version that loads, or there are no zones, UsageError for an invalid
+    They are compiled, unless the daemon's ``cache`` has them and is readable; JSON zones are read
+    with ``geo``, and answer by the health and the settings of ``states``. Raises ZoneError if the
+    zone of the name has no version that loads, or there are no zones, UsageError for an invalid
     question.
     """
-    with LoadProgress(directory) as progress:
-        load = anyio.run(partial(load_zones, directory, cache, progress, keep=False))
-        progress.finish(load.summary(), load.seconds)
-    zones = {state.name: state.arena for state in load.table.zones.values()}
-    found = explain_zones(zones, name, rdtype, client, max_udp, admitted)
-    for state in load.table.zones.values():
-        if state.arena is None and state.text == found.zone and state.paths[0] in load.errors:
-            raise directory_error(load.errors[state.paths[0]])
+    served = load_served(directory, cache, geo, states)
+    found = explain_served(served, name, rdtype, client, max_udp, admitted, subnet)
+    for zone, errors in served.errors.items():
+        if name_text(zone) == found.zone:
+            raise directory_error(errors)
     return found

@@ -48,6 +48,22 @@ class GeoServings:
         """Whether there are status files to look at."""
         return self._files is not None
 
+    @property
+    def answer_all_unhealthy(self) -> bool:
+        """Whether health is ignored where nothing is healthy."""
+        return self._answer_all
+
+    def healthy(self, status: str) -> bool:
+        """Whether a record with this status, ``FILE/KEY`` or empty, is answered."""
+        return self._files is None or self._files.healthy(status)
+
+    def state_text(self, status: str) -> str:
+        """A status in a word; empty if there is none."""
+        if not status:
+            return ""
+        state = None if self._files is None else self._files.status(status)
+        return "no file" if state is None else state.name.lower()
+
     async def refresh(self) -> None:
         """Looks at the status files; what is wrong is logged once, and changes nothing."""
         files = self._files
@@ -103,8 +119,7 @@ class GeoServings:
             return None
 
     def _state(self, status: str) -> Status:
-        healthy = self._files is None or self._files.healthy(status)
-        return Status.HEALTHY if healthy else Status.UNHEALTHY
+        return Status.HEALTHY if self.healthy(status) else Status.UNHEALTHY
 
 
 def geo_servings(config: DnsConfig, before: GeoServings | None = None) -> GeoServings:
