@@ -169,7 +169,11 @@ def _differences(
         yield f"no answer to {asked - len(theirs)} of {asked} questions"
     if not theirs or not ours:
         return
-    yield from _unlike("rcode", {s.rcode for s in ours}, {s.rcode for s in theirs})
+    rcodes = {s.rcode for s in ours}
+    yield from _unlike("rcode", rcodes, {s.rcode for s in theirs})
+    if not rcodes & {s.rcode for s in theirs}:
+        # All else follows from it.
+        return
     yield from _unlike("truncated", {s.truncated for s in ours}, {s.truncated for s in theirs})
     if with_scope:
         yield from _unlike("scope", {s.scope for s in ours}, {s.scope for s in theirs})
