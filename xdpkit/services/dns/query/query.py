@@ -218,6 +218,23 @@ def _section(rrsets: list[dns.rrset.RRset]) -> tuple[str, ...]:
     return tuple(line for rrset in rrsets for line in rrset.to_text().splitlines())
 
 
+def _requests(
+    name: str, rdtype: str, max_udp: int, subnet: Subnet | None
+) -> tuple[dns.name.Name, dns.rdatatype.RdataType, bytes, bytes]:
+    """The question's name and type, a request with it, and one with DO, for its proofs."""
+    options: list[dns.edns.Option] = [] if subnet is None else [subnet_option(subnet)]
+    try:
+        qname = dns.name.from_text(name)
+        qtype = dns.rdatatype.from_text(rdtype)
+        request = dns.message.make_query(
+            qname, qtype, use_edns=0, payload=max_udp, flags=0, options=options
+        )
+        signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise UsageError(f"{name} {rdtype} is not a valid question: {error}") from None
+    return qname, qtype, request.to_wire(), signed.to_wire()
+
+
 def explain_served(
     served: Served,
     name: str,
@@ -233,28 +250,17 @@ def explain_served(
     XdpkitError if the client gets no answer.
     """
     zones = served.zones
-    options: list[dns.edns.Option] = [] if subnet is None else [subnet_option(subnet)]
-    try:
-        qname = dns.name.from_text(name)
-        qtype = dns.rdatatype.from_text(rdtype)
-        request = dns.message.make_query(
-            qname, qtype, use_edns=0, payload=max_udp, flags=0, options=options
-        )
-        signed = dns.message.make_query(qname, qtype, payload=4096, flags=0, want_dnssec=True)
-    except (dns.exception.DNSException, ValueError) as error:
-        raise UsageError(f"{name} {rdtype} is not a valid question: {error}") from None
+    qname, qtype, request, signed = _requests(name, rdtype, max_udp, subnet)
     try:
         sender = ip_address(client)
     except ValueError as error:
         raise UsageError(f"{client!r} is not an address: {error}") from None
-    verdict, reply = answer(
-        served.snapshot(max_udp, admitted), "dns", request.to_wire(), (client, 40000)
-    )
+    verdict, reply = answer(served.snapshot(max_udp, admitted), "dns", request, (client, 40000))
     if reply is None:
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
     # Only for its proofs, so with more room than a client may get.
-    _, with_do = answer(served.snapshot(4096), "dns", signed.to_wire(), (client, 40000))
+    _, with_do = answer(served.snapshot(4096), "dns", signed, (client, 40000))
     deciding = _decide(zones, qname.to_digestable(), qtype, verdict, message.answer)
     geo = None
     if deciding.node is not None:
@@ -271,7 +277,7 @@ def explain_served(
         match=deciding.match,
         chain=_alias_targets(zones, qname, message),
         proof=proof_lines(dns.message.from_wire(with_do or reply), qname),
-        sizes=_sizes(image, len(request.to_wire())),
+        sizes=_sizes(image, len(request)),
         verdict=verdict,
         rcode=dns.rcode.to_text(message.rcode()),
         authoritative=bool(message.flags & dns.flags.AA),
