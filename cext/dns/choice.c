@@ -43,7 +43,9 @@ static uint32_t class_of(const struct geo_view *view, const struct request *rq, 
 	if (is_usable(q)) {
 		found = geo_view_find(view, q->subnet.address,
 				      q->subnet.family == FAMILY_IPV4 ? 4 : 6);
-		q->subnet.scope = found.scope;
+		/* Of an alias and of what it leads to: the answer is both's. */
+		if (found.scope > q->subnet.scope)
+			q->subnet.scope = found.scope;
 		if (found.class)
 			return found.class;
 	}

@@ -5,7 +5,8 @@
  *
  * The client is the subnet that a resolver sent (RFC 7871), if that is an address of the Internet
  * of which anything is known, else who has sent the request. The scope of the reply is the widest
- * prefix of that subnet for which the choice is the same; 0 where it is the same for all.
+ * prefix of that subnet for which all choices, those of aliases among them, are the same; 0 where
+ * they are the same for all.
  */
 #ifndef XDPKIT_DNS_CHOICE_H
 #define XDPKIT_DNS_CHOICE_H

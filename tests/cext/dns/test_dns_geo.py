@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 import dns.edns
@@ -229,3 +230,18 @@ def test_who_is_unhealthy_is_in_no_answer(call: GeoCall) -> None:
     finally:
         call.publish()
     assert len(call.addresses("ill.geo.test", US)) == 2
+
+
+def test_the_scope_of_an_alias_and_of_what_it_leads_to(tmp_path: Path) -> None:
+    """Whoever keeps the reply keeps the alias, too: the longer prefix of both."""
+    narrow = {"": {"ns": ["ns.test."]}, "www": {"a": servers(1, [1])}}
+    narrow |= {"www.us": {"cname": "www.wide.test."}, "go": {"cname": "www.wide.test."}}
+    wide = {"": {"ns": ["ns.test."]}, "www": {"a": servers(2, [1])}}
+    wide["www.north-america"] = {"a": servers(3, [1])}
+    zones = {"narrow.test": {"data": narrow}, "wide.test": {"data": wide}}
+    call = GeoCall(tmp_path, zones, LOCATIONS)
+    assert scope(call.ask("www.wide.test", ecs=ecs("9.1.2.3/32"))) == ("9.1.2.3", 32, 8)
+    reply = call.ask("www.narrow.test", ecs=ecs("9.1.2.3/32"))
+    assert [rrset.rdtype for rrset in reply.answer] == [5, 1]
+    assert scope(reply) == ("9.1.2.3", 32, 9)
+    assert scope(call.ask("go.narrow.test", ecs=ecs("9.1.2.3/32"))) == ("9.1.2.3", 32, 8)
