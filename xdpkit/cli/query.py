@@ -58,6 +58,7 @@ def facts(options: Namespace) -> tuple[dict[str, Any], list[str], int]:
         subnet,
         dns.geo_files,
         dns.geo,
+        dns.zone_limits,
     )
     return asdict(found), str(found).split("\n"), 0
 
@@ -90,7 +91,7 @@ def _compare(options: Namespace) -> tuple[dict[str, Any], list[str], int]:
     address = _server(options.compare)
     questions = _questions(options.name)
     dns = _dns(options)
-    served = load_served(dns.zones, dns.cache_directory(), dns.geo_files, dns.geo)
+    served = load_served(dns.zones, dns.cache_directory(), dns.geo_files, dns.geo, dns.zone_limits)
     try:
         peer = Peer(address)
     except OSError as error:

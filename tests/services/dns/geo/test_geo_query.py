@@ -255,6 +255,18 @@ def test_weights_become_chances(directory: Path) -> None:
     assert [each.chance for each in us.records] == pytest.approx([1 / 6, 1 / 3, 1 / 2])
 
 
+def test_the_likeliest_of_many_are_listed(tmp_path: Path) -> None:
+    many = [[f"192.0.{n // 250}.{n % 250}", 1 + n % 100] for n in range(1000)]
+    labels = {"": {"ns": ["ns.example."]}, "www": {"a": many}}
+    (tmp_path / "z.example.json").write_text(json.dumps({"serial": 1, "data": labels}))
+    found = explain(tmp_path, "www.z.example", "A", geo=GeoFiles())
+    assert found.geo is not None
+    lines = list(found.geo.lines())
+    assert len(found.geo.options[0].records) == 1000
+    assert len(lines) == 5 + 50 + 1 and lines[-1] == "    and 950 that are no more likely"
+    assert {line.split()[-1] for line in lines[5:-1]} == {"100", "99", "98", "97", "96"}
+
+
 def test_what_is_near(directory: Path) -> None:
     found = why(directory, "near", "9.2.200.1")
     assert found.coordinates == (35.5, 139.5)

@@ -39,6 +39,9 @@ _PRIVATE = tuple(
 )
 _ASSIGNED = IPv6Network("2000::/3")
 
+# Records of a label that are listed, the likeliest of more; --json has all.
+_SHOWN = 50
+
 
 @dataclass(frozen=True, slots=True)
 class RecordReason:
@@ -118,10 +121,15 @@ class GeoReasons:
             yield f"level   {option.level}: label {labels}{share}"
             which = f"{option.hosts} of {len(option.records)}"
             yield f"draw    {which} {option.type}, ttl {option.ttl}"
-            for record in option.records:
+            records = option.records
+            if len(records) > _SHOWN:
+                records = tuple(sorted(records, key=lambda each: -each.chance)[:_SHOWN])
+            for record in records:
                 health = f", {record.health} {record.state}" if record.health else ""
                 weight = f"weight {record.weight}{health}"
                 yield f"    {record.chance:9.4%}  {record.data}  {weight}"
+            if len(records) < len(option.records):
+                yield f"    and {len(option.records) - _SHOWN} that are no more likely"
 
 
 def usable(subnet: Subnet | None) -> bool:

@@ -22,6 +22,7 @@ import dns.rrset
 
 from xdpkit._core._answer import answer
 from xdpkit._core._prefix_map import AccessList
+from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
@@ -304,6 +305,7 @@ def explain(
     subnet: Subnet | None = None,
     geo: GeoFiles | None = None,
     states: GeoConfig | None = None,
+    limits: ZoneLimits = DEFAULT_LIMITS,
 ) -> Explanation:
     """Explains the answer to a question from the zones of ``directory``.
 
@@ -312,7 +314,7 @@ def explain(
     zone of the name has no version that loads, or there are no zones, UsageError for an invalid
     question.
     """
-    served = load_served(directory, cache, geo, states)
+    served = load_served(directory, cache, geo, states, limits)
     found = explain_served(served, name, rdtype, client, max_udp, admitted, subnet)
     for zone, errors in served.errors.items():
         if name_text(zone) == found.zone:

@@ -17,6 +17,7 @@ from xdpkit._core._answer import answer
 from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
+from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.compiler import arena_file
@@ -91,6 +92,7 @@ def load_served(
     cache: Path | None = None,
     geo: GeoFiles | None = None,
     states: GeoConfig | None = None,
+    limits: ZoneLimits = DEFAULT_LIMITS,
 ) -> Served:
     """Loads the zones of a directory, and the states of its servers.
 
@@ -100,7 +102,7 @@ def load_served(
     servings = GeoServings(states.health, states.answer_all_unhealthy)
 
     async def load_all() -> Load:
-        load = await load_zones(directory, cache, progress, keep=False, geo=geo)
+        load = await load_zones(directory, cache, progress, keep=False, limits=limits, geo=geo)
         await servings.refresh()
         return load
 
