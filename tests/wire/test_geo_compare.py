@@ -130,6 +130,20 @@ def test_a_server_that_is_silent(lab: Lab, server: Server, tmp_path: Path) -> No
         assert status == 1 and found["silent"] and found["compared"] == 1
 
 
+def test_as_text(lab: Lab, server: Server, tmp_path: Path) -> None:
+    config = write_site(tmp_path)
+    (tmp_path / "locations").write_text(MAP.replace("203.0.113.0/24", "203.0.112.0/23"))
+    (tmp_path / "questions").write_text(QUESTIONS)
+    command = f"{XDPKIT} query --compare {SERVER_IPV4} -c {config} < {tmp_path / 'questions'}"
+    done = lab.client.run("sh", "-c", command)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines() == [
+        "www.pool.example.org A 203.0.113.7: asked 100 times",
+        "    scope: 24 there, 23 here",
+        f"{SERVER_IPV4}:53: 6 questions compared, 1 different",
+    ]
+
+
 def test_why(lab: Lab, server: Server, tmp_path: Path) -> None:
     config = write_site(tmp_path)
     question = ("www.pool.example.org", "A", "--ecs", "203.0.113.0/24")

@@ -15,6 +15,7 @@ from xdpkit import config
 from xdpkit.config import DnsConfig
 from xdpkit.config.address import SocketAddress, parse_socket_address
 from xdpkit.errors import ConfigError, UsageError, XdpkitError
+from xdpkit.escape import escape
 from xdpkit.regular_file import read_regular
 from xdpkit.services import access_list
 from xdpkit.services.dns.query import compare
@@ -97,28 +98,37 @@ def _compare(options: Namespace) -> tuple[dict[str, Any], list[str], int]:
     except OSError as error:
         raise XdpkitError(f"{address}: there is no way to it: {error.strerror}") from None
     limit = dns.limit(address.address.version)
+    different: list[compare.Compared] = []
+    done = 0
     try:
-        found = list(
-            compare.compare(served, peer, questions, times, limit, not options.ignore_scope)
-        )
+        for each in compare.compare(
+            served, peer, questions, times, limit, not options.ignore_scope
+        ):
+            done += 1
+            if each.differences:
+                different.append(each)
+            if each.differences and not options.json:
+                # A long list takes minutes.
+                _say(each)
     finally:
         peer.close()
-    different = [each for each in found if each.differences]
     document = {
         "server": str(address),
         "questions": len(questions),
-        "compared": len(found),
+        "compared": done,
         "different": len(different),
         "silent": peer.is_silent,
         "differences": [asdict(each) for each in different],
     }
-    return document, list(_lines(document, different)), int(bool(different) or peer.is_silent)
+    return document, list(_summary(document)), int(bool(different) or peer.is_silent)
 
 
-def _lines(document: dict[str, Any], different: Iterable[compare.Compared]) -> Iterator[str]:
-    for each in different:
-        yield f"{each.question}: asked {each.asked} times"
-        yield from (f"    {line}" for line in each.differences)
+def _say(found: compare.Compared) -> None:
+    lines = (f"{found.question}: asked {found.asked} times", *found.differences)
+    print(*map(escape, lines), sep="\n    ", flush=True)
+
+
+def _summary(document: dict[str, Any]) -> Iterator[str]:
     if document["silent"]:
         left = document["questions"] - document["compared"]
         yield (
