@@ -23,6 +23,12 @@ from xdpkit.services.dns.query.geo_reasons import GeoReasons
 from xdpkit.services.dns.query.query import explain, explain_served
 from xdpkit.services.dns.query.served import Served, load_served, scope_of, subnet_option
 
+# What is no client's on the Internet, though an operator may map it.
+PRIVATE = (
+    *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+    *("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+    *("fd00::/8", "fe80::/10", "4000::/3", "::/16"),
+)
 MAP = """\
 203.0.113.0/24 us us-ca as64496
 203.0.113.128/25 us us-ny
@@ -30,7 +36,7 @@ MAP = """\
 5.0.0.0/8 de
 5.9.0.0/16 fr
 2001:db8:1::/48 de
-"""
+""" + "".join(f"{prefix} us\n" for prefix in PRIVATE)
 
 
 def servers(number: int, *weights: int, **more: str) -> list[dict[str, Any]]:
@@ -233,10 +239,22 @@ def test_what_is_shown(directory: Path) -> None:
 
 
 def test_a_subnet_that_says_nothing(directory: Path) -> None:
-    for subnet in ("10.0.0.0/8", "8.8.8.0/24", "0.0.0.0/0", "fd00::/16"):
+    for subnet in ("8.8.8.0/24", "0.0.0.0/0", "::/0", *PRIVATE):
         found = why(directory, "www", "198.51.100.1", subnet)
         assert (found.address, found.decided_by) == ("198.51.100.1", "sender")
         assert {option.level for option in found.options} == {"europe"}
+
+
+@pytest.mark.parametrize("prefix", PRIVATE)
+def test_which_subnets_may_be_used(served: Served, prefix: str) -> None:
+    """The first and the last of each network, and what is beside it."""
+    network = ip_network(prefix)
+    numbers = {int(network.network_address), int(network.broadcast_address)}
+    kind = type(network.network_address)
+    for number in numbers | {min(numbers) - 1, max(numbers) + 1}:
+        if 0 <= number < 1 << network.max_prefixlen:
+            subnet = ip_network((kind(number), network.max_prefixlen))
+            check_agreement(served, "www.z.example", "A", "198.51.100.1", subnet)
 
 
 def test_health_is_shown(directory: Path) -> None:
