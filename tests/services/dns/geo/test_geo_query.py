@@ -301,3 +301,13 @@ def test_files_that_are_no_good(directory: Path, tmp_path: Path) -> None:
     (tmp_path / "map").write_text("203.0.113.0/33 us\n")
     with pytest.raises(ConfigError, match=":1:1: "):
         explain(tmp_path, "z.example", "A", geo=GeoFiles(None, tmp_path / "map"))
+
+
+def test_nothing_is_kept(directory: Path, tmp_path: Path) -> None:
+    """The cache is the server's: whoever asks, as root or not, leaves it as it is."""
+    geo, states = files(directory)
+    for _ in range(2):
+        zones = directory / "zones"
+        found = explain(zones, "www.z.example", "A", cache=tmp_path, geo=geo, states=states)
+        assert found.geo is not None
+    assert list(tmp_path.rglob("*")) == []
