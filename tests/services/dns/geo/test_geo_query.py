@@ -19,6 +19,7 @@ from xdpkit._core._answer import answer
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.errors import ConfigError, ZoneError
+from xdpkit.services.dns.compiler.arena_file import cache_directory
 from xdpkit.services.dns.query.geo_reasons import GeoReasons
 from xdpkit.services.dns.query.query import explain, explain_served
 from xdpkit.services.dns.query.served import Served, load_served, scope_of, subnet_option
@@ -306,8 +307,10 @@ def test_files_that_are_no_good(directory: Path, tmp_path: Path) -> None:
 def test_nothing_is_kept(directory: Path, tmp_path: Path) -> None:
     """The cache is the server's: whoever asks, as root or not, leaves it as it is."""
     geo, states = files(directory)
+    zones = directory / "zones"
+    kept = cache_directory(tmp_path, zones)
+    kept.mkdir()
     for _ in range(2):
-        zones = directory / "zones"
         found = explain(zones, "www.z.example", "A", cache=tmp_path, geo=geo, states=states)
         assert found.geo is not None
-    assert list(tmp_path.rglob("*")) == []
+    assert list(tmp_path.rglob("*")) == [kept]
