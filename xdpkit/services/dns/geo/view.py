@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from xdpkit._core._geo_view import CLASSES_MAX, EXACT, Merge, TooManyError
 from xdpkit.services.dns.geo.address_ranges import AddressTargets, address_ranges
@@ -21,6 +22,9 @@ from xdpkit.services.dns.geo.targets import ANYWHERE, NOWHERE, Location, Targeti
 
 # How far apart, in degrees, coordinates are told apart: the first that leaves few enough classes.
 GRIDS = (0, 1, 2, 5, 10, 20, 45, 90)
+
+# RFC 1035 section 3.3.
+_STRING_MAX = 255
 
 ClassFact = tuple[tuple[str, ...], Coordinates | None]
 """The targets of a class of clients, and where it is."""
@@ -105,8 +109,26 @@ def _made(
         class_of.append(classes.of(client_fact(found), own.values[address]))
     names, coordinates = zip(*classes.known, strict=True)
     inputs = repr((names, coordinates, sorted(targets), targeting.value, grid)).encode()
-    block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs)
+    texts = _texts(names, coordinates)
+    block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs, texts)
     return View(block, name, names, coordinates, _warnings(grid))
+
+
+def _texts(names: Sequence[tuple[str, ...]], coordinates: Sequence[Coordinates | None]) -> bytes:
+    """What each class is in words, as ``_country`` says it."""
+    found = [
+        _string(" ".join(targets)) + _string("({:.3f},{:.3f})".format(*where) if where else "")
+        for targets, where in zip(names, coordinates, strict=True)
+    ]
+    return array("I", accumulate(map(len, found))).tobytes() + b"".join(found)
+
+
+def _string(text: str) -> bytes:
+    """A character-string; targets that it cannot have are left out."""
+    data = text.encode()
+    if len(data) > _STRING_MAX:
+        data = data[: data.rindex(b" ", 0, _STRING_MAX + 1)]
+    return bytes([len(data)]) + data
 
 
 def _too_many() -> TooManyError:
