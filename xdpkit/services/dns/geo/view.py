@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from xdpkit._core._geo_view import CLASSES_MAX, EXACT, Merge, TooManyError
+from xdpkit._core._limits import DNS_TEXT_MAX
 from xdpkit.services.dns.geo.address_ranges import AddressTargets, address_ranges
 from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.locations import Locations
@@ -22,9 +23,6 @@ from xdpkit.services.dns.geo.targets import ANYWHERE, NOWHERE, Location, Targeti
 
 # How far apart, in degrees, coordinates are told apart: the first that leaves few enough classes.
 GRIDS = (0, 1, 2, 5, 10, 20, 45, 90)
-
-# RFC 1035 section 3.3.
-_STRING_MAX = 255
 
 ClassFact = tuple[tuple[str, ...], Coordinates | None]
 """The targets of a class of clients, and where it is."""
@@ -126,8 +124,8 @@ def _texts(names: Sequence[tuple[str, ...]], coordinates: Sequence[Coordinates |
 def _string(text: str) -> bytes:
     """A character-string; targets that it cannot have are left out."""
     data = text.encode()
-    if len(data) > _STRING_MAX:
-        data = data[: data.rindex(b" ", 0, _STRING_MAX + 1)]
+    if len(data) > DNS_TEXT_MAX:
+        data = data[: data.rindex(b" ", 0, DNS_TEXT_MAX + 1)]
     return bytes([len(data)]) + data
 
 

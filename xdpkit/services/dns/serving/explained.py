@@ -9,16 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from xdpkit import __version__
+from xdpkit._core._limits import DNS_STATUS_MAX, DNS_TEXT_MAX
 from xdpkit.config import DnsConfig
 
 STARTED_NS = time.monotonic_ns()
 """When this process began, CLOCK_MONOTONIC."""
-
-# cext/dns/settings.h: DNS_STATUS_MAX.
-_STATUS_MAX = 224
-
-# RFC 1035 section 3.3.
-_STRING_MAX = 255
 
 # Of _health: so that it fits a message, with the longest question and all options.
 _HEALTH_MAX = 60_000
@@ -39,7 +34,7 @@ def _status(dns: DnsConfig) -> bytes:
     """``_status`` up to the number of seconds that the server is up, as a string."""
     host = dns.hostname.decode(errors="replace") or socket.gethostname()
     told = {"v": f"xdpkit {__version__}", "id": dns.id.decode(errors="replace") or host, "h": host}
-    while len(text := json.dumps(told, separators=(",", ":"))) > _STATUS_MAX - 8:
+    while len(text := json.dumps(told, separators=(",", ":"))) > DNS_STATUS_MAX - 8:
         longest = max(told, key=lambda key: len(told[key]))
         told[longest] = told[longest][: len(told[longest]) // 2]
     return (text[:-1] + ',"up":"').encode()
@@ -57,7 +52,7 @@ def health_text(names: Sequence[str], states: bytes) -> bytes:
         text = _json(_shortened(told))
     return b"".join(
         bytes([len(part)]) + part
-        for part in (text[at : at + _STRING_MAX] for at in range(0, len(text), _STRING_MAX))
+        for part in (text[at : at + DNS_TEXT_MAX] for at in range(0, len(text), DNS_TEXT_MAX))
     )
 
 
