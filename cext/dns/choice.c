@@ -35,21 +35,28 @@ static bool is_usable(const struct dns_query *q)
 					       : is_public_ipv6(q->subnet.address);
 }
 
-/* The class of the client; where that is a subnet, its scope is set. */
-static uint32_t class_of(const struct geo_view *view, const struct request *rq, struct dns_query *q)
+static inline struct dns_client client_of(const struct geo_view *view, const struct request *rq,
+					  struct dns_query *q)
 {
+	uint8_t version = q->subnet.family == FAMILY_IPV4 ? 4 : 6;
 	struct geo_found found;
 
 	if (is_usable(q)) {
-		found = geo_view_find(view, q->subnet.address,
-				      q->subnet.family == FAMILY_IPV4 ? 4 : 6);
+		found = geo_view_find(view, q->subnet.address, version);
 		/* Of an alias and of what it leads to: the answer is both's. */
 		if (found.scope > q->subnet.scope)
 			q->subnet.scope = found.scope;
 		if (found.class)
-			return found.class;
+			return (struct dns_client){q->subnet.address, version, found};
 	}
-	return geo_view_find(view, rq->source, rq->ip_version).class;
+	found = geo_view_find(view, rq->source, rq->ip_version);
+	return (struct dns_client){rq->source, rq->ip_version, found};
+}
+
+struct dns_client dns_client_of(const struct geo_view *view, const struct request *rq,
+				struct dns_query *q)
+{
+	return client_of(view, rq, q);
 }
 
 bool dns_choose(struct thread_state *state, const struct request *rq, struct dns_query *q,
@@ -61,7 +68,7 @@ bool dns_choose(struct thread_state *state, const struct request *rq, struct dns
 	struct geo_pick pick;
 
 	if (choice->variants > 1 && geo->view)
-		class = class_of(geo->view, rq, q);
+		class = client_of(geo->view, rq, q).found.class;
 	pick = geo_pick(geo->selection, geo_entry_of(geo_zone_of(lookup->arena), choice, class),
 			&state->draws);
 	if (pick.picked == GEO_PICKED_IMAGE)

@@ -12,6 +12,18 @@
 #define XDPKIT_DNS_CHOICE_H
 
 #include "dns/dns.h"
+#include "geo/view.h"
+
+/* Who an answer is for: `found` is of its address, which is the request's or the query's. */
+struct dns_client {
+	const uint8_t *address;
+	uint8_t ip_version;
+	struct geo_found found;
+};
+
+/* The client that counts; where that is a subnet, the scope of the reply is set. */
+struct dns_client dns_client_of(const struct geo_view *view, const struct request *rq,
+				struct dns_query *q);
 
 /* Where drawn records are written. */
 struct dns_draw {

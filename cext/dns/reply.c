@@ -2,6 +2,7 @@
 #include "dns/dns.h"
 
 #include "dns/compose.h"
+#include "dns/explain.h"
 #include "dns/image.h"
 #include "dns/message.h"
 #include "dns/wire.h"
@@ -22,6 +23,20 @@ static enum verdict reply_without_zone(const struct snapshot *snap, struct reque
 				 VERDICT_dns_servfail);
 }
 
+static inline enum verdict reply_found(const struct snapshot *snap, struct thread_state *state,
+				       struct request *rq, struct dns_query *q,
+				       struct zone_lookup *lookup)
+{
+	enum verdict verdict;
+
+	if (__builtin_expect(dns_may_explain(q, lookup), 0)) {
+		verdict = dns_explain(snap, state, rq, q, lookup);
+		if (verdict != VERDICT_PENDING)
+			return verdict;
+	}
+	return dns_compose(snap, state, rq, q, lookup);
+}
+
 /* Searches for the name from the start, without what was prefetched. */
 static enum verdict reply_searched(const struct snapshot *snap, struct thread_state *state,
 				   struct request *rq, struct dns_query *q)
@@ -33,7 +48,7 @@ static enum verdict reply_searched(const struct snapshot *snap, struct thread_st
 	located = zone_directory_lookup(snap->zones, &name, q->type, &lookup);
 	if (located != ZONE_LOCATED)
 		return reply_without_zone(snap, rq, q, located);
-	return dns_compose(snap, state, rq, q, &lookup);
+	return reply_found(snap, state, rq, q, &lookup);
 }
 
 /* The name does not exist, is an alias or has choices, or the question has DO. */
@@ -47,7 +62,7 @@ static enum verdict reply_composed(const struct snapshot *snap, struct thread_st
 	lookup.geo = geo;
 	if (!zone_lookup(arena, node, &q->name, q->type, &lookup))
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
-	return dns_compose(snap, state, rq, q, &lookup);
+	return reply_found(snap, state, rq, q, &lookup);
 }
 
 static inline enum verdict reply_at(const struct snapshot *snap, struct thread_state *state,

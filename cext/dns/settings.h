@@ -24,6 +24,12 @@
 /* A name, RFC 1035 section 3.1. */
 #define DNS_AGENT_MAX 255
 
+/* _status, without the seconds since the start at its end: dns/explain.h. */
+#define DNS_STATUS_MAX 224
+
+/* An address as text, or empty. */
+#define DNS_ADDRESS_MAX 46
+
 /* What may be published in class CHAOS. */
 enum dns_text { DNS_TEXT_VERSION, DNS_TEXT_HOSTNAME, DNS_TEXT_ID, DNS_TEXT_COUNT };
 
@@ -39,7 +45,14 @@ struct dns_settings {
 	uint8_t nsid[DNS_NSID_MAX]; /* RFC 5001 section 2.3 */
 	uint8_t text[DNS_TEXT_COUNT][DNS_TEXT_MAX];
 	uint8_t report[DNS_AGENT_MAX]; /* agent domain, wire format: RFC 9567 section 5.1 */
-	struct rrl_rule rrl;           /* for threads that have a table (runtime/thread_state.h) */
+	/* What names that explain say of the server (dns/explain.h). */
+	uint8_t public_debug; /* whether _status and _health are for everybody */
+	uint8_t status_length, server_id_length, server_address_length;
+	uint8_t status[DNS_STATUS_MAX]; /* JSON up to where the seconds since `started_ns` go */
+	uint8_t server_id[DNS_TEXT_MAX];
+	uint8_t server_address[DNS_ADDRESS_MAX];
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	struct rrl_rule rrl; /* for threads that have a table (runtime/thread_state.h) */
 	const struct prefix_map *rrl_others; /* sources that are not exempt; NULL: all */
 };
 
@@ -66,6 +79,11 @@ static const struct dns_setting dns_setting_table[] = {
 	DNS_NUMBER("ecs", ecs),
 	DNS_BYTES("nsid", nsid, nsid_length),
 	DNS_BYTES("report_agent", report, report_length),
+	DNS_NUMBER("public_debug", public_debug),
+	DNS_NUMBER("started_ns", started_ns),
+	DNS_BYTES("status", status, status_length),
+	DNS_BYTES("server_id", server_id, server_id_length),
+	DNS_BYTES("server_address", server_address, server_address_length),
 	DNS_BYTES("version", text[DNS_TEXT_VERSION], text_length[DNS_TEXT_VERSION]),
 	DNS_BYTES("hostname", text[DNS_TEXT_HOSTNAME], text_length[DNS_TEXT_HOSTNAME]),
 	DNS_BYTES("id", text[DNS_TEXT_ID], text_length[DNS_TEXT_ID]),

@@ -69,7 +69,9 @@
 #define OPTION_REPORT      18 /* RFC 9567 */
 #define OPTION_ZONEVERSION 19 /* RFC 9660 */
 
-/* Extended errors that explain a REFUSED or SERVFAIL, RFC 8914 sections 4.21, 4.22 and 4.25. */
+/* Extended errors that explain a REFUSED or SERVFAIL, RFC 8914 sections 4.19, 4.21, 4.22 and 4.25.
+ */
+#define EDE_PROHIBITED        18 /* this client may not ask that */
 #define EDE_NOT_AUTHORITATIVE 20 /* the name is not in any zone served */
 #define EDE_NOT_SUPPORTED     21 /* a class or type that is never served, whatever the name */
 #define EDE_INVALID_DATA      24 /* the zone could not be loaded */

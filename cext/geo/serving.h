@@ -10,6 +10,8 @@
 struct geo_serving {
 	const struct geo_view *view; /* that of the arena, geo_zone's; NULL: there are no classes */
 	const struct geo_selection *selection; /* of the arena */
+	const uint8_t *health; /* its statuses as JSON, RDATA of TXT: dns/explain.h */
+	uint32_t health_bytes;
 };
 
 #endif

@@ -2,6 +2,7 @@
 #include "geo/view.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* What is checked: a view's entries so far, in the order of their buckets. */
 struct walk {
@@ -107,6 +108,43 @@ static bool ipv6_bucket_is_valid(struct walk *walk, const struct geo_bucket *buc
 	return true;
 }
 
+/* Where the text of a class ends, after the ends themselves. */
+static uint64_t text_end(const struct geo_view *view, uint32_t class)
+{
+	uint32_t end;
+
+	memcpy(&end, geo_texts(view) + sizeof end * (uint64_t)class, sizeof end);
+	return end + sizeof end * (uint64_t)view->classes;
+}
+
+const uint8_t *geo_view_text(const struct geo_view *view, uint32_t class)
+{
+	if (!view->texts)
+		return NULL;
+	return geo_texts(view) +
+	       (class ? text_end(view, class - 1) : sizeof(uint32_t) * (uint64_t)view->classes);
+}
+
+/* Each is two strings, and they follow one another to the end. */
+static bool texts_are_valid(const struct geo_view *view)
+{
+	const uint8_t *texts = geo_texts(view);
+	uint64_t at = sizeof(uint32_t) * (uint64_t)view->classes, end;
+
+	if (!view->texts)
+		return true;
+	if (view->texts < at)
+		return false;
+	for (uint32_t i = 0; i < view->classes; i++) {
+		end = text_end(view, i);
+		if (end > view->texts || end < at + 2 || end - at - 2 < texts[at] ||
+		    end - at - 2 - texts[at] != texts[at + 1 + texts[at]])
+			return false;
+		at = end;
+	}
+	return at == view->texts;
+}
+
 static bool exact_is_valid(const struct walk *walk)
 {
 	const unsigned __int128 *start = geo_exact_starts(walk->view);
@@ -124,7 +162,7 @@ static uint64_t size_of(const struct geo_view *view)
 	       sizeof(struct geo_bucket) * (2ull * GEO_BUCKETS + view->further) +
 	       sizeof(uint64_t) * (uint64_t)view->ipv6_entries +
 	       sizeof(uint32_t) * (uint64_t)view->ipv4_entries +
-	       sizeof(uint16_t) * (uint64_t)view->exact;
+	       sizeof(uint16_t) * (uint64_t)view->exact + view->texts;
 }
 
 int geo_view_open(const void *base, size_t size)
@@ -133,9 +171,10 @@ int geo_view_open(const void *base, size_t size)
 	const struct geo_view *view = base;
 
 	if (size < sizeof *view || view->magic != GEO_VIEW_MAGIC ||
-	    view->version != GEO_VIEW_VERSION || view->size != size || size_of(view) != size)
+	    view->version != GEO_VIEW_VERSION || view->size != size || view->texts > size ||
+	    size_of(view) != size)
 		return -1;
-	if (!view->classes || view->classes > GEO_CLASSES_MAX || view->spare)
+	if (!view->classes || view->classes > GEO_CLASSES_MAX || !texts_are_valid(view))
 		return -1;
 	for (uint32_t i = 0; i < GEO_BUCKETS; i++)
 		if (!ipv4_bucket_is_valid(&walk, geo_ipv4_buckets(view) + i) ||

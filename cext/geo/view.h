@@ -5,6 +5,7 @@
  *
  *   geo_view | 16-byte exact starts[exact] | buckets: IPv4's[2^16], IPv6's[2^16], further ones
  *            | 8-byte IPv6 entries | 4-byte IPv4 entries | 2-byte exact classes[exact]
+ *            | texts, or nothing: uint32_t ends[classes], then the classes' bytes
  *
  * The first 16 bits of an address find its bucket, and the next few its further bucket where one of
  * IPv6 is crowded. A bucket has one class, or entries: ranges in ascending order, each with the
@@ -29,7 +30,7 @@
 #include "geo/choice.h"
 
 #define GEO_VIEW_MAGIC   0x7765697667646b78ull /* "xdkgview" */
-#define GEO_VIEW_VERSION 1
+#define GEO_VIEW_VERSION 2
 #define GEO_VIEW_ALIGN   64
 
 #define GEO_BUCKETS (1u << 16) /* of an IP version, by the first 16 bits */
@@ -62,7 +63,7 @@ struct geo_view {
 	uint32_t ipv6_entries;
 	uint32_t ipv4_entries;
 	uint8_t id[GEO_VIEW_ID_BYTES]; /* of its content and what it was made from */
-	uint64_t spare;
+	uint64_t texts;                /* bytes of the texts; 0: there are none */
 };
 
 struct geo_bucket {
@@ -121,6 +122,18 @@ static inline const uint16_t *geo_exact_classes(const struct geo_view *view)
 {
 	return (const uint16_t *)(geo_ipv4_entries(view) + view->ipv4_entries);
 }
+
+static inline const uint8_t *geo_texts(const struct geo_view *view)
+{
+	return (const uint8_t *)(geo_exact_classes(view) + view->exact);
+}
+
+/*
+ * What a class is in words, two strings with their lengths before them: targets, and coordinates
+ * or nothing. NULL: the view has no texts. They are the view's, since all zones that share it share
+ * them, and its classes mean nothing elsewhere.
+ */
+const uint8_t *geo_view_text(const struct geo_view *view, uint32_t class);
 
 /* The class of an address that GEO_EXACT was found for. */
 uint16_t geo_view_exact(const struct geo_view *view, const uint8_t *address);

@@ -165,7 +165,8 @@ uint64_t geo_view_size(const struct geo_view_source *source)
 	return sizeof(struct geo_view) +
 	       sizeof(struct geo_bucket) * (2 * GEO_BUCKETS + to.furthers) +
 	       sizeof(uint64_t) * to.ipv6_entries + sizeof(uint32_t) * to.ipv4_entries +
-	       (sizeof(uint16_t) + sizeof(unsigned __int128)) * (uint64_t)source->exact;
+	       (sizeof(uint16_t) + sizeof(unsigned __int128)) * (uint64_t)source->exact +
+	       source->texts;
 }
 
 void geo_view_build(const struct geo_view_source *source, void *base)
@@ -182,6 +183,7 @@ void geo_view_build(const struct geo_view_source *source, void *base)
 		.further = (uint32_t)to.furthers,
 		.ipv6_entries = (uint32_t)to.ipv6_entries,
 		.ipv4_entries = (uint32_t)to.ipv4_entries,
+		.texts = source->texts,
 	};
 	to = (struct writer){
 		.ipv4 = (struct geo_bucket *)geo_ipv4_buckets(view),
@@ -191,6 +193,8 @@ void geo_view_build(const struct geo_view_source *source, void *base)
 		.ipv4_entry = (uint32_t *)geo_ipv4_entries(view),
 	};
 	put_all(&to, source);
+	if (source->texts)
+		memcpy((void *)geo_texts(view), source->text, source->texts);
 	if (!source->exact)
 		return;
 	memcpy((void *)geo_exact_starts(view), source->exact_start,

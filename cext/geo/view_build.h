@@ -14,6 +14,8 @@ struct geo_view_source {
 	const unsigned __int128 *exact_start; /* ascending */
 	const uint16_t *exact_class;
 	uint32_t exact, classes;
+	const void *text; /* what classes are in words, as the view has it; `texts` bytes, or 0 */
+	uint64_t texts;
 };
 
 /* Replaces combinations by their classes; neighbors of the same class become one. */

@@ -61,6 +61,7 @@ CASES = {
     "dns.geo.relaxed": ("true", False),
     "dns.geo.ecs": ("false", False),
     "dns.geo.answer_all_unhealthy": ("false", False),
+    "dns.geo.public_debug": ("true", False),
     "dns.geo.max_hosts": ("3", False),
     "ntp.limit.interval": ("1", False),
     "ntp.limit.burst": ("9", False),

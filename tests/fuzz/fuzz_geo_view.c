@@ -189,6 +189,20 @@ static void check_all(const struct geo_view *view, const struct geo_view_source 
 	}
 }
 
+/* Each class's two strings, to their last bytes, end where the next one's begin. */
+static void check_texts(const struct geo_view *view)
+{
+	const uint8_t *end = (const uint8_t *)view + view->size;
+
+	for (uint32_t class = 0; class < view->classes && view->texts; class++) {
+		const uint8_t *text = geo_view_text(view, class);
+
+		text += 1 + text[0];
+		text += 1 + text[0];
+		CHECK(text == (class + 1 < view->classes ? geo_view_text(view, class + 1) : end));
+	}
+}
+
 static void change(uint8_t *block, uint64_t whole, const struct geo_view_source *source,
 		   const uint8_t *p)
 {
@@ -208,6 +222,7 @@ static void change(uint8_t *block, uint64_t whole, const struct geo_view_source 
 		{geo_ipv6_entries(view), 8ull * view->ipv6_entries},
 		{geo_ipv4_entries(view), 4ull * view->ipv4_entries},
 		{geo_exact_classes(view), 2ull * source->exact},
+		{geo_texts(view), source->texts},
 	};
 	const uint32_t where = p[0] % (sizeof part / sizeof *part);
 	uint64_t size = part[where].size;
@@ -216,6 +231,24 @@ static void change(uint8_t *block, uint64_t whole, const struct geo_view_source 
 	/* An earlier change may have moved everything. */
 	if (size && to >= block && (uint64_t)(to - block) + size <= whole)
 		to[which % size] ^= p[3];
+}
+
+/* Of each class its targets, "abc..." up to its number, and coordinates of one byte or none. */
+static uint32_t make_texts(uint8_t *texts)
+{
+	uint32_t at = VALUES * sizeof(uint32_t), end;
+
+	for (uint32_t class = 0; class < VALUES; class++) {
+		texts[at++] = (uint8_t)class;
+		for (uint32_t i = 0; i < class; i++)
+			texts[at++] = (uint8_t)('a' + i);
+		texts[at++] = class % 2;
+		if (class % 2)
+			texts[at++] = '1';
+		end = at - VALUES * (uint32_t)sizeof end;
+		memcpy(texts + class * sizeof end, &end, sizeof end);
+	}
+	return at;
 }
 
 /* The last bits tell the class of a /64 of class 7, if anything has such classes. */
@@ -238,11 +271,14 @@ static void open_and_find(struct input *input, const struct geo_view_source *sou
 		return;
 	geo_view_build(source, block);
 	CHECK(!geo_view_open(block, size));
+	check_texts((struct geo_view *)block);
 	check_all((struct geo_view *)block, source, 1);
 	for (; input->size >= 4; unchanged = 0)
 		change(block, size, source, take(input, 4));
-	if (!unchanged && !geo_view_open(block, size))
+	if (!unchanged && !geo_view_open(block, size)) {
 		check_all((struct geo_view *)block, source, 0);
+		check_texts((struct geo_view *)block);
+	}
 	free(block);
 }
 
@@ -256,6 +292,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct geo_view_source source = {.ipv4 = &ipv4, .ipv6 = &ipv6, .classes = VALUES};
 	uint16_t class_of[VALUES * 2], exact_class[8];
 	uint128 exact_start[8];
+	uint8_t texts[VALUES * (sizeof(uint32_t) + 3 + VALUES)];
 	struct ranges ranges;
 	const uint8_t *head = take(&input, 4);
 	const uint32_t counts[3] = {head[0] % RANGES_MAX, head[1] % RANGES_MAX, head[2] % 8};
@@ -279,6 +316,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	source.exact_start = exact_start;
 	source.exact_class = exact_class;
+	source.text = texts;
+	source.texts = make_texts(texts);
 	if (result == GEO_MERGED) {
 		CHECK(all.count <= VALUES * 2);
 		for (uint32_t i = 0; i < all.count; i++)

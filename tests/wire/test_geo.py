@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from serving import CONFIG, QUEUES, WAYS_IN, XDPKIT, Server, eventually, reload, write_config
 
-from xdpkit.lab.namespaces import SERVER_IPV4, SERVER_IPV6, Lab
+from xdpkit.lab.namespaces import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, Lab
 
 pytestmark = pytest.mark.netns
 
@@ -114,6 +115,54 @@ def test_the_scope_is_that_of_the_location(lab: Lab, server: Server) -> None:
     name = "www.pool.example.org"
     done = lab.client.run("dig", f"@{SERVER_IPV4}", "+subnet=203.0.113.7/32", name)
     assert "CLIENT-SUBNET: 203.0.113.7/32/24" in done.stdout
+
+
+def texts(lab: Lab, name: str, *more: str, client: bool = True) -> list[str]:
+    """The strings of a name's TXT record, or the RCODE of an answer that has none."""
+    host = lab.client if client else lab.server
+    done = host.run("dig", "+tries=1", "+time=10", f"{name}.pool.example.org", "TXT", *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in done.stdout.splitlines():
+        if line.startswith(name) and "\tTXT\t" in line:
+            return shlex.split(line.split("\tTXT\t")[1])
+    return [done.stdout.split("status: ")[1].split(",")[0]]
+
+
+@pytest.mark.parametrize("way_in", WAYS_IN)
+@pytest.mark.parametrize("address", [SERVER_IPV4, SERVER_IPV6])
+def test_names_that_explain(lab: Lab, server: Server, way_in: str, address: str) -> None:
+    lab.client.send_on_queue(WAYS_IN[way_in], QUEUES)
+    before = server.answers_by(way_in)
+    for more in ((), ("+tcp",)):
+        at = (f"@{address}", *more)
+        client, used, *rest = texts(lab, "_country", "+subnet=203.0.113.0/24", *at)
+        assert used == "203.0.113.0" and rest[:2] == ["us @", "/24"]
+        assert client.rpartition(":")[0].strip("[]") in (CLIENT_IPV4, CLIENT_IPV6)
+        assert rest[3] in (SERVER_IPV4, SERVER_IPV6)
+        assert texts(lab, "_status", *at) == texts(lab, "_health", *at) == ["REFUSED"]
+    eventually(lambda: server.answers_by(way_in) == before + 3, "three answers over UDP")
+
+
+def test_names_that_explain_on_the_host(lab: Lab, server: Server) -> None:
+    for more in ((), ("+tcp",)):
+        at = (f"@{SERVER_IPV4}", *more)
+        [text] = texts(lab, "_health", *at, client=False)
+        assert json.loads(text) == {"pool/one": HEALTHY, "pool/two": HEALTHY}
+        [text] = texts(lab, "_status", *at, client=False)
+        told = json.loads(text)
+        assert set(told) == {"v", "id", "h", "up"} and 0 <= int(told["up"]) < 10_000
+
+
+def test_a_key_that_shows_them_to_everybody(lab: Lab, server: Server, directory: Path) -> None:
+    config = directory / "xdpkit.toml"
+    text = config.read_text()
+    config.write_text(text.replace("[dns.geo]\n", "[dns.geo]\npublic_debug = true\n"))
+    assert reload(lab, "server0").returncode == 0
+    [found] = texts(lab, "_status", f"@{SERVER_IPV4}")
+    assert set(json.loads(found)) == {"v", "id", "h", "up"}
+    config.write_text(text)
+    assert reload(lab, "server0").returncode == 0
+    assert texts(lab, "_status", f"@{SERVER_IPV4}") == ["REFUSED"]
 
 
 def test_what_becomes_unhealthy_is_answered_no_more(

@@ -14,6 +14,7 @@ cdef extern from "geo/view.h" nogil:
         GEO_CLASSES_MAX
         GEO_EXACT
     int geo_view_open(const void *base, size_t size)
+    const uint8_t *geo_view_text(const geo_view *view, uint32_t number)
     geo_found geo_view_find(const geo_view *view, const uint8_t *address, uint8_t ip_version)
 
 

@@ -50,6 +50,8 @@ cdef extern from "geo/view_build.h" nogil:
         const uint16_t *exact_class
         uint32_t exact
         uint32_t classes
+        const void *text
+        uint64_t texts
     void geo_classify(geo_spans *spans, const uint16_t *class_of)
     uint64_t geo_view_size(const geo_view_source *source)
     void geo_view_build(const geo_view_source *source, void *to)
@@ -100,6 +102,18 @@ cdef class GeoView:
         cdef geo_found found = geo_view_find(self.c, <const uint8_t *><const char *>source,
                                              4 if len(source) == 4 else 6)
         return found.class_, found.scope
+
+    def text(self, uint32_t number):
+        """What a class is in words: its targets, and its coordinates or ""; None without texts."""
+        cdef const uint8_t *text
+        if number >= self.c.classes:
+            raise IndexError(f"class {number} of {self.c.classes}")
+        text = geo_view_text(self.c, number)
+        if text is NULL:
+            return None
+        targets = text[1:1 + text[0]]
+        text += 1 + text[0]
+        return targets.decode(), text[1:1 + text[0]].decode()
 
     def find_all(self, const uint8_t[::1] addresses not None, int ip_version, int rounds=1):
         """Finds packed addresses of one version, several times: for measuring.
@@ -182,11 +196,12 @@ cdef class Merge:
                 for i in range(self.all.count)]
 
     def build(self, const uint16_t[::1] class_of not None, uint32_t classes, list exact not None,
-              bytes inputs not None):
+              bytes inputs not None, bytes texts not None=b""):
         """The block of the view, and its id, once; the id is of it and of ``inputs``.
 
         ``class_of`` has the class of each combination, or EXACT; ``exact`` has starts in ascending
-        order, of 128 bits, each with its class. Raises TooManyError.
+        order, of 128 bits, each with its class; ``texts`` are the classes in words
+        (``geo/view.h``). Raises TooManyError.
         """
         cdef geo_view_source source
         cdef uint64_t size
@@ -200,6 +215,7 @@ cdef class Merge:
         source.exact_start = <const uint128 *><const void *><const char *>starts
         source.exact_class = <const uint16_t *><const void *><const char *>exact_classes
         source.exact, source.classes = len(exact), classes
+        source.text, source.texts = <const void *><const char *>texts, len(texts)
         with nogil:
             geo_classify(&self.ipv4, &class_of[0])
             geo_classify(&self.ipv6, &class_of[0])

@@ -22,6 +22,7 @@ cdef extern from "dns/settings.h" nogil:
         c_dns_agent_max "DNS_AGENT_MAX"
         c_dns_nsid_max "DNS_NSID_MAX"
         c_dns_text_max "DNS_TEXT_MAX"
+        c_dns_status_max "DNS_STATUS_MAX"
 
 cdef extern from "runtime/access.h" nogil:
     enum:
@@ -87,6 +88,7 @@ DNS_COOKIE_SECRETS = c_dns_cookie_secrets
 DNS_AGENT_MAX = c_dns_agent_max
 DNS_NSID_MAX = c_dns_nsid_max
 DNS_TEXT_MAX = c_dns_text_max
+DNS_STATUS_MAX = c_dns_status_max
 ACCESS_DENIED = c_access_denied
 ACCESS_ALLOWED = c_access_allowed
 ACCESS_NO_ROUTE = c_access_no_route

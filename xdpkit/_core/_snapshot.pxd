@@ -27,6 +27,8 @@ cdef extern from "runtime/snapshot.h" nogil:
     cdef struct dns_settings:
         uint16_t max_udp[0]
         uint8_t cookie_secrets
+        uint8_t server_address_length
+        uint8_t server_address[0]
         uint64_t cookie_secret[0][2]
         rrl_rule rrl
         const prefix_map *rrl_others

@@ -43,11 +43,12 @@ class DnsSettings:
         rrl_others: AccessList | None = None,
         **settings: int | bytes,
     ) -> None: ...
-    def admitting(
+    def completed(
         self,
         cookie_secrets: Sequence[bytes],
         rrl: RrlRule | None,
         rrl_others: AccessList | None,
+        server_address: bytes = b"",
     ) -> DnsSettings: ...
 
 @disjoint_base

@@ -110,14 +110,17 @@ cdef class DnsSettings:
             memcpy(self.c.cookie_secret[i], <const char *>secret, 16)
         self.c.cookie_secrets = len(secrets)
 
-    def admitting(self, cookie_secrets, rrl, AccessList rrl_others):
-        """The same with these secrets and limits."""
+    def completed(self, cookie_secrets, rrl, AccessList rrl_others, server_address=b""):
+        """The same with these secrets and limits, and an address of the server as text."""
         cdef DnsSettings made = DnsSettings(
-            cookie_secrets=cookie_secrets, rrl=rrl, rrl_others=rrl_others)
+            cookie_secrets=cookie_secrets, rrl=rrl, rrl_others=rrl_others,
+            server_address=server_address)
         cdef dns_settings c = self.c
         memcpy(c.cookie_secret, made.c.cookie_secret, sizeof(c.cookie_secret))
         c.cookie_secrets, c.rrl, c.rrl_others = (
             made.c.cookie_secrets, made.c.rrl, made.c.rrl_others)
+        memcpy(c.server_address, made.c.server_address, sizeof(c.server_address))
+        c.server_address_length = made.c.server_address_length
         made.c = c
         return made
 

@@ -58,6 +58,11 @@ class GeoConfig:
         default=True,
         doc="Where all records of an answer are unhealthy, answer as if all were healthy.",
     )
+    public_debug: bool = flag(
+        default=False,
+        doc="Answer `_status` and `_health` of each JSON zone to everybody, not only to clients on"
+        " this host.",
+    )
     max_hosts: int = integer(
         1, _HOSTS_MAX, default=MAX_HOSTS, doc="Records of an answer where a zone does not say."
     )

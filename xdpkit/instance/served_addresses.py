@@ -139,7 +139,8 @@ class ServedAddresses:
         where = self._where
         addresses, reserved = where.watch.served(), where.watch.reserved()
         steer_keys(addresses, self._ports)
-        where.publisher.change(reserved=self._hashed(reserved))
+        first = str(addresses[0].address).encode() if addresses else b""
+        where.publisher.change(reserved=self._hashed(reserved), server_address=first)
         where.slow_path.open(addresses, reserved, self.left)
         where.dataplane.serve(addresses, self._ports, self.left_by_ring)
         problems = where.nic.follow(addresses)

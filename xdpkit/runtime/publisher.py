@@ -59,6 +59,8 @@ class Parts:
     limit: RateLimitRule | None = None
     reserved: ReservedSources = field(default_factory=ReservedSources)
     phc: PhcMap | None = None
+    server_address: bytes = b""
+    """One of those that are served, as text."""
 
     def snapshot(self) -> Snapshot:
         """Its form for the C code; DNS is off until there are zones."""
@@ -70,7 +72,9 @@ class Parts:
         return Snapshot(
             ready,
             zones=self.zones,
-            dns=self.dns.admitting(self.cookie_secrets, self.rrl, self.rrl_others),
+            dns=self.dns.completed(
+                self.cookie_secrets, self.rrl, self.rrl_others, self.server_address
+            ),
             echo_spin_ns=self.echo_spin_ns,
             ntp=self.ntp,
             keys=self.keys,
@@ -83,10 +87,14 @@ class Parts:
         )
 
 
-def dns_settings(dns: DnsConfig) -> DnsSettings:
-    """[dns] as the C code has it: every key that ``cext/dns/settings.h`` has a setting for."""
+def dns_settings(dns: DnsConfig, **others: Any) -> DnsSettings:
+    """[dns] as the C code has it: every key that ``cext/dns/settings.h`` has a setting for.
+
+    ``others`` are settings that are no keys.
+    """
     sizes = {"max_udp_ipv4": dns.limit(4), "max_udp_ipv6": dns.limit(6)}
-    return DnsSettings(**{name: getattr(dns, name) for name in DNS_SETTINGS} | sizes)
+    keys = {name: getattr(dns, name) for name in DNS_SETTINGS if hasattr(dns, name)}
+    return DnsSettings(**keys | sizes | others)
 
 
 def initial_parts(config: Config) -> Parts:

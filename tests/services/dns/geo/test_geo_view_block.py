@@ -38,6 +38,7 @@ class Block:
         self.ipv6_entries = self.further_at + 8 * self.further
         self.ipv4_entries = self.ipv6_entries + 8 * fields["ipv6_entries"]
         self.exact_classes = self.ipv4_entries + 4 * fields["ipv4_entries"]
+        self.texts = self.exact_classes + 2 * fields["exact"]
         self.counts = fields
 
     def word(self, at: int) -> int:
@@ -45,6 +46,12 @@ class Block:
 
     def put(self, at: int, value: int) -> None:
         struct.pack_into("<I", self.data, at, value)
+
+    def cut_texts(self, size: int) -> None:
+        """Leaves so many bytes of them, and says so."""
+        del self.data[self.texts + size :]
+        self.put(56, size)
+        self.put(16, len(self.data))
 
     def swap(self, at: int, size: int) -> None:
         """Two neighbors change places."""
@@ -69,7 +76,7 @@ TEN, CROWDED, FEW, SINGLE = 8 * 0x0A00, 8 * 0x2001, 8 * 0x2002, 0
 
 DAMAGES: dict[str, Callable[[Block], None]] = {
     "another magic": lambda b: b.put(0, 1),
-    "another version": lambda b: b.put(8, 2),
+    "another version": lambda b: b.put(8, 1),
     "no classes": lambda b: b.put(12, 0),
     "fewer classes": lambda b: b.put(12, b.classes - 1),
     "too many classes": lambda b: b.put(12, 65536),
@@ -106,8 +113,21 @@ DAMAGES: dict[str, Callable[[Block], None]] = {
     "an entry's class that is none": lambda b: b.put(b.ipv4_entries, b.classes),
     "exact starts in disorder": lambda b: b.swap(b.exact, 16),
     "an exact class that is none": lambda b: b.data.__setitem__(
-        slice(b.exact_classes, None), b"\xff" * (len(b.data) - b.exact_classes)
+        slice(b.exact_classes, b.texts), b"\xff" * (b.texts - b.exact_classes)
     ),
+    "no texts": lambda b: b.put(56, 0),
+    "fewer texts": lambda b: b.put(56, b.word(56) - 1),
+    "very many texts": lambda b: b.put(60, 0xFFFFFFFF),
+    "less text than ends": lambda b: b.cut_texts(4 * b.classes - 1),
+    "no text after the ends": lambda b: b.cut_texts(4 * b.classes),
+    "text that is cut off": lambda b: b.cut_texts(b.word(56) - 1),
+    "text that ends in front of its start": lambda b: b.put(b.texts + 4, 0),
+    "text that ends at its start": lambda b: b.put(b.texts + 4, b.word(b.texts)),
+    "text that ends elsewhere": lambda b: b.put(b.texts, b.word(b.texts) + 1),
+    "text that ends past the end": lambda b: b.put(b.texts, 0xFFFFFFFF),
+    "targets that are longer": lambda b: b.data.__setitem__(b.texts + 4 * b.classes, 2),
+    "targets past the end": lambda b: b.data.__setitem__(b.texts + 4 * b.classes, 255),
+    "coordinates past the end": lambda b: b.data.__setitem__(len(b.data) - 1, 255),
 }
 
 
@@ -130,9 +150,11 @@ def test_exact_classes_need_exact_starts(made: bytes) -> None:
     """An entry says that the exact starts tell, and there are none."""
     block = Block(bytearray(made))
     exact = block.counts["exact"]
+    block.cut_texts(0)
+    GeoView(block.data)
     del block.data[block.exact_classes :], block.data[block.exact : block.ipv4]
     block.put(24, 0)
-    block.put(16, len(made) - 18 * exact)
+    block.put(16, block.word(16) - 18 * exact)
     with pytest.raises(ValueError, match="that are not a view"):
         GeoView(block.data)
 
@@ -154,3 +176,16 @@ def test_tables_that_are_damaged_are_refused(starts: list[int], values: list[int
         Merge([(ids, array("I", starts), array("I", values), *sound)])
     with pytest.raises(ValueError, match="more starts than values"):
         Merge([(ids, array("I", [0, 1]), array("I", [0]), *sound)])
+
+
+def test_classes_in_words(made: bytes) -> None:
+    view = GeoView(made)
+    texts = [view.text(number) for number in range(view.classes)]
+    assert texts[0] == ("@", "")
+    assert {text[0] for text in texts if text} >= {"@", "us @", "[2001:db8:1::1] de @"}
+    with pytest.raises(IndexError):
+        view.text(view.classes)
+    block = Block(bytearray(made))
+    block.cut_texts(0)
+    bare = GeoView(block.data)
+    assert {bare.text(number) for number in range(bare.classes)} == {None}

@@ -7,6 +7,7 @@
     arena.py       the layout of an arena
     view.py        the arena read back in Python                         -> ArenaView
     arena_file.py  the arena followed by its sources: the cache file     -> CachedZone
+    view_file.py   the view that arenas of JSON zones share: a file beside them
 
 What is done for every name is not in Python: ``_core/_zone_tree.pyx``, ``_zone_denial.pyx`` and
 ``_zone_images.pyx`` decide what a node has, ``cext/compile/`` makes the bytes.

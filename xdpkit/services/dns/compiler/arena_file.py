@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit._core._zones import ZoneArena
+from xdpkit.config.geo import GeoFiles
 from xdpkit.reach import reach
 from xdpkit.regular_file import check_owned, open_regular
 from xdpkit.services.dns.zonefile.sources import Source, compiler_key, from_json, to_json
@@ -53,6 +54,16 @@ class OtherVersion(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class KeptGeo:
+    """What the arena of a JSON zone needs, and was made with, besides its sources."""
+
+    view: bytes
+    """The id of its view, which has a file of its own (``view_file``)."""
+    settings: str
+    """``settings_key`` of what it was compiled with."""
+
+
+@dataclass(frozen=True, slots=True)
 class CachedZone:
     """A compiled zone as it was kept."""
 
@@ -62,6 +73,8 @@ class CachedZone:
     """When it was compiled, in seconds since the epoch."""
     ours: bool
     """Whether this version of xdpkit made it."""
+    geo: KeptGeo | None = None
+    """Of a JSON zone."""
 
 
 def _digest(record: bytes, size: int) -> bytes:
@@ -69,9 +82,17 @@ def _digest(record: bytes, size: int) -> bytes:
     return blake2b(record + fields, digest_size=32).digest()
 
 
-def tail(size: int, sources: Sequence[Source], made: float) -> bytes:
+def settings_key(geo: GeoFiles) -> str:
+    """A key that changes with the settings that JSON zones are compiled with."""
+    return blake2b(repr(tuple(geo)).encode(), digest_size=16).hexdigest()
+
+
+def tail(size: int, sources: Sequence[Source], made: float, geo: KeptGeo | None = None) -> bytes:
     """What follows an arena of ``size`` bytes in its file."""
+    facts: dict[str, Any]
     facts = {"compiler": compiler_key(), "made": made, "sources": to_json(sources)}
+    if geo is not None:
+        facts["geo"] = [geo.view.hex(), geo.settings]
     record = json.dumps(facts, separators=(",", ":")).encode()
     return record + FOOTER.pack(MAGIC, size, len(record), _digest(record, size))
 
@@ -90,6 +111,7 @@ def parse(data: bytes) -> CachedZone:
         facts: dict[str, Any] = json.loads(record.decode())
         sources = from_json(facts["sources"])
         made, ours = float(facts["made"]), facts["compiler"] == compiler_key()
+        geo = _kept_geo(facts.get("geo"))
     except (LookupError, TypeError, RecursionError) as error:
         raise ValueError("its record is malformed") from error
     try:
@@ -98,7 +120,15 @@ def parse(data: bytes) -> CachedZone:
         if ours:
             raise
         raise OtherVersion from None
-    return CachedZone(arena, sources, made, ours)
+    return CachedZone(arena, sources, made, ours, geo)
+
+
+def _kept_geo(found: Any) -> KeptGeo | None:
+    """What a record says of a JSON zone. Raises ValueError or TypeError for something else."""
+    if found is None:
+        return None
+    view, settings = found
+    return KeptGeo(bytes.fromhex(view), str(settings))
 
 
 # -------------------------------------------------------------------------------------------------
@@ -165,6 +195,14 @@ def write_cached(
     with suppress(FileNotFoundError):
         if os.stat(path).st_mtime > made:  # noqa: PTH116
             return
+    replace_file(path, fd, at, size, end)
+
+
+def replace_file(path: str, fd: int, at: int, size: int, end: bytes) -> None:
+    """Writes ``size`` bytes of ``fd`` from an offset on, and ``end``, as a whole new file.
+
+    Raises OSError.
+    """
     # Instances that share the directory each write their own.
     part = f"{path}.{os.getpid()}{PART}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -32,7 +32,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.config.geo import MAX_HOSTS, GeoFiles
@@ -40,8 +40,9 @@ from xdpkit.errors import FILE_LINES, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
-from xdpkit.services.dns.compiler import arena_file
+from xdpkit.services.dns.compiler import arena_file, view_file
 from xdpkit.services.dns.compiler.arena import next_start
+from xdpkit.services.dns.compiler.arena_file import KeptGeo, settings_key
 from xdpkit.services.dns.compiler.geography import Geography
 from xdpkit.services.dns.compiler.json_zone import check_alone, write_block, zone_warnings
 from xdpkit.services.dns.compiler.linter import Linter
@@ -80,6 +81,18 @@ LARGE_BYTES = 1 << 16
 Report = Callable[[dict[str, Any]], None]
 
 
+class _Made(NamedTuple):
+    """A zone that was compiled, for the cache."""
+
+    zone: bytes
+    at: int
+    size: int
+    sources: tuple[Source, ...]
+    when: float
+    view: bytes
+    """The id of a JSON zone's."""
+
+
 class Compiler:
     """Compiles one zone after the other into ``fd``, and keeps them in ``cache``."""
 
@@ -96,10 +109,10 @@ class Compiler:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
         self._limits, self._linter, self._geo = limits, linter, geo
         self._geography = None if geo is None else Geography(geo, cache, limit.allow)
-        self._shown: set[bytes] = set()
-        """Views that are in the file."""
+        self._shown: dict[bytes, tuple[int, int]] = {}
+        """Where the views are that are in the file, and their sizes."""
         self._at = 0
-        self._made: list[tuple[bytes, int, int, tuple[Source, ...], float]] = []
+        self._made: list[_Made] = []
 
     def compile(self, path: str) -> bool:
         """Compiles the zone of a file, and reports it; False if memory did not suffice.
@@ -130,9 +143,9 @@ class Compiler:
         at, self._at = self._at, next_start(self._at + size)
         sources = self._sources(path, reading)
         self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
-        # An arena of a JSON zone would need its view, too.
-        if self._cache and not is_json_zone(Path(path).name):
-            self._made.append((origin, at, size, sources, time.time()))
+        if self._cache:
+            view = bytes.fromhex(found.get("view", ""))
+            self._made.append(_Made(origin, at, size, sources, time.time(), view))
         return True
 
     def _compiled(self, path: str, reading: Reading) -> tuple[bytes, int, dict[str, Any]]:
@@ -157,7 +170,7 @@ class Compiler:
             at = self._at
             write_block(self._fd, at, view.block)
             self._at = next_start(at + len(view.block))
-            self._shown.add(view.id)
+            self._shown[view.id] = (at, len(view.block))
             self._report({"view": view.id.hex(), "at": at, "size": len(view.block)})
         told: dict[str, Any] = {"view": view.id.hex()}
         if self._linter:
@@ -193,13 +206,21 @@ class Compiler:
         """Writes the cache files of what was compiled."""
         if self._cache is None:
             return
-        for zone, at, size, sources, made in self._made:
-            end = arena_file.tail(size, sources, made)
-            try:
-                arena_file.write_cached(self._cache, zone, self._fd, at, size, end, made)
-            except OSError as error:
-                self._report({"unkept": f"{error.filename or self._cache}: {error.strerror}"})
-                return
+        try:
+            # First: no arena is to be there without its view.
+            for view in {made.view for made in self._made if made.view}:
+                view_file.write_view(self._cache, view, self._fd, *self._shown[view])
+            for made in self._made:
+                self._keep(self._cache, made)
+        except OSError as error:
+            self._report({"unkept": f"{error.filename or self._cache}: {error.strerror}"})
+
+    def _keep(self, cache: Path, made: _Made) -> None:
+        geo = None
+        if made.view and self._geo:
+            geo = KeptGeo(made.view, settings_key(self._geo))
+        end = arena_file.tail(made.size, made.sources, made.when, geo)
+        arena_file.write_cached(cache, made.zone, self._fd, made.at, made.size, end, made.when)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

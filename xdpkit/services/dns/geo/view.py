@@ -10,8 +10,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from xdpkit._core._geo_view import CLASSES_MAX, EXACT, Merge, TooManyError
+from xdpkit._core._limits import DNS_TEXT_MAX
 from xdpkit.services.dns.geo.address_ranges import AddressTargets, address_ranges
 from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.locations import Locations
@@ -105,8 +107,26 @@ def _made(
         class_of.append(classes.of(client_fact(found), own.values[address]))
     names, coordinates = zip(*classes.known, strict=True)
     inputs = repr((names, coordinates, sorted(targets), targeting.value, grid)).encode()
-    block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs)
+    texts = _texts(names, coordinates)
+    block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs, texts)
     return View(block, name, names, coordinates, _warnings(grid))
+
+
+def _texts(names: Sequence[tuple[str, ...]], coordinates: Sequence[Coordinates | None]) -> bytes:
+    """What each class is in words, as ``_country`` says it."""
+    found = [
+        _string(" ".join(targets)) + _string("({:.3f},{:.3f})".format(*where) if where else "")
+        for targets, where in zip(names, coordinates, strict=True)
+    ]
+    return array("I", accumulate(map(len, found))).tobytes() + b"".join(found)
+
+
+def _string(text: str) -> bytes:
+    """A character-string; targets that it cannot have are left out."""
+    data = text.encode()
+    if len(data) > DNS_TEXT_MAX:
+        data = data[: data.rindex(b" ", 0, DNS_TEXT_MAX + 1)]
+    return bytes([len(data)]) + data
 
 
 def _too_many() -> TooManyError:

@@ -4,6 +4,7 @@
     batch.py          master files compiled in such processes            -> Outcome
     geo_views.py      the views that JSON zones are served with
     geo_servings.py   what of JSON zones is healthy                      -> GeoServing
+    explained.py      what names that explain say of the server and its health
     zone_table.py     how every zone stands, and which files it is from  -> ZoneState
     store.py          a first load: from the cache, or compiled          -> Load
     load_progress.py  the progress of a load, on a terminal

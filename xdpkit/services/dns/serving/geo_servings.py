@@ -17,6 +17,7 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler.arena import has_choices
 from xdpkit.services.dns.geo.health import HealthFiles, Status
+from xdpkit.services.dns.serving.explained import health_text
 
 log = logging.getLogger("xdpkit")
 
@@ -107,13 +108,14 @@ class GeoServings:
         return found, servings
 
     def _of(self, name: bytes, arena: ZoneArena, view: GeoView | None) -> _Made | None:
-        states = bytes(map(self._state, status_names(arena)))
+        names = status_names(arena)
+        states = bytes(map(self._state, names))
         before = self._made.get(name)
         if before is not None and before.arena is arena and before.states == states:
             return before
         try:
             selection = Selection(arena, states, self._answer_all)
-            return _Made(arena, states, GeoServing(selection, view))
+            return _Made(arena, states, GeoServing(selection, view, health_text(names, states)))
         except ValueError as error:
             log.error("a zone cannot be served, and is answered with SERVFAIL: %s", error)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -9,7 +10,10 @@ from xdpkit._core._geo_selection import Selection, status_names
 from xdpkit._core._geo_serving import GeoServing
 from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena
+from xdpkit.reach import reach
+from xdpkit.services.dns.compiler import view_file
 from xdpkit.services.dns.compiler.arena import has_choices
+from xdpkit.services.dns.compiler.arena_file import OtherVersion
 
 
 class _SharedView(GeoView):
@@ -45,16 +49,54 @@ class Views:
         return self._taken[name]
 
     def _take(self, name: str, data: memoryview | bytes) -> GeoView:
-        known = _in_use.get(bytes.fromhex(name))
-        if known is not None:
-            return known
         at, size = self._places[name]
         with memoryview(data) as whole, whole[at : at + size] as part:
-            view = _SharedView(part)
-        if view.id.hex() != name:
-            raise ValueError(f"the view {name} has another id")
-        _in_use[view.id] = view
-        return view
+            return _shared(bytes.fromhex(name), part)
+
+
+def _shared(view: bytes, block: memoryview | bytes) -> GeoView:
+    """The view with this id, of the block if none is in use. Raises ValueError if it is no good."""
+    known = _in_use.get(view)
+    if known is None:
+        known = _SharedView(block)
+        if known.id != view:
+            raise ValueError(f"the view {view.hex()} has another id")
+        _in_use[view] = known
+    return known
+
+
+class KeptViews:
+    """The views in a directory of cached zones; each is read once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._found: dict[bytes, GeoView | Exception] = {}
+
+    def of(self, view: bytes) -> GeoView:
+        """The view with this id.
+
+        Raises ValueError for one that is no good or not there, OSError, MemoryError and
+        OtherVersion.
+        """
+        if view not in self._found:
+            try:
+                self._found[view] = self._read(view)
+            except (OSError, ValueError, MemoryError) as error:
+                self._found[view] = error
+        found = self._found[view]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _read(self, view: bytes) -> GeoView:
+        file = view_file.file_name(view)
+        try:
+            return _shared(view, view_file.read_view(f"{reach(self._directory)}/{file}"))
+        except OtherVersion:
+            raise
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise ValueError(f"its view {file}: {reason}") from None
 
 
 def check_servable(arena: ZoneArena, view: GeoView | None) -> None:

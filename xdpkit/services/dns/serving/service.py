@@ -14,6 +14,7 @@ from xdpkit.runtime.publisher import SnapshotPublisher, dns_settings
 from xdpkit.services.access_list import Rules, access, rules
 from xdpkit.services.base import Prepared, Service
 from xdpkit.services.dns.serving.cookies import CookieSecrets
+from xdpkit.services.dns.serving.explained import explained
 from xdpkit.services.dns.serving.rrl import response_limits
 from xdpkit.services.dns.serving.zone_store import ZoneStore
 
@@ -108,4 +109,8 @@ def _wants_random(dns: DnsConfig) -> bool:
 def _settings(dns: DnsConfig, cookies: CookieSecrets | None) -> dict[str, Any]:
     """The parts of the snapshot besides the zones."""
     secrets = cookies.secrets if cookies else dns.cookie_secret
-    return {"dns": dns_settings(dns), "cookie_secrets": secrets, **response_limits(dns.rrl)}
+    return {
+        "dns": dns_settings(dns, **explained(dns)),
+        "cookie_secrets": secrets,
+        **response_limits(dns.rrl),
+    }

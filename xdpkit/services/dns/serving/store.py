@@ -12,18 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from xdpkit._core._geo_view import GeoView
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.config.geo import GeoFiles
 from xdpkit.errors import ERRORS_MAX, UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.privileges import unprivileged
-from xdpkit.services.dns.compiler import arena_file
-from xdpkit.services.dns.compiler.arena_file import CachedZone
+from xdpkit.services.dns.compiler import arena_file, view_file
+from xdpkit.services.dns.compiler.arena_file import CachedZone, settings_key
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.batch import CHILDREN, Batch, Outcome, Progress, no_progress
 from xdpkit.services.dns.serving.compiler_child import Job, never
-from xdpkit.services.dns.serving.geo_views import check_servable
+from xdpkit.services.dns.serving.geo_views import KeptViews, check_servable
 from xdpkit.services.dns.serving.load_progress import describe_load
 from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.error_list import directory_error
@@ -107,7 +108,7 @@ async def load_zones(
         kept = await off_loop(directory, partial(arena_file.cache_directory, cache, directory))
     if kept is not None:
         try:
-            await _take_cached(load, kept, stats, background, keep)
+            await _take_cached(load, kept, stats, background, keep, geo)
         except UnansweredError as error:
             log.warning("%s; compiling the zones again", error)
     known = load.table.known
@@ -221,23 +222,32 @@ class _Found:
     zone: CachedZone | None
     current: tuple[Source, ...] | None
     wrong: str = ""
+    view: GeoView | None = None
 
 
 async def _take_cached(
-    load: Load, kept: Path, stats: dict[str, Stat], background: bool, keep: bool
+    load: Load,
+    kept: Path,
+    stats: dict[str, Stat],
+    background: bool,
+    keep: bool,
+    geo: GeoFiles | None,
 ) -> None:
     """Begins with the zones in the cache, up to date or not; prepares it for those to come."""
     nice = BACKGROUND_NICE if background else 0
     files, load.unkept = await off_loop(kept, partial(_prepare, kept, keep), CACHE_SECONDS, nice)
     names = _names(stats)
-    seen: dict[str, Stat | None] = dict(stats)
+    reader = _Reader(kept, stats, geo)
     there = [each for each in names if each.file in files]
     for at in range(0, len(there), FILES):
-        work = partial(_read_part, kept, there[at : at + FILES], seen)
+        work = partial(reader.read_all, there[at : at + FILES])
         for found in await off_loop(kept, work, CACHE_SECONDS, nice):
             _take_found(load, found)
     gone = set() if not keep else files - {each.file for each in names}
     await off_loop(kept, partial(remove_cached, kept, gone), CACHE_SECONDS, nice)
+    if keep and not load.unkept:
+        drop = partial(view_file.remove_views, kept, load.table.view_ids())
+        await off_loop(kept, drop, CACHE_SECONDS, nice)
     if load.others:
         log.info("%s: %d zones of another version; compiling them again", kept, load.others)
     if load.damaged:
@@ -260,6 +270,7 @@ def _take_found(load: Load, found: _Found) -> None:
         found.current or zone.sources,
         zone.made,
         cached=True,
+        view=found.view,
     )
     load.table.put_cached(found.name, found.path, state)
     if found.current:
@@ -303,24 +314,37 @@ def _prepare(kept: Path, keep: bool) -> tuple[set[str], str]:
     return {name for name in names if name.endswith(arena_file.SUFFIX)}, ""
 
 
-def _read_part(kept: Path, part: Sequence[_Name], seen: dict[str, Stat | None]) -> list[_Found]:
-    directory = reach(kept)
-    return [_read(f"{directory}/{each.file}", each.zone, each.path, seen) for each in part]
+class _Reader:
+    """Reads zones that were kept, and finds out whether their files are the same."""
 
+    def __init__(self, kept: Path, stats: dict[str, Stat], geo: GeoFiles | None) -> None:
+        self._directory, self._views = reach(kept), KeptViews(kept)
+        self._seen: dict[str, Stat | None] = dict(stats)
+        self._settings = "" if geo is None else settings_key(geo)
 
-def _read(file: str, name: bytes, path: str, seen: dict[str, Stat | None]) -> _Found:
-    try:
-        zone = arena_file.read_cached(file)
-        if zone.arena.name != name:
-            raise ValueError("it is another zone's")
-        check_servable(zone.arena, None)
-    except (FileNotFoundError, arena_file.OtherVersion):
-        return _Found(name, path, None, None)
-    except (OSError, ValueError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return _Found(name, path, None, None, f"{file} is not used: {reason}")
-    current = recheck(zone.sources, path, seen) if zone.ours else None
-    return _Found(name, path, zone, current)
+    def read_all(self, names: Sequence[_Name]) -> list[_Found]:
+        """What became of each."""
+        return [self._read(f"{self._directory}/{each.file}", each) for each in names]
+
+    def _read(self, file: str, name: _Name) -> _Found:
+        try:
+            zone = arena_file.read_cached(file)
+            if zone.arena.name != name.zone:
+                raise ValueError("it is another zone's")
+            view = self._views.of(zone.geo.view) if zone.geo else None
+            check_servable(zone.arena, view)
+        except (FileNotFoundError, arena_file.OtherVersion):
+            return _Found(name.zone, name.path, None, None)
+        except (OSError, ValueError, MemoryError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            return _Found(name.zone, name.path, None, None, f"{file} is not used: {reason}")
+        return _Found(name.zone, name.path, zone, self._current(zone, name.path), view=view)
+
+    def _current(self, zone: CachedZone, path: str) -> tuple[Source, ...] | None:
+        """Its sources of now, if all that it was made from is as it was."""
+        if not zone.ours or (zone.geo and zone.geo.settings != self._settings):
+            return None
+        return recheck(zone.sources, path, self._seen)
 
 
 def recheck(

@@ -26,7 +26,7 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.base import Prepared
-from xdpkit.services.dns.compiler import arena_file
+from xdpkit.services.dns.compiler import arena_file, view_file
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving import zone_report
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Take
@@ -56,6 +56,9 @@ COMPARE_SECONDS = 60.0
 
 # Batches whose children write the cache at the same time.
 KEEPING_MAX = 4
+
+# A view that no zone uses may be that of a reload that is not in use yet.
+UNUSED_SECONDS = 3600.0
 
 # Between two attempts with a zone that was stuck: not much of the others' time, if it is again.
 RETRY_SECONDS = 10.0
@@ -190,6 +193,7 @@ class ZoneStore:
             self._report.set_unkept(await batch.finish())
             self._keeping.remove(batch)
             waited.discard(id(batch))
+            await self._forget_views()
 
         async with anyio.create_task_group() as tasks:
             while True:
@@ -379,6 +383,15 @@ class ZoneStore:
         changes_log = zone_report.ChangeLog()
         changes_log.add(changes)
         changes_log.finish()
+
+    async def _forget_views(self) -> None:
+        """Removes what was kept of views that no zone uses any more."""
+        kept = self._kept.get((self._config.cache_directory(), self._table.directory))
+        if kept and self._table.geo:
+            with suppress(UnansweredError):
+                used = self._table.view_ids()
+                work = partial(view_file.remove_views, kept, used, UNUSED_SECONDS)
+                await off_loop(kept, work)
 
     async def _forget(self, gone: list[ZoneState]) -> None:
         """Removes what was kept of zones that are gone."""

@@ -170,6 +170,10 @@ class ZoneTable:
         """This table's state of a zone, or of a file that is none."""
         return self.zones.get(state.name) if state.name else self.unnamed.get(state.paths[0])
 
+    def view_ids(self) -> set[bytes]:
+        """The ids of the views that JSON zones use."""
+        return {state.view.id for state in self.zones.values() if state.view is not None}
+
     def directory_of_arenas(self, servings: GeoServings | None = None) -> ZoneDirectory:
         """What the answering threads find zones with, and choose answers by."""
         zones = ((name, state.arena, state.view) for name, state in self.zones.items())
