@@ -76,6 +76,16 @@ def used(pids: list[int]) -> CpuTime:
     return CpuTime(ns, user, system)
 
 
+def seconds_with_children(pids: list[int]) -> float:
+    """CPU seconds of processes, of their threads and of the children that they have waited for."""
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[UTIME : UTIME + 4]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def model() -> str:
     """The CPU's model name."""
     with suppress(OSError):
