@@ -299,6 +299,8 @@ generates = st.builds(
 @example(["$GENERATE 254-258 h$ A 192.0.2.$", " TXT x", "y A 192.0.2.9"])
 @example(["$GENERATE 1-3 h$ 9 CNAME $", "$GENERATE 3-4 h$ TXT $", "y A 192.0.2.9"])
 @example(["$GENERATE 1-3 h$ A 192.0.2.$"] * 2)
+@example(["$GENERATE 1-3 ${1,4,n} CNAME a"])
+@example(["$GENERATE 1-3 a${0,3 CNAME b${x}"])
 @example(["$GENERATE 1-2 h$.other.test. A 192.0.2.$", "y A 192.0.2.9"])
 @given(st.lists(st.one_of(generates, lines()), min_size=1, max_size=5))
 def test_what_is_generated(tmp_path_factory: pytest.TempPathFactory, written: list[str]) -> None:

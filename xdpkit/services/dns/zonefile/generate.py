@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 _WORD = r'[^\s;"()\\]+'
 _PLAIN = re.compile(
     rf"[ \t]+\d+-\d+(?:/\d+)?[ \t]+(?P<owner>{_WORD})[ \t]+"
-    rf"(?P<before>(?:\d\w*[ \t]+)?(?:IN[ \t]+)?[A-Z][-\w]*[ \t]+)"
+    r"(?P<before>(?:\d\w*[ \t]+)?(?:IN[ \t]+)?[A-Z][-\w]*[ \t]+)"
     rf'(?:(?P<data>{_WORD})|"(?P<quoted>[^";()\\\n]+)")'
     r"[ \t]*(?:;.*)?\n?",
     re.ASCII | re.IGNORECASE,
 )
 
 # $, or ${OFFSET,WIDTH,BASE} with both optional; $$ and the base of nibbles are not plain.
-_COUNTER = re.compile(r"\$(?:\{([+-]?\d+)(?:,(\d+)(?:,([doxX]))?)?\})?")
+_COUNTER = re.compile(r"\$(?:\{([+-]?\d+)(?:,(\d+)(?:,([doxX]))?)?\}|(?!\{))")
 _DOUBLE = "$$"
 
 # As dnspython and BIND have it.
@@ -30,15 +30,14 @@ _MADE_BYTES, _MADE_LINES = 1 << 20, 1000
 def plain_lines(rest: str, numbers: range) -> Iterator[tuple[range, bytes]] | None:
     """The lines that a $GENERATE makes, some at a time, each time with their numbers.
 
-    ``rest`` is what follows the word $GENERATE. None if that is not plain.
+    ``rest`` is what follows the word $GENERATE, and ``numbers`` are not none. None if it is not
+    plain.
     """
     match = _PLAIN.fullmatch(rest)
-    if match is None or _DOUBLE in rest or not numbers:
+    if match is None or _DOUBLE in rest:
         return None
-    owner, data = (
-        _template(match["owner"], numbers),
-        _template(match["data"] or match["quoted"], numbers),
-    )
+    owner = _template(match["owner"], numbers)
+    data = _template(match["data"] or match["quoted"], numbers)
     if owner is None or data is None:
         return None
     before = match["before"]
