@@ -24,7 +24,6 @@ _SIGNATURE_BYTES = 64
 IDLE_SECONDS, EVERY_SECONDS, SETTLE = 0.05, 0.5, 60
 
 _SOA = "ns1 host 1 7200 3600 1209600 60"
-_ADDRESS = "10.{}.{}.{}"
 
 Facts = dict[str, Any]
 
@@ -82,7 +81,7 @@ def _host(number: int) -> str:
 
 
 def _address(number: int) -> str:
-    return _ADDRESS.format(number >> 16 & 255, number >> 8 & 255, number & 255)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def measure(

@@ -47,7 +47,6 @@ class Loading:
 
     def __init__(self, name: str, *macros: str, ifindex: int = 0) -> None:
         self.wanted = (name, macros, ifindex)
-        self._stack = ExitStack()
         with ExitStack() as stack:
             try:
                 self._log = os.memfd_create("xdpkit-bcc-log", os.MFD_CLOEXEC)

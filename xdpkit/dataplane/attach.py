@@ -86,7 +86,8 @@ class Attached:
 
 def begin(config: InterfaceConfig, interface: Interface) -> loader.Loading:
     """Begins to load the program that will probably be attached. Raises BpfError."""
-    name, macros, ifindex = _wanted(config, interface, _tries_bound(config, interface))
+    bound = _wants_stamps(config) and _offered(interface) is not False
+    name, macros, ifindex = _wanted(config, interface, bound)
     return loader.Loading(name, *macros, ifindex=ifindex)
 
 
@@ -106,7 +107,7 @@ def attach(
         raise link.foreign_program(interface)
     required = config.rx_timestamps == "hardware"
     notes = []
-    if required or (config.rx_timestamps == "auto" and config.mode != "generic"):
+    if _wants_stamps(config):
         offered = _offered(interface)
         try:
             return _attach_bound(config, interface, changes, offered, begun)
@@ -142,9 +143,10 @@ def take_over(
     return Attached(_load(config, interface, bound, begun), link_fd, mode, bound=bound)
 
 
-def _tries_bound(config: InterfaceConfig, interface: Interface) -> bool:
-    if config.rx_timestamps == "auto" and config.mode != "generic":
-        return _offered(interface) is not False
+def _wants_stamps(config: InterfaceConfig) -> bool:
+    """Whether a bound program is tried, if the driver may have stamps."""
+    if config.rx_timestamps == "auto":
+        return config.mode != "generic"
     return config.rx_timestamps == "hardware"
 
 

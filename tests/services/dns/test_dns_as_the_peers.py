@@ -11,7 +11,6 @@ import dns.rcode
 import pytest
 from dns_bytes_call import HEAD, BytesCall
 from dnsdiff import servers, signing
-from required import missing
 
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.read import read_zone
@@ -164,16 +163,13 @@ def call(tmp_path_factory: pytest.TempPathFactory) -> BytesCall:
 def peers(
     call: BytesCall, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, servers.Peer]]:
-    programs = {name: signing.program(name) for name in ("knotd", "nsd", "named")}
-    if not all(programs.values()):
-        missing("no knotd, nsd or named: vagrant/provision.sh test installs them")
+    programs = signing.programs("knotd", "nsd", "named")
     directory = tmp_path_factory.mktemp("others") / "zones"
     directory.mkdir()
     for name, text in ZONES.items():
         (directory / f"{name}.zone").write_text(text)
-    found = {name: path for name, path in programs.items() if path}
     probe = dns.message.make_query("ns1.wd.test", "A").to_wire()
-    with servers.peers(found, directory, ZONES, probe) as running:
+    with servers.peers(programs, directory, ZONES, probe) as running:
         yield running
 
 
