@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ import dns.zone
 import pytest
 from rich.console import Console
 
-from xdpkit.bench import plots, zones_arena, zones_run, zones_servers, zones_show, zones_site
+from xdpkit.bench import (
+    plots,
+    zones_arena,
+    zones_large,
+    zones_run,
+    zones_servers,
+    zones_show,
+    zones_site,
+)
 from xdpkit.bench import run as bench
 from xdpkit.errors import UsageError
 
@@ -58,6 +67,18 @@ def test_the_zone_with_aliases_is_a_zone() -> None:
     assert zone.get_rdataset("c2.b.test.", "CNAME")
 
 
+def test_a_large_zone_is_one_and_its_chain_is_a_circle(tmp_path: Path) -> None:
+    for signed in (False, True):
+        path = zones_large.LargeSite(tmp_path / f"{signed}", 300, signed, lambda _: None).path(0)
+        zone = dns.zone.from_file(str(path), origin=zones_site.name(0), relativize=False)
+        assert len(zone.nodes) == 303
+        chain = {name: found[0].next for name, found in zone.iterate_rdatasets("NSEC")}
+        names = sorted(zone.nodes) if signed else []
+        assert chain == dict(zip(names, [*names[1:], *names[:1]], strict=True))
+        signatures = len([*zone.iterate_rdatasets("RRSIG", "A")])
+        assert signatures == (302 if signed else 0)
+
+
 def test_each_server_has_its_control_program() -> None:
     servers, skipped = zones_servers.installed_servers()
     assert servers[0].ours and not any(server.ours for server in servers[1:])
@@ -100,6 +121,10 @@ def made_up() -> dict[str, Any]:
         "rates": [rate],
         "alias": {"aliases": 400, "file_bytes": 10, "arena_bytes": 25, "per_file_byte": 2.5},
         "zone_starts": [ours, knotd],
+        "large_zones": [
+            {"name": "knotd", "names": 20_000, "signed": True}
+            | spread(first_s=1.5, cpu_s=2.25, resident_bytes=9e7)
+        ],
         "zone_edits": [
             edit | {"name": name} | spread(new_answer_s=seconds)
             for name, seconds in (("xdpkit", 0.05), ("knotd", 0.1))
@@ -155,6 +180,7 @@ def test_all_parts_are_shown_and_starts_are_drawn(tmp_path: Path) -> None:
     text = capture.get()
     for shown in ("2.00 (2.00..2.00)", "50.0 (50.0..50.0)", "2.5 times", "700,000", "no named"):
         assert shown in text
+    assert re.search(r"knotd +20,000, signed +1.50 .* 2.25 .* 90.0", text)
     assert "MB 50.0 before, 50.0 after; idle: 7 of 9,000 lost" in text
     if plots.available():
         assert {path.stem for path in plots.draw(facts, tmp_path)} == {"zone-starts", "zone-memory"}

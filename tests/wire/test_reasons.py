@@ -46,7 +46,7 @@ DENIED = {
     "AF_XDP": ("socket:44", "queue 2: AF_XDP socket: Operation not permitted: the process has"),
     "netlink": ("socket:16", ": Operation not permitted: a seccomp"),
     "memory": ("mlockall", "memory could not be locked: mlockall: Operation not permitted"),
-    "memfd": ("memfd_create", "could not be loaded: Operation not permitted"),
+    "memfd": ("memfd_create", "XDP program could not be started: Operation not permitted"),
     "eventfd": ("eventfd2", "eventfd: Operation not permitted"),
 }
 

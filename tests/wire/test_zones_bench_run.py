@@ -28,6 +28,9 @@ def test_all_parts_with_few_zones(tmp_path: Path) -> None:
         # Every zone answered, not just those that time was taken with.
         assert row["silent_max"] == row["one_silent_max"] == 0
     assert starts["xdpkit"]["cache_bytes"] > 0 and "again_s" not in starts["named"]
+    large = {(row["name"], row["signed"]): row for row in found["large_zones"]}
+    assert list(large) == [(name, signed) for signed in (True, False) for name in names]
+    assert all(row["names"] == 1200 and row["first_s"] > 0 for row in large.values())
     edits = {row["name"]: row for row in found["zone_edits"]}
     assert list(edits) == names and all(row["new_answer_s"] > 0 for row in edits.values())
     assert [row["name"] for row in found["rates"]] == ["1 zone", "12 zones"]

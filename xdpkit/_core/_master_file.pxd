@@ -27,7 +27,7 @@ cdef extern from "zonefile/master.h" nogil:
 
 cdef class MasterFile:
     cdef readonly str path
-    cdef public uint32_t line
+    cdef public uint32_t line, line_of_all
     cdef readonly Py_ssize_t offset
     cdef readonly bytes data
     cdef str text

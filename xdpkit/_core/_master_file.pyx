@@ -53,6 +53,7 @@ cdef class MasterFile:
 
     ``offset`` is how many bytes have been read, ``line`` the line there, from 1: whoever reads
     characters counts it. Newlines are LF, CR and CR LF, as in text files of Python.
+    ``line_of_all``, if it is not 0, is what counts as the line of each record.
     """
 
     def __init__(self, str path not None, bytes data not None):
@@ -90,6 +91,14 @@ cdef class MasterFile:
     def column(self):
         """The column of the next character, from 1."""
         return self.at + 1
+
+    def rest(self):
+        """The current line from the next character on."""
+        return self.text[self.at:]
+
+    def skip_rest(self):
+        """Goes to the newline of the current line, or to its end if it has none."""
+        self.at = len(self.text) - self.text.endswith("\n")
 
     def before(self):
         """The current line up to the next character."""
@@ -201,6 +210,8 @@ cdef class RecordReader:
         """Adds the record that was read."""
         cdef master *c = self.c
         cdef bytes wire = PyBytes_FromStringAndSize(<const char *>c.rdata, c.rdata_length)
+        if self.file.line_of_all:
+            c.record_line = self.file.line_of_all
         self.find_owner()
         self.file.line = c.record_line
         if c.ttl_large:

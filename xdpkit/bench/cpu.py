@@ -62,18 +62,33 @@ def thread_ns(pid: int, tid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{tid}/schedstat").read_text().split()[0])
 
 
+def _ticks(pid: int) -> list[int]:
+    """Of a process in user and system mode, and of its children that were waited for: proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(field) for field in fields[UTIME : UTIME + 4]]
+
+
 def used(pids: list[int]) -> CpuTime:
     """CPU time of processes and all their threads; one that has exited no longer counts."""
     ns = user = system = 0
     for pid in pids:
         with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            user += int(fields[UTIME])
-            system += int(fields[UTIME + 1])
+            in_user, in_system, *_ = _ticks(pid)
+            user += in_user
+            system += in_system
             for task in Path(f"/proc/{pid}/task").iterdir():
                 with suppress(OSError):
                     ns += thread_ns(pid, int(task.name))
     return CpuTime(ns, user, system)
+
+
+def seconds_with_children(pids: list[int]) -> float:
+    """CPU seconds of processes, of their threads and of the children that they have waited for."""
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):
+            ticks += sum(_ticks(pid))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def model() -> str:

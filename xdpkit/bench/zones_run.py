@@ -16,6 +16,7 @@ from typing import Any
 from xdpkit.bench import (
     zones_arena,
     zones_edit,
+    zones_large,
     zones_load,
     zones_rates,
     zones_servers,
@@ -31,6 +32,8 @@ __all__ = ["measure", "show"]
 ROUNDS, SECONDS = 3, 1.0
 # Edits of one zone each, in a round: most are over in a moment.
 EDITS = 2
+# The names of a large zone, at most, for each of the many: a million beside 10,000.
+LARGE_PER_ZONE = 100
 # The figures of an earlier run that the same ones of this run are divided by.
 AGAINST = ("ns_per_answer", "instructions_per_answer", "answers_per_s", "arena_bytes")
 
@@ -57,6 +60,8 @@ def measure(options: Namespace, say: Say) -> Facts:
             "zone_starts": zones_start.measure(servers, site, scratch, rounds, say),
             "zone_edits": zones_edit.measure(servers, site, scratch, EDITS * rounds, say),
         }
+        largest = LARGE_PER_ZONE * site.count
+        facts["large_zones"] = zones_large.measure(servers, scratch, rounds, largest, say)
         # As many names as that are enough to compile all through the load.
         names = min(zones_load.NAMES, 10 * site.count)
         facts["compiling"] = zones_load.while_compiling(scratch, rounds, names, say)

@@ -18,7 +18,7 @@ def show(facts: Facts, console: Console) -> None:
         f"{facts['kernel']}, {facts['cpu']}; medians of {facts['rounds']} rounds (least..most); "
         f"load average at the start {facts['load_average']:.1f}\n"
     )
-    for table in (starts(facts), edits(facts), rates(facts), losses(facts)):
+    for table in (starts(facts), large(facts), edits(facts), rates(facts), losses(facts)):
         console.print(table)
         console.print()
     alias = facts["alias"]
@@ -67,6 +67,23 @@ def starts(facts: Facts) -> Any:
                 f"{row['resident_bytes'] / 1e6:,.1f}",
             ]
             for row in facts["zone_starts"]
+        ],
+    )
+
+
+def large(facts: Facts) -> Any:
+    """Until a large zone answers."""
+    return text_table(
+        ["a large zone", "names", "first answer, s", "CPU, s", "MB"],
+        [
+            [
+                row["name"],
+                f"{row['names']:,}{', signed' if row['signed'] else ''}",
+                ranged(row, "first_s"),
+                ranged(row, "cpu_s"),
+                f"{row['resident_bytes'] / 1e6:,.1f}",
+            ]
+            for row in facts["large_zones"]
         ],
     )
 

@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,32 +39,56 @@ class Program:
         self.maps.clear()
 
 
+class Loading:
+    """A program that a child process compiles and loads; ``compile.py`` says why it is one.
+
+    Owns that process until ``finish`` or ``close``. ``wanted`` is what it was begun with.
+    """
+
+    def __init__(self, name: str, *macros: str, ifindex: int = 0) -> None:
+        self.wanted = (name, macros, ifindex)
+        with ExitStack() as stack:
+            try:
+                self._log = os.memfd_create("xdpkit-bcc-log", os.MFD_CLOEXEC)
+                stack.callback(os.close, self._log)
+                self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                stack.enter_context(self._ours)
+                with theirs:
+                    self._compiler = _start(name, ifindex, macros, theirs, self._log)
+            except OSError as error:
+                what = "the compiler process of the XDP program could not be started"
+                raise BpfError(failed(what, error)) from error
+            self._stack = stack.pop_all()
+
+    def finish(self) -> Program:
+        """Waits for it. Raises what ``load`` does."""
+        with self._stack:
+            answer, fds = _answer(self._ours, self._compiler)
+            status = self._compiler.wait()
+            output = _tail(self._log)
+        if answer is None:
+            raise BpfError(child_failure(status, output), output)
+        if "error" in answer:
+            raise _refusal(answer, output)
+        return Program(self.wanted[0], fds[0], dict(zip(answer["maps"], fds[1:], strict=True)))
+
+    def close(self) -> None:
+        """Ends the process, if it is still there; what it has loaded goes with it."""
+        if self._compiler.returncode is None:
+            self._compiler.kill()
+            self._compiler.wait()
+        self._stack.close()
+
+
 def load(name: str, *macros: str, ifindex: int = 0) -> Program:
-    """Compiles and loads ``ebpf/NAME.c`` in a child process; ``compile.py`` says why.
+    """Compiles and loads ``ebpf/NAME.c``, with these macros defined.
 
     With an ``ifindex`` of this network namespace, the program is bound to that interface. Raises
     BpfError when there is no bcc, no headers, no permission or no memory, or when the compiler or
     verifier rejects the program, with its log; StampError when only the binding fails.
     """
-    with ExitStack() as stack:
-        try:
-            log = os.memfd_create("xdpkit-bcc-log", os.MFD_CLOEXEC)
-            stack.callback(os.close, log)
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            stack.enter_context(ours)
-            with theirs:
-                compiler = _start(name, ifindex, macros, theirs, log)
-        except OSError as error:
-            what = "the compiler process of the XDP program could not be started"
-            raise BpfError(failed(what, error)) from error
-        answer, fds = _answer(ours, compiler)
-        status = compiler.wait()
-        output = _tail(log)
-    if answer is None:
-        raise BpfError(child_failure(status, output), output)
-    if "error" in answer:
-        raise _refusal(answer, output)
-    return Program(name, fds[0], dict(zip(answer["maps"], fds[1:], strict=True)))
+    with closing(Loading(name, *macros, ifindex=ifindex)) as loading:
+        return loading.finish()
 
 
 def _start(

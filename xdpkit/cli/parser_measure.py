@@ -126,6 +126,8 @@ other runs:
                            again_s: from the cache; one_...: with one zone;
                            beyond_one_...: the difference; resident_bytes (PSS of all
                            processes)
+             large_zones   first_s, cpu_s (of all its processes), resident_bytes for a signed
+                           zone of 20,000 names and a million names, signed and not
              zone_edits    new_answer_s: of one zone, without quiet_s in which its file must
                            not change; of the others, from the command to reload it
              rates         answers_per_s, ns_per_answer and instructions_per_answer off the

@@ -84,20 +84,33 @@ class Attached:
             self.hardware.close()
 
 
-def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> Attached:
+def begin(config: InterfaceConfig, interface: Interface) -> loader.Loading:
+    """Begins to load the program that will probably be attached. Raises BpfError."""
+    bound = _wants_stamps(config) and _offered(interface) is not False
+    name, macros, ifindex = _wanted(config, interface, bound)
+    return loader.Loading(name, *macros, ifindex=ifindex)
+
+
+def attach(
+    config: InterfaceConfig,
+    interface: Interface,
+    changes: Changes,
+    begun: loader.Loading | None = None,
+) -> Attached:
     """Loads and attaches the best program for ``rx_timestamps``; undoes everything on failure.
 
-    What it changes on the NIC is recorded in ``changes``. Raises BpfError, AttachError, and
-    StampError if "hardware" is required and not available.
+    What ``begun`` loads is not loaded once more. What it changes on the NIC is recorded in
+    ``changes``. Raises BpfError, AttachError, and StampError if "hardware" is required and not
+    available.
     """
     if interface.xdp_program is not None:
         raise link.foreign_program(interface)
     required = config.rx_timestamps == "hardware"
     notes = []
-    if required or (config.rx_timestamps == "auto" and config.mode != "generic"):
+    if _wants_stamps(config):
         offered = _offered(interface)
         try:
-            return _attach_bound(config, interface, changes, offered)
+            return _attach_bound(config, interface, changes, offered, begun)
         except (StampError, AttachError) as error:
             if required:
                 raise StampError(
@@ -106,7 +119,7 @@ def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> A
             # A failure is only worth a note if the driver offers stamps.
             if offered:
                 notes.append(_fallback_note(error))
-    program = _load(config, interface, bound=False)
+    program = _load(config, interface, False, begun)
     try:
         link_fd, mode, note = link.attach(program, interface, config.mode)
     except BaseException:
@@ -116,31 +129,57 @@ def attach(config: InterfaceConfig, interface: Interface, changes: Changes) -> A
 
 
 def take_over(
-    config: InterfaceConfig, interface: Interface, link_fd: int, bound: bool, mode: str
+    config: InterfaceConfig,
+    interface: Interface,
+    link_fd: int,
+    bound: bool,
+    mode: str,
+    begun: loader.Loading | None = None,
 ) -> Attached:
     """A program for a link that another process attached, in the same ``mode``.
 
     ``update`` puts it into the link later. Owns ``link_fd``. Raises BpfError, StampError.
     """
-    return Attached(_load(config, interface, bound), link_fd, mode, bound=bound)
+    return Attached(_load(config, interface, bound, begun), link_fd, mode, bound=bound)
 
 
-def _load(config: InterfaceConfig, interface: Interface, bound: bool) -> loader.Program:
-    """The program that reads the NIC's stamps, or the plain one."""
+def _wants_stamps(config: InterfaceConfig) -> bool:
+    """Whether a bound program is tried, if the driver may have stamps."""
+    if config.rx_timestamps == "auto":
+        return config.mode != "generic"
+    return config.rx_timestamps == "hardware"
+
+
+def _wanted(
+    config: InterfaceConfig, interface: Interface, bound: bool
+) -> tuple[str, tuple[str, ...], int]:
+    """The program that reads the NIC's stamps, or the plain one, as ``loader.load`` takes it."""
     if bound:
-        return loader.load("steer", "STEER_RX_TIMESTAMP", ifindex=interface.index)
-    macros = ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else ()
-    return loader.load("steer", *macros)
+        return "steer", ("STEER_RX_TIMESTAMP",), interface.index
+    return "steer", ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else (), 0
+
+
+def _load(
+    config: InterfaceConfig, interface: Interface, bound: bool, begun: loader.Loading | None
+) -> loader.Program:
+    name, macros, ifindex = wanted = _wanted(config, interface, bound)
+    if begun is not None and begun.wanted == wanted:
+        return begun.finish()
+    return loader.load(name, *macros, ifindex=ifindex)
 
 
 def _attach_bound(
-    config: InterfaceConfig, interface: Interface, changes: Changes, offered: bool | None
+    config: InterfaceConfig,
+    interface: Interface,
+    changes: Changes,
+    offered: bool | None,
+    begun: loader.Loading | None,
 ) -> Attached:
     """Attaches a program that reads the NIC's stamps, and turns them on if possible or required."""
     if offered is False:
         raise StampError(f"the driver of {interface.name} offers XDP no hardware receive stamps")
     with ExitStack() as undo:
-        program = _load(config, interface, bound=True)
+        program = _load(config, interface, True, begun)
         undo.callback(program.close)
         hardware, notes = None, []
         try:

@@ -361,20 +361,22 @@ def open_dataplane(
     changes: Changes,
     dns: DnsConfig | None = None,
     handed_over: HandedOver | None = None,
+    begun: loader.Loading | None = None,
 ) -> DataPlane:
     """Attaches, binds and starts; frames arrive once ``serve`` has been called.
 
     What it changes on the NIC is recorded in ``changes``, which undoes it at shutdown. What
-    ``handed_over`` has is used instead, and started by its ``switch``. Call ``check_queues`` first.
+    ``handed_over`` has is used instead, and started by its ``switch``; ``begun`` may be loading the
+    program already. Call ``check_queues`` first.
     Raises BpfError, AttachError, StampError, QueueError or BindError, after undoing everything.
     """
     if not interface.up:
         raise NicError(f"{interface.name} is down: ip link set dev {interface.name} up")
     if handed_over:
         link_fd, bound = handed_over.take_link(), handed_over.facts["bound"]
-        attached = take_over(config, interface, link_fd, bound, handed_over.facts["mode"])
+        attached = take_over(config, interface, link_fd, bound, handed_over.facts["mode"], begun)
     else:
-        attached = attach(config, interface, changes)
+        attached = attach(config, interface, changes, begun)
     dataplane = DataPlane(interface, attached, config, ntp, shared)
     metadata = TX_METADATA_BYTES if ntp and ntp.tx_timestamps != "kick" else 0
     if config.realtime:

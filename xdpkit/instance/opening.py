@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from pyroute2 import AsyncIPRoute
 
 from xdpkit.bpf.link import foreign_program
+from xdpkit.bpf.loader import Loading
 from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer, Handler
 from xdpkit.dataplane import dataplane as fast_path
+from xdpkit.dataplane.attach import begin
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.instance import within_reach
 from xdpkit.instance.ending import Ending
@@ -123,6 +125,12 @@ async def metrics_port(config: Config, takeover: bool) -> AsyncIterator[MetricsS
         yield server
 
 
+async def program(config: Config, found: Interface) -> AsyncIterator[Loading]:
+    """The XDP program, which a process of its own compiles while zones are."""
+    with closing(begin(config.interface, found)) as loading:
+        yield loading
+
+
 async def loaded_services(config: Config, publisher: SnapshotPublisher) -> AsyncIterator[Services]:
     """What is served, before anybody is answered: zones, keys, lists, the state of NTP."""
     with Services(config, publisher) as services:
@@ -224,6 +232,7 @@ async def dataplane(
     publisher: SnapshotPublisher,
     before: Predecessor,
     prepared: PreparedNic,
+    loading: Loading,
     ending: Ending,
 ) -> AsyncIterator[DataPlane]:
     """The XDP program, all of whose frames still pass, AF_XDP sockets and workers."""
@@ -235,6 +244,7 @@ async def dataplane(
         prepared.changes,
         config.dns,
         before.state,
+        loading,
     )
     yield opened
     if ending.given:

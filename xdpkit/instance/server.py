@@ -107,6 +107,7 @@ class Server:
         holders = await stages.open(opening.port_holders(config))
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
+        loading = await stages.open(opening.program(config, found))
         services = await stages.open(opening.loaded_services(config, publisher))
         routes = await stages.open(opening.route_check(config, publisher, services))
         before = await stages.open(
@@ -116,7 +117,7 @@ class Server:
         watch = await stages.open(opening.addresses(config, ipr, before.interface, self.yes))
         prepared = await stages.open(opening.prepared_nic(config, watch, before, ending))
         dataplane = await stages.open(
-            opening.dataplane(config, publisher, before, prepared, ending)
+            opening.dataplane(config, publisher, before, prepared, loading, ending)
         )
         where = Served(watch, publisher, dataplane, prepared, slow_path)
         addresses = await stages.open(opening.served_addresses(config, where))

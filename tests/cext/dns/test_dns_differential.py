@@ -27,7 +27,6 @@ from dnsdiff.questions import Question, corners, questions
 from dnsdiff.rules import ONE_RELEASE, RULES
 from dnsdiff.seen import read
 from dnsdiff.zone_sets import BELOW_ROOT, USUAL
-from required import missing
 
 COUNT = int(os.environ.get("XDPKIT_DIFF_QUERIES", "5000"))
 SEED = int(os.environ.get("XDPKIT_DIFF_SEED", "1"))
@@ -56,15 +55,12 @@ def zone_set(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def testbed(zone_set: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeerTestbed]:
-    found = {name: signing.program(name) for name in ("knotd", "nsd", "dnssec-signzone")}
-    lost = [name for name, path in found.items() if path is None]
-    if lost:
-        missing(f"no {', '.join(lost)}: vagrant/provision.sh test installs them")
+    signing.programs("dnssec-signzone")
+    programs = signing.programs("knotd", "nsd")
     directory = tmp_path_factory.mktemp("differential")
     zones = ZONE_SETS[zone_set][0]
     ours = SignedZones(directory, zone_set=zones)
     probe = dns.message.make_query(zones.origins[-1], "SOA").to_wire()
-    programs = {name: path for name, path in found.items() if path and name != "dnssec-signzone"}
     with servers.peers(programs, ours.zones, zones.texts, probe) as peers:
         yield PeerTestbed(ours, peers)
 

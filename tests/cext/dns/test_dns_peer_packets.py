@@ -13,7 +13,6 @@ import pytest
 from dns_bytes_call import BytesCall
 from dns_cases import PACKETS, ZONES, W, message
 from dnsdiff import servers, signing
-from required import missing
 
 DIFFERENT = {
     # Of transfers, knotd says NOTAUTH without an address list, and NOTIMP over UDP.
@@ -37,11 +36,8 @@ def call(directory: Path) -> BytesCall:
 
 @pytest.fixture(scope="module")
 def peers(directory: Path, call: BytesCall) -> Iterator[dict[str, servers.Peer]]:
-    programs = {name: signing.program(name) for name in ("knotd", "nsd")}
-    if not all(programs.values()):
-        missing("no knotd or nsd: vagrant/provision.sh test installs them")
-    found = {name: path for name, path in programs.items() if path}
-    with servers.peers(found, directory / "zones", ZONES, message(W, 1)) as running:
+    programs = signing.programs("knotd", "nsd")
+    with servers.peers(programs, directory / "zones", ZONES, message(W, 1)) as running:
         yield running
 
 

@@ -20,8 +20,10 @@ from xdpkit.services.dns.serving import compiler_child
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Progress
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, WarmChild
 
-# More than there is time for, and many reports of progress.
-ENDLESS = "$GENERATE 1-1000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
+# More than there is time for, and many reports of progress: dnspython makes these records.
+ENDLESS = '$GENERATE 1-1000000 a-name-that-is-not-short-$ LOC "1 N 1 E 1m"\n'
+# More than there is memory for.
+LARGE = "$GENERATE 1-1000000 a-name-that-is-not-short-$ A 192.0.2.1\n"
 
 
 @pytest.fixture
@@ -77,7 +79,9 @@ def why(found: dict[str, Outcome]) -> str:
     return str(error)
 
 
-def test_one_that_needs_too_much_memory(zones: Path) -> None:
+@pytest.mark.parametrize("text", [LARGE, ENDLESS], ids=["in C", "in dnspython"])
+def test_one_that_needs_too_much_memory(zones: Path, text: str) -> None:
+    (zones / "m.zone").write_text(HEAD + text)
     line = why(outcomes(zones, memory=128 << 20))
     assert line.startswith(f"{zones}/m.zone: needs more than the 128 MiB of memory")
 

@@ -277,6 +277,38 @@ def test_each_line_the_same(tmp_path_factory: pytest.TempPathFactory, line: str)
     test(tmp_path_factory, "$TTL 300\n", HEAD, [line])
 
 
+templates = st.sampled_from(
+    [
+        *("a", "$", "x$", "$.y", "$$", "${1}", "${-2,3}", "${0,4,x}", "${-9}", "${1,2,X}b", "$%d$"),
+        *("@", "${0,200}", "${1,4,n}", "\\$", "$é", "a;$", "$(", '"$"', '"q $"', "1.2.3.$", "25$"),
+    ]
+)
+generates = st.builds(
+    "$GENERATE {} {} {}{}{} {}{}".format,
+    st.sampled_from(["1-3", "0-20/7", "5-5", "3-1", "1-2 ", "1-x", "1", "254-258"]),
+    templates,
+    st.sampled_from(["", "9 ", "1h ", "4294967295 ", "4294967296 ", "x "]),
+    st.sampled_from(["", "IN ", "in ", "CH "]),
+    st.sampled_from(["A", "a", "CNAME", "TXT", "MX", "PTR", "AAAA", "LOC", "NS", "TYPE700", "SOA"]),
+    st.one_of(templates, st.sampled_from(['"5 m$"', "5 m$", "::$", "192.0.2.$", '""', ""])),
+    st.sampled_from(["", " ", " ; note", " more"]),
+)
+
+
+@settings(max_examples=500)
+@example(["$GENERATE 254-258 h$ A 192.0.2.$", " TXT x", "y A 192.0.2.9"])
+@example(["$GENERATE 1-3 h$ 9 CNAME $", "$GENERATE 3-4 h$ TXT $", "y A 192.0.2.9"])
+@example(["$GENERATE 1-3 h$ A 192.0.2.$"] * 2)
+@example(["$GENERATE 1-3 ${1,4,n} CNAME a"])
+@example(["$GENERATE 1-3 a${0,3 CNAME b${x}"])
+@example(["$GENERATE 1-2 h$.other.test. A 192.0.2.$", "y A 192.0.2.9"])
+@given(st.lists(st.one_of(generates, lines()), min_size=1, max_size=5))
+def test_what_is_generated(tmp_path_factory: pytest.TempPathFactory, written: list[str]) -> None:
+    """With its lines made plain, and by dnspython's way of making records."""
+    test = test_the_same_by_dnspython_alone.hypothesis.inner_test  # type: ignore[attr-defined]
+    test(tmp_path_factory, "$TTL 300\n", HEAD, written)
+
+
 ORIGIN = dns.name.from_text("Z.example.")
 ZONE = b"\1z\7example\0"
 

@@ -1,4 +1,4 @@
-"""knotd and nsd on loopback, serving a directory of zones."""
+"""knotd, nsd and named on loopback, serving a directory of zones."""
 
 from __future__ import annotations
 
@@ -66,6 +66,31 @@ server:
 remote-control:
     control-enable: no
 """
+
+NAMED = """\
+options {{
+    directory "{dir}";
+    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    pid-file "{dir}/named.pid";
+    session-keyfile none;
+    managed-keys-directory "{dir}";
+    recursion no;
+    notify no;
+    dnssec-validation no;
+    check-names primary ignore;
+    max-udp-size 4096;
+    minimal-responses no;
+}};
+controls {{ }};
+"""
+
+# What the configuration says at first, and for each zone; the options before "-c".
+SERVERS = {
+    "knotd": (KNOT, "  - domain: {zone}\n    file: {zone}.zone\n", ()),
+    "nsd": (NSD, "zone:\n    name: {zone}\n    zonefile: {zone}.zone\n", ("-d",)),
+    "named": (NAMED, 'zone "{zone}" {{ type primary; file "{zones}/{zone}.zone"; }};\n', ("-g",)),
+}
 
 PATIENCE = 20.0
 
@@ -152,22 +177,18 @@ def exchange_tcp(server: tuple[str, int], requests: Sequence[bytes]) -> list[byt
 def peers(
     programs: dict[str, str], zones: Path, names: Iterable[str], probe: bytes
 ) -> Iterator[dict[str, Peer]]:
-    """knotd and nsd, by name."""
+    """Servers of these programs, of SERVERS, by name."""
     with ExitStack() as stack:
         found = {}
         for name, path in programs.items():
             directory = zones.parent / name
             directory.mkdir()
             port = free_port()
-            head = KNOT if name == "knotd" else NSD
+            head, each, options = SERVERS[name]
             text = head.format(dir=directory, port=port, zones=zones)
-            for zone in names:
-                if name == "knotd":
-                    text += f"  - domain: {zone}\n    file: {zone}.zone\n"
-                else:
-                    text += f"zone:\n    name: {zone}\n    zonefile: {zone}.zone\n"
+            text += "".join(each.format(zone=zone, zones=zones) for zone in names)
             config = directory / f"{name}.conf"
             config.write_text(text)
-            command = [path, *(["-d"] if name == "nsd" else []), "-c", str(config)]
+            command = [path, *options, "-c", str(config)]
             found[name] = stack.enter_context(running(name, command, port, directory, probe))
         yield found

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from checkout import CHECKOUT
+from required import missing
 
 from dnsdiff.zone_sets import USUAL, ZoneSet
 
@@ -22,6 +23,14 @@ def program(name: str) -> str | None:
     """A program on PATH or unpacked by vagrant/provision.sh."""
     unpacked = sorted(CHECKOUT.glob(f".cache/peers/*/usr/*bin/{name}"))
     return shutil.which(name) or (str(unpacked[0]) if unpacked else None)
+
+
+def programs(*names: str) -> dict[str, str]:
+    """The paths of all of them by name; without one, the test is skipped or fails (required.py)."""
+    found = {name: path for name in names if (path := program(name)) is not None}
+    if lost := [name for name in names if name not in found]:
+        missing(f"no {', '.join(lost)}: vagrant/provision.sh test installs them")
+    return found
 
 
 def run(directory: Path, name: str, *arguments: str) -> str:

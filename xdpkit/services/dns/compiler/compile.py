@@ -34,6 +34,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xdpkit._core import _memory_reserve
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.config.geo import MAX_HOSTS, GeoFiles
 from xdpkit.errors import FILE_LINES, ZoneError
@@ -131,11 +132,11 @@ class Compiler:
             self._report({"zone": path, "errors": errors, "sources": to_json(sources)})
             return True
         except MemoryError:
-            self._limit.use_reserve()
+            # Before a function of Python's is called: where one begins, another may be raised.
+            _memory_reserve.stop()
             return self._too_much(path, reading)
         except OSError as error:
             if error.errno in (errno.EFBIG, errno.ENOMEM):
-                self._limit.use_reserve()
                 return self._too_much(path, reading)
             reason = f"could not be compiled: {failed('', error)}"
             self._refuse(path, reason, reading.sources)
@@ -186,6 +187,7 @@ class Compiler:
         return (*reading.sources, *self._geography.sources)
 
     def _too_much(self, path: str, reading: Reading) -> bool:
+        self._limit.use_reserve()
         needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
         self._refuse(path, f"{needs}compiler may use: make it smaller", reading.sources)
         return False

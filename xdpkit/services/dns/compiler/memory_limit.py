@@ -67,7 +67,7 @@ class MemoryLimit:
         self.current = self._set
 
     def use_reserve(self) -> None:
-        """To be called first where a MemoryError is caught: gives room to say so."""
+        """Called once memory was short: gives room to say so."""
         _memory_reserve.stop()
         hard = self.most + RESERVE_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))

@@ -20,7 +20,7 @@ INCLUDES_DEEP = 8
 # What an include counts at least, in bytes: opening a file takes as long as reading a page of one.
 INCLUDE_BYTES = 4096
 
-# Records that one $GENERATE makes: all hosts of an IPv4 /12, and a minute of work.
+# Records that one $GENERATE makes: all hosts of an IPv4 /12, and a minute of work for rare types.
 GENERATE_LINES = 1_000_000
 
 # The same of all the $GENERATEs of a zone: what they make has no bytes in a file that would raise

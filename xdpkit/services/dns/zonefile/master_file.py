@@ -12,6 +12,7 @@ import dns.zonefile
 from xdpkit._core._master_file import MasterFile
 from xdpkit.errors import ZoneError
 from xdpkit.regular_file import LargeFileError, open_regular
+from xdpkit.services.dns.zonefile.generate import plain_lines
 from xdpkit.services.dns.zonefile.limits import (
     GENERATE_LINES,
     INCLUDES_DEEP,
@@ -42,8 +43,8 @@ STATED_BEFORE_MINIMUM = "default_ttl_from_soa" in dns.zonefile.Reader.__init__._
 class PlainSink(Protocol):
     """What takes plain records before dnspython sees them: ``records.py`` has it."""
 
-    def take(self, file: MasterFile) -> None:
-        """Takes those that follow in a file."""
+    def take(self, file: MasterFile) -> bool:
+        """Takes those that follow in a file; returns whether that was all of it."""
 
 
 class Tokenizer(dns.tokenizer.Tokenizer):
@@ -82,6 +83,15 @@ class Tokenizer(dns.tokenizer.Tokenizer):
             # An owner, as named and nsd have it.
             return dns.tokenizer.Token(dns.tokenizer.IDENTIFIER, token.value, token.has_escape)
         return token
+
+    def rest_of_line(self) -> str:
+        """What has not been read of the current line."""
+        return (self.ungotten_char or "") + self.lines.rest()
+
+    def skip_line(self) -> None:
+        """Goes to the end of the current line."""
+        self.ungotten_char = self.ungotten_token = None
+        self.lines.skip_rest()
 
     def _take_plain(self) -> None:
         self.lines.line = self.line_number
@@ -148,30 +158,63 @@ class Reader(dns.zonefile.Reader):
 
     def _generate_line(self) -> None:
         self.start = self._line()
+        rest = self.tok.rest_of_line()
         token = self.tok.get()
         self.tok.unget(token)
-        self._check_range(str(token.value))
+        numbers = self._range(str(token.value))
+        left = self._make_plain(rest, numbers) if numbers else None
+        if left is None or left:
+            self._make(left)
+        else:
+            self.tok.skip_line()
+        self.start = None
+
+    def _make(self, left: range | None) -> None:
+        """Has dnspython make the records, or those of the numbers that are left."""
+        if left:
+            self.tok.get()
+            text = f"{left.start}-{left[-1]}/{left.step}"
+            self.tok.unget(dns.tokenizer.Token(dns.tokenizer.IDENTIFIER, text))
         self.generating = self.tok.generating = True
         try:
             super()._generate_line()  # type: ignore[no-untyped-call]
         finally:
             self.generating = self.tok.generating = False
-        self.start = None
 
-    def _check_range(self, text: str) -> None:
+    def _make_plain(self, rest: str, numbers: range) -> range | None:
+        """Makes records as plain lines; returns the numbers from the first that does not work on.
+
+        None if the directive itself is not plain.
+        """
+        path, line = self.location()
+        made = plain_lines(rest, numbers)
+        if made is None:
+            return None
+        for some, lines in made:
+            self.made(len(lines))
+            file = MasterFile(path, lines)
+            file.line_of_all = line
+            if not cast(PlainSink, self.txn).take(file):
+                return range(some[lines[: file.offset].count(b"\n")], numbers.stop, numbers.step)
+        return range(0)
+
+    def _range(self, text: str) -> range | None:
+        """The numbers of a $GENERATE, none too many; None if that is no range."""
         try:
-            lines = lines_of_range(*dns.grange.from_text(text))
+            start, stop, step = dns.grange.from_text(text)
         except (dns.exception.DNSException, ValueError, AssertionError):
             # dnspython reports it.
-            return
+            return None
+        lines = lines_of_range(start, stop, step)
         if lines > GENERATE_LINES:
             path, line = self.location()
             raise ZoneError(path, too_many_lines(lines), line)
         if reason := self._reading.budget.generate(lines):
             raise self._bound(reason)
+        return range(start, stop + 1, step)
 
     def made(self, size: int) -> None:
-        """Counts a record that $GENERATE made, of so many bytes. Raises BoundError."""
+        """Counts what $GENERATE made, of so many bytes. Raises BoundError."""
         if reason := self._reading.budget.make(size):
             raise self._bound(reason)
 

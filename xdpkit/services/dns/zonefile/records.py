@@ -115,11 +115,14 @@ class Sink(RecordReader):
         self.reader = reader
         self._leave(reader)
 
-    def take(self, file: MasterFile) -> None:
-        """Adds the plain records where dnspython's reader is in a file. Raises ZoneError."""
+    def take(self, file: MasterFile) -> bool:
+        """Adds the plain records where dnspython's reader is in a file.
+
+        Returns whether that was all of it. Raises ZoneError.
+        """
         reader = self.reader
         if reader is None or reader.current_origin is None or reader.last_name is None:
-            return
+            return False
         if reader.default_ttl > TTL_MAX and not getattr(reader, "default_ttl_from_soa", False):
             # A $TTL, which dnspython has just read.
             reader.default_ttl = 0
@@ -134,7 +137,7 @@ class Sink(RecordReader):
             getattr(reader, "default_ttl_from_soa", False),
         )
         try:
-            self.read(file)
+            return self.read(file)
         finally:
             self._leave(reader)
 
