@@ -2,6 +2,8 @@
 #include "dns/choice.h"
 
 #include "base/bytes.h"
+#include "dns/image.h"
+#include "dns/message.h"
 #include "dns/wire.h"
 #include "geo/draw.h"
 #include "geo/serving.h"
@@ -59,8 +61,8 @@ struct dns_client dns_client_of(const struct geo_view *view, const struct reques
 	return client_of(view, rq, q);
 }
 
-bool dns_choose(struct thread_state *state, const struct request *rq, struct dns_query *q,
-		struct zone_lookup *lookup, uint32_t *table)
+static inline bool choose(struct thread_state *state, const struct request *rq, struct dns_query *q,
+			  struct zone_lookup *lookup, uint32_t *table)
 {
 	const struct geo_choice *choice = zone_at(lookup->arena, lookup->choice);
 	const struct geo_serving *geo = lookup->geo;
@@ -77,11 +79,38 @@ bool dns_choose(struct thread_state *state, const struct request *rq, struct dns
 	return pick.picked == GEO_PICKED_RECORDS;
 }
 
+bool dns_choose(struct thread_state *state, const struct request *rq, struct dns_query *q,
+		struct zone_lookup *lookup, uint32_t *table)
+{
+	return choose(state, rq, q, lookup, table);
+}
+
 void dns_draw_records(struct thread_state *state, const struct zone_lookup *lookup, uint32_t table,
 		      struct dns_draw *draw)
 {
 	draw->bytes = geo_put_records(lookup->geo->selection, table, &state->draws, draw->owner,
 				      draw->to, draw->room, &draw->count);
+}
+
+/* The whole answer is drawn: written at once, as the image of it would be copied. */
+enum verdict dns_reply_choice(const struct snapshot *snap, struct thread_state *state,
+			      struct request *rq, struct dns_query *q, struct zone_lookup *lookup)
+{
+	uint8_t *p = rq->payload;
+	struct dns_draw draw = {.to = p + q->end, .owner = HEADER_SIZE};
+	uint32_t table;
+
+	if (!choose(state, rq, q, lookup, &table))
+		return VERDICT_PENDING;
+	draw.room = dns_size_limit(snap, rq, q) - q->end;
+	dns_draw_records(state, lookup, table, &draw);
+	if (!draw.bytes)
+		return dns_question_only(snap, rq, q, BITS2_QR | BITS2_AA | BITS2_TC, RCODE_NOERROR,
+					 0, VERDICT_dns_truncated);
+	store_be16(p + 6, (uint16_t)draw.count);
+	store_be32(p + 8, 0);
+	return dns_finish(snap, rq, q, q->end + draw.bytes, BITS2_QR | BITS2_AA, RCODE_NOERROR,
+			  VERDICT_dns_noerror);
 }
 
 bool dns_chose_alias(const struct zone_lookup *lookup)

@@ -45,6 +45,13 @@ bool dns_choose(struct thread_state *state, const struct request *rq, struct dns
 void dns_draw_records(struct thread_state *state, const struct zone_lookup *lookup, uint32_t table,
 		      struct dns_draw *draw);
 
+/*
+ * Decides a lookup that has a choice, and replies with the records that are drawn. VERDICT_PENDING:
+ * `lookup->image` is the answer, and nothing was written.
+ */
+enum verdict dns_reply_choice(const struct snapshot *snap, struct thread_state *state,
+			      struct request *rq, struct dns_query *q, struct zone_lookup *lookup);
+
 /* Whether an image that was chosen is that of a CNAME, from which a question may be led on. */
 bool dns_chose_alias(const struct zone_lookup *lookup);
 

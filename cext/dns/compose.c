@@ -457,36 +457,15 @@ static enum verdict follow(const struct snapshot *snap, struct thread_state *sta
 	return finish_aliases(snap, rq, q, c, image, RCODE_NOERROR);
 }
 
-/* The whole answer is drawn: written at once, as the image of it would be copied. */
-static enum verdict reply_drawn(const struct snapshot *snap, struct thread_state *state,
-				struct request *rq, const struct dns_query *q,
-				const struct zone_lookup *lookup, uint32_t table)
+/* The reply made from the image of a lookup, with what is added to it for this question. */
+static __attribute__((noinline)) enum verdict compose_image(const struct snapshot *snap,
+							    struct thread_state *state,
+							    struct request *rq, struct dns_query *q,
+							    struct zone_lookup *lookup)
 {
-	uint8_t *p = rq->payload;
-	struct dns_draw draw = {.to = p + q->end, .owner = HEADER_SIZE};
-
-	draw.room = dns_size_limit(snap, rq, q) - q->end;
-	dns_draw_records(state, lookup, table, &draw);
-	if (!draw.bytes)
-		return truncated(snap, rq, q, lookup->image, BITS2_QR | AA);
-	store_be16(p + 6, (uint16_t)draw.count);
-	store_be32(p + 8, 0);
-	return dns_finish(snap, rq, q, q->end + draw.bytes, BITS2_QR | AA, RCODE_NOERROR,
-			  VERDICT_dns_noerror);
-}
-
-enum verdict dns_compose(const struct snapshot *snap, struct thread_state *state,
-			 struct request *rq, struct dns_query *q, struct zone_lookup *lookup)
-{
-	const struct zone_image *image;
+	const struct zone_image *image = lookup->image;
+	bool follows = is_below_dname(lookup) || is_alias(lookup, q->type);
 	struct composer c;
-	uint32_t table;
-	bool follows;
-
-	if (lookup->choice && dns_choose(state, rq, q, lookup, &table))
-		return reply_drawn(snap, state, rq, q, lookup, table);
-	image = lookup->image;
-	follows = is_below_dname(lookup) || is_alias(lookup, q->type);
 
 	if (!follows && (!q->edns_flags || !image->secure))
 		return dns_reply_image(snap, rq, q, image);
@@ -505,4 +484,16 @@ enum verdict dns_compose(const struct snapshot *snap, struct thread_state *state
 	if (!c.proof.count)
 		return dns_reply_image(snap, rq, q, image);
 	return finish_with_image(snap, rq, q, &c, lookup, image);
+}
+
+enum verdict dns_compose(const struct snapshot *snap, struct thread_state *state,
+			 struct request *rq, struct dns_query *q, struct zone_lookup *lookup)
+{
+	if (lookup->choice) {
+		enum verdict verdict = dns_reply_choice(snap, state, rq, q, lookup);
+
+		if (verdict != VERDICT_PENDING)
+			return verdict;
+	}
+	return compose_image(snap, state, rq, q, lookup);
 }

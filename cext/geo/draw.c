@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "dns/wire.h"
+#include "geo/draw_short.h"
 
 #define OWNER 2 /* bytes: a pointer */
 #define HEAD  (OWNER + RR_FIXED)
@@ -29,6 +30,12 @@ static const uint64_t *prefix_of(const struct geo_selection *selection,
 				 const struct geo_table *table)
 {
 	return (const uint64_t *)((const uint8_t *)selection + table->prefix);
+}
+
+static const int32_t *sums_of(const struct geo_selection *selection, const struct geo_table *table)
+{
+	return (const int32_t *)((const uint8_t *)selection + table->prefix -
+				 geo_sums_size(table->weighted));
 }
 
 /*
@@ -285,6 +292,10 @@ static inline void draw_slots(const struct geo_selection *selection, const struc
 	struct geo_generator own = *generator;
 	uint32_t have = 0;
 
+	if (table->flags & GEO_TABLE_SHORT && need <= table->weighted) {
+		geo_draw_short(table, sums_of(selection, table), generator, slot, need);
+		return;
+	}
 	/* At first as if none were drawn twice: few are, unless few are left. */
 	if (!(table->flags & GEO_TABLE_WIDE) && need <= table->weighted) {
 		for (uint32_t i = 0; i < need; i++)

@@ -39,6 +39,12 @@ static uint64_t prefix_size(uint64_t count)
 	return (count + 1) * sizeof(uint64_t);
 }
 
+/* Room for the sums of a table that may be short. */
+static uint32_t sums_size(uint32_t weighted)
+{
+	return weighted && weighted <= GEO_LANES_MAX ? geo_sums_size(weighted) : 0;
+}
+
 static const uint32_t *words_at(const struct zone_arena *arena, uint32_t offset)
 {
 	return offset ? zone_at(arena, offset) : NULL;
@@ -49,6 +55,8 @@ static const uint32_t *words_at(const struct zone_arena *arena, uint32_t offset)
 static size_t draw_size(const struct zone_arena *arena, const struct geo_draw *draw)
 {
 	size_t size = (size_t)draw->count * stride_of(data_of(draw)) + prefix_size(draw->count);
+
+	size += sums_size(draw->count < GEO_LANES_MAX ? draw->count : GEO_LANES_MAX);
 
 	/* All of its records, copied; the end is that of the last one. */
 	if (!draw->size)
@@ -187,6 +195,18 @@ static uint32_t fill(const struct records *records, struct geo_table *table, boo
 	return at;
 }
 
+/* Of a short table, whose weights fit lanes. */
+static void fill_sums(const struct geo_table *table, uint8_t *base)
+{
+	const uint64_t *prefix = (const uint64_t *)(base + table->prefix);
+	int32_t *sums = (int32_t *)(base + table->prefix - geo_sums_size(table->weighted));
+	uint32_t lanes = geo_lanes(table->weighted);
+
+	for (uint32_t i = 0; i <= lanes; i++)
+		sums[i] = i <= table->weighted ? (int32_t)prefix[i] : INT32_MAX;
+	sums[lanes + 1] = INT32_MAX;
+}
+
 /* Rules of resolve.py and model.py's draw_weights. */
 static void build_draw(struct builder *b, const struct geo_draw *draw, struct geo_table *table)
 {
@@ -225,8 +245,8 @@ static void build_draw(struct builder *b, const struct geo_draw *draw, struct ge
 	table->least = (uint16_t)(draw->size ? draw->size : UINT16_MAX);
 	table->stride = (uint16_t)stride_of(data_of(draw));
 	memcpy(table->head, records.bytes, sizeof table->head);
-	table->prefix = b->end;
-	table->slots = b->end + prefix_size(left.count);
+	table->prefix = b->end + sums_size(table->weighted);
+	table->slots = table->prefix + prefix_size(left.count);
 	b->end = table->slots + (uint64_t)left.count * table->stride;
 	b->end += (fill(&records, table, equal) + 7ull) / 8 * 8;
 	if (table->weighted) {
@@ -234,6 +254,10 @@ static void build_draw(struct builder *b, const struct geo_draw *draw, struct ge
 
 		table->total = prefix[table->weighted];
 		geo_table_weigh(table, b->base + table->slots, prefix);
+	}
+	if (sums_size(table->weighted) && table->total <= INT32_MAX) {
+		table->flags |= GEO_TABLE_SHORT;
+		fill_sums(table, b->base);
 	}
 }
 

@@ -7,6 +7,7 @@
  *   geo_table -> slots: those with a weight, then those without
  *             -> uint64_t prefix[count + 1]: sums of the weights of the slots before each; those
  *                without one count as 1 each
+ *             -> before that, in a short table: int32_t sums[1 + lanes], the same in vectors
  *
  * A part of a selection (geo/selection.h), immutable like that.
  */
@@ -26,6 +27,14 @@ struct geo_slot {
 #define GEO_TABLE_ORDERED   1 /* all are the answer, in their order: nothing is drawn */
 #define GEO_TABLE_WIDE      2 /* weighted * total does not fit 64 bits: two numbers a draw */
 #define GEO_TABLE_UNHEALTHY 4 /* none of them is healthy */
+#define GEO_TABLE_SHORT     8 /* few have a weight: their sums are in `sums`, too */
+
+/*
+ * So many sums are compared at once sooner than slots are drawn until they differ, which in a short
+ * list takes long. What is left of the last lanes has the largest sum there is: it is never drawn.
+ */
+#define GEO_LANES_MAX 32
+#define GEO_LANES_MIN 8
 
 /*
  * A slot's data: the RDATA, all of the same length; or, with `length` 0, of a record of any length
@@ -58,6 +67,22 @@ struct geo_record {
 static inline struct geo_slot *geo_slot_at(void *slots, uint32_t stride, uint64_t index)
 {
 	return (struct geo_slot *)((uint8_t *)slots + index * stride);
+}
+
+/* How many lanes hold so many slots that have a weight. */
+static inline uint32_t geo_lanes(uint32_t weighted)
+{
+	uint32_t lanes = GEO_LANES_MIN;
+
+	while (lanes < weighted)
+		lanes *= 2;
+	return lanes;
+}
+
+/* Bytes of a short table's sums, which keep what follows aligned. */
+static inline uint32_t geo_sums_size(uint32_t weighted)
+{
+	return (geo_lanes(weighted) + 2) * (uint32_t)sizeof(int32_t);
 }
 
 /*
