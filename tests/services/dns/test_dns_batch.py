@@ -153,6 +153,10 @@ def test_a_warm_child_waits_and_works(warm: tuple[WarmChild, Job]) -> None:
     async def main() -> None:
         for _ in range(3):
             await kept.start(job)
+        # A process that has just begun a program has no command line for a moment.
+        with anyio.fail_after(20):
+            while not compilers():
+                await anyio.sleep(0.01)
         [pid] = compilers()
         assert kept.take(Job(job.directory, background=True)) is None
         made = kept.take(job)
