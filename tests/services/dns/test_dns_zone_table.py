@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -105,6 +106,35 @@ def test_so_many_lines_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
     assert len(caplog.messages) == LINES + 1
     assert caplog.messages[0] == "/zones/z0.zone:1:1: wrong; z0 is answered with SERVFAIL"
     assert caplog.messages[-1].startswith(f"and {1000 - LINES} more lines about zones")
+
+
+def test_what_many_zones_do_not_load_for_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    line, other = "/geoip/City.mmdb: cut off", "/zones/z1.json:1:1: wrong"
+    before, after = [], []
+    for number in range(500):
+        path = f"/zones/z{number}.json"
+        before.append(ZoneState(name_of(path), (path,)))
+        after.append(replace(before[-1], errors=(line,), since=1e9 + number))
+    for repeated in range(2):
+        changes = ChangeLog()
+        if not repeated:
+            changes.add(zip(before, after, strict=True))
+            changes.add([(before[1], replace(after[1], errors=(other,)))])
+        changes.add([(each, each) for each in after])
+        changes.finish()
+    assert caplog.messages == [
+        f"{other}; z1 is answered with SERVFAIL",
+        f"{line}; 500 zones do not load for it, 500 are answered with SERVFAIL: xdpkit status"
+        " names them",
+    ]
+    caplog.clear()
+    changes = ChangeLog()
+    changes.add(zip(after, before, strict=True))
+    changes.finish()
+    assert caplog.messages == [
+        f"500 zones load again, after 2001-09-09T01:46:40+00:00 ({line})",
+    ]
 
 
 def test_what_changes_often_stays_small(tmp_path: Path) -> None:
