@@ -78,10 +78,10 @@ cdef class GeoView:
             GEO_VIEW_ALIGN, (size // GEO_VIEW_ALIGN + 1) * GEO_VIEW_ALIGN)
         if self.c is NULL:
             raise MemoryError()
-        if size:
-            memcpy(self.c, &block[0], size)
         cdef int valid
         with nogil:
+            if size:
+                memcpy(self.c, &block[0], size)
             valid = geo_view_open(self.c, size)
         if valid != 0:
             raise ValueError(f"{size} bytes that are not a view of this version of xdpkit")

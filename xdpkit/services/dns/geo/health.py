@@ -98,9 +98,11 @@ class HealthFiles:
 
     def status(self, name: str) -> Status | None:
         """The state of ``FILE/KEY``; None if no such file has been read yet."""
-        file, _, key = name.partition("/")
-        states = self._files.get(file, _File(None)).states
-        return None if states is None else states.get(key, Status.UNKNOWN)
+        name, _, key = name.partition("/")
+        file = self._files.get(name)
+        if file is None or file.states is None:
+            return None
+        return file.states.get(key, Status.UNKNOWN)
 
     def healthy(self, name: str) -> bool:
         """Whether a record of this ``FILE/KEY`` is to be answered.
@@ -109,6 +111,12 @@ class HealthFiles:
         the file itself there is nothing to go by, and it is.
         """
         return not name or self.status(name) in (Status.HEALTHY, None)
+
+    def states_of(self, names: Iterable[str]) -> bytes:
+        """A byte for each, as selections take them: HEALTHY if it is to be answered."""
+        well, ill = Status.HEALTHY, Status.UNHEALTHY
+        answered = (well, None)
+        return bytes([well if self.status(name) in answered else ill for name in names])
 
     def unmatched(self, used: Iterable[str]) -> list[str]:
         """What no record has of the files' keys, and no file has of the records': sorted.

@@ -139,7 +139,7 @@ class GeoServings:
         if before is not None and before.arena is not arena:
             before = None
         names = before.names if before else status_names(arena)
-        states = bytes(map(self._state, names))
+        states = self._states_of(names)
         if before is not None and before.states == states:
             return before
         try:
@@ -150,8 +150,8 @@ class GeoServings:
             log.error("a zone cannot be served, and is answered with SERVFAIL: %s", error)
             return None
 
-    def _state(self, status: str) -> Status:
-        return Status.HEALTHY if self.healthy(status) else Status.UNHEALTHY
+    def _states_of(self, names: tuple[str, ...]) -> bytes:
+        return self._files.states_of(names) if self._files else bytes([Status.HEALTHY] * len(names))
 
 
 def geo_servings(config: DnsConfig, before: GeoServings | None = None) -> GeoServings:
