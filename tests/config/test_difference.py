@@ -95,6 +95,7 @@ CASES = {
     "echo.port": ("8", True),
     "echo.spin_ns": ("9", False),
     "metrics.listen": ('"127.0.0.1:9154"', True),
+    "metrics.geodns_names": ("true", False),
 }
 
 

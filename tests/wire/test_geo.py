@@ -228,6 +228,68 @@ def test_a_map_that_changes(lab: Lab, server: Server, directory: Path) -> None:
     assert "state" not in zone_state(server)
 
 
+def test_what_is_wrong_for_several_zones_is_said_once(
+    lab: Lab, server: Server, directory: Path
+) -> None:
+    others = [write_pool(directory, POOL, f"other{number}") for number in range(5)]
+    names = {"pool.example.org", *(f"other{number}" for number in range(5))}
+
+    def all_are(state: str | None) -> bool:
+        zones = server.status()["zones"]
+        return names < set(zones) and all(
+            zones[name]["serial"] and zones[name].get("state") == state for name in names
+        )
+
+    eventually(lambda: all_are(None), "the other zones")
+    path = directory / "locations"
+    before = len(server.log().splitlines())
+
+    def said(text: str) -> list[str]:
+        return [line for line in server.log().splitlines()[before:] if text in line]
+
+    for bad, line in (("198.51.100.0/33 de\n", 4), ("#\n\n\n198.51.100.0/33 de\n", 7)):
+        path.write_text(MAP + bad)
+        eventually(lambda at=line: len(said(f"{path}:{at}:1: ")) == 1, "the line of the log")
+        assert all_are("stale")
+    [line] = said(f"{path}:4:1: ")
+    assert "6 zones do not load for it, the last good versions of 6 stay in use" in line
+    done = reload(lab, "server0")
+    assert done.returncode != 0 and done.stderr.count(f"{path}:7:1: ") == 1
+    checked = lab.server.run(XDPKIT, "check", "-c", str(directory / "xdpkit.toml"))
+    assert checked.returncode == 2 and checked.stderr.count(f"{path}:7:1: ") == 1
+    path.write_text(MAP)
+    eventually(lambda: len(said("6 zones load again, after ")) == 1, "the line")
+    assert said("loads again") == []
+    for each in others:
+        each.unlink()
+    eventually(lambda: len(server.status()["zones"]) == 2, "the zones of before")
+
+
+def test_keys_of_the_status_files_that_match_nothing(
+    lab: Lab, server: Server, directory: Path
+) -> None:
+    status = directory / "health" / "pool.json"
+    write_health(directory, one=HEALTHY, two=HEALTHY, three=HEALTHY)
+    stray = f'{status}: no record that is served has "three": remove it'
+    eventually(lambda: stray in server.log(), "the line")
+    checked = lab.server.run(XDPKIT, "check", "-c", str(directory / "xdpkit.toml"))
+    assert checked.returncode == 0 and '"three": remove it' in checked.stderr + checked.stdout
+    write_health(directory, one=HEALTHY, three=HEALTHY)
+    missing = f'{status}: it has no "two", which records name: they count as unhealthy'
+    eventually(lambda: missing in server.log(), "the line")
+    eventually(lambda: ask(lab, "servers") == ["192.0.2.41"], "the other server alone")
+    away = directory / "away"
+    (directory / "health").rename(away)
+    gone = f"{directory / 'health'}: cannot be read: No such file or directory"
+    eventually(lambda: gone in server.log(), "the line")
+    away.rename(directory / "health")
+    eventually(lambda: f"{directory / 'health'}: can be read again" in server.log(), "the line")
+    write_health(directory, one=HEALTHY, two=HEALTHY)
+    eventually(lambda: len(ask(lab, "servers")) == 2, "both servers")
+    for line in (stray, missing, gone):
+        assert server.log().count(line) == 1
+
+
 def test_two_files_of_one_zone(lab: Lab, server: Server, directory: Path) -> None:
     path = write_pool(directory, POOL, "example")
     eventually(lambda: server.status()["zones"]["example"].get("state") == "stale", "both files")

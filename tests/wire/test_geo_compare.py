@@ -60,12 +60,14 @@ def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
         server.kill()
 
 
-def compare(lab: Lab, config: Path, address: str = SERVER_IPV4, *more: str) -> tuple[int, Any]:
+def compare(
+    lab: Lab, config: Path, address: str = SERVER_IPV4, *more: str, questions: str = QUESTIONS
+) -> tuple[int, Any]:
     """The exit status, and what ``--json`` says."""
-    questions = config.with_name("questions")
-    questions.write_text(QUESTIONS)
+    path = config.with_name("questions")
+    path.write_text(questions)
     done = lab.client.run(
-        *(XDPKIT, "query", "--compare", address, str(questions), "-c", str(config), "--json"),
+        *(XDPKIT, "query", "--compare", address, str(path), "-c", str(config), "--json"),
         *more,
         timeout=300,
     )

@@ -28,7 +28,7 @@ from serving import (
 )
 
 from xdpkit._core._stats import VERDICTS
-from xdpkit.lab.namespaces import Lab
+from xdpkit.lab.namespaces import SERVER_IPV4, Lab
 from xdpkit.metrics.families import families
 from xdpkit.metrics.server import encode
 
@@ -113,6 +113,37 @@ def test_a_scrape_equals_status(lab: Lab, server: Server, accepted: str) -> None
     assert found.of("queue_detached", queue="2") == facts["queues"]["2"]["detached"] == 0
     source = facts["queues"]["2"]["ntp"]["tx_timestamps"]
     assert found.of("ntp_transmit_source", path="ring", queue="2", source=source) == 1
+
+
+def test_geodns_names_come_and_go_with_a_reload(lab: Lab, server: Server, directory: Path) -> None:
+    def queries() -> dict[str, float]:
+        return {
+            dict(labels)["rcode"]: value
+            for (name, labels), value in scrape(lab).items()
+            if name == "dns_queries_total"
+        }
+
+    assert queries() == {}
+    path = directory / "xdpkit.toml"
+    text = path.read_text()
+    path.write_text(
+        text.replace('zones = "zones"', 'zones = "zones"\nid = "ns7"').replace(
+            "[metrics]", "[metrics]\ngeodns_names = true"
+        )
+    )
+    assert server.request("reload")["changed"] == ["dns.id", "metrics.geodns_names"]
+    before = queries()
+    for queue in WAYS_IN.values():
+        lab.client.send_on_queue(queue, QUEUES)
+        assert look_up(lab.client) == [WWW]
+        assert look_up(lab.client, "no.example") == []
+    found = queries()
+    assert {rcode: found[rcode] - before[rcode] for rcode in found} == {"NOERROR": 2, "NXDOMAIN": 2}
+    [info] = [labels for name, labels in scrape(lab) if name == "geodns_instance_info"]
+    assert dict(info) == {"ID": "ns7", "IP": SERVER_IPV4, "Group": ""}
+    path.write_text(text)
+    server.request("reload")
+    assert queries() == {}
 
 
 def test_the_transmit_errors_add_up(lab: Lab, server: Server) -> None:

@@ -78,10 +78,10 @@ cdef class GeoView:
             GEO_VIEW_ALIGN, (size // GEO_VIEW_ALIGN + 1) * GEO_VIEW_ALIGN)
         if self.c is NULL:
             raise MemoryError()
-        if size:
-            memcpy(self.c, &block[0], size)
         cdef int valid
         with nogil:
+            if size:
+                memcpy(self.c, &block[0], size)
             valid = geo_view_open(self.c, size)
         if valid != 0:
             raise ValueError(f"{size} bytes that are not a view of this version of xdpkit")
@@ -95,6 +95,11 @@ cdef class GeoView:
     def id(self):
         """Of its content and what it was made from."""
         return self.c.id[:GEO_VIEW_ID_BYTES]
+
+    def digest(self):
+        """BLAKE2b-256 of our copy of the block: equal views have equal ones, whoever made them."""
+        cdef const uint8_t[::1] whole = <const uint8_t[:self.c.size]><const uint8_t *>self.c
+        return blake2b(whole, digest_size=32).digest()
 
     def find(self, address):
         """The class of ``address`` (text or an ipaddress object), and the scope of an answer."""

@@ -44,3 +44,4 @@ cdef class ZoneDirectory:
     # Keeps what the C struct points to.
     cdef tuple arenas
     cdef tuple servings
+    cdef _fill(self, list found, dict servings)

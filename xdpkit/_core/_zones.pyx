@@ -4,7 +4,7 @@
 
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import secrets
@@ -138,6 +138,13 @@ cdef class ZoneArena:
             free_block(self.c, self.size)
 
 
+cdef struct entry:
+    const uint8_t *name
+    uint32_t length
+    const zone_arena *arena
+    const geo_serving *geo
+
+
 cdef class ZoneServing:
     """What a zone with choices is served with beside its arena; a GeoServing is one."""
 
@@ -177,13 +184,36 @@ cdef class ZoneDirectory:
         memset(self.c, 0, self.size)
         self.count = len(found)
         zone_directory_begin(self.c, len(found), names, secrets.randbits(64))
-        for name, arena in found:
-            if zone_directory_add(self.c, <const uint8_t *><const char *>name, len(name),
-                                  arena.c if arena is not None else NULL,
-                                  serving_of(arena, servings.get(name) if servings else None)):
-                raise ValueError(f"two zones have the name {name!r}")
-        with nogil:
-            zone_directory_end(self.c)
+        self._fill(found, servings)
+
+    cdef _fill(self, list found, dict servings):
+        cdef bytes name
+        cdef ZoneArena arena
+        cdef size_t i = 0, count = len(found)
+        cdef int twice = 0
+        cdef entry *all = <entry *>calloc(count + 1, sizeof(entry))
+        if all is NULL:
+            raise MemoryError(f"out of memory for a directory of {count} zones")
+        try:
+            for name, arena in found:
+                all[i].name = <const uint8_t *><const char *>name
+                all[i].length = len(name)
+                all[i].arena = arena.c if arena is not None else NULL
+                all[i].geo = serving_of(arena, servings.get(name) if servings else None)
+                i += 1
+            # Made beside the event loop, which goes on meanwhile.
+            with nogil:
+                for i in range(count):
+                    twice = zone_directory_add(
+                        self.c, all[i].name, all[i].length, all[i].arena, all[i].geo)
+                    if twice:
+                        break
+                if not twice:
+                    zone_directory_end(self.c)
+            if twice:
+                raise ValueError(f"two zones have the name {found[i][0]!r}")
+        finally:
+            free(all)
 
     def __len__(self):
         return self.count

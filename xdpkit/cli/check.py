@@ -86,6 +86,7 @@ def _ntp_facts(ntp: NtpConfig) -> dict[str, Any]:
 def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     import anyio
 
+    from xdpkit.services.dns.serving.geo_servings import health_warnings
     from xdpkit.services.dns.serving.load_progress import LoadProgress
     from xdpkit.services.dns.serving.store import compile_zones
     from xdpkit.services.dns.serving.zone_report import infos
@@ -95,6 +96,17 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
         limits, geo = dns.zone_limits, dns.geo_files
         load = anyio.run(compile_zones, dns.zones, progress, None, limits, cache, geo)
         progress.finish(load.summary(), load.seconds)
+    warnings = [
+        {"path": each.path, "line": each.line or None, "warning": each.text}
+        for each in load.warnings
+    ]
+    if dns.geo is not None and dns.geo.health is not None:
+        directory = dns.geo.health
+        arenas = [state.arena for state in load.table if state.arena is not None]
+        warnings += [
+            {"path": str(directory), "line": None, "warning": text.removeprefix(f"{directory}: ")}
+            for text in unprivileged(partial(health_warnings, directory, arenas))
+        ]
     return {
         "port": dns.port,
         "max_udp": {"ipv4": dns.limit(4), "ipv6": dns.limit(6)},
@@ -117,10 +129,7 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
         "bytes": load.size,
         "load_s": round(load.seconds, 3),
         "zones": infos(load.table),
-        "warnings": [
-            {"path": each.path, "line": each.line or None, "warning": each.text}
-            for each in load.warnings
-        ],
+        "warnings": warnings,
     }
 
 

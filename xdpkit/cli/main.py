@@ -13,6 +13,7 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -258,7 +259,8 @@ def _verb_reload(options: Namespace) -> int:
         changed = reply.get("zones_changed", True)
         done = "reloaded" if changed else "reloaded; zones unchanged, nothing was compiled"
         _print_lines([done, *check.zone_lines(reply.get("zones", {}))])
-        _print_failing([line for lines in failing.values() for line in lines])
+        # What several zones do not load for is said once.
+        _print_failing(list(dict.fromkeys(chain.from_iterable(failing.values()))))
         return status
 
 

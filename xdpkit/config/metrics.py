@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from xdpkit.config.address import SocketAddress, parse_socket_address
-from xdpkit.config.schema import custom, section
+from xdpkit.config.schema import custom, flag, section
 from xdpkit.config.toml_document import Table, quoted
 
 # Only for this machine. Prometheus's list of default ports assigns 9153 to CoreDNS, which does not
@@ -34,4 +34,8 @@ class MetricsConfig:
         default=_DEFAULT,
         doc="Address and TCP port.",
         restart=True,
+    )
+    geodns_names: bool = flag(
+        default=False,
+        doc="Also under GeoDNS's names what it counts and is known here (docs/geodns.md).",
     )

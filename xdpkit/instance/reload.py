@@ -58,6 +58,11 @@ class Reloader:
         self._paused = paused
         self.inbox = Inbox[None, dict[str, Any]]("reload", INBOX)
 
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
     async def run(self) -> None:
         """Reloads whenever asked to, until canceled."""
         await self.inbox.run(self._notify_and_reload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from xdpkit.slowpath.not_served import NotServed
 log = logging.getLogger("xdpkit")
 
 if TYPE_CHECKING:
+    from xdpkit.metrics.geodns_families import GeodnsInstance
     from xdpkit.metrics.server import MetricsServer
 
 
@@ -97,6 +99,7 @@ class Instance:
 
         if self.metrics:
             self.metrics.status, self.metrics.health = status, health
+            self.metrics.geodns = lambda: self._geodns(reloader.config)
         async with anyio.create_task_group() as tasks:
             for unit, task in self._work(reloader, watchdog).items():
                 tasks.start_soon(keep_running, unit, task)
@@ -129,6 +132,17 @@ class Instance:
 
     def _publish_phc(self, phc: dict[str, int] | None) -> None:
         self.where.publisher.change(phc=PhcMap(**phc) if phc else None)
+
+    def _geodns(self, config: Config) -> GeodnsInstance | None:
+        """What the metrics under GeoDNS's names say of this server, if they are wanted."""
+        if config.metrics is None or not config.metrics.geodns_names or config.dns is None:
+            return None
+        # Imported here, as the metrics' server is.
+        from xdpkit.metrics.geodns_families import GeodnsInstance
+
+        addresses = [each.address for each in self.where.watch.served()]
+        ip = str(min(addresses, key=lambda each: (each.version, each))) if addresses else ""
+        return GeodnsInstance(config.dns.id.decode(errors="replace") or socket.gethostname(), ip)
 
     def _paused(self) -> bool:
         return self.addresses.paused

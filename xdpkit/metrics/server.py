@@ -31,6 +31,7 @@ from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
 from xdpkit.errors import ControlError, PortTakenError, SocketError, XdpkitError
 from xdpkit.metrics.families import families
+from xdpkit.metrics.geodns_families import GeodnsInstance, geodns_families
 from xdpkit.runtime.faults import faults
 from xdpkit.runtime.listener import Listener
 from xdpkit.runtime.reasons import failed
@@ -89,6 +90,8 @@ class MetricsServer(Listener[anyio.CancelScope]):
         self.where = where
         self.status = status
         self.health: Callable[[], Awaitable[list[str]]] = _unhealthy
+        self.geodns: Callable[[], GeodnsInstance | None] = lambda: None
+        """Whose metrics are also given under GeoDNS's names; None: nobody's."""
         # One for each connection, the oldest first.
         self._open: list[anyio.CancelScope] = []
 
@@ -162,7 +165,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
             kind = "text/plain; charset=utf-8"
         elif status is HTTPStatus.OK:
             try:
-                body, kind = encode(families(await self.status(), VERDICTS), accepted)
+                body, kind = encode(self._families(await self.status()), accepted)
             except (XdpkitError, OSError) as error:
                 status, body = HTTPStatus.INTERNAL_SERVER_ERROR, f"{error}\n".encode()
             except Exception as error:
@@ -179,6 +182,12 @@ class MetricsServer(Listener[anyio.CancelScope]):
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             lines.append("Allow: GET, HEAD")
         return "\r\n".join([*lines, "", ""]).encode() + (b"" if method == "HEAD" else body)
+
+    def _families(self, document: dict[str, Any]) -> list[Metric]:
+        found, instance = families(document, VERDICTS), self.geodns()
+        if instance is not None:
+            found += geodns_families(document, instance)
+        return found
 
 
 def read_request(head: bytes) -> tuple[str, str, str, HTTPStatus]:

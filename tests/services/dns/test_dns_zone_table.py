@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -12,13 +15,19 @@ import pytest
 from dns_bytes_call import HEAD
 from zone_loads import addresses, state_of
 
+from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import DnsConfig
 from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.runtime.publisher import Parts, SnapshotPublisher
+from xdpkit.services.dns.serving.geo_servings import GeoServings
 from xdpkit.services.dns.serving.store import Load, load_zones
 from xdpkit.services.dns.serving.zone_report import LINES, ChangeLog
 from xdpkit.services.dns.serving.zone_store import ZoneStore
-from xdpkit.services.dns.serving.zone_table import ZoneState, name_of, named, text_of
+from xdpkit.services.dns.serving.zone_table import ZoneState, ZoneTable, name_of, named, text_of
+
+
+def publisher() -> SnapshotPublisher:
+    return SnapshotPublisher(Parts({"dns": 53}))
 
 
 def load(directory: Path) -> Load:
@@ -107,6 +116,85 @@ def test_so_many_lines_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages[-1].startswith(f"and {1000 - LINES} more lines about zones")
 
 
+def test_what_many_zones_do_not_load_for_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    line, other = "/geoip/City.mmdb: cut off", "/zones/z1.json:1:1: wrong"
+    before, after = [], []
+    for number in range(500):
+        path = f"/zones/z{number}.json"
+        before.append(ZoneState(name_of(path), (path,)))
+        after.append(replace(before[-1], errors=(line,), since=1e9 + number))
+    for repeated in range(2):
+        changes = ChangeLog()
+        if not repeated:
+            changes.add(zip(before, after, strict=True))
+            changes.add([(before[1], replace(after[1], errors=(other,)))])
+        changes.add([(each, each) for each in after])
+        changes.finish()
+    assert caplog.messages == [
+        f"{other}; z1 is answered with SERVFAIL",
+        f"{line}; 500 zones do not load for it, 500 are answered with SERVFAIL: xdpkit status"
+        " names them",
+    ]
+    caplog.clear()
+    changes = ChangeLog()
+    changes.add(zip(after, before, strict=True))
+    changes.finish()
+    assert caplog.messages == [
+        f"500 zones load again, after 2001-09-09T01:46:40+00:00 ({line})",
+    ]
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_of_two_directories_the_one_begun_later_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: int
+) -> None:
+    """They are made beside the event loop: whichever takes longer, the older never comes last."""
+    zones = tmp_path / "zones"
+    zones.mkdir()
+    (zones / "a.zone").write_text(HEAD)
+    made: list[ZoneDirectory] = []
+    begun, other_done = [0], threading.Event()
+    real = ZoneTable.directory_maker
+
+    def maker(table: ZoneTable, servings: GeoServings | None = None) -> Callable[[], ZoneDirectory]:
+        make, number = real(table, servings), begun[0]
+        begun[0] += 1
+
+        def work() -> ZoneDirectory:
+            if number == slow:
+                assert other_done.wait(60)
+            made.append(make())
+            return made[-1]
+
+        return work
+
+    async def main() -> ZoneDirectory | None:
+        store = ZoneStore(DnsConfig(zones=zones, cache=None, watch=False), publisher())
+        await store.load()
+        monkeypatch.setattr(ZoneTable, "directory_maker", maker)
+
+        async def show(number: int) -> None:
+            await store._show()
+            if number != slow:
+                other_done.set()
+
+        async with anyio.create_task_group() as around:
+            around.start_soon(store.run)
+            while store._keeping:
+                await anyio.sleep(0.01)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(show, 0)
+                while begun[0] < 1:
+                    await anyio.sleep(0.01)
+                tasks.start_soon(show, 1)
+            around.cancel_scope.cancel()
+        return store._directory
+
+    used = anyio.run(main)
+    assert used is made[0 if slow == 0 else 1]
+
+
 def test_what_changes_often_stays_small(tmp_path: Path) -> None:
     """Each version of a zone is freed once nothing uses it, and so is each directory of them."""
     zones = tmp_path / "zones"
@@ -116,13 +204,13 @@ def test_what_changes_often_stays_small(tmp_path: Path) -> None:
         (zones / f"{name}.zone").write_text(HEAD + hosts)
 
     async def main() -> tuple[int, int]:
-        publisher = SnapshotPublisher(Parts({"dns": 53}))
-        store = ZoneStore(DnsConfig(zones=zones, cache=tmp_path / "cache", watch=False), publisher)
+        parts = publisher()
+        store = ZoneStore(DnsConfig(zones=zones, cache=tmp_path / "cache", watch=False), parts)
         await store.load()
         sizes = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(store.run)
-            tasks.start_soon(publisher.run)
+            tasks.start_soon(parts.run)
             for number in range(60):
                 (zones / "b.zone").write_text(HEAD.replace("2026112201", f"{number}") + hosts)
                 found = await store.reload_zone("b")

@@ -215,6 +215,42 @@ def test_views_are_removed_by_their_age(site: Site) -> None:
     assert site.arena.exists() and not list(site.kept.glob("*.view"))
 
 
+def tables(site: Site) -> set[str]:
+    """The databases whose tables are kept."""
+    return {path.name.partition("-")[0] for path in site.kept.glob("*.locations")}
+
+
+def test_tables_of_other_databases_go(site: Site) -> None:
+    add_a_database(site)
+    assert site.origin() == "compiled" and tables(site) == {"city", "asn"}
+    stranger = site.kept / "notes.locations"
+    stranger.write_text("of somebody else")
+    (site.databases / "GeoLite2-ASN.mmdb").unlink()
+    site.load()
+    # It was just written: a reload may be about to use it.
+    assert site.load().cached and tables(site) == {"city", "asn", "notes.locations"}
+    for path in site.kept.glob("*.locations"):
+        os.utime(path, (0, 0))
+    assert site.load().cached and tables(site) == {"city", "notes.locations"}
+    # Those of databases that are away for a while stay.
+    (site.databases / "GeoLite2-City.mmdb").rename(site.databases / "away")
+    site.load()
+    assert tables(site) == {"city", "notes.locations"}
+    (site.databases / "away").rename(site.databases / "GeoLite2-City.mmdb")
+    site.geo = site.geo._replace(databases=None)
+    site.load()
+    assert tables(site) == {"notes.locations"}
+
+
+def test_whoever_only_looks_removes_nothing(site: Site) -> None:
+    before = sorted(path.name for path in site.kept.iterdir())
+    for path in site.kept.iterdir():
+        os.utime(path, (0, 0))
+    load = partial(load_zones, site.zones, site.cache, keep=False, geo=GeoFiles(None))
+    anyio.run(load)
+    assert sorted(path.name for path in site.kept.iterdir()) == before
+
+
 def test_a_broken_zone_is_served_as_it_was_kept(site: Site) -> None:
     site.write("test.json", '{"data": {')
     load = site.load()

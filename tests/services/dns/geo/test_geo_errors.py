@@ -46,7 +46,11 @@ BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "negative ttl": ('{"ttl": -1}', [("1:9", "ttl: -1 is not within 0 to 2147483647")]),
     "large ttl": ('{"ttl": 2147483648}', [("1:9", "is not within 0 to 2147483647")]),
     "serial": ('{"serial": 4294967296}', [("1:12", "is not within 0 to 4294967295")]),
-    "max_hosts": ('{"max_hosts": 0}', [("1:15", "is not within 1 to 65535")]),
+    "max_hosts": ('{"max_hosts": 0}', [("1:15", "is not within 1 to 255")]),
+    "too many hosts": (
+        '{"max_hosts":\n "256"}',
+        [("2:2", "is not within 1 to 255")],
+    ),
     "closest": ('{"closest": 1}', [("1:13", "closest: 1, a number: write true or false")]),
     "closest as text": ('{"closest": "true"}', [("1:13", "write true or false")]),
     "contact": ('{"contact": 1}', [("1:13", "contact: 1, a number: write a name")]),
@@ -68,6 +72,10 @@ BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {
         [("2:2", 'the label "WWW" is the same name as "www"')],
     ),
     "label's ttl": ('{"data": {"x": {"ttl": []}}}', [("1:24", "ttl: an array")]),
+    "too many hosts of a label": (
+        '{"data": {"x": {"max_hosts": 256}}}',
+        [("1:30", "is not within 1 to 255")],
+    ),
     "label's max_hosts": ('{"data": {"x": {"max_hosts": "no"}}}', [("1:30", 'max_hosts: "no"')]),
     "label's closest": ('{"data": {"x": {"closest": "no"}}}', [("1:28", "closest:")]),
     "label's health": ('{"data": {"x": {"health": "../x"}}}', [("1:27", 'write {"file": "NAME"}')]),

@@ -10,7 +10,7 @@ import pytest
 
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.geo import health
-from xdpkit.services.dns.geo.health import HealthFiles, Status, read_status, unmatched_line
+from xdpkit.services.dns.geo.health import HealthFiles, Status, read_status
 from xdpkit.services.dns.zonefile.sources import packed
 
 
@@ -18,8 +18,8 @@ class Monitor:
     """A directory of status files, and what is said of them."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory, self.said = directory, list[str]()
-        self.files = HealthFiles(directory, self.said.append)
+        self.directory, self.said, self.said_well = directory, list[str](), list[str]()
+        self.files = HealthFiles(directory, self.said.append, self.said_well.append)
 
     def write(self, text: str, name: str = "dns") -> None:
         """Replaces a file whole, as a monitor should."""
@@ -112,8 +112,13 @@ def test_a_bad_file_keeps_the_states_and_is_said_once(
     assert monitor.files.healthy("dns/a") and not monitor.files.healthy("dns/b")
     [line] = monitor.said
     assert words in line and line.endswith("its last states stay in use")
+    assert monitor.said_well == []
     monitor.write('{"a": 1}')
     assert monitor.files.refresh() and not monitor.files.healthy("dns/a")
+    monitor.write('{"a": 1, "b": 2}')
+    monitor.files.refresh()
+    path = monitor.directory / "dns.json"
+    assert monitor.said_well == [f"{path}: its states are in use again"]
     monitor.write(bad)
     monitor.files.refresh()
     assert len(monitor.said) == 2, "after it was good"
@@ -129,6 +134,7 @@ def test_a_file_that_is_gone_keeps_the_states(monitor: Monitor) -> None:
     assert len(monitor.said) == 1 and "gone" in monitor.said[0]
     monitor.write('{"a": 2}')
     assert monitor.files.refresh() and monitor.files.healthy("dns/a")
+    assert len(monitor.said_well) == 1
 
 
 def test_a_directory_that_is_gone_keeps_the_states(tmp_path: Path) -> None:
@@ -141,6 +147,11 @@ def test_a_directory_that_is_gone_keeps_the_states(tmp_path: Path) -> None:
         assert not monitor.files.refresh()
     assert not monitor.files.healthy("dns/a") and len(monitor.said) == 1
     assert "cannot be read: No such file or directory" in monitor.said[0]
+    (tmp_path / "elsewhere").rename(tmp_path / "health")
+    for _ in range(3):
+        monitor.files.refresh()
+    assert monitor.said_well == [f"{tmp_path / 'health'}: can be read again"]
+    assert len(monitor.said) == 1
 
 
 def test_what_is_no_file_is_left_alone(monitor: Monitor) -> None:
@@ -161,10 +172,18 @@ def test_what_is_no_file_is_left_alone(monitor: Monitor) -> None:
 def test_keys_that_match_nothing(monitor: Monitor) -> None:
     monitor.write('{"a": 1, "b": 2}')
     monitor.files.refresh()
-    used = ["dns/a", "dns/c", "web/x"]
-    assert monitor.files.unmatched(used) == ["dns/b", "dns/c", "web/x"]
-    lines = [unmatched_line(name, monitor.files) for name in monitor.files.unmatched(used)]
-    assert "no record has" in lines[0] and all("no status file has" in each for each in lines[1:])
+    used = ["dns/a", "dns/c", "web/x", "web/y"]
+    assert monitor.files.unmatched(used) == ["dns/b", "dns/c", "web/"]
+    directory = monitor.directory
+    assert [monitor.files.unmatched_line(name) for name in monitor.files.unmatched(used)] == [
+        f'{directory}/dns.json: no record that is served has "b": remove it',
+        f'{directory}/dns.json: it has no "c", which records name: they count as unhealthy',
+        f"{directory}/web.json: not there, and records name it: they count as healthy",
+    ]
+    # Of a file that could never be read nothing is known.
+    monitor.write("no", "web")
+    monitor.files.refresh()
+    assert monitor.files.unmatched(used) == ["dns/b", "dns/c"]
 
 
 def test_every_error_of_a_file(monitor: Monitor) -> None:

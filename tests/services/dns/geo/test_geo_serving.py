@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from mmdb_files import asn_record, city_record, write_database
 from zone_loads import addresses, state_of
 
 from xdpkit._core._answer import answer
+from xdpkit._core._geo_view import GeoView
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.config.geo import GeoFiles
+from xdpkit.services.dns.compiler import view_file
+from xdpkit.services.dns.compiler.arena_file import cache_directory
 from xdpkit.services.dns.serving import geo_views
-from xdpkit.services.dns.serving.batch import _outcome
+from xdpkit.services.dns.serving.batch import Outcome, _outcome
 from xdpkit.services.dns.serving.comparing import compared
 from xdpkit.services.dns.serving.geo_views import Views
 from xdpkit.services.dns.serving.store import Load, load_zones
@@ -159,3 +163,54 @@ def test_a_child_that_lies_of_views(directory: Path) -> None:
         assert "no usable arena" in lied(directory, view={"at": at, "size": size})
     for name in ("00" * 16, "no hex", 7, None, ["x"], {}):
         assert "no usable arena" in lied(directory, zone={"view": name})
+
+
+def forged(view: GeoView, block: bytes, other: bytes) -> bytes:
+    """A sound view with the id of one, and the classes of another with as many."""
+    assert GeoView(other).classes == view.classes and len(other) == len(block)
+    return other[:40] + view.id + other[56:]
+
+
+@pytest.mark.parametrize("first", ["the liar", "the honest one"])
+def test_a_child_that_lies_has_its_own_zone_answered_by_its_view(
+    directory: Path, first: str
+) -> None:
+    """It says that its view is one that another zone wants, too: the id is that of that one."""
+    geo = GeoFiles(directory / "geoip")
+
+    def compiled() -> tuple[bytes, bytes, bytes]:
+        """An arena, its view, and that view's id, as a child has them."""
+        (directory / "zones" / "test.json").write_text(zone("us", "de"))
+        found = anyio.run(partial(load_zones, directory / "zones", directory / "cache", geo=geo))
+        state = state_of(found, "test")
+        assert state.arena is not None and state.view is not None
+        kept = cache_directory(directory / "cache", directory / "zones")
+        block = view_file.read_view(str(kept / view_file.file_name(state.view.id)))
+        return bytes(state.arena.view()), block, state.view.id
+
+    arena, block, name = compiled()
+    elsewhere = dict(zip(("192.0.2.0/24", "203.0.113.0/24"), CITIES.values(), strict=True))
+    write_database(directory / "geoip" / "GeoLite2-City.mmdb", elsewhere)
+    _, other, _ = compiled()
+    lie = forged(GeoView(block), block, other)
+    gc.collect()
+
+    def outcome(view: bytes) -> Outcome:
+        at = -(-len(arena) // 64) * 64
+        views = Views()
+        views.note({"view": name.hex(), "at": at, "size": len(view)})
+        report = {"zone": "test.json", "at": 0, "size": len(arena), "sources": []}
+        data = arena + bytes(at - len(arena)) + view
+        return _outcome(data, report | {"view": name.hex()}, views)
+
+    order = [lie, block] if first == "the liar" else [block, lie]
+    found = {data: outcome(data) for data in order}
+    assert found[block].view is not found[lie].view
+    client = "198.51.100.7"
+    right, wrong = GeoView(block).find(client), GeoView(lie).find(client)
+    assert right != wrong
+    for data, expected in ((block, right), (lie, wrong)):
+        view = found[data].view
+        assert view is not None and view.find(client) == expected
+    # Those that are the same are one, whoever made them.
+    assert outcome(block).view is found[block].view

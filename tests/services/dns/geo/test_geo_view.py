@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from xdpkit._core._geo_view import GeoView, TooManyError
 from xdpkit.services.dns.geo import view as view_module
+from xdpkit.services.dns.geo.continents import CONTINENTS
 from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.location_db import ASN, CITY, COUNTRY
 from xdpkit.services.dns.geo.locations import Locations
@@ -197,6 +198,31 @@ def test_coordinates_are_rounded_when_there_are_too_many(monkeypatch: pytest.Mon
     monkeypatch.setattr(view_module, "CLASSES_MAX", 1)
     with pytest.raises(TooManyError, match="more than 1 classes of clients: give fewer places"):
         make_view(locations, frozenset(), EVERY_KIND, closest=True)
+
+
+def cities(*others: str) -> Locations:
+    """Many places within a degree, each in another country; one has an operator's country."""
+    where = Coordinates(48.0, 11.0)
+    names = sorted(CONTINENTS)[:100]
+    prefixes = {
+        ip_network(f"10.0.{i}.0/24"): (Location(name), where) for i, name in enumerate(names)
+    }
+    own = {ip_network(f"10.0.{i}.0/25"): (Location(name), None) for i, name in enumerate(others)}
+    return Locations({CITY: place_table(prefixes), MAP: place_table(own)})
+
+
+def test_countries_without_labels_are_not_told_apart_by_closest() -> None:
+    view = make_view(cities(), frozenset(), EVERY_KIND, closest=True)
+    assert view.coordinates == (None, Coordinates(48.0, 11.0))
+    # But where the operator has another one than the database, its coordinates do not count.
+    first, second = sorted(CONTINENTS)[:2]
+    view = make_view(cities(first, first), frozenset(), EVERY_KIND, closest=True)
+    compiled = GeoView(view.block)
+    found = [view.coordinates[compiled.find(f"10.0.{i}.1")[0]] for i in range(3)]
+    assert found == [Coordinates(48.0, 11.0), None, Coordinates(48.0, 11.0)]
+    labels = frozenset({second})
+    classes = make_view(cities(), labels, EVERY_KIND, closest=True).classes
+    assert sorted(classes) == sorted([("@",), ("@",), (second, "@")])
 
 
 def test_without_closest_coordinates_make_no_classes() -> None:

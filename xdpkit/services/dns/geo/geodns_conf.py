@@ -93,6 +93,7 @@ def import_geodns_conf(path: Path) -> str:
         "",
         "[metrics]                # http://127.0.0.1:8053/metrics: -http",
         'listen = "127.0.0.1:8053"',
+        "geodns_names = true",
     ]
     dropped = [
         f"# [{section}] {key} (line {value.line}): {_KNOWN[section, key]}"

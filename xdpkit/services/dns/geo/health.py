@@ -14,6 +14,7 @@ from pathlib import Path
 
 from xdpkit.config.toml_document import quoted
 from xdpkit.errors import ConfigError, ZoneError
+from xdpkit.escape import escape
 from xdpkit.reach import denied, reach
 from xdpkit.services.dns.geo.json_text import JsonDocument, Report, text_of
 from xdpkit.services.dns.geo.values import described, number
@@ -48,14 +49,24 @@ class _File:
     failed: bool = False
 
 
-class HealthFiles:
-    """The states of one directory; ``say`` is told of each thing that goes wrong, once.
+def _say_nothing(_: str) -> None:
+    pass
 
-    Not safe to use from several threads at once. ``refresh`` may wait for the file system.
+
+class HealthFiles:
+    """The states of one directory.
+
+    ``say`` is told of each thing that goes wrong, once, and ``say_well`` when it is well again. Not
+    safe to use from several threads at once. ``refresh`` may wait for the file system.
     """
 
-    def __init__(self, directory: Path, say: Callable[[str], None] = lambda _: None) -> None:
-        self.directory, self._say = directory, say
+    def __init__(
+        self,
+        directory: Path,
+        say: Callable[[str], None] = _say_nothing,
+        say_well: Callable[[str], None] = _say_nothing,
+    ) -> None:
+        self.directory, self._say, self._say_well = directory, say, say_well
         self._files: dict[str, _File] = {}
         self._failed = False
 
@@ -69,6 +80,8 @@ class HealthFiles:
         except OSError as error:
             self._directory_failed(error)
             return False
+        if self._failed:
+            self._say_well(f"{self.directory}: can be read again")
         self._failed = False
         changed = False
         for name, path in names.items():
@@ -85,9 +98,11 @@ class HealthFiles:
 
     def status(self, name: str) -> Status | None:
         """The state of ``FILE/KEY``; None if no such file has been read yet."""
-        file, _, key = name.partition("/")
-        states = self._files.get(file, _File(None)).states
-        return None if states is None else states.get(key, Status.UNKNOWN)
+        name, _, key = name.partition("/")
+        file = self._files.get(name)
+        if file is None or file.states is None:
+            return None
+        return file.states.get(key, Status.UNKNOWN)
 
     def healthy(self, name: str) -> bool:
         """Whether a record of this ``FILE/KEY`` is to be answered.
@@ -97,12 +112,41 @@ class HealthFiles:
         """
         return not name or self.status(name) in (Status.HEALTHY, None)
 
+    def states_of(self, names: Iterable[str]) -> bytes:
+        """A byte for each, as selections take them: HEALTHY if it is to be answered."""
+        well, ill = Status.HEALTHY, Status.UNHEALTHY
+        answered = (well, None)
+        return bytes([well if self.status(name) in answered else ill for name in names])
+
     def unmatched(self, used: Iterable[str]) -> list[str]:
-        """What no record has of the files' keys, and no file has of the records': sorted."""
+        """What no record has of the files' keys, and no file has of the records': sorted.
+
+        A file that records name and that is not there is one, ``FILE/``. Of one that could not be
+        read yet, nothing is known.
+        """
         of_files = {
             f"{name}/{key}" for name, file in self._files.items() for key in file.states or ()
         }
-        return sorted(of_files ^ set(used))
+        found = set()
+        for name in of_files ^ set(used):
+            file = name.partition("/")[0]
+            if file not in self._files:
+                found.add(f"{file}/")
+            elif self._files[file].states is not None:
+                found.add(name)
+        return sorted(found)
+
+    def unmatched_line(self, name: str) -> str:
+        """One line about a name of ``unmatched``."""
+        file, _, key = name.partition("/")
+        if file not in self._files:
+            path = self.directory / (file + _SUFFIX)
+            return escape(f"{path}: not there, and records name it: they count as healthy")
+        path = self.directory / (file + _SUFFIX)
+        if key in (self._files[file].states or ()):
+            return escape(f"{path}: no record that is served has {quoted(key)}: remove it")
+        text = f"{path}: it has no {quoted(key)}, which records name: they count as unhealthy"
+        return escape(text)
 
     def _names(self) -> dict[str, Path]:
         """The status files, by what records call them. Raises OSError."""
@@ -134,6 +178,8 @@ class HealthFiles:
                 self._say(f"{lines[0]}; its last states stay in use")
             # The same bytes are not read again.
             return _File(before.states, next(iter(reading.sources), None), True)
+        if before.failed:
+            self._say_well(f"{path}: its states are in use again")
         return _File(states, reading.sources[0])
 
 
@@ -156,10 +202,3 @@ def read_status(path: Path, reading: Reading | None = None) -> dict[str, Status]
     }
     report.check(document)
     return states
-
-
-def unmatched_line(name: str, files: HealthFiles) -> str:
-    """One line about a name of ``unmatched``."""
-    if files.status(name) in (None, Status.UNKNOWN):
-        return f"health: no status file has {quoted(name)}, which records name: correct one of them"
-    return f"health: no record has {quoted(name)}, of which a status file has the state: remove it"

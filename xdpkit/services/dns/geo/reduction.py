@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Collection
 
 from xdpkit.services.dns.geo.continents import CONTINENTS, REGION_GROUPS
 from xdpkit.services.dns.geo.coordinates import Coordinates
-from xdpkit.services.dns.geo.places import NOTHING, Fact, Places
+from xdpkit.services.dns.geo.places import Fact, Places
 from xdpkit.services.dns.geo.targets import Location
 
 # A country, and an AS, that have no label: known they are nevertheless, so that what another table
@@ -15,47 +16,51 @@ from xdpkit.services.dns.geo.targets import Location
 _OTHER_COUNTRY, _OTHER_ASN = "?", 1 << 32
 
 
+_Degrees = tuple[float, float] | tuple[None, None]
+_Key = tuple[str, str, int, float | None, float | None]
+"""A place in parts: there may be as many as a city database has."""
+
+
 class Reduction:
     """The places that stand for all those of one table that are the same to a zone.
 
     ``grid`` is how many degrees apart coordinates must be to be told apart; 0: any, None: they are
-    never.
+    never. ``own`` are the countries that the operator's map has: where it has another than the
+    databases, their coordinates do not count.
     """
 
-    def __init__(self, targets: Collection[str], grid: float | None) -> None:
+    def __init__(
+        self, targets: Collection[str], grid: float | None, own: Collection[str] = ()
+    ) -> None:
         self._targets, self._grid = targets, grid
         self._countries = {each for each in targets if each in CONTINENTS}
         self._countries |= {each[:2] for each in targets if each[2:3] == "-"}
+        if grid is not None:
+            self._countries |= {each for each in own if each}
         self._stand_ins: dict[str, str] = {}
 
-    def ids(self, places: Places) -> tuple[array[int], list[Fact]]:
-        """Of each place the id, and the places that the ids are of: id 0 is that of nowhere."""
-        ids = array("I")
-        known: dict[Fact, int] = {NOTHING: 0}
-        by_key: dict[tuple[float, ...], int] = {}
-        columns = [places.country, places.region, places.asn]
-        if self._grid is None:
-            keys = zip(*columns, strict=True)
-        else:
-            keys = zip(*columns, places.latitude, places.longitude, strict=True)
-        for index, key in enumerate(keys):
-            found = by_key.get(key)
-            if found is None:
-                fact = self._reduced(places.fact(index))
-                found = by_key[key] = known.setdefault(fact, len(known))
-            ids.append(found)
-        return ids, list(known)
+    def ids(self, places: Places, most: int | None = None) -> tuple[array[int], list[Fact]]:
+        """Of each place the id, and the places that the ids are of: id 0 is that of nowhere.
 
-    def _reduced(self, fact: Fact) -> Fact:
-        place, where = fact
-        asn = place.asn if not place.asn or f"as{place.asn}" in self._targets else _OTHER_ASN
-        return Location(self._country(place.country), self._region(place.region), asn), (
-            self._rounded(where)
-        )
+        Raises OverflowError for more than ``most`` of them.
+        """
+        ids = array("I")
+        known: dict[_Key, int] = {("", "", 0, None, None): 0}
+        countries = [self._country(text) for text in places.texts]
+        regions = [self._region(text) for text in places.texts]
+        columns = (places.country, places.region, places.asn, places.latitude, places.longitude)
+        for country, region, asn, north, east in zip(*columns, strict=True):
+            key = (countries[country], regions[region], self._asn(asn), *self._rounded(north, east))
+            ids.append(known.setdefault(key, len(known)))
+            if most is not None and len(known) > most:
+                raise OverflowError
+        return ids, [_fact(*key) for key in known]
+
+    def _asn(self, asn: int) -> int:
+        return asn if not asn or f"as{asn}" in self._targets else _OTHER_ASN
 
     def _country(self, country: str) -> str:
-        # With coordinates, whether tables have the same country matters.
-        if not country or country in self._countries or self._grid is not None:
+        if not country or country in self._countries:
             return country
         continent = CONTINENTS.get(country, "")
         if continent not in self._targets:
@@ -68,10 +73,18 @@ class Reduction:
         group = REGION_GROUPS.get(region, "")
         return self._stand_ins.setdefault(group, region) if group in self._targets else ""
 
-    def _rounded(self, where: Coordinates | None) -> Coordinates | None:
-        if self._grid is None or where is None:
-            return None
-        if not self._grid:
-            return where
-        north, east = (round(each / self._grid) * self._grid for each in where)
-        return Coordinates(max(min(north, 90.0), -90.0), max(min(east, 180.0), -180.0))
+    def _rounded(self, north: float, east: float) -> _Degrees:
+        if self._grid is None or math.isnan(north):
+            return None, None
+        if self._grid:
+            north, east = (
+                round(north / self._grid) * self._grid,
+                round(east / self._grid) * self._grid,
+            )
+            return max(min(north, 90.0), -90.0), max(min(east, 180.0), -180.0)
+        return north, east
+
+
+def _fact(country: str, region: str, asn: int, north: float | None, east: float | None) -> Fact:
+    where = None if north is None or east is None else Coordinates(north, east)
+    return Location(country, region, asn), where

@@ -12,9 +12,11 @@ import json
 import math
 import mmap
 import os
+import re
 import struct
+import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -29,6 +31,8 @@ from xdpkit.services.dns.zonefile.sources import Source, compiler_key, from_json
 
 SUFFIX = ".locations"
 
+_NAME = re.compile(rf"[a-z]+-[0-9a-f]{{16}}{re.escape(SUFFIX)}")
+
 _MAGIC = b"xdplocs1"
 _FOOTER = struct.Struct("<8sQQ32s")
 _ALIGN = 64
@@ -41,6 +45,20 @@ def file_of(cache: Path, kind: str, path: Path) -> Path:
     """Where the table of a file of some kind is kept."""
     key = blake2b(os.fsencode(path.absolute()), digest_size=8).hexdigest()
     return cache / f"{kind.lower()}-{key}{SUFFIX}"
+
+
+def remove_tables(cache: Path, used: Collection[str], age: float) -> None:
+    """Removes tables whose files are not ``used`` and were written ``age`` seconds ago or earlier.
+
+    Who has mapped one keeps it. What cannot be removed stays.
+    """
+    before = time.time() - age
+    with suppress(OSError), os.scandir(reach(cache)) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) and entry.name not in used:
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime <= before:
+                        os.unlink(entry)  # noqa: PTH108
 
 
 def write_table(file: Path, table: PlaceTable, source: Source) -> None:

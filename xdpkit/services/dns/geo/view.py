@@ -17,7 +17,7 @@ from xdpkit._core._limits import DNS_TEXT_MAX
 from xdpkit.services.dns.geo.address_ranges import AddressTargets, address_ranges
 from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.locations import Locations
-from xdpkit.services.dns.geo.places import Fact, client_fact
+from xdpkit.services.dns.geo.places import MAP, Fact, client_fact
 from xdpkit.services.dns.geo.reduction import Reduction
 from xdpkit.services.dns.geo.targets import ANYWHERE, NOWHERE, Location, Targeting, client_targets
 
@@ -84,19 +84,26 @@ class Views:
 def _made(
     locations: Locations, targets: frozenset[str], targeting: Targeting, grid: float | None
 ) -> View:
-    reduction = Reduction(targets, grid)
+    own = locations.tables.get(MAP)
+    countries = {own.places.texts[each] for each in set(own.places.country)} if own else ()
+    reduction = Reduction(targets, grid, countries)
     tables, facts = [], []
+    # Of the only table each place is a class: no need to merge millions of ranges to see it.
+    most = CLASSES_MAX if grid is not None and len(locations.tables) == 1 else None
     for table in locations.tables.values():
-        ids, known = reduction.ids(table.places)
+        try:
+            ids, known = reduction.ids(table.places, most)
+        except OverflowError:
+            raise _too_many() from None
         v4, v6 = table.ipv4, table.ipv6
         tables.append((ids, v4.starts, v4.indexes, v6.starts, v6.indexes))
         facts.append(known)
     if any(len({where for _, where in known}) > CLASSES_MAX for known in facts):
-        # Each is a class at least: no need to merge millions of ranges to see it.
+        # Of several, each place on the sphere.
         raise _too_many()
-    own = address_ranges(targets if Targeting.IP in targeting else ())
-    ids = array("I", range(len(own.values)))
-    v4, v6 = own.ipv4, own.ipv6
+    exact = address_ranges(targets if Targeting.IP in targeting else ())
+    ids = array("I", range(len(exact.values)))
+    v4, v6 = exact.ipv4, exact.ipv6
     tables.append((ids, v4.starts, v4.indexes, v6.starts, v6.indexes))
     merge = Merge(tables)
     classes = _Classes(targets, targeting)
@@ -104,7 +111,7 @@ def _made(
     kinds = list(locations.tables)
     for *places, address in merge.combinations():
         found = {kind: known[i] for kind, known, i in zip(kinds, facts, places, strict=True)}
-        class_of.append(classes.of(client_fact(found), own.values[address]))
+        class_of.append(classes.of(client_fact(found), exact.values[address]))
     names, coordinates = zip(*classes.known, strict=True)
     inputs = repr((names, coordinates, sorted(targets), targeting.value, grid)).encode()
     texts = _texts(names, coordinates)

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from xdpkit.config.geo import HOSTS_MAX, MAX_HOSTS
 from xdpkit.config.toml_document import nearest, quoted
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.geo.json_place import JsonPath
@@ -27,11 +28,8 @@ from xdpkit.services.dns.zonefile.records import TTL_MAX
 from xdpkit.services.dns.zonefile.sources import JSON_SUFFIX, SUFFIX, Reading, modified_ns
 from xdpkit.services.dns.zonefile.zone import NS
 
-# GeoDNS's defaults.
-TTL, MAX_HOSTS = 120, 2
-
-# More records than any answer has.
-HOSTS_MAX = 0xFFFF
+# GeoDNS's default.
+TTL = 120
 
 _SETTINGS = ("ttl", "max_hosts", "closest", "health", "alias")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 import dns.exception
@@ -19,6 +20,7 @@ import dns.rcode
 import dns.rdatatype
 
 from xdpkit._core._answer import answer
+from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.errors import UsageError
 from xdpkit.escape import escape
@@ -121,14 +123,48 @@ def compare(
         used = question.client if served.ecs else None
         reasons = served.reasons(question.name, question.type, sender, used)
         count = times if _is_drawn(reasons) else min(times, _FIXED_TIMES)
-        ours = []
-        for _ in range(count):
-            _, reply = answer(snapshot, "dns", request, (peer.source, 40000), state=state)
-            if reply is not None:
-                ours.append(_sample(dns.message.from_wire(reply), question))
-        theirs = [_sample(reply, question) for reply in peer.ask(request, count)]
+        ask = partial(_ours, snapshot, state, peer.source, question, request)
+        ours = _Samples(ask(count, False))
+        ours.retried = list(ask(ours.truncated, True))
+        theirs = _Samples(_sample(reply, question) for reply in peer.ask(request, count))
+        replies = peer.ask_over_tcp(request, theirs.truncated) if theirs.truncated else ()
+        theirs.retried = [_sample(reply, question) for reply in replies]
         differences = tuple(_differences(ours, theirs, count, reasons, with_scope))
-        yield Compared(str(question), count, len(theirs), differences)
+        yield Compared(str(question), count, len(theirs.first), differences)
+
+
+def _ours(
+    snapshot: Snapshot,
+    state: ThreadState,
+    source: str,
+    question: Question,
+    request: bytes,
+    times: int,
+    tcp: bool,
+) -> Iterator[Sample]:
+    """Our own answers."""
+    for _ in range(times):
+        _, reply = answer(snapshot, "dns", request, (source, 40000), state=state, tcp=tcp)
+        if reply is not None:
+            yield _sample(dns.message.from_wire(reply), question)
+
+
+class _Samples:
+    """The answers to one question: those over UDP, and what TCP has of those that had TC."""
+
+    def __init__(self, first: Iterable[Sample]) -> None:
+        self.first = list(first)
+        self.retried: list[Sample] = []
+
+    @property
+    def truncated(self) -> int:
+        """How many of those over UDP have TC."""
+        return sum(sample.truncated for sample in self.first)
+
+    @property
+    def whole(self) -> list[Sample]:
+        """Those that have their records."""
+        return [s for s in (*self.first, *self.retried) if not s.truncated and s.rcode == "NOERROR"]
 
 
 def _is_drawn(reasons: GeoReasons | None) -> bool:
@@ -159,28 +195,36 @@ def _sample(message: dns.message.Message, question: Question) -> Sample:
 
 
 def _differences(
-    ours: Sequence[Sample],
-    theirs: Sequence[Sample],
+    ours: _Samples,
+    theirs: _Samples,
     asked: int,
     reasons: GeoReasons | None,
     with_scope: bool,
 ) -> Iterator[str]:
-    if len(theirs) < asked:
-        yield f"no answer to {asked - len(theirs)} of {asked} questions"
-    if not theirs or not ours:
+    here, there = ours.first, theirs.first
+    if len(there) < asked:
+        yield f"no answer to {asked - len(there)} of {asked} questions"
+    if not there or not here:
         return
-    rcodes = {s.rcode for s in ours}
-    yield from _unlike("rcode", rcodes, {s.rcode for s in theirs})
-    if not rcodes & {s.rcode for s in theirs}:
+    rcodes = {s.rcode for s in here}
+    yield from _unlike("rcode", rcodes, {s.rcode for s in there})
+    if not rcodes & {s.rcode for s in there}:
         # All else follows from it.
         return
-    yield from _unlike("truncated", {s.truncated for s in ours}, {s.truncated for s in theirs})
+    yield from _unlike("truncated", {s.truncated for s in here}, {s.truncated for s in there})
+    if missing := theirs.truncated - len(theirs.retried):
+        yield f"no answer over TCP to {missing} of {theirs.truncated} questions with TC over UDP"
     if with_scope:
-        yield from _unlike("scope", {s.scope for s in ours}, {s.scope for s in theirs})
-    whole = [s for s in theirs if not s.truncated and s.rcode == "NOERROR"]
+        yield from _unlike("scope", {s.scope for s in here}, {s.scope for s in there})
+    if ours.whole and theirs.whole:
+        yield from _unlike_records(ours.whole, theirs.whole, reasons)
+
+
+def _unlike_records(
+    ours: Sequence[Sample], whole: Sequence[Sample], reasons: GeoReasons | None
+) -> Iterator[str]:
+    """What differs in answers that have their records."""
     chance = _chances(ours, reasons)
-    if not whole or any(s.truncated for s in ours):
-        return
     ttls, counts = {s.ttl for s in ours}, {len(s.records) for s in ours}
     if reasons is not None:
         # Rare ones may not have been drawn.

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from xdpkit import __version__
@@ -59,8 +60,9 @@ def health_text(names: Sequence[str], states: bytes) -> bytes:
 def _shortened(told: dict[str, int]) -> dict[str, int]:
     kept: dict[str, int] = {}
     left = _HEALTH_MAX - len(_json({"unlisted": len(told)}))
-    for name in sorted(told, key=lambda name: told[name]):
-        left -= len(_json({name: told[name]})) - 1
+    for name in sorted(told, key=told.__getitem__):
+        # A colon, a digit and a comma.
+        left -= len(encode_basestring_ascii(name)) + 3
         if left < 0:
             break
         kept[name] = told[name]

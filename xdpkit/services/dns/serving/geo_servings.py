@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from xdpkit._core._geo_selection import Selection, status_names
@@ -24,22 +25,34 @@ log = logging.getLogger("xdpkit")
 # A look at the status files, which are at most some thousand, takes milliseconds.
 STATES_SECONDS = 10.0
 
+# Lines about keys that match nothing, of one look.
+UNMATCHED_MAX = 20
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:
     arena: ZoneArena
+    names: tuple[str, ...]
+    """Of its statuses."""
     states: bytes
     serving: GeoServing
 
 
 class GeoServings:
-    """Made once for each zone and each change of its servers' health."""
+    """Made once for each zone and each change of its servers' health.
+
+    ``of`` may be called beside the event loop, and ``refresh`` reads there.
+    """
 
     def __init__(self, health: Path | None = None, answer_all_unhealthy: bool = True) -> None:
         self.settings = (health, answer_all_unhealthy)
-        self._files = HealthFiles(health, _say) if health else None
+        self._files = HealthFiles(health, _say, _say_well) if health else None
         self._answer_all = answer_all_unhealthy
         self._made: dict[bytes, _Made] = {}
+        self._used: list[tuple[str, ...]] | None = None
+        """The names of statuses, by zone; None: no zone has been served yet."""
+        self._compared: list[tuple[str, ...]] | None = None
+        self._unmatched: frozenset[str] = frozenset()
         self._reading = self._silent = False
         self.generation = 0
         """Changes with every change of a state."""
@@ -74,19 +87,32 @@ class GeoServings:
 
         def read() -> None:
             try:
-                self.generation += files.refresh()
+                changed, used = files.refresh(), self._used
+                self.generation += changed
+                if used is not None and (changed or used != self._compared):
+                    self._compared = used
+                    self._say_unmatched(files, used)
             finally:
                 self._reading = False
 
         self._reading = True
         try:
             await off_loop(files.directory, read, STATES_SECONDS)
+            if self._silent:
+                _say_well(f"{files.directory}: the states can be read again")
             self._silent = False
         except (UnansweredError, OSError, ValueError, MemoryError) as error:
             if not self._silent:
                 what = f"health: {files.directory}: the states could not be read"
                 log.warning("%s; the last ones stay in use", failed(what, error))
             self._silent = True
+
+    def _say_unmatched(self, files: HealthFiles, used: list[tuple[str, ...]]) -> None:
+        """Logs what was not said yet of keys that match nothing."""
+        found = files.unmatched(chain.from_iterable(used))
+        for line in _few(files, [name for name in found if name not in self._unmatched]):
+            _say(line)
+        self._unmatched = frozenset(found)
 
     def of(
         self, zones: Iterable[tuple[bytes, ZoneArena | None, GeoView | None]]
@@ -105,23 +131,27 @@ class GeoServings:
                 made[name], servings[name] = each, each.serving
             found.append((name, arena if each else None))
         self._made = made
+        self._used = [each.names for each in made.values()]
         return found, servings
 
     def _of(self, name: bytes, arena: ZoneArena, view: GeoView | None) -> _Made | None:
-        names = status_names(arena)
-        states = bytes(map(self._state, names))
         before = self._made.get(name)
-        if before is not None and before.arena is arena and before.states == states:
+        if before is not None and before.arena is not arena:
+            before = None
+        names = before.names if before else status_names(arena)
+        states = self._states_of(names)
+        if before is not None and before.states == states:
             return before
         try:
             selection = Selection(arena, states, self._answer_all)
-            return _Made(arena, states, GeoServing(selection, view, health_text(names, states)))
+            serving = GeoServing(selection, view, health_text(names, states))
+            return _Made(arena, names, states, serving)
         except ValueError as error:
             log.error("a zone cannot be served, and is answered with SERVFAIL: %s", error)
             return None
 
-    def _state(self, status: str) -> Status:
-        return Status.HEALTHY if self.healthy(status) else Status.UNHEALTHY
+    def _states_of(self, names: tuple[str, ...]) -> bytes:
+        return self._files.states_of(names) if self._files else bytes([Status.HEALTHY] * len(names))
 
 
 def geo_servings(config: DnsConfig, before: GeoServings | None = None) -> GeoServings:
@@ -133,5 +163,29 @@ def geo_servings(config: DnsConfig, before: GeoServings | None = None) -> GeoSer
     return GeoServings(*settings)
 
 
+def health_warnings(directory: Path, arenas: Iterable[ZoneArena]) -> list[str]:
+    """What is wrong with the status files, and with what these zones call them: for ``check``."""
+    said: list[str] = []
+    files = HealthFiles(directory, said.append)
+    files.refresh()
+    used = chain.from_iterable(status_names(each) for each in arenas if has_choices(each.view()))
+    return said + _few(files, files.unmatched(used))
+
+
+def _few(files: HealthFiles, names: list[str]) -> list[str]:
+    """Lines about names of ``unmatched``, not too many."""
+    lines = [files.unmatched_line(name) for name in names[:UNMATCHED_MAX]]
+    if len(names) > UNMATCHED_MAX:
+        lines.append(
+            f"{files.directory}: {len(names) - UNMATCHED_MAX} more keys without records, or records"
+            " without keys"
+        )
+    return lines
+
+
 def _say(line: str) -> None:
     log.warning("health: %s", line)
+
+
+def _say_well(line: str) -> None:
+    log.info("health: %s", line)

@@ -1,4 +1,8 @@
-"""The views of JSON zones, as a compiler's child reports them; zones of equal targets share one."""
+"""The views of JSON zones, as a compiler's child reports them; zones of equal targets share one.
+
+Equal views are one by their contents, not by the ids that they say they have: a child that lies has
+no zone but its own answered by its view.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ class _SharedView(GeoView):
 
 
 _in_use: WeakValueDictionary[bytes, _SharedView] = WeakValueDictionary()
-"""By their ids: gone when no zone has them."""
+"""By the digests of our copies: gone when no zone has them."""
 
 
 class Views:
@@ -55,14 +59,12 @@ class Views:
 
 
 def _shared(view: bytes, block: memoryview | bytes) -> GeoView:
-    """The view with this id, of the block if none is in use. Raises ValueError if it is no good."""
-    known = _in_use.get(view)
-    if known is None:
-        known = _SharedView(block)
-        if known.id != view:
-            raise ValueError(f"the view {view.hex()} has another id")
-        _in_use[view] = known
-    return known
+    """The view in a block, or one in use that is the same. Raises ValueError if it is no good."""
+    # Of a copy: whoever wrote the block may still write it.
+    made = _SharedView(block)
+    if made.id != view:
+        raise ValueError(f"the view {view.hex()} has another id")
+    return _in_use.setdefault(made.digest(), made)
 
 
 class KeptViews:

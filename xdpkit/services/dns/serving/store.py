@@ -19,13 +19,14 @@ from xdpkit.errors import ERRORS_MAX, UnansweredError, ZoneError
 from xdpkit.reach import reach
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.privileges import unprivileged
-from xdpkit.services.dns.compiler import arena_file, view_file
+from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import CachedZone, settings_key
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.batch import CHILDREN, Batch, Outcome, Progress, no_progress
 from xdpkit.services.dns.serving.compiler_child import Job, never
 from xdpkit.services.dns.serving.geo_views import KeptViews, check_servable
 from xdpkit.services.dns.serving.load_progress import describe_load
+from xdpkit.services.dns.serving.unused_files import remove_unused
 from xdpkit.services.dns.serving.zone_table import Changes, ZoneState, ZoneTable, name_of
 from xdpkit.services.dns.zonefile.error_list import directory_error
 from xdpkit.services.dns.zonefile.sources import Source, Stat, stat_of, zone_stats
@@ -171,11 +172,12 @@ async def compile_zones(
     # As the compiler's child will, and ``run`` does.
     look = partial(unprivileged, partial(zone_stats, directory, geo is not None))
     todo = load.table.take(Changes(await off_loop(directory, look))).todo
-    refused: list[ZoneError] = []
+    found: dict[str, ZoneError] = {}
 
     def take(outcomes: list[Outcome]) -> None:
         for outcome in outcomes:
-            refused.extend(outcome.errors)
+            # A location database is that of many zones.
+            found.update((str(error), error) for error in outcome.errors)
             load.warnings += _listed(outcome)
             load.table.finish(outcome)
 
@@ -185,6 +187,7 @@ async def compile_zones(
     if todo:
         await batch.run(sorted(state.paths[0] for state in todo), children=CHILDREN)
         await batch.finish()
+    refused = list(found.values())
     compiled = {state.name for state in todo}
     for state in load.table:
         if state.errors and (not state.name or state.name not in compiled):
@@ -246,7 +249,7 @@ async def _take_cached(
     gone = set() if not keep else files - {each.file for each in names}
     await off_loop(kept, partial(remove_cached, kept, gone), CACHE_SECONDS, nice)
     if keep and not load.unkept:
-        drop = partial(view_file.remove_views, kept, load.table.view_ids())
+        drop = partial(remove_unused, kept, load.table.view_ids(), geo, 0.0)
         await off_loop(kept, drop, CACHE_SECONDS, nice)
     if load.others:
         log.info("%s: %d zones of another version; compiling them again", kept, load.others)

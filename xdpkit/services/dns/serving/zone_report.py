@@ -36,20 +36,48 @@ def consequence(state: ZoneState) -> str:
     return f"{good}, stays in use{again}"
 
 
+def _consequences(states: Sequence[ZoneState]) -> str:
+    """The same of several zones, for one reason."""
+    if len(states) == 1:
+        return consequence(states[0])
+    kept = sum(state.arena is not None for state in states)
+    parts = [f"{len(states)} zones do not load for it"]
+    parts += [f"the last good versions of {kept} stay in use"] * (kept > 0)
+    parts += [f"{len(states) - kept} are answered with SERVFAIL"] * (kept < len(states))
+    return f"{', '.join(parts)}: xdpkit status names them"
+
+
+def _is_of(state: ZoneState, line: str) -> bool:
+    """Whether a line is about a zone's own file; another is that of many zones, or a database."""
+    return any(line.startswith(f"{path}:") for path in state.paths)
+
+
 class ChangeLog:
-    """Logs which zones do not load from now on, and which do again: so many lines in all."""
+    """Logs which zones do not load from now on, and which do again: so many lines in all.
+
+    What several zones do not load for, such as a location database, is said once, at the end.
+    """
 
     def __init__(self) -> None:
         self._left, self._more = LINES, 0
+        self._shared: dict[str, list[ZoneState]] = {}
+        self._recovered: dict[str, list[tuple[float, ZoneState]]] = {}
 
     def add(self, changes: Iterable[Change]) -> None:
         """Logs these, or counts them."""
         for old, state in changes:
             if state.errors and (old is None or old.errors != state.errors):
                 for line in state.errors:
-                    self._log(logging.ERROR, f"{line}; {consequence(state)}")
+                    if _is_of(state, line):
+                        self._log(logging.ERROR, f"{line}; {consequence(state)}")
+                    else:
+                        self._shared.setdefault(line, []).append(state)
             elif old is not None and old.errors and not state.errors:
-                self._log(logging.INFO, f"{state.text} loads again, after {moment(old.since)}")
+                if _is_of(old, old.errors[0]):
+                    self._log(logging.INFO, f"{state.text} loads again, after {moment(old.since)}")
+                else:
+                    again = self._recovered.setdefault(old.errors[0], [])
+                    again.append((old.since, state))
 
     def _log(self, level: int, line: str) -> None:
         if self._left:
@@ -59,7 +87,15 @@ class ChangeLog:
             self._more += 1
 
     def finish(self) -> None:
-        """Says how many lines were left out."""
+        """Logs what is shared, and says how many lines were left out."""
+        for line, states in self._shared.items():
+            self._log(logging.ERROR, f"{line}; {_consequences(states)}")
+        for line, again in self._recovered.items():
+            since, first = min(again, key=lambda each: each[0])
+            count = len(again)
+            which = f"{first.text} loads" if count == 1 else f"{count} zones load"
+            self._log(logging.INFO, f"{which} again, after {moment(since)} ({line})")
+        self._shared, self._recovered = {}, {}
         if self._more:
             log.error("and %d more lines about zones: xdpkit status names all", self._more)
 

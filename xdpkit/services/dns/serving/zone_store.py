@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -26,7 +26,7 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.base import Prepared
-from xdpkit.services.dns.compiler import arena_file, view_file
+from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving import zone_report
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Take
@@ -35,6 +35,7 @@ from xdpkit.services.dns.serving.compiler_child import Job, WarmChild
 from xdpkit.services.dns.serving.geo_servings import geo_servings
 from xdpkit.services.dns.serving.load_progress import LoadProgress, ProgressReporter
 from xdpkit.services.dns.serving.store import Load, load_zones, remove_cached
+from xdpkit.services.dns.serving.unused_files import remove_unused
 from xdpkit.services.dns.serving.watch import ZoneWatch
 from xdpkit.services.dns.serving.zone_table import (
     Change,
@@ -57,14 +58,14 @@ COMPARE_SECONDS = 60.0
 # Batches whose children write the cache at the same time.
 KEEPING_MAX = 4
 
-# A view that no zone uses may be that of a reload that is not in use yet.
-UNUSED_SECONDS = 3600.0
-
 # Between two attempts with a zone that was stuck: not much of the others' time, if it is again.
 RETRY_SECONDS = 10.0
 
 # Between two looks at the status files.
 HEALTH_SECONDS = 1.0
+
+# Making what a hundred thousand zones are found with takes a second on a busy machine.
+DIRECTORY_SECONDS = 60.0
 
 # Files that a line of the log names.
 NAMED = 3
@@ -100,6 +101,14 @@ class _Share:
     changed: bool = True
 
 
+class _Shown(NamedTuple):
+    """What is to be published: the how manieth, and the generations of what it is made of."""
+
+    number: int
+    table: int
+    states: int
+
+
 class ZoneStore:
     """Owns the zones: those in use, and the task that reads them again, one request at a time."""
 
@@ -117,6 +126,9 @@ class ZoneStore:
         self._published = 0.0
         self._shown = -1
         """The generation of the table that is published."""
+        self._begun = self._number = 0
+        """The number of what was last begun to be published, and of what was published."""
+        self._partly = Signal()
         self._failed = ""
         self._kept: dict[tuple[Path | None, Path], Path] = {}
         """Where the compiled zones of a directory are kept."""
@@ -193,7 +205,7 @@ class ZoneStore:
             self._report.set_unkept(await batch.finish())
             self._keeping.remove(batch)
             waited.discard(id(batch))
-            await self._forget_views()
+            await self._forget_unused()
 
         async with anyio.create_task_group() as tasks:
             while True:
@@ -221,10 +233,31 @@ class ZoneStore:
 
     def _publish(self) -> None:
         """Has the answering threads use the table of now."""
-        self._states_shown = self._servings.generation
-        self._directory = self._table.directory_of_arenas(self._servings)
-        self._publisher.change(zones=self._directory)
-        self._published, self._shown = time.monotonic(), self._table.generation
+        shown = self._shown_now()
+        self._take_into_use(shown, self._table.directory_of_arenas(self._servings))
+
+    async def _show(self) -> None:
+        """The same, made beside the event loop: tables to draw from take a while.
+
+        What was shown meanwhile is newer, or of another table, and stays. Raises XdpkitError, and
+        what ZoneDirectory does.
+        """
+        shown, table, servings = self._shown_now(), self._table, self._servings
+        make = table.directory_maker(servings)
+        directory = await off_loop("the directory of zones", make, DIRECTORY_SECONDS)
+        newer = shown.number > self._number
+        if newer and table is self._table and servings is self._servings:
+            self._take_into_use(shown, directory)
+
+    def _shown_now(self) -> _Shown:
+        self._begun += 1
+        return _Shown(self._begun, self._table.generation, self._servings.generation)
+
+    def _take_into_use(self, shown: _Shown, directory: ZoneDirectory) -> None:
+        self._directory = directory
+        self._publisher.change(zones=directory)
+        self._published, self._shown = time.monotonic(), shown.table
+        self._number, self._states_shown = shown.number, shown.states
 
     # ---------------------------------------------------------------------------------------------
 
@@ -240,7 +273,8 @@ class ZoneStore:
         directory, states = self._directory, self._states_shown
         if share.changed or servings is not self._servings:
             states = servings.generation
-            directory = share.table.directory_of_arenas(servings)
+            make = share.table.directory_maker(servings)
+            directory = await off_loop("the directory of zones", make, DIRECTORY_SECONDS)
 
         def commit() -> None:
             if servings is not self._servings:
@@ -260,7 +294,8 @@ class ZoneStore:
             "zones_failed": zone_report.failed_lines(share.table.failing),
         }
         failing = share.table.failing[: zone_report.NAMED]
-        wrong = [XdpkitError(line) for state in failing for line in state.errors]
+        lines = dict.fromkeys(line for state in failing for line in state.errors)
+        wrong = [XdpkitError(line) for line in lines]
         return Prepared({"zones": directory}, commit, settled, facts, discard, wrong)
 
     async def reload_zone(self, zone: str) -> dict[str, Any]:
@@ -361,16 +396,19 @@ class ZoneStore:
                 used.extend([Path(outcome.path).name] * (outcome.arena is not None))
             changes_log.add(map(self._finish, outcomes))
             if time.monotonic() - self._published > PUBLISH_SECONDS:
-                self._publish()
+                self._partly.set()
 
         try:
             await self._compile(taken.todo, take, self._job())
+        except BaseException:
+            self._partly.set()
+            raise
         finally:
             changes_log.finish()
             # Those without an outcome are still to be read.
             table.set_unread(left)
-            if self._shown != table.generation:
-                self._publish()
+        if self._shown != table.generation:
+            await self._show()
         await self._forget(taken.gone)
         return used
 
@@ -384,14 +422,13 @@ class ZoneStore:
         changes_log.add(changes)
         changes_log.finish()
 
-    async def _forget_views(self) -> None:
-        """Removes what was kept of views that no zone uses any more."""
+    async def _forget_unused(self) -> None:
+        """Removes what was kept of views that no zone uses, and of other databases."""
         kept = self._kept.get((self._config.cache_directory(), self._table.directory))
         if kept and self._table.geo:
             with suppress(UnansweredError):
                 used = self._table.view_ids()
-                work = partial(view_file.remove_views, kept, used, UNUSED_SECONDS)
-                await off_loop(kept, work)
+                await off_loop(kept, partial(remove_unused, kept, used, self._config.geo_files))
 
     async def _forget(self, gone: list[ZoneState]) -> None:
         """Removes what was kept of zones that are gone."""
@@ -400,6 +437,7 @@ class ZoneStore:
             names = [arena_file.file_name(state.name) for state in gone]
             with suppress(UnansweredError):
                 await off_loop(kept, partial(remove_cached, kept, names))
+            await self._forget_unused()
 
     def _is_awaited(self) -> bool:
         """Whether somebody waits for the zones to be read once more."""
@@ -413,6 +451,7 @@ class ZoneStore:
             tasks.start_soon(self._watching.run)
             tasks.start_soon(self._wait_for_cache)
             tasks.start_soon(self._health.run)
+            tasks.start_soon(self._show_parts)
             tasks.start_soon(self.inbox.run, self._answer)
 
     def _look_at_health(self) -> Callable[[], Awaitable[None]] | None:
@@ -424,11 +463,21 @@ class ZoneStore:
             await anyio.sleep(HEALTH_SECONDS)
             await self._servings.refresh()
             if self._states_shown != self._servings.generation:
-                try:
-                    self._publish()
-                except (MemoryError, ValueError) as error:
-                    what = "health: the new states could not be taken into use"
-                    log.error("%s", failed(what, error))
+                await self._try_to_show("health: the new states could not be taken into use")
+
+    async def _show_parts(self) -> None:
+        """Shows what is done of many changes while the others are still compiled."""
+        while True:
+            await self._partly.wait()
+            if self._shown != self._table.generation:
+                await self._try_to_show("zones: what has changed could not be taken into use")
+                await anyio.sleep(PUBLISH_SECONDS)
+
+    async def _try_to_show(self, what: str) -> None:
+        try:
+            await self._show()
+        except (UnansweredError, MemoryError, ValueError) as error:
+            log.error("%s", failed(what, error))
 
     def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
         return self._follow if self._config.watch else None

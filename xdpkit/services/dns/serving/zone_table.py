@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -176,8 +176,13 @@ class ZoneTable:
 
     def directory_of_arenas(self, servings: GeoServings | None = None) -> ZoneDirectory:
         """What the answering threads find zones with, and choose answers by."""
-        zones = ((name, state.arena, state.view) for name, state in self.zones.items())
-        return ZoneDirectory(*(servings or GeoServings()).of(zones))
+        return self.directory_maker(servings)()
+
+    def directory_maker(self, servings: GeoServings | None = None) -> Callable[[], ZoneDirectory]:
+        """Makes the directory of the zones of now, wherever it is called: that can take a while."""
+        zones = [(name, state.arena, state.view) for name, state in self.zones.items()]
+        made = servings or GeoServings()
+        return lambda: ZoneDirectory(*made.of(zones))
 
     # ---------------------------------------------------------------------------------------------
 
