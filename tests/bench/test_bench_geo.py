@@ -185,7 +185,7 @@ def made_up() -> dict[str, Any]:
         "rates": rates,
         "skipped": {"GeoDNS": "not installed"},
         "database": database,
-        "box": {"idle_bytes": 9e7, "resident_bytes": 1.28e8, "wrong": 0},
+        "box": {"idle_bytes": 9e7, "resident_bytes": 1.28e8, "reload_bytes": 1.5e8, "wrong": 0},
     }
     return facts | {"targets": [*geo_run.targets(facts)]}
 

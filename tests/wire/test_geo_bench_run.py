@@ -32,6 +32,7 @@ def test_all_parts_with_a_small_pool(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert all(row["answers_per_s"] > 0 and row["wrong"] == 0 for row in facts["rates"])
     assert list(facts["skipped"]) == ["GeoDNS"]
     box = facts["box"]
-    assert box["answered"] > 0 and box["resident_bytes"] > 1 << 20 and box["processes"] > 0
+    assert box["answered"] > 0 and box["processes"] > 0
+    assert min(box["resident_bytes"], box["reload_bytes"]) > 1 << 20
     assert [each.suffix for each in tmp_path.iterdir()] == [".mmdb"]
     assert len(facts["targets"]) == 7

@@ -106,6 +106,10 @@ def memory(facts: Facts) -> Any:
                 "",
                 f"{box[key] / 1e6:,.0f}",
             ]
-            for what, key in (("at rest", "idle_bytes"), ("after queries", "resident_bytes"))
+            for what, key in (
+                ("at rest", "idle_bytes"),
+                ("after queries", "resident_bytes"),
+                ("during a reload, at most", "reload_bytes"),
+            )
         ],
     )

@@ -155,7 +155,8 @@ other runs:
              database  4,194,304 invented networks, made once: first_seconds, cached_seconds,
                        ..._peak_bytes of the process that reads them
              box       resident_bytes (PSS of all processes) with that zone, a database of
-                       262,144 networks and NTP
+                       262,144 networks and NTP; reload_bytes: at most while the zone is
+                       compiled again
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; at least 2 CPUs
