@@ -14,7 +14,7 @@ from rich.console import Console
 
 from xdpkit._core._answer import answer
 from xdpkit._core._thread_state import ThreadState
-from xdpkit.bench import geo_knotd, geo_load, geo_offwire, geo_run, geo_show, geo_site
+from xdpkit.bench import geo_knotd, geo_load, geo_offwire, geo_run, geo_show, geo_site, plots
 from xdpkit.bench import run as bench
 from xdpkit.bench.geo_sampler import records
 from xdpkit.bench.geo_versions import KEYS, PAIR, PoolVersions
@@ -215,8 +215,9 @@ def test_wrong_replies_and_silence_fail_the_run_but_missed_targets_do_not() -> N
     ]
 
 
-def test_all_parts_are_shown() -> None:
+def test_all_parts_are_shown_and_none_is_drawn(tmp_path: Path) -> None:
     facts = made_up()
+    assert plots.draw(facts, tmp_path) == []
     assert json.loads(json.dumps(facts)) == facts
     console = Console(width=bench.WIDTH)
     with console.capture() as capture:

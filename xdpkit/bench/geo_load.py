@@ -1,16 +1,9 @@
-"""Reading a location database, for ``bench --geo``: seconds and memory, first and from the cache.
-
-    python -m xdpkit.bench.geo_load KIND DATABASE CACHE
-
-in a process of its own, whose memory is then the database's alone. It prints JSON.
-"""
+"""Reading a location database, for ``bench --geo``: seconds and memory, and from the cache."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +11,6 @@ from xdpkit.bench.zones_site import Say
 from xdpkit.errors import XdpkitError
 from xdpkit.loadgen.figures import spread
 from xdpkit.runtime import child
-from xdpkit.services.dns.geo.locations import read_locations
 
 # The longest that reading one may take.
 LOAD_SECONDS = 600.0
@@ -46,7 +38,7 @@ def measure(database: Path, kind: str, scratch: Path, rounds: int, say: Say) -> 
 
 
 def _in_child(kind: str, database: Path, cache: Path) -> Facts:
-    command = child.python("xdpkit.bench.geo_load", kind, str(database), str(cache))
+    command = child.python("xdpkit.bench.geo_read", kind, str(database), str(cache))
     done = subprocess.run(
         command,
         capture_output=True,
@@ -60,24 +52,3 @@ def _in_child(kind: str, database: Path, cache: Path) -> Facts:
         raise XdpkitError(f"{database}: was not read: {words[-1]}")
     found: Facts = json.loads(done.stdout)
     return found
-
-
-def main(kind: str, database: str, cache: str) -> None:
-    """Reads it, or what is kept of it, and keeps it."""
-    before, begin = _peak_bytes(), time.monotonic()
-    locations = read_locations({kind: Path(database)}, Path(cache))
-    seconds = time.monotonic() - begin
-    facts = {"seconds": seconds, "peak_bytes": _peak_bytes(), "before_bytes": before}
-    assert kind in locations.tables
-    print(json.dumps(facts))
-
-
-def _peak_bytes() -> int:
-    """The most that this process has had resident (proc_pid_status(5))."""
-    text = Path("/proc/self/status").read_text()
-    [line] = [line for line in text.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) * 1024
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

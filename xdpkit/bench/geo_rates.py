@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.bench import cpu, geo_knotd, geo_site, probe, rows, speed, testbed
+from xdpkit.bench.probe import Probe
 from xdpkit.bench.testbed import Entry
 from xdpkit.bench.zones_site import Say
 from xdpkit.errors import LabError
 from xdpkit.loadgen.figures import ratio, spreads
 
+SLICES = 5
 PLAIN, GEO, SHORT = "plain", "geo", "geo, short list"
 _CONFIGURATION = '[ntp]\n[dns]\nzones = "zones"\ngeoip = "{geoip}"\n[dns.geo]\n'
 
@@ -33,6 +35,12 @@ class Taken:
     rounds: list[dict[str, float]] = field(default_factory=list)
     wrong: int = 0
     lost: int = 0
+
+    def count(self, measured: Probe) -> Probe:
+        """Adds a probe's counts of what was not right."""
+        self.wrong += measured.wrong + measured.duplicate
+        self.lost += measured.sent - measured.replied
+        return measured
 
 
 def configuration(geoip: Path) -> str:
@@ -84,32 +92,39 @@ def measure(
         taken = {entry.row.name: Taken(entry) for entry in entries}
         with cpu.pinned(cpu.split()[0]):
             for number in range(rounds):
-                for name, each in taken.items():
-                    say(f"answers, round {number + 1} of {rounds}: {name}")
-                    _round(each, seconds, load)
+
+                def report(what: str, number: int = number) -> None:
+                    say(f"answers, round {number + 1} of {rounds}: {what}")
+
+                _round([*taken.values()], seconds, load, report)
     compare(taken)
     made = [_facts(each) for each in taken.values()]
     return {"mode": entries[0].mode, "rates": made, "skipped": skipped}
 
 
-def _round(taken: Taken, seconds: float, load: int) -> None:
-    """As fast as the server answers, and its CPU time at a rate that is the same for all."""
-    entry = taken.entry
-    probe.run(entry.generator, seconds / 10, window=speed.WINDOW)
-    fast = probe.run(entry.generator, seconds, window=speed.WINDOW)
-    before = entry.cpu_used()
-    steady = probe.run(entry.generator, seconds, rate=load)
-    taken.rounds.append(
-        {
-            "answers_per_s": fast.answers_per_s,
-            "cpu_us_per_answer": entry.cpu_used().per_answer(before, steady.replied)[
-                "cpu_us_per_answer"
-            ],
-        }
-    )
-    for each in (fast, steady):
-        taken.wrong += each.wrong + each.duplicate
-        taken.lost += each.sent - each.replied
+def _round(taken: Sequence[Taken], seconds: float, load: int, say: Say) -> None:
+    """As fast as each server answers, and its CPU time at a rate that is the same for all.
+
+    In slices, for which the servers take turns: rates drift within seconds.
+    """
+    rates: dict[str, list[float]] = {each.entry.row.name: [] for each in taken}
+    for _ in range(SLICES):
+        for each in taken:
+            say(f"rate: {each.entry.row.name}")
+            probe.run(each.entry.generator, seconds / SLICES / 10, window=speed.WINDOW)
+            fast = probe.run(each.entry.generator, seconds / SLICES, window=speed.WINDOW)
+            rates[each.entry.row.name].append(each.count(fast).answers_per_s)
+    for each in taken:
+        say(f"CPU time: {each.entry.row.name}")
+        before = each.entry.cpu_used()
+        steady = each.count(probe.run(each.entry.generator, seconds, rate=load))
+        used = each.entry.cpu_used().per_answer(before, steady.replied)
+        each.rounds.append(
+            {
+                "answers_per_s": sum(rates[each.entry.row.name]) / SLICES,
+                "cpu_us_per_answer": used["cpu_us_per_answer"],
+            }
+        )
 
 
 def compare(taken: dict[str, Taken]) -> None:
