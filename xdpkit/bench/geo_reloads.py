@@ -34,6 +34,8 @@ EVERY_SECONDS = 2.0
 # Before memory is read: the first ones make what the others use again.
 WARM_UP = 5
 SETTLE_SECONDS = 1.0
+# More than can be compiled during a burst.
+PREPARED = 8
 # The names that clients ask for.
 NAMES = ("", "0", "1", "2", "3")
 
@@ -75,10 +77,22 @@ class Site:
         self.write_next()
         self.change_health()
 
+    def prepare(self, count: int, say: Say) -> None:
+        """Writes the next versions beforehand: under load it would cost the generator its turn."""
+        for version in range(self.version + 1, self.version + 1 + count):
+            say(f"the pool's zone: writing version {version}")
+            self._prepared(version).write_text(self.versions.zone_text(version))
+
+    def _prepared(self, version: int) -> Path:
+        return self.zones / f".{version}"
+
     def write_next(self) -> None:
         """Replaces the zone's file by the next version."""
         self.version += 1
-        _replace(self.zones / f"{geo_site.ORIGIN}.json", self.versions.zone_text(self.version))
+        path = self._prepared(self.version)
+        if not path.exists():
+            path.write_text(self.versions.zone_text(self.version))
+        path.rename(self.zones / f"{geo_site.ORIGIN}.json")
 
     def change_health(self) -> None:
         """Has the other one of the two servers healthy, and other ones of all the rest."""
@@ -107,6 +121,7 @@ def _replace(path: Path, text: str) -> None:
 def under_load(entry: testbed.Entry, site: Site, reloads: int, rate: int, say: Say) -> Facts:
     """Loads new versions, and changes health between them; every reply is checked."""
     served, load = _served(entry), entry.generator
+    site.prepare(WARM_UP + reloads, say)
     for _ in range(WARM_UP):
         say("the pool's zone: warming up")
         _next_version(served, site)
@@ -149,6 +164,7 @@ def bursts_while_compiling(
     idle, total = (dict.fromkeys(zones_load.COUNTED, 0) for _ in range(2))
     seconds: list[float] = []
     for number in range(rounds):
+        site.prepare(PREPARED, say)
         say(f"the pool's burst, round {number + 1} of {rounds}")
         zones_load.add(idle, zones_load.send(load, rate))
         with _compiling(served, site, seconds):

@@ -70,6 +70,7 @@ def rates(facts: Facts) -> Any:
             f"CPU us at {facts['load_per_s'] / 1e3:,.0f} k/s",
             "ours: answers",
             "ours: CPU",
+            "lost",
         ],
         [
             [
@@ -79,6 +80,7 @@ def rates(facts: Facts) -> Any:
                 ranged(row, "cpu_us_per_answer"),
                 ranged(row, "ours_over_answers_per_s"),
                 ranged(row, "ours_over_cpu_us_per_answer"),
+                f"{row['lost']:,}",
             ]
             for row in facts["rates"]
         ],
