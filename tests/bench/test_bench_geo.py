@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,16 @@ from rich.console import Console
 
 from xdpkit._core._answer import answer
 from xdpkit._core._thread_state import ThreadState
-from xdpkit.bench import geo_knotd, geo_load, geo_offwire, geo_run, geo_show, geo_site, plots
+from xdpkit.bench import (
+    geo_counted,
+    geo_knotd,
+    geo_load,
+    geo_offwire,
+    geo_run,
+    geo_show,
+    geo_site,
+    plots,
+)
 from xdpkit.bench import run as bench
 from xdpkit.bench.geo_sampler import records
 from xdpkit.bench.geo_versions import KEYS, PAIR, PoolVersions
@@ -47,8 +57,11 @@ def test_a_query_has_the_client_subnet() -> None:
     assert dns.message.from_wire(plain).question[0].to_text() == "pool.test. IN A"
 
 
-def test_answers_that_are_compared_have_the_same_size(site: tuple[Path, Path]) -> None:
-    snapshot, state = geo_offwire.snapshot_of(*site), ThreadState()
+def test_answers_that_are_compared_have_the_same_size(
+    site: tuple[Path, Path], tmp_path: Path
+) -> None:
+    geo_offwire.compile_into(tmp_path, *site)
+    snapshot, state = geo_counted.snapshot_of(tmp_path), ThreadState()
     pools: dict[str, set[str]] = {"all": set(), "short": set()}
     for case in geo_offwire.CASES:
         sizes = set()
@@ -67,8 +80,13 @@ def test_answers_that_are_compared_have_the_same_size(site: tuple[Path, Path]) -
     assert "192.0.2.250" not in pools["all"] | pools["short"]
 
 
-def test_off_the_wire_each_case_has_a_row(site: tuple[Path, Path]) -> None:
-    rows = geo_offwire.measure(*site, 1, lambda _: None)
+def test_off_the_wire_each_case_has_a_row(site: tuple[Path, Path], tmp_path: Path) -> None:
+    valgrind = shutil.which("valgrind")
+    rows = geo_offwire.measure(*site, tmp_path, 1, valgrind, lambda _: None)
+    if valgrind:
+        counted = [row.get("instructions") for row in rows]
+        # A draw is work; cases without a target are not counted.
+        assert counted[0] < counted[1] and counted[2] < counted[3] and not any(counted[4:])
     assert [row["name"] for row in rows] == [case.name for case in geo_offwire.CASES]
     assert all(row["ns"] > 0 for row in rows)
     assert [row for row in rows if "over_plain" in row] == rows[1::2]

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xdpkit._core._answer import answer
-from xdpkit._core._geo_selection import Selection, status_names
-from xdpkit._core._geo_serving import GeoServing
-from xdpkit._core._geo_view import GeoView
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._stats import VERDICTS
-from xdpkit._core._thread_state import ThreadState
-from xdpkit._core._zones import ZoneArena, ZoneDirectory, ZoneServing
-from xdpkit.bench import cpu, frames, geo_site
-from xdpkit.bench.counted import PORTS
+from xdpkit.bench import cpu, frames, geo_counted, geo_site, offwire
 from xdpkit.bench.zones_site import Say
 from xdpkit.errors import XdpkitError
+from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.geo.compile_geo import compile_geo
-from xdpkit.services.dns.geo.health import Status
 from xdpkit.services.dns.geo.location_db import COUNTRY
 from xdpkit.services.dns.geo.locations import read_locations
 from xdpkit.services.dns.geo.variants import Variants
@@ -39,8 +34,6 @@ FRAMES = 4096
 # rounds: in some of them nothing else wants the CPU, even on a busy machine.
 ANSWERS = 1 << 14
 ROUNDS = 100
-# Draws are the same in each run.
-SEED = 1
 
 Facts = dict[str, Any]
 
@@ -76,45 +69,48 @@ def _cases() -> tuple[Case, ...]:
 
 CASES = _cases()
 POOL, SHORT = CASES[1], CASES[3]
+# These, and the plain cases beside them.
+COUNTED = {each for case in (POOL, SHORT) for each in (case.name, case.beside)}
 
 
-def snapshot_of(zones: Path, database: Path) -> Snapshot:
-    """Serves both zones as ``xdpkit run`` does, with locations and client subnets."""
+def compile_into(scratch: Path, zones: Path, database: Path) -> None:
+    """Compiles both zones and the view of the first for ``geo_counted``."""
     zone = read_json_zone(zones / f"{geo_site.ORIGIN}.json")
     targets = Variants(zone).targets
     view = make_view(read_locations({COUNTRY: database}), targets, zone.targeting)
-    arena = _arena(lambda fd: compile_geo(zone, fd, classes=view))
-    plain = _arena(lambda fd: compile_zone(read_zone(zones / f"{geo_site.PLAIN}.zone"), fd, 0))
-    healthy = bytes([Status.HEALTHY]) * len(status_names(arena))
-    serving: dict[bytes, ZoneServing] = {
-        arena.name: GeoServing(Selection(arena, healthy), GeoView(view.block))
-    }
-    directory = ZoneDirectory([(each.name, each) for each in (arena, plain)], serving)
-    dns = {"ecs": 1, "cookie_secrets": (bytes(range(16)),)}
-    return Snapshot(PORTS, zones=directory, dns=dns)
+    plain = read_zone(zones / f"{geo_site.PLAIN}.zone")
+    geo_counted.write(
+        scratch,
+        _arena(lambda fd: compile_geo(zone, fd, classes=view)),
+        _arena(lambda fd: compile_zone(plain, fd, 0)),
+        view.block,
+    )
 
 
-def _arena(write: Any) -> ZoneArena:
+def _arena(write: Callable[[int], int]) -> bytes:
     fd = os.memfd_create("bench")
     try:
-        return ZoneArena(os.pread(fd, write(fd), 0))
+        return os.pread(fd, write(fd), 0)
     finally:
         os.close(fd)
 
 
-def measure(zones: Path, database: Path, rounds: int, say: Say) -> list[Facts]:
+def measure(
+    zones: Path, database: Path, scratch: Path, rounds: int, valgrind: str | None, say: Say
+) -> list[Facts]:
     """A row for each case: bytes of an answer, best and median nanoseconds; cases take turns.
 
+    With ``valgrind``, instructions where there is a target, and of the plain case beside it.
     Raises XdpkitError if a frame was not answered: its time would measure something else.
     """
     say("off the wire: compiling")
-    snapshot = snapshot_of(zones, database)
+    compile_into(scratch, zones, database)
+    snapshot = geo_counted.snapshot_of(scratch)
     running, taken = {}, {case.name: list[float]() for case in CASES}
     with cpu.pinned(cpu.split()[1]):
         for case in CASES:
-            state = ThreadState(answers=1 << 16)
-            state.seed_draws(SEED)
-            running[case.name] = OffWire(snapshot, frames.frames("dns", case.queries()), state)
+            asked = frames.frames("dns", case.queries())
+            running[case.name] = OffWire(snapshot, asked, geo_counted.state())
             running[case.name].run(ANSWERS, BATCH)
         for number in range(rounds):
             for name, each in running.items():
@@ -122,12 +118,26 @@ def measure(zones: Path, database: Path, rounds: int, say: Say) -> list[Facts]:
                 taken[name].append(each.run(ANSWERS, BATCH))
     for name, each in running.items():
         check(name, each)
-    return [row(case, snapshot, taken) for case in CASES]
+    rows = [row(case, snapshot, taken) for case in CASES]
+    for case, facts in zip(CASES, rows, strict=True):
+        if valgrind and case.name in COUNTED:
+            say(f"off the wire: {case.name} (valgrind)")
+            facts["instructions"] = instructions(valgrind, case, scratch)
+    return rows
 
 
-def check(name: str, offwire: OffWire) -> None:
+def instructions(valgrind: str, case: Case, scratch: Path) -> float:
+    """Instructions per answer. Raises XdpkitError with the last line of valgrind's output."""
+    sample = scratch / "frames"
+    sample.write_bytes(marshal.dumps(frames.frames("dns", case.queries())))
+    arguments = (str(sample), str(scratch), str(offwire.COUNTED))
+    command = child.python("xdpkit.bench.geo_counted", *arguments)
+    return offwire.instructions_of(valgrind, command)
+
+
+def check(name: str, running: OffWire) -> None:
     """Raises XdpkitError if not all frames were answered."""
-    counts = offwire.counters()["verdicts"]
+    counts = running.counters()["verdicts"]
     unanswered = {
         verdict.name: count
         for verdict, count in zip(VERDICTS, counts, strict=False)

@@ -6,6 +6,7 @@ The first table has what was to be reached.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator
@@ -45,7 +46,14 @@ def measure(options: Namespace, say: Say, sizes: Sizes | None = None) -> Facts:
             "load_per_s": options.load,
             "networks": {"country": 1 << sizes.country_depth, "city": 1 << sizes.city_depth},
             "load_average": os.getloadavg()[0],
-            "offwire": geo_offwire.measure(zones, country, max(rounds, geo_offwire.ROUNDS), say),
+            "offwire": geo_offwire.measure(
+                zones,
+                country,
+                scratch,
+                max(rounds, geo_offwire.ROUNDS),
+                shutil.which("valgrind"),
+                say,
+            ),
             **geo_rates.measure(
                 geo_site.geo_zone(sizes.servers), geoip, rounds, seconds, options.load, say
             ),

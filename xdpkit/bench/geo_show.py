@@ -46,7 +46,14 @@ def targets(facts: Facts) -> Any:
 def offwire(facts: Facts) -> Any:
     """Nanoseconds of an answer."""
     return text_table(
-        ["off the wire, batches of 64", "bytes", "ns, best", "median", "over plain"],
+        [
+            "off the wire, batches of 64",
+            "bytes",
+            "ns, best",
+            "median",
+            "over plain",
+            "instructions",
+        ],
         [
             [
                 row["name"],
@@ -54,6 +61,7 @@ def offwire(facts: Facts) -> Any:
                 f"{row['ns']:.1f}",
                 f"{row['ns_median']:.1f}",
                 f"{row['over_plain']:.2f}" if "over_plain" in row else "",
+                f"{row['instructions']:,.0f}" if "instructions" in row else "",
             ]
             for row in facts["offwire"]
         ],

@@ -149,7 +149,7 @@ other runs:
              client subnet; beside a plain zone with answers of the same size, and beside
              knotd's module geoip, which has a fixed list for each country. With --json:
              targets   what was to be reached: value, target, ratio, met
-             offwire   ns and ns_median in batches of 64; over_plain
+             offwire   ns and ns_median in batches of 64; over_plain; instructions (valgrind)
              rates     answers_per_s, cpu_us_per_answer at --load queries/s, over_plain,
                        ours_over_... of other servers; medians with _min and _max
              database  4,194,304 invented networks, made once: first_seconds, cached_seconds,
