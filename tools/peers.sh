@@ -7,7 +7,7 @@
 # libraries that they depend on are installed, and not those for a web browser (libjs-).
 fetch_peers() { # fetch_peers test|bench
     fetch_peer chrony sbin/chronyd
-    fetch_peer knot sbin/knotd
+    fetch_knot
     fetch_peer nsd sbin/nsd
     fetch_peer bind9 sbin/named
     [[ $1 == test ]] || return 0
@@ -41,6 +41,13 @@ fetch_peer() { # fetch_peer PACKAGE PROGRAM [PACKAGE...]: PROGRAM is a path belo
     rm -r "$download"
     runs "$peers/$package/usr/$program" ||
         die "the unpacked $program lacks a library, see: ldd $peers/$package/usr/$program"
+}
+
+# With its module geoip, which a copy unpacked by an older version of this lacks.
+fetch_knot() {
+    local knot=$root/.cache/peers/knot
+    [[ ! -d $knot ]] || compgen -G "$knot/usr/lib/*/knot/modules-*/geoip.so" >/dev/null || rm -rf "$knot"
+    fetch_peer knot sbin/knotd knot-module-geoip
 }
 
 # NTPsec's Python modules look for their C library where it would be installed, or beside themselves.

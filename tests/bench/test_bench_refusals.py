@@ -147,6 +147,7 @@ def test_vlan_tags(text: str, tags: tuple[int, ...]) -> None:
         ),
         (["bench", "--quick", "--offwire"], "not allowed with"),
         (["bench", "--ntp", "--spin"], "not allowed with"),
+        (["bench", "--geo", "--zones"], "not allowed with"),
         (["bench", "--only", "echo,nosuch"], "--only nosuch: no such row"),
         (["bench", "--rounds", "0"], "--rounds 0: from 1"),
     ],

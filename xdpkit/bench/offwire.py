@@ -154,9 +154,16 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
     """
     sample = scratch / "frames"
     sample.write_bytes(marshal.dumps(case.frames[:COUNTED]))
-    toggles = [f"--toggle-collect={SYMBOL.format(function)}" for function in FUNCTIONS]
     module = "xdpkit.bench.counted"
-    counted = child.python(module, str(sample), str(case.arena), str(COUNTED), str(case.rate))
+    return instructions_of(
+        valgrind,
+        child.python(module, str(sample), str(case.arena), str(COUNTED), str(case.rate)),
+    )
+
+
+def instructions_of(valgrind: str, counted: Sequence[str]) -> float:
+    """The same of a command that answers ``COUNTED`` frames."""
+    toggles = [f"--toggle-collect={SYMBOL.format(function)}" for function in FUNCTIONS]
     done = subprocess.run(
         [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *toggles, *counted],
         capture_output=True,

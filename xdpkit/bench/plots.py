@@ -62,8 +62,8 @@ def _figures(facts: dict[str, Any]) -> dict[str, Any]:
             "zone-starts": _bars(starts, "first_s", f"s until {count} answer"),
             "zone-memory": _bars(starts, "resident_bytes", f"bytes resident with {count}"),
         }
-    if "floods" in facts:
-        # Only six rows: the table is enough.
+    if "rows" not in facts:
+        # Floods, reloads and locations: a few figures each, for which the tables are enough.
         return {}
     return {
         "answers": _bars(facts, "answers_per_s", "best answers per second"),

@@ -1,4 +1,4 @@
-"""``bench --reloads``: zones that change under load, and loading and reloading a million names.
+"""``bench --reloads``: zones that change under load, an NTP pool's, and a million names.
 
 Every reply is checked: the right question, complete, all records from one version of the zone.
 """
@@ -16,11 +16,10 @@ from typing import Any
 import anyio
 from rich.console import Console
 
-from xdpkit.bench import cpu, rows, testbed, versions
+from xdpkit.bench import cpu, geo_reloads, reloading, rows, testbed, versions
+from xdpkit.bench.reloading import outcome, reload
 from xdpkit.bench.steady_load import steady_load
 from xdpkit.bench.table import text_table
-from xdpkit.control.client import request
-from xdpkit.lab.served import ServedLab
 from xdpkit.loadgen.figures import spread
 from xdpkit.services.dns.serving.batch import Progress
 from xdpkit.services.dns.serving.store import load_zones
@@ -33,32 +32,27 @@ MANY_RATE = 5
 
 SETTLE_SECONDS = 0.5
 
-# Longer than loading a million names takes.
-RELOAD_SECONDS = 900.0
-
 Say = Callable[[str], None]
 Facts = dict[str, Any]
 
 
 def measure(options: Namespace, say: Say) -> Facts:
-    """Both parts; ``failed`` lists what was lost or answered incorrectly."""
+    """All parts; ``failed`` lists what was lost or answered incorrectly."""
     facts = {
         "reloads": repeated_reloads(options.rounds or RELOADS, NAMES, options.load, say),
         "many": many_names(MANY, options.load // MANY_RATE, say),
+        **geo_reloads.measure(options.rounds or RELOADS, options.load, say),
     }
     return {"mode": facts["reloads"].pop("mode")} | facts | {"failed": failures(facts)}
 
 
 def failures(facts: Facts) -> list[str]:
     """What makes the run fail."""
-    found = []
-    for name, part in (("reloads", facts["reloads"]), ("many names", facts["many"]["reload"])):
-        found += [f"{name}: {part[what]:,} {what}" for what in ("wrong", "lost") if part[what]]
-        if part["changes"] != part["reloads"]:
-            found.append(
-                f"{name}: the version changed {part['changes']} times in {part['reloads']} reloads"
-            )
-    return found
+    return [
+        *reloading.failures("reloads", facts["reloads"]),
+        *reloading.failures("many names", facts["many"]["reload"]),
+        *geo_reloads.failures(facts),
+    ]
 
 
 def repeated_reloads(reloads: int, names: int, rate: int, say: Say) -> Facts:
@@ -144,26 +138,8 @@ def under_load(entry: testbed.Entry, site: Site, reloads: int, rate: int, say: S
             seconds.append(reload(entry.served))
         # Lets replies from the last version arrive too.
         time.sleep(SETTLE_SECONDS)
-    counters = generator.counters()
-    return {
-        "reloads": reloads,
-        "rate_per_s": rate,
-        "seconds": round(time.monotonic() - started, 3),
-        **spread("reload_s", seconds),
-        **{name: counters[name] for name in ("sent", "answered", "wrong", "duplicate", "late")},
-        "lost": counters["lost"],
-        "changes": generator.versions,
-        "p99_9_us": generator.latency_ns(99.9) / 1000,
-        "latency_max_us": generator.latency_ns(100) / 1000,
-    }
-
-
-def reload(served: ServedLab) -> float:
-    """Seconds until the threads answer from the new zones. Raises XdpkitError."""
-    started = time.monotonic()
-    with served.lab.server.entered():
-        request(served.lab.server.ifname, "reload", time_limit=RELOAD_SECONDS)
-    return time.monotonic() - started
+    taken = round(time.monotonic() - started, 3)
+    return {"seconds": taken} | outcome(generator, seconds, rate)
 
 
 def resident_bytes(pid: int) -> int:
@@ -184,7 +160,7 @@ def show(facts: Facts, console: Console) -> None:
         f"{facts['cpus']['server']}\n"
     )
     heading = f"{facts['reloads']['reloads']} reloads of {facts['reloads']['names']:,} names"
-    console.print(text_table([heading, ""], reload_rows(facts["reloads"])))
+    console.print(text_table([heading, ""], reloading.table_rows(facts["reloads"])))
     console.print()
     part = facts["many"]
     console.print(
@@ -200,23 +176,10 @@ def show(facts: Facts, console: Console) -> None:
                 [f"start of a server, from the {part['source']}, s", f"{part['start_load_s']:.2f}"],
                 ["resident, MB: at start", f"{part['resident_bytes'] / 1e6:,.0f}"],
                 ["resident, MB: after a reload", f"{part['resident_bytes_after'] / 1e6:,.0f}"],
-                *reload_rows(part["reload"]),
+                *reloading.table_rows(part["reload"]),
             ],
         )
     )
-
-
-def reload_rows(part: Facts) -> list[list[str]]:
-    """What became of the requests during the reloads."""
-    return [
-        ["requests/s", f"{part['rate_per_s']:,}"],
-        [
-            "a reload, s: median (least..most)",
-            f"{part['reload_s']:.2f} ({part['reload_s_min']:.2f}..{part['reload_s_max']:.2f})",
-        ],
-        ["sent", f"{part['sent']:,}"],
-        ["answered", f"{part['answered']:,}"],
-        ["wrong or of two versions / lost", f"{part['wrong']:,} / {part['lost']:,}"],
-        ["changes of version seen", f"{part['changes']:,}"],
-        ["latency p99.9 / most, us", f"{part['p99_9_us']:,.0f} / {part['latency_max_us']:,.0f}"],
-    ]
+    for table in geo_reloads.tables(facts):
+        console.print()
+        console.print(table)

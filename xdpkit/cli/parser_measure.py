@@ -120,6 +120,12 @@ other runs:
                       changes (of version, as the generator saw them), p99_9_us
              many     1,000,000 names: bytes, first_load_s, cached_load_s, resident_bytes,
                       reload {the same, at a fifth of the rate}
+             pool     100 (--rounds) versions of an NTP pool's JSON zone of 5,000 servers, one
+                      every 2 s, a change of health between two: the same as reloads, and
+                      sampled, mixed (addresses of two versions), health_s, stale (a server
+                      that has been unhealthy for longer), resident_before, resident_after
+             burst    lost of 150,000 queries in 2 s, while the pool's zone is compiled on the
+                      same CPU; idle: while nothing is
   --zones    many zones of 4 records (--zone-count), in xdpkit, knotd, nsd and named on the
              same files; s, and bytes. With --json, medians with _min and _max:
              zone_starts   first_s: from the process's start until the last zone answers;
@@ -139,6 +145,18 @@ other runs:
              random_edits  100 edits of random zones at --load queries/s: lost,
                            resident_before, resident_after
              idle, in both: the same load while nothing is compiled
+  --geo      an NTP pool's JSON zone: 5,000 servers, drawn by weight, by the country of a
+             client subnet; beside a plain zone with answers of the same size, and beside
+             knotd's module geoip, which has a fixed list for each country. With --json:
+             targets   what was to be reached: value, target, ratio, met
+             offwire   ns and ns_median in batches of 64; over_plain; instructions (valgrind)
+             rates     answers_per_s, cpu_us_per_answer at --load queries/s, over_plain,
+                       ours_over_... of other servers; medians with _min and _max
+             database  4,194,304 invented networks, made once: first_seconds, cached_seconds,
+                       ..._peak_bytes of the process that reads them
+             box       resident_bytes (PSS of all processes) with that zone, a database of
+                       262,144 networks and NTP; reload_bytes: at most while the zone is
+                       compiled again
 
 needs:
   root; python3-bpfcc; plots: pip install 'xdpkit[bench]'; at least 2 CPUs
@@ -209,10 +227,12 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     kind.add_argument("--ntp", action="store_true", help=text)
     text = "answers that DNS clients still get during floods, with and without RRL"
     kind.add_argument("--floods", action="store_true", help=text)
-    text = "zones that change under load; a million names loaded, cached and reloaded"
+    text = "zones that change under load, an NTP pool's among them; a million names loaded"
     kind.add_argument("--reloads", action="store_true", help=text)
     text = "many zones: starts, memory, edits, answers, losses; other servers likewise"
     kind.add_argument("--zones", action="store_true", help=text)
+    text = "answers by location and weight: rates, databases, memory"
+    kind.add_argument("--geo", action="store_true", help=text)
     add = verb.add_argument
     add("--rounds", metavar="N", type=int, help="rounds (default: 3)")
     add("--seconds", metavar="S", type=float, help="length of a probe (default: 1)")

@@ -11,7 +11,6 @@ import shutil
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import dns.message
@@ -22,6 +21,8 @@ from xdpkit._core._stats import VERDICTS
 from xdpkit.bench import cpu
 from xdpkit.bench.rows import Row
 from xdpkit.bench.speed import measure
+from xdpkit.demo import pool
+from xdpkit.demo.facts import Demo
 from xdpkit.demo.zone import ADDRESS, CONFIGURATION, NAME, ZONE
 from xdpkit.errors import LabError
 from xdpkit.lab.served import ServedLab
@@ -43,26 +44,6 @@ REQUESTS = 3
 COUNT_SECONDS = 2.0
 
 
-@dataclass
-class Demo:
-    """The facts so far, and where they are printed."""
-
-    served: ServedLab
-    console: Console
-    facts: dict[str, Any] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-
-    def check(self, what: str, good: bool) -> None:
-        """Prints a fact; one that does not hold fails the demo."""
-        self.console.print(f"  [{'green' if good else 'red'}]{'ok' if good else 'NO':3}[/] {what}")
-        if not good:
-            self.failed.append(what)
-
-    def title(self, text: str) -> None:
-        """Prints the title of a step."""
-        self.console.print(f"\n[bold]{text}[/]")
-
-
 def main(json: bool = False, debug: bool = False) -> int:
     """Runs the demo; returns the exit status. Raises XdpkitError if the lab cannot be created."""
     if missing := [name for name in CLIENTS if not shutil.which(name)]:
@@ -78,11 +59,14 @@ def main(json: bool = False, debug: bool = False) -> int:
         "[bold]xdpkit demo[/]: two network namespaces, a veth pair of four queues, real packets"
     )
     server_cpu = str(cpu.split()[1])
-    with ServedLab(CONFIGURATION, {"zones/example.zone": ZONE}, QUEUES, server_cpu) as served:
+    configuration = CONFIGURATION + pool.CONFIGURATION
+    files = {"zones/example.zone": ZONE, **pool.FILES}
+    with ServedLab(configuration, files, QUEUES, server_cpu) as served:
         demo = Demo(served, console)
         for step in (
             check_attached,
             check_clients,
+            pool.check_pool,
             check_kernel_traffic,
             measure_speed,
             check_counters,
@@ -183,7 +167,7 @@ def dig(demo: Demo, server: str) -> str:
 
 def check_kernel_traffic(demo: Demo) -> None:
     """Ping and TCP work while we serve, on the chosen queue as well."""
-    demo.title("3. Everything else is left to the kernel, on the chosen queue, too")
+    demo.title("4. Everything else is left to the kernel, on the chosen queue, too")
     lab = demo.served.lab
     lab.client.send_on_queue(CHOSEN, QUEUES)
     for name, address in (("IPv4", lab.server.ipv4), ("IPv6", lab.server.ipv6)):
@@ -212,7 +196,7 @@ def tcp_works(demo: Demo) -> bool:
 def measure_speed(demo: Demo) -> None:
     """Answers per second, compared with a bare echo on the same loop, queue and generator."""
     demo.title(
-        "4. Answers per second on queue 2, compared with a bare echo of the same size on that loop"
+        "5. Answers per second on queue 2, compared with a bare echo of the same size on that loop"
     )
     query = dns.message.make_query(NAME, "A", use_edns=0, payload=1232, id=0).to_wire()
     # The reply adds an A record; query and reply both have an OPT record: RFC 1035 section 4.1.3.
@@ -251,7 +235,7 @@ def measure_speed(demo: Demo) -> None:
 
 def check_counters(demo: Demo) -> None:
     """What ``xdpkit status`` shows for all that."""
-    demo.title("5. Counters per queue and per verdict (xdpkit status)")
+    demo.title("6. Counters per queue and per verdict (xdpkit status)")
     status = demo.served.status()
     for part in parts(status, VERDICTS):
         demo.console.print(part)
@@ -267,7 +251,7 @@ def check_counters(demo: Demo) -> None:
 
 def check_detached(demo: Demo) -> None:
     """After SIGTERM, the kernel has the interface to itself again."""
-    demo.title("6. SIGTERM: the kernel has the interface to itself again")
+    demo.title("7. SIGTERM: the kernel has the interface to itself again")
     status = demo.served.stop()
     interface = demo.served.lab.server.interface()
     demo.check(
