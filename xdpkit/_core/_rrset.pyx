@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records of one owner and type in a zone that is read and compiled."""
 
+cimport cython
+
 from xdpkit.errors import ZoneError
 
 
+# A circle is not possible: it has bytes and a path.
+@cython.no_gc
 cdef class RRset:
     """Records of one owner and type, RDATA uncompressed, in file order.
 
