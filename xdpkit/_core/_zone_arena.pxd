@@ -48,7 +48,6 @@ cdef extern from "compile/arena.h" nogil:
         ZONE_NODE_UNPROVEN
     cdef struct zone_arena:
         uint64_t size
-        uint64_t checksum
         uint32_t serial
         uint32_t names
         uint32_t nxdomain

@@ -8,17 +8,13 @@ places found by ``cext/compile/arena.c``.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.memoryview cimport PyMemoryView_FromMemory
-from cpython.buffer cimport PyBUF_READ
 from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort, realloc
 from libc.string cimport memset
 
-import mmap
 import os
 import secrets
-from hashlib import blake2b
 
 from xdpkit._core._rrset cimport RRset
 from xdpkit._core._zone_arena cimport (
@@ -541,29 +537,11 @@ cdef class ArenaWriter:
     cdef object _finish(self):
         arena_end(&self.a)
         self._check()
-        self.a.head.checksum = int.from_bytes(self._digest(), "little")
         arena_write(&self.a)
         self._check()
         idle.append(self.scratch)
         self.made = NULL
         return self.a.head.size
-
-    cdef bytes _digest(self):
-        """BLAKE2b-64 of the arena with the checksum's own field 0, as it still is."""
-        cdef object before
-        digest = blake2b(view_of(self.a.head, self.a.head_size), digest_size=8)
-        if self.a.used:
-            digest.update(view_of(self.a.buffer, self.a.used))
-            return digest.digest()
-        before = self.a.start % mmap.ALLOCATIONGRANULARITY
-        with (
-            mmap.mmap(self.a.fd, before + self.a.head.size, access=mmap.ACCESS_READ,
-                      offset=self.a.start - before) as data,
-            memoryview(data) as view,
-            view[before + self.a.head_size:] as rest,
-        ):
-            digest.update(rest)
-        return digest.digest()
 
 
 cdef uint8_t flags_of(list rrsets) noexcept:
@@ -582,7 +560,3 @@ cdef void *grown(void *block, size_t size) except NULL:
     if block is NULL:
         raise MemoryError
     return block
-
-
-cdef object view_of(const void *data, size_t size):
-    return PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ)

@@ -9,6 +9,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -218,6 +219,20 @@ def rechecksummed(data: bytes, size: int) -> bytes:
     return data[:CHECKSUM_AT] + total + data[CHECKSUM_AT + 8 :]
 
 
+def parsed(data: bytes | bytearray) -> arena_file.CachedZone:
+    """The file with this content as it is read."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return arena_file.parse(file.fileno(), len(data))
+
+
+def test_what_is_not_damaged_is_read(site: Site) -> None:
+    data = site.cached.read_bytes()
+    kept = parsed(data)
+    assert data.startswith(bytes(kept.arena.view())) and kept.ours
+
+
 def test_every_bit_counts(site: Site) -> None:
     data = site.cached.read_bytes()
     positions = {
@@ -229,7 +244,7 @@ def test_every_bit_counts(site: Site) -> None:
         damaged = bytearray(data)
         damaged[at] ^= 1 << at % 8
         with pytest.raises(ValueError, match=r"checksum|valid zone arena|cut off|record"):
-            arena_file.parse(bytes(damaged))
+            parsed(damaged)
 
 
 @pytest.mark.parametrize("left", [0, 1, FOOTER.size - 1, FOOTER.size, 200, 1000, -1])

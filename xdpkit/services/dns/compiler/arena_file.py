@@ -2,7 +2,7 @@
 
     arena | record (JSON) | FOOTER
 
-The arena has its own checksum; the footer's covers everything after the arena, so that no bit flip
+The arena has its own checksum, which tells an accident, not an attack; the footer's covers everything after the arena, so that no bit flip
 goes unnoticed. So nothing waits for a disk when one is written: what a crash leaves of it is found
 to be damaged, and the zone is compiled again.
 
@@ -76,14 +76,20 @@ def tail(size: int, sources: Sequence[Source], made: float) -> bytes:
     return record + FOOTER.pack(MAGIC, size, len(record), _digest(record, size))
 
 
-def parse(data: bytes) -> CachedZone:
-    """The content of a file, checked. Raises ValueError for a damaged one, and MemoryError."""
-    if len(data) < FOOTER.size:
+def parse(fd: int, whole: int) -> CachedZone:
+    """The content of a file of ``whole`` bytes, checked.
+
+    Raises ValueError for a damaged one, OSError, and MemoryError.
+    """
+    if whole < FOOTER.size:
         raise ValueError("it is too short")
-    magic, size, length, digest = FOOTER.unpack_from(data, len(data) - FOOTER.size)
-    if magic != MAGIC or size + length + FOOTER.size != len(data):
+    footer = os.pread(fd, FOOTER.size, whole - FOOTER.size)
+    if len(footer) < FOOTER.size:
+        raise ValueError("it was cut off meanwhile")
+    magic, size, length, digest = FOOTER.unpack(footer)
+    if magic != MAGIC or size + length + FOOTER.size != whole:
         raise ValueError("it has no valid footer: cut off, or not an arena file")
-    record = data[size : size + length]
+    record = os.pread(fd, length, size)
     if _digest(record, size) != digest:
         raise ValueError("the checksum of its record is wrong")
     try:
@@ -93,7 +99,7 @@ def parse(data: bytes) -> CachedZone:
     except (LookupError, TypeError, RecursionError) as error:
         raise ValueError("its record is malformed") from error
     try:
-        arena = ZoneArena(memoryview(data)[:size])
+        arena = ZoneArena.read(fd, 0, size)
     except ValueError:
         if ours:
             raise
@@ -127,10 +133,12 @@ def read_cached(path: str) -> CachedZone:
     ValueError if it is damaged, and MemoryError.
     """
     fd = open_regular(path, follow=False)
-    with open(fd, "rb", buffering=0) as file:  # noqa: PTH123
-        found = os.fstat(file.fileno())
+    try:
+        found = os.fstat(fd)
         check_owned(path, found)
-        return parse(file.read(found.st_size))
+        return parse(fd, found.st_size)
+    finally:
+        os.close(fd)
 
 
 def make_directory(directory: Path) -> None:

@@ -8,7 +8,6 @@ goes on with the rest.
 from __future__ import annotations
 
 import logging
-import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -226,18 +225,14 @@ class _Reader:
 def _outcomes(fd: int, reports: list[dict[str, Any]]) -> list[Outcome]:
     """What a child reported, with the arenas in memory. Closes the descriptor."""
     try:
-        size = os.fstat(fd).st_size
-        if not size:
-            return [_outcome(b"", report) for report in reports]
-        with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-            return [_outcome(view, report) for report in reports]
-    except (OSError, MemoryError, ValueError) as error:
+        return [_outcome(fd, report) for report in reports]
+    except OSError as error:
         return [_refused(report["zone"], _unusable(error), True) for report in reports]
     finally:
         os.close(fd)
 
 
-def _outcome(data: memoryview | bytes, report: dict[str, Any]) -> Outcome:
+def _outcome(fd: int, report: dict[str, Any]) -> Outcome:
     path = report["zone"]
     try:
         sources = from_json(report["sources"])
@@ -247,11 +242,12 @@ def _outcome(data: memoryview | bytes, report: dict[str, Any]) -> Outcome:
                 for each in errors
             ]
             return Outcome(path, None, sources, tuple(found))
+        warnings = tuple(ZoneWarning(*each) for each in report.get("warnings", ()))
+        unlisted = int(report.get("unlisted", 0))
         at, size = report["at"], report["size"]
-        with memoryview(data) as view, view[at : at + size] as part:
-            warnings = tuple(ZoneWarning(*each) for each in report.get("warnings", ()))
-            unlisted = int(report.get("unlisted", 0))
-            arena = ZoneArena(part)
+        if not 0 <= at <= at + size <= os.fstat(fd).st_size:
+            raise ValueError("it is not in the file")
+        arena = ZoneArena.read(fd, at, size)
         return Outcome(path, arena, sources, warnings=warnings, unlisted=unlisted)
     except (LookupError, TypeError, ValueError, MemoryError) as error:
         return _refused(path, _unusable(error))
