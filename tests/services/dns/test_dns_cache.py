@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -477,3 +478,33 @@ def test_file_names(name: bytes, file: str) -> None:
     assert made == file if file != "=" else made.startswith("=")
     assert "/" not in made and len(made) < 220
     assert made not in {file_name(b"\1a" + name), file_name(b"\1y\0")}
+
+
+@pytest.mark.parametrize("directory", ["/dev/shm", "/var/tmp"])
+def test_a_large_arena_is_written_whole(monkeypatch: pytest.MonkeyPatch, directory: str) -> None:
+    """Past the page cache where there is one, and where there is nothing else."""
+    monkeypatch.setattr(arena_file, "DIRECT_BYTES", 1)
+    size = (5 << 21) + 24
+    data, fd = os.urandom(size + 2 * 64), os.memfd_create("arenas")
+    try:
+        os.pwrite(fd, data, 0)
+        for at in (0, 64):
+            with tempfile.TemporaryDirectory(dir=directory) as name:
+                arena_file.write_cached(Path(name), b"\1z\0", fd, at, size, b"the end", time.time())
+                assert Path(name, "z.arena").read_bytes() == data[at : at + size] + b"the end"
+    finally:
+        os.close(fd)
+
+
+def test_a_large_arena_that_ends_too_early_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(arena_file, "DIRECT_BYTES", 1)
+    fd = os.memfd_create("arenas")
+    try:
+        os.pwrite(fd, bytes(5 << 20), 0)
+        with pytest.raises(OSError, match="ends too early"):
+            arena_file.write_cached(tmp_path, b"\1z\0", fd, 0, 9 << 20, b"", time.time())
+    finally:
+        os.close(fd)
+    assert [*tmp_path.iterdir()] == []
