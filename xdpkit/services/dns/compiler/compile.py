@@ -111,11 +111,14 @@ class Compiler:
             reason = f"could not be compiled: {failed('', error)}"
             self._refuse(path, reason, reading.sources)
             return True
+        origin = zone.origin
+        # Whoever reads the arena needs memory: this is what is at hand.
+        del zone
         at, self._at = self._at, next_start(self._at + size)
         sources = reading.sources
         self._report({"zone": path, "at": at, "size": size, "sources": to_json(sources)} | found)
         if self._cache:
-            self._made.append((zone.origin, at, size, sources, time.time()))
+            self._made.append((origin, at, size, sources, time.time()))
         return True
 
     def _too_much(self, path: str, reading: Reading) -> bool:
