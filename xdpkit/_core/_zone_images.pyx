@@ -16,7 +16,7 @@ from libc.string cimport memset
 import os
 import secrets
 
-from xdpkit._core._rrset cimport RRset
+from xdpkit._core._rrset cimport RRset, rdata_at, rdata_count
 from xdpkit._core._zone_arena cimport (
     BODY_ADDITIONAL, BODY_ANSWER, BODY_AUTHORITY, ZONE_KIND_NODATA, ZONE_KIND_NOERROR,
     ZONE_KIND_NXDOMAIN, ZONE_KIND_REFERRAL, ZONE_NODE_ALIAS, ZONE_NODE_APEX, ZONE_NODE_CUT,
@@ -190,22 +190,23 @@ cdef class ArenaWriter:
 
     cdef int _add(self, body_section section, bytes owner, RRset rrset, int64_t ttl=-1) except -1:
         """Appends an RRset; the owner None is the question's name."""
-        return self._add_records(section, owner, rrset, rrset.rdatas, ttl)
+        cdef Py_ssize_t at
+        for at in range(rdata_count(rrset)):
+            self._add_record(section, owner, rrset, rdata_at(rrset, at), ttl)
+        return 0
 
-    cdef int _add_records(self, body_section section, bytes owner, RRset rrset, list rdatas,
-                          int64_t ttl) except -1:
+    cdef int _add_record(self, body_section section, bytes owner, RRset rrset, bytes rdata,
+                         int64_t ttl=-1) except -1:
         cdef body_record record
-        cdef bytes rdata
         record.owner, record.owner_length = NULL, 0
         if owner is not None:
             record.owner, record.owner_length = bytes_of(owner), <uint32_t>PyBytes_GET_SIZE(owner)
         record.type = rrset.rdtype
         record.ttl = rrset.ttl if ttl < 0 else <uint32_t>ttl
-        for rdata in rdatas:
-            record.rdata = bytes_of(rdata)
-            record.length = <uint32_t>min(PyBytes_GET_SIZE(rdata), 0x10000)
-            if body_add(self.made, section, &record):
-                raise ValueError(f"malformed record of type {rrset.rdtype}")
+        record.rdata = bytes_of(rdata)
+        record.length = <uint32_t>min(PyBytes_GET_SIZE(rdata), 0x10000)
+        if body_add(self.made, section, &record):
+            raise ValueError(f"malformed record of type {rrset.rdtype}")
         return 0
 
     cdef int _add_chosen(self, list rrsets, const group *chosen) except -1:
@@ -327,8 +328,10 @@ cdef class ArenaWriter:
 
     cdef int _prove(self, Proof proof) except -1:
         cdef RRset rrset
-        cdef list rdatas = proof.rrset.rdatas if proof.rdata is None else [proof.rdata]
-        self._add_records(BODY_AUTHORITY, proof.owner, proof.rrset, rdatas, -1)
+        if proof.rdata is None:
+            self._add(BODY_AUTHORITY, proof.owner, proof.rrset)
+        else:
+            self._add_record(BODY_AUTHORITY, proof.owner, proof.rrset, proof.rdata)
         for rrset in proof.rrsets:
             if rrset.rdtype == TYPE_RRSIG and rrset.covers == proof.rrset.rdtype:
                 self._add(BODY_AUTHORITY, proof.owner, rrset)
