@@ -7,10 +7,14 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "zone/checksum.h"
 
 /* A write of so many bytes costs a system call and page faults, no more. */
 #define FLUSH_BYTES (1u << 22)
 #define FIRST_BYTES 4096u
+
+/* What was written is read again in pieces that a cache holds. */
+#define READ_BYTES (1u << 18)
 
 static bool fail(struct arena *arena, int error)
 {
@@ -331,10 +335,53 @@ void arena_end(struct arena *arena)
 		flush(arena);
 }
 
+/* Adds what is in the file; the buffer is free, and large: else nothing would have been flushed. */
+static void sum_file(struct arena *arena, struct zone_checksum *sum)
+{
+	uint64_t at = arena->head_size;
+
+	while (at < arena->flushed) {
+		uint64_t left = arena->flushed - at;
+		size_t wanted = left < READ_BYTES ? left : READ_BYTES, have = 0;
+
+		while (have < wanted) {
+			ssize_t got = pread(arena->fd, arena->buffer + have, wanted - have,
+					    (off_t)(arena->start + at + have));
+
+			if (got < 0 && errno == EINTR)
+				continue;
+			if (got <= 0) {
+				fail(arena, got ? errno : EIO);
+				return;
+			}
+			have += (size_t)got;
+		}
+		zone_checksum_add(sum, arena->buffer, have);
+		at += have;
+	}
+}
+
+static void set_checksum(struct arena *arena)
+{
+	struct zone_checksum sum;
+
+	arena->head->checksum = 0;
+	zone_checksum_begin(&sum);
+	zone_checksum_add(&sum, arena->head, arena->head_size);
+	if (arena->used)
+		zone_checksum_add(&sum, arena->buffer, arena->used);
+	else
+		sum_file(arena, &sum);
+	arena->head->checksum = zone_checksum_end(&sum);
+}
+
 void arena_write(struct arena *arena)
 {
 	size_t whole = arena->head_size + arena->used;
 
+	if (arena->error)
+		return;
+	set_checksum(arena);
 	if (arena->error)
 		return;
 	/* All in memory, as with most zones: one write. */

@@ -84,13 +84,13 @@ void arena_set_wildcard(struct arena *arena, uint32_t node, uint32_t wildcard);
 void arena_set_provable(struct arena *arena, uint32_t node, uint32_t provable);
 
 /*
- * Ends it: fills in the header's fields that depend on what was written, with the checksum 0, and
- * all of the zone except its own in `head`. Everything but the head is in the file then, or, if
- * `flushed` is still `head_size`, in the buffer.
+ * Ends it: fills in the header's fields that depend on what was written, except the checksum.
+ * Everything but the head is in the file then, or, if `flushed` is still `head_size`, in the
+ * buffer.
  */
 void arena_end(struct arena *arena);
 
-/* Writes the head, and the buffer if it still has everything. */
+/* Writes the head with the checksum, and the buffer if it still has everything. */
 void arena_write(struct arena *arena);
 
 #endif

@@ -51,7 +51,7 @@ struct zone_arena {
 	uint32_t version;
 	uint32_t node_count;
 	uint64_t size;     /* bytes, ZONE_SLACK included */
-	uint64_t checksum; /* BLAKE2b-64 of the arena with this field 0; Python checks it */
+	uint64_t checksum; /* zone/checksum.h, of the arena with this field 0 */
 	uint64_t seed;     /* of the name hash, random for each arena */
 	uint32_t buckets;  /* of the table; at least one of them is not full */
 	uint32_t apex;     /* struct zone_node */

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy
 
-from xdpkit._core._rrset cimport RRset
+from xdpkit._core._rrset cimport RRset, rdata_at, rdata_count
 
 cdef extern from "Python.h":
     int PyGC_Disable()
@@ -303,20 +303,19 @@ cdef RRset new_rrset(const master *c, str path, bytes wire):
     cdef RRset rrset = RRset.__new__(RRset)
     rrset.rdtype, rrset.covers, rrset.ttl = c.type, c.covers, c.ttl
     rrset.path, rrset.line = path, c.record_line
-    rrset.rdatas = [wire]
+    rrset.held = wire
     return rrset
 
 
 cdef bint add_to(RRset rrset, const master *c, bytes wire) except -1:
     """Adds a record to those of its name and type, or returns False."""
-    cdef list rdatas = rrset.rdatas
-    cdef Py_ssize_t at, count = PyList_GET_SIZE(rdatas), length = PyBytes_GET_SIZE(wire)
+    cdef Py_ssize_t at, count = rdata_count(rrset), length = PyBytes_GET_SIZE(wire)
     cdef bytes known
     cdef bint any_case = is_name(c.type)
     if count >= c_few:
         return False
     for at in range(count):
-        known = <bytes>PyList_GET_ITEM(rdatas, at)
+        known = rdata_at(rrset, at)
         if PyBytes_GET_SIZE(known) == length and is_same(
                 <const uint8_t *>PyBytes_AS_STRING(known),
                 <const uint8_t *>PyBytes_AS_STRING(wire), length, any_case):
@@ -324,7 +323,7 @@ cdef bint add_to(RRset rrset, const master *c, bytes wire) except -1:
     else:
         if c.type == T_SOA or c.type == T_CNAME or c.type == T_DNAME:
             return False
-        rdatas.append(wire)
+        (<list>rrset.rdatas).append(wire)
     # RFC 2181 section 5.2: one TTL for the RRset; the lowest is safe.
     rrset.ttl = min(rrset.ttl, c.ttl)
     return True
@@ -338,14 +337,14 @@ def remarkable(dict nodes not None, uint16_t rdtype, Py_ssize_t fixed, Py_ssize_
     cdef dict found = {}
     cdef list large = [], rrsets
     cdef RRset rrset
-    cdef Py_ssize_t size
+    cdef Py_ssize_t size, at
     for owner, rrsets in nodes.items():
         for rrset in rrsets:
             if rrset.rdtype == rdtype:
                 found[owner] = rrsets
-            size = fixed * PyList_GET_SIZE(rrset.rdatas)
-            for wire in rrset.rdatas:
-                size += PyBytes_GET_SIZE(wire)
+            size = fixed * rdata_count(rrset)
+            for at in range(rdata_count(rrset)):
+                size += PyBytes_GET_SIZE(rdata_at(rrset, at))
             if size > most:
                 large.append(rrset)
     return found, large

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records of one owner and type in a zone that is read and compiled."""
 
+cimport cython
+
 from xdpkit.errors import ZoneError
 
 
+# A circle is not possible: it has bytes and a path.
+@cython.no_gc
 cdef class RRset:
     """Records of one owner and type, RDATA uncompressed, in file order.
 
@@ -16,7 +20,18 @@ cdef class RRset:
                  uint32_t line, list rdatas=None):
         self.rdtype, self.covers, self.ttl = rdtype, covers, ttl
         self.path, self.line = path, line
-        self.rdatas = [] if rdatas is None else rdatas
+        self.held = [] if rdatas is None else rdatas
+
+    @property
+    def rdatas(self):
+        """The RDATA of its records, a list that may be changed."""
+        if PyBytes_CheckExact(self.held):
+            self.held = [self.held]
+        return self.held
+
+    @rdatas.setter
+    def rdatas(self, list rdatas not None):
+        self.held = rdatas
 
     def error(self, reason):
         """An error with ``reason`` at the location of the first record."""

@@ -50,7 +50,6 @@ cdef extern from "compile/arena.h" nogil:
         ZONE_NODE_CHOICE
     cdef struct zone_arena:
         uint64_t size
-        uint64_t checksum
         uint32_t serial
         uint32_t names
         uint32_t nxdomain

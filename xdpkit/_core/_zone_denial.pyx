@@ -13,6 +13,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
+from xdpkit._core._rrset cimport rdata_at, rdata_count
 from xdpkit._core._zone_arena cimport (
     arena, arena_part, arena_part_end, arena_part_record, arena_put, body_record)
 from xdpkit._core._zone_tree cimport (
@@ -115,6 +116,7 @@ cdef class Denial:
         cdef RRset rrset
         cdef list others = []
         cdef bytes rdata
+        cdef Py_ssize_t number
         for rrset in rrsets:
             if rrset is not nsec3 and not (
                     rrset.rdtype == TYPE_RRSIG and rrset.covers == TYPE_NSEC3):
@@ -123,7 +125,8 @@ cdef class Denial:
             nodes[name] = others
         else:
             del nodes[name]
-        for rdata in nsec3.rdatas:
+        for number in range(rdata_count(nsec3)):
+            rdata = rdata_at(nsec3, number)
             # SHA-1, the only algorithm that there is.
             if rdata[0] != 1:
                 continue
@@ -193,10 +196,14 @@ cdef class Denial:
         """Whether the next name or hash in a record is that of the link after it."""
         cdef const uint8_t *at
         cdef Py_ssize_t start
-        cdef bytes rdata = proof.rdata
+        cdef bytes rdata = proof.rdata, owner
         if not self.hashed:
-            rdata = proof.rrset.rdatas[0]
-            return rdata.lower().startswith(self.at(after).owner)
+            rdata, owner = rdata_at(proof.rrset, 0), self.at(after).owner
+            start = PyBytes_GET_SIZE(owner)
+            if PyBytes_GET_SIZE(rdata) >= start and memcmp(
+                    bytes_of(rdata), bytes_of(owner), start) == 0:
+                return True
+            return rdata.lower().startswith(owner)
         start = 5 + self.hashing.salt_length
         at = bytes_of(rdata) + start
         return PyBytes_GET_SIZE(rdata) > start + SHA1_SIZE and at[0] == SHA1_SIZE and memcmp(
@@ -363,22 +370,26 @@ cdef class Denial:
         proof.part = arena_part(a, link.key, 0 if self.hashed else link.length,
                                 bytes_of(proof.owner), labels)
         if proof.rdata is None:
-            add_records(a, proof.rrset, proof.rrset.rdatas)
+            add_records(a, proof.rrset)
         else:
-            add_records(a, proof.rrset, [proof.rdata])
+            add_record(a, proof.rrset, proof.rdata)
         for rrset in proof.rrsets:
             if rrset.rdtype == TYPE_RRSIG and rrset.covers == proof.rrset.rdtype:
-                add_records(a, rrset, rrset.rdatas)
+                add_records(a, rrset)
         if arena_part_end(a) > 0xffff:
             raise Flaw("too-large", proof.rrset, proof.owner)
 
 
-cdef object add_records(arena *a, RRset rrset, list rdatas):
+cdef object add_records(arena *a, RRset rrset):
+    cdef Py_ssize_t at
+    for at in range(rdata_count(rrset)):
+        add_record(a, rrset, rdata_at(rrset, at))
+
+
+cdef object add_record(arena *a, RRset rrset, bytes rdata):
     cdef body_record record
-    cdef bytes rdata
     memset(&record, 0, sizeof(record))
     record.type, record.ttl = rrset.rdtype, rrset.ttl
-    for rdata in rdatas:
-        record.rdata = bytes_of(rdata)
-        record.length = <uint32_t>min(len(rdata), 0x10000)
-        arena_part_record(a, &record)
+    record.rdata = bytes_of(rdata)
+    record.length = <uint32_t>min(PyBytes_GET_SIZE(rdata), 0x10000)
+    arena_part_record(a, &record)

@@ -8,20 +8,16 @@ places found by ``cext/compile/arena.c``.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.memoryview cimport PyMemoryView_FromMemory
-from cpython.buffer cimport PyBUF_READ
 from libc.errno cimport EINVAL, ENOMEM
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, qsort, realloc
 from libc.string cimport memset
 
-import mmap
 import os
 import secrets
-from hashlib import blake2b
 
 from xdpkit._core._geo_tables cimport GeoTables
-from xdpkit._core._rrset cimport RRset
+from xdpkit._core._rrset cimport RRset, rdata_at, rdata_count
 from xdpkit._core._zone_arena cimport (
     BODY_ADDITIONAL, BODY_ANSWER, BODY_AUTHORITY, ZONE_KIND_NODATA, ZONE_KIND_NOERROR,
     ZONE_KIND_NXDOMAIN, ZONE_KIND_REFERRAL, ZONE_NODE_ALIAS, ZONE_NODE_APEX, ZONE_NODE_CUT,
@@ -202,22 +198,23 @@ cdef class ArenaWriter:
 
     cdef int _add(self, body_section section, bytes owner, RRset rrset, int64_t ttl=-1) except -1:
         """Appends an RRset; the owner None is the question's name."""
-        return self._add_records(section, owner, rrset, rrset.rdatas, ttl)
+        cdef Py_ssize_t at
+        for at in range(rdata_count(rrset)):
+            self._add_record(section, owner, rrset, rdata_at(rrset, at), ttl)
+        return 0
 
-    cdef int _add_records(self, body_section section, bytes owner, RRset rrset, list rdatas,
-                          int64_t ttl) except -1:
+    cdef int _add_record(self, body_section section, bytes owner, RRset rrset, bytes rdata,
+                         int64_t ttl=-1) except -1:
         cdef body_record record
-        cdef bytes rdata
         record.owner, record.owner_length = NULL, 0
         if owner is not None:
             record.owner, record.owner_length = bytes_of(owner), <uint32_t>PyBytes_GET_SIZE(owner)
         record.type = rrset.rdtype
         record.ttl = rrset.ttl if ttl < 0 else <uint32_t>ttl
-        for rdata in rdatas:
-            record.rdata = bytes_of(rdata)
-            record.length = <uint32_t>min(PyBytes_GET_SIZE(rdata), 0x10000)
-            if body_add(self.made, section, &record):
-                raise ValueError(f"malformed record of type {rrset.rdtype}")
+        record.rdata = bytes_of(rdata)
+        record.length = <uint32_t>min(PyBytes_GET_SIZE(rdata), 0x10000)
+        if body_add(self.made, section, &record):
+            raise ValueError(f"malformed record of type {rrset.rdtype}")
         return 0
 
     cdef int _add_chosen(self, list rrsets, const group *chosen) except -1:
@@ -339,8 +336,10 @@ cdef class ArenaWriter:
 
     cdef int _prove(self, Proof proof) except -1:
         cdef RRset rrset
-        cdef list rdatas = proof.rrset.rdatas if proof.rdata is None else [proof.rdata]
-        self._add_records(BODY_AUTHORITY, proof.owner, proof.rrset, rdatas, -1)
+        if proof.rdata is None:
+            self._add(BODY_AUTHORITY, proof.owner, proof.rrset)
+        else:
+            self._add_record(BODY_AUTHORITY, proof.owner, proof.rrset, proof.rdata)
         for rrset in proof.rrsets:
             if rrset.rdtype == TYPE_RRSIG and rrset.covers == proof.rrset.rdtype:
                 self._add(BODY_AUTHORITY, proof.owner, rrset)
@@ -602,29 +601,11 @@ cdef class ArenaWriter:
     cdef object _finish(self):
         arena_end(&self.a)
         self._check()
-        self.a.head.checksum = int.from_bytes(self._digest(), "little")
         arena_write(&self.a)
         self._check()
         idle.append(self.scratch)
         self.made = NULL
         return self.a.head.size
-
-    cdef bytes _digest(self):
-        """BLAKE2b-64 of the arena with the checksum's own field 0, as it still is."""
-        cdef object before
-        digest = blake2b(view_of(self.a.head, self.a.head_size), digest_size=8)
-        if self.a.used:
-            digest.update(view_of(self.a.buffer, self.a.used))
-            return digest.digest()
-        before = self.a.start % mmap.ALLOCATIONGRANULARITY
-        with (
-            mmap.mmap(self.a.fd, before + self.a.head.size, access=mmap.ACCESS_READ,
-                      offset=self.a.start - before) as data,
-            memoryview(data) as view,
-            view[before + self.a.head_size:] as rest,
-        ):
-            digest.update(rest)
-        return digest.digest()
 
 
 cdef uint8_t flags_of(list rrsets) noexcept:
@@ -643,7 +624,3 @@ cdef void *grown(void *block, size_t size) except NULL:
     if block is NULL:
         raise MemoryError
     return block
-
-
-cdef object view_of(const void *data, size_t size):
-    return PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ)

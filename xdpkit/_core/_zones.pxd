@@ -9,6 +9,7 @@ cdef extern from "zone/directory.h" nogil:
     struct zone_type:
         pass
     struct zone_arena:
+        uint64_t checksum
         uint32_t apex, serial, names, geo
     struct zone_directory:
         pass
@@ -26,10 +27,16 @@ cdef extern from "zone/directory.h" nogil:
     void zone_directory_end(zone_directory *directory)
 
 
+cdef extern from "zone/checksum.h" nogil:
+    struct zone_checksum:
+        pass
+
+
 cdef class ZoneArena:
     cdef zone_arena *c
     cdef readonly size_t size
-    cdef bint _is_intact(self) except -1
+    cdef int _allocate(self, size_t size) except -1
+    cdef int _check(self, const zone_checksum *sum) except -1
 
 
 cdef class ZoneServing:

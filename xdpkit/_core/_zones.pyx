@@ -4,13 +4,14 @@
 
 from cpython.buffer cimport (
     PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer)
+from libc.errno cimport EINTR, errno
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
+from posix.types cimport off_t
+from posix.unistd cimport pread
 
+import os
 import secrets
-from hashlib import blake2b
-
-from xdpkit._core._limits import ZONE_ARENA_CHECKSUM_AT
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:
@@ -31,12 +32,19 @@ cdef extern from "base/huge_pool.h":
 cdef extern from "geo/check.h" nogil:
     int geo_check(const void *base, size_t size)
 
+cdef extern from "zone/checksum.h" nogil:
+    void zone_checksum_begin(zone_checksum *sum)
+    void zone_checksum_add(zone_checksum *sum, const void *data, size_t size)
+    uint64_t zone_checksum_end(const zone_checksum *sum)
+
 cdef extern from "<stdlib.h>" nogil:
     void *aligned_alloc(size_t alignment, size_t size)
 
 
 cdef enum:
     CACHE_LINE = 64
+    # What a second-level cache holds.
+    READ_BYTES = 1 << 18
 
 
 cdef bint is_mapped(size_t size) noexcept nogil:
@@ -68,6 +76,36 @@ cdef void free_block(void *block, size_t size) noexcept:
         free(block)
 
 
+cdef int read_summed(char *to, int fd, off_t at, size_t size, zone_checksum *sum) noexcept nogil:
+    """Reads so many bytes, each piece summed while a cache has it; 0, -1 at the end, or an errno.
+    """
+    cdef size_t have = 0, summed = 0
+    cdef ssize_t got
+    while have < size:
+        got = pread(fd, to + have, min(size - have, <size_t>READ_BYTES), at + <off_t>have)
+        if got < 0 and errno == EINTR:
+            continue
+        if got <= 0:
+            return errno if got else -1
+        have += got
+        got = have - summed if have == size else (have - summed) & ~<size_t>(CACHE_LINE - 1)
+        add_summed(to, summed, got, sum)
+        summed += got
+    return 0
+
+
+cdef void add_summed(char *base, size_t at, size_t size, zone_checksum *sum) noexcept nogil:
+    """Adds a part of an arena, from a multiple of a cache line on; its own checksum counts as 0."""
+    cdef zone_arena *head = <zone_arena *>base
+    cdef uint64_t own
+    if at or size < sizeof(zone_arena):
+        zone_checksum_add(sum, base + at, size)
+        return
+    own, head.checksum = head.checksum, 0
+    zone_checksum_add(sum, base, size)
+    head.checksum = own
+
+
 cdef class ZoneArena:
     """One compiled zone: a checked copy of ``data`` in our own memory, never written again.
 
@@ -78,18 +116,46 @@ cdef class ZoneArena:
 
     def __init__(self, data):
         cdef Py_buffer buffer
-        cdef int sound
+        cdef zone_checksum sum
         PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
         try:
-            self.size = buffer.len
-            self.c = <zone_arena *>new_block(self.size)
-            if self.c is NULL:
-                raise MemoryError(f"out of memory for a zone arena of {self.size} bytes")
+            self._allocate(buffer.len)
             with nogil:
                 memcpy(self.c, buffer.buf, self.size)
         finally:
             PyBuffer_Release(&buffer)
-        if not self._is_intact():
+        with nogil:
+            zone_checksum_begin(&sum)
+            add_summed(<char *>self.c, 0, self.size, &sum)
+        self._check(&sum)
+
+    @staticmethod
+    def read(int fd, off_t at, size_t size):
+        """The arena in a file, whatever else happens to that meanwhile. Raises OSError, too."""
+        cdef ZoneArena self = ZoneArena.__new__(ZoneArena)
+        cdef zone_checksum sum
+        cdef int error
+        self._allocate(size)
+        with nogil:
+            zone_checksum_begin(&sum)
+            error = read_summed(<char *>self.c, fd, at, size, &sum)
+        if error > 0:
+            raise OSError(error, os.strerror(error))
+        if error:
+            raise ValueError("the zone arena is cut off")
+        self._check(&sum)
+        return self
+
+    cdef int _allocate(self, size_t size) except -1:
+        self.size = size
+        self.c = <zone_arena *>new_block(size)
+        if self.c is NULL:
+            raise MemoryError(f"out of memory for a zone arena of {size} bytes")
+        return 0
+
+    cdef int _check(self, const zone_checksum *sum) except -1:
+        cdef int sound
+        if self.size < sizeof(zone_arena) or zone_checksum_end(sum) != self.c.checksum:
             raise ValueError("the checksum of the zone arena is wrong")
         with nogil:
             if is_mapped(self.size):
@@ -97,17 +163,7 @@ cdef class ZoneArena:
             sound = geo_check(self.c, self.size)
         if sound != 0:
             raise ValueError("not a valid zone arena of this version of xdpkit")
-
-    cdef bint _is_intact(self) except -1:
-        """Whether the BLAKE2b-64 in it is right, its own field taken as 0."""
-        at, end = ZONE_ARENA_CHECKSUM_AT, ZONE_ARENA_CHECKSUM_AT + 8
-        if self.size < end:
-            return False
-        with memoryview(self) as view:
-            digest = blake2b(view[:at], digest_size=8)
-            digest.update(bytes(8))
-            digest.update(view[end:])
-            return digest.digest() == bytes(view[at:end])
+        return 0
 
     @property
     def name(self):

@@ -9,6 +9,8 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -218,6 +220,20 @@ def rechecksummed(data: bytes, size: int) -> bytes:
     return data[:CHECKSUM_AT] + total + data[CHECKSUM_AT + 8 :]
 
 
+def parsed(data: bytes | bytearray) -> arena_file.CachedZone:
+    """The file with this content as it is read."""
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return arena_file.parse(file.fileno(), len(data))
+
+
+def test_what_is_not_damaged_is_read(site: Site) -> None:
+    data = site.cached.read_bytes()
+    kept = parsed(data)
+    assert data.startswith(bytes(kept.arena.view())) and kept.ours
+
+
 def test_every_bit_counts(site: Site) -> None:
     data = site.cached.read_bytes()
     positions = {
@@ -229,7 +245,7 @@ def test_every_bit_counts(site: Site) -> None:
         damaged = bytearray(data)
         damaged[at] ^= 1 << at % 8
         with pytest.raises(ValueError, match=r"checksum|valid zone arena|cut off|record"):
-            arena_file.parse(bytes(damaged))
+            parsed(damaged)
 
 
 @pytest.mark.parametrize("left", [0, 1, FOOTER.size - 1, FOOTER.size, 200, 1000, -1])
@@ -462,3 +478,33 @@ def test_file_names(name: bytes, file: str) -> None:
     assert made == file if file != "=" else made.startswith("=")
     assert "/" not in made and len(made) < 220
     assert made not in {file_name(b"\1a" + name), file_name(b"\1y\0")}
+
+
+@pytest.mark.parametrize("directory", ["/dev/shm", "/var/tmp"])
+def test_a_large_arena_is_written_whole(monkeypatch: pytest.MonkeyPatch, directory: str) -> None:
+    """Past the page cache where there is one, and where there is nothing else."""
+    monkeypatch.setattr(arena_file, "DIRECT_BYTES", 1)
+    size = (5 << 21) + 24
+    data, fd = os.urandom(size + 2 * 64), os.memfd_create("arenas")
+    try:
+        os.pwrite(fd, data, 0)
+        for at in (0, 64):
+            with tempfile.TemporaryDirectory(dir=directory) as name:
+                arena_file.write_cached(Path(name), b"\1z\0", fd, at, size, b"the end", time.time())
+                assert Path(name, "z.arena").read_bytes() == data[at : at + size] + b"the end"
+    finally:
+        os.close(fd)
+
+
+def test_a_large_arena_that_ends_too_early_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(arena_file, "DIRECT_BYTES", 1)
+    fd = os.memfd_create("arenas")
+    try:
+        os.pwrite(fd, bytes(5 << 20), 0)
+        with pytest.raises(OSError, match="ends too early"):
+            arena_file.write_cached(tmp_path, b"\1z\0", fd, 0, 9 << 20, b"", time.time())
+    finally:
+        os.close(fd)
+    assert [*tmp_path.iterdir()] == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
-from hashlib import blake2b
 from typing import NamedTuple
 
 from xdpkit._core import _limits as limits
@@ -40,6 +39,7 @@ CACHE_LINE = 64
 
 _FACTOR = limits.HASH_FACTOR
 _MASK = 0xFFFFFFFFFFFFFFFF
+_BLOCK = struct.Struct("<4Q")
 
 
 class Kind(IntEnum):
@@ -52,21 +52,30 @@ class Kind(IntEnum):
     TRUNCATED = limits.ZONE_KIND_TRUNCATED
 
 
+def _fold(number: int) -> int:
+    """hash_fold() of base/hash.h, by the factor."""
+    product = number * _FACTOR
+    return (product ^ (product >> 64)) & _MASK
+
+
 def name_hash(name: bytes, seed: int) -> int:
     """64-bit hash of a lower-cased wire name: must match zone/zone.c's hash_name()."""
     for at in range(0, len(name), 8):
-        product = (seed ^ int.from_bytes(name[at : at + 8], "little")) * _FACTOR
-        seed = (product ^ (product >> 64)) & _MASK
+        seed = _fold(seed ^ int.from_bytes(name[at : at + 8], "little"))
     return seed
 
 
-def checksum(data: memoryview | bytearray) -> int:
-    """BLAKE2b-64, little-endian, of an arena with the checksum's own field taken as 0."""
-    digest = blake2b(data[:CHECKSUM_AT], digest_size=8)
-    digest.update(bytes(8))
-    with memoryview(data) as view, view[CHECKSUM_AT + 8 :] as rest:
-        digest.update(rest)
-    return int.from_bytes(digest.digest(), "little")
+def checksum(data: bytes | bytearray | memoryview) -> int:
+    """cext/zone/checksum.c, of an arena with the checksum's own field taken as 0."""
+    whole = bytearray(data) + bytes(-len(data) % _BLOCK.size)
+    whole[CHECKSUM_AT : CHECKSUM_AT + 8] = bytes(8)
+    lanes = [1, 2, 3, 4]
+    for words in _BLOCK.iter_unpack(whole):
+        lanes = [_fold(lane ^ word) for lane, word in zip(lanes, words, strict=True)]
+    total = 0
+    for lane in lanes:
+        total = _fold(total ^ lane)
+    return total
 
 
 def has_choices(data: memoryview) -> bool:

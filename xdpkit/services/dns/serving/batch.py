@@ -8,7 +8,6 @@ goes on with the rest.
 from __future__ import annotations
 
 import logging
-import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from xdpkit.errors import StuckError, UnansweredError, XdpkitError, ZoneError
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, never
-from xdpkit.services.dns.serving.geo_views import Views, check_servable
+from xdpkit.services.dns.serving.geo_views import Views, check_in_file, check_servable
 from xdpkit.services.dns.zonefile.sources import Source, from_json
 from xdpkit.services.dns.zonefile.zone import ZoneWarning
 
@@ -233,18 +232,14 @@ class _Reader:
 def _outcomes(fd: int, reports: list[dict[str, Any]], views: Views) -> list[Outcome]:
     """What a child reported, with the arenas in memory. Closes the descriptor."""
     try:
-        size = os.fstat(fd).st_size
-        if not size:
-            return [_outcome(b"", report, views) for report in reports]
-        with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-            return [_outcome(view, report, views) for report in reports]
-    except (OSError, MemoryError, ValueError) as error:
+        return [_outcome(fd, report, views) for report in reports]
+    except OSError as error:
         return [_refused(report["zone"], _unusable(error), True) for report in reports]
     finally:
         os.close(fd)
 
 
-def _outcome(data: memoryview | bytes, report: dict[str, Any], views: Views) -> Outcome:
+def _outcome(fd: int, report: dict[str, Any], views: Views) -> Outcome:
     path = report["zone"]
     try:
         sources = from_json(report["sources"])
@@ -254,12 +249,12 @@ def _outcome(data: memoryview | bytes, report: dict[str, Any], views: Views) -> 
                 for each in errors
             ]
             return Outcome(path, None, sources, tuple(found))
+        warnings = tuple(ZoneWarning(*each) for each in report.get("warnings", ()))
+        unlisted = int(report.get("unlisted", 0))
         at, size = report["at"], report["size"]
-        with memoryview(data) as view, view[at : at + size] as part:
-            warnings = tuple(ZoneWarning(*each) for each in report.get("warnings", ()))
-            unlisted = int(report.get("unlisted", 0))
-            arena = ZoneArena(part)
-        found_view = views.of(report, data)
+        check_in_file(fd, at, size)
+        arena = ZoneArena.read(fd, at, size)
+        found_view = views.of(report, fd)
         check_servable(arena, found_view)
         return Outcome(path, arena, sources, (), False, warnings, unlisted, found_view)
     except (LookupError, TypeError, ValueError, MemoryError) as error:

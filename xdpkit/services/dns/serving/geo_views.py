@@ -6,6 +6,7 @@ no zone but its own answered by its view.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -28,6 +29,12 @@ _in_use: WeakValueDictionary[bytes, _SharedView] = WeakValueDictionary()
 """By the digests of our copies: gone when no zone has them."""
 
 
+def check_in_file(fd: int, at: int, size: int) -> None:
+    """Raises ValueError if a file does not have what it is said to have; OSError."""
+    if not 0 <= at <= at + size <= os.fstat(fd).st_size:
+        raise ValueError("it is not in the file")
+
+
 class Views:
     """Where a child's views are in its file, and those that were taken from there."""
 
@@ -41,21 +48,24 @@ class Views:
         if isinstance(name, str) and isinstance(at, int) and isinstance(size, int):
             self._places[name] = (at, size)
 
-    def of(self, zone: dict[str, Any], data: memoryview | bytes) -> GeoView | None:
-        """The view that a zone's report names. Raises ValueError for one that is no good."""
+    def of(self, zone: dict[str, Any], fd: int) -> GeoView | None:
+        """The view that a zone's report names, from the child's file.
+
+        Raises ValueError for one that is no good, and OSError.
+        """
         name = zone.get("view")
         if name is None:
             return None
         if not isinstance(name, str) or name not in self._places:
             raise ValueError(f"there is no view {name!r}")
         if name not in self._taken:
-            self._taken[name] = self._take(name, data)
+            self._taken[name] = self._take(name, fd)
         return self._taken[name]
 
-    def _take(self, name: str, data: memoryview | bytes) -> GeoView:
+    def _take(self, name: str, fd: int) -> GeoView:
         at, size = self._places[name]
-        with memoryview(data) as whole, whole[at : at + size] as part:
-            return _shared(bytes.fromhex(name), part)
+        check_in_file(fd, at, size)
+        return _shared(bytes.fromhex(name), os.pread(fd, size, at))
 
 
 def _shared(view: bytes, block: memoryview | bytes) -> GeoView:
