@@ -189,10 +189,11 @@ def zone() -> dict[str, bytes]:
     # The only bucket of the smallest arena without room, and names that are looked for in it: a
     # probe would not end.
     full = struct.pack("<BBHBbHHBbH", 0, 0, 39, 7, 0, 32, 19, 1, 1, 0)
-    seeds = {f"arena{which}": bytes([which, 0]) for which in range(6)} | {"full": full}
+    all_of_them = (*range(6), *range(128, 131))
+    seeds = {f"arena{which}": bytes([which, 0]) for which in all_of_them} | {"full": full}
     return seeds | {
         f"arena{which}at{at}how{how}": struct.pack("<BBHBbH", which, how, at, how, 1, at + 8)
-        for which in range(6)
+        for which in all_of_them
         for at in (0, 3, 9, 10, 13, 15, 16, 19, 32, 40, 60, 100, 250)
         for how in range(8)
     }

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import CONFIG, QUEUES, WAYS_IN, XDPKIT, Server, eventually, reload, write_config
+from serving import (
+    CONFIG,
+    PATIENCE,
+    QUEUES,
+    WAYS_IN,
+    XDPKIT,
+    Server,
+    eventually,
+    reload,
+    write_config,
+)
 
 from xdpkit.lab.namespaces import CLIENT_IPV4, CLIENT_IPV6, SERVER_IPV4, SERVER_IPV6, Lab
 
@@ -271,12 +281,12 @@ def test_keys_of_the_status_files_that_match_nothing(
     status = directory / "health" / "pool.json"
     write_health(directory, one=HEALTHY, two=HEALTHY, three=HEALTHY)
     stray = f'{status}: no record that is served has "three": remove it'
-    eventually(lambda: stray in server.log(), "the line")
+    eventually(lambda: stray in server.log(), "the line", 4 * PATIENCE)
     checked = lab.server.run(XDPKIT, "check", "-c", str(directory / "xdpkit.toml"))
     assert checked.returncode == 0 and '"three": remove it' in checked.stderr + checked.stdout
     write_health(directory, one=HEALTHY, three=HEALTHY)
     missing = f'{status}: it has no "two", which records name: they count as unhealthy'
-    eventually(lambda: missing in server.log(), "the line")
+    eventually(lambda: missing in server.log(), "the line", 4 * PATIENCE)
     eventually(lambda: ask(lab, "servers") == ["192.0.2.41"], "the other server alone")
     away = directory / "away"
     (directory / "health").rename(away)

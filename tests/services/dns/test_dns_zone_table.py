@@ -18,6 +18,7 @@ from zone_loads import addresses, state_of
 from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import DnsConfig
 from xdpkit.errors import XdpkitError, ZoneError
+from xdpkit.runtime import off_loop
 from xdpkit.runtime.publisher import Parts, SnapshotPublisher
 from xdpkit.services.dns.serving.geo_servings import GeoServings
 from xdpkit.services.dns.serving.store import Load, load_zones
@@ -193,6 +194,31 @@ def test_of_two_directories_the_one_begun_later_is_used(
 
     used = anyio.run(main)
     assert used is made[0 if slow == 0 else 1]
+
+
+def test_what_is_served_changes_although_files_do_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more threads are begun then, and a directory of zones needs no file."""
+    zones = tmp_path / "zones"
+    zones.mkdir()
+    (zones / "a.zone").write_text(HEAD)
+
+    async def main() -> tuple[ZoneDirectory | None, ZoneDirectory | None]:
+        store = ZoneStore(DnsConfig(zones=zones, cache=None, watch=False), publisher())
+        await store.load()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(store.run)
+            while store._keeping:
+                await anyio.sleep(0.01)
+            before = store._directory
+            monkeypatch.setattr(off_loop, "STUCK_MAX", 0)
+            await store._show()
+            tasks.cancel_scope.cancel()
+        return before, store._directory
+
+    before, after = anyio.run(main)
+    assert after is not None and after is not before
 
 
 def test_what_changes_often_stays_small(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
@@ -28,6 +29,13 @@ STATES_SECONDS = 10.0
 # Lines about keys that match nothing, of one look.
 UNMATCHED_MAX = 20
 
+# A key is named once it has matched nothing for so long: a zone and its status files change one
+# after the other, and a pool's zone is compiled in some seconds.
+UNMATCHED_SECONDS = 10.0
+
+# Names that are remembered as said.
+SAID_MAX = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Made:
@@ -52,7 +60,9 @@ class GeoServings:
         self._used: list[tuple[str, ...]] | None = None
         """The names of statuses, by zone; None: no zone has been served yet."""
         self._compared: list[tuple[str, ...]] | None = None
-        self._unmatched: frozenset[str] = frozenset()
+        self._unmatched_since: dict[str, float] = {}
+        self._said: set[str] = set()
+        self._unsaid = False
         self._reading = self._silent = False
         self.generation = 0
         """Changes with every change of a state."""
@@ -89,7 +99,7 @@ class GeoServings:
             try:
                 changed, used = files.refresh(), self._used
                 self.generation += changed
-                if used is not None and (changed or used != self._compared):
+                if used is not None and (changed or self._unsaid or used != self._compared):
                     self._compared = used
                     self._say_unmatched(files, used)
             finally:
@@ -109,10 +119,15 @@ class GeoServings:
 
     def _say_unmatched(self, files: HealthFiles, used: list[tuple[str, ...]]) -> None:
         """Logs what was not said yet of keys that match nothing."""
+        now, before = time.monotonic(), self._unmatched_since
         found = files.unmatched(chain.from_iterable(used))
-        for line in _few(files, [name for name in found if name not in self._unmatched]):
+        self._unmatched_since = {name: before.get(name, now) for name in found}
+        unsaid = [name for name in found if name not in self._said]
+        ripe = [n for n in unsaid if now - self._unmatched_since[n] >= UNMATCHED_SECONDS]
+        for line in _few(files, ripe):
             _say(line)
-        self._unmatched = frozenset(found)
+        self._unsaid = len(unsaid) > len(ripe)
+        self._said = set(found) if len(self._said) > SAID_MAX else self._said.union(ripe)
 
     def of(
         self, zones: Iterable[tuple[bytes, ZoneArena | None, GeoView | None]]

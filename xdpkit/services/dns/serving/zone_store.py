@@ -239,12 +239,12 @@ class ZoneStore:
     async def _show(self) -> None:
         """The same, made beside the event loop: tables to draw from take a while.
 
-        What was shown meanwhile is newer, or of another table, and stays. Raises XdpkitError, and
-        what ZoneDirectory does.
+        What was shown meanwhile is newer, or of another table, and stays. Raises what ZoneDirectory
+        does.
         """
         shown, table, servings = self._shown_now(), self._table, self._servings
         make = table.directory_maker(servings)
-        directory = await off_loop("the directory of zones", make, DIRECTORY_SECONDS)
+        directory = await _made_beside(make)
         newer = shown.number > self._number
         if newer and table is self._table and servings is self._servings:
             self._take_into_use(shown, directory)
@@ -274,7 +274,7 @@ class ZoneStore:
         if share.changed or servings is not self._servings:
             states = servings.generation
             make = share.table.directory_maker(servings)
-            directory = await off_loop("the directory of zones", make, DIRECTORY_SECONDS)
+            directory = await _made_beside(make)
 
         def commit() -> None:
             if servings is not self._servings:
@@ -476,7 +476,7 @@ class ZoneStore:
     async def _try_to_show(self, what: str) -> None:
         try:
             await self._show()
-        except (UnansweredError, MemoryError, ValueError) as error:
+        except (MemoryError, ValueError) as error:
             log.error("%s", failed(what, error))
 
     def _watch_files(self) -> Callable[[], Awaitable[None]] | None:
@@ -541,6 +541,14 @@ class ZoneStore:
     def close(self) -> None:
         """Closes the inbox."""
         self.inbox.close()
+
+
+async def _made_beside(make: Callable[[], ZoneDirectory]) -> ZoneDirectory:
+    """Made beside the event loop; here where too many threads wait for files that do not answer."""
+    try:
+        return await off_loop("the directory of zones", make, DIRECTORY_SECONDS)
+    except UnansweredError:
+        return make()
 
 
 def _arenas(table: ZoneTable) -> dict[bytes, Any]:
