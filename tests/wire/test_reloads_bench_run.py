@@ -34,6 +34,7 @@ def test_all_parts() -> None:
     assert any("%" in line for line in lines)
     pool, burst = facts["pool"], facts["burst"]
     assert pool["answered"] == pool["sent"] > 0 and pool["changes"] == 3
+    assert pool["dropped"] == 0
     # The client beside the load got answers, and saw each change of health in one of them.
     assert pool["sampled"] > pool["unanswered"] == pool["mixed"] == pool["stale"] == 0
     assert pool["health_s_max"] < geo_sampler.HEALTH_SECONDS

@@ -75,8 +75,8 @@ def measure(
     """``rates``: a row for each kind of answer; ``mode``; ``skipped``: servers not measured."""
     [database] = geoip.iterdir()
     others, skipped = geo_knotd.installed(zone, database)
-    if not shutil.which("geodns"):
-        skipped["GeoDNS"] = "not installed"
+    here = shutil.which("geodns")
+    skipped["GeoDNS"] = f"{here}: how to start it is not known here" if here else "not installed"
     server, server_cpu = own_server(zone, geoip), cpu.split()[1]
     with ExitStack() as stack:
         say("answers: starting xdpkit")

@@ -130,7 +130,7 @@ def under_load(entry: testbed.Entry, site: Site, reloads: int, rate: int, say: S
     load.clear()
     load.watch_versions()
     taken: dict[str, list[float]] = {"reload": [], "health": [], "resident": []}
-    before = memory(testbed.pids_in(served.lab.server))
+    before, dropped = memory(testbed.pids_in(served.lab.server)), _dropped(served)
     with Sampler(served.lab, site.versions) as sampler:
         with steady_load(load, rate):
             for number in range(reloads):
@@ -146,6 +146,7 @@ def under_load(entry: testbed.Entry, site: Site, reloads: int, rate: int, say: S
             **reloading.outcome(load, taken["reload"], rate),
             **spread("health_s", taken["health"]),
             "idle": idle,
+            "dropped": _dropped(served) - dropped,
             "sampled": sampler.sampled,
             "unanswered": sampler.unanswered,
             "mixed": sampler.mixed,
@@ -199,6 +200,11 @@ def _compiling(served: ServedLab, site: Site, seconds: list[float]) -> Iterator[
             working.result()
 
 
+def _dropped(served: ServedLab) -> int:
+    """Requests that found no room on the server's ring; others were lost by the generator."""
+    return int(served.status()["queues"]["0"]["socket"]["rx_dropped"])
+
+
 def _next_version(served: ServedLab, site: Site) -> float:
     site.write_next()
     return reload(served)
@@ -230,7 +236,7 @@ def tables(facts: Facts) -> Iterator[Any]:
         [f"{pool['reloads']} reloads of a pool's zone of {pool['servers']:,} servers", ""],
         [
             *reloading.table_rows(pool),
-            ["", control(pool)],
+            ["lost at the server's ring", f"{pool['dropped']:,}; {control(pool)}"],
             [
                 "sampled: of two versions / unhealthy / unanswered",
                 f"{pool['sampled']:,}: {pool['mixed']:,} / {pool['stale']:,} / "

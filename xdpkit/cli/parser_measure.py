@@ -122,8 +122,9 @@ other runs:
                       reload {the same, at a fifth of the rate}
              pool     100 (--rounds) versions of an NTP pool's JSON zone of 5,000 servers, one
                       every 2 s, a change of health between two: the same as reloads, and
-                      sampled, mixed (addresses of two versions), health_s, stale (a server
-                      that has been unhealthy for longer), resident_before, resident_after
+                      dropped (of the lost: at the server's ring), sampled, mixed (addresses of
+                      two versions), health_s, stale (a server that has been unhealthy for
+                      longer), resident_before, resident_after
              burst    lost of 150,000 queries in 2 s, while the pool's zone is compiled on the
                       same CPU; idle: while nothing is
   --zones    many zones of 4 records (--zone-count), in xdpkit, knotd, nsd and named on the
