@@ -187,3 +187,37 @@ def test_a_warm_child_that_is_not_needed(warm: tuple[WarmChild, Job]) -> None:
         await made.close()
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize(
+    "at, size",
+    [
+        (0, 1 << 62),
+        (0, 4097),
+        (4096, 1),
+        (-1, 64),
+        (64, -64),
+        (0, 0),
+        (1 << 80, 1),
+        (0, 1 << 80),
+        (0, 4096),
+        (0.5, 64),
+        ("0", 64),
+        (None, 64),
+        (0, [64]),
+        (True, False),
+    ],
+)
+def test_what_a_compiler_reports_is_not_believed(at: object, size: object) -> None:
+    """Whatever it says about where an arena is: that zone has none, and no other is touched."""
+    fd = os.memfd_create("arenas")
+    os.pwrite(fd, b"x" * 4096, 0)
+    report = {"zone": "/z.zone", "at": at, "size": size, "sources": []}
+    other = {"zone": "/y.zone", "errors": [], "at": at, "size": size, "sources": []}
+    found = batch_module._outcomes(fd, [report, other])
+    assert [outcome.path for outcome in found] == ["/z.zone", "/y.zone"]
+    for outcome in found:
+        assert outcome.arena is None and not outcome.stuck
+        assert "the zone compiler produced no usable arena" in str(outcome.errors[0])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)

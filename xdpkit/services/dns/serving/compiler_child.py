@@ -128,7 +128,7 @@ class CompilerChild:
             )
         fd = os.memfd_create("xdpkit-zones", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            # What is mapped here stays there, whatever the child does.
+            # What it has reported cannot be cut off; what it changes, our copy does not have.
             fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK)
             command = child.python("xdpkit.services.dns.compiler.compile", *job.arguments(fd))
             process = await anyio.open_process(
@@ -266,7 +266,7 @@ class CompilerChild:
         scope.cancel()
 
     async def close(self) -> None:
-        """Ends it, if it still runs; its file stays where it was mapped."""
+        """Ends it, if it still runs; who duplicated the descriptor of its file still has that."""
         with anyio.CancelScope(shield=True):
             if self._process.returncode is None:
                 self._process.kill()
