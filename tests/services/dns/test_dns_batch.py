@@ -19,6 +19,7 @@ from xdpkit.services.dns.serving import batch as batch_module
 from xdpkit.services.dns.serving import compiler_child
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Progress
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, WarmChild
+from xdpkit.services.dns.serving.geo_views import Views
 
 # More than there is time for, and many reports of progress: dnspython makes these records.
 ENDLESS = '$GENERATE 1-1000000 a-name-that-is-not-short-$ LOC "1 N 1 E 1m"\n'
@@ -214,7 +215,7 @@ def test_what_a_compiler_reports_is_not_believed(at: object, size: object) -> No
     os.pwrite(fd, b"x" * 4096, 0)
     report = {"zone": "/z.zone", "at": at, "size": size, "sources": []}
     other = {"zone": "/y.zone", "errors": [], "at": at, "size": size, "sources": []}
-    found = batch_module._outcomes(fd, [report, other])
+    found = batch_module._outcomes(fd, [report, other], Views())
     assert [outcome.path for outcome in found] == ["/z.zone", "/y.zone"]
     for outcome in found:
         assert outcome.arena is None and not outcome.stuck

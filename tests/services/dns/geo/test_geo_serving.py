@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from xdpkit.config.geo import GeoFiles
 from xdpkit.services.dns.compiler import view_file
 from xdpkit.services.dns.compiler.arena_file import cache_directory
 from xdpkit.services.dns.serving import geo_views
-from xdpkit.services.dns.serving.batch import Outcome, _outcome
+from xdpkit.services.dns.serving.batch import Outcome, _outcomes
 from xdpkit.services.dns.serving.comparing import compared
 from xdpkit.services.dns.serving.geo_views import Views
 from xdpkit.services.dns.serving.store import Load, load_zones
@@ -136,6 +137,14 @@ def test_without_choices_no_view_is_needed(directory: Path) -> None:
     assert addresses(load(directory), "www.test") == ["192.0.2.1"]
 
 
+def outcome_of(data: bytes, report: dict[str, Any], views: Views) -> Outcome:
+    """What becomes of a report by a child with this in its file."""
+    fd = os.memfd_create("arenas")
+    os.pwrite(fd, data, 0)
+    [outcome] = _outcomes(fd, [report], views)
+    return outcome
+
+
 def lied(directory: Path, **changed: Any) -> str:
     """Why a report of a zone is refused whose view, or what is said of it, is another."""
     (directory / "zones" / "test.json").write_text(zone("us", "de"))
@@ -149,7 +158,8 @@ def lied(directory: Path, **changed: Any) -> str:
     report = {"zone": "test.json", "at": 0, "size": len(arena), "sources": [], "view": name}
     del state
     gc.collect()
-    outcome = _outcome(arena + bytes(at - len(arena)), report | changed.get("zone", {}), views)
+    data = arena + bytes(at - len(arena))
+    outcome = outcome_of(data, report | changed.get("zone", {}), views)
     assert outcome.arena is None
     return str(outcome.errors[0])
 
@@ -201,7 +211,7 @@ def test_a_child_that_lies_has_its_own_zone_answered_by_its_view(
         views.note({"view": name.hex(), "at": at, "size": len(view)})
         report = {"zone": "test.json", "at": 0, "size": len(arena), "sources": []}
         data = arena + bytes(at - len(arena)) + view
-        return _outcome(data, report | {"view": name.hex()}, views)
+        return outcome_of(data, report | {"view": name.hex()}, views)
 
     order = [lie, block] if first == "the liar" else [block, lie]
     found = {data: outcome(data) for data in order}
