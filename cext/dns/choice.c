@@ -40,10 +40,11 @@ static bool is_usable(const struct dns_query *q)
 static inline struct dns_client client_of(const struct geo_view *view, const struct request *rq,
 					  struct dns_query *q)
 {
-	uint8_t version = q->subnet.family == FAMILY_IPV4 ? 4 : 6;
 	struct geo_found found;
 
 	if (is_usable(q)) {
+		uint8_t version = q->subnet.family == FAMILY_IPV4 ? 4 : 6;
+
 		found = geo_view_find(view, q->subnet.address, version);
 		/* Of an alias and of what it leads to: the answer is both's. */
 		if (found.scope > q->subnet.scope)

@@ -389,13 +389,17 @@ static bool is_new(struct followed *seen, uint32_t count, const struct zone_look
 	return true;
 }
 
-/* Ends a reply with records that are drawn; nothing proves anything in a zone with choices. */
+/*
+ * Ends a reply with records that are drawn. Nothing proves anything in a zone with choices, but the
+ * aliases that lead there may be signed.
+ */
 static enum verdict finish_with_draw(const struct snapshot *snap, struct thread_state *state,
 				     struct request *rq, const struct dns_query *q,
 				     struct composer *c, const struct zone_lookup *lookup,
 				     uint32_t table)
 {
-	uint32_t size = proof_size(&c->proof, c->at);
+	/* Wherever they begin: that is not known before the draw. */
+	uint32_t size = proof_size(&c->proof, c->limit);
 	struct dns_draw draw = {.to = c->p + c->at, .owner = c->name_at[0]};
 
 	draw.room = c->limit > c->at + size ? c->limit - c->at - size : 0;

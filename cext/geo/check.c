@@ -16,8 +16,11 @@
  * What variants and draws may refer to in all, where they share it: so much for each byte of the
  * arena, or this much if it is small. Without a bound a small arena could take a large selection.
  */
-#define SHARED_MIN      (1u << 24)
+#define SHARED_MIN      (1u << 20)
 #define SHARED_PER_BYTE 4
+
+/* A status is a string of Python's, too, and is looked up by name. */
+#define STATUS_COSTS 32
 
 /* A check under way, and what is left of that. */
 struct geo_checking {
@@ -125,7 +128,7 @@ static bool draw_is_sound(struct geo_checking *check, const struct geo_draw *dra
 	uint64_t words = (uint64_t)draw->count * sizeof(uint32_t), bytes;
 	const uint32_t *status, *ends;
 
-	if (!draw->count || !draw->hosts)
+	if (!draw->count || !draw->hosts || (draw->hosts > GEO_HOSTS_MAX && draw->hosts != GEO_ALL))
 		return false;
 	if (draw->size ? !records_are_sound(check->extent, draw)
 		       : !records_of_any_size_are_sound(check->extent, draw))
@@ -151,7 +154,7 @@ static bool image_is_sound(struct geo_checking *check, uint32_t offset)
 {
 	const struct zone_arena *arena = check->extent->arena;
 	const struct zone_node *apex = zone_at(arena, arena->apex);
-	const struct zone_image *image;
+	const struct zone_image *image, *secure;
 
 	if (offset == arena->nodata)
 		return true;
@@ -159,7 +162,10 @@ static bool image_is_sound(struct geo_checking *check, uint32_t offset)
 	    !zone_check_answer(check->extent, offset, apex->name_length + WILDCARD_BYTES, 0))
 		return false;
 	image = zone_at(arena, offset);
-	return affords(check, image->length);
+	secure = zone_at(arena, image->secure);
+	/* A referral is that of a name at or below the question's: no choice has one. */
+	return image->kind != ZONE_KIND_REFERRAL && affords(check, image->length) &&
+	       (!image->secure || affords(check, secure->length));
 }
 
 static bool options_are_sound(struct geo_checking *check, const struct geo_step *step,
@@ -213,7 +219,7 @@ static bool variant_is_sound(struct geo_checking *check, const struct geo_varian
 
 /* -------------------------------------------------------------------------------------------- */
 
-/* As many names, each with its NUL. */
+/* As many names, none empty, each with its NUL. */
 static bool status_names_are_whole(const struct zone_extent *extent, const struct geo_zone *zone)
 {
 	const char *name, *end;
@@ -225,6 +231,8 @@ static bool status_names_are_whole(const struct zone_extent *extent, const struc
 		return false;
 	end = (const char *)extent->arena + extent->end;
 	for (uint32_t i = 0; i < zone->statuses; i++) {
+		if (name == end || !*name)
+			return false;
 		name = memchr(name, 0, (size_t)(end - name));
 		if (!name)
 			return false;
@@ -241,11 +249,12 @@ static bool zone_is_sound(const struct zone_extent *extent)
 	const struct geo_variant *variant;
 	const struct geo_draw *draw;
 
-	if (!zone || zone->classes > GEO_CLASSES_MAX || !status_names_are_whole(extent, zone))
-		return false;
 	check.left = extent->end * SHARED_PER_BYTE;
 	if (check.left < SHARED_MIN)
 		check.left = SHARED_MIN;
+	if (!zone || zone->classes > GEO_CLASSES_MAX || !status_names_are_whole(extent, zone) ||
+	    !affords(&check, (uint64_t)zone->statuses * STATUS_COSTS))
+		return false;
 	draw = zone_check_within(extent, zone->draw, (uint64_t)zone->draws * sizeof *draw);
 	variant = zone_check_within(extent, zone->variant,
 				    (uint64_t)zone->variants * sizeof *variant);

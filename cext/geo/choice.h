@@ -67,6 +67,12 @@ struct geo_draw {
 
 #define GEO_ALL 0xffff
 
+/*
+ * Most records that are drawn for an answer: each is compared with those before it. So many take
+ * some microseconds, and 4 KiB (IPv6: 7 KiB), and no client tries more servers.
+ */
+#define GEO_HOSTS_MAX 255
+
 /* The steps of a class, the most specific target's first: the first that yields is the answer. */
 struct geo_variant {
 	uint32_t step; /* struct geo_step[steps] */

@@ -11,8 +11,6 @@
 #define OWNER 2 /* bytes: a pointer */
 #define HEAD  (OWNER + RR_FIXED)
 
-/* As many as a message has room for: each has at least an owner and its fixed part. */
-#define DRAWN_MAX (UINT16_MAX / HEAD)
 /* Most answers have fewer, and a small array. */
 #define DRAWN_FEW 16
 
@@ -209,8 +207,8 @@ static __attribute__((noinline)) void draw_many(const struct rest *of,
 						struct geo_generator *generator, uint32_t *slot,
 						uint32_t have, uint32_t need)
 {
-	uint32_t drawn[DRAWN_MAX];
-	uint64_t start[DRAWN_MAX];
+	uint32_t drawn[GEO_HOSTS_MAX];
+	uint64_t start[GEO_HOSTS_MAX];
 
 	draw_from_rest(of, generator, slot, have, need, drawn, start);
 }
@@ -392,7 +390,7 @@ static __attribute__((noinline)) uint32_t put_many(const struct geo_selection *s
 						   struct geo_generator *generator,
 						   const struct sink *sink)
 {
-	uint32_t slot[DRAWN_MAX];
+	uint32_t slot[GEO_HOSTS_MAX];
 
 	draw_slots(selection, table, generator, slot, table->hosts);
 	return put(selection, table, slot, table->hosts, sink);
@@ -404,13 +402,15 @@ uint32_t geo_put_records(const struct geo_selection *selection, uint32_t at,
 {
 	const struct geo_table *table = geo_table_at(selection, at);
 	const struct sink sink = {.to = to, .room = room, .owner = owner};
-	uint32_t slot[DRAWN_FEW], records = table->hosts, bytes;
+	uint32_t slot[DRAWN_FEW], records = table->hosts, bytes = 0;
 
 	*count = 0;
-	if (records > DRAWN_MAX || records * (uint64_t)table->least > room)
+	if (records * (uint64_t)table->least > room)
 		return 0;
 	if (table->flags & GEO_TABLE_ORDERED) {
 		bytes = put(selection, table, NULL, records, &sink);
+	} else if (records > GEO_HOSTS_MAX) {
+		/* No selection has such a table: geo/check.c. */
 	} else if (records > DRAWN_FEW) {
 		bytes = put_many(selection, table, generator, &sink);
 	} else {

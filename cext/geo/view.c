@@ -10,21 +10,37 @@ struct walk {
 	uint32_t ipv4_entries, ipv6_entries, further;
 };
 
-uint16_t geo_view_exact(const struct geo_view *view, const uint8_t *address)
+/* Leading zeros of a number that is not 0. */
+static uint32_t leading_zeros(unsigned __int128 number)
+{
+	uint64_t high = (uint64_t)(number >> 64);
+
+	return high ? (uint32_t)__builtin_clzll(high)
+		    : 64 + (uint32_t)__builtin_clzll((uint64_t)number);
+}
+
+struct geo_found geo_view_exact(const struct geo_view *view, const uint8_t *address)
 {
 	const unsigned __int128 *start = geo_exact_starts(view);
 	const unsigned __int128 wanted =
 		(unsigned __int128)load_be64(address) << 64 | load_be64(address + 8);
-	uint32_t at = 0;
+	uint32_t at = 0, below, above = 0;
 
 	if (!view->exact || start[0] > wanted)
-		return 0;
+		return (struct geo_found){0, GEO_IPV6_BITS + 1};
 	for (uint32_t left = view->exact, half; left > 1; left -= half) {
 		half = left / 2;
 		if (start[at + half] <= wanted)
 			at += half;
 	}
-	return geo_exact_classes(view)[at];
+	below = leading_zeros(wanted ^ (start[at] - 1));
+	if (at + 1 < view->exact)
+		above = leading_zeros(wanted ^ start[at + 1]);
+	if (above > below)
+		below = above;
+	/* Not all of the /64 is of this class: else it would have it, and not GEO_EXACT. */
+	return (struct geo_found){geo_exact_classes(view)[at],
+				  (uint8_t)(below < GEO_IPV6_BITS ? GEO_IPV6_BITS + 1 : below + 1)};
 }
 
 static bool class_is_valid(const struct walk *walk, uint32_t class)

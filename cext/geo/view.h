@@ -78,7 +78,7 @@ struct geo_found {
 	uint16_t class;
 	/*
 	 * Length of the shortest prefix that has the address and is all of this class: RFC 7871's
-	 * widest prefix for which an answer is right. At most 64 of IPv6.
+	 * widest prefix for which an answer is right.
 	 */
 	uint8_t scope;
 };
@@ -135,8 +135,8 @@ static inline const uint8_t *geo_texts(const struct geo_view *view)
  */
 const uint8_t *geo_view_text(const struct geo_view *view, uint32_t class);
 
-/* The class of an address that GEO_EXACT was found for. */
-uint16_t geo_view_exact(const struct geo_view *view, const uint8_t *address);
+/* For an address that GEO_EXACT was found for. */
+struct geo_found geo_view_exact(const struct geo_view *view, const uint8_t *address);
 
 /*
  * The searches are branch-free, with a mask of all bits or none: which half an address lies in
@@ -209,7 +209,7 @@ static inline struct geo_found geo_find_ipv6(const struct geo_view *view, const 
 	found = geo_search_ipv6(geo_ipv6_entries(view) + bucket->at, bucket->form >> 8, address,
 				end);
 	if (__builtin_expect(found.class == GEO_EXACT, 0))
-		found = (struct geo_found){geo_view_exact(view, source), GEO_IPV6_BITS};
+		found = geo_view_exact(view, source);
 	return found;
 }
 

@@ -14,7 +14,8 @@ static void add(const struct zone_arena *arena, struct zone_proof *proof, uint32
 {
 	const struct zone_part *part = zone_at(arena, offset);
 
-	if (!offset)
+	/* A sound zone needs no more: ZONE_PROOF_MAX. */
+	if (!offset || proof->count == ZONE_PROOF_MAX)
 		return;
 	for (uint32_t i = 0; i < proof->count; i++)
 		if (proof->part[i] == part)

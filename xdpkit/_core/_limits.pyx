@@ -24,6 +24,10 @@ cdef extern from "dns/settings.h" nogil:
         c_dns_text_max "DNS_TEXT_MAX"
         c_dns_status_max "DNS_STATUS_MAX"
 
+cdef extern from "geo/choice.h" nogil:
+    enum:
+        c_geo_hosts_max "GEO_HOSTS_MAX"
+
 cdef extern from "runtime/access.h" nogil:
     enum:
         c_access_denied "ACCESS_DENIED"
@@ -89,6 +93,7 @@ DNS_AGENT_MAX = c_dns_agent_max
 DNS_NSID_MAX = c_dns_nsid_max
 DNS_TEXT_MAX = c_dns_text_max
 DNS_STATUS_MAX = c_dns_status_max
+GEO_HOSTS_MAX = c_geo_hosts_max
 ACCESS_DENIED = c_access_denied
 ACCESS_ALLOWED = c_access_allowed
 ACCESS_NO_ROUTE = c_access_no_route

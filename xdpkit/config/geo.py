@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from xdpkit._core import _limits as limits
 from xdpkit.config.schema import custom, flag, integer, section
 from xdpkit.config.toml_document import Table
 
 # What GeoDNS answers at most where a zone does not say.
 MAX_HOSTS = 2
 
-# Each record that is drawn is compared with all that were drawn before it. 255 addresses are 4 KiB
-# (IPv6: 7 KiB), more than any client needs, and drawn in some microseconds.
-HOSTS_MAX = 255
+HOSTS_MAX = limits.GEO_HOSTS_MAX
 
 
 class GeoFiles(NamedTuple):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import anyio
 import pytest
@@ -222,3 +224,38 @@ def test_what_a_compiler_reports_is_not_believed(at: object, size: object) -> No
         assert "the zone compiler produced no usable arena" in str(outcome.errors[0])
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(fd)
+
+
+def test_a_hole_in_what_a_compiler_made_is_not_read() -> None:
+    """It costs the compiler nothing, and the server memory."""
+    fd = os.memfd_create("arenas")
+    os.ftruncate(fd, 1 << 40)
+    report = {"zone": "/z.zone", "at": 0, "size": 1 << 40, "sources": []}
+    [outcome] = batch_module._outcomes(fd, [report], Views())
+    assert "it is not in the file" in str(outcome.errors[0])
+
+
+def test_reports_that_make_no_sense(tmp_path: Path) -> None:
+    """More than there are files, of files that were not given, without what belongs in them."""
+    seen: list[Progress] = []
+    batch = Batch(Job(tmp_path), lambda _: None, seen.append)
+    batch._count = 2
+    reader = batch_module._Reader(batch, cast(CompilerChild, None), deque(["/a.zone", "/b.zone"]))
+    for report in (
+        {"reading": 7},
+        {"reading": "/a.zone", "records": "x", "share": float("inf")},
+        {"view": 7},
+        {},
+        {"zone": "/b.zone"},
+        {"zone": ["/a.zone"]},
+        {"zone": "/a.zone", "unlisted": float("inf"), "at": 0, "size": 0, "sources": []},
+        {"zone": "/b.zone"},
+        {"zone": "/a.zone"},
+        {"zone": "/c.zone"},
+    ):
+        reader._on_report(report)
+    assert [report["zone"] for report in reader._found] == ["/a.zone", "/b.zone"]
+    assert all(0 <= each.share <= 1 for each in seen)
+    found = batch_module._outcomes(os.memfd_create("arenas"), reader._found, Views())
+    assert [outcome.path for outcome in found] == ["/a.zone", "/b.zone"]
+    assert all("no usable arena" in str(outcome.errors[0]) for outcome in found)

@@ -82,11 +82,9 @@ def test_every_class_is_that_of_the_reference(
         assert view.classes[index] == expected(locations, targets, targeting, address), address
         where = locations.fact(address)[1]
         assert view.coordinates[index] == (where if closest else None)
-        assert scope <= (32 if address.version == 4 else 64)
-        # Within a /64 of which a label names single addresses, classes differ.
-        if scope < 64:
-            for other in within(address, scope, data.draw):
-                assert compiled.find(other) == (index, compiled.find(other)[1]), (address, other)
+        assert scope <= address.max_prefixlen
+        for other in within(address, scope, data.draw):
+            assert compiled.find(other)[0] == index, (address, other)
         if scope:
             # The next wider prefix has something else: else the scope would be wider.
             assert is_mixed(compiled, address, scope - 1, edges(locations, targets)), address
@@ -147,9 +145,10 @@ def test_addresses_and_their_networks() -> None:
     assert found("192.0.2.6") == (("[192.0.2.0]", "@"), 32)
     assert found("192.0.2.200") == (("[192.0.2.0]", "@"), 25)
     assert found("192.0.3.1") == (("@",), 24)
-    assert found("2001:db8:1::5") == (("[2001:db8:1::5]", "[2001:db8:1::]", "@"), 64)
-    assert found("2001:db8:1::4") == (("[2001:db8:1::]", "@"), 64)
-    assert found("2001:db8:1::6") == (("[2001:db8:1::]", "@"), 64)
+    assert found("2001:db8:1::5") == (("[2001:db8:1::5]", "[2001:db8:1::]", "@"), 128)
+    assert found("2001:db8:1::4") == (("[2001:db8:1::]", "@"), 128)
+    assert found("2001:db8:1::6") == (("[2001:db8:1::]", "@"), 127)
+    assert found("2001:db8:1:0:8000::") == (("[2001:db8:1::]", "@"), 65)
     assert found("2001:db8:1:1::") == (("[2001:db8:1::]", "@"), 64)
     assert found("2001:db8:1:ffff::1") == (("[2001:db8:1::]", "@"), 49)
     assert found("2001:db8:2::") == (("@",), 47)

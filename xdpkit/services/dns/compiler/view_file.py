@@ -27,7 +27,7 @@ from xdpkit.services.dns.zonefile.sources import compiler_key
 SUFFIX = ".view"
 
 # One of a million ranges takes 10 MB; the most ranges that a view can have, 200 MB.
-_BYTES_MAX = 1 << 29
+BYTES_MAX = 1 << 29
 
 _MAGIC = b"xdpview1"
 _FOOTER = struct.Struct("<8sQQ32s")
@@ -64,7 +64,7 @@ def read_view(file: str) -> bytes:
     with open(fd, "rb", buffering=0) as opened:  # noqa: PTH123
         found = os.fstat(opened.fileno())
         check_owned(file, found)
-        if found.st_size > _BYTES_MAX:
+        if found.st_size > BYTES_MAX:
             raise ValueError("it is too large")
         return _block(opened.read(found.st_size))
 

@@ -197,14 +197,15 @@ class _Reader:
         return why
 
     def _on_report(self, report: dict[str, Any]) -> None:
+        """Takes a report, which may be anything that JSON can say."""
         if "reading" in report:
-            self._batch.report(report["reading"], report["records"], report["share"])
+            self._batch.report(*_progress(report))
         elif "zone" not in report:
             self._views.note(report)
-        else:
-            self._found.append(report)
+        elif self._left and report["zone"] == self._left[0]:
             # It reports them in their order.
             self._left.popleft()
+            self._found.append(report)
             self._more.set()
 
     async def _load(self) -> None:
@@ -227,6 +228,15 @@ class _Reader:
             return await off_loop("the zone arenas", work, ARENA_SECONDS, nice)
         except UnansweredError as error:
             return [_refused(report["zone"], str(error), True) for report in found]
+
+
+def _progress(report: dict[str, Any]) -> tuple[str, int, float]:
+    records, share = report.get("records"), report.get("share")
+    return (
+        str(report["reading"]),
+        records if isinstance(records, int) else 0,
+        min(max(share, 0.0), 1.0) if isinstance(share, int | float) else 0.0,
+    )
 
 
 def _outcomes(fd: int, reports: list[dict[str, Any]], views: Views) -> list[Outcome]:
@@ -257,7 +267,7 @@ def _outcome(fd: int, report: dict[str, Any], views: Views) -> Outcome:
         found_view = views.of(report, fd)
         check_servable(arena, found_view)
         return Outcome(path, arena, sources, (), False, warnings, unlisted, found_view)
-    except (LookupError, TypeError, ValueError, MemoryError) as error:
+    except (LookupError, TypeError, ValueError, MemoryError, ArithmeticError) as error:
         return _refused(path, _unusable(error))
 
 

@@ -20,6 +20,9 @@ from xdpkit.services.dns.compiler import view_file
 from xdpkit.services.dns.compiler.arena import has_choices
 from xdpkit.services.dns.compiler.arena_file import OtherVersion
 
+# Of st_blocks: stat(2).
+_BLOCK_BYTES = 512
+
 
 class _SharedView(GeoView):
     """One that can be referenced weakly."""
@@ -30,8 +33,12 @@ _in_use: WeakValueDictionary[bytes, _SharedView] = WeakValueDictionary()
 
 
 def check_in_file(fd: int, at: int, size: int) -> None:
-    """Raises ValueError if a file does not have what it is said to have; OSError."""
-    if not 0 <= at <= at + size <= os.fstat(fd).st_size:
+    """Raises ValueError if a file does not have what it is said to have; OSError.
+
+    A hole would cost who made the file nothing, and who reads it memory.
+    """
+    found = os.fstat(fd)
+    if not 0 <= at <= at + size <= found.st_size or size > found.st_blocks * _BLOCK_BYTES:
         raise ValueError("it is not in the file")
 
 
@@ -65,6 +72,8 @@ class Views:
     def _take(self, name: str, fd: int) -> GeoView:
         at, size = self._places[name]
         check_in_file(fd, at, size)
+        if size > view_file.BYTES_MAX:
+            raise ValueError(f"a view of {size} bytes is larger than any")
         return _shared(bytes.fromhex(name), os.pread(fd, size, at))
 
 
