@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import anyio
 import pytest
 from zone_loads import state_of
 
-from xdpkit.config.geo import GeoFiles
+from xdpkit.config import DnsConfig
+from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.services.dns.serving import geo_servings
 from xdpkit.services.dns.serving.geo_servings import GeoServings, health_warnings
 from xdpkit.services.dns.serving.store import Load, load_zones
+from xdpkit.services.dns.serving.zone_report import health_problems
 
 
 def load(directory: Path, *keys: str) -> Load:
@@ -73,3 +76,54 @@ def test_what_check_says(tmp_path: Path) -> None:
     lines = health_warnings(health, [arena])
     assert lines[0].startswith(f"{health / 'h.json'}:1:2: ")
     assert len(lines) == 22 and lines[-1].startswith(f"{health}: 30 more keys")
+
+
+def test_a_reload_keeps_the_states_of_a_file_that_is_broken_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = tmp_path / "health"
+    health.mkdir()
+    (health / "f.json").write_text('{"a": 1}')
+    before = configured(tmp_path, answer_all_unhealthy=True)
+    anyio.run(before.refresh)
+    load(tmp_path, "f/a").table.directory_of_arenas(before)
+    (health / "f.json").write_text("no")
+    anyio.run(before.refresh)
+    assert len(caplog.messages) == 1
+    after = configured(tmp_path, answer_all_unhealthy=False, before=before)
+    anyio.run(after.refresh)
+    assert after is not before and not after.answer_all_unhealthy
+    assert not after.healthy("f/a") and after.failing == before.failing
+    assert len(caplog.messages) == 1
+    # Of another directory nothing is known.
+    (tmp_path / "health").rename(tmp_path / "other")
+    other = configured(tmp_path, name="other", before=after)
+    assert other.healthy("f/a") and other.failing == []
+
+
+def configured(
+    directory: Path,
+    name: str = "health",
+    answer_all_unhealthy: bool = True,
+    before: GeoServings | None = None,
+) -> GeoServings:
+    """As a start or a reload makes them."""
+    geo = GeoConfig(health=directory / name, answer_all_unhealthy=answer_all_unhealthy)
+    return geo_servings.geo_servings(DnsConfig(zones=directory / "zones", geo=geo), before)
+
+
+def test_what_status_and_health_say(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    health = tmp_path / "health"
+    health.mkdir()
+    for number in range(30):
+        (health / f"f{number:02}.json").write_text("[")
+    servings = GeoServings(health)
+    load(tmp_path, *(f"f{number:02}/a" for number in range(25))).table.directory_of_arenas(servings)
+    anyio.run(servings.refresh)
+    lines = health_problems(servings.failing)
+    assert len(lines) == 21 and lines[-1].startswith("health: and 5 more status files")
+    assert re.match(rf"health since \S+: {health}/f00.json:1:2: .*healthy until", lines[0])
+    for path in health.iterdir():
+        path.write_text("{}")
+    anyio.run(servings.refresh)
+    assert health_problems(servings.failing) == []

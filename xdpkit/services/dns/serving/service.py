@@ -79,7 +79,11 @@ class DnsService(Service):
         return Prepared(parts, commit, zones.settled, facts, zones.discard, zones.wrong)
 
     def facts(self) -> dict[str, Any]:
-        return {"zones": self._zones.infos, "arena": self._zones.facts()}
+        return {
+            "zones": self._zones.infos,
+            "arena": self._zones.facts(),
+            "health": self._zones.health_problems(),
+        }
 
     async def reload_zone(self, zone: str) -> dict[str, Any]:
         """Reads one zone again, whatever its files look like. Raises XdpkitError."""

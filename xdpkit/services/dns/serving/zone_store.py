@@ -151,8 +151,12 @@ class ZoneStore:
         return self._report.facts(self._table)
 
     def problems(self) -> list[str]:
-        """Lines for ``/health``: the zones that are not up to date."""
-        return zone_report.problems(self._table)
+        """Lines for ``/health``: the zones and the status files that are not up to date."""
+        return [*zone_report.problems(self._table), *self.health_problems()]
+
+    def health_problems(self) -> list[str]:
+        """What is wrong with the status files."""
+        return zone_report.health_problems(self._servings.failing)
 
     # ---------------------------------------------------------------------------------------------
 
