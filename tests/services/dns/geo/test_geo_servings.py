@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import anyio
 import pytest
 from zone_loads import state_of
 
-from xdpkit.config import DnsConfig
+from xdpkit.config import Config, DnsConfig
 from xdpkit.config.geo import GeoConfig, GeoFiles
+from xdpkit.runtime.publisher import Parts, SnapshotPublisher
 from xdpkit.services.dns.serving import geo_servings
 from xdpkit.services.dns.serving.geo_servings import GeoServings, health_warnings
+from xdpkit.services.dns.serving.service import DnsService
 from xdpkit.services.dns.serving.store import Load, load_zones
 from xdpkit.services.dns.serving.zone_report import health_problems
 
@@ -127,3 +132,40 @@ def test_what_status_and_health_say(tmp_path: Path, caplog: pytest.LogCaptureFix
         path.write_text("{}")
     anyio.run(servings.refresh)
     assert health_problems(servings.failing) == []
+
+
+def test_a_service_with_a_broken_status_file(tmp_path: Path) -> None:
+    """It is told until it is well again, over a reload, too."""
+    load(tmp_path, "f/a")
+    health = tmp_path / "health"
+    health.mkdir()
+    path = health / "f.json"
+    path.write_text('{"a": 1}')
+    dns = DnsConfig(zones=tmp_path / "zones", cache=None, watch=False, geo=GeoConfig(health=health))
+    other = replace(dns, geo=GeoConfig(health=health, answer_all_unhealthy=False))
+
+    async def told(service: DnsService, count: int) -> list[str]:
+        with anyio.fail_after(60):
+            while len(service.problems()) != count:
+                await anyio.sleep(0.05)
+        assert service.facts()["health"] == service.problems()
+        return service.problems()
+
+    async def main() -> None:
+        service = DnsService("dns", dns, SnapshotPublisher(Parts({"dns": 53})))
+        await service.open()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.run)
+            assert service.problems() == []
+            path.write_text("no")
+            [line] = await told(service, 1)
+            assert line.startswith("health since ") and line.endswith("last states stay in use")
+            prepared = await service.prepare(cast(Config, SimpleNamespace(dns=other)))
+            prepared.commit()
+            assert await told(service, 1) == [line]
+            path.write_text('{"a": 2}')
+            await told(service, 0)
+            tasks.cancel_scope.cancel()
+        service.close()
+
+    anyio.run(main)
