@@ -15,6 +15,7 @@ from zone_loads import state_of
 
 from xdpkit.config import Config, DnsConfig
 from xdpkit.config.geo import GeoConfig, GeoFiles
+from xdpkit.instance.handover.messages import check_facts
 from xdpkit.runtime.publisher import Parts, SnapshotPublisher
 from xdpkit.services.dns.serving import geo_servings
 from xdpkit.services.dns.serving.geo_servings import GeoServings, health_warnings
@@ -169,3 +170,70 @@ def test_a_service_with_a_broken_status_file(tmp_path: Path) -> None:
         service.close()
 
     anyio.run(main)
+
+
+def test_a_successor_begins_with_the_states_of_a_broken_file(tmp_path: Path) -> None:
+    load(tmp_path, "f/a", "g/a")
+    health = tmp_path / "health"
+    health.mkdir()
+    for name in "fgh":
+        (health / f"{name}.json").write_text('{"a": 1}')
+    dns = DnsConfig(zones=tmp_path / "zones", cache=None, watch=False, geo=GeoConfig(health=health))
+
+    async def main() -> None:
+        parts = SnapshotPublisher(Parts({"dns": 53}))
+        first, second = DnsService("dns", dns, parts), DnsService("dns", dns, parts)
+        await first.open()
+        (health / "f.json").write_text("no")
+        (health / "g.json").unlink()
+        facts = json.loads(json.dumps(first.handed_over()))
+        check_facts({**FACTS, **facts}, 3)
+        second.take_over(facts)
+        await second.open()
+        servings = second._zones._servings
+        assert not servings.healthy("f/a") and not servings.healthy("g/a")
+        told = sorted(line.rpartition("/")[2] for line in second.problems())
+        assert [line[:6] for line in told] == ["f.json", "g.json"]
+        assert all("its last states stay in use" in line for line in told)
+        # Of another directory they are not ours.
+        other = DnsService("dns", replace(dns, geo=GeoConfig(health=tmp_path / "other")), parts)
+        other.take_over(facts)
+        assert other._zones._servings.healthy("f/a")
+        async with anyio.create_task_group() as tasks:
+            for each in (first, second):
+                tasks.start_soon(each.run)
+                while each._zones._keeping:
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        for each in (first, second, other):
+            each.close()
+
+    anyio.run(main)
+
+
+FACTS = {
+    "mode": "native",
+    "bound": False,
+    "hardware_stamps": False,
+    "lock": False,
+    "metrics": None,
+    "queues": [],
+    "udp": [],
+    "tcp": [],
+    "cookies": None,
+}
+
+
+def test_what_is_handed_over_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "large.json").write_text(json.dumps({f"k{i}": 1 for i in range(100_000)}))
+    (tmp_path / "long.json").write_text(json.dumps({"\u00e4" * 100_000: 1}))
+    for number in range(900):
+        (tmp_path / f"f{number:03}.json").write_text(json.dumps({f"k{i}": 1 for i in range(50)}))
+    servings = GeoServings(tmp_path)
+    anyio.run(servings.refresh)
+    (tmp_path / "f899.json").write_text("no")
+    anyio.run(servings.refresh)
+    found = servings.handed_over()
+    assert found is not None and 100 < len(found["files"]) < 900
+    assert next(iter(found["files"])) == "f899"
+    assert 200_000 < len(json.dumps(found)) < 300_000

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from xdpkit.config.toml_document import quoted
 from xdpkit.errors import ConfigError, ZoneError
@@ -23,6 +25,9 @@ from xdpkit.services.dns.zonefile.sources import Reading, Source, stat_of
 
 # A state takes some 30 bytes: half a million servers.
 FILE_BYTES_MAX = 1 << 24
+
+# Of states that are handed over: some thousand servers' (handover/wire.py).
+HANDED_BYTES = 1 << 18
 
 # Each is looked at every second.
 FILES_MAX = 1000
@@ -92,6 +97,33 @@ class HealthFiles:
         made = HealthFiles(self.directory, self._say, self._say_well)
         made._files, made._failing = dict(self._files), dict(self._failing)
         return made
+
+    def handed_over(self) -> dict[str, Any]:
+        """What a successor takes over (JSON): as much as HANDED_BYTES hold.
+
+        Those of files that are no good now come first: others it can read.
+        """
+        files: dict[str, States] = {}
+        left = HANDED_BYTES
+        for name, file in sorted(self._files.items(), key=lambda each: not each[1].wrong):
+            if file.states is None or len(file.states) > left:
+                continue
+            size = len(json.dumps({name: file.states}))
+            if size <= left:
+                left -= size
+                files[name] = file.states
+        return {"directory": str(self.directory), "files": files}
+
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Begins with a predecessor's states, if they are of the same directory.
+
+        They stay where a file cannot be read.
+        """
+        if handed_over["directory"] == str(self.directory):
+            self._files = {
+                name: _File({key: Status(state) for key, state in states.items()})
+                for name, states in handed_over["files"].items()
+            }
 
     @property
     def failing(self) -> list[Failing]:

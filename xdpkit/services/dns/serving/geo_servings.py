@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from xdpkit._core._geo_selection import Selection, status_names
 from xdpkit._core._geo_serving import GeoServing
@@ -86,6 +87,15 @@ class GeoServings:
     def has_health(self) -> bool:
         """Whether there are status files to look at."""
         return self._files is not None
+
+    def handed_over(self) -> dict[str, Any] | None:
+        """What a successor takes over (JSON)."""
+        return self._files.handed_over() if self._files else None
+
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Begins with a predecessor's states."""
+        if self._files:
+            self._files.take_over(handed_over)
 
     @property
     def answer_all_unhealthy(self) -> bool:

@@ -158,6 +158,14 @@ class ZoneStore:
         """What is wrong with the status files."""
         return zone_report.health_problems(self._servings.failing)
 
+    def handed_over(self) -> dict[str, Any] | None:
+        """The servers' states, for a successor (JSON)."""
+        return self._servings.handed_over()
+
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Begins with a predecessor's; before the first load."""
+        self._servings.take_over(handed_over)
+
     # ---------------------------------------------------------------------------------------------
 
     async def load(self) -> None:
