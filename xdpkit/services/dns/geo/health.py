@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ FILE_BYTES_MAX = 1 << 24
 
 # Of states that are handed over: some thousand servers' (handover/wire.py).
 HANDED_BYTES = 1 << 18
+
+# Files that may be too large for what is left of that before no more are tried.
+_MISSED_MAX = 10
 
 # Each is looked at every second.
 FILES_MAX = 1000
@@ -103,15 +107,23 @@ class HealthFiles:
 
         Those of files that are no good now come first: others it can read.
         """
+        found = [
+            (not file.wrong, len(file.states), name, file.states)
+            for name, file in list(self._files.items())
+            if file.states is not None
+        ]
         files: dict[str, States] = {}
-        left = HANDED_BYTES
-        for name, file in sorted(self._files.items(), key=lambda each: not each[1].wrong):
-            if file.states is None or len(file.states) > left:
-                continue
-            size = len(json.dumps({name: file.states}))
+        left, missed = HANDED_BYTES, 0
+        for _, count, name, states in sorted(found, key=itemgetter(0, 1)):
+            size = len(json.dumps({name: states})) if count < left else left + 1
             if size <= left:
                 left -= size
-                files[name] = file.states
+                files[name] = states
+            else:
+                missed += 1
+            # The event loop waits meanwhile.
+            if missed == _MISSED_MAX:
+                break
         return {"directory": str(self.directory), "files": files}
 
     def take_over(self, handed_over: Mapping[str, Any]) -> None:
