@@ -34,6 +34,7 @@ FACTS: dict[str, Any] = {
     "udp": [["192.0.2.1", "ntp", 123]],
     "tcp": [],
     "cookies": {"secrets": ["00" * 16], "until": 0.0},
+    "health": {"directory": "/health", "files": {"pool": {"one": 2, "two": 0}}},
 }
 DESCRIPTORS = 3 + 2 + 1 + 1
 
@@ -66,11 +67,18 @@ WRONG = [
     ("cookies", {"secrets": ["00" * 15], "until": 0.0}),
     ("cookies", {"secrets": ["00" * 16], "until": float("nan")}),
     ("cookies", {"secrets": ["00" * 16], "until": time.monotonic() + 1e9}),
+    ("health", []),
+    ("health", {"files": {}}),
+    ("health", {"directory": "/health", "files": []}),
+    ("health", {"directory": "/health", "files": {"pool": [2]}}),
+    ("health", {"directory": "/health", "files": {"pool": {"one": 3}}}),
+    ("health", {"directory": "/health", "files": {"pool": {"one": True}}}),
 ]
 
 
 def test_the_facts_of_a_real_predecessor() -> None:
     check_facts(FACTS, DESCRIPTORS)
+    check_facts({key: FACTS[key] for key in FACTS if key != "health"}, DESCRIPTORS)
 
 
 @pytest.mark.parametrize("key, value", WRONG)
@@ -79,7 +87,7 @@ def test_facts_that_no_predecessor_sends(key: str, value: object) -> None:
         check_facts(FACTS | {key: value}, DESCRIPTORS)
 
 
-@pytest.mark.parametrize("key", set(FACTS) - {"layout"})
+@pytest.mark.parametrize("key", set(FACTS) - {"layout", "health"})
 def test_facts_that_are_missing(key: str) -> None:
     with pytest.raises(ControlError, match=rf"malformed facts \({key}\)"):
         check_facts({name: value for name, value in FACTS.items() if name != key}, DESCRIPTORS)

@@ -238,6 +238,13 @@ def test_zones_that_are_not_up_to_date_come_first() -> None:
     assert "z19" in text and "z20" not in text and "and 11 more" in text
 
 
+def test_status_files_that_are_no_good_are_shown() -> None:
+    zones = {"z": {"serial": 1, "names": 2}}
+    lines = ["health since 2026-11-28: h/f.json: gone: its last states stay in use"]
+    found = document(VERDICTS, OBTAINED, VerdictCounts({2: []}), zones)
+    assert lines[0] in rendered(found | {"dns": {"arena": None, "health": lines}})
+
+
 def test_how_the_zones_were_loaded_is_shown() -> None:
     arena = {"bytes": 9216, "names": 1200, "load_s": 0.31, "source": "cache", "loaded_at": "now"}
     line = status_view._arena({"dns": {"arena": arena}})

@@ -188,8 +188,22 @@ def test_what_becomes_unhealthy_is_answered_no_more(
     eventually(lambda: ask(lab, "servers") == both, "all, for none is healthy")
     (directory / "health" / "pool.json").write_text("{")
     eventually(lambda: "its last states stay in use" in server.log(), "a line of the log")
+    [line] = server.status()["dns"]["health"]
+    assert line.startswith("health since ") and "pool.json:1:2: " in line
+    shown = lab.server.run(XDPKIT, "status", "server0")
+    assert "\nhealth since " in shown.stdout
+    # Other settings keep the states.
+    config = directory / "xdpkit.toml"
+    text = config.read_text()
+    config.write_text(text.replace("[dns.geo]\n", "[dns.geo]\nanswer_all_unhealthy = false\n"))
+    assert reload(lab, "server0").returncode == 0
+    eventually(lambda: ask(lab, "servers") == [], "none, for none is healthy")
+    config.write_text(text)
+    assert reload(lab, "server0").returncode == 0
+    assert ask(lab, "servers") == both
     write_health(directory, one=HEALTHY, two=UNHEALTHY)
     eventually(lambda: ask(lab, "servers") == both[:1], "the other server alone")
+    assert server.status()["dns"]["health"] == []
     assert server.log().count("its last states stay in use") == 1
     # No zone was compiled for it.
     assert server.status()["dns"]["arena"]["loaded_at"] == compiled

@@ -179,7 +179,7 @@ class Instance:
             steering=where.nic.steering,
             ntp=facts.get("ntp"),
             keys=facts.get("key_slots"),
-            dns={"arena": facts["arena"]} if "arena" in facts else None,
+            dns={key: facts[key] for key in ("arena", "health") if key in facts} or None,
         )
         if self.routes:
             document["route_check"] = {"routes": self.routes.count}

@@ -42,7 +42,8 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
     if ntp := document.get("ntp"):
         views += [Text(_ntp(ntp)), _sources(ntp), Text(_requests(ntp)), _transmit(document)]
     if document["zones"]:
-        views += [Text(f"\n{_arena(document)}"), *_failing(document), _zones(document)]
+        views += [Text(f"\n{_arena(document)}"), *_failing(document), *_health(document)]
+        views += [_zones(document)]
     return views
 
 
@@ -189,6 +190,12 @@ def _failing(document: Mapping[str, Any]) -> list[RenderableType]:
         why = zone["errors"][0] + more
         table.add_row(*map(Text, (name, zone["state"] + of, zone["since"], why)))
     return [table, *_and_more(len(failing)), Text()]
+
+
+def _health(document: Mapping[str, Any]) -> list[RenderableType]:
+    """What is wrong with status files; unknown for an older instance."""
+    lines = document.get("dns", {}).get("health", ())
+    return [*map(Text, lines), Text()] if lines else []
 
 
 def _zones(document: Mapping[str, Any]) -> RenderableType:

@@ -14,6 +14,7 @@ from typing import Any
 from xdpkit._core._stats import KEYS, QUEUES, SERVICES
 from xdpkit._core._thread_state import TX_METADATA_BYTES
 from xdpkit.errors import ControlError
+from xdpkit.services.dns.geo.health import Status
 from xdpkit.services.dns.serving.cookies import ROLL_SECONDS, SECRET_BYTES
 
 # The control socket, the link and the pipe of ``rings``.
@@ -24,6 +25,8 @@ FIRST_DESCRIPTORS = 3
 MOST_DESCRIPTORS = FIRST_DESCRIPTORS + 1 + 2 * QUEUES + 2 * KEYS + 1
 
 _WORDS = 200
+
+_STATES = frozenset(Status)
 
 
 def ready_queues(message: Mapping[str, Any], served: Collection[int]) -> list[int]:
@@ -53,6 +56,9 @@ def check_facts(facts: Mapping[str, Any], descriptors: int) -> None:
     for key, is_valid in _FACTS.items():
         if key not in facts or not is_valid(facts[key]):
             raise ControlError(f"the running instance sends malformed facts ({key})")
+    # An older instance of this layout has none.
+    if not _are_states(facts.get("health")):
+        raise ControlError("the running instance sends malformed facts (health)")
     expected = FIRST_DESCRIPTORS + bool(facts["metrics"]) + 2 * len(facts["queues"])
     expected += len(facts["udp"]) + len(facts["tcp"]) + facts["lock"]
     if descriptors != expected:
@@ -118,6 +124,18 @@ def _are_cookies(value: object) -> bool:
         # Never longer than one that starts now.
         and until <= time.monotonic() + ROLL_SECONDS
     )
+
+
+def _are_states(value: object) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict) or not isinstance(value.get("directory"), str):
+        return False
+    files = value.get("files")
+    if not isinstance(files, dict) or not all(isinstance(each, dict) for each in files.values()):
+        return False
+    found = (state for states in files.values() for state in states.values())
+    return all(_is_int(state) and state in _STATES for state in found)
 
 
 def _is_secret(value: object) -> bool:

@@ -328,5 +328,6 @@ def handed_over(dataplane: DataPlane, slow_path: SlowPath, offered: Offered) -> 
         "udp": list(sockets(slow_path.udp)),
         "tcp": list(sockets(slow_path.tcp)),
         "cookies": None,
+        "health": None,
         **offered.services.handed_over(),
     }

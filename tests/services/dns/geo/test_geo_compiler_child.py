@@ -14,6 +14,7 @@ from geo_arena_reader import GeoArena
 
 from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena
+from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
 
 ZONE = {
     "serial": 3,
@@ -21,7 +22,9 @@ ZONE = {
 }
 
 
-def reports(directory: Path, *paths: Path, options: tuple[str, ...] = ("--geo",)) -> Any:
+def reports(
+    directory: Path, *paths: Path, options: tuple[str, ...] = ("--geo",), status: int = 0
+) -> Any:
     """What the process says of each file, and the arenas that it made."""
     fd = os.memfd_create("test-arenas")
     command = [sys.executable, "-P", "-m", "xdpkit.services.dns.compiler.compile"]
@@ -33,9 +36,10 @@ def reports(directory: Path, *paths: Path, options: tuple[str, ...] = ("--geo",)
             capture_output=True,
             text=True,
             pass_fds=(fd,),
-            check=True,
+            check=False,
             timeout=60,
         )
+        assert done.returncode == status, done.stderr
         found = [json.loads(line) for line in done.stdout.splitlines()]
         zones = [each for each in found if "zone" in each]
         views = {each["view"]: each for each in found if "view" in each and "zone" not in each}
@@ -124,7 +128,20 @@ def test_what_a_client_gets_depends_on_where_it_is(tmp_path: Path) -> None:
 def test_locations_that_are_no_good(tmp_path: Path) -> None:
     path, locations = tmp_path / "z.example.json", tmp_path / "locations"
     path.write_text(json.dumps({"data": {"a": {"txt": "x"}, "a.nl": {"txt": "y"}}}))
-    locations.write_text("198.51.100.0/24 nl\nnonsense\n")
+    locations.write_text("198.51.100.0/24 nl\nnonsense\n198.51.100.0/24 qq\n")
     [found] = reports(tmp_path, path, options=("--geo", "--map", str(locations)))
-    [error] = found["errors"]
-    assert (error["path"], error["line"]) == (str(locations), 2)
+    places = [(error["path"], error["line"]) for error in found["errors"]]
+    assert places == [(str(locations), 2), (str(locations), 3)]
+
+
+def test_databases_that_need_too_much_memory_are_looked_at_again(tmp_path: Path) -> None:
+    path, geoip = tmp_path / "z.example.json", tmp_path / "geoip"
+    path.write_text(json.dumps({"data": {"a": {"txt": "x"}, "a.nl": {"txt": "y"}}}))
+    geoip.mkdir()
+    database = geoip / "GeoLite2-City.mmdb"
+    database.touch()
+    os.truncate(database, 1 << 30)
+    options = ("--geo", "--geoip", str(geoip), "--memory", str(300 << 20))
+    [found] = reports(tmp_path, path, options=options, status=OUT_OF_MEMORY)
+    assert "of memory" in found["errors"][0]["error"]
+    assert str(database) in [source[0] for source in found["sources"]]

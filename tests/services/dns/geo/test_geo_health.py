@@ -112,6 +112,9 @@ def test_a_bad_file_keeps_the_states_and_is_said_once(
     assert monitor.files.healthy("dns/a") and not monitor.files.healthy("dns/b")
     [line] = monitor.said
     assert words in line and line.endswith("its last states stay in use")
+    # The place is that of now.
+    [failing] = monitor.files.failing
+    assert failing.line.endswith("its last states stay in use")
     assert monitor.said_well == []
     monitor.write('{"a": 1}')
     assert monitor.files.refresh() and not monitor.files.healthy("dns/a")
@@ -119,6 +122,7 @@ def test_a_bad_file_keeps_the_states_and_is_said_once(
     monitor.files.refresh()
     path = monitor.directory / "dns.json"
     assert monitor.said_well == [f"{path}: its states are in use again"]
+    assert monitor.files.failing == []
     monitor.write(bad)
     monitor.files.refresh()
     assert len(monitor.said) == 2, "after it was good"
@@ -191,3 +195,73 @@ def test_every_error_of_a_file(monitor: Monitor) -> None:
     with pytest.raises(ZoneError) as caught:
         read_status(monitor.directory / "dns.json")
     assert [error.line for error in caught.value.errors] == [1, 2]
+
+
+def test_a_file_that_was_never_good_keeps_nothing(monitor: Monitor) -> None:
+    monitor.write("[")
+    monitor.files.refresh()
+    [line] = monitor.said
+    assert line.endswith("; its records count as healthy until it can be read")
+    (monitor.directory / "dns.json").unlink()
+    monitor.files.refresh()
+    assert monitor.files.failing == [] and len(monitor.said) == 1
+    gone = Monitor(monitor.directory / "gone")
+    gone.files.refresh()
+    [line] = gone.said
+    assert line.endswith("directory; all records count as healthy until it can be read")
+
+
+def test_files_that_no_record_names_are_forgotten(monitor: Monitor) -> None:
+    """A monitor that writes a file of a new name each time, and renames it."""
+    monitor.write('{"a": 1}')
+    for number in range(300):
+        monitor.write('{"a": 2}' if number % 2 else "no", f"tmp{number}")
+        monitor.files.refresh(lambda: {"dns", "web"})
+        (monitor.directory / f"tmp{number}.json").unlink()
+    monitor.files.refresh(lambda: {"dns", "web"})
+    assert monitor.said == monitor.said_well == []
+    assert monitor.files._files.keys() == {"dns"}
+    # Of those that are named, the states stay.
+    (monitor.directory / "dns.json").unlink()
+    for _ in range(2):
+        monitor.files.refresh(lambda: {"dns", "web"})
+    assert len(monitor.said) == 1 and not monitor.files.healthy("dns/a")
+    monitor.files.refresh(lambda: {"web"})
+    assert monitor.files.healthy("dns/a") and not monitor.files._files
+
+
+def test_a_bad_file_that_comes_to_be_named_is_said(monitor: Monitor) -> None:
+    monitor.write("no")
+    for named in ({"web"}, {"web"}, {"dns"}, {"dns"}):
+        monitor.files.refresh(lambda named=named: named)
+    assert len(monitor.said) == 1
+
+
+def test_two_files_of_one_name(monitor: Monitor) -> None:
+    monitor.write('{"a": 1}')
+    other = monitor.directory / "dns.JSON"
+    other.write_text('{"a": 2}')
+    for _ in range(3):
+        monitor.files.refresh()
+    assert not monitor.files.healthy("dns/a")
+    assert monitor.said == [f"{other}: not read beside dns.json: remove one of them"]
+    other.unlink()
+    monitor.files.refresh()
+    assert monitor.files.failing == [] and len(monitor.said) == 1
+
+
+def test_what_is_wrong_stays_while_the_directory_is_away(tmp_path: Path) -> None:
+    (tmp_path / "health").mkdir()
+    monitor = Monitor(tmp_path / "health")
+    monitor.write("no")
+    monitor.files.refresh()
+    since = monitor.files.failing[0].since
+    (tmp_path / "health").rename(tmp_path / "elsewhere")
+    monitor.files.refresh()
+    assert len(monitor.said) == len(monitor.files.failing) == 2
+    (tmp_path / "elsewhere").rename(tmp_path / "health")
+    monitor.files.refresh()
+    assert len(monitor.said) == 2
+    [left] = monitor.files.failing
+    assert left.since == since and "dns.json" in left.line
+    assert monitor.said_well == [f"{tmp_path / 'health'}: can be read again"]

@@ -20,6 +20,7 @@ from xdpkit._core._geo_view import GeoView
 from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.config.geo import GeoFiles
+from xdpkit.runtime.privileges import unprivileged
 from xdpkit.services.dns.compiler import view_file
 from xdpkit.services.dns.compiler.arena_file import cache_directory
 from xdpkit.services.dns.serving import geo_views
@@ -27,6 +28,8 @@ from xdpkit.services.dns.serving.batch import Outcome, _outcomes
 from xdpkit.services.dns.serving.comparing import compared
 from xdpkit.services.dns.serving.geo_views import Views
 from xdpkit.services.dns.serving.store import Load, load_zones
+from xdpkit.services.dns.serving.watch import _differences
+from xdpkit.services.dns.zonefile.sources import Stat
 
 CITIES = {
     "198.51.100.0/24": city_record("US", "CA"),
@@ -55,6 +58,12 @@ def load(directory: Path, before: Load | None = None, cache: Path | None = None)
         return await load_zones(directory / "zones", cache, before=old, geo=geo)
 
     return anyio.run(run)
+
+
+def changed(load: Load) -> dict[str, Stat | None]:
+    """What a look at all files finds."""
+    table = load.table
+    return _differences(table.directory, table.geo, table.others, table.known)
 
 
 def ask(load: Load, source: str) -> str:
@@ -129,6 +138,52 @@ def test_a_database_that_is_put_beside(directory: Path) -> None:
     write_database(directory / "geoip" / "GeoLite2-ASN.mmdb", asn)
     assert compared(found.table).again
     assert ask(load(directory, found), "198.51.100.7") == "192.0.2.12"
+
+
+def test_other_files_beside_the_databases_change_nothing(directory: Path) -> None:
+    """Such as the lock file and the temporary ones of geoipupdate."""
+    (directory / "zones" / "test.json").write_text(zone("us", "de"))
+    found = load(directory)
+    geoip = directory / "geoip"
+    for name in (".geoipupdate.lock", "GeoLite2-City.mmdb.temporary", "GeoLite2-Other.mmdb"):
+        (geoip / name).write_text("x")
+    assert not compared(found.table).again and not changed(found)
+    # Nor do databases that are not used.
+    write_database(geoip / "GeoIP2-City.mmdb", CITIES)
+    assert compared(found.table).again and changed(found)
+    again = load(directory, found)
+    (geoip / "GeoLite2-City.mmdb").unlink()
+    assert not compared(again.table).again and not changed(again)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs files of another user")
+def test_databases_that_may_not_be_read(directory: Path) -> None:
+    for name in ("test", "other"):
+        (directory / "zones" / f"{name}.json").write_text(zone("us", "de"))
+    geoip = directory / "geoip"
+    os.chown(geoip, 54321, 54321)
+    geoip.chmod(0o700)
+    found = load(directory)
+    [error] = state_of(found, "test").errors
+    assert error.startswith(f"{geoip}: cannot be read: root without special rights")
+    assert error.endswith(f": chmod o+rx {geoip}")
+    assert state_of(found, "other").errors == (error,)
+    assert not unprivileged(partial(changed, found))
+    geoip.chmod(0o755)
+    assert str(geoip / "GeoLite2-City.mmdb") in unprivileged(partial(changed, found))
+    assert not state_of(load(directory, found), "test").errors
+
+
+def test_a_directory_of_databases_that_is_made_later(directory: Path) -> None:
+    (directory / "zones" / "test.json").write_text(zone("us", "de"))
+    (directory / "geoip").rename(directory / "elsewhere")
+    found = load(directory)
+    text = f"{directory / 'geoip'}: cannot be read: No such file or directory"
+    assert state_of(found, "test").errors == (text,)
+    assert not changed(found)
+    (directory / "elsewhere").rename(directory / "geoip")
+    assert str(directory / "geoip" / "GeoLite2-City.mmdb") in changed(found)
+    assert not state_of(load(directory, found), "test").errors
 
 
 def test_without_choices_no_view_is_needed(directory: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,30 @@ def test_which_databases_are_taken(tmp_path: Path) -> None:
         "City": "GeoIP2-City.mmdb",
         "ASN": "GeoLite2-ASN.mmdb",
     }
+
+
+def test_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    link, file = tmp_path / "GeoIP2-City.mmdb", tmp_path / "new" / "City.mmdb"
+    link.symlink_to(file)
+    (tmp_path / "GeoLite2-Country.mmdb").touch()
+    with pytest.raises(ConfigError) as caught:
+        database_files(tmp_path)
+    [line] = caught.value.lines()
+    assert line.startswith(f"{link}: a link to {file}, where no file is: put a database there")
+    # Another of its kind is used.
+    (tmp_path / "GeoLite2-City.mmdb").touch()
+    assert database_files(tmp_path)["City"].name == "GeoLite2-City.mmdb"
+    (tmp_path / "new").mkdir()
+    file.touch()
+    assert database_files(tmp_path)["City"] == link
+
+
+def test_a_directory_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, reason in (("gone", "No such file or directory"), ("file", "Not a directory")):
+        with pytest.raises(ConfigError) as caught:
+            database_files(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name}: cannot be read: {reason}"
 
 
 def reads(path: Path, address: str) -> tuple[str, str]:
@@ -298,3 +323,48 @@ def test_data_without_end(tmp_path: Path, case: str) -> None:
         assert words in damaged(path, path.read_bytes())
     else:
         assert locations(read_database(path, "City"), "192.0.2.1") == [NOWHERE]
+
+
+def test_small_data_that_many_leaves_share_takes_no_time(tmp_path: Path) -> None:
+    """Each leaf is a pointer to the same map, and what is wanted of it is behind all keys."""
+    leaves = 1 << 12
+    shared = mapping({f"a{number:04}": text("x") for number in range(3200)})
+    pointers = b"".join(b"\x38" + (6 * leaves).to_bytes(4, "big") + b"\0" for _ in range(leaves))
+    nodes = leaves - 1
+    rows = [
+        child if (child := 2 * node + side) < nodes else nodes + 16 + 6 * (child - nodes)
+        for node in range(nodes)
+        for side in (1, 2)
+    ]
+    tree = b"".join(row.to_bytes(4, "big") for row in rows)
+    path = tmp_path / "x.mmdb"
+    path.write_bytes(database(tree, nodes, pointers + shared, 4))
+    started = time.thread_time()
+    assert "more data than is in the file" in damaged(path, path.read_bytes())
+    # All of it would take minutes.
+    assert time.thread_time() - started < 30
+
+
+def test_data_that_consists_of_pointers_is_read(tmp_path: Path) -> None:
+    """As small as records can be, beside what is passed for them."""
+    country = mapping({"geoname_id": text("x"), "iso_code": text("DE")})
+    keys = ("city", "continent", "country", "location", "postal", "registered", "subdivisions")
+    count = 20_000
+    names = b"".join(text(key) for key in keys)
+    ats = [sum(1 + len(key) for key in keys[:i]) for i in range(len(keys))]
+    found = b"".join(
+        b"\x38" + at.to_bytes(4, "big") + b"\x38" + len(names).to_bytes(4, "big") for at in ats
+    )
+    record = bytes([0xE0 + len(keys)]) + found
+    data = names + country + record * count
+    first = len(names) + len(country)
+    rows = [
+        child
+        if (child := 2 * node + side) < count - 1
+        else count - 1 + 16 + first + len(record) * (child - (count - 1))
+        for node in range(count - 1)
+        for side in (1, 2)
+    ]
+    path = tmp_path / "x.mmdb"
+    path.write_bytes(database(b"".join(row.to_bytes(4, "big") for row in rows), count - 1, data, 4))
+    assert reads(path, "192.0.2.1") == ("de", "de")

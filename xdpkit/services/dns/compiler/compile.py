@@ -139,7 +139,7 @@ class Compiler:
             if error.errno in (errno.EFBIG, errno.ENOMEM):
                 return self._too_much(path, reading)
             reason = f"could not be compiled: {failed('', error)}"
-            self._refuse(path, reason, reading.sources)
+            self._refuse(path, reason, self._sources(path, reading))
             return True
         at, self._at = self._at, next_start(self._at + size)
         sources = self._sources(path, reading)
@@ -189,7 +189,8 @@ class Compiler:
     def _too_much(self, path: str, reading: Reading) -> bool:
         self._limit.use_reserve()
         needs = f"needs more than the {self._limit.current >> 20} MiB of memory that the zone "
-        self._refuse(path, f"{needs}compiler may use: make it smaller", reading.sources)
+        reason = f"{needs}compiler may use: make it smaller"
+        self._refuse(path, reason, self._sources(path, reading))
         return False
 
     def _refuse(self, path: str, reason: str, sources: tuple[Source, ...]) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xdpkit.config.geo import GeoFiles
-from xdpkit.errors import ConfigError, ZoneError
+from xdpkit.errors import ConfigError, ZoneError, ZoneErrors
 from xdpkit.reach import reach
 from xdpkit.services.dns.geo.coordinates import Coordinates
+from xdpkit.services.dns.geo.location_db import database_paths
 from xdpkit.services.dns.geo.locations import Locations, location_files, read_locations
 from xdpkit.services.dns.geo.model import GeoZone
 from xdpkit.services.dns.geo.targets import Targeting
@@ -32,7 +33,7 @@ class Geography:
         self._error: ConfigError | None = None
         self._views: dict[_Key, View] = {}
         self.sources: tuple[Source, ...] = ()
-        """What the locations were read from, or were to be; the directory of databases, too."""
+        """What the locations were read from, or were to be; databases that are not there, too."""
 
     def view(self, zone: GeoZone) -> View:
         """The zone's view. Raises ZoneError, also for a database or a map that is no good."""
@@ -64,14 +65,19 @@ class Geography:
 
     def _read_now(self) -> Locations:
         databases, own = self._files.databases, self._files.own
-        # Its stat changes when a database is put there.
-        listed = () if databases is None else (_unread(databases, True),)
-        self.sources = listed
+        # Before the directory is looked at: what comes there later has another stat.
+        before = {} if databases is None else _unread_databases(databases)
+        named = [source for sources in before.values() for source in sources]
+        if databases is not None:
+            named.append(_unread(databases, True))
+        self.sources = tuple(named)
         files = location_files(databases, own)
-        self.sources = (*listed, *(_unread(path, False) for path in files.values()))
+        # Other files may be made in the directory at any time.
+        missing = [each for kind in before for each in _in_front(before[kind], files.get(kind))]
+        self.sources = (*missing, *(_unread(path, False) for path in files.values()))
         self._allow(self._size())
         found = read_locations(files, self._cache)
-        self.sources = (*listed, *found.sources)
+        self.sources = (*missing, *found.sources)
         return found
 
     def _size(self) -> int:
@@ -88,6 +94,23 @@ def _unread(path: Path, settled: bool) -> Source:
     return Source(str(path.absolute()), False, stat_of(path), settled, b"")
 
 
+def _unread_databases(directory: Path) -> dict[str, list[Source]]:
+    """By their kinds."""
+    return {
+        kind: [_unread(path, True) for path in paths]
+        for kind, paths in database_paths(directory).items()
+    }
+
+
+def _in_front(sources: list[Source], used: Path | None) -> list[Source]:
+    """Those that would be used in place of a file, or if there is none, if they were there."""
+    paths = [source.path for source in sources]
+    return sources if used is None else sources[: paths.index(str(used.absolute()))]
+
+
 def _as_zone_error(error: ConfigError) -> ZoneError:
-    found = (error.errors or [error])[0]
-    return ZoneError(found.path, found.reason, found.line, found.column)
+    errors = [
+        ZoneError(each.path, each.reason, each.line, each.column)
+        for each in error.errors or [error]
+    ]
+    return errors[0] if len(errors) == 1 else ZoneErrors(errors)

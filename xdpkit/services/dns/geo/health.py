@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from xdpkit.config.toml_document import quoted
 from xdpkit.errors import ConfigError, ZoneError
@@ -23,10 +27,18 @@ from xdpkit.services.dns.zonefile.sources import Reading, Source, stat_of
 # A state takes some 30 bytes: half a million servers.
 FILE_BYTES_MAX = 1 << 24
 
+# Of states that are handed over: some thousand servers' (handover/wire.py).
+HANDED_BYTES = 1 << 18
+
+# Files that may be too large for what is left of that before no more are tried.
+_MISSED_MAX = 10
+
 # Each is looked at every second.
 FILES_MAX = 1000
 
 _SUFFIX = ".json"
+
+_HEALTHY = "{} count as healthy until it can be read"
 
 
 class Status(IntEnum):
@@ -40,13 +52,26 @@ class Status(IntEnum):
 States = Mapping[str, Status]
 
 
+Named = Callable[[], Collection[str]]
+"""The files that records name, without ``.json``."""
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A status file as it was read last; ``failed``: it has been said that it is no good."""
+    """A status file as it was read last, and what is wrong with it now, or empty."""
 
     states: States | None
     source: Source | None = None
-    failed: bool = False
+    wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """What is wrong with a status file, or with their directory."""
+
+    line: str
+    since: float
+    """In seconds since the epoch."""
 
 
 def _say_nothing(_: str) -> None:
@@ -68,33 +93,109 @@ class HealthFiles:
     ) -> None:
         self.directory, self._say, self._say_well = directory, say, say_well
         self._files: dict[str, _File] = {}
-        self._failed = False
+        self._twins: dict[str, str] = {}
+        self._failing: dict[str, Failing] = {}
 
-    def refresh(self) -> bool:
+    def copy(self) -> HealthFiles:
+        """One that has the same states, and changes apart from this one."""
+        made = HealthFiles(self.directory, self._say, self._say_well)
+        made._files, made._failing = dict(self._files), dict(self._failing)
+        return made
+
+    def handed_over(self) -> dict[str, Any]:
+        """What a successor takes over (JSON): as much as HANDED_BYTES hold.
+
+        Those of files that are no good now come first: others it can read.
+        """
+        found = [
+            (not file.wrong, len(file.states), name, file.states)
+            for name, file in list(self._files.items())
+            if file.states is not None
+        ]
+        files: dict[str, States] = {}
+        left, missed = HANDED_BYTES, 0
+        for _, count, name, states in sorted(found, key=itemgetter(0, 1)):
+            size = len(json.dumps({name: states})) if count < left else left + 1
+            if size <= left:
+                left -= size
+                files[name] = states
+            else:
+                missed += 1
+            # The event loop waits meanwhile.
+            if missed == _MISSED_MAX:
+                break
+        return {"directory": str(self.directory), "files": files}
+
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Begins with a predecessor's states, if they are of the same directory.
+
+        They stay where a file cannot be read.
+        """
+        if handed_over["directory"] == str(self.directory):
+            self._files = {
+                name: _File({key: Status(state) for key, state in states.items()})
+                for name, states in handed_over["files"].items()
+            }
+
+    @property
+    def failing(self) -> list[Failing]:
+        """What is wrong, as of the last look."""
+        return list(self._failing.values())
+
+    def refresh(self, named: Named | None = None) -> bool:
         """Reads what has changed; returns whether any state has.
 
-        A file that is no good, or gone, keeps the states that it had.
+        A file that is no good, or gone, keeps the states that it had. One that no record names is
+        forgotten when it is gone, and nothing is said of it; ``named`` is asked only if it matters.
+        Without it, all count as named.
         """
         try:
             names = self._names()
         except OSError as error:
-            self._directory_failed(error)
+            self._fail({"": self._directory_line(error)})
             return False
-        if self._failed:
-            self._say_well(f"{self.directory}: can be read again")
-        self._failed = False
         changed = False
         for name, path in names.items():
             before = self._files.get(name, _File(None))
             after = self._read(path, before)
             changed |= after.states != before.states
             self._files[name] = after
-        for name in self._files.keys() - names.keys():
-            gone = self._files[name]
-            if not gone.failed:
-                self._say(f"{self.directory / (name + _SUFFIX)}: gone: its last states stay in use")
-                self._files[name] = _File(gone.states, None, True)
+        gone = self._files.keys() - names.keys()
+        wrong = {name: file.wrong for name, file in self._files.items() if file.wrong}
+        is_named = self._files if named is None or not (gone or wrong or self._twins) else named()
+        for name in gone:
+            path, states = self.directory / (name + _SUFFIX), self._files[name].states
+            wrong.pop(name, None)
+            if states is None or name not in is_named:
+                del self._files[name]
+            else:
+                wrong[name] = escape(f"{path}: gone: its last states stay in use")
+                self._files[name] = _File(states, None, wrong[name])
+        wrong |= self._twins
+        self._fail({key: wrong[key] for key in wrong if key.partition("/")[0] in is_named})
         return changed
+
+    def _fail(self, wrong: Mapping[str, str]) -> None:
+        """Takes note of what is wrong now, and says what was not wrong before.
+
+        By file, as records call it; "" is the directory, ``FILE/...`` one that is not read.
+        """
+        before, now = self._failing, time.time()
+        for key, line in wrong.items():
+            if key not in before:
+                self._say(line)
+        # While the directory cannot be read, nothing else is known.
+        kept = before if "" in wrong else {}
+        for key in before.keys() - wrong.keys() - kept.keys():
+            if not key:
+                self._say_well(f"{self.directory}: can be read again")
+            elif key in self._files and not self._files[key].wrong:
+                path = self.directory / (key + _SUFFIX)
+                self._say_well(escape(f"{path}: its states are in use again"))
+        self._failing = {**kept} | {
+            key: Failing(line, before[key].since if key in before else now)
+            for key, line in wrong.items()
+        }
 
     def status(self, name: str) -> Status | None:
         """The state of ``FILE/KEY``; None if no such file has been read yet."""
@@ -151,19 +252,28 @@ class HealthFiles:
     def _names(self) -> dict[str, Path]:
         """The status files, by what records call them. Raises OSError."""
         found = sorted(os.listdir(reach(self.directory)))  # noqa: PTH208
-        names = [
-            name for name in found if name.lower().endswith(_SUFFIX) and not name.startswith(".")
+        files = [
+            file for file in found if file.lower().endswith(_SUFFIX) and not file.startswith(".")
         ]
-        if len(names) > FILES_MAX:
-            raise OSError(0, f"{len(names)} status files, at most {FILES_MAX}: remove some")
-        return {name[: -len(_SUFFIX)]: self.directory / name for name in names}
+        if len(files) > FILES_MAX:
+            raise OSError(0, f"{len(files)} status files, at most {FILES_MAX}: remove some")
+        # Of several that differ in the suffix's case the last one counts: in lower case.
+        names = {file[: -len(_SUFFIX)]: file for file in files}
+        self._twins = {
+            f"{name}/{file}": escape(
+                f"{self.directory / file}: not read beside {used}: remove one of them"
+            )
+            for file in files
+            if (used := names[name := file[: -len(_SUFFIX)]]) != file
+        }
+        return {name: self.directory / file for name, file in names.items()}
 
-    def _directory_failed(self, error: OSError) -> None:
-        if not self._failed:
-            permission = isinstance(error, PermissionError)
-            why = denied(self.directory) if permission else error.strerror
-            self._say(f"{self.directory}: cannot be read: {why}")
-        self._failed = True
+    def _directory_line(self, error: OSError) -> str:
+        permission = isinstance(error, PermissionError)
+        why = denied(self.directory) if permission else error.strerror
+        known = any(file.states is not None for file in self._files.values())
+        left = "the last states stay in use" if known else _HEALTHY.format("all records")
+        return escape(f"{self.directory}: cannot be read: {why}; {left}")
 
     def _read(self, path: Path, before: _File) -> _File:
         source = before.source
@@ -173,13 +283,13 @@ class HealthFiles:
         try:
             states: States = read_status(path, reading)
         except (ConfigError, OSError) as error:
-            if not before.failed:
-                lines = error.lines() if isinstance(error, ConfigError) else [f"{path}: {error}"]
-                self._say(f"{lines[0]}; its last states stay in use")
+            lines = error.lines() if isinstance(error, ConfigError) else [f"{path}: {error}"]
+            left = "its last states stay in use"
+            if before.states is None:
+                left = _HEALTHY.format("its records")
             # The same bytes are not read again.
-            return _File(before.states, next(iter(reading.sources), None), True)
-        if before.failed:
-            self._say_well(f"{path}: its states are in use again")
+            source = next(iter(reading.sources), None)
+            return _File(before.states, source, f"{lines[0]}; {left}")
         return _File(states, reading.sources[0])
 
 

@@ -6,13 +6,14 @@ there; the region the city database's, if it is of that country; the AS the AS d
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from xdpkit._core._geo_tree import translate
 from xdpkit.errors import ConfigError
-from xdpkit.reach import reach
+from xdpkit.reach import denied, reach
 from xdpkit.services.dns.geo.location_table import (
     BITS,
     LocationTable,
@@ -31,17 +32,49 @@ KINDS = (COUNTRY, CITY, ASN)
 _PREFIXES = ("GeoIP2-", "GeoLite2-")
 
 
+def database_paths(directory: Path) -> dict[str, list[Path]]:
+    """Where the databases of a directory may be, by their kind; the first that is there counts."""
+    return {kind: [directory / f"{each}{kind}.mmdb" for each in _PREFIXES] for kind in KINDS}
+
+
 def database_files(directory: Path) -> dict[str, Path]:
-    """The databases of a directory by their kind. Raises ConfigError if there are none."""
+    """The databases of a directory by their kind.
+
+    Raises ConfigError if there are none, or a link leads to none, or it cannot be looked at.
+    """
     found: dict[str, Path] = {}
-    for kind in KINDS:
-        for path in (directory / f"{prefix}{kind}.mmdb" for prefix in _PREFIXES):
-            if Path(reach(path)).exists():
+    try:
+        os.stat(reach(directory))  # noqa: PTH116
+        for kind, paths in database_paths(directory).items():
+            for path in filter(_is_there, paths):
                 found.setdefault(kind, path)
+            for path in [] if kind in found else paths:
+                _check_no_link(path)
+    except PermissionError:
+        raise ConfigError(directory, f"cannot be read: {denied(directory)}") from None
+    except OSError as error:
+        raise ConfigError(directory, f"cannot be read: {error.strerror}") from None
     if not found:
         names = ", ".join(f"{_PREFIXES[-1]}{kind}.mmdb" for kind in KINDS)
         raise ConfigError(directory, f"no databases found: put some of {names} there")
     return found
+
+
+def _is_there(path: Path) -> bool:
+    """Raises OSError where that is not known."""
+    try:
+        os.stat(reach(path))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _check_no_link(path: Path) -> None:
+    """Raises ConfigError for a link, of a file that is not there, and OSError."""
+    there = Path(reach(path))
+    if there.is_symlink():
+        fix = "put a database there, or remove the link"
+        raise ConfigError(path, f"a link to {there.readlink()}, where no file is: {fix}")
 
 
 def read_databases(files: Mapping[str, Path]) -> LocationTable:

@@ -43,7 +43,7 @@ class Locations:
 def location_files(directory: Path | None, own: Path | None) -> dict[str, Path]:
     """The files that locations are read from, by their kinds: a directory's databases, and a map.
 
-    Raises ConfigError for a directory without databases.
+    Raises what ``database_files`` does.
     """
     files = {} if directory is None else database_files(directory)
     return files if own is None else {**files, MAP: own}

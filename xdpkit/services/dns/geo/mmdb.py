@@ -31,6 +31,10 @@ _IPV4_LEVEL = 96
 # Values that one lookup may pass: a record of theirs has some 200.
 _VALUES_MAX = 10_000
 
+# Values that all lookups together may pass, for each byte of the file, and besides: theirs pass 2
+# at most, of records that consist of pointers. So a file takes time by its size, whatever is in it.
+_VALUES_PER_BYTE, _VALUES_BESIDES = 4, 100_000
+
 _POINTER, _STRING, _DOUBLE, _MAP, _ARRAY, _BOOLEAN, _FLOAT = 1, 2, 3, 7, 11, 14, 15
 _INTEGERS, _INTEGER_BYTES = (5, 6, 9, 10), 16
 # Added to the pointers of each size.
@@ -64,6 +68,7 @@ class Database:
         except OSError as error:
             raise DatabaseError(path, f"cannot be read: {error.strerror}") from None
         self._passed = 0
+        self._left = _VALUES_BESIDES + _VALUES_PER_BYTE * len(self._data)
         self._end = len(self._data)
         try:
             self._open()
@@ -144,6 +149,9 @@ class Database:
             found = self._value(offset or self._base)[:3]
             for key in keys:
                 found = self._index(found, key) if isinstance(key, int) else self._key(found, key)
+            self._left -= self._passed
+            if self._left < 0:
+                raise ValueError("more data than is in the file")
         except (IndexError, ValueError) as error:
             raise self._damaged(error) from None
         return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from xdpkit._core._geo_selection import Selection, status_names
 from xdpkit._core._geo_serving import GeoServing
@@ -18,7 +20,7 @@ from xdpkit.errors import UnansweredError
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler.arena import has_choices
-from xdpkit.services.dns.geo.health import HealthFiles, Status
+from xdpkit.services.dns.geo.health import Failing, HealthFiles, Status
 from xdpkit.services.dns.serving.explained import health_text
 
 log = logging.getLogger("xdpkit")
@@ -52,18 +54,32 @@ class GeoServings:
     ``of`` may be called beside the event loop, and ``refresh`` reads there.
     """
 
-    def __init__(self, health: Path | None = None, answer_all_unhealthy: bool = True) -> None:
+    def __init__(
+        self,
+        health: Path | None = None,
+        answer_all_unhealthy: bool = True,
+        before: GeoServings | None = None,
+    ) -> None:
+        """``before`` is what is in use: of the same directory, all that is known is taken over."""
         self.settings = (health, answer_all_unhealthy)
         self._files = HealthFiles(health, _say, _say_well) if health else None
         self._answer_all = answer_all_unhealthy
         self._made: dict[bytes, _Made] = {}
         self._used: list[tuple[str, ...]] | None = None
         """The names of statuses, by zone; None: no zone has been served yet."""
+        self._named: tuple[list[tuple[str, ...]], frozenset[str]] = ([], frozenset())
+        """The files that these name."""
         self._compared: list[tuple[str, ...]] | None = None
         self._unmatched_since: dict[str, float] = {}
         self._said: set[str] = set()
+        if before is not None and before._files is not None and before.settings[0] == health:
+            # Copied: both go on until the reload is done.
+            self._files, self._said = before._files.copy(), set(before._said)
+            self._used = before._used
         self._unsaid = False
-        self._reading = self._silent = False
+        self._reading = False
+        self._silent_since = 0.0
+        """Since when the files do not answer, in seconds since the epoch; 0: they do."""
         self.generation = 0
         """Changes with every change of a state."""
 
@@ -71,6 +87,15 @@ class GeoServings:
     def has_health(self) -> bool:
         """Whether there are status files to look at."""
         return self._files is not None
+
+    def handed_over(self) -> dict[str, Any] | None:
+        """What a successor takes over (JSON)."""
+        return self._files.handed_over() if self._files else None
+
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Begins with a predecessor's states."""
+        if self._files:
+            self._files.take_over(handed_over)
 
     @property
     def answer_all_unhealthy(self) -> bool:
@@ -97,7 +122,8 @@ class GeoServings:
 
         def read() -> None:
             try:
-                changed, used = files.refresh(), self._used
+                used = self._used
+                changed = files.refresh(None if used is None else partial(self._files_of, used))
                 self.generation += changed
                 if used is not None and (changed or self._unsaid or used != self._compared):
                     self._compared = used
@@ -108,14 +134,32 @@ class GeoServings:
         self._reading = True
         try:
             await off_loop(files.directory, read, STATES_SECONDS)
-            if self._silent:
+            if self._silent_since:
                 _say_well(f"{files.directory}: the states can be read again")
-            self._silent = False
+            self._silent_since = 0.0
         except (UnansweredError, OSError, ValueError, MemoryError) as error:
-            if not self._silent:
+            if not self._silent_since:
                 what = f"health: {files.directory}: the states could not be read"
                 log.warning("%s; the last ones stay in use", failed(what, error))
-            self._silent = True
+                self._silent_since = time.time()
+
+    def _files_of(self, used: list[tuple[str, ...]]) -> frozenset[str]:
+        """The status files that records name."""
+        if self._named[0] is not used:
+            files = (name.partition("/")[0] for name in chain.from_iterable(used))
+            self._named = used, frozenset(files)
+        return self._named[1]
+
+    @property
+    def failing(self) -> list[Failing]:
+        """What is wrong with the status files, the longest first."""
+        if self._files is None:
+            return []
+        found = self._files.failing
+        if self._silent_since:
+            text = f"{self._files.directory}: does not answer; the last states stay in use"
+            found.append(Failing(text, self._silent_since))
+        return sorted(found, key=lambda each: each.since)
 
     def _say_unmatched(self, files: HealthFiles, used: list[tuple[str, ...]]) -> None:
         """Logs what was not said yet of keys that match nothing."""
@@ -170,12 +214,15 @@ class GeoServings:
 
 
 def geo_servings(config: DnsConfig, before: GeoServings | None = None) -> GeoServings:
-    """By the configuration; the same ones if nothing of it has changed."""
+    """By the configuration; the same ones if nothing of it has changed.
+
+    Where the directory of status files is the same, so are the states.
+    """
     geo = config.geo
     settings = (None, True) if geo is None else (geo.health, geo.answer_all_unhealthy)
     if before is not None and before.settings == settings:
         return before
-    return GeoServings(*settings)
+    return GeoServings(*settings, before)
 
 
 def health_warnings(directory: Path, arenas: Iterable[ZoneArena]) -> list[str]:

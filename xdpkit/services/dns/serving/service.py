@@ -79,7 +79,11 @@ class DnsService(Service):
         return Prepared(parts, commit, zones.settled, facts, zones.discard, zones.wrong)
 
     def facts(self) -> dict[str, Any]:
-        return {"zones": self._zones.infos, "arena": self._zones.facts()}
+        return {
+            "zones": self._zones.infos,
+            "arena": self._zones.facts(),
+            "health": self._zones.health_problems(),
+        }
 
     async def reload_zone(self, zone: str) -> dict[str, Any]:
         """Reads one zone again, whatever its files look like. Raises XdpkitError."""
@@ -92,11 +96,14 @@ class DnsService(Service):
         return (self._zones.inbox,)
 
     def handed_over(self) -> dict[str, Any]:
-        return {"cookies": self._cookies.handed_over()} if self._cookies else {}
+        cookies = {"cookies": self._cookies.handed_over()} if self._cookies else {}
+        return {**cookies, "health": self._zones.handed_over()}
 
     def take_over(self, facts: Mapping[str, Any]) -> None:
         if self._cookies and facts["cookies"]:
             self._cookies.take_over(facts["cookies"])
+        if facts.get("health"):
+            self._zones.take_over(facts["health"])
 
     def close(self) -> None:
         self._zones.close()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from xdpkit.services.dns.geo.health import Failing
 from xdpkit.services.dns.serving.store import Load
 from xdpkit.services.dns.serving.zone_table import Change, ZoneState, ZoneTable
 
@@ -16,7 +17,7 @@ log = logging.getLogger("xdpkit")
 # Lines of the log about one change of any number of files; a file has at most 21 (error_list.py).
 LINES = 100
 
-# Zones that ``/health`` names.
+# Zones that ``/health`` names, and status files.
 NAMED = 20
 
 
@@ -114,6 +115,14 @@ def problems(table: ZoneTable) -> list[str]:
     ]
     if len(failing) > NAMED:
         found.append(f"and {len(failing) - NAMED} more zones: xdpkit status names them")
+    return found
+
+
+def health_problems(failing: Sequence[Failing]) -> list[str]:
+    """Lines for ``/health`` and ``status`` about the status files of JSON zones."""
+    found = [f"health since {moment(each.since)}: {each.line}" for each in failing[:NAMED]]
+    if len(failing) > NAMED:
+        found.append(f"health: and {len(failing) - NAMED} more status files: the log names them")
     return found
 
 

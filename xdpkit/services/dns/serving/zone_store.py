@@ -151,8 +151,20 @@ class ZoneStore:
         return self._report.facts(self._table)
 
     def problems(self) -> list[str]:
-        """Lines for ``/health``: the zones that are not up to date."""
-        return zone_report.problems(self._table)
+        """Lines for ``/health``: the zones and the status files that are not up to date."""
+        return [*zone_report.problems(self._table), *self.health_problems()]
+
+    def health_problems(self) -> list[str]:
+        """What is wrong with the status files."""
+        return zone_report.health_problems(self._servings.failing)
+
+    def handed_over(self) -> dict[str, Any] | None:
+        """The servers' states, for a successor (JSON)."""
+        return self._servings.handed_over()
+
+    def take_over(self, handed_over: Mapping[str, Any]) -> None:
+        """Begins with a predecessor's; before the first load."""
+        self._servings.take_over(handed_over)
 
     # ---------------------------------------------------------------------------------------------
 
