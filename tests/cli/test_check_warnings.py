@@ -178,3 +178,15 @@ def test_labels_of_countries_without_locations(zones: Path, capsys: Captured) ->
     (zones.parent / "map").write_text("192.0.2.0/24 de\n")
     config.write_text(config.read_text() + 'map = "map"\n')
     assert checked(zones, capsys) == (0, [])
+
+
+def test_status_files_are_named_once(zones: Path, capsys: Captured) -> None:
+    health = zones.parent / "health"
+    health.mkdir()
+    (health / "h.json").write_text('{"a": 2,\n "x": 3}')
+    config = zones.parent / "x.toml"
+    config.write_text(config.read_text() + '[dns.geo]\nhealth = "health"\n')
+    status, lines = checked(zones, capsys)
+    assert status == 0 and len(lines) == 2
+    assert lines[0].startswith(f"{health}: warning: h.json:2:7: x: 3 is not within 0 to 2: ")
+    assert lines[0].count(str(health)) == 1
