@@ -157,3 +157,36 @@ def test_only_check_has_the_compiler_look_for_them(zones: Path) -> None:
         reports = [json.loads(line) for line in done.stdout.splitlines()]
         (zone,) = (report for report in reports if "zone" in report)
         assert ("warnings" in zone) == there and zone["size"] > 0
+
+
+def test_labels_of_countries_without_locations(zones: Path, capsys: Captured) -> None:
+    data: dict[str, Any] = {"": {"ns": ["ns1.example.net."]}, "www": {"a": [["192.0.2.1", 1]]}}
+    path = zones / "c.example.json"
+    config = zones.parent / "x.toml"
+    config.write_text(config.read_text() + "[dns.geo]\n")
+    path.write_text(json.dumps({"targeting": "@ ip country", "data": data}))
+    assert checked(zones, capsys) == (0, [])
+    data["www.[192.0.2.7]"] = {"a": [["192.0.2.2", 1]]}
+    path.write_text(json.dumps({"targeting": "@ ip country", "data": data}))
+    assert checked(zones, capsys) == (0, []), "that depends on no database"
+    data["www.de"] = data["us"] = {"a": [["192.0.2.3", 1]]}
+    path.write_text(json.dumps({"targeting": "@ ip country", "data": data}))
+    status, lines = checked(zones, capsys)
+    assert status == 0 and len(lines) == 2
+    start = f"{path}: warning: labels of countries or other places (de, us), and no geoip or map"
+    assert lines[0].startswith(start)
+    (zones.parent / "map").write_text("192.0.2.0/24 de\n")
+    config.write_text(config.read_text() + 'map = "map"\n')
+    assert checked(zones, capsys) == (0, [])
+
+
+def test_status_files_are_named_once(zones: Path, capsys: Captured) -> None:
+    health = zones.parent / "health"
+    health.mkdir()
+    (health / "h.json").write_text('{"a": 2,\n "x": 3}')
+    config = zones.parent / "x.toml"
+    config.write_text(config.read_text() + '[dns.geo]\nhealth = "health"\n')
+    status, lines = checked(zones, capsys)
+    assert status == 0 and len(lines) == 2
+    assert lines[0].startswith(f"{health}: warning: h.json:2:7: x: 3 is not within 0 to 2: ")
+    assert lines[0].count(str(health)) == 1

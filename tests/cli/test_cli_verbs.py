@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -250,6 +251,37 @@ def test_query(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "from 2001:db8::2: NOERROR" in capsys.readouterr().out
     assert cli.main(["query", "www.a.example", "NOTYPE", "-c", config]) == 2
     assert "NOTYPE" in capsys.readouterr().err
+
+
+def explained(path: Path, name: str, client: str, capsys: pytest.CaptureFixture[str]) -> Any:
+    """The rcode, and the strings of the TXT records."""
+    command = ["query", name, "TXT", "--client", client, "--json", "-c", str(path)]
+    assert cli.main(command) == 0
+    found = json.loads(capsys.readouterr().out)
+    return found["rcode"], [shlex.split(each)[4:] for each in found["answer"]]
+
+
+def test_query_of_names_that_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "zones").mkdir()
+    data = {"": {"ns": ["ns1.example."]}, "www": {"a": [["192.0.2.1", 1], ["192.0.2.2", 1]]}}
+    (tmp_path / "zones" / "p.example.json").write_text(json.dumps({"data": data}))
+    path = tmp_path / "x.toml"
+    text = (
+        '[interface]\nname = "not-here"\nqueues = [0]\naddresses = ["192.0.2.53"]\n'
+        '[dns]\nzones = "zones"\ncache = ""\nid = "one"\nhostname = "host.example"\n[dns.geo]\n'
+    )
+    path.write_text(text)
+    _, [country] = explained(path, "_country.p.example", "198.51.100.7", capsys)
+    assert country == ["198.51.100.7:40000", "198.51.100.7", "@", "/0", "one", "192.0.2.53"]
+    for client in ("127.0.0.1", "192.0.2.53"):
+        rcode, [[status]] = explained(path, "_status.p.example", client, capsys)
+        told = json.loads(status.replace('\\"', '"'))
+        assert (rcode, told["id"], told["h"]) == ("NOERROR", "one", "host.example")
+        assert int(told["up"]) < 1000
+    assert explained(path, "_health.p.example", "198.51.100.7", capsys) == ("REFUSED", [])
+    path.write_text(text + "public_debug = true\n")
+    rcode, [[health]] = explained(path, "_health.p.example", "198.51.100.7", capsys)
+    assert (rcode, health) == ("NOERROR", "{}")
 
 
 @pytest.mark.parametrize("verb", ["check", "run", "plan"])

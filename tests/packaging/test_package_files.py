@@ -112,6 +112,23 @@ def test_examples_are_accepted(directory: Path, table: str, key: str) -> None:
     check.facts(changed)
 
 
+def test_numbers_have_the_bounds_that_are_accepted() -> None:
+    accepted = {}
+    for kind in SECTIONS.values():
+        for each in (kind, *(key.table for key in settings(kind).values() if key.table)):
+            accepted |= {(name_of(each), key): s.accepts for key, s in settings(each).items()}
+    told = 0
+    for table in TABLES:
+        for key in table.keys:
+            bounds = re.fullmatch(r"integer, (-?\d+) to (\d+)", accepted[table.name, key.name])
+            found = re.search(r"(-?\d+) to (\d+)|up to (\d+)", key.text)
+            if bounds and found:
+                told += 1
+                assert bounds[2] == (found[2] or found[3]), (table.name, key)
+                assert bounds[1] == found[1] or bounds[1] == "0", (table.name, key)
+    assert told > 5
+
+
 def test_each_key_has_one_line() -> None:
     assert [line for line in SAMPLE.splitlines() if len(line) > 100] == []
     for before, line in pairwise(SAMPLE.splitlines()):

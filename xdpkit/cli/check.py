@@ -102,9 +102,11 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
     ]
     if dns.geo is not None and dns.geo.health is not None:
         directory = dns.geo.health
+        # Before a file's name, and before what is said of the directory itself.
+        starts = (f"{directory}/", f"{directory}: ")
         arenas = [state.arena for state in load.table if state.arena is not None]
         warnings += [
-            {"path": str(directory), "line": None, "warning": text.removeprefix(f"{directory}: ")}
+            {"path": str(directory), "line": None, "warning": _without(text, starts)}
             for text in unprivileged(partial(health_warnings, directory, arenas))
         ]
     return {
@@ -131,6 +133,11 @@ def _dns_facts(dns: DnsConfig, slow_path: bool) -> dict[str, Any]:
         "zones": infos(load.table),
         "warnings": warnings,
     }
+
+
+def _without(text: str, starts: tuple[str, ...]) -> str:
+    """The text behind the first of these that it begins with."""
+    return next((text[len(each) :] for each in starts if text.startswith(each)), text)
 
 
 def _rrl_facts(rrl: RrlConfig | None) -> dict[str, Any] | None:

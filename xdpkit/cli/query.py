@@ -11,11 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from xdpkit import config
-from xdpkit.config import DnsConfig
-from xdpkit.config.address import SocketAddress, parse_socket_address
+from xdpkit.cli.check_addresses import host_addresses
+from xdpkit.config import Config, DnsConfig
+from xdpkit.config.address import Address, SocketAddress, parse_socket_address
 from xdpkit.errors import ConfigError, UsageError, XdpkitError
 from xdpkit.escape import escape
+from xdpkit.nic.os import names
 from xdpkit.regular_file import read_regular
 from xdpkit.services import access_list
 from xdpkit.services.dns.query import compare
@@ -24,6 +28,9 @@ from xdpkit.services.dns.query.query import explain
 from xdpkit.services.dns.query.served import load_served
 
 _PORT = 53
+
+# Of the server; SNAPSHOT_RESERVED_MAX is above it.
+_ADDRESSES = 1000
 
 # Of a file of questions, and of one line of them on stdin.
 _FILE_BYTES, _LINE_BYTES = 1 << 24, 4096
@@ -47,7 +54,7 @@ def facts(options: Namespace) -> tuple[dict[str, Any], list[str], int]:
     except ValueError as error:
         raise UsageError(f"--client: {error}: write an IPv4 or IPv6 address") from error
     subnet = _subnet(options.ecs)
-    dns = _dns(options)
+    loaded, dns = _dns(options)
     found = explain(
         dns.zones,
         options.name,
@@ -60,15 +67,28 @@ def facts(options: Namespace) -> tuple[dict[str, Any], list[str], int]:
         dns.geo_files,
         dns.geo,
         dns.zone_limits,
+        dns,
+        _addresses(loaded),
     )
     return asdict(found), str(found).split("\n"), 0
 
 
-def _dns(options: Namespace) -> DnsConfig:
-    dns = config.load(options.config).dns
-    if dns is None:
+def _dns(options: Namespace) -> tuple[Config, DnsConfig]:
+    loaded = config.load(options.config)
+    if loaded.dns is None:
         raise ConfigError(Path(options.config), "[dns] is missing: query needs its zones")
-    return dns
+    return loaded, loaded.dns
+
+
+def _addresses(loaded: Config) -> list[Address]:
+    """Those that the server has; none where the interface is not here."""
+    configured = [served.address for served in loaded.interface.addresses]
+    try:
+        name = names.name_of(names.index_of(loaded.interface.name))
+        own = [each.address for each in host_addresses() if each.ifname == name]
+    except (OSError, NetlinkError):
+        own = []
+    return list(dict.fromkeys(configured + own))[:_ADDRESSES]
 
 
 def _subnet(text: str | None) -> IPv4Network | IPv6Network | None:
@@ -91,7 +111,7 @@ def _compare(options: Namespace) -> tuple[dict[str, Any], list[str], int]:
         raise UsageError(f"--times {times} is not within 1..{compare.TIMES_MAX}")
     address = _server(options.compare)
     questions = _questions(options.name)
-    dns = _dns(options)
+    _, dns = _dns(options)
     served = load_served(dns.zones, dns.cache_directory(), dns.geo_files, dns.geo, dns.zone_limits)
     try:
         peer = Peer(address)

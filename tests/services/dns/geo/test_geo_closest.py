@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mmdb_files import city_record, write_database
 
 from xdpkit.services.dns.geo.closest import closest
-from xdpkit.services.dns.geo.coordinates import Coordinates, distance, read_coordinates
+from xdpkit.services.dns.geo.coordinates import Coordinates, distance
+from xdpkit.services.dns.geo.locations import read_locations
 
 
 def by_geodns(distances: list[float], hosts: int) -> list[int]:
@@ -68,10 +69,10 @@ def test_coordinates_of_a_database(tmp_path: Path) -> None:
     wrong = {**city_record("US"), "location": {"latitude": 91.0, "longitude": 5.0}}
     records = {"192.0.2.0/24": here, "198.51.100.0/24": nowhere, "203.0.113.0/24": wrong}
     path = write_database(tmp_path / "c.mmdb", records)
-    table = read_coordinates(path)
-    assert table.lookup(ip_address("192.0.2.1")) == Coordinates(52.5, 13.4)
+    table = read_locations({"City": path})
+    assert table.fact(ip_address("192.0.2.1"))[1] == Coordinates(52.5, 13.4)
     for other in ("198.51.100.1", "203.0.113.1", "10.0.0.1", "::1"):
-        assert table.lookup(ip_address(other)) is None
+        assert table.fact(ip_address(other))[1] is None
     with maxminddb.open_database(path) as reader:
         record = reader.get("192.0.2.1")
         assert isinstance(record, dict) and isinstance(record["location"], dict)

@@ -13,15 +13,18 @@ import pytest
 from geo_zones import errors, warnings, write, zone_of
 
 from xdpkit.errors import ZoneError
+from xdpkit.services.dns.geo.health import read_status
 from xdpkit.services.dns.geo.zone_json import json_zone_name, read_json_zone
 from xdpkit.services.dns.zonefile.sources import Reading
 
 # The text, and of each error its place and words in it.
 BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {
-    "empty": ("", [("1:1", "the file is empty")]),
     "no object": ("[]", [("1:1", "an array: a zone is an object")]),
     "no comma": ('{"ttl": 1\n "serial": 2}', [("2:2", '"serial" where a comma')]),
-    "trailing comma": ('{"ttl": 1,\n}', [("1:10", "a comma before }: remove it")]),
+    "trailing comma": (
+        '{"ttl": 1,\n}',
+        [("1:10", "a comma before }: remove it, or set [dns.geo] relaxed")],
+    ),
     "trailing comma in a list": ('{"a": [1, ]}', [("1:9", "a comma before ]: remove it")]),
     "no colon": ('{"ttl" 1}', [("1:8", '"1" where a colon belongs')]),
     "no quotes": ("{ttl: 1}", [("1:2", '"ttl" where a key belongs: write it in double quotes')]),
@@ -31,7 +34,13 @@ BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "open brace": ('{"data": {', [("1:11", "the end of the file where a key belongs")]),
     "escape": ('{"contact": "a\\x"}', [("1:15", "an invalid escape")]),
     "two documents": ("{}\n{}", [("2:1", '"{" after the end of the document')]),
-    "a comment": ("{ # x\n}", [("1:3", "a comment: JSON has none: remove it")]),
+    "a comment": (
+        "{ # x\n}",
+        [("1:3", "a comment: JSON has none: remove it, or set [dns.geo] relaxed")],
+    ),
+    "a comment of C": ("{ // x\n}", [("1:3", "a comment: JSON has none: remove it")]),
+    "empty": (" \n", [("1:1", "the file is empty: write a zone, {} at least")]),
+    "key without quotes": ("{ttl: 1}", [("1:2", 'write it in double quotes, as in "ttl"')]),
     "byte order mark": ("\ufeff{}", [("1:1", "a byte order mark")]),
     "NaN": ('{"ttl": NaN}', [("1:9", "NaN is not a number")]),
     "endless number": (f'{{"ttl": {"1" * 5000}}}', [("1:9", "a number of 5000 digits")]),
@@ -104,24 +113,42 @@ BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "scope": ('{"data": {"x": {"aaaa": [["fe80::1%eth0"]]}}}', [("1:27", "not an IPv6 address")]),
     "address of no string": ('{"data": {"x": {"a": [[1]]}}}', [("1:24", "a: 1, a number")]),
     "three values": ('{"data": {"x": {"a": [["192.0.2.1", 1, 2]]}}}', [("1:23", "a: an array")]),
-    "no address": ('{"data": {"x": {"a": [{"weight": 1}]}}}', [("1:23", "a: an object")]),
+    "no address": (
+        '{"data": {"x": {"a": [{"weight": 1}]}}}',
+        [("1:23", 'a: "ip" is missing: write [["192.0.2.1", WEIGHT], ...]')],
+    ),
     "weight": (
         '{"data": {"x": {"a": [["192.0.2.1", "b"]]}}}',
-        [("1:37", 'a: "b", a string: write a whole number')],
+        [("1:37", 'weight: "b", a string: write a whole number')],
     ),
     "negative weight": (
         '{"data": {"x": {"a": [["192.0.2.1", -1]]}}}',
-        [("1:37", "-1 is not within 0 to 4294967295")],
+        [("1:37", "weight: -1 is not within 0 to 4294967295: write a number that is")],
     ),
     "large weight": (
         '{"data": {"x": {"a": [{"ip": "192.0.2.1", "weight": "4294967296"}]}}}',
         [("1:53", "is not within 0 to 4294967295")],
     ),
     "cname": ('{"data": {"x": {"cname": 1}}}', [("1:26", 'cname: 1, a number: write "name"')]),
-    "cname of an object": ('{"data": {"x": {"cname": {}}}}', [("1:26", "cname: an object")]),
+    "cname of an object": (
+        '{"data": {"x": {"cname": {}}}}',
+        [("1:26", "cname: an object")],
+    ),
+    "cname without cname": (
+        '{"data": {"x": {"cname": [{"weight": 1}]}}}',
+        [("1:27", 'cname: "cname" is missing: write "name"')],
+    ),
     "empty cname": ('{"data": {"x": {"cname": ""}}}', [("1:26", '"" is empty: write a name')]),
     "mx of text": ('{"data": {"x": {"mx": "a."}}}', [("1:23", 'mx: "a.", a string: write [{"mx"')]),
-    "mx without mx": ('{"data": {"x": {"mx": [{}]}}}', [("1:1", "mx: null: write")]),
+    "mx without mx": (
+        '{"data":\n{"x": {"mx": [{"preference": 10}]}}}',
+        [("2:15", 'mx: "mx" is missing: write [{"mx": "mail.example.net."')],
+    ),
+    "mx of null": ('{"data": {"x": {"mx": [{"mx": null}]}}}', [("1:31", 'mx: "mx" is missing')]),
+    "srv without target": (
+        '{"data":\n{"x": {"srv": [{"port": 1}, {"port": 2}]}}}',
+        [("2:16", 'srv: "target" is missing: write [{"tar'), ("2:29", '"target" is missing')],
+    ),
     "preference": (
         '{"data": {"x": {"mx": [{"mx": "a", "preference": 65536}]}}}',
         [("1:50", "preference: 65536 is not within 0 to 65535")],
@@ -157,7 +184,7 @@ BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "alias": ('{"data": {"x": {"alias": 1}}}', [("1:26", 'alias: 1, a number: write "label"')]),
     "alias's weight": (
         '{"data": {"a": {}, "x": {"alias": [["a", -1]]}}}',
-        [("1:42", "-1 is not within")],
+        [("1:42", "weight: -1 is not within")],
     ),
     "absolute alias": ('{"data": {"x": {"alias": "a.test."}}}', [("1:26", "remove the dot")]),
     "alias of itself": (
@@ -193,6 +220,23 @@ def test_what_is_wrong_and_where(tmp_path: Path, case: str) -> None:
     assert [line.split(" ")[0].rstrip(":") for line in lines] == [place for place, _ in expected]
     for line, (_, words) in zip(lines, expected, strict=True):
         assert words in line
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("", "1:1: the file is empty: write an object, {} at least"),
+        ("{a: 1}", '1:2: "a" where a key belongs: write it in double quotes, as in "KEY"'),
+        ("{ # x\n}", "1:3: a comment: JSON has none: remove it"),
+        ('{"a": 1,}', "1:8: a comma before }: remove it"),
+    ],
+)
+def test_a_status_file_is_no_zone(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "f.json"
+    path.write_text(text)
+    with pytest.raises(ZoneError) as caught:
+        read_status(path)
+    assert caught.value.lines() == [f"{path}:{words}"]
 
 
 def test_relaxed_takes_comments_and_trailing_commas_where_they_are_none(tmp_path: Path) -> None:

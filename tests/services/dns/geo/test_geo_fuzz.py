@@ -17,8 +17,9 @@ from xdpkit.errors import ConfigError, ZoneError
 from xdpkit.services.dns.geo.geodns_conf import import_geodns_conf
 from xdpkit.services.dns.geo.health import HealthFiles, read_status
 from xdpkit.services.dns.geo.json_text import JsonDocument
-from xdpkit.services.dns.geo.location_map import read_location_map
+from xdpkit.services.dns.geo.locations import Locations, read_locations
 from xdpkit.services.dns.geo.model import GeoZone
+from xdpkit.services.dns.geo.places import MAP
 from xdpkit.services.dns.geo.records import RECORD_TYPES
 from xdpkit.services.dns.geo.resolve import resolve
 from xdpkit.services.dns.geo.zone_json import parse_zone, read_json_zone
@@ -87,7 +88,11 @@ TEXTS = st.lists(
 def test_any_other_file(tmp_path_factory: pytest.TempPathFactory, text: str | bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "dns.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    for read_file in (import_geodns_conf, read_location_map, read_status, read_json_zone):
+
+    def read_map(path: Path) -> Locations:
+        return read_locations({MAP: path})
+
+    for read_file in (import_geodns_conf, read_map, read_status, read_json_zone):
         try:
             read_file(path)
         except ConfigError as error:

@@ -169,6 +169,15 @@ def test_null_is_as_if_the_key_were_not_there(tmp_path: Path) -> None:
     label = dict.fromkeys(("a", "txt", "ttl", "max_hosts", "closest", "health", "alias"))
     zone = zone_of(tmp_path, {"x": label}, **head)
     assert zone.ttl == 120 and zone.labels["x"].records == {} and zone.labels["x"].aliases == ()
+    nothing = dict.fromkeys(("caa", "flags"))
+    labels = {
+        "x": {"caa": nothing | {"tag": "issue", "value": "ca.test"}},
+        "y": {"caa": "0 issue ca.test"},
+    }
+    labels |= {"t": {"txt": [{"txt": None}]}}
+    zone = zone_of(tmp_path, labels)
+    assert zone.labels["x"].records == zone.labels["y"].records != {}
+    assert zone.labels["t"].records == {} and any("an empty text" in w for w in zone.warnings)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xdpkit.config.dns import DnsConfig
+from xdpkit import config
 from xdpkit.errors import ConfigError
 from xdpkit.services.dns.geo.geodns_conf import import_geodns_conf
 
@@ -37,20 +37,9 @@ def imported(directory: Path, text: str) -> str:
     return import_geodns_conf(path)
 
 
-def uncommented(text: str) -> str:
-    """The settings that this version does not have yet, too."""
-    lines = []
-    for line in text.splitlines():
-        setting = line.removeprefix("# ")
-        if "not in this version" in line or setting == "[dns.geo]":
-            line = setting
-        lines.append(line)
-    return "\n".join(lines)
-
-
 def test_every_setting(tmp_path: Path) -> None:
     text = imported(tmp_path, SAMPLE)
-    found = tomllib.loads(uncommented(text))
+    found = tomllib.loads(text)
     assert found["dns"]["zones"] == str(tmp_path)
     assert found["dns"]["geoip"] == "/usr/share/GeoIP/"
     assert found["dns"]["geo"] == {"health": "dns/he alth", "public_debug": True}
@@ -60,16 +49,32 @@ def test_every_setting(tmp_path: Path) -> None:
     assert text.count(" (line ") == 3, "nothing else is without a counterpart"
 
 
-def test_it_is_a_configuration_of_this_version(tmp_path: Path) -> None:
-    """Whatever [dns] does not have yet is a comment."""
-    keys = tomllib.loads(imported(tmp_path, SAMPLE))["dns"].keys()
-    assert keys <= DnsConfig.__dataclass_fields__.keys()
+def test_it_is_a_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "xdpkit.toml"
+    path.write_text(imported(tmp_path, SAMPLE))
+    dns = config.load(path).dns
+    assert dns is not None and dns.geoip == Path("/usr/share/GeoIP")
+    assert dns.geo is not None and dns.geo.public_debug
 
 
 def test_an_empty_one(tmp_path: Path) -> None:
-    assert "geo" not in tomllib.loads(uncommented(imported(tmp_path, ""))).get("dns", {}).get(
-        "geo", {}
-    )
+    assert tomllib.loads(imported(tmp_path, ""))["dns"]["geo"] == {}
+
+
+def test_databases_that_geodns_finds_by_itself(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "geodns.conf", tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    path.write_text("[geoip]\n;directory=/usr/share/GeoIP/\n")
+    text = import_geodns_conf(path, (first, second))
+    assert "geoip" not in tomllib.loads(text)["dns"]
+    [line] = [line for line in text.splitlines() if line.startswith("# geoip = ")]
+    assert f"none are in {first}, {second}, where GeoDNS looks" in line
+    second.mkdir()
+    (second / "GeoLite2-Country.mmdb").touch()
+    made = tomllib.loads(import_geodns_conf(path, (first, second)))
+    assert made["dns"]["geoip"] == str(second)
+    path.write_text("[geoip]\ndirectory = /else\n")
+    assert tomllib.loads(import_geodns_conf(path, (first, second)))["dns"]["geoip"] == "/else"
 
 
 @pytest.mark.parametrize(
@@ -117,5 +122,5 @@ def test_the_verb(tmp_path: Path) -> None:
 def test_what_is_in_it_stays_a_string(tmp_path: Path) -> None:
     for value in ('a"b', "a\\b", "a\x7f\u202e", "]\n"):
         text = f"[health]\ndirectory = {json.dumps(value, ensure_ascii=False)}\n"
-        found = tomllib.loads(uncommented(imported(tmp_path, text)))
+        found = tomllib.loads(imported(tmp_path, text))
         assert found["dns"]["geo"]["health"] == value

@@ -18,9 +18,10 @@ from mmdb_files import asn_record, city_record, country_record, write_database
 from xdpkit.bench.location_database import database, mapping, text, write_city_database
 from xdpkit.errors import ConfigError
 from xdpkit.services.dns.geo import mmdb
-from xdpkit.services.dns.geo.location_db import database_files, read_database, read_databases
-from xdpkit.services.dns.geo.location_table import LocationTable
+from xdpkit.services.dns.geo.location_db import database_files
+from xdpkit.services.dns.geo.locations import Locations, read_locations
 from xdpkit.services.dns.geo.mmdb import Database, DatabaseError
+from xdpkit.services.dns.geo.places import PlaceTable
 from xdpkit.services.dns.geo.targets import NOWHERE, Location
 
 CITY = {
@@ -34,8 +35,12 @@ CITY = {
 }
 
 
-def locations(table: LocationTable, *addresses: str) -> list[Location]:
-    return [table.lookup(ip_address(each)) for each in addresses]
+def read_database(path: Path, kind: str) -> PlaceTable:
+    return read_locations({kind: path}).tables[kind]
+
+
+def locations(table: PlaceTable | Locations, *addresses: str) -> list[Location]:
+    return [table.fact(ip_address(each))[0] for each in addresses]
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -64,7 +69,7 @@ def test_three_databases_together(tmp_path: Path) -> None:
         {"192.0.0.0/16": country_record("US"), "2001:db8::/32": country_record("KR")},
     )
     write_database(tmp_path / "GeoIP2-ASN.mmdb", {"192.0.2.192/26": asn_record(64496)})
-    table = read_databases(database_files(tmp_path))
+    table = read_locations(database_files(tmp_path))
     assert locations(table, "192.0.2.1", "192.0.1.1", "192.0.2.128", "192.0.2.192") == [
         Location("us", "us-ca"),
         Location("us"),
@@ -117,9 +122,8 @@ def reads(path: Path, address: str) -> tuple[str, str]:
     """The country by our reader, and by MaxMind's."""
     with maxminddb.open_database(path) as reader:
         record: Any = reader.get(address)
-    return read_database(path, "City").lookup(ip_address(address)).country, record["country"][
-        "iso_code"
-    ].lower()
+    [ours] = locations(read_database(path, "City"), address)
+    return ours.country, record["country"]["iso_code"].lower()
 
 
 @pytest.mark.parametrize("length", [28, 29, 100, 284, 285, 286, 65820, 65821, 65822, 100_000])
@@ -201,7 +205,7 @@ def test_the_same_as_maxminds_reader(
                 regions = record.get("subdivisions") or [{}]
                 region = regions[0].get("iso_code", "").lower()
                 expected = Location(country, f"{country}-{region}" if region else "")
-                assert table.lookup(address) == expected
+                assert table.fact(address)[0] == expected
 
 
 def test_a_whole_database_against_maxminds_reader(tmp_path: Path) -> None:
@@ -226,7 +230,7 @@ def test_a_whole_database_against_maxminds_reader(tmp_path: Path) -> None:
             record = reader.get(address)
             assert isinstance(record, dict)
             country: Any = record["country"]
-            assert table.lookup(address).country == country["iso_code"].lower()
+            assert table.fact(address)[0].country == country["iso_code"].lower()
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +285,7 @@ def test_any_bytes_changed(
         return
     for ranges in (table.ipv4, table.ipv6):
         assert list(ranges.starts) == sorted(set(ranges.starts))
-        assert max(ranges.indexes) < len(table.values)
+        assert max(ranges.indexes) < len(table.places)
 
 
 def test_a_tree_that_leads_back_into_itself_ends(

@@ -11,21 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xdpkit.errors import ConfigError
-from xdpkit.services.dns.geo.location_map import read_location_map
 from xdpkit.services.dns.geo.location_table import (
-    LocationTable,
     Prefix,
-    merged,
     overlaid,
     table_of_prefixes,
 )
+from xdpkit.services.dns.geo.locations import Locations, read_locations
+from xdpkit.services.dns.geo.places import MAP
 from xdpkit.services.dns.geo.targets import NOWHERE, Location
 
 
-def read(directory: Path, text: str | bytes) -> LocationTable:
+def read(directory: Path, text: str | bytes) -> Locations:
     path = directory / "map"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_location_map(path)
+    return read_locations({MAP: path})
 
 
 def test_lines(tmp_path: Path) -> None:
@@ -54,7 +53,7 @@ def test_lines(tmp_path: Path) -> None:
         "2001:db9::": NOWHERE,
         "::": NOWHERE,
     }
-    assert {each: table.lookup(ip_address(each)) for each in expected} == expected
+    assert {each: table.fact(ip_address(each))[0] for each in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +90,7 @@ def test_every_error_and_files_that_are_none(tmp_path: Path) -> None:
         read(tmp_path, b"x us\n\xff\xfe de\n1.2.3.4 de\ny us\n")
     assert [error.line for error in caught.value.errors] == [1, 2, 4]
     with pytest.raises(ConfigError, match="a directory"):
-        read_location_map(tmp_path)
+        read_locations({MAP: tmp_path})
 
 
 PREFIXES = st.one_of(
@@ -150,10 +149,9 @@ def test_tables_on_top_of_each_other(
     own: dict[Prefix, Location], base: dict[Prefix, Location]
 ) -> None:
     tables = [table_of_prefixes(list(each.items()), NOWHERE) for each in (own, base)]
-    table = merged(tables, overlaid)
     for text in around(own | base):
         mine, theirs = longest(own, text), longest(base, text)
-        found = table.lookup(ip_address(text))
+        found = overlaid([table.lookup(ip_address(text)) for table in tables])
         country = mine if mine.country else theirs
         assert found == Location(country.country, country.region, mine.asn or theirs.asn)
 

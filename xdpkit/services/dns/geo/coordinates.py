@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
-from xdpkit.services.dns.geo.location_db import table_of_database
-from xdpkit.services.dns.geo.location_table import RangeTable
 from xdpkit.services.dns.geo.mmdb import Database
 
 
@@ -18,17 +15,8 @@ class Coordinates(NamedTuple):
     longitude: float
 
 
-CoordinateTable = RangeTable[Coordinates | None]
-
 # Half of a great circle, twice: farther than anything, as GeoDNS has it for what is nowhere.
 UNKNOWN_DISTANCE = 360.0
-
-
-def read_coordinates(path: Path) -> CoordinateTable:
-    """The table of a city database; None where it has none. Raises DatabaseError."""
-    database = Database(path)
-
-    return table_of_database(database, lambda at: coordinates_at(database, at), None)
 
 
 def coordinates_at(database: Database, offset: int) -> Coordinates | None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from xdpkit.config.dns import DnsConfig
 from xdpkit.config.toml_document import nearest, quoted
 from xdpkit.errors import ConfigError, ConfigErrors
 from xdpkit.regular_file import read_regular
+from xdpkit.services.dns.geo.location_db import database_files
 
 # As our own configuration.
 _BYTES_MAX = 1 << 20
@@ -63,17 +63,25 @@ _KNOWN = {
 _SECTIONS = tuple(dict.fromkeys(section for section, _ in _KNOWN))
 
 
-def import_geodns_conf(path: Path) -> str:
+# Where GeoDNS looks without [geoip] directory (FindDB() in targeting/geoip2), in this order.
+DIRECTORIES = (
+    Path("/usr/share/GeoIP/"),
+    Path("/usr/share/local/GeoIP/"),
+    Path("/usr/local/share/GeoIP/"),
+    Path("/opt/local/share/GeoIP/"),
+)
+
+
+def import_geodns_conf(path: Path, directories: Sequence[Path] = DIRECTORIES) -> str:
     """The TOML text for a ``geodns.conf``, with a comment for what has no counterpart.
 
+    Where it names no directory of databases, that is the first of ``directories`` that has some.
     Raises ConfigError with everything that is wrong with it, each with line and column.
     """
     values, found = _parse(path, _read(path))
     debug = _flag(path, values.get(("dns", "publicdebugqueries")), found)
     if found:
         raise found[0] if len(found) == 1 else ConfigErrors(found)
-    keys = DnsConfig.__dataclass_fields__
-    geo = "geo" in keys
     lines = [
         f"# Made of {path} by xdpkit check --import.",
         "# GeoDNS has addresses, port and the directory of its zones on its command line: change",
@@ -85,11 +93,11 @@ def import_geodns_conf(path: Path) -> str:
         "[dns]",
         f"zones = {_toml(str(path.absolute().parent))}",
         "port = 53                # -port",
-        *_setting("geoip", values.get(("geoip", "directory")), "geoip" in keys),
+        *(_setting("geoip", values.get(("geoip", "directory"))) or [_databases(directories)]),
         "",
-        "[dns.geo]" if geo else "# [dns.geo]",
-        *_setting("health", values.get(("health", "directory")), geo),
-        *([_line("public_debug", "true" if debug else "false", geo)] if debug is not None else []),
+        "[dns.geo]",
+        *_setting("health", values.get(("health", "directory"))),
+        *([f"public_debug = {'true' if debug else 'false'}"] if debug is not None else []),
         "",
         "[metrics]                # http://127.0.0.1:8053/metrics: -http",
         'listen = "127.0.0.1:8053"',
@@ -103,16 +111,24 @@ def import_geodns_conf(path: Path) -> str:
     return "\n".join([*lines, *(["", "# Without a counterpart:"] if dropped else []), *dropped, ""])
 
 
-def _setting(key: str, value: _Value | None, known: bool) -> list[str]:
+def _setting(key: str, value: _Value | None) -> list[str]:
     """The line of a path, as GeoDNS has it."""
     if value is None or not value.text:
         return []
     relative = "" if value.text.startswith("/") else "   # GeoDNS: from where it was started"
-    return [_line(key, _toml(value.text) + relative, known)]
+    return [f"{key} = {_toml(value.text)}{relative}"]
 
 
-def _line(key: str, value: str, known: bool) -> str:
-    return f"{key} = {value}" if known else f"# {key} = {value}   # not in this version"
+def _databases(directories: Sequence[Path]) -> str:
+    """The line of the databases that GeoDNS finds by itself."""
+    for directory in directories:
+        try:
+            database_files(directory)
+        except (ConfigError, OSError):
+            continue
+        return f"geoip = {_toml(str(directory))}   # where GeoDNS finds them"
+    names = ", ".join(map(str, directories))
+    return f'# geoip = "DIRECTORY"   # none are in {names}, where GeoDNS looks'
 
 
 def _toml(text: str) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from xdpkit.config.toml_document import quoted
 from xdpkit.config.toml_location import location_of
@@ -28,6 +28,20 @@ _CONSTANTS = ("NaN", "Infinity", "-Infinity")
 _LONG_NUMBER = re.compile(r"-?\d{4301,}")
 
 
+class Form(NamedTuple):
+    """How errors name what a document should be."""
+
+    whole: str
+    key: str
+    """A key that it may have."""
+    relaxing: str = ""
+    """What allows trailing commas and # comments."""
+
+
+ANY_OBJECT = Form("an object", "KEY")
+ZONE = Form("a zone", "ttl", "[dns.geo] relaxed")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something about the value at a path, or about its key."""
@@ -43,7 +57,7 @@ class JsonDocument:
     Raises ZoneError, located, for text that is not JSON, or has a key twice in an object.
     """
 
-    def __init__(self, path: Path, text: str, relax: bool = False) -> None:
+    def __init__(self, path: Path, text: str, relax: bool = False, form: Form = ANY_OBJECT) -> None:
         self.path = path
         self._text = relaxed(text) if relax else text
         self._suspect = False
@@ -52,7 +66,7 @@ class JsonDocument:
                 self._text, object_pairs_hook=self._object, parse_constant=self._constant
             )
         except json.JSONDecodeError as error:
-            raise self._error(*_syntax(self._text, error, relax)) from None
+            raise self._error(*_syntax(self._text, error, relax, form)) from None
         except (ValueError, RecursionError) as error:
             raise self._unreadable(error) from None
         if self._suspect and (found := self._not_json()):
@@ -64,19 +78,27 @@ class JsonDocument:
         return len(self._text)
 
     def errors(self, problems: Sequence[Problem]) -> list[ZoneError]:
-        """The problems as errors, each with line and column."""
-        wanted = {problem.path for problem in problems}
+        """The problems as errors, each with line and column: of what is not there, where it would
+        belong.
+        """
+        wanted = {each.path[:size] for each in problems for size in range(len(each.path) + 1)}
         found: dict[JsonPath, Place] = {}
         for place in places(self._text) if wanted else ():
             if place.path in wanted:
                 found[place.path] = place
                 if len(found) == len(wanted):
                     break
-        return [self._located(problem, found.get(problem.path)) for problem in problems]
+        return [self._located(problem, found) for problem in problems]
 
-    def _located(self, problem: Problem, place: Place | None) -> ZoneError:
-        offset = 0 if place is None else place.key if problem.at_key else place.value
-        return self._error(offset, problem.reason)
+    def _located(self, problem: Problem, found: Mapping[JsonPath, Place]) -> ZoneError:
+        path = problem.path
+        while path and path not in found:
+            path = path[:-1]
+        place = found.get(path)
+        if place is None:
+            return self._error(0, problem.reason)
+        at_key = problem.at_key and path == problem.path
+        return self._error(place.key if at_key else place.value, problem.reason)
 
     def _error(self, offset: int, reason: str) -> ZoneError:
         return ZoneError(self.path, reason, *location_of(self._text, offset))
@@ -179,7 +201,7 @@ _EXPECTED = (
         "{0} where a comma or a closing bracket belongs: add one before it",
     ),
     ("Expecting ':' delimiter", "{0} where a colon belongs: write KEY: VALUE"),
-    ("Expecting property name", '{0} where a key belongs: write it in double quotes, as in "ttl"'),
+    ("Expecting property name", '{0} where a key belongs: write it in double quotes, as in "{1}"'),
     ("Unterminated string", "a string that is not closed: write the missing quote"),
     ("Invalid control character", "a control character in a string: write \\n, \\t or \\u00XX"),
     ("Invalid \\", "an invalid escape in a string: write \\\\ for a backslash"),
@@ -189,22 +211,25 @@ _EXPECTED = (
 )
 
 
-def _syntax(text: str, error: json.JSONDecodeError, relax: bool) -> tuple[int, str]:
+def _syntax(text: str, error: json.JSONDecodeError, relax: bool, form: Form) -> tuple[int, str]:
     """Where the text stops being JSON; what is there, what was expected, and the fix."""
     before = text[: error.pos].rstrip()
     found = token_at(text, error.pos)
     if not text.strip():
-        return 0, "the file is empty: write a zone, {} at least"
+        return 0, f"the file is empty: write {form.whole}, {{}} at least"
+    allow = f", or set {form.relaxing}" if form.relaxing and not relax else ""
     if before.endswith(",") and found in ("}", "]"):
-        return len(before) - 1, f"a comma before {found}: remove it"
+        return len(before) - 1, f"a comma before {found}: remove it{allow}"
     if text[error.pos : error.pos + 1] == "," and token_at(text, error.pos + 1) in ("}", "]"):
         after = token_at(text, error.pos + 1)
-        return error.pos, f"a comma before {after}: remove it"
-    if found.startswith(("#", "//", "/*")):
-        hint = "" if relax else ": JSON has none"
-        return error.pos, f"a comment{hint}: remove it"
+        return error.pos, f"a comma before {after}: remove it{allow}"
+    if found.startswith("#"):
+        return error.pos, f"a comment: JSON has none: remove it{allow}"
+    if found.startswith(("//", "/*")):
+        why = "one begins with # here" if relax else "JSON has none"
+        return error.pos, f"a comment: {why}: remove it"
     what = quoted(found.strip('"')) if found else "the end of the file"
     for said, meant in _EXPECTED:
         if error.msg.startswith(said):
-            return error.pos, meant.format(what)
+            return error.pos, meant.format(what, form.key)
     return error.pos, f"{what} is not JSON ({error.msg}): fix it"

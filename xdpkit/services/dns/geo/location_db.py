@@ -1,4 +1,4 @@
-"""Databases of MaxMind, flattened into one table of locations.
+"""Databases of MaxMind, flattened into ranges.
 
 The country is the country database's, or the city database's where the former has none or is not
 there; the region the city database's, if it is of that country; the AS the AS database's.
@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from xdpkit._core._geo_tree import translate
 from xdpkit.errors import ConfigError
 from xdpkit.reach import denied, reach
-from xdpkit.services.dns.geo.location_table import (
-    BITS,
-    LocationTable,
-    Ranges,
-    RangeTable,
-    Value,
-    merged,
-)
+from xdpkit.services.dns.geo.location_table import BITS, Ranges
 from xdpkit.services.dns.geo.mmdb import Database
 from xdpkit.services.dns.geo.targets import NOWHERE, Location
 
@@ -77,19 +70,6 @@ def _check_no_link(path: Path) -> None:
         raise ConfigError(path, f"a link to {there.readlink()}, where no file is: {fix}")
 
 
-def read_databases(files: Mapping[str, Path]) -> LocationTable:
-    """One table of the databases. Raises DatabaseError for one that cannot be read."""
-    kinds = [kind for kind in KINDS if kind in files]
-    tables = [read_database(files[kind], kind) for kind in kinds]
-    if len(tables) == 1:
-        return tables[0]
-
-    def combine(found: Sequence[Location]) -> Location:
-        return combined(dict(zip(kinds, found, strict=True)))
-
-    return merged(tables, combine)
-
-
 def combined(found: Mapping[str, Location]) -> Location:
     """What databases have of an address, by their kinds, as one location."""
     city = found.get(CITY, NOWHERE)
@@ -98,24 +78,9 @@ def combined(found: Mapping[str, Location]) -> Location:
     return Location(country, region, found.get(ASN, NOWHERE).asn)
 
 
-def read_database(path: Path, kind: str) -> LocationTable:
-    """The table of one database. Raises DatabaseError."""
-    database = Database(path)
-    return table_of_database(database, location_reader(database, kind), NOWHERE)
-
-
 def location_reader(database: Database, kind: str) -> Callable[[int], Location]:
     """What reads a location from the data at an offset of a database of that kind."""
     return _READERS[kind](database)
-
-
-def table_of_database(
-    database: Database, read: Callable[[int], Value], nothing: Value
-) -> RangeTable[Value]:
-    """The table of what ``read`` makes of the data at an offset. Raises DatabaseError."""
-    table = RangeTable(nothing)
-    table.ipv4, table.ipv6 = ranges_of_database(database, lambda at: table.index(read(at)))
-    return table
 
 
 def ranges_of_database(database: Database, index: Callable[[int], int]) -> tuple[Ranges, Ranges]:

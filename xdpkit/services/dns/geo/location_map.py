@@ -17,7 +17,6 @@ from pathlib import Path
 
 from xdpkit.config.toml_document import nearest, quoted
 from xdpkit.errors import ERRORS_MAX, ConfigError, ConfigErrors, shortened
-from xdpkit.regular_file import read_regular
 from xdpkit.services.dns.geo.continents import CONTINENTS
 from xdpkit.services.dns.geo.location_table import BITS, LocationTable, Prefix, table_of_prefixes
 from xdpkit.services.dns.geo.targets import NOWHERE, Location
@@ -38,17 +37,11 @@ class _Wrong(Exception):
         self.word, self.reason = word, reason
 
 
-def read_location_map(path: Path) -> LocationTable:
-    """The table of a file; raises ConfigError with everything that is wrong, each located."""
-    try:
-        data = read_regular(path, MAP_BYTES_MAX).data
-    except OSError as error:
-        raise ConfigError(path, f"cannot be read: {error.strerror}") from None
-    return parse_location_map(path, data)
-
-
 def parse_location_map(path: Path, data: bytes) -> LocationTable:
-    """The same of a file that was read already."""
+    """The table of a file's bytes.
+
+    Raises ConfigError with everything that is wrong, each located.
+    """
     seen: dict[Prefix, tuple[int, Location]] = {}
     found: list[ConfigError] = []
     for number, line in enumerate(data.split(b"\n"), 1):

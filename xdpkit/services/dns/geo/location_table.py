@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Generic, TypeVar
 
-from xdpkit.services.dns.geo.targets import NOWHERE, Location
+from xdpkit.services.dns.geo.targets import Location
 
 # Bits of an address that tell ranges apart, by IP version.
 BITS = {4: 32, 6: 64}
@@ -111,47 +111,10 @@ def _leave(ranges: Ranges, held: list[tuple[int, int]], start: int) -> None:
             ranges.append(end, held[-1][1])
 
 
-def merged(
-    tables: Sequence[LocationTable], combine: Callable[[Sequence[Location]], Location]
-) -> LocationTable:
-    """One table of several: ``combine`` makes the location of what they have at an address."""
-    made = LocationTable(NOWHERE)
-    combined: dict[tuple[int, ...], int] = {}
-
-    def index_of(indexes: tuple[int, ...]) -> int:
-        found = [table.values[i] for table, i in zip(tables, indexes, strict=True)]
-        return made.index(combine(found))
-
-    for version in (4, 6):
-        ranges = [table.ranges(version) for table in tables]
-        target = made.ranges(version)
-        ends = [len(each.starts) for each in ranges]
-        at = [0] * len(ranges)
-        start = 0
-        while True:
-            indexes = tuple([each.indexes[i] for each, i in zip(ranges, at, strict=True)])
-            index = combined.get(indexes)
-            if index is None:
-                index = combined[indexes] = index_of(indexes)
-            target.append(start, index)
-            following = [
-                each.starts[i + 1]
-                for each, i, end in zip(ranges, at, ends, strict=True)
-                if i + 1 < end
-            ]
-            if not following:
-                break
-            start = min(following)
-            for number, each in enumerate(ranges):
-                if at[number] + 1 < ends[number] and each.starts[at[number] + 1] == start:
-                    at[number] += 1
-    return made
-
-
 def overlaid(tables: Sequence[Location]) -> Location:
     """What an operator says of an address, and a database where the operator says nothing.
 
-    For ``merged`` of those two in this order. Country and region go together.
+    Country and region go together.
     """
     own, base = tables
     country, region = (own.country, own.region) if own.country else (base.country, base.region)

@@ -51,8 +51,11 @@ def presentation_rdata(
     kind = key.upper()
     text = value
     if isinstance(value, Mapping):
-        text = value[key] if key in value else _of_fields(report, path, kind, value)
-        path = (*path, key) if key in value else path
+        text = value.get(key)
+        if text is None:
+            text = _of_fields(report, path, kind, value)
+        else:
+            path = (*path, key)
         if text is None:
             return None
     if not isinstance(text, str):
@@ -79,7 +82,8 @@ def _of_fields(report: Report, path: JsonPath, kind: str, value: Mapping[str, An
     words = []
     for name, default in _FIELDS[kind].items():
         field = name.removesuffix("*")
-        found = value.get(field, default)
+        given = value.get(field)
+        found = default if given is None else given
         if isinstance(found, bool) or not isinstance(found, str | int):
             what = "missing" if found is None else described(found)
             fields = ", ".join(each.removesuffix("*") for each in _FIELDS[kind])

@@ -82,6 +82,9 @@ class RecordReader:
     def _wrong(self, path: JsonPath, key: str, value: Any) -> None:
         self.report.wrong(path, f"{key}: {described(value)}: write {_FORMS.get(key, _TEXTS)}")
 
+    def _missing(self, path: JsonPath, key: str, field: str) -> None:
+        self.report.wrong(path, f'{key}: "{field}" is missing: write {_FORMS[key]}')
+
     def _name(self, path: JsonPath, key: str, value: Any, origin: bytes) -> bytes | None:
         if not isinstance(value, str):
             self._wrong(path, key, value)
@@ -105,7 +108,10 @@ class RecordReader:
     def _address(self, path: JsonPath, key: str, item: Any) -> Parsed:
         at, text, written = self._pair(path, key, item, "ip")
         if not isinstance(text, str):
-            self._wrong(at, key, item if text is None else text)
+            if text is None and isinstance(item, dict):
+                self._missing(path, key, "ip")
+            else:
+                self._wrong(at, key, item if text is None else text)
             return None
         family = socket.AF_INET if key == "a" else socket.AF_INET6
         try:
@@ -119,6 +125,9 @@ class RecordReader:
         at, text, written = (
             (path, item, None) if isinstance(item, str) else self._pair(path, key, item)
         )
+        if text is None and isinstance(item, dict):
+            self._missing(path, key, key)
+            return None
         # GeoDNS completes a CNAME with the zone, but not a PTR.
         origin = self.origin if key == "cname" else ROOT
         rdata = self._name(at, key, item if text is None else text, origin)
@@ -132,7 +141,7 @@ class RecordReader:
         if not isinstance(item, dict):
             self._wrong(path, key, item)
             return None
-        name = self._name((*path, "mx"), key, item.get("mx"), ROOT)
+        name = self._field_name(path, key, item, "mx", ROOT)
         preference = self._fields(path, item, "preference")
         if name is None:
             return None
@@ -142,9 +151,18 @@ class RecordReader:
         if not isinstance(item, dict):
             self._wrong(path, key, item)
             return None
-        name = self._name((*path, "target"), key, item.get("target"), self.origin)
+        name = self._field_name(path, key, item, "target", self.origin)
         fields = self._fields(path, item, "priority", "srv_weight", "port")
         return None if name is None else (fields + name, None, "")
+
+    def _field_name(
+        self, path: JsonPath, key: str, item: dict[str, Any], field: str, origin: bytes
+    ) -> bytes | None:
+        """The name that an object cannot be without."""
+        if item.get(field) is None:
+            self._missing((*path, field), key, field)
+            return None
+        return self._name((*path, field), key, item[field], origin)
 
     def _fields(self, path: JsonPath, item: dict[str, Any], *names: str) -> bytes:
         """16-bit fields of an object, 0 where they are absent."""
@@ -157,8 +175,8 @@ class RecordReader:
     def _text(self, path: JsonPath, key: str, item: Any) -> Parsed:
         text, written = item, None
         if isinstance(item, dict):
-            text, written = item.get(key, ""), item.get("weight")
-            path = (*path, key) if key in item else path
+            text, written = item.get(key), item.get("weight")
+            text, path = ("", path) if text is None else (text, (*path, key))
         strings = text if isinstance(text, list) else [text]
         if not strings or not all(isinstance(string, str) for string in strings):
             self._wrong(path, key, text)

@@ -33,8 +33,20 @@ def described(value: object) -> str:
     return f"{quoted(value)}, {kind}"
 
 
-def number(report: Report, path: JsonPath, value: Any, low: int, high: int, default: int) -> int:
-    """A whole number, also as a string, within inclusive bounds."""
+def number(
+    report: Report,
+    path: JsonPath,
+    value: Any,
+    low: int,
+    high: int,
+    default: int,
+    name: str = "",
+) -> int:
+    """A whole number, also as a string, within inclusive bounds.
+
+    ``name`` is what errors call it, if that is not its key.
+    """
+    name = name or _key(path)
     # True is an int to Python.
     if isinstance(value, str) and _INTEGER.fullmatch(value.strip()):
         found = int(value)
@@ -43,17 +55,18 @@ def number(report: Report, path: JsonPath, value: Any, low: int, high: int, defa
     elif isinstance(value, float) and value.is_integer():
         found = int(value)
     else:
-        report.wrong(path, f"{_key(path)}: {described(value)}: write a whole number")
+        report.wrong(path, f"{name}: {described(value)}: write a whole number")
         return default
     if not low <= found <= high:
-        report.wrong(path, f"{_key(path)}: {quoted(value)} is not within {low} to {high}")
+        reason = f"{quoted(value)} is not within {low} to {high}: write a number that is"
+        report.wrong(path, f"{name}: {reason}")
         return default
     return found
 
 
 def weight(report: Report, path: JsonPath, value: Any) -> int:
     """The weight of a record; absent, it is 0."""
-    return 0 if value is None else number(report, path, value, 0, WEIGHT_MAX, 0)
+    return 0 if value is None else number(report, path, value, 0, WEIGHT_MAX, 0, "weight")
 
 
 def string(report: Report, path: JsonPath, value: Any, form: str = "a string") -> str | None:

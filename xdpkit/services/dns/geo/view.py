@@ -8,7 +8,7 @@ view.classes[7]                         # ("us", "north-america", "@")
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -19,7 +19,14 @@ from xdpkit.services.dns.geo.coordinates import Coordinates
 from xdpkit.services.dns.geo.locations import Locations
 from xdpkit.services.dns.geo.places import MAP, Fact, client_fact
 from xdpkit.services.dns.geo.reduction import Reduction
-from xdpkit.services.dns.geo.targets import ANYWHERE, NOWHERE, Location, Targeting, client_targets
+from xdpkit.services.dns.geo.targets import (
+    ANYWHERE,
+    NOWHERE,
+    Location,
+    Targeting,
+    client_targets,
+    target_kind,
+)
 
 # How far apart, in degrees, coordinates are told apart: the first that leaves few enough classes.
 GRIDS = (0, 1, 2, 5, 10, 20, 45, 90)
@@ -116,7 +123,8 @@ def _made(
     inputs = repr((names, coordinates, sorted(targets), targeting.value, grid)).encode()
     texts = _texts(names, coordinates)
     block, name = merge.build(class_of, len(names), sorted(classes.exact), inputs, texts)
-    return View(block, name, names, coordinates, _warnings(grid))
+    doubts = (*_without_locations(locations, targets), *_warnings(grid))
+    return View(block, name, names, coordinates, doubts)
 
 
 def _texts(names: Sequence[tuple[str, ...]], coordinates: Sequence[Coordinates | None]) -> bytes:
@@ -138,6 +146,16 @@ def _string(text: str) -> bytes:
 
 def _too_many() -> TooManyError:
     return TooManyError(f"more than {CLASSES_MAX} classes of clients")
+
+
+def _without_locations(locations: Locations, targets: frozenset[str]) -> Iterator[str]:
+    found = sorted(each for each in targets if target_kind(each) != Targeting.IP)
+    if found and not locations.tables:
+        some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+        yield (
+            f"labels of countries or other places ({some}), and no geoip or map, so that no client "
+            "gets them: set [dns] geoip, or [dns.geo] map"
+        )
 
 
 def _warnings(grid: float | None) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from xdpkit.config.geo import HOSTS_MAX, MAX_HOSTS
 from xdpkit.config.toml_document import nearest, quoted
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.geo.json_place import JsonPath
-from xdpkit.services.dns.geo.json_text import JsonDocument, Report, text_of
+from xdpkit.services.dns.geo.json_text import ZONE, JsonDocument, Report, text_of
 from xdpkit.services.dns.geo.model import AliasTarget, GeoRecord, GeoZone, Label
 from xdpkit.services.dns.geo.names import NAME_MAX, above, absolute, key_wire, label_key
 from xdpkit.services.dns.geo.records import RECORD_TYPES, RecordReader
@@ -64,7 +64,7 @@ def read_json_zone(
         text = text_of(path, file.data)
     stat = next(each.stat for each in reading.sources if each.path == str(path.absolute()))
     modified = modified_ns(stat) // 1_000_000_000 if stat else 0
-    document = JsonDocument(path, text, relax)
+    document = JsonDocument(path, text, relax, ZONE)
     zone = parse_zone(document, origin, modified, max_hosts)
     # Several times what the zone takes; for errors the text is enough.
     document.data = None
@@ -181,7 +181,7 @@ class _Labels:
                 self.report.wrong(place, f"the label {quoted(written)} {error}", at_key=True)
                 continue
             if not isinstance(value, dict):
-                what = f"{described(value)}: write an object of record types"
+                what = f"{described(value)}: write an object of record types, {{}} for none"
                 self.report.wrong(place, f"the label {quoted(written)}: {what}")
             elif key in labels:
                 other = quoted(labels[key].place[1])

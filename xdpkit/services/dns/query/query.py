@@ -6,6 +6,8 @@ the spot; the reasons are read from the same arena (view.py), those of a JSON zo
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,7 +24,8 @@ import dns.rrset
 
 from xdpkit._core._answer import answer
 from xdpkit._core._prefix_map import AccessList
-from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
+from xdpkit.config.address import Address
+from xdpkit.config.dns import DEFAULT_LIMITS, DnsConfig, ZoneLimits
 from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.errors import UsageError, XdpkitError
 from xdpkit.services.dns.compiler.arena import ALIAS, CUT, DNAME
@@ -256,12 +259,13 @@ def explain_served(
         sender = ip_address(client)
     except ValueError as error:
         raise UsageError(f"{client!r} is not an address: {error}") from None
-    verdict, reply = answer(served.snapshot(max_udp, admitted), "dns", request, (client, 40000))
+    snapshot, now = served.snapshot(max_udp, admitted), time.monotonic_ns()
+    verdict, reply = answer(snapshot, "dns", request, (client, 40000), mono_ns=now)
     if reply is None:
         raise XdpkitError(f"a question from {client} gets no answer: {verdict}")
     message = dns.message.from_wire(reply)
     # Only for its proofs, so with more room than a client may get.
-    _, with_do = answer(served.snapshot(4096), "dns", signed, (client, 40000))
+    _, with_do = answer(served.snapshot(4096), "dns", signed, (client, 40000), mono_ns=now)
     deciding = _decide(zones, qname.to_digestable(), qtype, verdict, message.answer)
     geo = None
     if deciding.node is not None:
@@ -306,15 +310,18 @@ def explain(
     geo: GeoFiles | None = None,
     states: GeoConfig | None = None,
     limits: ZoneLimits = DEFAULT_LIMITS,
+    config: DnsConfig | None = None,
+    addresses: Sequence[Address] = (),
 ) -> Explanation:
     """Explains the answer to a question from the zones of ``directory``.
 
     They are compiled, unless the daemon's ``cache`` has them and is readable; JSON zones are read
-    with ``geo``, and answer by the health and the settings of ``states``. Raises ZoneError if the
+    with ``geo``, and answer by the health and the settings of ``states``. ``config`` and
+    ``addresses`` are the server's, for what it says of itself. Raises ZoneError if the
     zone of the name has no version that loads, or there are no zones, UsageError for an invalid
     question.
     """
-    served = load_served(directory, cache, geo, states, limits)
+    served = load_served(directory, cache, geo, states, limits, config, addresses)
     found = explain_served(served, name, rdtype, client, max_udp, admitted, subnet)
     for zone, errors in served.errors.items():
         if name_text(zone) == found.zone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,14 +15,17 @@ import dns.rdatatype
 
 from xdpkit._core._answer import answer
 from xdpkit._core._prefix_map import AccessList
-from xdpkit._core._snapshot import Snapshot
+from xdpkit._core._snapshot import DnsSettings, Snapshot
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
-from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
+from xdpkit.config.address import Address
+from xdpkit.config.dns import DEFAULT_LIMITS, DnsConfig, ZoneLimits
 from xdpkit.config.geo import GeoConfig, GeoFiles
 from xdpkit.errors import ZoneError
+from xdpkit.runtime.publisher import dns_settings
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.geo.names import label_key
-from xdpkit.services.dns.query.geo_reasons import Address, GeoKnowledge, GeoReasons, Subnet
+from xdpkit.services.dns.query.geo_reasons import GeoKnowledge, GeoReasons, Subnet
+from xdpkit.services.dns.serving.explained import explained
 from xdpkit.services.dns.serving.geo_servings import GeoServings
 from xdpkit.services.dns.serving.load_progress import LoadProgress
 from xdpkit.services.dns.serving.store import Load, load_zones
@@ -46,6 +49,10 @@ class Served:
     knowledge: GeoKnowledge | None = None
     errors: Mapping[bytes, tuple[ZoneError, ...]] = field(default_factory=dict)
     """Of zones that have no version that loads."""
+    config: DnsConfig | None = None
+    """The server's, for what it says of itself."""
+    addresses: Sequence[Address] = ()
+    """Those of the server, whose clients are on its host."""
 
     def snapshot(self, max_udp: int, admitted: AccessList | None = None) -> Snapshot:
         """What the bytes call answers from."""
@@ -54,8 +61,18 @@ class Served:
             zones=self.directory,
             dns_max_udp=max_udp,
             dns_access=admitted,
-            dns={"ecs": int(self.ecs)},
+            dns=self._settings(max_udp),
+            reserved=self.addresses,
         )
+
+    def _settings(self, max_udp: int) -> DnsSettings | dict[str, int]:
+        if self.config is None:
+            return {"ecs": int(self.ecs)}
+        told = explained(self.config)
+        told |= {"max_udp_ipv4": max_udp, "max_udp_ipv6": max_udp, "ecs": int(self.ecs)}
+        if self.addresses:
+            told["server_address"] = str(self.addresses[0]).encode()
+        return dns_settings(self.config, **told)
 
     def reasons(
         self, qname: dns.name.Name, rdtype: int, sender: Address, subnet: Subnet | None
@@ -93,8 +110,12 @@ def load_served(
     geo: GeoFiles | None = None,
     states: GeoConfig | None = None,
     limits: ZoneLimits = DEFAULT_LIMITS,
+    config: DnsConfig | None = None,
+    addresses: Sequence[Address] = (),
 ) -> Served:
     """Loads the zones of a directory, and the states of its servers.
+
+    ``config`` and ``addresses`` are the server's, for what it says of itself.
 
     Raises ZoneError if the directory cannot be read, XdpkitError if the compiler does not work.
     """
@@ -126,6 +147,8 @@ def load_served(
             for name, state in table.items()
             if state.arena is None and state.paths[0] in load.errors
         },
+        config,
+        addresses,
     )
 
 
