@@ -22,6 +22,8 @@ def test_all_parts_with_a_small_pool(tmp_path: Path, monkeypatch: pytest.MonkeyP
     if not others:
         missing(why["knotd"])
     database.unlink()
+    # tests/bench counts instructions.
+    monkeypatch.setattr(geo_run.shutil, "which", lambda _: None)
     monkeypatch.setattr(geo_site, "cache_directory", lambda: tmp_path)
     options = Namespace(rounds=1, seconds=0.2, load=5000)
     facts = geo_run.measure(options, lambda _: None, SIZES)
