@@ -11,8 +11,6 @@
 #include "zone/denial.h"
 #include "zone/directory.h"
 
-#define AA 0x04 /* in byte 2 of the header, RFC 1035 section 4.1.1 */
-
 /* A reply being written. Offsets are from the start of the header. */
 struct composer {
 	uint8_t *p;
@@ -237,7 +235,7 @@ static enum verdict finish_with_image(const struct snapshot *snap, struct reques
 				      const struct zone_lookup *lookup,
 				      const struct zone_image *image)
 {
-	uint8_t bits = image->bits | (c->at == q->end ? 0 : AA);
+	uint8_t bits = image->bits | (c->at == q->end ? 0 : BITS2_AA);
 	enum verdict verdict = dns_verdict(image);
 	uint32_t size = proof_size(&c->proof, c->at + image->authority);
 	uint32_t length = image->length, before = c->at + size;
@@ -268,7 +266,7 @@ static enum verdict finish_with_image(const struct snapshot *snap, struct reques
 	/* AA is about the first owner name, so an alias chain that ends at a cut is an answer. */
 	if (!whole)
 		verdict = VERDICT_dns_truncated;
-	else if (image->kind == ZONE_KIND_REFERRAL && bits & AA)
+	else if (image->kind == ZONE_KIND_REFERRAL && bits & BITS2_AA)
 		verdict = VERDICT_dns_noerror;
 	return dns_finish(snap, rq, q, c->at, bits, image->rcode, verdict);
 }
@@ -279,10 +277,10 @@ static enum verdict finish_aliases(const struct snapshot *snap, struct request *
 				   const struct zone_image *image, uint8_t rcode)
 {
 	if (c->at + proof_size(&c->proof, c->at) > c->limit)
-		return truncated(snap, rq, q, image, BITS2_QR | AA);
+		return truncated(snap, rq, q, image, BITS2_QR | BITS2_AA);
 	copy_proof(c);
 	put_counts(c);
-	return dns_finish(snap, rq, q, c->at, BITS2_QR | AA, rcode,
+	return dns_finish(snap, rq, q, c->at, BITS2_QR | BITS2_AA, rcode,
 			  rcode == RCODE_YXDOMAIN ? VERDICT_dns_yxdomain : VERDICT_dns_noerror);
 }
 
@@ -405,12 +403,13 @@ static enum verdict finish_with_draw(const struct snapshot *snap, struct thread_
 	draw.room = c->limit > c->at + size ? c->limit - c->at - size : 0;
 	dns_draw_records(state, lookup, table, &draw);
 	if (!draw.bytes)
-		return truncated(snap, rq, q, lookup->image, BITS2_QR | AA);
+		return truncated(snap, rq, q, lookup->image, BITS2_QR | BITS2_AA);
 	c->at += draw.bytes;
 	c->counts[0] += (uint16_t)draw.count;
 	copy_proof(c);
 	put_counts(c);
-	return dns_finish(snap, rq, q, c->at, BITS2_QR | AA, RCODE_NOERROR, VERDICT_dns_noerror);
+	return dns_finish(snap, rq, q, c->at, BITS2_QR | BITS2_AA, RCODE_NOERROR,
+			  VERDICT_dns_noerror);
 }
 
 /*
@@ -445,7 +444,7 @@ static enum verdict follow(const struct snapshot *snap, struct thread_state *sta
 		step = dname ? step_dname(c, lookup, image)
 			     : step_cname(c, lookup, image, &name, image != lookup->image);
 		if (step == STEP_TRUNCATED)
-			return truncated(snap, rq, q, image, BITS2_QR | AA);
+			return truncated(snap, rq, q, image, BITS2_QR | BITS2_AA);
 		if (step == STEP_TOO_LONG)
 			return finish_aliases(snap, rq, q, c, image, RCODE_YXDOMAIN);
 		/* The CNAME is the answer itself, or the one RRset of RFC 8482 section 4.1. */

@@ -12,25 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from xdpkit.bench import geo_site, peers
-from xdpkit.bench.peers import KNOT_SOCKETS, KNOT_XDP, Peer
+from xdpkit.bench.peers import KNOT_SERVER, KNOT_SOCKETS, KNOT_XDP, Peer
 from xdpkit.services.dns.geo.continents import CONTINENTS
 
 NAMES = ("", *(str(number) for number in range(4)), "all", "short")
 
-# As in the other comparisons: one worker each, no file outside {dir}.
-KNOT = """\
-server:
-    rundir: {dir}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-    edns-client-subnet: on
-%s
-database:
-    storage: {dir}
-log:
-  - target: stderr
-    any: warning
+KNOT = (
+    KNOT_SERVER
+    + """\
 module:
   - id: mod-geoip
     file: %s
@@ -48,6 +37,8 @@ zone:
     journal-content: none
     module: mod-geoip/pool
 """
+)
+_SUBNETS = "    edns-client-subnet: on\n"
 _SOA = "$TTL 150\n@ SOA ns hostmaster 1 5400 5400 1209600 3600\n@ NS ns\nns A 192.0.2.1\n"
 
 
@@ -63,7 +54,7 @@ def installed(zone: dict[str, Any], database: Path) -> tuple[list[Peer], dict[st
     command = (program[0], "-c", "{dir}/knot.conf")
     found = []
     for name, listen in (("knotd-xdp geoip", KNOT_XDP), ("knotd geoip", KNOT_SOCKETS)):
-        conf = KNOT % (listen, module, database, geo_site.ORIGIN)
+        conf = KNOT % (_SUBNETS + listen, module, database, geo_site.ORIGIN)
         found.append(Peer(name, "dns", command, 53, (("knot.conf", conf), *files)))
     version = peers.version(program[0])
     return [replace(peer, version=version) for peer in found], {}

@@ -13,10 +13,8 @@ from typing import Any
 from xdpkit._core._answer import answer
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._snapshot import Snapshot
-from xdpkit._core._stats import VERDICTS
 from xdpkit.bench import cpu, frames, geo_counted, geo_site, offwire
 from xdpkit.bench.zones_site import Say
-from xdpkit.errors import XdpkitError
 from xdpkit.runtime import child
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
 from xdpkit.services.dns.geo.compile_geo import compile_geo
@@ -117,7 +115,7 @@ def measure(
                 say(f"off the wire, round {number + 1} of {rounds}: {name}")
                 taken[name].append(each.run(ANSWERS, BATCH))
     for name, each in running.items():
-        check(name, each)
+        offwire.check_answered(name, each)
     rows = [row(case, snapshot, taken) for case in CASES]
     for case, facts in zip(CASES, rows, strict=True):
         if valgrind and case.name in COUNTED:
@@ -133,18 +131,6 @@ def instructions(valgrind: str, case: Case, scratch: Path) -> float:
     arguments = (str(sample), str(scratch), str(offwire.COUNTED))
     command = child.python("xdpkit.bench.geo_counted", *arguments)
     return offwire.instructions_of(valgrind, command)
-
-
-def check(name: str, running: OffWire) -> None:
-    """Raises XdpkitError if not all frames were answered."""
-    counts = running.counters()["verdicts"]
-    unanswered = {
-        verdict.name: count
-        for verdict, count in zip(VERDICTS, counts, strict=False)
-        if count and verdict.kind != "answer"
-    }
-    if unanswered:
-        raise XdpkitError(f"{name}: not all frames were answered: {unanswered}")
 
 
 def row(case: Case, snapshot: Snapshot, taken: dict[str, list[float]]) -> Facts:

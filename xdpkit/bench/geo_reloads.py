@@ -8,14 +8,14 @@ after another answer has shown that it is unhealthy.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from xdpkit.bench import cpu, geo_site, reloading, rows, testbed, zones_load
+from xdpkit.bench.beside import beside
 from xdpkit.bench.geo_sampler import Sampler
 from xdpkit.bench.geo_site import Sizes
 from xdpkit.bench.geo_versions import PoolVersions
@@ -185,19 +185,13 @@ def bursts_while_compiling(
 @contextmanager
 def _compiling(served: ServedLab, site: Site, seconds: list[float]) -> Iterator[None]:
     """Loads one version after the other; ``seconds`` gets what each took."""
-    going = True
 
-    def work() -> None:
-        while going:
+    def work(goes_on: Callable[[], bool]) -> None:
+        while goes_on():
             seconds.append(_next_version(served, site))
 
-    with ThreadPoolExecutor(1) as thread:
-        working = thread.submit(work)
-        try:
-            yield
-        finally:
-            going = False
-            working.result()
+    with beside(work):
+        yield
 
 
 def _dropped(served: ServedLab) -> int:

@@ -127,6 +127,12 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
         for batch in BATCHES:
             taken = [offwire.run(ANSWERS, batch) for _ in range(rounds)]
             facts[str(batch)] = {"best": min(taken), "median": statistics.median(taken)}
+    check_answered(case.name, offwire)
+    return facts
+
+
+def check_answered(name: str, offwire: OffWire) -> None:
+    """Raises XdpkitError if not all frames were answered."""
     counts = offwire.counters()["verdicts"]
     unanswered = {
         verdict.name: count
@@ -134,8 +140,7 @@ def times(case: Case, rounds: int) -> dict[str, dict[str, float]]:
         if count and verdict.kind != "answer"
     }
     if unanswered:
-        raise XdpkitError(f"{case.name}: not all frames were answered: {unanswered}")
-    return facts
+        raise XdpkitError(f"{name}: not all frames were answered: {unanswered}")
 
 
 def with_cookies(arena: Path, payloads: Sequence[bytes]) -> list[bytes]:

@@ -47,7 +47,7 @@ class Peer:
 
 
 # One worker each, no file outside {dir}; response rate limiting off, as in the others.
-KNOT = """\
+KNOT_SERVER = """\
 server:
     rundir: {dir}
     udp-workers: 1
@@ -59,12 +59,17 @@ database:
 log:
   - target: stderr
     any: warning
+"""
+KNOT = (
+    KNOT_SERVER
+    + """\
 zone:
   - domain: bench.example
     file: {zone}
     zonefile-sync: -1
     journal-content: none
 """
+)
 KNOT_SOCKETS = "    listen: {address}@{port}"
 KNOT_XDP = "xdp:\n    listen: {interface}@{port}"
 

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import struct
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
@@ -22,6 +21,7 @@ from xdpkit._core._geo_view import ID_BYTES
 from xdpkit.reach import reach
 from xdpkit.regular_file import check_owned, open_regular
 from xdpkit.services.dns.compiler.arena_file import OtherVersion, replace_file
+from xdpkit.services.dns.geo.old_files import remove_old
 from xdpkit.services.dns.zonefile.sources import compiler_key
 
 SUFFIX = ".view"
@@ -106,10 +106,5 @@ def remove_views(directory: Path, used: Iterable[bytes], age: float = 0.0) -> No
 
     What cannot be removed stays.
     """
-    names, before = set(map(file_name, used)), time.time() - age
-    with suppress(OSError), os.scandir(reach(directory)) as entries:
-        for entry in entries:
-            if is_view_file(entry.name) and entry.name not in names:
-                with suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime <= before:
-                        os.unlink(entry)  # noqa: PTH108
+    names = set(map(file_name, used))
+    remove_old(directory, lambda name: is_view_file(name) and name not in names, age)

@@ -49,6 +49,9 @@ class Status(IntEnum):
     HEALTHY = 2
 
 
+# None: there is nothing to go by.
+_ANSWERED = (Status.HEALTHY, None)
+
 States = Mapping[str, Status]
 
 
@@ -164,7 +167,7 @@ class HealthFiles:
         wrong = {name: file.wrong for name, file in self._files.items() if file.wrong}
         is_named = self._files if named is None or not (gone or wrong or self._twins) else named()
         for name in gone:
-            path, states = self.directory / (name + _SUFFIX), self._files[name].states
+            path, states = self._path(name), self._files[name].states
             wrong.pop(name, None)
             if states is None or name not in is_named:
                 del self._files[name]
@@ -190,8 +193,7 @@ class HealthFiles:
             if not key:
                 self._say_well(f"{self.directory}: can be read again")
             elif key in self._files and not self._files[key].wrong:
-                path = self.directory / (key + _SUFFIX)
-                self._say_well(escape(f"{path}: its states are in use again"))
+                self._say_well(escape(f"{self._path(key)}: its states are in use again"))
         self._failing = {**kept} | {
             key: Failing(line, before[key].since if key in before else now)
             for key, line in wrong.items()
@@ -211,13 +213,12 @@ class HealthFiles:
         What a file says nothing about, or that it is unknown, is not: so it is in GeoDNS. Without
         the file itself there is nothing to go by, and it is.
         """
-        return not name or self.status(name) in (Status.HEALTHY, None)
+        return not name or self.status(name) in _ANSWERED
 
     def states_of(self, names: Iterable[str]) -> bytes:
         """A byte for each, as selections take them: HEALTHY if it is to be answered."""
         well, ill = Status.HEALTHY, Status.UNHEALTHY
-        answered = (well, None)
-        return bytes([well if self.status(name) in answered else ill for name in names])
+        return bytes([well if self.status(name) in _ANSWERED else ill for name in names])
 
     def unmatched(self, used: Iterable[str]) -> list[str]:
         """What no record has of the files' keys, and no file has of the records': sorted.
@@ -240,14 +241,16 @@ class HealthFiles:
     def unmatched_line(self, name: str) -> str:
         """One line about a name of ``unmatched``."""
         file, _, key = name.partition("/")
+        path = self._path(file)
         if file not in self._files:
-            path = self.directory / (file + _SUFFIX)
             return escape(f"{path}: not there, and records name it: they count as healthy")
-        path = self.directory / (file + _SUFFIX)
         if key in (self._files[file].states or ()):
             return escape(f"{path}: no record that is served has {quoted(key)}: remove it")
         text = f"{path}: it has no {quoted(key)}, which records name: they count as unhealthy"
         return escape(text)
+
+    def _path(self, name: str) -> Path:
+        return self.directory / (name + _SUFFIX)
 
     def _names(self) -> dict[str, Path]:
         """The status files, by what records call them. Raises OSError."""

@@ -14,7 +14,6 @@ import mmap
 import os
 import re
 import struct
-import time
 from array import array
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from xdpkit._core._geo_tree import is_sound
 from xdpkit.reach import reach
 from xdpkit.regular_file import check_owned, open_regular
 from xdpkit.services.dns.geo.location_table import Ranges
+from xdpkit.services.dns.geo.old_files import remove_old
 from xdpkit.services.dns.geo.places import Places, PlaceTable
 from xdpkit.services.dns.zonefile.sources import Source, compiler_key, from_json, to_json
 
@@ -52,13 +52,7 @@ def remove_tables(cache: Path, used: Collection[str], age: float) -> None:
 
     Who has mapped one keeps it. What cannot be removed stays.
     """
-    before = time.time() - age
-    with suppress(OSError), os.scandir(reach(cache)) as entries:
-        for entry in entries:
-            if _NAME.fullmatch(entry.name) and entry.name not in used:
-                with suppress(OSError):
-                    if entry.stat(follow_symlinks=False).st_mtime <= before:
-                        os.unlink(entry)  # noqa: PTH108
+    remove_old(cache, lambda name: bool(_NAME.fullmatch(name)) and name not in used, age)
 
 
 def write_table(file: Path, table: PlaceTable, source: Source) -> None:
