@@ -24,7 +24,8 @@ from xdpkit.services.dns.serving.geo_servings import GeoServings
 from xdpkit.services.dns.serving.store import Load, load_zones
 from xdpkit.services.dns.serving.zone_report import LINES, ChangeLog
 from xdpkit.services.dns.serving.zone_store import ZoneStore
-from xdpkit.services.dns.serving.zone_table import ZoneState, ZoneTable, name_of, named, text_of
+from xdpkit.services.dns.serving.zone_table import ZoneState, ZoneTable, name_of, named
+from xdpkit.services.dns.zonefile.zone import name_text
 
 
 def publisher() -> SnapshotPublisher:
@@ -49,7 +50,7 @@ def load(directory: Path) -> Load:
 def test_names(file: str, name: bytes) -> None:
     assert name_of(f"/zones/{file}.zone") == name
     assert named(f"{file}." if file != "." else file) == named(file) == name
-    assert name_of(f"/{text_of(name)}.zone") == name
+    assert name_of(f"/{name_text(name)}.zone") == name
 
 
 def test_a_name_with_a_slash() -> None:

@@ -8,16 +8,20 @@ from pathlib import Path
 import dns.dnssec
 import dns.flags
 import dns.message
+import dns.name
 import pytest
 from dns_bytes_call import HEAD, BytesCall, lines
 from dns_fake_signer import fake_signed
 from dns_zones import compiled
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xdpkit._core._limits import ZONE_ITERATIONS_MAX
 from xdpkit._core._zones import ZoneArena
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import zone_files
+from xdpkit.services.dns.zonefile.zone import name_text
 
 # After the three lines of HEAD: (text that follows, line and column of the error, words in it).
 BAD = {
@@ -322,3 +326,9 @@ signed 50 RRSIG MX 8 3 50 20300101000000 20200101000000 1 z.example. AAAA
         "40 IN RRSIG A",
         "50 IN RRSIG M",
     ]
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=5))
+def test_a_name_as_text_is_dnspythons(labels: list[bytes]) -> None:
+    name = dns.name.Name([*labels, b""])
+    assert name_text(name.to_wire() or b"") == name.to_text(omit_final_dot=True)

@@ -14,7 +14,7 @@ from geo_arena_reader import GeoArena
 
 from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena
-from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
+from xdpkit.services.dns.compiler.process import OUT_OF_MEMORY
 
 ZONE = {
     "serial": 3,

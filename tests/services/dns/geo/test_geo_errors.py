@@ -14,8 +14,9 @@ from geo_zones import errors, warnings, write, zone_of
 
 from xdpkit.errors import ZoneError
 from xdpkit.services.dns.geo.health import read_status
-from xdpkit.services.dns.geo.zone_json import json_zone_name, read_json_zone
+from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.sources import Reading
+from xdpkit.services.dns.zonefile.zone_name import json_zone_name
 
 # The text, and of each error its place and words in it.
 BAD: dict[str, tuple[str, list[tuple[str, str]]]] = {

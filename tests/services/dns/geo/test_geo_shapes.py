@@ -12,8 +12,9 @@ from geo_zones import ORIGIN, records, text_of, warnings, write, zone_of
 
 from xdpkit.services.dns.geo.model import AliasTarget, GeoRecord, GeoZone
 from xdpkit.services.dns.geo.targets import Targeting
-from xdpkit.services.dns.geo.zone_json import json_zone_name, read_json_zone
+from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.sources import is_json_zone
+from xdpkit.services.dns.zonefile.zone_name import json_zone_name
 
 # (type, value, [(record, weight)])
 SHAPES: dict[str, tuple[str, Any, list[tuple[str, int]]]] = {

@@ -4,6 +4,7 @@
     tree.py        what exists in a zone, what is delegated, the proofs  -> Tree, Denial
     zone_arena.py  the arena of one zone                                 -> memfd
     compile.py     the child process that does it for many
+    process.py     what that process and the server that starts it agree on
     arena.py       the layout of an arena
     view.py        the arena read back in Python                         -> ArenaView
     arena_file.py  the arena followed by its sources: the cache file     -> CachedZone

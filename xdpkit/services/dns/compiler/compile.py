@@ -32,7 +32,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xdpkit._core import _memory_reserve
 from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
@@ -44,36 +44,28 @@ from xdpkit.runtime.reasons import failed
 from xdpkit.services.dns.compiler import arena_file, view_file
 from xdpkit.services.dns.compiler.arena import next_start
 from xdpkit.services.dns.compiler.arena_file import KeptGeo, settings_key
-from xdpkit.services.dns.compiler.geography import Geography
-from xdpkit.services.dns.compiler.json_zone import check_alone, write_block, zone_warnings
 from xdpkit.services.dns.compiler.linter import Linter
 from xdpkit.services.dns.compiler.memory_limit import MemoryLimit
+from xdpkit.services.dns.compiler.process import BACKGROUND_NICE, OUT_OF_MEMORY
 from xdpkit.services.dns.compiler.zone_arena import compile_zone
-from xdpkit.services.dns.geo.compile_geo import compile_geo
-from xdpkit.services.dns.geo.model import GeoZone
-from xdpkit.services.dns.geo.zone_json import read_json_zone
 from xdpkit.services.dns.zonefile.error_list import LINES, located
 from xdpkit.services.dns.zonefile.read import read_zone
 from xdpkit.services.dns.zonefile.sources import (
+    JSON_SUFFIX,
+    SUFFIX,
     Reading,
     Source,
     compiler_key,
     is_json_zone,
     to_json,
 )
-from xdpkit.services.dns.zonefile.zone import ZoneWarning
+
+if TYPE_CHECKING:
+    from xdpkit.services.dns.compiler.json_zone import JsonZones
 
 # The share of a zone's time spent reading; making images is the rest: measured with zones of
 # addresses; signed ones are read in half of it.
 READING = 0.6
-
-# Nice value relative to answering threads: a third of their share of a CPU (sched(7)), and they
-# preempt it as soon as they wake. With a much lower priority, a reload on a machine that is busy
-# with other work would never finish.
-BACKGROUND_NICE = 5
-
-# The exit status after a zone that needed too much memory.
-OUT_OF_MEMORY = 3
 
 # Reports that come this close together are read together; a file of some tens of milliseconds.
 TOGETHER_SECONDS = 0.02
@@ -109,7 +101,7 @@ class Compiler:
     ) -> None:
         self._fd, self._cache, self._limit, self._report = fd, cache, limit, report
         self._limits, self._linter, self._geo = limits, linter, geo
-        self._geography = None if geo is None else Geography(geo, cache, limit.allow)
+        self._json = None if geo is None else _json_zones(geo, cache, limit)
         self._shown: dict[bytes, tuple[int, int]] = {}
         """Where the views are that are in the file, and their sizes."""
         self._at = 0
@@ -152,39 +144,35 @@ class Compiler:
     def _compiled(self, path: str, reading: Reading) -> tuple[bytes, int, dict[str, Any]]:
         """The zone's name, the size of its arena, and its warnings."""
         file = Path(path)
-        if self._geo and self._geography:
-            check_alone(file)
+        if self._json:
+            _check_alone(file)
             if is_json_zone(file.name):
-                relaxed, hosts = self._geo.relaxed, self._geo.max_hosts
-                made = read_json_zone(file, relaxed, reading, hosts)
-                return self._compiled_geo(made, self._geography)
+                return self._compiled_json(self._json, file, reading)
         zone = read_zone(file, self._progress(path, reading), reading)
         found = self._linter.warnings(zone) if self._linter else {}
         most = self._limits.iterations
         return zone.origin, compile_zone(zone, self._fd, self._at, max_iterations=most), found
 
-    def _compiled_geo(
-        self, zone: GeoZone, geography: Geography
+    def _compiled_json(
+        self, zones: JsonZones, path: Path, reading: Reading
     ) -> tuple[bytes, int, dict[str, Any]]:
-        view = geography.view(zone)
+        made = zones.read(path, reading)
+        view = made.view
         if view.id not in self._shown:
             at = self._at
-            write_block(self._fd, at, view.block)
+            _write_block(self._fd, at, view.block)
             self._at = next_start(at + len(view.block))
             self._shown[view.id] = (at, len(view.block))
             self._report({"view": view.id.hex(), "at": at, "size": len(view.block)})
-        told: dict[str, Any] = {"view": view.id.hex()}
+        found: dict[str, Any] = {"view": view.id.hex()}
         if self._linter:
-            found = zone_warnings(zone)
-            found += [ZoneWarning(str(zone.path), 0, text) for text in view.warnings]
-            told |= {"warnings": found, "unlisted": 0}
-        size = compile_geo(zone, self._fd, self._at, classes=view, place=geography.place)
-        return zone.origin, size, told
+            found |= zones.warnings(made)
+        return made.zone.origin, zones.compile(made, self._fd, self._at), found
 
     def _sources(self, path: str, reading: Reading) -> tuple[Source, ...]:
-        if self._geography is None or not is_json_zone(Path(path).name):
+        if self._json is None or not is_json_zone(Path(path).name):
             return reading.sources
-        return (*reading.sources, *self._geography.sources)
+        return (*reading.sources, *self._json.sources)
 
     def _too_much(self, path: str, reading: Reading) -> bool:
         self._limit.use_reserve()
@@ -224,6 +212,28 @@ class Compiler:
             geo = KeptGeo(made.view, settings_key(self._geo))
         end = arena_file.tail(made.size, made.sources, made.when, geo)
         arena_file.write_cached(cache, made.zone, self._fd, made.at, made.size, end, made.when)
+
+
+def _json_zones(files: GeoFiles, cache: Path | None, limit: MemoryLimit) -> JsonZones:
+    from xdpkit.services.dns.compiler.json_zone import JsonZones
+
+    return JsonZones(files, cache, limit.allow)
+
+
+def _check_alone(path: Path) -> None:
+    """Raises ZoneError if a zone has a master file and a JSON zone: which one is meant?"""
+    suffix = SUFFIX if is_json_zone(path.name) else JSON_SUFFIX
+    other = path.with_name(path.name[: path.name.rindex(".")] + suffix)
+    if os.path.lexists(reach(other)):
+        raise ZoneError(path, f"the same zone as {other.name}; remove one of them")
+
+
+def _write_block(fd: int, at: int, block: bytes) -> None:
+    """Writes a view's block into the file of arenas. Raises OSError."""
+    view = memoryview(block)
+    while view:
+        written = os.pwrite(fd, view, at)
+        view, at = view[written:], at + written
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

@@ -23,23 +23,15 @@ from xdpkit.services.dns.geo.targets import (
 )
 from xdpkit.services.dns.geo.values import WEIGHT_MAX, described, flag, number, string, weight
 from xdpkit.services.dns.geo.zone_checks import check_labels, delegations
-from xdpkit.services.dns.zonefile.read import zone_name
 from xdpkit.services.dns.zonefile.records import TTL_MAX
-from xdpkit.services.dns.zonefile.sources import JSON_SUFFIX, SUFFIX, Reading, modified_ns
+from xdpkit.services.dns.zonefile.sources import Reading, modified_ns
 from xdpkit.services.dns.zonefile.zone import NS
+from xdpkit.services.dns.zonefile.zone_name import json_zone_name
 
 # GeoDNS's default.
 TTL = 120
 
 _SETTINGS = ("ttl", "max_hosts", "closest", "health", "alias")
-
-
-def json_zone_name(path: Path) -> bytes:
-    """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
-    try:
-        return zone_name(path.with_name(path.name[: -len(JSON_SUFFIX)] + SUFFIX))
-    except ZoneError as error:
-        raise ZoneError(path, error.reason) from None
 
 
 def read_json_zone(

@@ -21,7 +21,7 @@ from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena
 from xdpkit.errors import StuckError, UnansweredError, XdpkitError, ZoneError
 from xdpkit.runtime.off_loop import off_loop
-from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
+from xdpkit.services.dns.compiler.process import BACKGROUND_NICE
 from xdpkit.services.dns.serving.compiler_child import CompilerChild, Job, never
 from xdpkit.services.dns.serving.geo_views import Views, check_in_file, check_servable
 from xdpkit.services.dns.zonefile.sources import Source, from_json

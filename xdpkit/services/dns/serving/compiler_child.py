@@ -26,7 +26,7 @@ from xdpkit.config.dns import DEFAULT_LIMITS, ZoneLimits
 from xdpkit.config.geo import GeoFiles
 from xdpkit.errors import StuckError, XdpkitError
 from xdpkit.runtime import child
-from xdpkit.services.dns.compiler.compile import OUT_OF_MEMORY
+from xdpkit.services.dns.compiler.process import OUT_OF_MEMORY
 
 # The most bytes of one line of the child: the sources of a zone with thousands of includes.
 LINE_MAX = 1 << 24

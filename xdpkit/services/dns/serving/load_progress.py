@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from typing import TYPE_CHECKING
 
 from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.notify import notify
 from xdpkit.services.dns.serving.batch import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 log = logging.getLogger("xdpkit")
 
@@ -34,17 +35,9 @@ class LoadProgress(Closing):
     """A progress bar on standard error if that is a terminal. A context manager."""
 
     def __init__(self, directory: Path) -> None:
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            transient=True,
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task(f"zones in {directory}", total=1.0, rate="")
+        self._bar = _bar() if sys.stderr.isatty() else None
+        if self._bar:
+            self._task = self._bar.add_task(f"zones in {directory}", total=1.0, rate="")
         self._started = time.monotonic()
         self._next = self._started + PATIENCE_SECONDS
         self._records: dict[str, int] = {}
@@ -52,11 +45,11 @@ class LoadProgress(Closing):
     @property
     def visible(self) -> bool:
         """Whether there is a terminal to show it on."""
-        return self._bar.console.is_terminal
+        return self._bar is not None
 
     def __call__(self, progress: Progress) -> None:
         """Shows a progress report."""
-        if not self.visible:
+        if not self._bar:
             return
         known = self._records.get(progress.path, 0)
         self._records[progress.path] = max(known, progress.records)
@@ -72,13 +65,36 @@ class LoadProgress(Closing):
     def finish(self, line: str, seconds: float) -> None:
         """Summarizes a load on the terminal if it took noticeable time."""
         self.close()
-        if self.visible and seconds > 1:
+        if self._bar and seconds > 1:
             self._bar.console.print(line, highlight=False)
 
     def close(self) -> None:
         """Removes the bar."""
-        if self._bar.live.is_started:
+        if self._bar and self._bar.live.is_started:
             self._bar.stop()
+
+
+def _bar() -> Bar:
+    # Here, since a service has no terminal: importing it is a tenth of a start.
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,
+    )
 
 
 def describe_load(names: int, size: int, seconds: float, cached: int, compiled: int) -> str:

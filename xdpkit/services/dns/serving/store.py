@@ -21,7 +21,7 @@ from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.privileges import unprivileged
 from xdpkit.services.dns.compiler import arena_file
 from xdpkit.services.dns.compiler.arena_file import CachedZone, settings_key
-from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
+from xdpkit.services.dns.compiler.process import BACKGROUND_NICE
 from xdpkit.services.dns.serving.batch import CHILDREN, Batch, Outcome, Progress, no_progress
 from xdpkit.services.dns.serving.compiler_child import Job, never
 from xdpkit.services.dns.serving.geo_views import KeptViews, check_servable

@@ -27,7 +27,7 @@ from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
 from xdpkit.services.base import Prepared
 from xdpkit.services.dns.compiler import arena_file
-from xdpkit.services.dns.compiler.compile import BACKGROUND_NICE
+from xdpkit.services.dns.compiler.process import BACKGROUND_NICE
 from xdpkit.services.dns.serving import zone_report
 from xdpkit.services.dns.serving.batch import Batch, Outcome, Take
 from xdpkit.services.dns.serving.comparing import compared, master_files
@@ -43,9 +43,9 @@ from xdpkit.services.dns.serving.zone_table import (
     ZoneState,
     ZoneTable,
     named,
-    text_of,
 )
 from xdpkit.services.dns.zonefile.sources import Stat
+from xdpkit.services.dns.zonefile.zone import name_text
 
 log = logging.getLogger("xdpkit")
 
@@ -323,7 +323,7 @@ class ZoneStore:
         known = table.zones.get(name)
         if not stats and known is None:
             raise XdpkitError(
-                f"{text_of(name)} is no zone here: {table.directory} has no such file (xdpkit "
+                f"{name_text(name)} is no zone here: {table.directory} has no such file (xdpkit "
                 "status lists the zones)"
             )
         gone: dict[str, Stat | None] = {path: None for path in (known.paths if known else ())}

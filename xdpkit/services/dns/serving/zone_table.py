@@ -7,7 +7,6 @@ copy of the table costs little: a reload prepares its share in one.
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,8 @@ from xdpkit._core._geo_view import GeoView
 from xdpkit._core._zones import ZoneArena, ZoneDirectory
 from xdpkit.errors import XdpkitError, ZoneError
 from xdpkit.escape import escape
-from xdpkit.services.dns.geo.zone_json import json_zone_name
 from xdpkit.services.dns.serving.batch import Outcome
 from xdpkit.services.dns.serving.geo_servings import GeoServings
-from xdpkit.services.dns.zonefile.read import plain_name, zone_name
 from xdpkit.services.dns.zonefile.sources import (
     INACCESSIBLE,
     SUFFIX,
@@ -29,12 +26,11 @@ from xdpkit.services.dns.zonefile.sources import (
     is_json_zone,
     is_zone_file,
 )
-from xdpkit.services.dns.zonefile.zone import labels_of, name_text
+from xdpkit.services.dns.zonefile.zone import name_text
+from xdpkit.services.dns.zonefile.zone_name import json_zone_name, plain_name, zone_name
 
 # A file whose stat is this is to be read again: no file has it.
 UNREAD: Stat = b""
-
-_PLAIN_WIRE = re.compile(rb"[a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ class ZoneState:
     @property
     def text(self) -> str:
         """The name as text; of a file that has none, the file's path."""
-        return text_of(self.name) if self.name else escape(self.paths[0])
+        return name_text(self.name) if self.name else escape(self.paths[0])
 
     @property
     def condition(self) -> str:
@@ -75,14 +71,6 @@ class ZoneState:
         if not self.errors:
             return "served"
         return "stale" if self.arena else "failed"
-
-
-def text_of(name: bytes) -> str:
-    """A wire name as text: plain ones, which are many, without dnspython."""
-    labels = labels_of(name)
-    if labels and all(map(_PLAIN_WIRE.fullmatch, labels)):
-        return b".".join(labels).decode()
-    return name_text(name)
 
 
 def name_of(path: str) -> bytes:

@@ -1,6 +1,7 @@
 """Master files, read into zones.
 
     sources.py      the files as they were read, and whether they changed -> Source
+    zone_name.py    the name of the zone in a file
     read.py         one master file, read and checked                    -> Zone
     limits.py       what a file may cost: bounds and budgets
     zone.py         the zone, its RRsets, and wire names

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import dns.exception
-import dns.name
 import dns.rdataclass
 
 from xdpkit._core._master_file import MasterFile, remarkable
@@ -20,39 +18,9 @@ from xdpkit.services.dns.zonefile.error_list import located, zone_error
 from xdpkit.services.dns.zonefile.limits import BoundError
 from xdpkit.services.dns.zonefile.master_file import Reader, Tokenizer
 from xdpkit.services.dns.zonefile.records import RDATA_MAX, RECORD_FIXED, TOO_MANY, Sink
-from xdpkit.services.dns.zonefile.sources import SUFFIX, Reading
-from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, ROOT, SOA, Zone, name_text, parent
-
-# Labels of 63 bytes, and 255 in all with the root's: RFC 1035 section 2.3.4.
-_PLAIN_NAME = re.compile(r"(?!.{254})[-\w]{1,63}(?:\.[-\w]{1,63})*\.?", re.ASCII)
-
-
-def plain_name(stem: str) -> bytes | None:
-    """The lower-cased wire name of plain text; None for what needs a closer look."""
-    if not _PLAIN_NAME.fullmatch(stem):
-        return None
-    labels = stem.lower().encode().removesuffix(b".").split(b".")
-    return b"".join([b"%c%b" % (len(label), label) for label in labels]) + ROOT
-
-
-def zone_name(path: Path) -> bytes:
-    """The lower-cased wire name of the zone in a file; raises ZoneError if the name is invalid."""
-    stem = path.name.removesuffix(SUFFIX)
-    if plain := plain_name(stem):
-        return plain
-    try:
-        if not stem:
-            # dnspython's name of the root.
-            raise dns.name.EmptyLabel
-        name = dns.name.from_text(stem)
-    except (dns.exception.DNSException, UnicodeError) as error:
-        raise ZoneError(path, f"{stem!r} is not a domain name ({error}); rename the file") from None
-    wire = name.to_digestable()
-    if name.is_wild():
-        raise ZoneError(
-            path, "a zone name cannot be a wildcard; put its records into the zone above"
-        )
-    return wire
+from xdpkit.services.dns.zonefile.sources import Reading
+from xdpkit.services.dns.zonefile.zone import DNAME, NS, NSEC3, SOA, Zone, name_text, parent
+from xdpkit.services.dns.zonefile.zone_name import zone_name
 
 
 def read_zone(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
-
-import dns.name
 
 from xdpkit._core._rrset import RRset
 
@@ -15,6 +14,12 @@ A, NS, CNAME, SOA, PTR, MX, AAAA, SRV, DNAME, OPT, DS = 1, 2, 5, 6, 12, 15, 28, 
 RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, SVCB, HTTPS = 46, 47, 48, 50, 51, 64, 65
 
 ROOT = b"\0"
+
+_PLAIN = re.compile(rb"[A-Za-z0-9_-]*")
+
+# What has a meaning in master files (RFC 1035 section 5.1), and "$", as dnspython escapes them.
+_ESCAPED = {byte: "\\%03d" for byte in (*range(0x21), *range(0x7F, 256))}
+_ESCAPED |= dict.fromkeys(b'"().;\\@$', "\\%c")
 
 # Warnings of a zone that are kept; a file of any size must not make more.
 WARNINGS_MAX = 100
@@ -78,8 +83,15 @@ def signatures(rrsets: Iterable[RRset], rdtype: int) -> list[RRset]:
 
 
 def name_text(name: bytes) -> str:
-    """A wire name as text, without the final dot (except for the root)."""
-    return dns.name.from_wire(name, 0)[0].to_text(omit_final_dot=True)
+    """A wire name as text (RFC 1035 section 5.1), without the final dot (except for the root)."""
+    labels = labels_of(name)
+    if all(map(_PLAIN.fullmatch, labels)):
+        return b".".join(labels).decode() or "."
+    return ".".join(map(_label_text, labels))
+
+
+def _label_text(label: bytes) -> str:
+    return "".join([_ESCAPED.get(byte, "%c") % byte for byte in label])
 
 
 def labels_of(name: bytes) -> list[bytes]:
