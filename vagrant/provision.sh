@@ -349,6 +349,16 @@ run_as_root() {
     return "$status"
 }
 
+# All of them in two halves beside each other; some of them, as pytest's arguments have it, in one run.
+run_tests() {
+    if (($# == 0)) && (($(nproc) > 1)); then
+        say "tests: those on the wire, and beside them all others, whose output follows"
+        run_as_root "$venv/bin/python" -P "$root/tools/halves.py" "$venv/bin/pytest"
+    else
+        run_as_root "$venv/bin/pytest" -q tests "$@"
+    fi
+}
+
 main() {
     local job=${1:-install}
     (($# == 0)) || shift
@@ -361,7 +371,7 @@ main() {
         ;;
     test)
         install test "${run_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
-        run_as_root "$venv/bin/pytest" -q tests "$@"
+        run_tests "$@"
         ;;
     bench)
         install bench "${run_packages[@]}" "${bench_packages[@]}"

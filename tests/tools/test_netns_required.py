@@ -26,7 +26,7 @@ def run(folder: Path, missing: str, mark: str, body: str, **environment: str) ->
     command += ["-o", "markers=netns", "-o", f"pythonpath={CHECKOUT / 'tests/support'}"]
     command += [f"--rootdir={folder}", str(folder)]
     done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env=kept | environment, timeout=60
+        command, check=False, capture_output=True, text=True, env=kept | environment, timeout=100
     )
     return done.returncode, done.stdout
 
