@@ -40,7 +40,7 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: object) -> No
 def test_run_and_demo_pass_on(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
     module(
         monkeypatch,
-        "xdpkit.instance.server",
+        "xdpkit.instance.run",
         run=lambda loaded, over, yes, wait: 40 * over + 100 * yes + 20 * wait + 2,
     )
     assert cli.main(["run", "-c", config]) == 2

@@ -26,6 +26,7 @@ from xdpkit._core import _bpf
 from xdpkit._core._stats import RX_TIMESTAMP_CALL
 from xdpkit.bpf import btf, kfunc
 from xdpkit.bpf.refusal import LOG_LIMIT, Refusal, compile_failure, import_failure, load_failure
+from xdpkit.runtime import privileges
 from xdpkit.runtime.reasons import failed
 
 # Not resolved: by the descriptor in its path it is found without the right to go there (child.py).
@@ -154,6 +155,8 @@ def output() -> str:
 def main(argv: list[str]) -> int:
     """Replies over the socket: ``{"maps": [...]}`` with descriptors, or ``{"error", "log"}``."""
     reply = socket.socket(fileno=int(argv[0]))
+    # It may have been started before its parent gave up the rights that it does not need.
+    privileges.confine(privileges.COMPILER)
     # The temporary directory must be usable under any umask: root has no CAP_DAC_OVERRIDE here.
     os.umask(0o077)
     fds: list[int] = []

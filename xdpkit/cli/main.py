@@ -147,9 +147,9 @@ def _verb_run(options: Namespace) -> int:
     from xdpkit import config
 
     loaded = config.load(options.config)
-    from xdpkit.instance import server as daemon
+    from xdpkit.instance.run import run
 
-    return daemon.run(loaded, options.takeover, options.yes, options.wait)
+    return run(loaded, options.takeover, options.yes, options.wait)
 
 
 def _import(options: Namespace) -> int:

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from xdpkit._core import _bpf
 from xdpkit.bpf import link, loader
 from xdpkit.config import InterfaceConfig
+from xdpkit.dataplane import forms
 from xdpkit.errors import AttachError, StampError
-from xdpkit.nic.os import netdev
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
@@ -84,13 +84,6 @@ class Attached:
             self.hardware.close()
 
 
-def begin(config: InterfaceConfig, interface: Interface) -> loader.Loading:
-    """Begins to load the program that will probably be attached. Raises BpfError."""
-    bound = _wants_stamps(config) and _offered(interface) is not False
-    name, macros, ifindex = _wanted(config, interface, bound)
-    return loader.Loading(name, *macros, ifindex=ifindex)
-
-
 def attach(
     config: InterfaceConfig,
     interface: Interface,
@@ -107,8 +100,8 @@ def attach(
         raise link.foreign_program(interface)
     required = config.rx_timestamps == "hardware"
     notes = []
-    if _wants_stamps(config):
-        offered = _offered(interface)
+    if forms.wants_stamps(config):
+        offered = forms.offered(interface.index)
         try:
             return _attach_bound(config, interface, changes, offered, begun)
         except (StampError, AttachError) as error:
@@ -143,26 +136,10 @@ def take_over(
     return Attached(_load(config, interface, bound, begun), link_fd, mode, bound=bound)
 
 
-def _wants_stamps(config: InterfaceConfig) -> bool:
-    """Whether a bound program is tried, if the driver may have stamps."""
-    if config.rx_timestamps == "auto":
-        return config.mode != "generic"
-    return config.rx_timestamps == "hardware"
-
-
-def _wanted(
-    config: InterfaceConfig, interface: Interface, bound: bool
-) -> tuple[str, tuple[str, ...], int]:
-    """The program that reads the NIC's stamps, or the plain one, as ``loader.load`` takes it."""
-    if bound:
-        return "steer", ("STEER_RX_TIMESTAMP",), interface.index
-    return "steer", ("STEER_NO_METADATA",) if config.rx_timestamps == "loop" else (), 0
-
-
 def _load(
     config: InterfaceConfig, interface: Interface, bound: bool, begun: loader.Loading | None
 ) -> loader.Program:
-    name, macros, ifindex = wanted = _wanted(config, interface, bound)
+    name, macros, ifindex = wanted = forms.wanted(config, interface.index, bound)
     if begun is not None and begun.wanted == wanted:
         return begun.finish()
     return loader.load(name, *macros, ifindex=ifindex)
@@ -196,13 +173,6 @@ def _attach_bound(
             raise StampError(f"the driver of {interface.name} has no native XDP")
         undo.pop_all()
     return Attached(program, link_fd, "native", hardware, bound=True, notes=notes)
-
-
-def _offered(interface: Interface) -> bool | None:
-    try:
-        return netdev.offers_rx_timestamp(interface.index)
-    except OSError:
-        return None
 
 
 def _fallback_note(error: Exception) -> str:

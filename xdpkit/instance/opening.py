@@ -19,8 +19,8 @@ from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer, Handler
 from xdpkit.dataplane import dataplane as fast_path
-from xdpkit.dataplane.attach import begin
 from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.dataplane.forms import begin
 from xdpkit.instance import within_reach
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover import successor
@@ -125,9 +125,11 @@ async def metrics_port(config: Config, takeover: bool) -> AsyncIterator[MetricsS
         yield server
 
 
-async def program(config: Config, found: Interface) -> AsyncIterator[Loading]:
+async def program(
+    config: Config, found: Interface, begun: Loading | None
+) -> AsyncIterator[Loading]:
     """The XDP program, which a process of its own compiles while zones are."""
-    with closing(begin(config.interface, found)) as loading:
+    with closing(begun or begin(config.interface, found.index)) as loading:
         yield loading
 
 

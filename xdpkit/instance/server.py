@@ -1,8 +1,7 @@
-"""``xdpkit run``: starts one instance, runs it until a signal, and stops it."""
+"""One instance from its start to its end."""
 
 from __future__ import annotations
 
-import atexit
 import logging
 import signal
 import sys
@@ -12,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 import anyio
 from pyroute2 import AsyncIPRoute
 
+from xdpkit.bpf.loader import Loading
 from xdpkit.config import Config
 from xdpkit.control.server import Handler
 from xdpkit.instance import opening, startup_summary
@@ -19,37 +19,20 @@ from xdpkit.instance.ending import Ending
 from xdpkit.instance.served_addresses import Served
 from xdpkit.instance.serving import Instance
 from xdpkit.instance.stages import Stages
-from xdpkit.nic.os import interface as nic
-from xdpkit.runtime import privileges, standard_error
+from xdpkit.runtime import privileges
 from xdpkit.runtime.inbox import Signal
-from xdpkit.runtime.logs import log_to_stderr
 from xdpkit.runtime.publisher import SnapshotPublisher, initial_parts
 from xdpkit.runtime.standard_error import StandardError
 
 log = logging.getLogger("xdpkit")
 
 
-def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = False) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit status. Raises XdpkitError.
-
-    With ``takeover`` it takes over from a running instance, if there is one; with ``yes`` it starts
-    even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
-    interface exists and is up.
-    """
-    standard_error.install()
-    log_to_stderr()
-    privileges.check(privileges.needed(config.interface.realtime))
-    if note := privileges.raise_open_files():
-        log.warning("%s", note)
-    if wait:
-        anyio.run(nic.await_up, config.interface.name)
-    server = Server(config, takeover, yes)
-    atexit.register(server.ending.exit_without_threads)
-    return anyio.run(server.run)
-
-
 class Server:
-    """One instance from its start to its end; ``handlers`` are more verbs of its control socket."""
+    """One instance from its start to its end.
+
+    ``handlers`` are more verbs of its control socket, ``loading`` is its XDP program if that was
+    begun already; it stays the caller's.
+    """
 
     def __init__(
         self,
@@ -57,10 +40,12 @@ class Server:
         takeover: bool = False,
         yes: bool = False,
         handlers: Mapping[str, Handler] | None = None,
+        loading: Loading | None = None,
     ) -> None:
         self.config, self.takeover, self.yes = config, takeover, yes
         self.publisher = SnapshotPublisher(initial_parts(config))
         self.handlers = handlers or {}
+        self._loading = loading
         self.ending = Ending()
         self._hangups = Signal()
         self._stages = Stages()
@@ -107,7 +92,7 @@ class Server:
         holders = await stages.open(opening.port_holders(config))
         found = await stages.open(opening.interface(config, ipr, takeover))
         metrics = await stages.open(opening.metrics_port(config, takeover))
-        loading = await stages.open(opening.program(config, found))
+        loading = await stages.open(opening.program(config, found, self._loading))
         services = await stages.open(opening.loaded_services(config, publisher))
         routes = await stages.open(opening.route_check(config, publisher, services))
         before = await stages.open(
