@@ -198,8 +198,8 @@ def test_a_stopped_compiler_is_tried_again(server: Server, tmp_path: Path) -> No
     path.write_text(LONG_ZONE)
     first = eventually(lambda: compiler_of(server), "the compiler")
     os.kill(first, signal.SIGSTOP)
-    eventually(lambda: compiler_of(server) not in (0, first), "another compiler", 90)
-    eventually(lambda: server.status()["zones"]["example"]["serial"] == 2, "the change")
+    # By another one, which may be gone before anybody sees it.
+    eventually(lambda: server.status()["zones"]["example"]["serial"] == 2, "the change", 90)
     assert server.log().count(f"the zone compiler made no progress for {IDLE_SECONDS} s") == 1
     assert server.stop() == 0, server.log()
 

@@ -136,8 +136,11 @@ async def program(
 async def loaded_services(config: Config, publisher: SnapshotPublisher) -> AsyncIterator[Services]:
     """What is served, before anybody is answered: zones, keys, lists, the state of NTP."""
     with Services(config, publisher) as services:
-        await services.open()
-        yield services
+        try:
+            await services.open()
+            yield services
+        finally:
+            await services.end()
 
 
 async def route_check(

@@ -93,5 +93,8 @@ class Service:
     def take_over(self, facts: Mapping[str, Any]) -> None:
         """Takes over what a predecessor's ``handed_over`` gave."""
 
+    async def end(self) -> None:
+        """Ends its processes, if ``run`` is not there to do so: before ``close``."""
+
     def close(self) -> None:
         """Releases everything; a second call does nothing."""

@@ -79,6 +79,11 @@ class Services(Closing):
         for service in self:
             service.take_over(facts)
 
+    async def end(self) -> None:
+        """Ends the processes of a start that came no further."""
+        for service in reversed(list(self)):
+            await service.end()
+
     def close(self) -> None:
         for service in reversed(list(self)):
             service.close()

@@ -113,9 +113,7 @@ class Batch:
                     share = paths[number::children]
                     tasks.start_soon(self._run, job, share, None if number else warm)
         except BaseException as error:
-            for child in self.keeping:
-                await child.close()
-            self.keeping.clear()
+            await self.end()
             if isinstance(error, ExceptionGroup):
                 raise _first(error) from error
             raise
@@ -155,9 +153,13 @@ class Batch:
                 await self.keeping[0].finish()
                 unkept = self.keeping.pop(0).unkept or unkept
         finally:
-            for child in self.keeping:
-                await child.close()
+            await self.end()
         return unkept
+
+    async def end(self) -> None:
+        """Ends those that still write their cache."""
+        while self.keeping:
+            await self.keeping.pop().close()
 
     def _finish(self, outcomes: list[Outcome]) -> None:
         self._done += len(outcomes)

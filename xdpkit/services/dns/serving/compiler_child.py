@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from fcntl import F_ADD_SEALS, F_SEAL_SHRINK, fcntl
 from pathlib import Path
@@ -272,6 +273,8 @@ class CompilerChild:
                 self._process.kill()
                 with anyio.move_on_after(KILLED_SECONDS):
                     await self._process.wait()
+            if self._process.returncode is not None:
+                await self._read_out()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
                     await stream.aclose()
@@ -280,6 +283,13 @@ class CompilerChild:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+    async def _read_out(self) -> None:
+        """Reads what one that has ended wrote, up to its end: asyncio lets go of it only then."""
+        assert self._process.stdout is not None  # it is a pipe
+        with anyio.move_on_after(KILLED_SECONDS), suppress(anyio.ClosedResourceError):
+            async for _ in self._process.stdout:
+                pass
 
 
 class WarmChild:

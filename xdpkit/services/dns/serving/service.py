@@ -105,6 +105,9 @@ class DnsService(Service):
         if facts.get("health"):
             self._zones.take_over(facts["health"])
 
+    async def end(self) -> None:
+        await self._zones.end()
+
     def close(self) -> None:
         self._zones.close()
 

@@ -550,6 +550,11 @@ class ZoneStore:
             shown = ", ".join(used[:NAMED]) + f" and {len(used) - NAMED} more" * (len(used) > NAMED)
             log.info("%s changed: %d zones in use", shown, len(self._table.zones))
 
+    async def end(self) -> None:
+        """Ends compilers that still write their cache, where ``run`` does not wait for them."""
+        for batch in self._keeping:
+            await batch.end()
+
     def close(self) -> None:
         """Closes the inbox."""
         self.inbox.close()
