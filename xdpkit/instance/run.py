@@ -5,21 +5,18 @@ The XDP program's compiler, which takes as long as all else, begins before most 
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
 import sys
 from contextlib import ExitStack, closing
 
-import anyio
-
 from xdpkit.bpf.loader import Loading
 from xdpkit.config import Config, InterfaceConfig
 from xdpkit.dataplane import forms
 from xdpkit.errors import XdpkitError
 from xdpkit.nic.os import names
-from xdpkit.runtime import child, privileges, standard_error
+from xdpkit.runtime import child, privileges
 from xdpkit.runtime.logs import log_to_stderr
 
 log = logging.getLogger("xdpkit")
@@ -32,18 +29,21 @@ def run(config: Config, takeover: bool = False, yes: bool = False, wait: bool = 
     even if that moves the traffic of an ssh session; with ``wait`` it first waits until the
     interface exists and is up.
     """
-    standard_error.install()
-    log_to_stderr()
     privileges.check(privileges.needed(config.interface.realtime))
-    if note := privileges.raise_open_files():
-        log.warning("%s", note)
     with ExitStack() as stack:
         loading = _begun(config.interface)
         if loading:
             stack.enter_context(closing(loading))
+        import anyio
+
         from xdpkit.instance.server import Server
         from xdpkit.nic.os.interface import await_up
+        from xdpkit.runtime import standard_error
 
+        standard_error.install()
+        log_to_stderr()
+        if note := privileges.raise_open_files():
+            log.warning("%s", note)
         if wait:
             anyio.run(await_up, config.interface.name)
         _wait_without_threads()
@@ -72,4 +72,6 @@ def _wait_without_threads() -> None:
         except OSError:
             # A filter: with threads it works, too.
             return
+        import asyncio
+
         asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
