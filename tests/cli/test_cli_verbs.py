@@ -166,6 +166,7 @@ def test_check_without_dns_compiles_nothing(
 ) -> None:
     path = tmp_path / "echo.toml"
     path.write_text(ECHO)
+    import_module("xdpkit.services.dns.query.query")
     module(monkeypatch, "xdpkit.services.dns.serving.store")
     assert cli.main(["check", "-c", str(path)]) == 0
     assert "echo       port 7" in capsys.readouterr().out
