@@ -33,31 +33,34 @@ static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *no
 }
 
 /*
- * The timestamps. The origin of an interleaved reply is the client's receive timestamp, and its
- * transmit timestamp is when the previous reply really left. The origin of a basic reply is the
- * client's transmit timestamp, and ntp_finish() fills in its own transmit time.
+ * The timestamps, whose sum it returns. The origin of an interleaved reply is the client's receive
+ * timestamp, and its transmit timestamp is when the previous reply really left. The origin of a
+ * basic reply is the client's transmit timestamp, and ntp_finish() fills in its own transmit time.
  */
-static void fill_timestamps(struct thread_state *state, uint64_t receive, uint64_t transmit,
-			    uint8_t *p)
+static uint64_t fill_timestamps(struct thread_state *state, uint64_t receive, uint64_t transmit,
+				uint8_t *p)
 {
-	uint64_t reference = state->now.reference;
-	uint64_t origin;
+	uint64_t reference = state->now.reference, origin, sum;
 
 	/* A clock that is its own reference was last updated at the latest whole second. */
 	reference = reference ? reference : receive & ~0xffffffffull;
-	memcpy(&origin,
-	       p + (transmit ? offsetof(struct ntp_header, receive)
-			     : offsetof(struct ntp_header, transmit)),
-	       sizeof origin);
-	store_be64(p + offsetof(struct ntp_header, reference), reference);
-	memcpy(p + offsetof(struct ntp_header, origin), &origin, sizeof origin);
-	store_be64(p + offsetof(struct ntp_header, receive), receive);
-	store_be64(p + offsetof(struct ntp_header, transmit), transmit);
+	origin = load_u64(p + (transmit ? offsetof(struct ntp_header, receive)
+					: offsetof(struct ntp_header, transmit)));
+	reference = __builtin_bswap64(reference);
+	receive = __builtin_bswap64(receive);
+	transmit = __builtin_bswap64(transmit);
+	store_u64(p + offsetof(struct ntp_header, reference), reference);
+	store_u64(p + offsetof(struct ntp_header, origin), origin);
+	store_u64(p + offsetof(struct ntp_header, receive), receive);
+	store_u64(p + offsetof(struct ntp_header, transmit), transmit);
+	sum = checksum_word(checksum_word(reference, origin), receive);
+	return checksum_word(sum, transmit);
 }
 
-/* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) claims to be unsynchronized. */
-static void fill_state(const struct thread_state *state, const struct ntp_query *query, int8_t poll,
-		       bool kod, uint8_t *p)
+/* The first 16 bytes, whose sum it returns. A kiss-o'-death (RFC 5905 section 7.4) claims to be
+ * unsynchronized. */
+static uint64_t fill_state(const struct thread_state *state, const struct ntp_query *query,
+			   int8_t poll, bool kod, uint8_t *p)
 {
 	uint64_t first = state->now.first, second = state->now.second;
 
@@ -65,10 +68,13 @@ static void fill_state(const struct thread_state *state, const struct ntp_query 
 		first = (first & 0x0000ffffffffffff) | 3ull << 62;
 		second = (second & ~0xffffffffull) | NTP_KOD_RATE;
 	}
-	/* Whole words: wide loads by the checksum would stall on a series of narrow stores. */
-	store_be64(p, first | (uint64_t)(query->version << 3 | query->mode) << 56 |
-			      (uint64_t)(uint8_t)poll << 40);
-	store_be64(p + 8, second);
+	first |= (uint64_t)(query->version << 3 | query->mode) << 56 | (uint64_t)(uint8_t)poll
+									       << 40;
+	first = __builtin_bswap64(first);
+	second = __builtin_bswap64(second);
+	store_u64(p, first);
+	store_u64(p + 8, second);
+	return checksum_word(first, second);
 }
 
 /* The key ID, then zeros where ntp_finish() puts the digest. */
@@ -138,8 +144,10 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 	if (state->ratelimit)
 		poll_min = snap->ntp_ratelimit.interval;
 	poll = (int8_t)p[2];
-	fill_state(state, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod, p);
-	fill_timestamps(state, receive, transmit, p);
+	rq->sum = fill_state(state, query, poll > poll_min ? poll : poll_min,
+			     verdict == VERDICT_ntp_kod, p);
+	rq->sum = checksum_word(rq->sum, fill_timestamps(state, receive, transmit, p));
+	rq->reply_sum = REPLY_SUM_BEGUN;
 	rq->length = NTP_HEADER_BYTES;
 	if (query->mono_root) {
 		fill_mono_root(snap, &state->now, rq->rx_ns, p + NTP_HEADER_BYTES);
@@ -148,6 +156,9 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 	tx_record->key = query->key;
 	if (query->key)
 		fill_mac(state, query, rq, tx_record);
+	if (rq->length > NTP_HEADER_BYTES)
+		rq->sum =
+			checksum_add(rq->sum, p + NTP_HEADER_BYTES, rq->length - NTP_HEADER_BYTES);
 	tx_record->stamp = transmit == 0;
 	tx_record->save = interleaved;
 	return transmit ? VERDICT_ntp_interleaved : verdict;

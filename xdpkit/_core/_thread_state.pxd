@@ -63,7 +63,7 @@ cdef extern from "runtime/thread_state.h" nogil:
         pass
     cdef struct tx_record:
         uint8_t *payload
-        uint8_t *udp
+        uint64_t sum
         tx_completion *completion
         uint8_t batch_index
     enum:
