@@ -30,8 +30,8 @@ cdef extern from "runtime/thread_state.h" nogil:
     cdef struct ntp_digest:
         pass
     cdef struct ntp_counts:
-        uint64_t version[0]
-        uint64_t mode[0]
+        uint64_t request[64]
+        uint64_t refused[8]
         uint64_t key[0]
         uint64_t leaked
         uint64_t steps
