@@ -16,7 +16,7 @@ from xdpkit._core._answer cimport (
     tap_outcome, tap_reply,
 )
 from xdpkit._core._thread_state cimport (
-    TRANSMIT_KICK, clock_read, tx_record, thread_state_begin_batch, tx_process_completion,
+    TRANSMIT_KICK, clock_advance, clock_expire, tx_record, thread_state_begin_batch, tx_process_completion,
     tx_request_timestamp, tx_skip_timestamp, tx_stamp_batch,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
@@ -73,7 +73,7 @@ cdef void serve(worker *w) noexcept nogil:
             snap = qsbr_online(w.qsbr, w.reader)
             continue
         snap = qsbr_quiescent_state(w.qsbr, w.reader)
-        clock_read(&w.clock)
+        clock_advance(&w.clock)
         answer_batch(w, snap, n)
         stamp_batch(w)
         ring_publish(&w.xsk.tx)
@@ -257,6 +257,7 @@ cdef void wait(worker *w, const snapshot *snap) noexcept nogil:
     # Offline before blocking: the publisher must not wait for a sleeping thread.
     qsbr_offline(w.reader)
     w.stats.waits += 1
+    clock_expire(&w.clock)
     worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_FLUSH_MS if pending else WORKER_WAIT_MS)
 
 

@@ -77,6 +77,8 @@ cdef extern from "runtime/thread_state.h" nogil:
         NTP_KEY_SLOTS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
+    void clock_advance(batch_clock *clock)
+    void clock_expire(batch_clock *clock)
     void thread_state_begin_batch(thread_state *m, const snapshot *snap, const batch_clock *clock)
     void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
     int ntp_digest_open(ntp_digest *digest)
