@@ -123,6 +123,7 @@ enum verdict ntp_reply_plain(struct thread_state *state, struct request *rq,
 		state, state->now.first | ntp_reply_byte[asked & 63] | (asked & POLL_MASK),
 		state->now.second, load_u64(p + offsetof(struct ntp_header, transmit)),
 		receive_time(state, rq->rx_ns), p);
+	store_u64(p + offsetof(struct ntp_header, transmit), 0);
 	rq->reply_sum = REPLY_SUM_BEGUN;
 	tx_record->key = NULL;
 	tx_record->stamp = true;
