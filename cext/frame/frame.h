@@ -22,18 +22,24 @@
 #define FRAME_IPV6_BYTES 40
 #define FRAME_UDP_BYTES  8
 
+enum frame_checksum {
+	FRAME_CHECKSUM_RIGHT,
+	FRAME_CHECKSUM_NONE,    /* zero: the sender made none (IPv4 only) */
+	FRAME_CHECKSUM_PARTIAL, /* the bare pseudo-header sum: left to hardware that is not there */
+};
+
 struct frame {
 	uint8_t *data;      /* the destination MAC address; in the caller's memory */
-	uint8_t *ip;        /* IPv4 or IPv6 header */
-	uint8_t *udp;       /* UDP header; the payload follows */
 	uint64_t addresses; /* sum of both, for both pseudo-headers and the IPv4 header */
-	bool csum_partial;  /* the UDP checksum was the bare pseudo-header sum */
+	uint64_t sum;     /* of all that the reply's UDP checksum covers, if reply_sum is "begun" */
+	uint8_t checksum; /* enum frame_checksum: the request's UDP checksum */
 };
 
 /*
  * Parses the `length` bytes at `data`, of which up to `room` may be written, verifies headers and
- * checksums, and fills `frame` and all of `rq` except rx_ns. Returns VERDICT_PENDING when `rq` is
- * ready to be answered, or the DROP verdict: bad_frame, ip_checksum, udp_checksum, source_address.
+ * checksums, and fills `frame` and all of `rq` except rx_ns and sum. Returns VERDICT_PENDING when
+ * `rq` is ready to be answered, or the DROP verdict: bad_frame, ip_checksum, udp_checksum,
+ * source_address.
  */
 enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
 			 struct frame *frame, struct request *rq);
@@ -42,17 +48,17 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
  * Makes the headers those of a new packet from this host to the requester: addresses and ports
  * swapped, TTL 64, TOS, ID and flow label 0, DF, both checksums complete over the reply of
  * `rq->length` payload bytes. Returns the frame's new length.
+ *
+ * Of a reply whose sum has only begun, the UDP checksum is for frame_store_checksum() to write.
  */
 uint32_t frame_turn(struct frame *frame, const struct request *rq);
 
-/* Updates the UDP checksum after zero bytes at an even offset became data of this sum. */
-static inline void frame_checksum_added(uint8_t *udp, uint64_t added)
+/* Writes the UDP checksum of the payload's datagram from the sum of all that it covers. */
+static inline void frame_store_checksum(uint8_t *payload, uint64_t sum)
 {
-	uint16_t check;
+	uint16_t check = checksum_udp(sum);
 
-	memcpy(&check, udp + 6, sizeof check);
-	check = checksum_udp((uint16_t)~check + added);
-	memcpy(udp + 6, &check, sizeof check);
+	memcpy(payload - 2, &check, sizeof check);
 }
 
 #endif

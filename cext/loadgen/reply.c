@@ -71,30 +71,31 @@ static bool dns_is_right(struct loadgen *loadgen, const struct request *rq, uint
 }
 
 /* Whether the reply went to the address and port that its request came from. */
-static bool receiver_matches(const struct loadgen *loadgen, const struct frame *frame,
+static bool receiver_matches(const struct loadgen *loadgen, const struct request *rq,
 			     uint64_t sequence)
 {
 	const uint8_t *first =
 		loadgen->header + loadgen->ip_at + (loadgen->ip_version == 4 ? 12 : 8);
-	uint32_t at = loadgen->ip_version == 4 ? 16 : 24, rest = loadgen->ip_version == 4 ? 0 : 12;
+	const uint8_t *receiver = rq->source + (loadgen->ip_version == 4 ? 4 : 16);
+	uint32_t rest = loadgen->ip_version == 4 ? 0 : 12;
 
-	return load_be16(frame->udp + 2) == loadgen_port(loadgen, sequence) &&
-	       memcmp(frame->ip + at, first, rest) == 0 &&
-	       load_be32(frame->ip + at + rest) == loadgen_source(loadgen, sequence);
+	return load_be16(rq->payload - FRAME_UDP_BYTES + 2) == loadgen_port(loadgen, sequence) &&
+	       memcmp(receiver, first, rest) == 0 &&
+	       load_be32(receiver + rest) == loadgen_source(loadgen, sequence);
 }
 
 /*
  * The latest request whose sequence number is congruent to `rest` modulo `range`, and that came
  * from where the reply went; false if there is none.
  */
-static bool sequence_of_rest(const struct loadgen *loadgen, const struct frame *frame,
-			     uint64_t rest, uint64_t range, uint64_t *sequence)
+static bool sequence_of_rest(const struct loadgen *loadgen, const struct request *rq, uint64_t rest,
+			     uint64_t range, uint64_t *sequence)
 {
 	if (rest >= loadgen->sequence)
 		return false;
 	*sequence = loadgen->sequence - 1 - (loadgen->sequence - 1 - rest) % range;
 	for (int turn = 0; turn < LOADGEN_ID_TURNS; turn++, *sequence -= range) {
-		if (receiver_matches(loadgen, frame, *sequence))
+		if (receiver_matches(loadgen, rq, *sequence))
 			return true;
 		if (*sequence < range)
 			return false;
@@ -103,14 +104,13 @@ static bool sequence_of_rest(const struct loadgen *loadgen, const struct frame *
 }
 
 /* The sequence number of a reply's request; false if it cannot be one of ours. */
-static bool sequence_of(const struct loadgen *loadgen, const struct frame *frame,
-			const struct request *rq, uint64_t *sequence)
+static bool sequence_of(const struct loadgen *loadgen, const struct request *rq, uint64_t *sequence)
 {
 	uint32_t at = rq->service == SERVICE_ntp ? offsetof(struct ntp_header, origin) : 0, length;
 	uint64_t mark, first;
 
 	if (rq->service == SERVICE_dns)
-		return rq->length >= 12 && sequence_of_rest(loadgen, frame, load_be16(rq->payload),
+		return rq->length >= 12 && sequence_of_rest(loadgen, rq, load_be16(rq->payload),
 							    LOADGEN_WINDOW, sequence);
 	if (rq->length < (rq->service == SERVICE_ntp ? NTP_HEADER_BYTES : sizeof mark))
 		return false;
@@ -119,13 +119,12 @@ static bool sequence_of(const struct loadgen *loadgen, const struct frame *frame
 		first = load_be64(loadgen_query(loadgen, 0, &length) +
 				  offsetof(struct ntp_header, transmit));
 		return mark - first < loadgen->query_count &&
-		       sequence_of_rest(loadgen, frame, mark - first, loadgen->query_count,
-					sequence);
+		       sequence_of_rest(loadgen, rq, mark - first, loadgen->query_count, sequence);
 	}
 	*sequence = mark ^ loadgen->key;
 	if (loadgen->clients.count && *sequence >= loadgen->sequence)
 		*sequence = ~*sequence;
-	return *sequence < loadgen->sequence && receiver_matches(loadgen, frame, *sequence);
+	return *sequence < loadgen->sequence && receiver_matches(loadgen, rq, *sequence);
 }
 
 static bool payload_is_right(struct loadgen *loadgen, const struct request *rq, uint64_t sequence)
@@ -153,11 +152,11 @@ enum loadgen_judgment loadgen_reply(struct loadgen *loadgen, uint8_t *data, uint
 
 	if (frame_parse(&loadgen->blank, data, length, length, &frame, &rq) != VERDICT_PENDING)
 		goto wrong;
-	if (loadgen->shared &&
-	    (uint16_t)(load_be16(frame.udp + 2) - loadgen->first_port) >= loadgen->ports)
+	if (loadgen->shared && (uint16_t)(load_be16(rq.payload - FRAME_UDP_BYTES + 2) -
+					  loadgen->first_port) >= loadgen->ports)
 		return LOADGEN_STRAY;
 	rq.service = loadgen->service;
-	if (!sender_matches(loadgen, &rq) || !sequence_of(loadgen, &frame, &rq, &sequence) ||
+	if (!sender_matches(loadgen, &rq) || !sequence_of(loadgen, &rq, &sequence) ||
 	    !payload_is_right(loadgen, &rq, sequence))
 		goto wrong;
 	slot = &loadgen->slot[sequence % LOADGEN_WINDOW];

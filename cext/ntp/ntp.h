@@ -42,18 +42,32 @@ _Static_assert(offsetof(struct ntp_header, transmit) == 40, "RFC 5905 figure 8")
 /* Lowest timestamp bit: 1 in our receive, 0 in our transmit timestamps, so they never match. */
 #define NTP_LOW_BIT 1ull
 
+/* Lowest poll value in a reply: chrony's floor for lower requests (2^-19 s). */
+#define NTP_POLL_MIN (-19)
+
 /* chrony's experimental field: root delay/dispersion in finer units, monotonic receive time. */
 #define NTP_FIELD_MONO_ROOT       0xf323
 #define NTP_FIELD_MONO_ROOT_MAGIC 0xf5bedd9a
 #define NTP_FIELD_MONO_ROOT_BYTES 28
 
-/* UTC nanoseconds since 1970 as a 32.32 NTP timestamp, host order, without era (RFC 5905 6). */
+/* 2^32 / 10^9, the units of an NTP timestamp in a nanosecond, times 2^125: its upper and lower
+ * half. */
+#define NTP_UNITS_HIGH 0x89705f4136b4a597ull
+#define NTP_UNITS_LOW  0x31680a88f8953030ull
+
+/*
+ * UTC nanoseconds since 1970 as a 32.32 NTP timestamp, host order, without era (RFC 5905 6),
+ * rounded down. Exactly: what the product is too large by, less than 2^-59, is no more than the
+ * distance of a fraction of 5^9 to the next whole number.
+ */
 static inline uint64_t ntp_time(uint64_t ns)
 {
-	uint64_t seconds = ns / 1000000000u;
-	uint64_t fraction = ((ns % 1000000000u) << 32) / 1000000000u;
+	unsigned __int128 product = (unsigned __int128)ns * NTP_UNITS_HIGH;
+	uint64_t low = (uint64_t)product, high = (uint64_t)(product >> 64);
+	uint64_t rest = (uint64_t)((unsigned __int128)ns * NTP_UNITS_LOW >> 64) + 1;
 
-	return (seconds + NTP_UNIX_EPOCH) << 32 | fraction;
+	high += __builtin_add_overflow(low, rest, &low);
+	return (high << 3 | low >> 61) + (NTP_UNIX_EPOCH << 32);
 }
 
 /* What ntp_read() found in a request, kept between the loops over a batch. */
@@ -67,6 +81,30 @@ struct ntp_query {
 	bool interleaved;          /* the origin may be one of our receive timestamps */
 	bool pending;              /* needs a table lookup or a digest: worth a separate loop */
 };
+
+/*
+ * The first bytes of replies without leap indicator, by version and mode of the requests; 0 where
+ * there is no reply, or not always one.
+ */
+extern const uint8_t ntp_reply_byte[64];
+
+/*
+ * Whether a request is what nearly all are: a bare header that asks for a basic reply, in a batch
+ * without access list and limit. A client in interleaved mode sends one of our receive timestamps
+ * back, whose lowest bit is 1.
+ */
+static inline bool ntp_is_plain(const struct thread_state *state, const struct request *rq)
+{
+	const uint8_t *p = rq->payload;
+
+	return rq->length == NTP_HEADER_BYTES && ntp_reply_byte[p[0] & 63] &&
+	       !(p[offsetof(struct ntp_header, origin) + 7] & NTP_LOW_BIT) &&
+	       (int8_t)p[offsetof(struct ntp_header, poll)] >= NTP_POLL_MIN && state->now.plain;
+}
+
+/* What ntp_read() and ntp_reply() do, for such a request. */
+enum verdict ntp_reply_plain(struct thread_state *state, struct request *rq,
+			     struct tx_record *tx_record);
 
 /*
  * Validates the format of a request and prefetches the table entries that ntp_reply() will need.

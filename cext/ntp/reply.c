@@ -8,9 +8,6 @@
 #include "runtime/snapshot.h"
 #include "runtime/stats.h"
 
-/* Lowest poll value in a reply: chrony's floor for lower requests (2^-19 s). */
-#define NTP_POLL_MIN (-19)
-
 /* "RATE", the kiss code sent to clients that poll too often: RFC 5905 figure 13. */
 #define NTP_KOD_RATE 0x52415445u
 
@@ -18,7 +15,8 @@
 static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *now, uint64_t rx_ns,
 			   uint8_t *field)
 {
-	uint32_t delay = (uint32_t)now->first, dispersion = (uint32_t)(now->second >> 32);
+	uint32_t delay = (uint32_t)__builtin_bswap64(now->first);
+	uint32_t dispersion = (uint32_t)(__builtin_bswap64(now->second) >> 32);
 
 	/* NTP short format has 16 fraction bits; this field has 28, and only 4 for seconds. */
 	delay = delay >> 20 ? UINT32_MAX : delay << 12;
@@ -33,42 +31,24 @@ static void fill_mono_root(const struct snapshot *snap, const struct ntp_now *no
 }
 
 /*
- * The timestamps. The origin of an interleaved reply is the client's receive timestamp, and its
- * transmit timestamp is when the previous reply really left. The origin of a basic reply is the
- * client's transmit timestamp, and ntp_finish() fills in its own transmit time.
+ * The header but for the transmit timestamp, from what is in network order already; returns its
+ * sum. Whole words, summed before they are in memory: a wide load of what narrow stores just wrote
+ * stalls.
  */
-static void fill_timestamps(struct thread_state *state, uint64_t receive, uint64_t transmit,
-			    uint8_t *p)
+static inline uint64_t fill_header(const struct thread_state *state, uint64_t first,
+				   uint64_t second, uint64_t origin, uint64_t receive, uint8_t *p)
 {
-	uint64_t reference = state->now.reference;
-	uint64_t origin;
+	uint64_t reference;
 
+	receive = __builtin_bswap64(receive);
 	/* A clock that is its own reference was last updated at the latest whole second. */
-	reference = reference ? reference : receive & ~0xffffffffull;
-	memcpy(&origin,
-	       p + (transmit ? offsetof(struct ntp_header, receive)
-			     : offsetof(struct ntp_header, transmit)),
-	       sizeof origin);
-	store_be64(p + offsetof(struct ntp_header, reference), reference);
-	memcpy(p + offsetof(struct ntp_header, origin), &origin, sizeof origin);
-	store_be64(p + offsetof(struct ntp_header, receive), receive);
-	store_be64(p + offsetof(struct ntp_header, transmit), transmit);
-}
-
-/* The first 16 bytes. A kiss-o'-death (RFC 5905 section 7.4) claims to be unsynchronized. */
-static void fill_state(const struct thread_state *state, const struct ntp_query *query, int8_t poll,
-		       bool kod, uint8_t *p)
-{
-	uint64_t first = state->now.first, second = state->now.second;
-
-	if (kod) {
-		first = (first & 0x0000ffffffffffff) | 3ull << 62;
-		second = (second & ~0xffffffffull) | NTP_KOD_RATE;
-	}
-	/* Whole words: wide loads by the checksum would stall on a series of narrow stores. */
-	store_be64(p, first | (uint64_t)(query->version << 3 | query->mode) << 56 |
-			      (uint64_t)(uint8_t)poll << 40);
-	store_be64(p + 8, second);
+	reference = state->now.reference | (receive & state->now.own_reference);
+	store_u64(p, first);
+	store_u64(p + 8, second);
+	store_u64(p + offsetof(struct ntp_header, reference), reference);
+	store_u64(p + offsetof(struct ntp_header, origin), origin);
+	store_u64(p + offsetof(struct ntp_header, receive), receive);
+	return checksum_two(checksum_two(first, second, reference), origin, receive);
 }
 
 /* The key ID, then zeros where ntp_finish() puts the digest. */
@@ -115,13 +95,76 @@ static enum verdict admit(const struct snapshot *snap, struct thread_state *stat
 	return outcome == RATELIMIT_KOD ? VERDICT_ntp_kod : VERDICT_ntp_answered;
 }
 
+/* The receive timestamp, which no other reply of this thread carries if it may have to be found. */
+static inline uint64_t receive_time(struct thread_state *state, uint64_t rx_ns)
+{
+	uint64_t receive = ntp_time(rx_ns) | NTP_LOW_BIT;
+
+	return state->saved.entries ? ntp_saved_receive(&state->saved, receive) : receive;
+}
+
+/* In network order: version, mode and poll, which a request has where its reply has them. */
+#define REPLY_BYTE(version, mode) [(version) << 3 | (mode)] = (version) << 3 | ((mode) == 1 ? 2 : 4)
+#define REPLY_BYTES(version)      REPLY_BYTE(version, 1), REPLY_BYTE(version, 3)
+
+const uint8_t ntp_reply_byte[64] = {REPLY_BYTES(1), REPLY_BYTES(2), REPLY_BYTES(3), REPLY_BYTES(4)};
+
+#define POLL_MASK 0xff0000u
+
+enum verdict ntp_reply_plain(struct thread_state *state, struct request *rq,
+			     struct tx_record *tx_record)
+{
+	uint8_t *p = rq->payload;
+	uint32_t asked = load_u32(p);
+
+	state->counts.request[asked & 63]++;
+	ntp_clients_add(state->counts.clients, rq->source, rq->ip_version, state->seed);
+	rq->sum = fill_header(
+		state, state->now.first | ntp_reply_byte[asked & 63] | (asked & POLL_MASK),
+		state->now.second, load_u64(p + offsetof(struct ntp_header, transmit)),
+		receive_time(state, rq->rx_ns), p);
+	store_u64(p + offsetof(struct ntp_header, transmit), 0);
+	rq->reply_sum = REPLY_SUM_BEGUN;
+	tx_record->key = NULL;
+	tx_record->stamp = true;
+	tx_record->save = false;
+	return VERDICT_ntp_answered;
+}
+
+/*
+ * The origin of an interleaved reply is the client's receive timestamp, and its transmit timestamp
+ * is when the previous reply really left. The origin of a basic reply is the client's transmit
+ * timestamp, and ntp_finish() fills in its own transmit time. A kiss-o'-death (RFC 5905 section
+ * 7.4) claims to be unsynchronized.
+ */
+static void fill(struct thread_state *state, struct request *rq, const struct ntp_query *query,
+		 int8_t poll, bool kod, uint64_t transmit)
+{
+	uint64_t first = state->now.first, second = state->now.second, origin;
+	uint8_t *p = rq->payload;
+
+	if (kod) {
+		first |= 3u << 6;
+		((uint8_t *)&first)[1] = 0;
+		second = (uint32_t)second | (uint64_t)__builtin_bswap32(NTP_KOD_RATE) << 32;
+	}
+	first |= (uint64_t)(query->version << 3 | query->mode) | (uint64_t)(uint8_t)poll << 16;
+	origin = load_u64(p + (transmit ? offsetof(struct ntp_header, receive)
+					: offsetof(struct ntp_header, transmit)));
+	rq->sum = fill_header(state, first, second, origin, receive_time(state, rq->rx_ns), p);
+	transmit = __builtin_bswap64(transmit);
+	store_u64(p + offsetof(struct ntp_header, transmit), transmit);
+	rq->sum = checksum_word(rq->sum, transmit);
+	rq->reply_sum = REPLY_SUM_BEGUN;
+}
+
 enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, struct request *rq,
 		       const struct ntp_query *query, struct tx_record *tx_record)
 {
-	uint64_t receive = ntp_time(rq->rx_ns) | NTP_LOW_BIT, transmit = 0;
 	enum verdict verdict = VERDICT_ntp_answered;
 	int8_t poll, poll_min = NTP_POLL_MIN;
 	uint8_t *p = rq->payload;
+	uint64_t transmit = 0;
 	bool interleaved;
 
 	if (query->pending) {
@@ -129,17 +172,15 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 		if (!verdict_answers(verdict))
 			return verdict;
 	}
-	if (state->saved.entries)
-		receive = ntp_saved_receive(&state->saved, receive);
 	interleaved = query->interleaved && verdict == VERDICT_ntp_answered;
 	if (interleaved)
 		transmit = ntp_saved_take(&state->saved,
 					  load_be64(p + offsetof(struct ntp_header, origin)));
 	if (state->ratelimit)
 		poll_min = snap->ntp_ratelimit.interval;
-	poll = (int8_t)p[2];
-	fill_state(state, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod, p);
-	fill_timestamps(state, receive, transmit, p);
+	poll = (int8_t)p[offsetof(struct ntp_header, poll)];
+	fill(state, rq, query, poll > poll_min ? poll : poll_min, verdict == VERDICT_ntp_kod,
+	     transmit);
 	rq->length = NTP_HEADER_BYTES;
 	if (query->mono_root) {
 		fill_mono_root(snap, &state->now, rq->rx_ns, p + NTP_HEADER_BYTES);
@@ -148,6 +189,9 @@ enum verdict ntp_reply(const struct snapshot *snap, struct thread_state *state, 
 	tx_record->key = query->key;
 	if (query->key)
 		fill_mac(state, query, rq, tx_record);
+	if (rq->length > NTP_HEADER_BYTES)
+		rq->sum =
+			checksum_add(rq->sum, p + NTP_HEADER_BYTES, rq->length - NTP_HEADER_BYTES);
 	tx_record->stamp = transmit == 0;
 	tx_record->save = interleaved;
 	return transmit ? VERDICT_ntp_interleaved : verdict;

@@ -126,10 +126,11 @@ enum verdict ntp_read(const struct snapshot *snap, struct thread_state *state,
 	*query = (struct ntp_query){.version = p[0] >> 3 & 7};
 	mode = p[0] & 7;
 	query->mode = reply_mode(rq, query->version, mode, &verdict);
-	state->counts.version[query->version]++;
-	if (verdict != VERDICT_PENDING)
+	if (verdict != VERDICT_PENDING) {
+		state->counts.refused[query->version]++;
 		return verdict;
-	state->counts.mode[mode]++;
+	}
+	state->counts.request[p[0] & 63]++;
 	if (snap->ntp_access) {
 		verdict = access_check(snap->ntp_access, rq->source, rq->ip_version,
 				       VERDICT_ntp_denied);

@@ -10,8 +10,11 @@ static inline enum verdict ntp_begin(const struct snapshot *snap, struct thread_
 				     struct request *rq, void *memory, struct tx_record *tx_record)
 {
 	struct ntp_query *query = memory;
-	enum verdict verdict = ntp_read(snap, state, rq, query);
+	enum verdict verdict;
 
+	if (ntp_is_plain(state, rq))
+		return ntp_reply_plain(state, rq, tx_record);
+	verdict = ntp_read(snap, state, rq, query);
 	if (verdict != VERDICT_PENDING || query->pending)
 		return verdict;
 	return ntp_reply(snap, state, rq, query, tx_record);

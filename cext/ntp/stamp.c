@@ -35,11 +35,19 @@ static void learn_mac(struct transmit *tx, uint64_t ready)
 	tx->keyed = 0;
 }
 
+void tx_finish(struct thread_state *state, const struct tx_record *record, uint64_t transmit)
+{
+	uint64_t sum = ntp_finish(state, record, transmit);
+
+	if (record->sum)
+		frame_store_checksum(record->payload, checksum_word(record->sum, sum));
+}
+
 void tx_stamp_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n)
 {
 	struct transmit *tx = &state->transmit;
 	uint64_t ready = ready_ns(tx), sent_ns = ready;
-	uint64_t transmit = ntp_time(ready), sum;
+	uint64_t transmit = ntp_time(ready);
 
 	if (tx->compensate)
 		transmit_fit_begin(&tx->fit, ready);
@@ -50,9 +58,7 @@ void tx_stamp_batch(struct thread_state *state, struct tx_record *const *records
 			sent_ns = ready + transmit_fit_delay(&tx->fit, record->batch_index);
 			transmit = ntp_time(sent_ns);
 		}
-		sum = ntp_finish(state, record, transmit);
-		if (record->udp)
-			frame_checksum_added(record->udp, sum);
+		tx_finish(state, record, transmit);
 		if (record->completion) {
 			record->completion->sent_ns = sent_ns;
 			record->completion->batch_index = record->batch_index;

@@ -13,6 +13,10 @@
 
 struct thread_state;
 
+/* Completes a reply that leaves at `transmit` (32.32, host order), with its frame's UDP checksum.
+ */
+void tx_finish(struct thread_state *state, const struct tx_record *record, uint64_t transmit);
+
 /* Writes transmit times into the `n` NTP replies of a batch: the last step before the kick. */
 void tx_stamp_batch(struct thread_state *state, struct tx_record *const *records, uint32_t n);
 

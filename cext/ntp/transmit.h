@@ -55,7 +55,7 @@ _Static_assert(sizeof(struct tx_headroom) == sizeof(struct tx_completion) + TRAN
 /* TX record: a reply that awaits its transmit time. */
 struct tx_record {
 	uint8_t *payload;
-	uint8_t *udp;                     /* UDP header of a frame; NULL: no checksum to update */
+	uint64_t sum; /* of all that a frame's UDP checksum covers; 0: no frame, no checksum */
 	struct tx_completion *completion; /* NULL: no timestamp requested */
 	const struct ntp_key *key;        /* NULL: no digest */
 	uint16_t mac_at;                  /* offset of the reply's MAC */

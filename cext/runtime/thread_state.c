@@ -46,11 +46,13 @@ static void ntp_now(struct ntp_now *now, const struct ntp_state *ntp,
 	/* The announced leap second is over; the source will say so a little later. */
 	if (say->leap_ends_ns && clock->utc_ns >= say->leap_ends_ns)
 		leap = 0;
-	now->first = (uint64_t)leap << 62 |
-		     (uint64_t)(say->stratum < STRATUM_UNSYNCHRONIZED ? say->stratum : 0) << 48 |
-		     (uint64_t)(uint8_t)ntp->precision << 32 | say->root_delay;
-	now->second = (uint64_t)dispersion(say, mono_ns) << 32 | say->refid;
-	now->reference = say->reference;
+	now->first = __builtin_bswap64(
+		(uint64_t)leap << 62 |
+		(uint64_t)(say->stratum < STRATUM_UNSYNCHRONIZED ? say->stratum : 0) << 48 |
+		(uint64_t)(uint8_t)ntp->precision << 32 | say->root_delay);
+	now->second = __builtin_bswap64((uint64_t)dispersion(say, mono_ns) << 32 | say->refid);
+	now->reference = __builtin_bswap64(say->reference);
+	now->own_reference = say->reference ? 0 : __builtin_bswap64(0xffffffffull << 32);
 	now->utc_to_mono_ns = clock->utc_to_mono_ns;
 }
 
@@ -61,6 +63,7 @@ void thread_state_begin_batch(struct thread_state *state, const struct snapshot 
 	/* Here, once a batch, so that a packet has one thing to ask. */
 	state->ratelimit = ratelimit_is_on(&snap->ntp_ratelimit) ? state->ratelimit_table : NULL;
 	ntp_now(&state->now, &snap->ntp, clock);
+	state->now.plain = !snap->ntp_access && !state->ratelimit;
 	state->now_s = (uint32_t)(clock->utc_ns / CLOCK_SECOND_NS);
 	if (!clock->stepped || !state->saved.entries)
 		return;

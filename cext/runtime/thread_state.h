@@ -21,13 +21,16 @@
 struct snapshot;
 
 /*
- * The server's variables (RFC 5905 section 9.1) as the replies of one batch carry them, host order.
+ * The server's variables (RFC 5905 section 9.1) as the replies of one batch carry them, in network
+ * order.
  */
 struct ntp_now {
-	uint64_t first;     /* bytes 0 to 7 without version, mode and poll */
-	uint64_t second;    /* bytes 8 to 15: root dispersion, reference id */
-	uint64_t reference; /* 0: the latest full second */
-	int64_t utc_to_mono_ns;
+	uint64_t first;         /* bytes 0 to 7 without version, mode and poll */
+	uint64_t second;        /* bytes 8 to 15: root dispersion, reference id */
+	uint64_t reference;     /* without the bits that come from the receive timestamp: */
+	uint64_t own_reference; /* its seconds, where the clock is its own reference */
+	int64_t utc_to_mono_ns; /* host order */
+	bool plain;             /* neither access list nor limit */
 };
 
 struct thread_state {

@@ -35,6 +35,7 @@ static inline enum verdict echo_begin(const struct snapshot *snap, struct thread
 	for (int service = 1; service < SERVICE_COUNT; service++)
 		if (snap->port[service] == rq->source_port)
 			return VERDICT_echo_loop;
+	rq->reply_sum = REPLY_SUM_SAME;
 	if (__builtin_expect(snap->echo_checks, 0)) {
 		/* It has no list of its own: all that can be wrong with a source is the route. */
 		if (snap->echo_access && access_check(snap->echo_access, rq->source, rq->ip_version,

@@ -68,6 +68,14 @@ static inline struct xdp_desc *ring_desc(const struct ring *ring, uint32_t index
 	return (struct xdp_desc *)ring->entries + (index & (ring->size - 1));
 }
 
+/* How many of the next `n` entries, from `ring->at` on, are adjacent in memory: at least 1. */
+static inline uint32_t ring_adjacent(const struct ring *ring, uint32_t n)
+{
+	uint32_t left = ring->size - (ring->at & (ring->size - 1));
+
+	return left < n ? left : n;
+}
+
 static inline uint64_t *ring_address(const struct ring *ring, uint32_t index)
 {
 	return (uint64_t *)ring->entries + (index & (ring->size - 1));

@@ -38,6 +38,14 @@
 /* A receive stamp older than this, or from the future, is not trusted. */
 #define WORKER_STAMP_MAX_NS 1000000000ull
 
+/* A frame on its way through the loop. */
+struct packet {
+	struct request request;
+	struct frame frame;
+	uint8_t outcome; /* enum verdict */
+	union query query;
+};
+
 struct worker {
 	struct stats stats;
 	struct xsk *xsk;
@@ -45,15 +53,12 @@ struct worker {
 	struct qsbr_reader *reader;
 	struct thread_state *state;
 	struct batch_clock clock;
-	struct request request[WORKER_GROUP];
-	struct frame frame[WORKER_GROUP];
-	union query query[WORKER_GROUP];
-	uint8_t outcome[WORKER_GROUP]; /* enum verdict */
-	bool busy;                     /* never sleeps: spins, and busy-polls the device */
-	bool wants_tx_timestamp;       /* for the transmit times of NTP replies */
-	bool own_clock;                /* frames carry no receive stamp: use the batch's clock */
-	uint8_t batch_index;           /* frames of this batch that are on the TX ring */
-	uint8_t pending_tx_count;      /* NTP replies among them that await a transmit time */
+	struct packet packet[WORKER_GROUP];
+	bool busy;                /* never sleeps: spins, and busy-polls the device */
+	bool wants_tx_timestamp;  /* for the transmit times of NTP replies */
+	bool own_clock;           /* frames carry no receive stamp: use the batch's clock */
+	uint8_t batch_index;      /* frames of this batch that are on the TX ring */
+	uint8_t pending_tx_count; /* NTP replies among them that await a transmit time */
 	struct tx_record tx_records[WORKER_BATCH];  /* by position in the RX batch */
 	struct tx_record *pending_tx[WORKER_BATCH]; /* those replies */
 	struct thread thread;

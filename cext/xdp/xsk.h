@@ -41,10 +41,8 @@ static inline uint64_t xsk_chunk(uint64_t address)
  * Prefetches a received frame: the CPU that received it wrote it, so the first access is a miss.
  * The stamps are on the preceding cache line; headers and the start of the payload on the next two.
  */
-static inline void xsk_prefetch(const struct xsk *xsk, uint64_t address)
+static inline void xsk_prefetch(const uint8_t *data)
 {
-	const uint8_t *data = xsk->umem + address;
-
 	__builtin_prefetch(data, 1);
 	__builtin_prefetch(data + 64, 1);
 	__builtin_prefetch(data - sizeof(struct steer_meta), 1);

@@ -13,8 +13,11 @@ cdef extern from "service/answer.h" nogil:
         uint16_t source_port
         uint8_t ip_version
         uint8_t service
+        uint8_t reply_sum
         bint tcp
         uint64_t rx_ns
+    enum:
+        REPLY_SUM_NONE
     cdef union query:
         pass
     verdict answer_c "answer" (const snapshot *snap, thread_state *m, request *rq, tx_record *d)
@@ -29,17 +32,17 @@ cdef extern from "runtime/tap.h" nogil:
 
 cdef extern from "ntp/ntp.h" nogil:
     uint64_t ntp_time(uint64_t ns)
-    uint64_t ntp_finish(thread_state *m, const tx_record *d, uint64_t transmit)
+
+cdef extern from "ntp/stamp.h" nogil:
+    void tx_finish(thread_state *m, const tx_record *d, uint64_t transmit)
 
 cdef extern from "frame/frame.h" nogil:
     cdef struct frame:
         uint8_t *data
-        uint8_t *ip
-        uint8_t *udp
-        bint csum_partial
+        uint64_t sum
+        uint8_t checksum
     enum:
-        FRAME_UDP_BYTES
+        FRAME_CHECKSUM_PARTIAL
     verdict frame_parse(const snapshot *snap, uint8_t *data, uint32_t length, uint32_t room,
                         frame *f, request *rq)
     uint32_t frame_turn(frame *f, const request *rq)
-    void frame_checksum_added(uint8_t *udp, uint64_t added)

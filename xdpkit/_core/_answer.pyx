@@ -46,7 +46,7 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
         raise ValueError(f"a payload of {len(payload)} bytes: at most {room} fit")
     memcpy(buffer, <const char *>payload, len(payload))
     rq.payload, rq.length, rq.room = buffer, len(payload), room
-    rq.tcp = tcp
+    rq.tcp, rq.reply_sum = tcp, REPLY_SUM_NONE
     rq.source, rq.source_port = source_bytes, source[1]
     rq.ip_version = 4 if len(source_bytes) == 4 else 6
     rq.service = SERVICES[service]
@@ -59,8 +59,8 @@ def answer(Snapshot snapshot not None, str service not None, bytes payload not N
     if not verdict_answers(v):
         return name, None
     if rq.service == SERVICE_ntp:
-        record.payload = buffer
-        ntp_finish(state.c, &record, ntp_time(tx_ns))
+        record.payload, record.sum = buffer, 0
+        tx_finish(state.c, &record, ntp_time(tx_ns))
     return name, buffer[:rq.length]
 
 
@@ -87,8 +87,8 @@ def answer_frame(Snapshot snapshot not None, bytes data not None, uint64_t rx_ns
         return name, None
     length = frame_turn(&f, &rq)
     if rq.service == SERVICE_ntp:
-        record.payload = rq.payload
-        frame_checksum_added(f.udp, ntp_finish(state.c, &record, ntp_time(tx_ns)))
+        record.payload, record.sum, record.completion = rq.payload, f.sum, NULL
+        tx_finish(state.c, &record, ntp_time(tx_ns))
     return name, buffer[:length]
 
 

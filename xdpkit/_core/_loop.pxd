@@ -8,6 +8,11 @@ from xdpkit._core._thread cimport Thread, thread
 from xdpkit._core._xsk cimport XskSocket, xsk
 
 cdef extern from "xdp/worker.h" nogil:
+    cdef struct packet:
+        request request
+        frame frame
+        uint8_t outcome
+        query query
     cdef struct worker:
         stats stats
         xsk *xsk
@@ -15,12 +20,9 @@ cdef extern from "xdp/worker.h" nogil:
         qsbr_reader *reader
         thread_state *state
         batch_clock clock
-        request request[0]
-        frame frame[0]
-        query query[0]
+        packet packet[0]
         tx_record tx_records[0]
         tx_record *pending_tx[0]
-        uint8_t outcome[0]
         bint busy
         bint wants_tx_timestamp
         bint own_clock

@@ -12,10 +12,11 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from xdpkit._core._answer cimport (
-    answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn, tap_outcome, tap_reply,
+    FRAME_CHECKSUM_PARTIAL, answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
+    tap_outcome, tap_reply,
 )
 from xdpkit._core._thread_state cimport (
-    TRANSMIT_KICK, clock_read, tx_record, thread_state_begin_batch, tx_process_completion,
+    TRANSMIT_KICK, clock_advance, clock_expire, tx_record, thread_state_begin_batch, tx_process_completion,
     tx_request_timestamp, tx_skip_timestamp, tx_stamp_batch,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
@@ -28,7 +29,8 @@ from xdpkit._core._thread cimport (
 )
 from xdpkit._core._thread_state import TRANSMIT_SOURCES
 from xdpkit._core._xsk cimport (
-    XSK_TX_METADATA, ring_address, ring_desc, ring_peek, ring_publish, ring_release, ring_untaken,
+    XSK_TX_METADATA, ring, ring_address, ring_adjacent, ring_desc, ring_peek, ring_publish,
+    ring_release, ring_untaken,
     xdp_desc, xsk_chunk, xsk_completed, xsk_kick, xsk_prefetch, xsk_reap, xsk_refill,
 )
 
@@ -71,7 +73,7 @@ cdef void serve(worker *w) noexcept nogil:
             snap = qsbr_online(w.qsbr, w.reader)
             continue
         snap = qsbr_quiescent_state(w.qsbr, w.reader)
-        clock_read(&w.clock)
+        clock_advance(&w.clock)
         answer_batch(w, snap, n)
         stamp_batch(w)
         ring_publish(&w.xsk.tx)
@@ -87,94 +89,123 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     cdef uint32_t done = 0, group
 
     thread_state_begin_batch(w.state, snap, &w.clock)
-    prefetch_group(w, w.xsk.rx.at, n)
+    prefetch_batch(w, n)
     while done < n:
+        # Within both rings' bounds: the descriptors of a group are adjacent.
         group = min(n - done, <uint32_t>WORKER_GROUP)
-        answer_group(w, snap, w.xsk.rx.at + done, &w.tx_records[done], group)
+        group = ring_adjacent(&w.xsk.rx, ring_adjacent(&w.xsk.tx, group))
+        answer_group(w, snap, &w.tx_records[done], group)
         done += group
-    w.xsk.rx.at += n
     ring_release(&w.xsk.rx)
 
 
-cdef inline void prefetch_group(worker *w, uint32_t at, uint32_t n) noexcept nogil:
+cdef inline void prefetch_batch(worker *w, uint32_t n) noexcept nogil:
+    cdef const uint8_t *umem = w.xsk.umem
+    cdef ring rx = w.xsk.rx
     cdef uint32_t i
 
     for i in range(n):
-        xsk_prefetch(w.xsk, ring_desc(&w.xsk.rx, at + i).addr)
+        xsk_prefetch(umem + ring_desc(&rx, rx.at + i).addr)
 
 
-cdef inline void answer_group(worker *w, const snapshot *snap, uint32_t at, tx_record *record,
+cdef inline void answer_group(worker *w, const snapshot *snap, tx_record *record,
                               uint32_t n) noexcept nogil:
-    """Answers the ``n`` frames from RX ring index ``at`` on, in passes: each finds in the cache
-    what the previous one prefetched, and wide loads only read what has left the store buffer."""
-    cdef bint pending = False, again
-    cdef xdp_desc *d
+    """Answers the next ``n`` frames on the RX ring, in passes: each finds in the cache what the
+    previous one prefetched, and wide loads only read what has left the store buffer."""
+    cdef const xdp_desc *rx = ring_desc(&w.xsk.rx, w.xsk.rx.at)
+    cdef uint8_t *umem = w.xsk.umem
+    cdef uint32_t pending = 0, i
+
+    for i in range(n):
+        pending += receive(w, snap, umem + rx[i].addr, &rx[i], &w.packet[i], &record[i])
+    if pending:
+        answer_pending(w, snap, record, n)
+    send_group(w, rx, record, n)
+    w.xsk.rx.at += n
+
+
+cdef inline bint receive(worker *w, const snapshot *snap, uint8_t *data, const xdp_desc *d,
+                         packet *p, tx_record *record) noexcept nogil:
+    """Parses a frame and begins its answer; whether ``answer_end`` must finish it."""
+    cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &p.frame, &p.request)
+
+    if v == VERDICT_PENDING:
+        if p.request.service == SERVICE_ntp:
+            p.request.rx_ns = clock_arrival(w, &snap.phc, data)
+        if p.frame.checksum == FRAME_CHECKSUM_PARTIAL:
+            w.stats.csum_partial += 1
+        v = answer_begin(snap, w.state, &p.request, &p.query, record)
+    p.outcome = v
+    return v == VERDICT_PENDING
+
+
+cdef inline void answer_pending(worker *w, const snapshot *snap, tx_record *record,
+                                uint32_t n) noexcept nogil:
+    """Answers those of ``n`` requests that need memory which may miss the cache."""
+    cdef bint again = True
+    cdef packet *p
     cdef uint32_t i
 
-    for i in range(n):
-        d = ring_desc(&w.xsk.rx, at + i)
-        w.outcome[i] = receive(w, snap, d, i, &record[i])
-        pending |= w.outcome[i] == VERDICT_PENDING
-    if pending:
-        again = True
-        while again:
-            again = False
-            for i in range(n):
-                if w.outcome[i] == VERDICT_PENDING:
-                    again |= answer_prefetch(snap, &w.request[i], &w.query[i])
+    while again:
+        again = False
         for i in range(n):
-            if w.outcome[i] == VERDICT_PENDING:
-                w.outcome[i] = answer_end(
-                    snap, w.state, &w.request[i], &w.query[i], &record[i]
-                )
+            p = &w.packet[i]
+            if p.outcome == VERDICT_PENDING:
+                again |= answer_prefetch(snap, &p.request, &p.query)
     for i in range(n):
-        d = ring_desc(&w.xsk.rx, at + i)
-        w.stats.verdict[w.outcome[i]] += 1
-        tap_outcome(&w.request[i], <verdict>w.outcome[i])
-        if verdict_answers(w.outcome[i]):
-            send(w, d.addr, &w.frame[i], &w.request[i], &record[i])
+        p = &w.packet[i]
+        if p.outcome == VERDICT_PENDING:
+            p.outcome = answer_end(snap, w.state, &p.request, &p.query, &record[i])
+
+
+cdef inline void send_group(worker *w, const xdp_desc *rx, tx_record *record,
+                            uint32_t n) noexcept nogil:
+    """Counts ``n`` outcomes; replies go on the TX ring, the frames of the others are free."""
+    cdef xdp_desc *first = ring_desc(&w.xsk.tx, w.xsk.tx.at)
+    cdef xdp_desc *tx = first
+    cdef packet *p
+    cdef uint32_t i
+    cdef verdict v
+
+    for i in range(n):
+        p = &w.packet[i]
+        v = <verdict>p.outcome
+        w.stats.verdict[v] += 1
+        tap_outcome(&p.request, v)
+        if verdict_answers(v):
+            tx.addr, tx.options = rx[i].addr, 0
+            tx.len = frame_turn(&p.frame, &p.request)
+            if p.request.service == SERVICE_ntp:
+                await_stamp(w, p, &record[i], w.batch_index + <uint32_t>(tx - first))
+            if w.wants_tx_timestamp:
+                request_timestamp(w, tx, &p.request, &record[i])
+            tx += 1
         else:
-            w.xsk.free[w.xsk.free_count] = xsk_chunk(d.addr)
+            w.xsk.free[w.xsk.free_count] = xsk_chunk(rx[i].addr)
             w.xsk.free_count += 1
+    w.xsk.tx.at += <uint32_t>(tx - first)
+    w.batch_index += <uint32_t>(tx - first)
 
 
-cdef inline verdict receive(worker *w, const snapshot *snap, const xdp_desc *d, uint32_t i,
-                            tx_record *record) noexcept nogil:
-    """Parses a frame and begins its answer; if VERDICT_PENDING, ``answer_end`` must finish it."""
+cdef inline void await_stamp(worker *w, const packet *p, tx_record *record,
+                             uint32_t batch_index) noexcept nogil:
+    """An NTP reply is complete only once ``stamp_batch`` has given it its transmit time."""
+    record.payload, record.sum, record.completion = p.request.payload, p.frame.sum, NULL
+    record.batch_index = batch_index
+    w.pending_tx[w.pending_tx_count] = record
+    w.pending_tx_count += 1
+
+
+cdef inline void request_timestamp(worker *w, xdp_desc *d, const request *rq,
+                                   tx_record *record) noexcept nogil:
+    """Asks the kernel when an NTP reply leaves."""
     cdef uint8_t *data = w.xsk.umem + d.addr
-    cdef request *rq = &w.request[i]
-    cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &w.frame[i], rq)
 
-    if v != VERDICT_PENDING:
-        return v
     if rq.service == SERVICE_ntp:
-        rq.rx_ns = clock_arrival(w, &snap.phc, data)
-    w.stats.csum_partial += w.frame[i].csum_partial
-    return answer_begin(snap, w.state, rq, &w.query[i], record)
-
-
-cdef inline void send(worker *w, uint64_t address, frame *f, const request *rq,
-                      tx_record *record) noexcept nogil:
-    """Turns an answered frame around and puts it on the TX ring."""
-    cdef xdp_desc *d = ring_desc(&w.xsk.tx, w.xsk.tx.at)
-    cdef bint stamped = rq.service == SERVICE_ntp
-
-    w.xsk.tx.at += 1
-    d.addr = address
-    d.len = frame_turn(f, rq)
-    d.options = 0
-    record.completion = NULL
-    if w.wants_tx_timestamp:
-        if stamped:
-            d.options = XSK_TX_METADATA
-            record.completion = tx_request_timestamp(f.data, rq.payload)
-        else:
-            tx_skip_timestamp(f.data)
-    if stamped:
-        record.payload, record.udp, record.batch_index = rq.payload, f.udp, w.batch_index
-        w.pending_tx[w.pending_tx_count] = record
-        w.pending_tx_count += 1
-    w.batch_index += 1
+        d.options = XSK_TX_METADATA
+        record.completion = tx_request_timestamp(data, rq.payload)
+    else:
+        tx_skip_timestamp(data)
 
 
 cdef void stamp_batch(worker *w) noexcept nogil:
@@ -226,6 +257,7 @@ cdef void wait(worker *w, const snapshot *snap) noexcept nogil:
     # Offline before blocking: the publisher must not wait for a sleeping thread.
     qsbr_offline(w.reader)
     w.stats.waits += 1
+    clock_expire(&w.clock)
     worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_FLUSH_MS if pending else WORKER_WAIT_MS)
 
 

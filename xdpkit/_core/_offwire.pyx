@@ -15,7 +15,7 @@ import array
 from xdpkit._core._loop cimport (
     WORKER_BATCH, answer_batch, clock_arrival, stamp_batch, worker,
 )
-from xdpkit._core._thread_state cimport ThreadState, clock_ns, clock_read
+from xdpkit._core._thread_state cimport ThreadState, clock_advance, clock_ns
 from xdpkit._core._snapshot cimport Snapshot
 from xdpkit._core._stats cimport XDPKIT_CHUNK, XDPKIT_HEADROOM, stats_dict
 from xdpkit._core._xsk cimport ring_desc, xsk
@@ -84,7 +84,7 @@ cdef class OffWire:
         cdef const char *data = self.data
         cdef uint64_t address
         cdef uint32_t i, length
-        clock_read(&self.w.clock)
+        clock_advance(&self.w.clock)
         self.x.free_count = 0
         for i in range(batch):
             address = i * XDPKIT_CHUNK + XDPKIT_HEADROOM
@@ -107,7 +107,7 @@ cdef class OffWire:
         while done < answers:
             self.arrive(batch, at)
             begin = clock_ns(CLOCK_MONOTONIC)
-            clock_read(&self.w.clock)
+            clock_advance(&self.w.clock)
             answer_batch(self.w, self.snapshot.c, batch)
             stamp_batch(self.w)
             spent += clock_ns(CLOCK_MONOTONIC) - begin

@@ -30,8 +30,8 @@ cdef extern from "runtime/thread_state.h" nogil:
     cdef struct ntp_digest:
         pass
     cdef struct ntp_counts:
-        uint64_t version[0]
-        uint64_t mode[0]
+        uint64_t request[64]
+        uint64_t refused[8]
         uint64_t key[0]
         uint64_t leaked
         uint64_t steps
@@ -63,7 +63,7 @@ cdef extern from "runtime/thread_state.h" nogil:
         pass
     cdef struct tx_record:
         uint8_t *payload
-        uint8_t *udp
+        uint64_t sum
         tx_completion *completion
         uint8_t batch_index
     enum:
@@ -77,6 +77,8 @@ cdef extern from "runtime/thread_state.h" nogil:
         NTP_KEY_SLOTS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
+    void clock_advance(batch_clock *clock)
+    void clock_expire(batch_clock *clock)
     void thread_state_begin_batch(thread_state *m, const snapshot *snap, const batch_clock *clock)
     void ntp_saved_open(ntp_saved_table *table, void *entries, uint32_t count)
     int ntp_digest_open(ntp_digest *digest)

@@ -71,8 +71,10 @@ cdef class ThreadState:
         """A copy of the NTP counters (``ntp/counts.h``); ``clients`` is the sketch's registers."""
         cdef ntp_counts *n = &self.c.counts
         return {
-            "version": [n.version[i] for i in range(8)],
-            "mode": [n.mode[i] for i in range(8)],
+            "version": [
+                n.refused[i] + sum(n.request[8 * i + mode] for mode in range(8)) for i in range(8)
+            ],
+            "mode": [sum(n.request[8 * i + mode] for i in range(8)) for mode in range(8)],
             "key": [n.key[i] for i in range(NTP_KEY_SLOTS)],
             "leaked": n.leaked,
             "steps": n.steps,

@@ -125,7 +125,7 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
             d.message[i].msg_hdr.msg_control = NULL
             d.message[i].msg_hdr.msg_controllen = 0
             d.message[replies].msg_hdr = d.message[i].msg_hdr
-            record.payload, record.udp, record.completion = rq.payload, NULL, NULL
+            record.payload, record.sum, record.completion = rq.payload, 0, NULL
             replies += 1
     if replies == 0:
         return
