@@ -132,15 +132,22 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_slots *s
 	uint64_t until[RRL_IPV6_LEVELS], was;
 	struct rrl_line *line;
 	uint32_t known, way;
-	bool room = true;
+	bool room = true, replaces = false;
 
 	for (uint32_t i = 0; i < levels; i++) {
 		line = slots->line[i];
 		known = tags_equal(line->tag, slots->tag[i]);
-		/* Its way or, in the bits above, the one to replace: neither can be predicted. */
-		way = __builtin_ctz(known | 1u << (RRL_WAYS + way_least(line))) % RRL_WAYS;
-		was = line->until[way] & -(uint64_t)(known != 0);
-		until[i] = ((was > now ? was : now) + level[i].step) | way;
+		/* Mostly predicted: wide prefixes are known, and floods come from new addresses. */
+		if (known) {
+			way = (uint32_t)__builtin_ctz(known);
+			was = line->until[way];
+			was = was > now ? was : now;
+		} else {
+			way = way_least(line);
+			was = now;
+			replaces = true;
+		}
+		until[i] = (was + level[i].step) | way;
 		room &= until[i] <= now + level[i].most;
 	}
 	if (!room) {
@@ -149,6 +156,8 @@ static inline bool pass(const struct rrl_level *level, const struct rrl_slots *s
 	}
 	for (uint32_t i = 0; i < levels; i++)
 		put(slots->line[i], slots->tag[i], until[i]);
+	if (!replaces)
+		return true;
 	/* Where levels share a line, a new entry may have replaced that of an earlier level. */
 	for (uint32_t i = 0; i < levels - 1; i++) {
 		line = slots->line[i];

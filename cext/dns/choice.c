@@ -13,11 +13,19 @@
 #define FAMILY_IPV4 1
 #define FAMILY_IPV6 2
 
+/* First octets of which no network of the Internet is, or not all: see is_public_ipv4(). */
+static const bool octet_is_special[256] = {
+	[0] = true,   [10] = true,  [100] = true, [127] = true,
+	[169] = true, [172] = true, [192] = true, [224 ... 255] = true,
+};
+
 /* No network of the Internet has these: RFC 6890, RFC 1918, RFC 6598. */
-static bool is_public_ipv4(const uint8_t *address)
+static inline bool is_public_ipv4(const uint8_t *address)
 {
 	uint32_t a = load_be32(address);
 
+	if (__builtin_expect(!octet_is_special[address[0]], 1))
+		return true;
 	return a >> 24 && a >> 24 != 10 && a >> 24 != 127 && a >> 28 < 14 && a >> 20 != 0xac1 &&
 	       a >> 16 != 0xc0a8 && a >> 16 != 0xa9fe && a >> 22 != 0x191;
 }
@@ -37,8 +45,8 @@ static bool is_usable(const struct dns_query *q)
 					       : is_public_ipv6(q->subnet.address);
 }
 
-static inline struct dns_client client_of(const struct geo_view *view, const struct request *rq,
-					  struct dns_query *q)
+static inline __attribute__((always_inline)) struct dns_client
+client_of(const struct geo_view *view, const struct request *rq, struct dns_query *q)
 {
 	struct geo_found found;
 
@@ -108,10 +116,14 @@ enum verdict dns_reply_choice(const struct snapshot *snap, struct thread_state *
 	if (!draw.bytes)
 		return dns_question_only(snap, rq, q, BITS2_QR | BITS2_AA | BITS2_TC, RCODE_NOERROR,
 					 0, VERDICT_dns_truncated);
-	store_be16(p + 6, (uint16_t)draw.count);
-	store_be32(p + 8, 0);
-	return dns_finish(snap, rq, q, q->end + draw.bytes, BITS2_QR | BITS2_AA, RCODE_NOERROR,
-			  VERDICT_dns_noerror);
+	p[2] = BITS2_QR | BITS2_AA | (p[2] & BITS2_RD);
+	p[3] &= BITS3_CD;
+	/* One question, the records, none of authority, and the OPT. */
+	store_be64(p + 4, 1ull << 48 | (uint64_t)(uint16_t)draw.count << 32 | q->edns);
+	rq->length = q->end + draw.bytes;
+	if (q->edns)
+		rq->length = dns_opt_put(snap, rq, q, rq->length, RCODE_NOERROR, 0);
+	return VERDICT_dns_noerror;
 }
 
 bool dns_chose_alias(const struct zone_lookup *lookup)

@@ -63,7 +63,10 @@ static int cookie_secret(const struct dns_settings *dns, const struct request *r
 	if (cookie[CLIENT_BYTES] != VERSION_WORD >> 24)
 		return -1;
 	memcpy(&given, cookie + HASHED_BYTES, sizeof given);
-	for (int i = 0; i < dns->cookie_secrets; i++)
+	/* Nearly all are made with the first. */
+	if (cookie_hash(dns->cookie_secret[0], cookie, rq) == given)
+		return 0;
+	for (int i = 1; i < dns->cookie_secrets; i++)
 		if (cookie_hash(dns->cookie_secret[i], cookie, rq) == given)
 			return i;
 	return -1;

@@ -6,12 +6,20 @@
 #include "dns/wire.h"
 #include "runtime/snapshot.h"
 
+/* With an IPv6 address, whole. */
+#define SUBNET_OPTION_MOST (OPTION_HEADER + SUBNET_FIXED + 16)
+
 /* A reply without records, with each option at its largest, fits UDP whatever the size limit. */
 _Static_assert(HEADER_SIZE + ZONE_NAME_MAX + 4 + OPT_SIZE + OPTION_HEADER + DNS_COOKIE_BYTES +
 			       OPTION_HEADER + DNS_NSID_MAX + OPTION_HEADER + ZONEVERSION_BYTES +
-			       OPTION_HEADER + SUBNET_FIXED + 16 + OPTION_HEADER + EDE_BYTES <=
+			       SUBNET_OPTION_MOST + OPTION_HEADER + EDE_BYTES <=
 		       DNS_UDP_MIN,
 	       "dns/message.c, dns/reply.c: question and OPT");
+
+static inline uint32_t subnet_size(const struct dns_subnet *subnet)
+{
+	return OPTION_HEADER + SUBNET_FIXED + subnet->bytes;
+}
 
 bool dns_options_fit(const uint8_t *rdata, uint32_t length)
 {
@@ -21,6 +29,9 @@ bool dns_options_fit(const uint8_t *rdata, uint32_t length)
 		if (length < OPTION_HEADER)
 			return false;
 		size = OPTION_HEADER + load_be16(rdata + 2);
+		/* The last one, which most often is the only one. */
+		if (size == length)
+			return true;
 		if (size > length)
 			return false;
 		rdata += size;
@@ -50,9 +61,25 @@ static bool subnet_sound(const uint8_t *data, uint32_t length)
 	return prefix % 8 == 0 || !(uint8_t)(data[SUBNET_FIXED - 1 + bytes] << prefix % 8);
 }
 
+/* Copies an address of 0 to 16 bytes, and zeros for the others; memory ends at `end`. */
+static inline void copy_address(uint8_t to[16], const uint8_t *from, uint32_t bytes,
+				const uint8_t *end)
+{
+	uint64_t word = 0;
+
+	memset(to, 0, 16);
+	if (bytes > sizeof word || end - from < (int)sizeof word) {
+		memcpy(to, from, bytes);
+	} else if (bytes) {
+		/* Most have three: one load, whose bytes past them are shifted out. */
+		word = load_u64(from) << 8 * (sizeof word - bytes) >> 8 * (sizeof word - bytes);
+		memcpy(to, &word, sizeof word);
+	}
+}
+
 /* The first counts. */
-static int read_subnet(const struct snapshot *snap, const uint8_t *data, uint32_t length,
-		       struct dns_query *q)
+static int read_subnet(const struct snapshot *snap, const struct request *rq, const uint8_t *data,
+		       uint32_t length, struct dns_query *q)
 {
 	struct dns_subnet *subnet = &q->subnet;
 
@@ -65,8 +92,7 @@ static int read_subnet(const struct snapshot *snap, const uint8_t *data, uint32_
 	subnet->source = data[2];
 	subnet->scope = 0;
 	subnet->bytes = (uint8_t)(length - SUBNET_FIXED);
-	memset(subnet->address, 0, sizeof subnet->address);
-	memcpy(subnet->address, data + SUBNET_FIXED, subnet->bytes);
+	copy_address(subnet->address, data + SUBNET_FIXED, subnet->bytes, rq->payload + rq->room);
 	return 0;
 }
 
@@ -84,7 +110,7 @@ static int read_option(const struct snapshot *snap, struct thread_state *state,
 		q->zone_version |= !length;
 		return 0;
 	case OPTION_SUBNET:
-		return read_subnet(snap, data, length, q);
+		return read_subnet(snap, rq, data, length, q);
 	case OPTION_COOKIE:
 		/* The first counts, RFC 7873 section 5.2. */
 		if (!snap->dns.cookie_secrets || q->has_cookie)
@@ -115,7 +141,7 @@ int dns_options_read(const struct snapshot *snap, struct thread_state *state,
 	if (q->zone_version)
 		q->opt_bytes += OPTION_HEADER + ZONEVERSION_BYTES;
 	if (q->has_subnet)
-		q->opt_bytes += OPTION_HEADER + SUBNET_FIXED + q->subnet.bytes;
+		q->opt_bytes += subnet_size(&q->subnet);
 	return error;
 }
 
@@ -164,6 +190,41 @@ static uint8_t *put_subnet(uint8_t *p, const struct dns_subnet *subnet)
 	return put_option(p, OPTION_SUBNET, data, SUBNET_FIXED + subnet->bytes);
 }
 
+/* RDLENGTH, and the header of the only option that follows it, as one number in host order. */
+static inline uint64_t only_option(uint16_t code, uint32_t length)
+{
+	return __builtin_bswap16((uint16_t)(OPTION_HEADER + length)) |
+	       (uint64_t)__builtin_bswap16(code) << 16 |
+	       (uint64_t)__builtin_bswap16((uint16_t)length) << 32;
+}
+
+/* The cookie is the only option: fixed sizes, one move each. */
+static inline uint32_t put_only_cookie(uint8_t *rdlength, const struct dns_query *q)
+{
+	uint64_t head = only_option(OPTION_COOKIE, DNS_COOKIE_BYTES);
+
+	/* The last two bytes that this writes are the cookie's. */
+	memcpy(rdlength, &head, sizeof head);
+	memcpy(rdlength + 2 + OPTION_HEADER, q->cookie, DNS_COOKIE_BYTES);
+	return OPTION_HEADER + DNS_COOKIE_BYTES;
+}
+
+/* So is the client subnet. `rdlength` has room for the longest address. */
+static inline uint32_t put_only_subnet(uint8_t *rdlength, const struct dns_subnet *subnet)
+{
+	uint32_t length = SUBNET_FIXED + subnet->bytes;
+	uint64_t head = only_option(OPTION_SUBNET, length);
+	/* The family's first byte is 0. */
+	uint32_t fixed = (uint32_t)subnet->family << 8 | (uint32_t)subnet->source << 16 |
+			 (uint32_t)subnet->scope << 24;
+
+	memcpy(rdlength, &head, sizeof head);
+	memcpy(rdlength + 2 + OPTION_HEADER, &fixed, sizeof fixed);
+	memcpy(rdlength + 2 + OPTION_HEADER + SUBNET_FIXED, subnet->address,
+	       sizeof subnet->address);
+	return OPTION_HEADER + length;
+}
+
 /* A separate function, so that the common OPT without options costs only its 11 bytes. */
 static __attribute__((noinline)) uint32_t put_options(const struct snapshot *snap,
 						      struct request *rq, const struct dns_query *q,
@@ -192,16 +253,16 @@ static __attribute__((noinline)) uint32_t put_options(const struct snapshot *sna
 uint32_t dns_opt_put(const struct snapshot *snap, struct request *rq, const struct dns_query *q,
 		     uint32_t at, uint16_t rcode, uint16_t ede)
 {
-	uint8_t *p = rq->payload + at;
-
-	p[0] = 0;
-	store_be16(p + 1, TYPE_OPT);
-	store_be16(p + 3, snap->dns.max_udp[rq->ip_version == 6]);
-	p[5] = (uint8_t)(rcode >> RCODE_BITS);
-	p[6] = 0;
-	store_be16(p + 7, q->edns_flags);
-	store_be16(p + 9, 0);
-	if (q->opt_bytes == OPT_SIZE && !ede)
-		return at + OPT_SIZE;
-	return put_options(snap, rq, q, at + OPT_SIZE, rcode, ede);
+	dns_opt_put_fixed(snap, rq, q, rq->payload + at, rcode);
+	at += OPT_SIZE;
+	if (ede)
+		return put_options(snap, rq, q, at, rcode, ede);
+	if (q->opt_bytes == OPT_SIZE)
+		return at;
+	if (q->has_cookie && q->opt_bytes == OPT_SIZE + OPTION_HEADER + DNS_COOKIE_BYTES)
+		return at + put_only_cookie(rq->payload + at - 2, q);
+	if (q->has_subnet && q->opt_bytes == OPT_SIZE + subnet_size(&q->subnet) &&
+	    rq->room - at >= SUBNET_OPTION_MOST)
+		return at + put_only_subnet(rq->payload + at - 2, &q->subnet);
+	return put_options(snap, rq, q, at, rcode, ede);
 }

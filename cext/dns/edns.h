@@ -3,6 +3,7 @@
 #ifndef XDPKIT_DNS_EDNS_H
 #define XDPKIT_DNS_EDNS_H
 
+#include "base/bytes.h"
 #include "dns/dns.h"
 #include "dns/wire.h"
 
@@ -36,6 +37,20 @@ int dns_options_read(const struct snapshot *snap, struct thread_state *state,
 /* Makes room in the reply's OPT for the report channel, if it has one and the question is not too
  * long. */
 void dns_report_begin(const struct snapshot *snap, struct dns_query *q);
+
+/* Writes the fixed part of the reply's OPT at `p`, for no options. */
+static inline void dns_opt_put_fixed(const struct snapshot *snap, const struct request *rq,
+				     const struct dns_query *q, uint8_t *p, uint16_t rcode)
+{
+	uint16_t most = __builtin_bswap16(snap->dns.max_udp[rq->ip_version == 6]);
+	/* Root, TYPE, CLASS, the high bits of the RCODE, version 0; then DO and RDLENGTH. */
+	uint64_t first = (uint64_t)TYPE_OPT << 16 | (uint64_t)most << 24 |
+			 (uint64_t)(rcode >> RCODE_BITS) << 40;
+	uint32_t last = __builtin_bswap16(q->edns_flags);
+
+	memcpy(p, &first, sizeof first);
+	memcpy(p + OPT_SIZE - sizeof last, &last, sizeof last);
+}
 
 /*
  * Writes the reply's OPT at offset `at`: `q->opt_bytes`, and 6 more for an extended error (`ede`

@@ -92,6 +92,22 @@ enum verdict dns_reply_shorter(const struct snapshot *snap, struct request *rq,
 			  image->rcode, whole ? dns_verdict(image) : VERDICT_dns_truncated);
 }
 
+enum verdict dns_reply_larger(const struct snapshot *snap, struct request *rq,
+			      const struct dns_query *q, const struct zone_image *image)
+{
+	uint8_t *p = rq->payload;
+	uint32_t room = dns_size_limit(snap, rq, q) - q->end;
+
+	if (image->length > room)
+		return dns_reply_shorter(snap, rq, q, image, room);
+	memcpy(p + q->end, image + 1, image->length);
+	if (q->name.length != image->base)
+		dns_image_fix(p + q->end, image, image->length, q->name.length - image->base);
+	memcpy(p + 6, image->counts, sizeof image->counts);
+	return dns_finish(snap, rq, q, q->end + image->length, image->bits, image->rcode,
+			  dns_verdict(image));
+}
+
 enum verdict dns_reply_image(const struct snapshot *snap, struct request *rq,
 			     const struct dns_query *q, const struct zone_image *image)
 {

@@ -39,19 +39,36 @@ static inline enum verdict dns_finish(const struct snapshot *snap, struct reques
 	return verdict;
 }
 
-/* Copies the body in 16-byte steps if there is room: most bodies are one or two A records. */
-static inline void dns_put_body(struct request *rq, uint32_t at, const struct zone_image *image)
+/* What the request's flags give the reply's: RD and CD, in host order. */
+#define DNS_FLAGS_KEPT (BITS2_RD | BITS3_CD << 8)
+
+/*
+ * Writes flags and counts, with which an image begins, as one word with those of the header. The
+ * OPT is counted in the last byte: what fits DNS_UDP_MIN has far fewer than 255 records.
+ */
+static inline void dns_put_header(uint8_t *p, const struct zone_image *image, bool edns)
+{
+	uint64_t word = load_u64(image), questions = __builtin_bswap16(1);
+	uint16_t flags;
+
+	memcpy(&flags, p + 2, sizeof flags);
+	flags = (flags & DNS_FLAGS_KEPT) | (uint16_t)word;
+	memcpy(p + 2, &flags, sizeof flags);
+	word = (word & ~(uint64_t)UINT16_MAX) | questions;
+	word += (uint64_t)edns << 56;
+	memcpy(p + 4, &word, sizeof word);
+}
+
+/* Bytes that a step of a body's copy takes: most bodies are one or two A records. */
+#define DNS_BODY_STEP 16
+
+/* Copies the body in whole steps, for which there is room. */
+static inline void dns_put_body(uint8_t *to, const struct zone_image *image, uint32_t length)
 {
 	const uint8_t *from = (const uint8_t *)(image + 1);
-	uint8_t *to = rq->payload + at;
-	uint32_t length = image->length;
 
-	if (rq->room - at < length + 15) {
-		memcpy(to, from, length);
-		return;
-	}
-	for (uint32_t i = 0; i < length; i += 16)
-		memcpy(to + i, from + i, 16);
+	for (uint32_t i = 0; i < length; i += DNS_BODY_STEP)
+		memcpy(to + i, from + i, DNS_BODY_STEP);
 }
 
 /* Adjusts the pointers in the first `length` bytes of an image made for a shorter question. */
@@ -68,22 +85,33 @@ enum verdict dns_reply_shorter(const struct snapshot *snap, struct request *rq,
 			       const struct dns_query *q, const struct zone_image *image,
 			       uint32_t room);
 
+/* The reply made from an image that may not fit, or the part of it that fits. */
+enum verdict dns_reply_larger(const struct snapshot *snap, struct request *rq,
+			      const struct dns_query *q, const struct zone_image *image);
+
 /* The reply made from one image, or the part of it that fits. Inlined where every answer passes. */
 static inline enum verdict dns_reply_image_inline(const struct snapshot *snap, struct request *rq,
 						  const struct dns_query *q,
 						  const struct zone_image *image)
 {
-	uint8_t *p = rq->payload;
-	uint32_t room = dns_size_limit(snap, rq, q) - q->end;
+	uint8_t *body = rq->payload + q->end;
+	uint32_t length = image->length, end = q->end + length;
 
-	if (image->length > room)
-		return dns_reply_shorter(snap, rq, q, image, room);
-	dns_put_body(rq, q->end, image);
+	/* Nearly all replies fit any limit, and any room that dns_read() takes. */
+	if (__builtin_expect(end + q->opt_bytes > DNS_UDP_MIN - DNS_BODY_STEP, 0))
+		return dns_reply_larger(snap, rq, q, image);
+	dns_put_body(body, image, length);
 	if (q->name.length != image->base)
-		dns_image_fix(p + q->end, image, image->length, q->name.length - image->base);
-	memcpy(p + 6, image->counts, sizeof image->counts);
-	return dns_finish(snap, rq, q, q->end + image->length, image->bits, image->rcode,
-			  dns_verdict(image));
+		dns_image_fix(body, image, length, q->name.length - image->base);
+	dns_put_header(rq->payload, image, q->edns);
+	rq->length = end;
+	if (q->opt_bytes == OPT_SIZE) {
+		dns_opt_put_fixed(snap, rq, q, body + length, RCODE_NOERROR);
+		rq->length = end + OPT_SIZE;
+	} else if (q->edns) {
+		rq->length = dns_opt_put(snap, rq, q, end, RCODE_NOERROR, 0);
+	}
+	return dns_verdict(image);
 }
 
 enum verdict dns_reply_image(const struct snapshot *snap, struct request *rq,

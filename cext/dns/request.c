@@ -15,25 +15,24 @@
  */
 static int read_question(const uint8_t *p, uint32_t length, struct dns_query *q)
 {
-	uint32_t end = length < HEADER_SIZE + ZONE_NAME_MAX ? length : HEADER_SIZE + ZONE_NAME_MAX;
-	uint32_t at = HEADER_SIZE, labels = 0, label;
+	size_t byte = HEADER_SIZE;
+	uint32_t labels = 0, seen = 0, label, at;
 
-	for (;; labels++) {
-		if (at >= end)
-			return -1;
-		label = p[at];
-		at += label + 1;
-		if (!label)
-			break;
-		if (label > 63)
+	/* May read past the request, of which no name is taken: dns_read() made sure of DNS_UDP_MIN
+	 * bytes. */
+	for (; (label = p[byte]); labels++) {
+		seen |= label;
+		byte += label + 1;
+		if (byte >= HEADER_SIZE + ZONE_NAME_MAX)
 			return -1;
 	}
-	if (length - at < 4)
+	at = (uint32_t)byte + 1;
+	/* All lengths of labels at once: above 63, one has a bit that no valid one has. */
+	if (seen > 63 || at + 4 > length)
 		return -1;
 	q->type = load_be16(p + at);
 	q->class = load_be16(p + at + 2);
 	q->end = at + 4;
-	/* There is room after it: dns_read() made sure of DNS_UDP_MIN bytes. */
 	zone_name_set(&q->name, p + HEADER_SIZE, at - HEADER_SIZE, labels);
 	return 0;
 }
@@ -90,6 +89,14 @@ static int read_tsig(const uint8_t *p, uint32_t owner, uint32_t fixed, bool last
 	return 0;
 }
 
+/* The only record of nearly all requests: an OPT of the root that takes all `left` bytes. */
+static bool is_opt_to_the_end(const uint8_t *record, uint32_t left)
+{
+	/* The owner, which has a byte, and TYPE. */
+	return left >= OPT_SIZE && load_be32(record) >> 8 == TYPE_OPT &&
+	       load_be16(record + 1 + 8) == left - OPT_SIZE;
+}
+
 /*
  * The records after the question, `authority` ones first, to the last byte of the message. Each is
  * at least 11 bytes.
@@ -98,6 +105,8 @@ static int read_records(const uint8_t *p, uint32_t length, uint32_t authority, s
 {
 	uint32_t count = authority + load_be16(p + 10), at = q->end;
 
+	if (count == 1 && !authority && is_opt_to_the_end(p + at, length - at))
+		return read_opt(p, at + 1, length - at - OPT_SIZE, true, q);
 	for (uint32_t n = 0; n < count; n++) {
 		uint32_t fixed = skip_owner(p, length, at), rdlength, type;
 

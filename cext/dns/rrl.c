@@ -29,27 +29,42 @@ enum verdict dns_rrl_reply(const struct snapshot *snap, struct thread_state *sta
 				 VERDICT_dns_rrl_slip);
 }
 
-enum verdict dns_rrl_begin(const struct snapshot *snap, struct thread_state *state,
-			   struct request *rq, struct dns_query *q, enum verdict verdict)
+/* Whether the answers to a source are counted at all. */
+static inline bool is_counted(const struct snapshot *snap, const struct request *rq)
 {
 	const struct prefix_map *others = snap->dns.rrl_others;
+
+	return !others || prefix_map_value(others, rq->source, rq->ip_version);
+}
+
+/* A reply is already written, or there is none. */
+static __attribute__((noinline)) enum verdict limit_written(const struct snapshot *snap,
+							    struct thread_state *state,
+							    struct request *rq, struct dns_query *q,
+							    enum verdict verdict)
+{
 	/* For these two, `q` holds no question. */
 	bool sound = verdict != VERDICT_dns_formerr && verdict != VERDICT_dns_notimp;
 
-	if (verdict != VERDICT_PENDING && !verdict_answers(verdict))
-		return verdict;
-	if ((sound && q->cookie_valid) ||
-	    (others && !prefix_map_value(others, rq->source, rq->ip_version)))
+	if (!verdict_answers(verdict) || (sound && q->cookie_valid) || !is_counted(snap, rq))
 		return verdict;
 	rrl_locate(state->rrl, rq->source, rq->ip_version, &q->rrl_slots);
-	if (verdict == VERDICT_PENDING) {
-		q->counted = true;
-		return verdict;
-	}
 	if (dns_rrl_passes(snap, state, rq, q))
 		return verdict;
 	if (sound)
 		return dns_rrl_reply(snap, state, rq, q);
 	state->dns.rrl_limited++;
 	return VERDICT_dns_rrl_drop;
+}
+
+enum verdict dns_rrl_begin(const struct snapshot *snap, struct thread_state *state,
+			   struct request *rq, struct dns_query *q, enum verdict verdict)
+{
+	if (verdict != VERDICT_PENDING)
+		return limit_written(snap, state, rq, q, verdict);
+	if (!q->cookie_valid && is_counted(snap, rq)) {
+		rrl_locate(state->rrl, rq->source, rq->ip_version, &q->rrl_slots);
+		q->counted = true;
+	}
+	return VERDICT_PENDING;
 }

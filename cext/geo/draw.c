@@ -283,8 +283,10 @@ static inline bool all_differ(const uint32_t *slot)
 }
 
 /* Draws `need` slots that differ. */
-static inline void draw_slots(const struct geo_selection *selection, const struct geo_table *table,
-			      struct geo_generator *generator, uint32_t *slot, uint32_t need)
+static inline __attribute__((always_inline)) void draw_slots(const struct geo_selection *selection,
+							     const struct geo_table *table,
+							     struct geo_generator *generator,
+							     uint32_t *slot, uint32_t need)
 {
 	const uint8_t *slots = slots_of(selection, table);
 	struct geo_generator own = *generator;
@@ -385,6 +387,14 @@ static inline __attribute__((always_inline)) uint32_t put(const struct geo_selec
 	}
 }
 
+/* The first ones. */
+static __attribute__((noinline)) uint32_t put_ordered(const struct geo_selection *selection,
+						      const struct geo_table *table,
+						      uint32_t records, const struct sink *sink)
+{
+	return put(selection, table, NULL, records, sink);
+}
+
 static __attribute__((noinline)) uint32_t put_many(const struct geo_selection *selection,
 						   const struct geo_table *table,
 						   struct geo_generator *generator,
@@ -408,14 +418,13 @@ uint32_t geo_put_records(const struct geo_selection *selection, uint32_t at,
 	if (records * (uint64_t)table->least > room)
 		return 0;
 	if (table->flags & GEO_TABLE_ORDERED) {
-		bytes = put(selection, table, NULL, records, &sink);
-	} else if (records > GEO_HOSTS_MAX) {
-		/* No selection has such a table: geo/check.c. */
-	} else if (records > DRAWN_FEW) {
-		bytes = put_many(selection, table, generator, &sink);
-	} else {
+		bytes = put_ordered(selection, table, records, &sink);
+	} else if (records <= DRAWN_FEW) {
 		draw_slots(selection, table, generator, slot, records);
 		bytes = put(selection, table, slot, records, &sink);
+	} else if (records <= GEO_HOSTS_MAX) {
+		/* No selection has a table of more: geo/check.c. */
+		bytes = put_many(selection, table, generator, &sink);
 	}
 	*count = bytes ? records : 0;
 	return bytes;

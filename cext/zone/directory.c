@@ -241,7 +241,8 @@ static bool try_suffix(struct zone_search *search, const struct zone_directory *
 }
 
 /* The zone is known: prefetches the bucket of the name. */
-static bool enter_zone(struct zone_search *search, struct zone_name *name)
+static inline __attribute__((always_inline)) bool enter_zone(struct zone_search *search,
+							     struct zone_name *name)
 {
 	const struct zone_served *zone = search->zone;
 
@@ -249,9 +250,26 @@ static bool enter_zone(struct zone_search *search, struct zone_name *name)
 	if (!zone || !zone->arena)
 		return false;
 	zone_name_hash(name, zone->seed);
-	__builtin_prefetch(&zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)]);
+	search->bucket = &zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)];
+	__builtin_prefetch(search->bucket);
 	search->step = STEP_NODE;
 	return true;
+}
+
+/*
+ * Tables of so many buckets, 80 zones, and those zones stay in the cache by themselves: waiting
+ * for them in steps would cost more than it saves.
+ */
+#define FEW_BUCKETS 16
+
+/* Where the name is not in the index: finds the zone, at once or in steps. */
+static inline bool begin_zone(struct zone_search *search, const struct zone_directory *directory,
+			      struct zone_name *name)
+{
+	if (directory->buckets > FEW_BUCKETS)
+		return try_suffix(search, directory, name);
+	search->zone = zone_directory_find(directory, name, false);
+	return enter_zone(search, name);
 }
 
 static const struct zone_index_bucket *index_bucket(const struct zone_directory *directory,
@@ -275,7 +293,7 @@ void zone_search_begin(struct zone_search *search, const struct zone_directory *
 	search->at = 0;
 	search->labels = (uint8_t)name->labels;
 	if (!directory->index_buckets) {
-		try_suffix(search, directory, name);
+		begin_zone(search, directory, name);
 		return;
 	}
 	name->hash = table_hash(directory->seed, (const uint8_t *)name->word, name->length);
@@ -290,7 +308,7 @@ static bool step_index(struct zone_search *search, const struct zone_directory *
 		(const char *)zone_index_find(index_bucket(directory, name->hash), name->hash);
 
 	if (!node)
-		return try_suffix(search, directory, name);
+		return begin_zone(search, directory, name);
 	search->node = (const struct zone_node *)node;
 	__builtin_prefetch(node);
 	/* The image of a short name is on the next cache line. */
@@ -339,24 +357,24 @@ static bool step_zone(struct zone_search *search, const struct zone_directory *d
 	return enter_zone(search, name);
 }
 
-static void step_node(const struct zone_served *zone, struct zone_name *name)
+static void step_node(const struct zone_search *search, struct zone_name *name)
 {
-	const struct zone_bucket *bucket =
-		&zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)];
-	uint32_t hits = table_matches(bucket, table_tag(name->hash));
+	uint32_t hits = table_matches(search->bucket, table_tag(name->hash));
 	const char *node;
 
 	if (!hits)
 		return;
-	name->likely = bucket->node[__builtin_ctz(hits)];
-	node = zone_at(zone->arena, name->likely);
+	name->likely = search->bucket->node[__builtin_ctz(hits)];
+	node = zone_at(search->zone->arena, name->likely);
 	__builtin_prefetch(node);
 	/* The image of a short name is on the next cache line. */
 	__builtin_prefetch(node + 64);
 }
 
-bool zone_search_step(struct zone_search *search, const struct zone_directory *directory,
-		      struct zone_name *name)
+/* The steps before the last, if any. */
+static __attribute__((noinline)) bool step_to_zone(struct zone_search *search,
+						   const struct zone_directory *directory,
+						   struct zone_name *name)
 {
 	switch (search->step) {
 	case STEP_INDEX:
@@ -365,13 +383,19 @@ bool zone_search_step(struct zone_search *search, const struct zone_directory *d
 		return step_suffix(search, directory, name);
 	case STEP_ZONE:
 		return step_zone(search, directory, name);
-	case STEP_NODE:
-		step_node(search->zone, name);
-		search->step = STEP_DONE;
-		return false;
 	default:
 		return false;
 	}
+}
+
+bool zone_search_step(struct zone_search *search, const struct zone_directory *directory,
+		      struct zone_name *name)
+{
+	if (search->step != STEP_NODE)
+		return step_to_zone(search, directory, name);
+	step_node(search, name);
+	search->step = STEP_DONE;
+	return false;
 }
 
 /* -------------------------------------------------------------------------------------------- */

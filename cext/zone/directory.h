@@ -83,8 +83,9 @@ const struct zone_served *zone_directory_answering(const struct zone_directory *
 struct zone_search {
 	const struct zone_served *zone; /* the result, or NULL; before the last step a candidate */
 	const struct zone_node *node;   /* from the index: likely the name's; `zone` is not set */
-	uint16_t at;                    /* where in the name the suffix begins that is tried */
-	uint8_t labels;                 /* of that suffix */
+	const struct zone_bucket *bucket; /* for the last step: where the node is sought */
+	uint16_t at;                      /* where in the name the suffix begins that is tried */
+	uint8_t labels;                   /* of that suffix */
 	uint8_t step;
 };
 

@@ -31,10 +31,14 @@ _Static_assert(sizeof(struct zone_bucket) == 64, "one cache line");
 static inline uint64_t table_hash(uint64_t seed, const uint8_t *name, uint32_t length)
 {
 	uint64_t hash = seed;
+	uint32_t i = 0;
 
-	for (uint32_t i = 0; i < length; i += 8)
+	/* Two words a turn: most names have three or four. */
+	for (; i + 8 < length; i += 16) {
 		hash = hash_fold(hash ^ load_u64(name + i), HASH_FACTOR);
-	return hash;
+		hash = hash_fold(hash ^ load_u64(name + i + 8), HASH_FACTOR);
+	}
+	return i < length ? hash_fold(hash ^ load_u64(name + i), HASH_FACTOR) : hash;
 }
 
 static inline uint32_t table_bucket(uint32_t buckets, uint64_t hash)
@@ -72,14 +76,32 @@ static inline void table_add(struct zone_bucket *table, uint32_t buckets, uint64
 	table[index].node[slot] = node;
 }
 
-/* Whether two names of the same length, both padded with zeros to whole words, are the same. */
-static inline bool table_same_name(const uint8_t *have, const uint8_t *want, uint32_t length)
-{
-	uint64_t differ = 0;
+/* As many bytes as SSE2 and NEON have in a vector. */
+typedef uint64_t table_words __attribute__((vector_size(16), aligned(1), may_alias));
 
-	for (uint32_t i = 0; i < length; i += 8)
-		differ |= load_u64(have + i) ^ load_u64(want + i);
-	return !differ;
+/* Where two names differ, in the 16 bytes at this offset. */
+static inline table_words table_differ(const uint8_t *have, const uint8_t *want, uint32_t at)
+{
+	return *(const table_words *)(have + at) ^ *(const table_words *)(want + at);
+}
+
+/* Whether two names of the same length, both padded with zeros to whole words, are the same. */
+static inline __attribute__((always_inline)) bool
+table_same_name(const uint8_t *have, const uint8_t *want, uint32_t length)
+{
+	table_words differ;
+
+	if (length < 16) {
+		uint32_t last = length > 8 ? 8 : 0;
+
+		return load_u64(have) == load_u64(want) &&
+		       load_u64(have + last) == load_u64(want + last);
+	}
+	/* The last vector overlaps the one before: a name need not have whole ones. */
+	differ = table_differ(have, want, length - 16);
+	for (uint32_t i = 0; i + 16 < length; i += 16)
+		differ |= table_differ(have, want, i);
+	return !(differ[0] | differ[1]);
 }
 
 #endif

@@ -112,6 +112,20 @@ const struct zone_node *zone_encloser(const struct zone_arena *arena, const stru
 	return NULL;
 }
 
+/* The type that answers ANY at a node that has some: the lowest, A, NS ...; at an alias the CNAME,
+ * and not its target. */
+static __attribute__((noinline)) uint16_t type_for_any(const struct zone_node *node)
+{
+	const struct zone_type *types = (const struct zone_type *)(node + 1);
+	uint32_t count = node->type_count;
+
+	if (node->flags & ZONE_NODE_ALIAS)
+		return TYPE_CNAME;
+	while (types->type >= TYPE_RRSIG && types->type <= TYPE_NSEC && count-- > 1)
+		types++;
+	return types->type;
+}
+
 /* What a node has for a type, of which the caller uses the offset, or the flags, too. */
 static inline struct zone_type entry_of(const struct zone_arena *arena,
 					const struct zone_node *node, uint16_t type)
@@ -119,15 +133,9 @@ static inline struct zone_type entry_of(const struct zone_arena *arena,
 	const struct zone_type *types = (const struct zone_type *)(node + 1);
 	uint32_t count = node->type_count;
 
-	if (type == TYPE_ANY && count && !(node->flags & (ZONE_NODE_CUT | ZONE_NODE_GEO))) {
-		/* Lowest type first: A, NS ...; at an alias, the CNAME and not its target. */
-		if (!(node->flags & ZONE_NODE_ALIAS)) {
-			while (types->type >= TYPE_RRSIG && types->type <= TYPE_NSEC && count-- > 1)
-				types++;
-			return *types;
-		}
-		type = TYPE_CNAME;
-	}
+	if (__builtin_expect(type == TYPE_ANY, 0) && count &&
+	    !(node->flags & (ZONE_NODE_CUT | ZONE_NODE_GEO)))
+		type = type_for_any(node);
 	while (count > 1) {
 		uint32_t half = count / 2;
 
