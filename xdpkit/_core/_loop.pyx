@@ -16,8 +16,8 @@ from xdpkit._core._answer cimport (
     tap_outcome, tap_reply,
 )
 from xdpkit._core._thread_state cimport (
-    TRANSMIT_KICK, clock_advance, clock_expire, tx_record, thread_state_begin_batch, tx_process_completion,
-    tx_request_timestamp, tx_skip_timestamp, tx_stamp_batch,
+    TRANSMIT_KICK, clock_advance, clock_expire, tx_record, thread_state_begin_batch,
+    tx_process_completion, tx_request_timestamp, tx_skip_timestamp, tx_stamp_batch,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
@@ -30,8 +30,8 @@ from xdpkit._core._thread cimport (
 from xdpkit._core._thread_state import TRANSMIT_SOURCES
 from xdpkit._core._xsk cimport (
     XSK_TX_METADATA, ring, ring_address, ring_adjacent, ring_desc, ring_peek, ring_publish,
-    ring_release, ring_untaken,
-    xdp_desc, xsk_chunk, xsk_completed, xsk_kick, xsk_prefetch, xsk_reap, xsk_refill,
+    ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_completed, xsk_kick, xsk_prefetch,
+    xsk_reap, xsk_refill,
 )
 
 cdef extern from *:
