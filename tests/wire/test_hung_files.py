@@ -53,6 +53,8 @@ def server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
     program = (sys.executable, "-P", str(Path(__file__).with_name("impatient.py")))
     server = Server(lab.server, write_config(tmp_path / "etc", config), program=program)
     try:
+        # That of the start may be about to end.
+        eventually(lambda: not compiler_of(server), "the first compiler's end")
         yield server
     finally:
         server.kill()
