@@ -188,7 +188,7 @@ def test_what_becomes_unhealthy_is_answered_no_more(
     eventually(lambda: ask(lab, "servers") == both, "all, for none is healthy")
     (directory / "health" / "pool.json").write_text("{")
     eventually(lambda: "its last states stay in use" in server.log(), "a line of the log")
-    [line] = server.status()["dns"]["health"]
+    [line] = eventually(lambda: server.status()["dns"]["health"], "the line of the status")
     assert line.startswith("health since ") and "pool.json:1:2: " in line
     shown = lab.server.run(XDPKIT, "status", "server0")
     assert "\nhealth since " in shown.stdout
