@@ -149,31 +149,34 @@ static inline enum verdict parse_udp(const struct snapshot *snap, uint8_t *udp, 
 							       : VERDICT_PENDING;
 }
 
+/* The IP header at offset `at`, and what follows it: with a constant version, one way each. */
+static inline enum verdict parse_version(const struct snapshot *snap, uint8_t *data,
+					 uint32_t length, uint32_t room, uint32_t at,
+					 uint8_t ip_version, struct frame *frame,
+					 struct request *rq)
+{
+	uint32_t udp_room = 0;
+	enum verdict verdict = ip_version == 4
+				       ? parse_ipv4(data + at, length - at, frame, &udp_room)
+				       : parse_ipv6(data + at, length - at, frame, &udp_room);
+
+	if (verdict != VERDICT_PENDING)
+		return verdict;
+	at += ip_version == 4 ? FRAME_IPV4_BYTES : FRAME_IPV6_BYTES;
+	rq->room = room - (at + FRAME_UDP_BYTES);
+	return parse_udp(snap, data + at, udp_room, ip_version, frame, rq);
+}
+
 /* A frame whose IP header is at offset `at`, behind an EtherType of `type`. */
 static inline enum verdict parse_ip(const struct snapshot *snap, uint8_t *data, uint32_t length,
 				    uint32_t room, uint32_t at, uint16_t type, struct frame *frame,
 				    struct request *rq)
 {
-	uint32_t udp_room = 0;
-	enum verdict verdict;
-
 	frame->data = data;
-	if (type == __builtin_bswap16(ETH_P_IP)) {
-		verdict = parse_ipv4(data + at, length - at, frame, &udp_room);
-		if (verdict != VERDICT_PENDING)
-			return verdict;
-		at += FRAME_IPV4_BYTES;
-		rq->room = room - (at + FRAME_UDP_BYTES);
-		return parse_udp(snap, data + at, udp_room, 4, frame, rq);
-	}
-	if (type == __builtin_bswap16(ETH_P_IPV6)) {
-		verdict = parse_ipv6(data + at, length - at, frame, &udp_room);
-		if (verdict != VERDICT_PENDING)
-			return verdict;
-		at += FRAME_IPV6_BYTES;
-		rq->room = room - (at + FRAME_UDP_BYTES);
-		return parse_udp(snap, data + at, udp_room, 6, frame, rq);
-	}
+	if (type == __builtin_bswap16(ETH_P_IP))
+		return parse_version(snap, data, length, room, at, 4, frame, rq);
+	if (type == __builtin_bswap16(ETH_P_IPV6))
+		return parse_version(snap, data, length, room, at, 6, frame, rq);
 	return VERDICT_bad_frame;
 }
 
@@ -204,11 +207,9 @@ enum verdict frame_parse(const struct snapshot *snap, uint8_t *data, uint32_t le
 {
 	uint16_t type;
 
-	if (length < FRAME_ETH_BYTES)
+	if (length < FRAME_ETH_BYTES || length > room)
 		return VERDICT_bad_frame;
 	type = load_u16(data + FRAME_ETH_BYTES - 2);
-	if (length > room)
-		return VERDICT_bad_frame;
 	if (type != __builtin_bswap16(ETH_P_IP) && type != __builtin_bswap16(ETH_P_IPV6))
 		return parse_tagged(snap, data, length, room, frame, rq);
 	return parse_ip(snap, data, length, room, FRAME_ETH_BYTES, type, frame, rq);
