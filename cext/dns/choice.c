@@ -45,13 +45,33 @@ static bool is_usable(const struct dns_query *q)
 					       : is_public_ipv6(q->subnet.address);
 }
 
+/* The version of the client subnet's address. */
+static inline uint8_t subnet_version(const struct dns_query *q)
+{
+	return q->subnet.family == FAMILY_IPV4 ? 4 : 6;
+}
+
+bool dns_prefetch_client(const struct geo_view *view, const struct request *rq, struct dns_query *q)
+{
+	if (q->bucket) {
+		geo_prefetch_entries(view, q->bucket, q->client, q->client_version);
+		return false;
+	}
+	q->by_subnet = is_usable(q);
+	q->client = q->by_subnet ? q->subnet.address : rq->source;
+	q->client_version = q->by_subnet ? subnet_version(q) : rq->ip_version;
+	q->bucket = geo_bucket_of(view, q->client, q->client_version);
+	__builtin_prefetch(q->bucket);
+	return true;
+}
+
 static inline __attribute__((always_inline)) struct dns_client
 client_of(const struct geo_view *view, const struct request *rq, struct dns_query *q)
 {
 	struct geo_found found;
 
-	if (is_usable(q)) {
-		uint8_t version = q->subnet.family == FAMILY_IPV4 ? 4 : 6;
+	if (q->bucket ? q->by_subnet : is_usable(q)) {
+		uint8_t version = subnet_version(q);
 
 		found = geo_view_find(view, q->subnet.address, version);
 		/* Of an alias and of what it leads to: the answer is both's. */

@@ -25,6 +25,10 @@ struct dns_client {
 struct dns_client dns_client_of(const struct geo_view *view, const struct request *rq,
 				struct dns_query *q);
 
+/* A step of the look-up for the client: what it reads is prefetched. False when that is all. */
+bool dns_prefetch_client(const struct geo_view *view, const struct request *rq,
+			 struct dns_query *q);
+
 /* Where drawn records are written. */
 struct dns_draw {
 	uint8_t *to;

@@ -64,6 +64,10 @@ struct dns_query {
 	bool cookie_bad;   /* and a server cookie that is not ours */
 	uint8_t cookie[DNS_COOKIE_BYTES]; /* what the reply carries, if has_cookie */
 	struct dns_subnet subnet;         /* if has_subnet */
+	const struct geo_bucket *bucket;  /* that is read first to locate the client, or NULL */
+	const uint8_t *client;            /* its address, if `bucket` is known */
+	uint8_t client_version;           /* of IP */
+	bool by_subnet;                   /* which the resolver sent */
 	bool counted;                     /* its answer counts, at `rrl_slots`: dns/rrl.h */
 	struct rrl_slots rrl_slots;
 };
@@ -80,7 +84,7 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
  * One step of the search for the node that dns_reply() will answer from; false when it is over. In
  * a batch, a step for each request, and then the next.
  */
-bool dns_prefetch(const struct snapshot *snap, struct dns_query *q);
+bool dns_prefetch(const struct snapshot *snap, const struct request *rq, struct dns_query *q);
 
 /*
  * After dns_prefetch() has returned false: writes the reply over `rq->payload` and sets

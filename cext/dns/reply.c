@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dns/dns.h"
 
+#include "dns/choice.h"
 #include "dns/compose.h"
 #include "dns/explain.h"
 #include "dns/image.h"
 #include "dns/message.h"
 #include "dns/wire.h"
+#include "geo/serving.h"
 
-bool dns_prefetch(const struct snapshot *snap, struct dns_query *q)
+bool dns_prefetch(const struct snapshot *snap, const struct request *rq, struct dns_query *q)
 {
-	return zone_search_step(&q->search, snap->zones, &q->name);
+	const struct geo_serving *geo;
+
+	/* Meanwhile the node comes. */
+	if (!q->bucket && zone_search_step(&q->search, snap->zones, &q->name))
+		return true;
+	geo = q->search.geo;
+	return geo && geo->view && dns_prefetch_client(geo->view, rq, q);
 }
 
 /* The name is in no zone, or its zone could not be loaded. */
@@ -55,23 +63,24 @@ static enum verdict reply_searched(const struct snapshot *snap, struct thread_st
 static enum verdict reply_composed(const struct snapshot *snap, struct thread_state *state,
 				   struct request *rq, struct dns_query *q,
 				   const struct zone_arena *arena, const struct zone_node *node,
-				   const struct geo_serving *geo)
+				   const struct zone_served *zone)
 {
 	struct zone_lookup lookup;
 
-	lookup.geo = geo;
+	lookup.geo = zone ? zone->geo : zone_directory_geo(snap->zones, arena);
 	if (!zone_lookup(arena, node, &q->name, q->type, &lookup))
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
 	return reply_found(snap, state, rq, q, &lookup);
 }
 
+/* `zone` is NULL where the index had the node. */
 static inline enum verdict reply_at(const struct snapshot *snap, struct thread_state *state,
 				    struct request *rq, struct dns_query *q,
 				    const struct zone_arena *arena, const struct zone_node *node,
-				    const struct geo_serving *geo)
+				    const struct zone_served *zone)
 {
 	if (!node || node->flags & (ZONE_NODE_ALIAS | ZONE_NODE_GEO) || q->edns_flags)
-		return reply_composed(snap, state, rq, q, arena, node, geo);
+		return reply_composed(snap, state, rq, q, arena, node, zone);
 	return dns_reply_image_inline(snap, rq, q, zone_image(arena, node, q->type));
 }
 
@@ -86,8 +95,7 @@ static inline enum verdict reply_in_zone(const struct snapshot *snap, struct thr
 		return reply_searched(snap, state, rq, q);
 	if (!zone->arena)
 		return reply_without_zone(snap, rq, q, ZONE_NOT_LOADED);
-	return reply_at(snap, state, rq, q, zone->arena, zone_find(zone->arena, &q->name),
-			zone->geo);
+	return reply_at(snap, state, rq, q, zone->arena, zone_find(zone->arena, &q->name), zone);
 }
 
 enum verdict dns_reply(const struct snapshot *snap, struct thread_state *state, struct request *rq,
@@ -100,6 +108,5 @@ enum verdict dns_reply(const struct snapshot *snap, struct thread_state *state, 
 	if (!zone_has_name(node, (const uint8_t *)q->name.word, q->name.length) ||
 	    (q->type == TYPE_DS && node->flags & ZONE_NODE_APEX))
 		return reply_searched(snap, state, rq, q);
-	/* The index has no names with choices. */
 	return reply_at(snap, state, rq, q, zone_of(node), node, NULL);
 }

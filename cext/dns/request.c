@@ -202,6 +202,7 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 	q->tsig = q->edns_version = 0;
 	q->edns = q->nsid = q->zone_version = q->report = q->has_subnet = false;
 	q->has_cookie = q->cookie_valid = q->cookie_bad = false;
+	q->bucket = NULL;
 	error = read_sections(p, rq->length, q);
 	if (__builtin_expect(q->tsig && !error, 0))
 		return dns_tsig_refused(snap, rq, q);

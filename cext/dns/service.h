@@ -29,9 +29,10 @@ static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_
 	return verdict;
 }
 
-static inline bool dns_prefetch_step(const struct snapshot *snap, void *query)
+static inline bool dns_prefetch_step(const struct snapshot *snap, const struct request *rq,
+				     void *query)
 {
-	return dns_prefetch(snap, query);
+	return dns_prefetch(snap, rq, query);
 }
 
 static inline enum verdict dns_end(const struct snapshot *snap, struct thread_state *state,

@@ -36,34 +36,7 @@ static const int32_t *sums_of(const struct geo_selection *selection, const struc
 				 geo_sums_size(table->weighted));
 }
 
-/*
- * One slot, by weight. A number below weighted * total is drawn without bias (Lemire 2019); its
- * quotient is the slot, its remainder a number below `total`, both without a division.
- */
-static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct geo_table *table,
-								  const uint8_t *slots,
-								  struct geo_generator *generator)
-{
-	uint64_t weighted = table->weighted, total = table->total, rejected = table->rejected;
-	const struct geo_slot *slot;
-	uint32_t tries = GEO_REJECTIONS_MAX, is_other;
-	uint128 product;
-	uint64_t index;
-
-	do {
-		product = (uint128)geo_generator_next(generator) * weighted;
-		index = (uint64_t)(product >> 64);
-		product = (uint128)(uint64_t)product * total;
-	} while (__builtin_expect((uint64_t)product < rejected, 0) && --tries);
-	slot = (const struct geo_slot *)(slots + index * table->stride);
-	is_other = -(uint32_t)((uint64_t)(product >> 64) >= slot->keep);
-	/* No branch, which would often be mispredicted: compilers make one if they see what it is.
-	 */
-	__asm__("" : "+r"(is_other));
-	return (uint32_t)index ^ (((uint32_t)index ^ slot->other) & is_other);
-}
-
-/* The same with weights whose product is too large for that. */
+/* One slot, by weight, in two numbers. */
 static __attribute__((noinline)) uint32_t draw_wide(const struct geo_table *table,
 						    const uint8_t *slots,
 						    struct geo_generator *generator)
@@ -75,11 +48,53 @@ static __attribute__((noinline)) uint32_t draw_wide(const struct geo_table *tabl
 									 : slot->other;
 }
 
+/* By value: a generator whose address is taken does not stay in registers. */
+struct drawn {
+	uint32_t slot;
+	struct geo_generator generator;
+};
+
+static __attribute__((noinline, cold)) struct drawn
+draw_again(const struct geo_table *table, const uint8_t *slots, struct geo_generator generator)
+{
+	uint32_t slot = draw_wide(table, slots, &generator);
+
+	return (struct drawn){slot, generator};
+}
+
+/*
+ * One slot, by weight. A number below weighted * total is drawn without bias (Lemire 2019); its
+ * quotient is the slot, its remainder a number below `total`, both without a division.
+ */
+static inline __attribute__((always_inline)) uint32_t draw_narrow(const struct geo_table *table,
+								  const uint8_t *slots,
+								  uint32_t stride,
+								  struct geo_generator *generator)
+{
+	uint128 product = (uint128)geo_generator_next(generator) * table->weighted;
+	uint64_t index = (uint64_t)(product >> 64);
+	const struct geo_slot *slot = (const struct geo_slot *)(slots + index * stride);
+	uint32_t is_other;
+
+	product = (uint128)(uint64_t)product * table->total;
+	if (__builtin_expect((uint64_t)product < table->rejected, 0)) {
+		struct drawn drawn = draw_again(table, slots, *generator);
+
+		*generator = drawn.generator;
+		return drawn.slot;
+	}
+	is_other = -(uint32_t)((uint64_t)(product >> 64) >= slot->keep);
+	/* No branch, which would often be mispredicted: compilers make one if they see what it is.
+	 */
+	__asm__("" : "+r"(is_other));
+	return (uint32_t)index ^ (((uint32_t)index ^ slot->other) & is_other);
+}
+
 static inline uint32_t draw(const struct geo_table *table, const uint8_t *slots,
 			    struct geo_generator *generator)
 {
 	return table->flags & GEO_TABLE_WIDE ? draw_wide(table, slots, generator)
-					     : draw_narrow(table, slots, generator);
+					     : draw_narrow(table, slots, table->stride, generator);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -270,12 +285,12 @@ static __attribute__((noinline)) void draw_others(const struct geo_selection *se
 typedef uint32_t four __attribute__((vector_size(16)));
 
 /* Whether four slots differ: each is compared with each other. */
-static inline bool all_differ(const uint32_t *slot)
+static inline __attribute__((always_inline)) bool all_differ(const uint32_t *slot)
 {
-	four all, next, same;
+	/* In registers: four stores would have to be waited for before one load has them. */
+	four all = {slot[0], slot[1], slot[2], slot[3]}, next, same;
 	uint64_t half[2];
 
-	memcpy(&all, slot, sizeof all);
 	next = __builtin_shufflevector(all, all, 1, 2, 3, 0);
 	same = (four)(all == next) | (four)(all == __builtin_shufflevector(all, all, 2, 3, 0, 1));
 	memcpy(half, &same, sizeof half);
@@ -299,13 +314,8 @@ static inline __attribute__((always_inline)) void draw_slots(const struct geo_se
 	/* At first as if none were drawn twice: few are, unless few are left. */
 	if (!(table->flags & GEO_TABLE_WIDE) && need <= table->weighted) {
 		for (uint32_t i = 0; i < need; i++)
-			slot[i] = draw_narrow(table, slots, &own);
-		/* No slot has such an index. */
-		for (uint32_t i = need; i < DRAWN_FOUR; i++)
-			slot[i] = UINT32_MAX - i;
+			slot[i] = draw_narrow(table, slots, table->stride, &own);
 		*generator = own;
-		if (need <= DRAWN_FOUR && all_differ(slot))
-			return;
 		have = differing(slot, need);
 	}
 	if (have < need)
@@ -321,12 +331,18 @@ struct sink {
 	uint32_t owner;
 };
 
+/* Bytes of a slot with RDATA of this length. */
+static inline uint32_t stride_of(uint32_t length)
+{
+	return (GEO_SLOT_DATA + length + 7) / 8 * 8;
+}
+
 /* Records whose RDATA have the same length; there is room. `slot` NULL: the first ones. */
 static inline __attribute__((always_inline)) uint32_t
 put_fixed(const struct geo_table *table, const uint8_t *slots, const uint32_t *slot,
 	  uint32_t records, const struct sink *sink, uint32_t length)
 {
-	uint32_t stride = (GEO_SLOT_DATA + length + 7) / 8 * 8;
+	uint32_t stride = stride_of(length);
 	uint16_t owner = __builtin_bswap16((uint16_t)(POINTER | sink->owner));
 	uint8_t *to = sink->to;
 	uint64_t head;
@@ -406,26 +422,75 @@ static __attribute__((noinline)) uint32_t put_many(const struct geo_selection *s
 	return put(selection, table, slot, table->hosts, sink);
 }
 
+/* Draws four slots that differ, of a table that has them and is not wide. */
+static inline __attribute__((always_inline)) void draw_four(const struct geo_selection *selection,
+							    const struct geo_table *table,
+							    struct geo_generator *generator,
+							    uint32_t *slot, uint32_t stride)
+{
+	const uint8_t *slots = slots_of(selection, table);
+	struct geo_generator own = *generator;
+
+	if (table->flags & GEO_TABLE_SHORT) {
+		geo_draw_short(table, sums_of(selection, table), generator, slot, DRAWN_FOUR);
+		return;
+	}
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < DRAWN_FOUR; i++)
+		slot[i] = draw_narrow(table, slots, stride, &own);
+	*generator = own;
+	if (__builtin_expect(!all_differ(slot), 0))
+		draw_others(selection, table, generator, slot, differing(slot, DRAWN_FOUR),
+			    DRAWN_FOUR);
+}
+
+/* Four records whose RDATA have this length: what most answers are. */
+static inline __attribute__((always_inline)) uint32_t
+put_four(const struct geo_selection *selection, const struct geo_table *table,
+	 struct geo_generator *generator, const struct sink *sink, uint32_t length)
+{
+	uint32_t slot[DRAWN_FOUR];
+
+	draw_four(selection, table, generator, slot, stride_of(length));
+	return put_fixed(table, slots_of(selection, table), slot, DRAWN_FOUR, sink, length);
+}
+
+static __attribute__((noinline)) uint32_t put_any(const struct geo_selection *selection,
+						  const struct geo_table *table,
+						  struct geo_generator *generator,
+						  const struct sink *sink)
+{
+	uint32_t slot[DRAWN_FEW], records = table->hosts;
+
+	if (table->flags & GEO_TABLE_ORDERED)
+		return put_ordered(selection, table, records, sink);
+	if (records <= DRAWN_FEW) {
+		draw_slots(selection, table, generator, slot, records);
+		return put(selection, table, slot, records, sink);
+	}
+	/* No selection has a table of more: geo/check.c. */
+	return records <= GEO_HOSTS_MAX ? put_many(selection, table, generator, sink) : 0;
+}
+
 uint32_t geo_put_records(const struct geo_selection *selection, uint32_t at,
 			 struct geo_generator *generator, uint32_t owner, uint8_t *to,
 			 uint32_t room, uint32_t *count)
 {
 	const struct geo_table *table = geo_table_at(selection, at);
 	const struct sink sink = {.to = to, .room = room, .owner = owner};
-	uint32_t slot[DRAWN_FEW], records = table->hosts, bytes = 0;
+	uint32_t records = table->hosts, bytes;
+	bool is_four = records == DRAWN_FOUR && table->weighted >= DRAWN_FOUR &&
+		       !(table->flags & (GEO_TABLE_ORDERED | GEO_TABLE_WIDE));
 
 	*count = 0;
 	if (records * (uint64_t)table->least > room)
 		return 0;
-	if (table->flags & GEO_TABLE_ORDERED) {
-		bytes = put_ordered(selection, table, records, &sink);
-	} else if (records <= DRAWN_FEW) {
-		draw_slots(selection, table, generator, slot, records);
-		bytes = put(selection, table, slot, records, &sink);
-	} else if (records <= GEO_HOSTS_MAX) {
-		/* No selection has a table of more: geo/check.c. */
-		bytes = put_many(selection, table, generator, &sink);
-	}
+	if (is_four && table->length == 4) /* A */
+		bytes = put_four(selection, table, generator, &sink, 4);
+	else if (is_four && table->length == 16) /* AAAA */
+		bytes = put_four(selection, table, generator, &sink, 16);
+	else
+		bytes = put_any(selection, table, generator, &sink);
 	*count = bytes ? records : 0;
 	return bytes;
 }

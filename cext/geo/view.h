@@ -181,10 +181,37 @@ static inline struct geo_found geo_search_ipv6(const uint64_t *entry, uint32_t c
 				  (uint8_t)((below > above ? below : above) + 1)};
 }
 
+/* The first that is read for an address. */
+static inline const struct geo_bucket *geo_bucket_of(const struct geo_view *view,
+						     const uint8_t *address, uint8_t ip_version)
+{
+	if (ip_version == 4)
+		return geo_ipv4_buckets(view) + (load_be32(address) >> GEO_BITS_IPV4);
+	return geo_ipv6_buckets(view) + (load_be64(address) >> GEO_BITS_IPV6);
+}
+
+/* Prefetches what is read after that, if it has more than one class. */
+static inline void geo_prefetch_entries(const struct geo_view *view,
+					const struct geo_bucket *bucket, const uint8_t *address,
+					uint8_t ip_version)
+{
+	uint32_t half = bucket->form >> 9, further = (uint8_t)bucket->form;
+
+	if (!(bucket->form >> 8))
+		return;
+	if (ip_version == 4)
+		__builtin_prefetch(geo_ipv4_entries(view) + bucket->at + half);
+	else if (!further)
+		__builtin_prefetch(geo_ipv6_entries(view) + bucket->at + half);
+	else
+		__builtin_prefetch(geo_further_buckets(view) + bucket->at +
+				   (load_be64(address) << 16 >> (64 - further)));
+}
+
 static inline struct geo_found geo_find_ipv4(const struct geo_view *view, const uint8_t *source)
 {
 	const uint32_t address = load_be32(source);
-	const struct geo_bucket *bucket = geo_ipv4_buckets(view) + (address >> GEO_BITS_IPV4);
+	const struct geo_bucket *bucket = geo_bucket_of(view, source, 4);
 
 	if (!(bucket->form >> 8))
 		return (struct geo_found){(uint16_t)bucket->at, (uint8_t)bucket->form};
@@ -194,7 +221,7 @@ static inline struct geo_found geo_find_ipv4(const struct geo_view *view, const 
 static inline struct geo_found geo_find_ipv6(const struct geo_view *view, const uint8_t *source)
 {
 	const uint64_t address = load_be64(source);
-	const struct geo_bucket *bucket = geo_ipv6_buckets(view) + (address >> GEO_BITS_IPV6);
+	const struct geo_bucket *bucket = geo_bucket_of(view, source, 6);
 	uint32_t shift = GEO_BITS_IPV6;
 	struct geo_found found;
 	uint64_t end;

@@ -55,7 +55,7 @@ bool answer_prefetch(const struct snapshot *snap, const struct request *rq, unio
 	switch (rq->service) {
 #define PREFETCH(name)       \
 	case SERVICE_##name: \
-		return service_##name.prefetch && service_##name.prefetch(snap, query);
+		return service_##name.prefetch && service_##name.prefetch(snap, rq, query);
 		XDPKIT_SERVICES(PREFETCH)
 	default:
 		return false;

@@ -23,7 +23,7 @@ struct tx_record;
 struct service {
 	enum verdict (*begin)(const struct snapshot *snap, struct thread_state *state,
 			      struct request *rq, void *query, struct tx_record *tx_record);
-	bool (*prefetch)(const struct snapshot *snap, void *query);
+	bool (*prefetch)(const struct snapshot *snap, const struct request *rq, void *query);
 	enum verdict (*end)(const struct snapshot *snap, struct thread_state *state,
 			    struct request *rq, void *query, struct tx_record *tx_record);
 };

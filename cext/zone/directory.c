@@ -77,6 +77,17 @@ static const struct zone_served *probe(const struct zone_directory *directory, c
 	}
 }
 
+static void note_geo(struct zone_directory *directory, const struct zone_arena *arena,
+		     const struct geo_serving *geo)
+{
+	uint32_t place = directory->geo_zones++;
+
+	if (place >= ZONE_INDEX_GEO)
+		return;
+	directory->geo[place].arena = arena;
+	directory->geo[place].serving = geo;
+}
+
 int zone_directory_add(struct zone_directory *directory, const uint8_t *name, uint32_t length,
 		       const struct zone_arena *arena, const struct geo_serving *geo)
 {
@@ -101,6 +112,8 @@ int zone_directory_add(struct zone_directory *directory, const uint8_t *name, ui
 	table_add(table, directory->buckets, hash, offset);
 	if (directory->only)
 		directory->only = offset;
+	if (geo)
+		note_geo(directory, arena, geo);
 	directory->end += zone_served_size(length);
 	directory->label_counts[labels / 64] |= 1ull << labels % 64;
 	return 0;
@@ -180,6 +193,14 @@ static void index_node(const struct zone_directory *directory, const struct zone
 		       table_hash(directory->seed, (const uint8_t *)name.word, name.length), node);
 }
 
+/* Whether the index may have a zone's names: then zone_directory_geo() knows its serving. */
+static bool is_indexed(const struct zone_directory *directory, const struct zone_served *zone)
+{
+	if (!zone->arena || !zone_index_names(zone->arena))
+		return false;
+	return !zone->arena->geo || zone_directory_geo(directory, zone->arena) == zone->geo;
+}
+
 static void index_zone(const struct zone_directory *directory, const struct zone_served *zone)
 {
 	const struct zone_arena *arena = zone->arena;
@@ -205,7 +226,7 @@ void zone_directory_end(struct zone_directory *directory)
 	for (zone = next_zone(directory, NULL); zone; zone = next_zone(directory, zone))
 		mark_zone_above(directory, zone);
 	for (zone = next_zone(directory, NULL); zone; zone = next_zone(directory, zone))
-		if (zone->arena && zone_index_names(zone->arena))
+		if (is_indexed(directory, zone))
 			index_zone(directory, zone);
 }
 
@@ -249,6 +270,7 @@ static inline __attribute__((always_inline)) bool enter_zone(struct zone_search 
 	search->step = STEP_DONE;
 	if (!zone || !zone->arena)
 		return false;
+	search->geo = zone->geo;
 	zone_name_hash(name, zone->seed);
 	search->bucket = &zone_table(zone->arena)[table_bucket(zone->buckets, name->hash)];
 	__builtin_prefetch(search->bucket);
@@ -282,6 +304,7 @@ void zone_search_begin(struct zone_search *search, const struct zone_directory *
 		       struct zone_name *name)
 {
 	search->node = NULL;
+	search->geo = NULL;
 	if (directory->only) {
 		/* Whether the name is in it shows when it is looked up there. */
 		search->zone = served_at(directory, directory->only);
@@ -304,11 +327,14 @@ void zone_search_begin(struct zone_search *search, const struct zone_directory *
 static bool step_index(struct zone_search *search, const struct zone_directory *directory,
 		       struct zone_name *name)
 {
-	const char *node =
-		(const char *)zone_index_find(index_bucket(directory, name->hash), name->hash);
+	bool has_choices;
+	const char *node = (const char *)zone_index_find(index_bucket(directory, name->hash),
+							 name->hash, &has_choices);
 
 	if (!node)
 		return begin_zone(search, directory, name);
+	if (has_choices)
+		search->geo = directory->geo[0].serving;
 	search->node = (const struct zone_node *)node;
 	__builtin_prefetch(node);
 	/* The image of a short name is on the next cache line. */

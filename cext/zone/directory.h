@@ -18,6 +18,9 @@
 
 struct geo_serving; /* geo/serving.h */
 
+/* Of so many zones with choices the index has the names; those of others are found in the zone. */
+#define ZONE_INDEX_GEO 4
+
 struct zone_directory {
 	uint64_t seed;            /* of the name hash, random */
 	uint64_t label_counts[2]; /* bit n: the name of a zone has n labels */
@@ -27,10 +30,15 @@ struct zone_directory {
 	uint64_t index;           /* where the index is, bytes */
 	uint32_t index_buckets;   /* 0: there is none */
 	uint32_t names;           /* that the index has room for */
-	uint64_t spare;
+	uint32_t geo_zones;       /* with choices, of which the first are in `geo` */
+	uint32_t spare;
+	struct {
+		const struct zone_arena *arena;
+		const struct geo_serving *serving;
+	} geo[ZONE_INDEX_GEO];
 };
 
-_Static_assert(sizeof(struct zone_directory) == 64, "the table begins a cache line");
+_Static_assert(sizeof(struct zone_directory) == 128, "the table begins a cache line");
 
 /* A zone; its name, lower-cased and zero-padded, follows. It begins a cache line. */
 struct zone_served {
@@ -69,6 +77,16 @@ void zone_directory_end(struct zone_directory *directory);
 const struct zone_served *zone_directory_find(const struct zone_directory *directory,
 					      const struct zone_name *name, bool above);
 
+/* What an arena that has names in the index is served with, or NULL if it has no choices. */
+static inline const struct geo_serving *zone_directory_geo(const struct zone_directory *directory,
+							   const struct zone_arena *arena)
+{
+	for (uint32_t i = 0; i < directory->geo_zones && i < ZONE_INDEX_GEO; i++)
+		if (directory->geo[i].arena == arena)
+			return directory->geo[i].serving;
+	return NULL;
+}
+
 /*
  * The zone that answers a question, or NULL. For DS at the name of a zone, that is the zone above,
  * if there is one: RFC 4035 section 3.1.4.1.
@@ -84,6 +102,7 @@ struct zone_search {
 	const struct zone_served *zone; /* the result, or NULL; before the last step a candidate */
 	const struct zone_node *node;   /* from the index: likely the name's; `zone` is not set */
 	const struct zone_bucket *bucket; /* for the last step: where the node is sought */
+	const struct geo_serving *geo;    /* the zone's, or one that likely has the same view */
 	uint16_t at;                      /* where in the name the suffix begins that is tried */
 	uint8_t labels;                   /* of that suffix */
 	uint8_t step;

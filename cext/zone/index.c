@@ -22,18 +22,20 @@ void zone_index_add(struct zone_index_bucket *table, uint32_t buckets, uint64_t 
 			continue;
 		bucket->tag[slot] = tag_of(hash);
 		bucket->high[slot] = (uint16_t)(address >> 32);
-		bucket->low[slot] = (uint32_t)address;
+		bucket->low[slot] = (uint32_t)address | !!(node->flags & ZONE_NODE_GEO);
 		return;
 	}
 }
 
-const struct zone_node *zone_index_find(const struct zone_index_bucket *bucket, uint64_t hash)
+const struct zone_node *zone_index_find(const struct zone_index_bucket *bucket, uint64_t hash,
+					bool *has_choices)
 {
 	uint32_t hits = tags16_equal(bucket->tag, tag_of(hash)), slot;
 
 	if (!hits)
 		return NULL;
 	slot = (uint32_t)__builtin_ctz(hits);
+	*has_choices = bucket->low[slot] & 1;
 	return (const struct zone_node *)(uintptr_t)((uint64_t)bucket->high[slot] << 32 |
-						     bucket->low[slot]);
+						     (bucket->low[slot] & ~1u));
 }

@@ -17,13 +17,19 @@
 /* Average names per bucket: 16 bytes a name, and 1 in 200 finds its bucket full. */
 #define ZONE_INDEX_FILL 4
 
-/* Zones of more nodes find their names themselves: the index is built again for every change. */
-#define ZONE_INDEX_NODES 256
+/*
+ * Zones of more nodes find their names themselves: the index is built again for every change. The
+ * zone of an NTP pool, with its countries and vendors, has 2,500.
+ */
+#define ZONE_INDEX_NODES 4096
 
 /* With more names there is no index; so many are entered in 0.1 s. */
 #define ZONE_INDEX_MAX (1u << 20)
 
-/* One cache line. Tags are odd, of an empty slot 0; a node's address has 48 bits. */
+/*
+ * One cache line. Tags are odd, of an empty slot 0. A node's address has 48 bits, of which the
+ * lowest, which is 0, says that the node has choices.
+ */
 struct zone_index_bucket {
 	uint16_t tag[ZONE_INDEX_SLOTS];
 	uint16_t high[ZONE_INDEX_SLOTS];
@@ -32,10 +38,10 @@ struct zone_index_bucket {
 
 _Static_assert(sizeof(struct zone_index_bucket) == 64, "one cache line");
 
-/* The names of a zone that the index may have. A name with choices is found by way of its zone. */
+/* The names of a zone that the index may have. */
 static inline uint32_t zone_index_names(const struct zone_arena *arena)
 {
-	return arena->node_count <= ZONE_INDEX_NODES && !arena->geo ? arena->node_count : 0;
+	return arena->node_count <= ZONE_INDEX_NODES ? arena->node_count : 0;
 }
 
 /* The buckets of an index of so many names; 0 for none. */
@@ -49,6 +55,7 @@ void zone_index_add(struct zone_index_bucket *table, uint32_t buckets, uint64_t 
 		    const struct zone_node *node);
 
 /* A node with the tag of this hash: likely the one with the name. Or NULL. */
-const struct zone_node *zone_index_find(const struct zone_index_bucket *bucket, uint64_t hash);
+const struct zone_node *zone_index_find(const struct zone_index_bucket *bucket, uint64_t hash,
+					bool *has_choices);
 
 #endif

@@ -96,7 +96,7 @@ static enum verdict limited(const struct snapshot *snap, struct thread_state *st
 	    !dns_rrl_passes(snap, state, rq, query)) {
 		verdict = dns_rrl_reply(snap, state, rq, query);
 	} else if (verdict == VERDICT_PENDING) {
-		while (dns_prefetch(snap, query))
+		while (dns_prefetch(snap, rq, query))
 			;
 		verdict = dns_reply(snap, state, rq, query);
 	}
@@ -162,7 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		verdict = dns_read(&snap, &state, &rq, &query);
 		if (verdict == VERDICT_PENDING) {
-			while (dns_prefetch(&snap, &query))
+			while (dns_prefetch(&snap, &rq, &query))
 				;
 			verdict = dns_reply(&snap, &state, &rq, &query);
 		}

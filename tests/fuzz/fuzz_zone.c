@@ -160,7 +160,7 @@ static void ask(const struct snapshot *snap, const uint8_t *name, uint32_t lengt
 	rq.payload = memory + TCP_ROOM - rq.room;
 	rq.length = write_query(rq.payload, name, length, prefix, dnssec, type, subnet);
 	if (dns_read(snap, &state, &rq, &query) == VERDICT_PENDING) {
-		while (dns_prefetch(snap, &query))
+		while (dns_prefetch(snap, &rq, &query))
 			;
 		dns_reply(snap, &state, &rq, &query);
 	}

@@ -27,7 +27,7 @@ static void answer(const uint8_t *message, uint32_t length, uint32_t room)
 	memcpy(rq.payload, message, length);
 	verdict = dns_read(&snap, &state, &rq, &query);
 	if (verdict == VERDICT_PENDING) {
-		while (dns_prefetch(&snap, &query))
+		while (dns_prefetch(&snap, &rq, &query))
 			;
 		verdict = dns_reply(&snap, &state, &rq, &query);
 	}

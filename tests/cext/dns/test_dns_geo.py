@@ -245,3 +245,30 @@ def test_the_scope_of_an_alias_and_of_what_it_leads_to(tmp_path: Path) -> None:
     assert [rrset.rdtype for rrset in reply.answer] == [5, 1]
     assert scope(reply) == ("9.1.2.3", 32, 9)
     assert scope(call.ask("go.narrow.test", ecs=ecs("9.1.2.3/32"))) == ("9.1.2.3", 32, 8)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 6])
+def test_each_of_many_zones_answers_with_its_own(tmp_path: Path, count: int) -> None:
+    """However many have choices: the names of the first few alone are in the common index."""
+    zones = {
+        f"zone{number}.test": {
+            "data": {
+                "": {"ns": ["ns.test."]},
+                "www": {"a": servers(10 + number, [1])},
+                "www.us": {"a": servers(20 + number, [1, 1, 1, 1, 1])},
+            }
+        }
+        for number in range(count)
+    }
+    (tmp_path / "plain.test.zone").write_text(HEAD + "ns1 A 192.0.2.1\n")
+    call = GeoCall(tmp_path, zones, LOCATIONS, arenas(tmp_path))
+    for number in range(count):
+        name = f"www.zone{number}.test"
+        assert thirds(call.addresses(name, "198.51.100.1")) == {10 + number}
+        assert thirds(call.addresses(name, "9.0.0.1")) == {20 + number}
+        reply = call.ask(name, ecs=ecs("9.0.0.0/24"))
+        assert thirds([each.address for each in reply.answer[0]]) == {20 + number}
+
+
+def thirds(addresses: list[str]) -> set[int]:
+    return {int(address.split(".")[2]) for address in addresses}
