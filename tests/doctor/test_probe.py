@@ -20,7 +20,7 @@ from xdpkit.nic.fact import Unknown, parse_cpu_list, read_fact, to_json, unknown
 from xdpkit.nic.os import ethtool, hwtstamp, interrupts, names, port_holders
 from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.interrupts import Interrupt
-from xdpkit.runtime import child
+from xdpkit.runtime import child, privileges
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
@@ -198,6 +198,18 @@ NIC = {
     "proc/irq/30/effective_affinity_list": "2",
     "proc/irq/31/smp_affinity_list": "0-3",
 }
+
+
+@pytest.mark.parametrize("last", ["", "x86_Thread_features_locked:", "x86_Thread_features:\tshstk"])
+def test_privileges_whatever_else_the_kernel_says(
+    monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """The last line of Linux 6.12's file has no value."""
+    first, *others = privileges.NEEDED
+    held = sum(1 << each for each in others)
+    text = f"Name:\tx: y\nCapEff:\t{held:016x}\nCapBnd:\t0\n{last}\n"
+    monkeypatch.setattr(probe_kernel, "read_text", lambda _: text)
+    assert probe_kernel._without("CapEff") == (str(first),)
 
 
 def test_numa_node_and_interrupts(tmp_path: Path) -> None:

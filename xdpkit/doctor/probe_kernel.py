@@ -136,6 +136,7 @@ def _has_headers() -> bool:
 
 
 def _without(which: str) -> tuple[str, ...]:
-    lines = dict(line.split(":\t", 1) for line in read_text("/proc/self/status").splitlines())
-    held = int(lines[which], 16)
+    # Not every line has a value: Linux 6.12's last one has none.
+    lines = (line.partition(":") for line in read_text("/proc/self/status").splitlines())
+    held = int({key: value for key, _, value in lines}[which], 16)
     return tuple(str(capability) for capability in NEEDED if not held >> capability & 1)
