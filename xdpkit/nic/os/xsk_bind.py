@@ -44,10 +44,9 @@ def bind(
         try:
             return socket(zerocopy=True)
         except XskError as error:
-            unsupported = error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP)
-            if config.mode == "zerocopy" or not (error.step == "bind" and unsupported):
+            if config.mode == "zerocopy" or not _is_of_zerocopy(error):
                 raise bind_error(interface, queue, error, zerocopy=True) from error
-            note = f"the driver of {interface.name} does not support zero-copy: using copy mode"
+            note = f"{_why_copy(interface.name, error)}: using copy mode"
             if note not in notes:
                 notes.append(note)
     check_transmit_queue(interface.name, queue)
@@ -55,6 +54,23 @@ def bind(
         return socket()
     except XskError as error:
         raise bind_error(interface, queue, error) from error
+
+
+def _is_of_zerocopy(error: XskError) -> bool:
+    """Whether copy mode may succeed where a zero-copy socket failed.
+
+    Drivers refuse with more than EOPNOTSUPP: virtio_net without VIRTIO_F_ACCESS_PLATFORM gives
+    EINVAL (virtnet_xsk_pool_enable() in drivers/net/virtio_net.c). Copy mode tells a queue that is
+    not there, whose errno is the same.
+    """
+    same = (errno.EBUSY, errno.ENETDOWN, errno.ENODEV)
+    return error.step == "bind" and error.errno not in same
+
+
+def _why_copy(name: str, error: XskError) -> str:
+    if error.errno in (errno.EOPNOTSUPP, errno.ENOTSUP):
+        return f"the driver of {name} does not support zero-copy"
+    return f"the driver of {name} rejected zero-copy ({os.strerror(error.errno or 0)})"
 
 
 def check_transmit_queue(name: str, queue: int) -> None:
