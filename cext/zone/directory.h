@@ -27,8 +27,13 @@ struct zone_directory {
 	uint64_t index;           /* where the index is, bytes */
 	uint32_t index_buckets;   /* 0: there is none */
 	uint32_t names;           /* that the index has room for */
-	uint64_t spare;
+	uint32_t counted;         /* few enough zones that each has a count of its own */
+	uint32_t spare;
 };
+
+/* Zones whose queries are counted one by one, at most: reading an arena's slot costs a cache miss,
+ * where there are many; and a metric for each of 10,000 helps nobody. */
+#define ZONE_COUNTED_MAX 100
 
 _Static_assert(sizeof(struct zone_directory) == 64, "the table begins a cache line");
 

@@ -80,6 +80,7 @@ CASES = {
     "dns.tcp_queries": ("7", True),
     "dns.max_udp_ipv4": ("1000", False),
     "dns.max_udp_ipv6": ("1000", False),
+    "dns.statistics": ("false", False),
     "dns.cookies": ("false", False),
     "dns.cookie_secret": (f'"{"0a" * 16}"', False),
     "dns.max_nsec3_iterations": ("100", False),
