@@ -40,6 +40,7 @@ CASES = {
     "interface.defer_irqs": ("true", True),
     "interface.irq_cpus": ("[1]", True),
     "interface.rx_timestamps": ('"loop"', True),
+    "interface.max_loss_ppm": ("0", False),
     "interface.realtime": ("5", True),
     "ntp.source": ('"kernel"', False),
     "ntp.source_users": ('"999"', False),
