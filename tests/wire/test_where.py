@@ -19,6 +19,7 @@ from payloads import ntp, query
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from serving import CONFIG, PATIENCE, XDPKIT, Server, eventually, serving
+from taking_over import faulty_successor, wait_until_kept
 from where_counts import (
     account,
     lost,
@@ -245,6 +246,35 @@ def test_what_is_asked_by_every_way_in(lab: Lab, running: Server, wired: Wire) -
     assert samples.of("dns_query_size_bytes_count") == 10
     shown = lab.server.run(XDPKIT, "status").stdout
     assert "DNS queries: protocols udp4-xdp 3, udp6-xdp 3, udp4 3, tcp6 1; types" in shown
+
+
+def test_a_takeover_that_fails_loses_no_count(lab: Lab, running: Server, wired: Wire) -> None:
+    """The worker is started again, and goes on counting; what waited meanwhile is answered."""
+    send_all(wired, [bytes(wired.frame(4, "ntp", ntp()))] * 30)
+    eventually(lambda: settled(running, "queue 2", 30), "the first")
+    with faulty_successor(running, "rings", "SIGKILL"):
+        wait_until_kept(running, 1)
+    send_all(wired, [bytes(wired.frame(4, "ntp", ntp()))] * 12)
+    eventually(lambda: account(running.status())["queue 2"]["answered"] == 42, "the others")
+    assert +account(running.status())["queue 2"] == Counter(received=42, answered=42)
+
+
+def test_a_successor_begins_with_losses_of_its_own(lab: Lab, running: Server, wired: Wire) -> None:
+    """The sockets keep their counters: what the predecessor lost is not told again."""
+    frames = [bytes(wired.frame(4, "ntp", ntp(), sport=20000 + n)) for n in range(FRAMES + 50)]
+    with stopped(running):
+        send_all(wired, frames)
+    eventually(lambda: lost(running.status()) == {("fill_ring", "queue 2"): 50}, "the losses")
+    successor = Server(lab.server, running.path, more=("--takeover",))
+    try:
+        assert running.process.wait(PATIENCE) == 0
+        send_all(wired, frames[:20])
+        eventually(lambda: account(successor.status())["queue 2"]["answered"] == 20, "answers")
+        assert lost(successor.status()) == {} == lost_by_metrics(scraped(lab))
+        assert +account(successor.status())["queue 2"] == Counter(received=20, answered=20)
+        assert successor.stop() == 0
+    finally:
+        successor.kill()
 
 
 def test_the_rates_since_the_last_look(lab: Lab, running: Server, wired: Wire) -> None:
