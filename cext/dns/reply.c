@@ -6,8 +6,10 @@
 #include "dns/explain.h"
 #include "dns/image.h"
 #include "dns/message.h"
+#include "dns/traffic.h"
 #include "dns/wire.h"
 #include "geo/serving.h"
+#include "runtime/thread_state.h"
 
 bool dns_prefetch(const struct snapshot *snap, const struct request *rq, struct dns_query *q)
 {
@@ -56,6 +58,7 @@ static enum verdict reply_searched(const struct snapshot *snap, struct thread_st
 	located = zone_directory_lookup(snap->zones, &name, q->type, &lookup);
 	if (located != ZONE_LOCATED)
 		return reply_without_zone(snap, rq, q, located);
+	dns_count_zone(snap, &state->traffic, lookup.arena);
 	return reply_found(snap, state, rq, q, &lookup);
 }
 
@@ -70,6 +73,7 @@ static enum verdict reply_composed(const struct snapshot *snap, struct thread_st
 	lookup.geo = zone ? zone->geo : zone_directory_geo(snap->zones, arena);
 	if (!zone_lookup(arena, node, &q->name, q->type, &lookup))
 		return reply_without_zone(snap, rq, q, ZONE_ELSEWHERE);
+	dns_count_zone(snap, &state->traffic, arena);
 	return reply_found(snap, state, rq, q, &lookup);
 }
 
@@ -81,6 +85,7 @@ static inline enum verdict reply_at(const struct snapshot *snap, struct thread_s
 {
 	if (!node || node->flags & (ZONE_NODE_ALIAS | ZONE_NODE_GEO) || q->edns_flags)
 		return reply_composed(snap, state, rq, q, arena, node, zone);
+	dns_count_zone(snap, &state->traffic, arena);
 	return dns_reply_image_inline(snap, rq, q, zone_image(arena, node, q->type));
 }
 

@@ -4,9 +4,11 @@
 #include "dns/dns.h"
 #include "dns/edns.h"
 #include "dns/message.h"
+#include "dns/traffic.h"
 #include "dns/tsig.h"
 #include "dns/wire.h"
 #include "runtime/snapshot.h"
+#include "runtime/thread_state.h"
 
 /*
  * The question: one uncompressed name, type and class. A pointer has nothing to point to yet
@@ -146,6 +148,7 @@ static int read_sections(const uint8_t *p, uint32_t length, struct dns_query *q)
 			return -1;
 		q->end = HEADER_SIZE;
 		q->class = CLASS_RESERVED;
+		q->type = 0;
 	}
 	return read_records(p, length, authority, q);
 }
@@ -210,6 +213,8 @@ enum verdict dns_read(const struct snapshot *snap, struct thread_state *state, s
 		error |= dns_options_read(snap, state, rq, q);
 	if (error)
 		return dns_formerr(snap, rq, q);
+	if (snap->dns.statistics)
+		dns_count_query(&state->traffic, rq, q);
 	if (snap->dns.report_length)
 		dns_report_begin(snap, q);
 	if (q->edns_version)

@@ -5,7 +5,19 @@
 
 #include "dns/dns.h"
 #include "dns/rrl.h"
+#include "dns/traffic.h"
 #include "runtime/access.h"
+#include "runtime/stats.h"
+#include "runtime/thread_state.h"
+
+/* The verdict, with the reply counted if there is one. */
+static inline enum verdict dns_answered(const struct snapshot *snap, struct thread_state *state,
+					const struct request *rq, enum verdict verdict)
+{
+	if (snap->dns.statistics && verdict_answers(verdict))
+		dns_count_reply(&state->traffic, rq);
+	return verdict;
+}
 
 static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_state *state,
 				     struct request *rq, void *memory, struct tx_record *tx_record)
@@ -26,7 +38,7 @@ static inline enum verdict dns_begin(const struct snapshot *snap, struct thread_
 	verdict = dns_read(snap, state, rq, query);
 	if (dns_rrl_on(snap, state, rq))
 		verdict = dns_rrl_begin(snap, state, rq, query, verdict);
-	return verdict;
+	return verdict == VERDICT_PENDING ? verdict : dns_answered(snap, state, rq, verdict);
 }
 
 static inline bool dns_prefetch_step(const struct snapshot *snap, const struct request *rq,
@@ -39,11 +51,15 @@ static inline enum verdict dns_end(const struct snapshot *snap, struct thread_st
 				   struct request *rq, void *memory, struct tx_record *tx_record)
 {
 	struct dns_query *query = memory;
+	enum verdict verdict;
 
 	(void)tx_record;
 	if (query->counted && !dns_rrl_passes(snap, state, rq, query))
-		return dns_rrl_reply(snap, state, rq, query);
-	return dns_reply(snap, state, rq, query);
+		return dns_answered(snap, state, rq, dns_rrl_reply(snap, state, rq, query));
+	verdict = dns_reply(snap, state, rq, query);
+	if (snap->dns.statistics)
+		dns_count_reply(&state->traffic, rq);
+	return verdict;
 }
 
 #endif

@@ -39,6 +39,7 @@ struct dns_settings {
 	uint8_t nsid_length;    /* 0: off */
 	uint8_t text_length[DNS_TEXT_COUNT]; /* 0: off */
 	uint8_t report_length;               /* 0: off */
+	uint8_t statistics;                  /* queries and replies are counted: dns/counts.h */
 	uint8_t ecs; /* client subnets are obeyed, and echoed: RFC 7871; 0: not known */
 	uint64_t cookie_secret[DNS_COOKIE_SECRETS]
 			      [2];  /* cookies are made with the first, accepted with any */
@@ -77,6 +78,7 @@ static const struct dns_setting dns_setting_table[] = {
 	DNS_NUMBER("max_udp_ipv4", max_udp[0]),
 	DNS_NUMBER("max_udp_ipv6", max_udp[1]),
 	DNS_NUMBER("ecs", ecs),
+	DNS_NUMBER("statistics", statistics),
 	DNS_BYTES("nsid", nsid, nsid_length),
 	DNS_BYTES("report_agent", report, report_length),
 	DNS_NUMBER("public_debug", public_debug),

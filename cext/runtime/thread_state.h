@@ -48,6 +48,7 @@ struct thread_state {
 	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;
+	struct dns_traffic traffic;
 };
 
 /* Called before the first reply of a batch. */

@@ -51,6 +51,18 @@ static inline void ring_publish(struct ring *ring)
 	__atomic_store_n(ring->producer, ring->at, __ATOMIC_RELEASE);
 }
 
+/*
+ * Entries that one side has published and the other has not given back yet: for a third party, who
+ * looks on. It is 0 if a single number was read while the other moved past it.
+ */
+static inline uint32_t ring_level(const struct ring *ring)
+{
+	uint32_t consumer = __atomic_load_n(ring->consumer, __ATOMIC_ACQUIRE);
+	uint32_t level = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE) - consumer;
+
+	return level <= ring->size ? level : 0;
+}
+
 /* Producer: published entries that the kernel has not consumed yet. */
 static inline uint32_t ring_untaken(const struct ring *ring)
 {

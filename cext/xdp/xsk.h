@@ -9,6 +9,7 @@
 #ifndef XDPKIT_XSK_H
 #define XDPKIT_XSK_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ struct xsk {
 	int fd;
 	uint8_t *umem; /* XSK_FRAMES chunks of XDPKIT_CHUNK bytes, shared with the kernel */
 	struct ring fill, completion, rx, tx;
+	uint64_t tx_lost; /* frames that copy mode took and then dropped */
 	uint32_t free_count;
 	uint64_t free[XSK_FRAMES]; /* last in, first out: the frame sent last is still in cache */
 };
@@ -84,13 +86,17 @@ static inline void xsk_refill(struct xsk *xsk, uint32_t keep)
 /*
  * Kicks: makes the kernel send what is on the TX ring. Frames that it leaves there (out of buffers,
  * device busy) stay for the next call. Returns the number of system calls.
+ *
+ * In copy mode, EBUSY is one frame that the kernel took from the ring and then dropped, as a link
+ * without carrier does (xsk_generic_xmit in net/xdp/xsk.c): the call ends with it.
  */
 static inline uint32_t xsk_kick(struct xsk *xsk)
 {
 	uint32_t calls = 0, before = ring_untaken(&xsk->tx), left;
 
 	while (before && calls < XSK_KICKS && ring_needs_wakeup(&xsk->tx)) {
-		sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+		if (sendto(xsk->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno == EBUSY)
+			xsk->tx_lost++;
 		calls++;
 		left = ring_untaken(&xsk->tx);
 		if (left == before)

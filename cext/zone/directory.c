@@ -42,6 +42,7 @@ void zone_directory_begin(struct zone_directory *directory, uint32_t count, uint
 {
 	directory->seed = seed;
 	directory->buckets = buckets_for(count);
+	directory->counted = count <= ZONE_COUNTED_MAX;
 	directory->only = count == 1; /* until it is added */
 	directory->end = size_without_index(count, 0);
 	/* Of one zone, the names are found as fast without it. */

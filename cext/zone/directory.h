@@ -31,12 +31,16 @@ struct zone_directory {
 	uint32_t index_buckets;   /* 0: there is none */
 	uint32_t names;           /* that the index has room for */
 	uint32_t geo_zones;       /* with choices, of which the first are in `geo` */
-	uint32_t spare;
+	uint32_t counted;         /* few enough zones that each has a count of its own */
 	struct {
 		const struct zone_arena *arena;
 		const struct geo_serving *serving;
 	} geo[ZONE_INDEX_GEO];
 };
+
+/* Zones whose queries are counted one by one, at most: reading an arena's slot costs a cache miss,
+ * where there are many; and a metric for each of 10,000 helps nobody. */
+#define ZONE_COUNTED_MAX 100
 
 _Static_assert(sizeof(struct zone_directory) == 128, "the table begins a cache line");
 

@@ -66,7 +66,8 @@ struct zone_arena {
 	uint8_t min_labels; /* of the apex */
 	uint8_t spare[2];
 	uint32_t geo;     /* struct geo_zone (geo/choice.h); 0: no answer depends on the client */
-	uint8_t rest[44]; /* so that the table after it begins a cache line */
+	uint32_t slot;    /* of its counts in a thread (dns/counts.h), set when it is loaded */
+	uint8_t rest[40]; /* so that the table after it begins a cache line */
 };
 
 /*

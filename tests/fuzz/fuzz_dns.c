@@ -138,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		snap.zones = directory_of(dns_arenas, sizeof dns_arenas);
 	CHECK(snap.zones);
 	snap.dns.max_udp[0] = snap.dns.max_udp[1] = most[data[0] >> 3 & 7];
+	snap.dns.statistics = 1;
 	if (data[0] & 4) {
 		snap.dns.cookie_secrets = DNS_COOKIE_SECRETS;
 		snap.dns.nsid_length = DNS_NSID_MAX;

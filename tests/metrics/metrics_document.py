@@ -10,6 +10,7 @@ from xdpkit._core._snapshot import Snapshot
 from xdpkit._core._stats import VERDICTS
 from xdpkit._core._thread_state import ThreadState
 from xdpkit.config.ntp import NtpConfig
+from xdpkit.runtime.health import Health, Reason
 from xdpkit.services.ntp.counts import thread_facts, total_facts
 from xdpkit.services.ntp.source import NtpSource
 from xdpkit.status import document as status
@@ -24,6 +25,26 @@ LOOP = {
     "kicks": 6,
     "waits": 7,
     "heartbeat": 8,
+}
+LOST = {"fill_ring": 1, "rx_ring": 2, "xsk": 0, "tx_ring": 4}
+LOST_AT = [["udp_socket", "", 5], ["udp_socket", "192.0.2.1:53", 6], ["udp_socket", "[::1]:53", 7]]
+HEALTH = Health.of(
+    [
+        Reason("zone_stale", "zone a: stale"),
+        Reason("zone_stale", "and 3 more", count=3),
+        Reason("link_down", "eth1 is down", down=True),
+    ]
+)
+TRAFFIC = {
+    "protocols": {"udp4-xdp": 7, "udp6": 0},
+    "types": {"A": 4, "other": 3},
+    "zones": {"a.example": 5},
+    "edns": 6,
+    "do": 2,
+    "query_bytes": 500,
+    "reply_bytes": 900,
+    "query_sizes": {"16-31": 1, "32-47": 2, "288-65535": 4},
+    "reply_sizes": {"1216-1231": 5, "1232-1247": 2},
 }
 SOCKET = {
     "rx_dropped": 1,
@@ -54,9 +75,12 @@ def document(
     counters = status.VerdictCounts(workers, xdp, udp)
     built = status.document(VERDICTS, OBTAINED, counters, zones)
     for facts in built["queues"].values():
-        facts |= {"detached": False, "thread": 1, "loop": LOOP, "socket": SOCKET}
+        facts |= {"detached": False, "thread": 1, "loop": LOOP, "socket": SOCKET, "lost": LOST}
     for facts in built["slow_path"].values():
-        facts |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"]}
+        facts |= {"thread": 2, "loop": LOOP, "left_to_others": ["ntp"], "lost_at": LOST_AT}
+    built["nic"] = {"lost": 9}
+    built["health"] = HEALTH.facts()
+    built["dns"] = {"traffic": TRAFFIC}
     built["not_served"] = [
         {"protocol": "udp", "service": "dns", "address": address, "port": 53, "reason": "in use"}
         for address in ("192.0.2.1", "2001:db8::1")

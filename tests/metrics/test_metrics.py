@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metrics_document import LOOP, SOCKET, document, ntp_facts
+from metrics_document import LOOP, LOST, SOCKET, document, ntp_facts
 from metrics_samples import Samples
 
 from xdpkit._core._stats import VERDICT_END, VERDICTS
@@ -20,6 +21,7 @@ from xdpkit._core._thread_state import error_bucket
 from xdpkit.metrics.families import families
 from xdpkit.metrics.ntp_families import BOUNDS_NS, buckets
 from xdpkit.metrics.server import encode
+from xdpkit.runtime.health import KINDS, STATES
 
 
 def read_back(built: Mapping[str, Any], accepted: str = "") -> Samples:
@@ -118,6 +120,49 @@ def test_all_families_of_one_document(accepted: str) -> None:
     assert found.of("ntp_authenticated_total", key="7") == 0
     assert found.of("ntp_authenticated_total", key="4294967295") == 0
     assert found.of("ntp_clients") == 3
+
+
+def test_the_health_is_one_of_three() -> None:
+    counts = [0] * len(VERDICTS)
+    found = read_back(document({2: counts}, {}, counts))
+    assert [found.of("health", state=each) for each in STATES] == [0, 0, 1]
+    reasons = {kind: found.of("health_reasons", reason=kind) for kind in KINDS}
+    assert {kind: n for kind, n in reasons.items() if n} == {"zone_stale": 4, "link_down": 1}
+
+
+def test_what_is_lost_by_place() -> None:
+    counts = [0] * len(VERDICTS)
+    found = read_back(document({2: counts}, {}, counts))
+    ring = {"path": "ring", "queue": "2"}
+    assert {place: found.of("lost_total", place=place, **ring) for place in LOST} == LOST
+    assert found.of("lost_total", path="slow_path_udp", queue="", place="udp_socket") == 18
+    assert found.of("lost_total", path="", queue="", place="nic_ring") == 9
+
+
+def buckets_of(found: Samples, name: str) -> dict[float, float]:
+    """A histogram's counts by upper bound."""
+    buckets = found.named(f"{name}_bucket").items()
+    return {float(dict(labels)["le"]): count for labels, count in buckets}
+
+
+def test_what_is_asked_over_dns() -> None:
+    found = read_back(document({}, {}), "application/openmetrics-text")
+    assert found.of("dns_queries_by_protocol_total", protocol="udp4-xdp") == 7
+    assert found.of("dns_queries_by_protocol_total", protocol="udp6") == 0
+    assert found.of("dns_queries_by_type_total", type="A") == 4
+    assert found.of("dns_queries_by_zone_total", zone="a.example") == 5
+    assert (found.of("dns_queries_edns_total"), found.of("dns_queries_do_total")) == (6, 2)
+    sizes = {
+        float(dict(labels)["le"]): n
+        for labels, n in found.named("dns_query_size_bytes_bucket").items()
+    }
+    assert (sizes[31], sizes[47], sizes[287], sizes[inf]) == (1, 3, 3, 7)
+    sizes = {
+        float(dict(labels)["le"]): n
+        for labels, n in found.named("dns_reply_size_bytes_bucket").items()
+    }
+    assert (sizes[511], sizes[1231], sizes[1471], sizes[inf]) == (0, 5, 7, 7)
+    assert found.of("dns_reply_size_bytes_sum") == 900
 
 
 def test_the_state_of_ntp() -> None:

@@ -14,6 +14,8 @@ from xdpkit._core._thread_state import ThreadState
 from xdpkit._core._udp_listener import UdpListener
 from xdpkit.instance import report
 from xdpkit.instance.counters import read_counters, read_threads
+from xdpkit.nic.os.ring_losses import RingLosses
+from xdpkit.slowpath.losses import SocketLosses
 from xdpkit.slowpath.tcp import TcpSlowPath
 
 SNAPSHOT = Snapshot({"ntp": 123})
@@ -21,7 +23,13 @@ LOOP = {
     *("csum_partial", "stamp_hw", "stamp_xdp", "stamp_kernel", "stamp_clock"),
     *("batches", "kicks", "waits", "heartbeat"),
 }
-ANSWERING = {"rx", "tx", "answered", "dropped", "thread", "loop"}
+ANSWERING = {"rx", "tx", "answered", "dropped", "thread", "loop", "lost"}
+# XDP_STATISTICS: for three frames of seven the fill ring had none, in copy mode.
+STATISTICS = {
+    **{"rx_dropped": 7, "rx_invalid_descs": 0, "tx_invalid_descs": 2, "rx_ring_full": 4},
+    **{"rx_fill_ring_empty_descs": 3, "tx_ring_empty_descs": 9},
+}
+RINGS = {"rx_pending": 1, "tx_pending": 0, "tx_lost": 5}
 NTP_OF_A_THREAD = {
     *("tx_timestamps", "tx_true", "tx_missing", "tx_disbelieved", "tx_compensation"),
     *("tx_error_ns", "tx_error", "clock_steps", "leaked"),
@@ -42,7 +50,33 @@ def tcp_path() -> TcpSlowPath:
         SharedSnapshot(SNAPSHOT), ThreadState(), connections=8, idle_ns=10**9
     )
     path._sockets = {}
+    path.losses = SocketLosses()
     return path
+
+
+def udp_path() -> Any:
+    return SimpleNamespace(
+        listener=listener(),
+        losses=SimpleNamespace(closed=3),
+        lost=lambda: {("192.0.2.1", "dns", 53): 0, ("2001:db8::1", "dns", 53): 4_294_967_300},
+    )
+
+
+def slow_path(udp: Any, tcp: Any) -> Any:
+    listeners = [(name, path) for name, path in (("UDP", udp), ("TCP", tcp)) if path]
+    return SimpleNamespace(udp=udp, tcp=tcp, listeners=lambda: iter(listeners))
+
+
+def queue(number: int) -> Any:
+    worker = listener()
+    return SimpleNamespace(
+        number=number,
+        worker=worker,
+        counters=lambda: {**worker.counters(), **RINGS},
+        socket=SimpleNamespace(statistics=lambda: STATISTICS),
+        detached=False,
+        lost_before={"rx_dropped": 1, "rx_fill_ring_empty_descs": 1},
+    )
 
 
 def dataplane(queues: tuple[int, ...]) -> Any:
@@ -51,24 +85,17 @@ def dataplane(queues: tuple[int, ...]) -> Any:
         mode="native",
         zerocopy=False,
         timestamps="xdp",
-        queues=[
-            SimpleNamespace(
-                number=number,
-                worker=listener(),
-                socket=SimpleNamespace(statistics=lambda: {"rx_dropped": 7}),
-                detached=False,
-            )
-            for number in queues
-        ],
+        queues=[queue(number) for number in queues],
         xdp_counters=lambda: {queue: [queue, 1] for queue in range(3)},
     )
 
 
 def document(plane: Any, udp: Any, tcp: Any, dns: Mapping[str, Any] | None) -> dict[str, Any]:
+    nic = RingLosses(12, {"rx_missed_errors": 12})
+    counters = read_counters(plane, slow_path(udp, tcp), nic)
     return report.document(
-        read_counters(plane, cast(Any, SimpleNamespace(udp=udp, tcp=tcp))),
-        plane,
-        left={"ntp"},
+        report.counted(counters, plane, {"ntp"}),
+        counters,
         zones={},
         uptime_s=1.0,
         ntp={"source": None},
@@ -78,23 +105,30 @@ def document(plane: Any, udp: Any, tcp: Any, dns: Mapping[str, Any] | None) -> d
 
 
 def test_every_part_has_its_keys() -> None:
-    udp = SimpleNamespace(listener=listener())
+    udp = udp_path()
     facts = document(dataplane((0, 2)), udp, tcp_path(), {"arena": {"names": 1}})
     assert set(facts) == {
         *("interface", "mode", "zerocopy", "steering", "timestamps", "pid", "uptime_s"),
         *("queues", "slow_path", "xdp", "verdicts", "zones", "ntp", "dns", "not_served"),
+        *("nic", "where"),
     }
     assert set(facts["queues"]) == {"0", "2"}
     for queue in facts["queues"].values():
         assert set(queue) == ANSWERING | {"detached", "dead", "socket", "ntp"}
-        assert set(queue["loop"]) == LOOP
+        assert set(queue["loop"]) == LOOP | set(RINGS)
         assert set(queue["ntp"]) == NTP_OF_A_THREAD
-        assert queue["socket"] == {"rx_dropped": 7}
+        assert queue["socket"] == STATISTICS
+        assert queue["lost"] == {"fill_ring": 2, "rx_ring": 4, "xsk": 4, "tx_ring": 7}
     udp_facts, tcp_facts = facts["slow_path"]["udp"], facts["slow_path"]["tcp"]
-    assert set(udp_facts) == ANSWERING | {"left_to_others", "ntp"}
+    assert set(udp_facts) == ANSWERING | {"left_to_others", "ntp", "lost_at"}
+    assert udp_facts["lost"] == 4_294_967_303
+    assert udp_facts["lost_at"] == [
+        ["udp_socket", "", 3],
+        ["udp_socket", "[2001:db8::1]:53", 4_294_967_300],
+    ]
     assert set(udp_facts["loop"]) == set(tcp_facts["loop"]) == LOOP
     assert set(tcp_facts) == ANSWERING | {
-        *("listening", "connections", "open", "accepted", "queries", "pauses", "ended"),
+        *("listening", "connections", "open", "accepted", "queries", "pauses", "ended", "lost_at"),
     }
     assert facts["xdp"]["2"] == {VERDICTS[0].name: 2, VERDICTS[1].name: 1}
     assert set(facts["verdicts"]) == {verdict.name for verdict in VERDICTS}
@@ -105,7 +139,7 @@ def test_every_part_has_its_keys() -> None:
         "modes": {"client": 3},
         "keys": {"7": 0},
     }
-    assert set(facts["dns"]) == {"cookies", "rrl", "arena"}
+    assert set(facts["dns"]) == {"cookies", "rrl", "traffic", "arena"}
     assert set(facts["dns"]["cookies"]) == {"valid", "client", "bad", "malformed"}
     assert set(facts["dns"]["rrl"]) == {"limited", "slipped", "badcookie"}
 
@@ -117,8 +151,7 @@ def test_what_is_off_is_not_there() -> None:
 
 
 def test_the_threads_have_names_for_people() -> None:
-    udp: Any = SimpleNamespace(listener=listener())
-    counters = read_threads(dataplane((3, 5)), cast(Any, SimpleNamespace(udp=udp, tcp=tcp_path())))
+    counters = read_threads(dataplane((3, 5)), slow_path(udp_path(), tcp_path()))
     names = [thread.name for thread in counters.threads]
     assert names == ["queue 3", "queue 5", "the UDP listener", "the TCP listener"]
     assert [thread.queue for thread in counters.threads] == [3, 5, None, None]

@@ -132,11 +132,11 @@ def test_the_tables() -> None:
     text = rendered(document(VERDICTS, OBTAINED, counters, {"[red]x": {"serial": 1, "names": 12}}))
     rows = [line.split() for line in text.splitlines()]
     assert "eth1: native mode, copy, steering ntuple, timestamps xdp, pid 4711, up 1:02:03" in text
-    assert ["queue", "taken", "passed", "received", "answered", "dropped", "why"] in rows
+    assert ["queue", "taken", "passed", "received", "answered", "dropped", "lost", "why"] in rows
     assert ["0", "0", "7"] in rows
-    wanted = "2 1,000,006 1 1,000,006 1,000,003 3 ntp_mode 2, udp_checksum 1"
+    wanted = "2 1,000,006 1 1,000,006 1,000,003 3 0 ntp_mode 2, udp_checksum 1"
     assert wanted.split() in rows
-    assert ["slow", "path", "UDP", "5", "5", "0"] in rows
+    assert ["slow", "path", "UDP", "5", "5", "0", "0"] in rows
     assert ["ntp_answered", "1,000,005", "NTP:", "time", "given"] in rows
     assert "not_udp" not in text
     assert ["[red]x", "1", "12"] in rows

@@ -126,7 +126,7 @@ def test_another_dns_server_at_the_start(lab: Lab, tmp_path: Path, version: int)
             assert "dns on UDP 53 (not at 1 of 3 addresses, see above)" in server.log()
         eventually(lambda: not missing(server), "its ports")
         assert on_every_queue(lab, taken) == on_every_queue(lab, taken, "+tcp") == {WWW}
-        assert health(lab) == (200, "ok\n")
+        assert health(lab) == (200, "healthy\n")
         assert scraped(lab, "udp", "dns") == 0
         assert server.log().count("free again, dns is served there") == 2
 
@@ -223,17 +223,17 @@ def test_without_a_slow_path(lab: Lab, tmp_path: Path) -> None:
     config = WATCHED.replace("queues", "slow_path = false\nqueues")
     with nsd(lab, tmp_path / "nsd", SERVER_IPV4), serving(lab, tmp_path, config):
         assert on_every_queue(lab, SERVER_IPV4) == {WWW, OTHERS_ANSWER}
-        assert health(lab) == (200, "ok\n")
+        assert health(lab) == (200, "healthy\n")
 
 
 def test_another_ntp_server_that_comes_later(lab: Lab, tmp_path: Path) -> None:
     """Port 123 can be shared, so it may come at any time: the slow path yields and says so."""
     with serving(lab, tmp_path, WATCHED) as server:
-        assert health(lab) == (200, "ok\n")
+        assert health(lab) == (200, "healthy\n")
         with chronyd_server(lab.server, tmp_path, "local stratum 8", f"bindaddress {SERVER_IPV4}"):
             eventually(lambda: health(lab)[0] == 503, "the problem")
             assert "ntp: the slow path leaves its port to another program" in health(lab)[1]
             shown = lab.server.run(XDPKIT, "status", "server0").stdout
             assert "left to another program" in shown
-        eventually(lambda: health(lab) == (200, "ok\n"), "the port")
+        eventually(lambda: health(lab) == (200, "healthy\n"), "the port")
         assert server.status()["slow_path"]["udp"]["left_to_others"] == []

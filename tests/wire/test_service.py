@@ -74,8 +74,8 @@ def test_a_life(lab: Lab, tmp_path: Path) -> None:
         each = ", ".join(
             rf"{name} \d+" for name in ("queue 2", "the UDP listener", "the TCP listener")
         )
-        while not re.fullmatch(rf"STATUS=\d+ answers a second \({each}\)", status):
-            assert status == "STATUS=serving"
+        while not re.fullmatch(rf"STATUS=healthy; \d+ answers a second \({each}\)", status):
+            assert status == "STATUS=healthy; serving"
             status = manager.wait_for("STATUS=")
         server.signal(signal.SIGHUP)
         reloading, stamp = manager.wait_for("RELOADING=1").split("\n")
@@ -111,6 +111,8 @@ def test_the_watchdog_bites_only_for_a_listener(lab: Lab, tmp_path: Path) -> Non
             manager.wait_for("WATCHDOG=1")
         with frozen(status["slow_path"]["udp"]["thread"]):
             eventually(lambda: "the UDP listener is stalled" in server.log(), "the verdict")
+            said = manager.wait_for("STATUS=down")
+            assert said.startswith("STATUS=down: not everything is answered; the thread of the UDP")
             manager.read()
             manager.messages.clear()
             # Two more rounds of the other messages.

@@ -40,21 +40,22 @@ def own_server(lab: Lab, tmp_path: Path) -> Iterator[Server]:
 
 def test_health_names_what_is_dead_or_stalled(lab: Lab, tmp_path: Path) -> None:
     with serving(lab, tmp_path, CONFIG + "[metrics]\n") as server:
-        assert health(lab) == (200, "ok\n")
+        assert health(lab) == (200, "healthy\n")
         with frozen(worker_of(server)):
             eventually(lambda: health(lab)[0] == 503, "a problem")
-            assert health(lab)[1] == f"the worker of queue {QUEUE} is stalled\n"
-        eventually(lambda: health(lab) == (200, "ok\n"), "its end")
+            assert health(lab)[1] == f"degraded\nthe worker of queue {QUEUE} is stalled\n"
+        eventually(lambda: health(lab) == (200, "healthy\n"), "its end")
         with frozen(server.status()["slow_path"]["udp"]["thread"]):
             eventually(lambda: health(lab)[0] == 503, "a problem")
             assert health(lab)[1].splitlines() == [
-                "the thread of the UDP listener is stalled",
+                "down",
                 "not everything is answered",
+                "the thread of the UDP listener is stalled",
             ]
-        eventually(lambda: health(lab) == (200, "ok\n"), "its end")
+        eventually(lambda: health(lab) == (200, "healthy\n"), "its end")
         make_call(worker_of(server), sleeping=True)
         eventually(lambda: health(lab)[0] == 503, "a problem")
-        assert health(lab)[1] == f"the worker of queue {QUEUE} is dead\n"
+        assert health(lab)[1] == f"degraded\nthe worker of queue {QUEUE} is dead\n"
 
 
 def worker_of(server: Server) -> int:

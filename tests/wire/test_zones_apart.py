@@ -112,7 +112,7 @@ def test_one_bad_zone_of_three(lab: Lab, site: Site) -> None:
         eventually(lambda: serial(server, "b") == 2, "the zone that is right now")
         assert look_up(lab.client, "www.b.test") == ["192.0.2.2"]
         eventually(lambda: "b.test loads again" in server.log(), "the line")
-        assert health(lab) == (200, "ok\n")
+        assert health(lab) == (200, "healthy\n")
 
         site.write("b", 3, BAD)
         site.write("a", 3)

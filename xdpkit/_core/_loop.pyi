@@ -10,7 +10,9 @@ from xdpkit._core._xsk import XskSocket
 
 @type_check_only
 class WorkerCounters(Counters):
+    rx_pending: int
     tx_pending: int
+    tx_lost: int
 
 @disjoint_base
 class Worker(Thread):

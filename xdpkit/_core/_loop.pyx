@@ -29,9 +29,9 @@ from xdpkit._core._thread cimport (
 )
 from xdpkit._core._thread_state import TRANSMIT_SOURCES
 from xdpkit._core._xsk cimport (
-    XSK_TX_METADATA, ring, ring_address, ring_adjacent, ring_desc, ring_peek, ring_publish,
-    ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_completed, xsk_kick, xsk_prefetch,
-    xsk_reap, xsk_refill,
+    XSK_TX_METADATA, ring, ring_address, ring_adjacent, ring_desc, ring_level, ring_peek,
+    ring_publish, ring_release, ring_untaken, xdp_desc, xsk_chunk, xsk_completed, xsk_kick,
+    xsk_prefetch, xsk_reap, xsk_refill,
 )
 
 cdef extern from *:
@@ -258,7 +258,11 @@ cdef void wait(worker *w, const snapshot *snap) noexcept nogil:
     qsbr_offline(w.reader)
     w.stats.waits += 1
     clock_expire(&w.clock)
-    worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_FLUSH_MS if pending else WORKER_WAIT_MS)
+    if pending:
+        # Not on the socket: in copy mode poll() sends too, and does not tell what it drops.
+        worker_wait(-1, w.thread.wake_fd, WORKER_FLUSH_MS)
+    else:
+        worker_wait(w.xsk.fd, w.thread.wake_fd, WORKER_WAIT_MS)
 
 
 cdef void flush(worker *w) noexcept nogil:
@@ -326,10 +330,18 @@ cdef class Worker(Thread):
         thread_send_order(self.t, THREAD_PARK)
 
     def counters(self):
-        """A copy of the thread's counters (``runtime/stats.h``), and the level of its TX ring."""
+        """A copy of the thread's counters (``runtime/stats.h``), and of what its socket counts.
+
+        ``rx_pending`` and ``tx_pending`` are the levels of its rings; ``tx_lost`` are replies that
+        the kernel took from the TX ring and dropped, over all workers that the socket has had.
+        """
+        cdef bint there = self.c.xsk.fd >= 0
         counters = stats_dict(&self.c.stats)
         # The rings are gone with the socket.
-        counters["tx_pending"] = ring_untaken(&self.c.xsk.tx) if self.c.xsk.fd >= 0 else 0
+        counters["rx_pending"] = ring_level(&self.c.xsk.rx) if there else 0
+        counters["tx_pending"] = ring_level(&self.c.xsk.tx) if there else 0
+        # With zero-copy, EBUSY is the driver's, and of no frame.
+        counters["tx_lost"] = 0 if self.socket.zerocopy else self.c.xsk.tx_lost
         return counters
 
     def __dealloc__(self):

@@ -48,6 +48,14 @@ cdef extern from "runtime/thread_state.h" nogil:
         uint64_t rrl_limited
         uint64_t rrl_slipped
         uint64_t rrl_badcookie
+    cdef struct dns_traffic:
+        uint64_t kind[0]
+        uint64_t query_bytes
+        uint64_t reply_bytes
+        uint64_t zone[0]
+        uint64_t query_size[0]
+        uint64_t type[0]
+        uint64_t reply_size[0]
     cdef struct thread_state:
         uint64_t random
         geo_generator draws
@@ -59,6 +67,7 @@ cdef extern from "runtime/thread_state.h" nogil:
         ntp_digest digest
         transmit transmit
         ntp_counts counts
+        dns_traffic traffic
     cdef struct tx_completion:
         pass
     cdef struct tx_record:
@@ -75,6 +84,15 @@ cdef extern from "runtime/thread_state.h" nogil:
         NTP_ERROR_BUCKETS
         NTP_ERROR_SIDE
         NTP_KEY_SLOTS
+        DNS_KINDS
+        DNS_KIND_DO
+        DNS_KIND_EDNS
+        DNS_KIND_IPV6
+        DNS_QUERY_SIZES
+        DNS_REPLY_SIZES
+        DNS_SIZE_SHIFT
+        DNS_TYPE_SLOTS
+        DNS_ZONE_SLOTS
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
     void clock_advance(batch_clock *clock)

@@ -20,6 +20,14 @@ TRANSMIT_SOURCES = ("kick", "completion", "hardware")
 # The size of the kernel's TX metadata, which precedes a packet.
 TX_METADATA_BYTES = TRANSMIT_METADATA_BYTES
 
+# Query types below the last of these are counted on their own.
+DNS_TYPES = DNS_TYPE_SLOTS
+# From these sizes on, in bytes, all queries and all replies are counted together.
+DNS_LARGEST = {
+    "query_size": (DNS_QUERY_SIZES - 1) << DNS_SIZE_SHIFT,
+    "reply_size": (DNS_REPLY_SIZES - 1) << DNS_SIZE_SHIFT,
+}
+
 # One per process, so that the sketches of its threads can be merged.
 _CLIENTS_SEED = secrets.randbits(64)
 
@@ -95,6 +103,32 @@ cdef class ThreadState:
     def dns_counters(self):
         """A copy of the DNS counters (``dns/counts.h``)."""
         return self.c.dns
+
+    def dns_traffic(self):
+        """A copy of what was asked and answered (``dns/counts.h``), by what occurred.
+
+        ``type`` is by query type, the last of DNS_TYPES for all others, ``zone`` by a zone's slot
+        (``zone_slots``); sizes are by the first of 16 bytes, the largest for all above.
+        """
+        cdef dns_traffic *t = &self.c.traffic
+        return {
+            "ipv4": sum(t.kind[i] for i in range(DNS_KINDS) if not i & DNS_KIND_IPV6),
+            "ipv6": sum(t.kind[i] for i in range(DNS_KINDS) if i & DNS_KIND_IPV6),
+            "edns": sum(t.kind[i] for i in range(DNS_KINDS) if i & DNS_KIND_EDNS),
+            "do": sum(t.kind[i] for i in range(DNS_KINDS) if i & DNS_KIND_DO),
+            "query_bytes": t.query_bytes,
+            "reply_bytes": t.reply_bytes,
+            "zone": {i: t.zone[i] for i in range(DNS_ZONE_SLOTS) if t.zone[i]},
+            "type": {i: t.type[i] for i in range(DNS_TYPE_SLOTS) if t.type[i]},
+            "query_size": {
+                i << DNS_SIZE_SHIFT: t.query_size[i]
+                for i in range(DNS_QUERY_SIZES) if t.query_size[i]
+            },
+            "reply_size": {
+                i << DNS_SIZE_SHIFT: t.reply_size[i]
+                for i in range(DNS_REPLY_SIZES) if t.reply_size[i]
+            },
+        }
 
     def __dealloc__(self):
         if self.saved is not NULL:

@@ -19,6 +19,7 @@ cdef extern from "xdp/xsk.h" nogil:
         ring completion
         ring rx
         ring tx
+        uint64_t tx_lost
         uint32_t free_count
         uint64_t free[0]
     enum:
@@ -29,6 +30,7 @@ cdef extern from "xdp/xsk.h" nogil:
     void ring_release(ring *r)
     void ring_publish(ring *r)
     uint32_t ring_untaken(const ring *r)
+    uint32_t ring_level(const ring *r)
     uint32_t ring_adjacent(const ring *r, uint32_t n)
     xdp_desc *ring_desc(const ring *r, uint32_t index)
     uint64_t xsk_chunk(uint64_t address)

@@ -10,7 +10,7 @@ cdef extern from "zone/directory.h" nogil:
         pass
     struct zone_arena:
         uint64_t checksum
-        uint32_t apex, serial, names, geo
+        uint32_t apex, serial, names, geo, slot
     struct zone_directory:
         pass
     struct geo_serving:

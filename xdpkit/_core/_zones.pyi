@@ -2,6 +2,8 @@ from collections.abc import Iterable
 
 from typing_extensions import Buffer, disjoint_base
 
+def zone_slots() -> dict[bytes, int]: ...
+
 @disjoint_base
 class ZoneArena:
     size: int

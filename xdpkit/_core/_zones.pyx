@@ -29,6 +29,10 @@ cdef extern from "base/huge_pool.h":
     void *huge_pool_get(size_t size)
     void huge_pool_put(void *block, size_t size)
 
+cdef extern from "dns/counts.h":
+    enum:
+        DNS_ZONE_SLOTS
+
 cdef extern from "geo/check.h" nogil:
     int geo_check(const void *base, size_t size)
 
@@ -95,15 +99,38 @@ cdef int read_summed(char *to, int fd, off_t at, size_t size, zone_checksum *sum
 
 
 cdef void add_summed(char *base, size_t at, size_t size, zone_checksum *sum) noexcept nogil:
-    """Adds a part of an arena, from a multiple of a cache line on; its own checksum counts as 0."""
+    """Adds a part of an arena, from a multiple of a cache line on.
+
+    Its own checksum counts as 0, and so does its slot, which is not in a file.
+    """
     cdef zone_arena *head = <zone_arena *>base
     cdef uint64_t own
+    cdef uint32_t slot
     if at or size < sizeof(zone_arena):
         zone_checksum_add(sum, base + at, size)
         return
     own, head.checksum = head.checksum, 0
+    slot, head.slot = head.slot, 0
     zone_checksum_add(sum, base, size)
-    head.checksum = own
+    head.checksum, head.slot = own, slot
+
+
+cdef dict slots = {}
+
+
+def zone_slots():
+    """The slots of zones, by name, in a thread's counts of queries: each has its for good.
+
+    At 0 are those for which there was none left.
+    """
+    return dict(slots)
+
+
+cdef uint32_t slot_of(bytes name):
+    """The slot of a zone's counts; a name that was never seen gets the next."""
+    cdef uint32_t slot = len(slots) + 1
+    slot = slots.setdefault(name, slot) if slot < DNS_ZONE_SLOTS else slots.get(name, 0)
+    return slot
 
 
 cdef class ZoneArena:
@@ -158,11 +185,13 @@ cdef class ZoneArena:
         if self.size < sizeof(zone_arena) or zone_checksum_end(sum) != self.c.checksum:
             raise ValueError("the checksum of the zone arena is wrong")
         with nogil:
-            if is_mapped(self.size):
-                mprotect(self.c, self.size, PROT_READ)
             sound = geo_check(self.c, self.size)
         if sound != 0:
             raise ValueError("not a valid zone arena of this version of xdpkit")
+        self.c.slot = slot_of(self.name)
+        if is_mapped(self.size):
+            with nogil:
+                mprotect(self.c, self.size, PROT_READ)
         return 0
 
     @property

@@ -212,17 +212,14 @@ def _current(ifname: str | None) -> str | None:
 
 
 def _verb_status(options: Namespace) -> int:
+    from xdpkit.cli.status import status
     from xdpkit.control import client as control_client
 
-    document = control_client.request(_current(options.interface), "status")
-    with _understanding(options.interface):
-        if options.json:
-            return _print_json(document)
-        from xdpkit._core._stats import VERDICTS
-        from xdpkit.status import view as status_view
+    def ask() -> dict[str, Any]:
+        return control_client.request(_current(options.interface), "status")
 
-        status_view.show(document, VERDICTS)
-    return 0
+    with _understanding(options.interface):
+        return status(options, ask)
 
 
 @contextmanager

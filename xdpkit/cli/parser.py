@@ -102,19 +102,27 @@ example:
 
 _STATUS = _Verb(
     "status",
-    "show the counters of a running instance",
+    "show how a running instance is, and its counters",
     """\
-Print mode, timestamps and counters of a running instance: packets received, answered
-and dropped by reason, for each queue and for the slow path, and every verdict with
-its meaning.""",
+Print whether a running instance is healthy, degraded or down, and why; what it serves
+where; and its counters: packets received, answered, dropped by reason and lost, for each
+queue and for the slow path, and every verdict with its meaning.
+
+With --where: where each packet went, as sums that add up, every place that can lose, and
+what mends it; rates are those since somebody last looked.""",
     """\
 needs:
   no root; the network namespace of the instance (ip netns exec NAME xdpkit status)
 
 with --json:
-  interface, mode, zerocopy, steering, timestamps, pid, uptime_s, zones,
-  queues {"2": {rx, tx, answered {verdict: n}, dropped {reason: n}}},
-  slow_path {udp, tcp: {rx, tx, answered {verdict: n}, dropped {reason: n}}},
+  health {state: healthy, degraded or down, reasons [{kind, down, text}]}
+  interface, mode, zerocopy, steering, timestamps, pid, uptime_s, zones, version,
+  configuration, served [{service, protocol, port, addresses}], reload {at, outcome, ...}
+  queues {"2": {rx, tx, answered {verdict: n}, dropped {reason: n}, lost {place: n}}},
+  slow_path {udp, tcp: {rx, tx, answered {verdict: n}, dropped {reason: n}, lost,
+  lost_at [[place, address, n]]}},
+  where {sums [{what, received, answered, dropped, passed, lost, in_transit, per_second}],
+  lost [{place, at, packets, per_second}], seconds (since the last look)}
   xdp {"0": {verdict: n}} (counts of the XDP program by queue), verdicts {name: n}
   ntp {source, synchronised, leap, stratum, refid, sources [...], clients (an estimate),
   versions, modes, keys {id: authenticated replies}}; queues.N.ntp {tx_timestamps,
@@ -125,9 +133,10 @@ with --json:
   stale, failed, failing_s}, cookies {...}}
 
 exit status:
-  0 printed; 1 no instance here, or no answer
+  0 healthy; 3 degraded; 4 down; 1 no instance here, or no answer; 2 usage
 
 example:
+  xdpkit status --where
   xdpkit status eth1 --json | jq .queues""",
 )
 
@@ -238,7 +247,11 @@ def parser() -> Parser:
     text = "configuration to be served (default: none, only the interface is examined)"
     doctor.add_argument("-c", dest="config", metavar="FILE", help=text)
     _json(_interface(_add(verbs, _Verb(*parser_nic.RESTORE)), "interface (default: all)"))
-    _json(_interface(_add(verbs, _STATUS)))
+    status = _json(_interface(_add(verbs, _STATUS)))
+    text = "show where each packet went, and where packets are lost"
+    status.add_argument("--where", action="store_true", help=text)
+    text = "show --where with rates every so many seconds (default: 1)"
+    status.add_argument("--watch", metavar="S", type=float, nargs="?", const=1.0, help=text)
     reload = _json(_interface(_add(verbs, _RELOAD)))
     text = "read only this zone, whatever its files look like (IFACE may be left out)"
     reload.add_argument("zone", metavar="ZONE", nargs="?", help=text)

@@ -242,6 +242,10 @@ class DnsConfig:
     )
     max_udp_ipv4: int | None = _family_limit("IPv4")
     max_udp_ipv6: int | None = _family_limit("IPv6")
+    statistics: bool = flag(
+        default=True,
+        doc="Count queries by type, size, protocol and zone, replies by size (docs/service.md).",
+    )
     cookies: bool = flag(default=True, doc="DNS cookies (RFC 7873, RFC 9018).")
     cookie_secret: tuple[bytes, ...] = custom(
         _cookie_secrets,

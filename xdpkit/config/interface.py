@@ -156,6 +156,13 @@ class InterfaceConfig:
         " prohibit route, which AF_XDP does not ask.",
         restart=True,
     )
+    max_loss_ppm: int = integer(
+        0,
+        1_000_000,
+        default=1000,
+        doc="Packets lost of a million received, over a minute, above which `xdpkit status` says"
+        " degraded.",
+    )
     realtime: int = integer(
         0,
         99,

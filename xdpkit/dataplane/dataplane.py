@@ -39,6 +39,9 @@ from xdpkit.runtime.reasons import fix
 from xdpkit.runtime.thread_state import new_thread_state
 from xdpkit.services.ntp.tx_source import transmit_source
 
+# What ``Worker.counters`` says of its socket, which stays when another worker follows.
+_OF_THE_SOCKET = ("rx_pending", "tx_pending", "tx_lost")
+
 
 class HandedOver(Protocol):
     """What a data plane takes over from a running instance; what it takes out, it must close."""
@@ -63,6 +66,25 @@ class Queue:
     """Until the switch, the predecessor's worker serves it."""
     parked: bool = False
     """Its worker was told to park, and no other has been started since."""
+    lost_before: Mapping[str, int] = field(default_factory=dict)
+    """XDP_STATISTICS of a socket that was taken over: what a predecessor lost."""
+    counted_before: dict[str, Any] = field(default_factory=dict)
+    """What earlier workers of this instance have counted."""
+
+    def replace_worker(self, worker: Worker) -> None:
+        """Takes another worker, which counts from 0, for one that has ended."""
+        self.counted_before = self.counters()
+        self.worker, self.parked = worker, False
+
+    def counters(self) -> dict[str, Any]:
+        """What the queue's workers have counted, all together, and the levels of its rings."""
+        counted: dict[str, Any] = {**self.worker.counters()}
+        for name, earlier in self.counted_before.items():
+            if isinstance(earlier, list):
+                counted[name] = [a + b for a, b in zip(earlier, counted[name], strict=True)]
+            elif name not in _OF_THE_SOCKET:
+                counted[name] += earlier
+        return counted
 
 
 @dataclass
@@ -208,7 +230,7 @@ class DataPlane:
                 worker.start()
             except OSError:
                 continue
-            queue.worker, queue.parked = worker, False
+            queue.replace_worker(worker)
             if queue.detached:
                 self._fill_slot(queue)
                 lines.append(f"the worker of queue {queue.number} runs again: AF_XDP answers")
@@ -392,6 +414,8 @@ def open_dataplane(
                 socket = bind(interface, number, config, dataplane.mode, dataplane.notes, metadata)
             worker = dataplane.start_worker(socket, number, new_thread_state(ntp, dns))
             queue = Queue(number, socket, worker, taken_over=taken_over)
+            if taken_over:
+                queue.lost_before = socket.statistics()
             dataplane.queues.append(queue)
             if not taken_over:
                 _start(worker, config)

@@ -8,9 +8,11 @@ changed, and every error is listed.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,6 +21,7 @@ from xdpkit.config.difference import Difference, difference
 from xdpkit.errors import BusyError, PartialReloadError, ReloadError, RestartError, XdpkitError
 from xdpkit.nic.os import names
 from xdpkit.runtime.faults import describe, faults
+from xdpkit.runtime.health import Reason
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.notify import notify, notify_reloading
 from xdpkit.runtime.off_loop import off_loop
@@ -30,8 +33,42 @@ log = logging.getLogger("xdpkit")
 # Zones that a line names.
 NAMED = 3
 
+# Errors of the last reload that status has; the log, or who asked for it, has all.
+_TOLD = 20
+
 # Requests that may wait for the current reload: they come from root's shell and from signals.
 INBOX = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a reload ended: ``errors`` are those for which it was refused, none if it was not."""
+
+    at: float
+    errors: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """``reload`` in ``xdpkit status --json``."""
+        return {
+            "at": _moment(self.at),
+            "outcome": "failed" if self.errors else "reloaded",
+            "errors": list(self.errors[:_TOLD]),
+            "changed": list(self.changed),
+        }
+
+    def problems(self) -> list[Reason]:
+        """Why the instance is not healthy."""
+        if not self.errors:
+            return []
+        more = f" (and {len(self.errors) - 1} more errors)" if len(self.errors) > 1 else ""
+        text = f"the reload at {_moment(self.at)} failed: {self.errors[0]}{more}"
+        return [Reason("reload_failed", text)]
+
+
+def _moment(seconds: float) -> str:
+    """Seconds since the epoch as a time of day in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
 
 
 class Part(Protocol):
@@ -57,6 +94,8 @@ class Reloader:
         self._parts = parts
         self._paused = paused
         self.inbox = Inbox[None, dict[str, Any]]("reload", INBOX)
+        self.last: Outcome | None = None
+        """The last reload's outcome, if there was one."""
 
     @property
     def config(self) -> Config:
@@ -94,8 +133,16 @@ class Reloader:
 
     async def _notify_and_reload(self, _: None) -> dict[str, Any]:
         notify_reloading()
+        at = time.time()
         try:
-            return await self._reload()
+            facts = await self._reload()
+        except Exception as error:
+            lines = error.lines() if isinstance(error, XdpkitError) else [describe(error)]
+            self.last = Outcome(at, tuple(lines))
+            raise
+        else:
+            self.last = Outcome(at, changed=tuple(facts["changed"]))
+            return facts
         finally:
             notify("READY=1")
 

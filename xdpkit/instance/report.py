@@ -1,4 +1,4 @@
-"""Puts the counters of a running instance into the document of ``xdpkit status --json``."""
+"""Puts what a running instance counts and serves into the document of ``xdpkit status --json``."""
 
 from __future__ import annotations
 
@@ -7,34 +7,19 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from xdpkit._core._stats import VERDICTS
-from xdpkit.dataplane.dataplane import DataPlane
+from xdpkit.config import Config, ServedAddress
+from xdpkit.dataplane.dataplane import DataPlane, Queue
 from xdpkit.instance.counters import Counters
+from xdpkit.services.dns.serving.traffic import traffic_facts
 from xdpkit.services.ntp.counts import thread_facts, total_facts
+from xdpkit.slowpath.key import Key
 from xdpkit.slowpath.not_served import NotServed
 from xdpkit.status import document as status
+from xdpkit.status.where import Loss, queue_losses, where
 
 
-def document(
-    counters: Counters,
-    dataplane: DataPlane,
-    *,
-    left: Collection[str],
-    not_served: Collection[NotServed] = (),
-    zones: Mapping[str, Mapping[str, Any]],
-    uptime_s: float,
-    steering: str = "none",
-    ntp: Mapping[str, Any] | None = None,
-    keys: Mapping[int, int] | None = None,
-    dns: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The current state of the instance; ``left`` are the services left to other programs.
-
-    ``not_served`` is where a port could not be had.
-
-    ``steering`` was obtained by ``nic/setup/plan.py``. ``ntp`` are the facts of the NTP sources
-    (``services/ntp/source.py``) and ``dns`` those of the zones, None when the service is off;
-    ``keys`` has the counter of each key ID.
-    """
+def counted(counters: Counters, dataplane: DataPlane, left: Collection[str]) -> dict[str, Any]:
+    """What the counters say of the instance; ``left`` are the services left to other programs."""
     workers, udp, tcp = counters.workers, counters.udp, counters.tcp
     facts = status.document(
         VERDICTS,
@@ -44,8 +29,7 @@ def document(
             zerocopy=dataplane.zerocopy,
             timestamps=timestamps(dataplane.timestamps, [w.loop for w in workers.values()]),
             pid=os.getpid(),
-            uptime_s=uptime_s,
-            steering=steering,
+            uptime_s=0,
         ),
         status.VerdictCounts(
             workers={queue: worker.verdicts for queue, worker in workers.items()},
@@ -53,9 +37,7 @@ def document(
             udp=udp.verdicts if udp else None,
             tcp=tcp.verdicts if tcp else None,
         ),
-        zones,
     )
-    facts["not_served"] = [each.facts() for each in sorted(not_served, key=str)]
     for queue in dataplane.queues:
         facts["queues"][str(queue.number)] |= {
             "detached": queue.detached,
@@ -63,13 +45,69 @@ def document(
             "thread": workers[queue.number].tid,
             "loop": workers[queue.number].loop,
             "socket": counters.sockets[queue.number],
+            "lost": _queue_losses(queue, counters),
         }
     _slow_path_facts(facts["slow_path"], counters, left)
+    if counters.nic:
+        facts["nic"] = {"lost": counters.nic.lost, "counters": counters.nic.counters}
+    facts["where"] = where(facts, VERDICTS)
+    return facts
+
+
+def document(
+    facts: dict[str, Any],
+    counters: Counters,
+    *,
+    not_served: Collection[NotServed] = (),
+    zones: Mapping[str, Mapping[str, Any]],
+    uptime_s: float,
+    steering: str = "none",
+    ntp: Mapping[str, Any] | None = None,
+    keys: Mapping[int, int] | None = None,
+    dns: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The current state of the instance, with what ``counted`` made of the same counters.
+
+    ``not_served`` is where a port could not be had.
+
+    ``steering`` was obtained by ``nic/setup/plan.py``. ``ntp`` are the facts of the NTP sources
+    (``services/ntp/source.py``) and ``dns`` those of the zones, None when the service is off;
+    ``keys`` has the counter of each key ID.
+    """
+    facts |= {"uptime_s": round(uptime_s, 3), "steering": steering, "zones": dict(zones)}
+    facts["not_served"] = [each.facts() for each in sorted(not_served, key=str)]
     if ntp:
         facts["ntp"] = {**ntp, **_ntp_facts(facts, counters, keys or {})}
     if dns is not None:
         facts["dns"] = {**_dns_facts(counters), **dns}
     return facts
+
+
+def served(
+    config: Config,
+    addresses: Collection[ServedAddress],
+    not_served: Collection[NotServed],
+    metrics: str,
+) -> list[dict[str, Any]]:
+    """What is served where: each service by protocol, with the addresses where it is."""
+    ports = [(name, "udp", port) for name, port in config.ports().items()]
+    if config.dns and config.interface.slow_path and config.dns.tcp_connections:
+        ports.append(("dns", "tcp", config.dns.port))
+    missing = {(each.service, each.protocol, each.address) for each in not_served}
+    found = [
+        {
+            "service": name,
+            "protocol": protocol,
+            "port": port,
+            "addresses": [
+                str(each) for each in addresses if (name, protocol, each.address) not in missing
+            ],
+        }
+        for name, protocol, port in ports
+    ]
+    if metrics:
+        found.append({"service": "metrics", "url": metrics})
+    return found
 
 
 def _slow_path_facts(facts: dict[str, Any], counters: Counters, left: Collection[str]) -> None:
@@ -78,6 +116,34 @@ def _slow_path_facts(facts: dict[str, Any], counters: Counters, left: Collection
         facts["udp"] |= {"thread": udp.tid, "loop": udp.loop, "left_to_others": sorted(left)}
     if counters.tcp and counters.connections:
         facts["tcp"] |= counters.connections
+        refused = counters.connections["ended"].get("source", 0)
+        _add_losses(facts["tcp"], "tcp_listen", counters.lost["tcp"], [("tcp_source", "", refused)])
+    if counters.udp:
+        _add_losses(facts["udp"], "udp_socket", counters.lost["udp"])
+
+
+def _add_losses(
+    facts: dict[str, Any],
+    place: str,
+    by_socket: Mapping[Key | None, int],
+    others: Collection[Loss] = (),
+) -> None:
+    """``lost``, all that a listener's sockets have, and ``lost_at``, each socket that has any."""
+    closed = [(place, "", by_socket[None])]
+    sockets = sorted(
+        (place, f"[{key[0]}]:{key[2]}" if ":" in key[0] else f"{key[0]}:{key[2]}", count)
+        for key, count in by_socket.items()
+        if key and count
+    )
+    facts["lost_at"] = [list(each) for each in (*closed, *sockets, *others)]
+    facts["lost"] = sum(count for *_, count in facts["lost_at"])
+
+
+def _queue_losses(queue: Queue, counters: Counters) -> dict[str, int]:
+    """What one served queue has lost, by place."""
+    losses = queue_losses(counters.sockets[queue.number], queue.lost_before)
+    losses["tx_ring"] += counters.workers[queue.number].loop["tx_lost"]
+    return losses
 
 
 def _ntp_facts(
@@ -103,7 +169,10 @@ def _dns_facts(counters: Counters) -> dict[str, Any]:
         kind: sum(count[f"rrl_{kind}"] for count in counts)
         for kind in ("limited", "slipped", "badcookie")
     }
-    return {"cookies": cookies, "rrl": limits}
+    threads = [("udp-xdp", each.traffic) for each in counters.workers.values()]
+    threads += [("udp", counters.udp.traffic)] if counters.udp else []
+    threads += [("tcp", counters.tcp.traffic)] if counters.tcp else []
+    return {"cookies": cookies, "rrl": limits, "traffic": traffic_facts(threads)}
 
 
 def timestamps(obtained: str, workers: Collection[Mapping[str, Any]]) -> str:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from xdpkit import __version__
 from xdpkit._core._snapshot import PhcMap
 from xdpkit.config import Config
 from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
 from xdpkit.errors import BusyError, ControlError
 from xdpkit.instance import report
-from xdpkit.instance.counters import read_counters
+from xdpkit.instance.accounts import Accounts
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
@@ -28,6 +29,7 @@ from xdpkit.nic.os.interface import Interface
 from xdpkit.nic.os.phc import PhcWatch
 from xdpkit.runtime import standard_error
 from xdpkit.runtime.faults import faults, keep_running
+from xdpkit.runtime.health import Health, Reason
 from xdpkit.runtime.inbox import Signal
 from xdpkit.runtime.notify import notify
 from xdpkit.services.table import Services
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
 
 
 Task = Callable[[], Awaitable[None]]
+
+# Ports that are named as reasons of the health.
+_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,18 @@ class Instance:
             self.addresses,
         )
 
+        accounts = Accounts(where, lambda: self.addresses.left)
+
+        async def health() -> Health:
+            return self._health(watchdog, reloader, accounts)
+
         async def status() -> dict[str, Any]:
-            return self._status(reloader, handovers)
+            return self._status(watchdog, reloader, handovers, accounts)
+
+        async def look() -> dict[str, Any]:
+            document = await status()
+            accounts.add_rates(document["where"])
+            return document
 
         async def hand_over(connection: Any) -> None:
             await handovers.handle(connection, self.ending)
@@ -87,21 +102,17 @@ class Instance:
                 log.warning("%s: the control socket keeps its old name", error)
 
         where.watch.renamed = rename
-        self.control.handlers |= {"status": status, "reload": reloader.reload}
+        self.control.handlers |= {"status": look, "reload": reloader.reload}
         self.control.argument_handlers["reload-zone"] = self._reload_zone
         self.control.connection_handlers["takeover"] = hand_over
         watchdog = Watchdog(
-            where.dataplane, where.slow_path, self._paused, lambda: handovers.parked
+            where.dataplane, where.slow_path, self._paused, lambda: handovers.parked, health
         )
-
-        async def health() -> list[str]:
-            return [*watchdog.problems(), *self._ports_not_served(), *self.services.problems()]
-
         if self.metrics:
             self.metrics.status, self.metrics.health = status, health
             self.metrics.geodns = lambda: self._geodns(reloader.config)
         async with anyio.create_task_group() as tasks:
-            for unit, task in self._work(reloader, watchdog).items():
+            for unit, task in self._work(reloader, watchdog, accounts).items():
                 tasks.start_soon(keep_running, unit, task)
             notify("READY=1")
 
@@ -110,7 +121,7 @@ class Instance:
             raise BusyError("a successor is taking over: try again")
         return await self.services.reload_zone(zone)
 
-    def _work(self, reloader: Reloader, watchdog: Watchdog) -> dict[str, Task]:
+    def _work(self, reloader: Reloader, watchdog: Watchdog, accounts: Accounts) -> dict[str, Task]:
         """The tasks, each a unit of failure."""
         where = self.where
         work: dict[str, Task] = {
@@ -118,6 +129,7 @@ class Instance:
             "addresses": self.addresses.run,
             "services": self.services.run,
             "watchdog": watchdog.run,
+            "losses": accounts.run,
             "reload": reloader.run,
             "SIGHUP": lambda: self._reload_on_hangup(reloader),
             "control": self.control.serve,
@@ -147,13 +159,49 @@ class Instance:
     def _paused(self) -> bool:
         return self.addresses.paused
 
-    def _ports_not_served(self) -> list[str]:
-        """Lines for ``/health``."""
+    def _health(
+        self,
+        watchdog: Watchdog,
+        reloader: Reloader,
+        accounts: Accounts,
+    ) -> Health:
+        """Healthy, degraded or down, and why."""
+        reloaded = reloader.last.problems() if reloader.last else []
+        bound = reloader.config.interface.max_loss_ppm
+        return Health.of(
+            [
+                *watchdog.problems(),
+                *self._unreachable(),
+                *self._ports_not_served(),
+                *self.services.problems(),
+                *accounts.problems(bound),
+                *reloaded,
+            ]
+        )
+
+    def _unreachable(self) -> list[Reason]:
+        """Why no request can arrive at all."""
+        watch, name = self.where.watch, self.where.dataplane.interface.name
+        found = []
+        if not watch.up:
+            text = f"{name} is down, or has no carrier: no requests can arrive on it"
+            found.append(Reason("link_down", text, down=True))
+        if not watch.served():
+            text = f"{name} has no address: there is nothing to serve"
+            found.append(Reason("no_address", text, down=True))
+        return found
+
+    def _ports_not_served(self) -> list[Reason]:
+        refused = sorted(map(str, self._not_served()))
+        found = [Reason("port_not_served", line) for line in refused[:_NAMED]]
+        if (more := len(refused) - _NAMED) > 0:
+            text = f"and {more} more ports are not served: xdpkit status names them"
+            found.append(Reason("port_not_served", text, count=more))
         left = (
-            f"{service}: the slow path leaves its port to another program"
+            Reason("port_left", f"{service}: the slow path leaves its port to another program")
             for service in sorted(self.addresses.left)
         )
-        return [*map(str, sorted(self._not_served(), key=str)), *left]
+        return [*found, *left]
 
     def _not_served(self) -> list[NotServed]:
         """Where a port could not be had."""
@@ -165,14 +213,20 @@ class Instance:
             await self.hangups.wait()
             await reloader.reload_and_log()
 
-    def _status(self, reloader: Reloader, handovers: Handovers) -> dict[str, Any]:
+    def _status(
+        self,
+        watchdog: Watchdog,
+        reloader: Reloader,
+        handovers: Handovers,
+        accounts: Accounts,
+    ) -> dict[str, Any]:
         """The document of ``xdpkit status --json``."""
         where = self.where
+        counters, counted = accounts.read()
         facts = self.services.facts()
         document = report.document(
-            read_counters(where.dataplane, where.slow_path),
-            where.dataplane,
-            left=self.addresses.left,
+            counted,
+            counters,
             not_served=self._not_served(),
             zones=facts.get("zones", {}),
             uptime_s=time.monotonic() - self.started,
@@ -184,7 +238,19 @@ class Instance:
         if self.routes:
             document["route_check"] = {"routes": self.routes.count}
         inboxes = (reloader.inbox, *self.services.inboxes())
-        return document | {
+        health = self._health(watchdog, reloader, accounts)
+        return {
+            "health": health.facts(),
+            **document,
+            "version": __version__,
+            "configuration": str(reloader.config.path.absolute()),
+            "served": report.served(
+                reloader.config,
+                where.watch.served(),
+                self._not_served(),
+                self.metrics.url if self.metrics else "",
+            ),
+            "reload": reloader.last.facts() if reloader.last else None,
             "inboxes": {inbox.name: inbox.facts() for inbox in inboxes},
             "faults": dict(faults.counts),
             "takeover": handovers.facts(),

@@ -23,14 +23,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 
 from xdpkit._core._thread import Thread
 from xdpkit.dataplane.dataplane import DataPlane
 from xdpkit.errors import ThreadError
+from xdpkit.escape import escape
 from xdpkit.instance.counters import read_threads
+from xdpkit.runtime.health import Health, Reason
 from xdpkit.runtime.heartbeat import MISSED_BEATS, Heartbeat
 from xdpkit.runtime.notify import notify, watchdog_seconds
 from xdpkit.slowpath.slow_path import SlowPath
@@ -59,12 +61,13 @@ class Watchdog:
         slow_path: SlowPath,
         paused: Callable[[], bool],
         parked: Callable[[], bool],
+        health: Callable[[], Awaitable[Health]],
     ) -> None:
         self._dataplane, self._slow_path = dataplane, slow_path
         self._listeners: dict[str, Thread] = {
             f"the {name} listener": path.listener for name, path in slow_path.listeners()
         }
-        self._paused, self._parked = paused, parked
+        self._paused, self._parked, self._health = paused, parked, health
         self._warned = False
         self._beats = {name: Heartbeat() for name in self._listeners}
         self._answered: tuple[float, dict[str, int]] | None = None
@@ -92,7 +95,8 @@ class Watchdog:
             if "feed" in due_now:
                 notify("WATCHDOG=1")
             if "status" in due_now:
-                notify(f"STATUS={self.rates(now)}")
+                health = escape((await self._health()).sentence())
+                notify(f"STATUS={health}; {self.rates(now)}")
             await anyio.sleep(TICK_SECONDS)
 
     def everything_is_answered(self) -> bool:
@@ -106,20 +110,27 @@ class Watchdog:
             for queue in self._dataplane.queues
         )
 
-    def problems(self) -> list[str]:
-        """A line for each part that does not answer as it should; none where all is well."""
-        lines = [
-            f"the thread of {name} is stalled" for name, beat in self._beats.items() if beat.stalled
+    def problems(self) -> list[Reason]:
+        """A reason for each part that does not answer as it should; none where all is well."""
+        found = [
+            Reason("listener_stalled", f"the thread of {name} is stalled")
+            for name, beat in self._beats.items()
+            if beat.stalled
         ]
         if self._dataplane.off:
-            lines.append("the XDP program is not on the interface")
+            found.append(Reason("program_detached", "the XDP program is not on the interface"))
         for queue in self._dataplane.queues:
-            if queue.worker.dead or queue.beat.stalled or queue.detached:
-                state = "dead" if queue.worker.dead else "stalled"
-                lines.append(f"the worker of queue {queue.number} is {state}")
-        if lines and not self.everything_is_answered():
-            lines.append("not everything is answered")
-        return lines
+            worker = f"the worker of queue {queue.number}"
+            if queue.worker.dead:
+                found.append(Reason("worker_dead", f"{worker} is dead"))
+            elif queue.beat.stalled:
+                found.append(Reason("worker_stalled", f"{worker} is stalled"))
+            elif queue.detached:
+                text = f"the slow path answers for queue {queue.number}: its worker does not run"
+                found.append(Reason("queue_detached", text))
+        if found and not self.everything_is_answered():
+            found.append(Reason("not_answered", "not everything is answered", down=True))
+        return found
 
     def rates(self, now: float) -> str:
         """Answers a second since the previous call, in words; ``now`` is in seconds."""
@@ -132,9 +143,7 @@ class Watchdog:
         # A worker that was started again counts from 0.
         each = {name: max(0, count - old[name]) / (now - then) for name, count in counts.items()}
         details = ", ".join(f"{name} {rate:,.0f}" for name, rate in each.items())
-        missing = len(self._slow_path.not_served)
-        ports = f"; {missing} ports of other programs are not served" if missing else ""
-        return f"{sum(each.values()):,.0f} answers a second ({details}){ports}"
+        return f"{sum(each.values()):,.0f} answers a second ({details})"
 
     def _check_for_dead_threads(self) -> None:
         for line in self._dataplane.detach_dead_queues():

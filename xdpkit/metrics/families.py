@@ -15,9 +15,12 @@ from prometheus_client.core import Metric
 
 from xdpkit import __version__
 from xdpkit._core._stats import SERVICES
-from xdpkit.metrics.family import THREAD, Rows, StatusPart, Threads, counter, gauge, info
+from xdpkit.metrics.dns_families import dns_families
+from xdpkit.metrics.family import THREAD, Labels, Rows, StatusPart, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
+from xdpkit.runtime.health import KINDS, STATES
 from xdpkit.status.document import Verdict
+from xdpkit.status.places import PLACES
 
 # Counters of struct stats (cext/runtime/stats.h) by their key in the document.
 _LOOP = {
@@ -51,10 +54,13 @@ def families(document: StatusPart, verdicts: Sequence[Verdict]) -> list[Metric]:
     threads = _threads(document)
     return [
         *_instance(document),
+        *_health(document.get("health", {})),
         _verdicts(document, threads, verdicts),
+        _lost(document),
         *_queues(document),
         *_loops(threads),
         *(ntp_families(document["ntp"], threads) if "ntp" in document else ()),
+        *(dns_families(traffic) if (traffic := document.get("dns", {}).get("traffic")) else ()),
         *_zones(document["zones"], document.get("dns", {}).get("arena")),
     ]
 
@@ -96,6 +102,31 @@ def _instance(document: StatusPart) -> Iterator[Metric]:
     text = "Addresses at which the service's port could not be had: another program has it."
     rows = ((port, counts[port]) for port in ports)
     yield gauge("ports_not_served", text, ("protocol", "service"), rows)
+
+
+def _health(health: StatusPart) -> Iterator[Metric]:
+    """The state as one of three, and how many reasons there are of each kind."""
+    rows: Rows = [((state,), state == health.get("state")) for state in STATES]
+    yield gauge("health", "1 for the state that the instance is in.", ("state",), rows)
+    counts = health.get("counts", {})
+    rows = [((kind,), counts.get(kind, 0)) for kind in KINDS]
+    text = "Reasons why the instance is not healthy; xdpkit status has each in words."
+    yield gauge("health_reasons", text, ("reason",), rows)
+
+
+def _lost(document: StatusPart) -> Metric:
+    """Packets by the place that lost them: on their way to a thread of ours, or from it."""
+    rows: dict[Labels, int] = {("", "", "nic_ring"): document.get("nic", {}).get("lost", 0)}
+    for queue, facts in document["queues"].items():
+        for place, packets in facts.get("lost", {}).items():
+            rows["ring", queue, place] = packets
+    for name, facts in document["slow_path"].items():
+        for place, _, packets in facts.get("lost_at", ()):
+            key = (f"slow_path_{name}", "", place)
+            rows[key] = rows.get(key, 0) + packets
+    meanings = "; ".join(f"{name}: {place.text}" for name, place in PLACES.items())
+    text = f"Packets lost, by place, each counted once; no verdict counts them. {meanings}."
+    return counter("lost", text, (*THREAD, "place"), rows.items())
 
 
 def _verdicts(document: StatusPart, threads: Threads, verdicts: Sequence[Verdict]) -> Metric:

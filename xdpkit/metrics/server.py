@@ -1,6 +1,7 @@
 """``http://ADDR:PORT/metrics``: the contents of ``xdpkit status --json``, for Prometheus.
 
-``/health`` is for load balancers and people: 200 and "ok", or 503 and a line for each problem.
+``/health`` is for load balancers and people: 200 and "healthy", or 503, "degraded" or "down", and a
+line for each reason.
 
 As much of HTTP/1.1 (RFC 9110, RFC 9112) as a scrape takes: GET or HEAD of a resource, one request
 per connection. Each client has limited time and bytes; the number of connections is limited too,
@@ -30,9 +31,11 @@ from xdpkit._core._stats import VERDICTS
 from xdpkit.config.address import SocketAddress
 from xdpkit.control.server import Handler
 from xdpkit.errors import ControlError, PortTakenError, SocketError, XdpkitError
+from xdpkit.escape import escape
 from xdpkit.metrics.families import families
 from xdpkit.metrics.geodns_families import GeodnsInstance, geodns_families
 from xdpkit.runtime.faults import faults
+from xdpkit.runtime.health import Health, Reason
 from xdpkit.runtime.listener import Listener
 from xdpkit.runtime.reasons import failed
 from xdpkit.runtime.stream import read_until, send_all
@@ -64,13 +67,13 @@ async def _starting() -> dict[str, Any]:
     raise ControlError("the instance is starting: try again")
 
 
-async def _unhealthy() -> list[str]:
-    """In place of the problems until they are known."""
-    return ["the instance is starting"]
+async def _unhealthy() -> Health:
+    """In place of the health until it is known."""
+    return Health((Reason("not_answered", "the instance is starting", down=True),))
 
 
 class MetricsServer(Listener[anyio.CancelScope]):
-    """Serves the document that ``status`` returns, and the problems that ``health`` returns.
+    """Serves the document that ``status`` returns, and the health that ``health`` returns.
 
     Errors are SocketErrors. ``not_served`` is set while another program has the port.
     """
@@ -89,7 +92,7 @@ class MetricsServer(Listener[anyio.CancelScope]):
         super().__init__(family, (str(where.address), where.port), options)
         self.where = where
         self.status = status
-        self.health: Callable[[], Awaitable[list[str]]] = _unhealthy
+        self.health: Callable[[], Awaitable[Health]] = _unhealthy
         self.geodns: Callable[[], GeodnsInstance | None] = lambda: None
         """Whose metrics are also given under GeoDNS's names; None: nobody's."""
         # One for each connection, the oldest first.
@@ -159,9 +162,9 @@ class MetricsServer(Listener[anyio.CancelScope]):
         method, path, accepted, status = read_request(head)
         body, kind = f"{status} {status.phrase}: GET {PATH} or {HEALTH}\n".encode(), "text/plain"
         if status is HTTPStatus.OK and path == HEALTH:
-            problems = await self.health()
-            status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-            body = "".join(f"{line}\n" for line in problems or ["ok"]).encode()
+            health = await self.health()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if health.reasons else HTTPStatus.OK
+            body = "".join(f"{escape(line)}\n" for line in health.lines()).encode()
             kind = "text/plain; charset=utf-8"
         elif status is HTTPStatus.OK:
             try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from xdpkit.config import Config
 from xdpkit.errors import XdpkitError
+from xdpkit.runtime.health import Reason
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.access_list import Rules
@@ -78,8 +79,8 @@ class Service:
         """What it adds to ``xdpkit status --json``, besides counters."""
         return {}
 
-    def problems(self) -> list[str]:
-        """Lines for ``/health``."""
+    def problems(self) -> list[Reason]:
+        """Why it is not healthy."""
         return []
 
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:

@@ -14,6 +14,7 @@ from xdpkit.config import Config
 from xdpkit.errors import XdpkitError
 from xdpkit.runtime.closing import Closing
 from xdpkit.runtime.faults import keep_running
+from xdpkit.runtime.health import Reason
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.base import Service
@@ -62,9 +63,9 @@ class Services(Closing):
                 return await service.reload_zone(zone)
         raise XdpkitError("no zones are served: [dns] is missing from the configuration")
 
-    def problems(self) -> list[str]:
-        """Lines for ``/health``, of all."""
-        return [line for service in self for line in service.problems()]
+    def problems(self) -> list[Reason]:
+        """Why they are not healthy."""
+        return [reason for service in self for reason in service.problems()]
 
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:
         """The inboxes of all."""

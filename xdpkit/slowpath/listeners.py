@@ -19,13 +19,12 @@ from xdpkit.runtime.capability import Capability
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.reasons import failed
+from xdpkit.slowpath.key import Key
+from xdpkit.slowpath.losses import SocketLosses
 
 # linux/in.h and linux/in6.h: not in Python's socket module.
 IP_FREEBIND = 15
 IPV6_FREEBIND = 78
-
-Key = tuple[str, str, int]
-"""Address, service, port."""
 
 # How many refused sockets are tried again at a time: 64 calls of bind take some 200 us.
 MOST_TRIES = 64
@@ -61,6 +60,7 @@ class ListenerSockets(ABC):
         """Sockets from a predecessor, used instead of new ones."""
         self.refused: dict[Key, SocketError] = {}
         """Wanted sockets that could not be opened, and why."""
+        self.losses = SocketLosses()
         self._sockets: dict[Key, socket.socket] = {}
         self._freed: dict[Key, socket.socket] = {}
         """Opened by ``try_again``, until they are used."""
@@ -103,6 +103,8 @@ class ListenerSockets(ABC):
                 self._sockets[key] = self._open(key)
             except SocketError as error:
                 self.refused[key] = error
+            else:
+                self.losses.begin(key, self._sockets[key])
         while self._freed:
             self._freed.popitem()[1].close()
 
@@ -120,9 +122,16 @@ class ListenerSockets(ABC):
                 return True
         return False
 
+    def lost(self) -> Mapping[Key, int]:
+        """What each socket in use has lost; ``losses.closed`` has what others have."""
+        return self.losses.update(self._sockets)
+
     async def close_others(self) -> None:
         """Closes what the last ``open`` did not want, after a grace period of its thread."""
-        gone = [self._sockets.pop(key) for key in self._sockets.keys() - self._wanted]
+        unwanted = self._sockets.keys() - self._wanted
+        for key in unwanted:
+            self.losses.end(key, self._sockets[key])
+        gone = [self._sockets.pop(key) for key in unwanted]
         for old in gone:
             self._listener.remove(old)
         if gone:

@@ -11,7 +11,7 @@ from typing import Any
 from xdpkit.config.address import Address
 from xdpkit.errors import PortTakenError, SocketError
 from xdpkit.nic.os.port_holders import PortHolders
-from xdpkit.slowpath.listeners import Key
+from xdpkit.slowpath.key import Key
 
 # Addresses that a line of the log names.
 _MOST_NAMED = 4

@@ -12,7 +12,7 @@ from xdpkit.nic.os.port_holders import PortHolders
 from xdpkit.runtime.deadline import ShutdownDeadline
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.runtime.thread_state import new_thread_state
-from xdpkit.slowpath.listeners import Key
+from xdpkit.slowpath.key import Key
 from xdpkit.slowpath.not_served import NotServed, not_served
 from xdpkit.slowpath.tcp import TcpSlowPath
 from xdpkit.slowpath.udp import UdpSlowPath

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +11,9 @@ from rich.text import Text
 
 from xdpkit.escape import escape_all
 from xdpkit.status.document import Verdict
+from xdpkit.status.head import head_lines
+from xdpkit.status.tables import number, table
+from xdpkit.status.where_view import where_parts
 
 # Zones that are shown; --json has all.
 ZONES = 20
@@ -22,17 +24,28 @@ _PIPE_WIDTH = 200
 
 def show(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> None:
     """Prints the status of one instance to standard output."""
+    _print(parts(escape_all(document), verdicts))
+
+
+def show_where(document: Mapping[str, Any]) -> None:
+    """Prints how it is, and where its packets went."""
+    shown = escape_all(document)
+    _print([*map(Text, head_lines(shown)), *where_parts(shown["where"])])
+
+
+def _print(views: Sequence[RenderableType]) -> None:
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
-    for part in parts(escape_all(document), verdicts):
-        console.print(part)
+    for view in views:
+        # A reason is one line, however long.
+        console.print(view, soft_wrap=isinstance(view, Text))
 
 
 def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[RenderableType]:
-    """Heading, packets by queue, verdicts that occurred, TCP, NTP, zones."""
+    """How it is, packets by queue, verdicts that occurred, TCP, NTP, zones."""
     views: list[RenderableType] = [
-        Text(_heading(document)),
+        *map(Text, head_lines(document)),
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
         *_not_served(document),
@@ -41,6 +54,8 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
         views.append(_tcp(tcp))
     if ntp := document.get("ntp"):
         views += [Text(_ntp(ntp)), _sources(ntp), Text(_requests(ntp)), _transmit(document)]
+    if traffic := document.get("dns", {}).get("traffic"):
+        views.append(Text(_traffic(traffic)))
     if document["zones"]:
         views += [Text(f"\n{_arena(document)}"), *_failing(document), *_health(document)]
         views += [_zones(document)]
@@ -49,49 +64,35 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
 
 def _not_served(document: Mapping[str, Any]) -> list[RenderableType]:
     """The ports that could not be had; unknown for an older instance."""
-    table = _table("\nnot served", "\naddress", "\nport", "\nwhy", words=3)
+    shown = table("\nnot served", "\naddress", "\nport", "\nwhy", words=3)
     for each in document.get("not_served", ()):
         service = f"{each['service']} over {each['protocol'].upper()}"
-        table.add_row(*map(Text, (service, each["address"], str(each["port"]), each["reason"])))
+        shown.add_row(*map(Text, (service, each["address"], str(each["port"]), each["reason"])))
     udp = document["slow_path"].get("udp", {})
     for service in udp.get("left_to_others", ()):
-        table.add_row(
+        shown.add_row(
             *map(Text, (f"{service} on the slow path", "all", "", "left to another program"))
         )
-    return [table] if table.row_count else []
-
-
-def _heading(document: Mapping[str, Any]) -> str:
-    copy = "zero-copy" if document["zerocopy"] else "copy"
-    up = timedelta(seconds=int(document["uptime_s"]))
-    return (
-        f"{document['interface']}: {document['mode']} mode, {copy}, steering"
-        f" {document['steering']}, timestamps {document['timestamps']}, pid {document['pid']},"
-        f" up {up}"
-    )
-
-
-def _table(*columns: str, words: int) -> Table:
-    """A borderless table: the first and the last ``words`` columns are text, others numbers."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index, name in enumerate(columns):
-        text = index == 0 or index >= len(columns) - words
-        table.add_column(name, justify="left" if text else "right", no_wrap=index == 0)
-    return table
+    return [shown] if shown.row_count else []
 
 
 def _queues(document: Mapping[str, Any], kinds: Mapping[str, str]) -> Table:
-    """A row for each RX queue that is served or received anything, and for each listener."""
-    table = _table("queue", "taken", "passed", "received", "answered", "dropped", "why", words=1)
+    """A row for each RX queue that is served or received anything, and for each listener.
+
+    What was received and answered is what reached a thread: ``where_view`` has the sums.
+    """
+    shown = table(
+        "queue", "taken", "passed", "received", "answered", "dropped", "lost", "why", words=1
+    )
     served, xdp = document["queues"], document["xdp"]
     for queue in sorted({*served, *xdp}, key=int):
         counts = xdp.get(queue, {})
         taken = sum(n for name, n in counts.items() if kinds.get(name) == "take")
         passed = sum(n for name, n in counts.items() if kinds.get(name) == "pass")
-        table.add_row(queue, _number(taken), _number(passed), *_answering(served.get(queue)))
+        shown.add_row(queue, number(taken), number(passed), *_answering(served.get(queue)))
     for name, listener in document["slow_path"].items():
-        table.add_row(_listener_label(name), "", "", *_answering(listener))
-    return table
+        shown.add_row(_listener_label(name), "", "", *_answering(listener))
+    return shown
 
 
 def _listener_label(listener: str) -> str:
@@ -102,20 +103,32 @@ def _listener_label(listener: str) -> str:
 def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
     """The cells of a queue or a listener; empty for a queue that is not served."""
     if counts is None:
-        return [Text()] * 4
-    dropped = counts["dropped"]
-    numbers = (counts["rx"], counts["tx"], sum(dropped.values()))
-    return [*(_number(number) for number in numbers), Text(_reasons(dropped))]
+        return [Text()] * 5
+    dropped, lost = counts["dropped"], _lost(counts)
+    numbers = (counts["rx"], counts["tx"], sum(dropped.values()), sum(lost.values()))
+    why = "; lost: ".join(_reasons(each) for each in (dropped, lost) if each)
+    return [*map(number, numbers), Text(why if dropped or not lost else f"lost: {why}")]
+
+
+def _lost(counts: Mapping[str, Any]) -> dict[str, int]:
+    """What a queue or a listener has lost, by place; unknown for an older instance."""
+    places: dict[str, int] = {}
+    if "lost_at" in counts:
+        for place, _, packets in counts["lost_at"]:
+            places[place] = places.get(place, 0) + packets
+    elif isinstance(counts.get("lost"), Mapping):
+        places |= counts["lost"]
+    return {place: packets for place, packets in places.items() if packets}
 
 
 def _verdicts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> Table:
     """The verdicts that occurred, and their meaning; one of a newer instance has none here."""
     texts = {verdict.name: verdict.text for verdict in verdicts}
-    table = _table("\nverdict", "\npackets", "\nmeaning", words=1)
+    shown = table("\nverdict", "\npackets", "\nmeaning", words=1)
     for name, count in document["verdicts"].items():
         if count:
-            table.add_row(Text(name), _number(count), Text(texts.get(name, "")))
-    return table
+            shown.add_row(Text(name), number(count), Text(texts.get(name, "")))
+    return shown
 
 
 def _ntp(ntp: Mapping[str, Any]) -> str:
@@ -129,16 +142,16 @@ def _ntp(ntp: Mapping[str, Any]) -> str:
 
 
 def _sources(ntp: Mapping[str, Any]) -> Table:
-    table = _table("source", "polls", "answers", "ignored", "state", words=2)
+    shown = table("source", "polls", "answers", "ignored", "state", words=2)
     for source in ntp["sources"]:
-        table.add_row(
+        shown.add_row(
             Text(source["name"]),
-            _number(source["polls"]),
-            _number(source["answers"]),
+            number(source["polls"]),
+            number(source["answers"]),
             Text(_reasons(source["ignored"])),
             Text(source["state"]),
         )
-    return table
+    return shown
 
 
 def _requests(ntp: Mapping[str, Any]) -> str:
@@ -151,17 +164,28 @@ def _requests(ntp: Mapping[str, Any]) -> str:
     return "\nNTP requests: " + "; ".join(parts)
 
 
+def _traffic(traffic: Mapping[str, Any]) -> str:
+    """What was asked over DNS, in one line."""
+    parts = [
+        f"{what} {_reasons(counted)}"
+        for what in ("protocols", "types")
+        if (counted := {name: n for name, n in traffic[what].items() if n})
+    ]
+    parts.append(f"EDNS {traffic['edns']:,}, DO {traffic['do']:,}")
+    return "\nDNS queries: " + "; ".join(parts)
+
+
 def _transmit(document: Mapping[str, Any]) -> Table:
     """The source of transmit times, and the errors of those in the replies."""
-    table = _table(
+    shown = table(
         "transmit", "known", "early by ns, p1", "p10", "p50", "p90", "p99", "from", words=1
     )
     listeners = ((_listener_label(name), facts) for name, facts in document["slow_path"].items())
     for name, path in (*document["queues"].items(), *listeners):
         if facts := path.get("ntp"):
             errors = [f"{ns:,}" for ns in facts["tx_error_ns"].values()] or [""] * 5
-            table.add_row(name, _number(facts["tx_true"]), *errors, facts["tx_timestamps"])
-    return table
+            shown.add_row(name, number(facts["tx_true"]), *errors, facts["tx_timestamps"])
+    return shown
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
@@ -182,14 +206,14 @@ def _failing(document: Mapping[str, Any]) -> list[RenderableType]:
     failing = {name: zone for name, zone in document["zones"].items() if zone.get("errors")}
     if not failing:
         return []
-    table = _table("zone", "state", "since", "why", words=3)
+    shown = table("zone", "state", "since", "why", words=3)
     ordered = sorted(failing.items(), key=lambda item: str(item[1]["since"]))
     for name, zone in ordered[:ZONES]:
         of = f", as of {zone['loaded_at']}" if zone.get("loaded_at") else ""
         more = f" (and {len(zone['errors']) - 1} more errors)" if len(zone["errors"]) > 1 else ""
         why = zone["errors"][0] + more
-        table.add_row(*map(Text, (name, zone["state"] + of, zone["since"], why)))
-    return [table, *_and_more(len(failing)), Text()]
+        shown.add_row(*map(Text, (name, zone["state"] + of, zone["since"], why)))
+    return [shown, *_and_more(len(failing)), Text()]
 
 
 def _health(document: Mapping[str, Any]) -> list[RenderableType]:
@@ -199,11 +223,11 @@ def _health(document: Mapping[str, Any]) -> list[RenderableType]:
 
 
 def _zones(document: Mapping[str, Any]) -> RenderableType:
-    table = _table("zone", "serial", "names", words=0)
+    shown = table("zone", "serial", "names", words=0)
     zones = [(name, zone) for name, zone in document["zones"].items() if zone["serial"] is not None]
     for name, zone in zones[:ZONES]:
-        table.add_row(Text(name), Text(str(zone["serial"])), _number(zone["names"]))
-    return Group(table, *_and_more(len(zones)))
+        shown.add_row(Text(name), Text(str(zone["serial"])), number(zone["names"]))
+    return Group(shown, *_and_more(len(zones)))
 
 
 def _and_more(count: int) -> list[Text]:
@@ -223,7 +247,3 @@ def _arena(document: Mapping[str, Any]) -> str:
     for key, what in (("stale", "not up to date"), ("failed", "answered with SERVFAIL")):
         words += f"; {arena[key]:,} {what}" if arena.get(key) else ""
     return words
-
-
-def _number(count: int) -> Text:
-    return Text(f"{count:,}")

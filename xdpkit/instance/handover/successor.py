@@ -47,7 +47,7 @@ from xdpkit.instance.handover.wire import LAYOUT, Wire
 from xdpkit.nic.setup.apply import Changes
 from xdpkit.nic.setup.hardware_stamps import HardwareStamps
 from xdpkit.runtime.closing import Closing
-from xdpkit.slowpath.listeners import Key
+from xdpkit.slowpath.key import Key
 
 log = logging.getLogger("xdpkit")
 

@@ -63,7 +63,8 @@ class AddressWatch:
         self.moved_to = 0
         self._has_left = False
         self._now: list[InterfaceAddress] = []
-        self._up = True
+        self.up = True
+        """Whether requests can arrive: the link is up, and has a carrier."""
 
     async def read(self) -> bool:
         """Reads the addresses; returns whether they have changed. Must be called first."""
@@ -98,6 +99,7 @@ class AddressWatch:
         with suppress(NetlinkError):
             async for link in await self._ipr.get_links(self._interface.index):
                 self._follow_name(from_link(link))
+                self._log_link_state(link)
         while True:
             await anyio.wait_readable(self._socket)
             self._drain()
@@ -134,10 +136,10 @@ class AddressWatch:
 
     def _log_link_state(self, link: Any) -> None:
         up = from_link(link).up and link.get_attr("IFLA_CARRIER") != 0
-        if up != self._up:
+        if up != self.up:
             what = "up again" if up else "down: no requests can arrive on it"
             log.warning("%s is %s", self._interface.name, what)
-        self._up = up
+        self.up = up
 
     def _drain(self) -> None:
         while True:

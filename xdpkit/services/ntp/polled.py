@@ -48,6 +48,11 @@ class Polled(ABC):
             return self._state
         return None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the last poll gave nothing."""
+        return bool(self._reason)
+
     def problem(self) -> str:
         """Why it gives no time, and the fix."""
         if not self._reason:

@@ -11,6 +11,7 @@ from xdpkit._core._snapshot import NtpState
 from xdpkit.config import Config, NtpConfig
 from xdpkit.regular_file import Content
 from xdpkit.runtime.current_task import CurrentTask
+from xdpkit.runtime.health import Reason
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
 from xdpkit.services.access_list import access
@@ -86,6 +87,9 @@ class NtpService(Service):
 
     def facts(self) -> dict[str, Any]:
         return {"ntp": self._source.facts(), "key_slots": self._admission.slots}
+
+    def problems(self) -> list[Reason]:
+        return self._source.problems()
 
     def close(self) -> None:
         self._source.close()

@@ -16,6 +16,7 @@ from xdpkit._core._clock import clock_precision
 from xdpkit.config.ntp import Loopback, NtpConfig
 from xdpkit.config.refid import refid_number, refid_text
 from xdpkit.runtime.closing import Closing
+from xdpkit.runtime.health import Reason
 from xdpkit.services.ntp.kernel import Kernel
 from xdpkit.services.ntp.local import Local
 from xdpkit.services.ntp.polled import POLL_SECONDS, Polled
@@ -23,6 +24,9 @@ from xdpkit.services.ntp.state import SHORT_UNITS, unsynchronized_state
 from xdpkit.services.ntp.upstream import Upstream
 
 log = logging.getLogger("xdpkit")
+
+# A source that misses one poll, or two, is not yet worth a word: it is polled once a second.
+_SILENT_SECONDS = 3.0
 
 
 class NtpSource(Closing):
@@ -129,6 +133,20 @@ class NtpSource(Closing):
             "age_s": round(state.age_s(now_ns), 3) if chosen else None,
             "sources": [source.facts(now_ns) for source in self._sources],
         }
+
+    def problems(self) -> list[Reason]:
+        """Why the time is not what it should be: from a silent source, or from none."""
+        if self._chosen is None:
+            why = "; ".join(f"{source.name}: {source.problem()}" for source in self._sources)
+            text = f"NTP is not synchronized, and replies say so: {why}"
+            return [Reason("not_synchronized", text)]
+        age_s = self._state.age_s(time.monotonic_ns())
+        if not self._chosen.is_silent or age_s < _SILENT_SECONDS:
+            return []
+        name, why = self._chosen.name, self._chosen.problem()
+        return [
+            Reason("holdover", f"NTP is in holdover: {name} gave no time for {age_s:.0f} s: {why}")
+        ]
 
     def close(self) -> None:
         """Closes the sources' sockets."""

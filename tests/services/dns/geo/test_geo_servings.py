@@ -149,8 +149,10 @@ def test_a_service_with_a_broken_status_file(tmp_path: Path) -> None:
         with anyio.fail_after(60):
             while len(service.problems()) != count:
                 await anyio.sleep(0.05)
-        assert service.facts()["health"] == service.problems()
-        return service.problems()
+        lines = [reason.text for reason in service.problems()]
+        assert service.facts()["health"] == lines
+        assert all(reason.kind == "status_file" for reason in service.problems())
+        return lines
 
     async def main() -> None:
         service = DnsService("dns", dns, SnapshotPublisher(Parts({"dns": 53})))
@@ -192,7 +194,7 @@ def test_a_successor_begins_with_the_states_of_a_broken_file(tmp_path: Path) -> 
         await second.open()
         servings = second._zones._servings
         assert not servings.healthy("f/a") and not servings.healthy("g/a")
-        told = sorted(line.rpartition("/")[2] for line in second.problems())
+        told = sorted(each.text.rpartition("/")[2] for each in second.problems())
         assert [line[:6] for line in told] == ["f.json", "g.json"]
         assert all("its last states stay in use" in line for line in told)
         # Of another directory they are not ours.

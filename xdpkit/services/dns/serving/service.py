@@ -9,6 +9,7 @@ import anyio
 
 from xdpkit.config import Config, DnsConfig
 from xdpkit.runtime.current_task import CurrentTask
+from xdpkit.runtime.health import Reason
 from xdpkit.runtime.inbox import Inbox
 from xdpkit.runtime.publisher import SnapshotPublisher, dns_settings
 from xdpkit.services.access_list import Rules, access, rules
@@ -89,7 +90,7 @@ class DnsService(Service):
         """Reads one zone again, whatever its files look like. Raises XdpkitError."""
         return await self._zones.reload_zone(zone)
 
-    def problems(self) -> list[str]:
+    def problems(self) -> list[Reason]:
         return self._zones.problems()
 
     def inboxes(self) -> tuple[Inbox[Any, Any], ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from xdpkit.runtime.health import Reason
 from xdpkit.services.dns.geo.health import Failing
 from xdpkit.services.dns.serving.store import Load
 from xdpkit.services.dns.serving.zone_table import Change, ZoneState, ZoneTable
@@ -17,7 +18,7 @@ log = logging.getLogger("xdpkit")
 # Lines of the log about one change of any number of files; a file has at most 21 (error_list.py).
 LINES = 100
 
-# Zones that ``/health`` names, and status files.
+# Zones that are named as reasons of the health, and status files.
 NAMED = 20
 
 
@@ -106,20 +107,25 @@ def failed_lines(states: Iterable[ZoneState]) -> dict[str, list[str]]:
     return {state.text: list(state.errors) for state in states}
 
 
-def problems(table: ZoneTable) -> list[str]:
-    """Lines for ``/health``."""
+def problems(table: ZoneTable) -> list[Reason]:
+    """The zones that are not up to date, the first of them by name."""
     failing = table.failing
     found = [
-        f"zone {state.text}: {state.condition} since {moment(state.since)}: {state.errors[0]}"
+        Reason(
+            f"zone_{state.condition}",
+            f"zone {state.text}: {state.condition} since {moment(state.since)}: {state.errors[0]}",
+        )
         for state in failing[:NAMED]
     ]
-    if len(failing) > NAMED:
-        found.append(f"and {len(failing) - NAMED} more zones: xdpkit status names them")
+    for condition in ("stale", "failed"):
+        if more := sum(state.condition == condition for state in failing[NAMED:]):
+            text = f"and {more} more zones {condition}: xdpkit status names them"
+            found.append(Reason(f"zone_{condition}", text, count=more))
     return found
 
 
 def health_problems(failing: Sequence[Failing]) -> list[str]:
-    """Lines for ``/health`` and ``status`` about the status files of JSON zones."""
+    """Lines about the status files of JSON zones."""
     found = [f"health since {moment(each.since)}: {each.line}" for each in failing[:NAMED]]
     if len(failing) > NAMED:
         found.append(f"health: and {len(failing) - NAMED} more status files: the log names them")

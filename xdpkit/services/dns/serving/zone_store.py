@@ -21,6 +21,7 @@ from xdpkit._core._zones import ZoneDirectory
 from xdpkit.config import DnsConfig
 from xdpkit.errors import UnansweredError, XdpkitError
 from xdpkit.runtime.current_task import CurrentTask
+from xdpkit.runtime.health import Reason
 from xdpkit.runtime.inbox import Inbox, Signal
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -150,9 +151,10 @@ class ZoneStore:
         """Facts about all zones together, for status."""
         return self._report.facts(self._table)
 
-    def problems(self) -> list[str]:
-        """Lines for ``/health``: the zones and the status files that are not up to date."""
-        return [*zone_report.problems(self._table), *self.health_problems()]
+    def problems(self) -> list[Reason]:
+        """Why it is not healthy: the zones and the status files that are not up to date."""
+        files = [Reason("status_file", line) for line in self.health_problems()]
+        return [*zone_report.problems(self._table), *files]
 
     def health_problems(self) -> list[str]:
         """What is wrong with the status files."""
