@@ -17,6 +17,7 @@
 #include "ntp/interleaved.h"
 #include "admit/rrl.h"
 #include "ntp/transmit.h"
+#include "runtime/latency.h"
 
 struct snapshot;
 
@@ -48,6 +49,8 @@ struct thread_state {
 	struct ntp_digest digest;
 	struct transmit transmit;
 	struct ntp_counts counts;
+	struct latency latency;
+	uint16_t thread; /* its number for captures: an RX queue, or enum capture_thread */
 };
 
 /* Called before the first reply of a batch. */

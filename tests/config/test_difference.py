@@ -41,6 +41,7 @@ CASES = {
     "interface.irq_cpus": ("[1]", True),
     "interface.rx_timestamps": ('"loop"', True),
     "interface.realtime": ("5", True),
+    "interface.latency": ("false", True),
     "ntp.source": ('"kernel"', False),
     "ntp.source_users": ('"999"', False),
     "ntp.stratum": ("3", False),

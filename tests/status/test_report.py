@@ -21,7 +21,10 @@ LOOP = {
     *("csum_partial", "stamp_hw", "stamp_xdp", "stamp_kernel", "stamp_clock"),
     *("batches", "kicks", "waits", "heartbeat"),
 }
-ANSWERING = {"rx", "tx", "answered", "dropped", "thread", "loop"}
+ANSWERING = {
+    *("rx", "tx", "answered", "dropped", "thread", "loop"),
+    *("latency", "latency_ns", "latency_sum_ns", "latency_from"),
+}
 NTP_OF_A_THREAD = {
     *("tx_timestamps", "tx_true", "tx_missing", "tx_disbelieved", "tx_compensation"),
     *("tx_error_ns", "tx_error", "clock_steps", "leaked"),

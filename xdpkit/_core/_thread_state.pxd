@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from xdpkit._core._ratelimit cimport RateLimitTable, ratelimit_table
 from xdpkit._core._rrl cimport RrlTable, rrl_table
@@ -48,6 +48,10 @@ cdef extern from "runtime/thread_state.h" nogil:
         uint64_t rrl_limited
         uint64_t rrl_slipped
         uint64_t rrl_badcookie
+    cdef struct latency:
+        uint64_t sum_ns
+        uint64_t from_loop
+        uint64_t bucket[0]
     cdef struct thread_state:
         uint64_t random
         geo_generator draws
@@ -59,6 +63,8 @@ cdef extern from "runtime/thread_state.h" nogil:
         ntp_digest digest
         transmit transmit
         ntp_counts counts
+        latency latency
+        uint16_t thread
     cdef struct tx_completion:
         pass
     cdef struct tx_record:
@@ -67,6 +73,9 @@ cdef extern from "runtime/thread_state.h" nogil:
         tx_completion *completion
         uint8_t batch_index
     enum:
+        CLOCK_REALTIME
+        LATENCY_BUCKETS
+        LATENCY_STEP_BITS
         TRANSMIT_KICK
         TRANSMIT_COMPLETION
         TRANSMIT_HARDWARE
@@ -75,6 +84,8 @@ cdef extern from "runtime/thread_state.h" nogil:
         NTP_ERROR_BUCKETS
         NTP_ERROR_SIDE
         NTP_KEY_SLOTS
+    uint32_t latency_bucket(uint64_t ns)
+    void latency_add(latency *found, uint64_t now, uint64_t stamp, uint64_t loop)
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
     void clock_advance(batch_clock *clock)

@@ -156,6 +156,12 @@ class InterfaceConfig:
         " prohibit route, which AF_XDP does not ask.",
         restart=True,
     )
+    latency: bool = flag(
+        default=True,
+        doc="Count how long answers take inside, from their receive stamp until they are given to"
+        " the kernel.",
+        restart=True,
+    )
     realtime: int = integer(
         0,
         99,

@@ -28,7 +28,7 @@ class ThreadCounters:
     """One answering thread: a queue's worker, or with ``queue`` None a listener of the slow path.
 
     ``verdicts`` is in the order of VERDICTS; ``loop`` is what else the loop counts; ``ntp`` and
-    ``dns`` are those of its state. ``tid`` is as in /proc/PID/task.
+    ``dns`` are those of its state, ``latency`` its histogram. ``tid`` is as in /proc/PID/task.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ThreadCounters:
     loop: Mapping[str, Any]
     ntp: Mapping[str, Any]
     dns: Mapping[str, int]
+    latency: Mapping[str, Any]
 
     @property
     def answers(self) -> int:
@@ -97,5 +98,12 @@ def _read(
     verdicts = loop.pop("verdicts")
     state = thread.state
     return ThreadCounters(
-        name, queue, thread.tid, verdicts, loop, state.counters(), state.dns_counters()
+        name,
+        queue,
+        thread.tid,
+        verdicts,
+        loop,
+        state.counters(),
+        state.dns_counters(),
+        state.latency(),
     )

@@ -12,6 +12,7 @@ from xdpkit.instance.counters import Counters
 from xdpkit.services.ntp.counts import thread_facts, total_facts
 from xdpkit.slowpath.not_served import NotServed
 from xdpkit.status import document as status
+from xdpkit.status.latency import latency_facts
 
 
 def document(
@@ -65,6 +66,7 @@ def document(
             "socket": counters.sockets[queue.number],
         }
     _slow_path_facts(facts["slow_path"], counters, left)
+    _latency_facts(facts, counters, dataplane.timestamps)
     if ntp:
         facts["ntp"] = {**ntp, **_ntp_facts(facts, counters, keys or {})}
     if dns is not None:
@@ -78,6 +80,17 @@ def _slow_path_facts(facts: dict[str, Any], counters: Counters, left: Collection
         facts["udp"] |= {"thread": udp.tid, "loop": udp.loop, "left_to_others": sorted(left)}
     if counters.tcp and counters.connections:
         facts["tcp"] |= counters.connections
+
+
+def _latency_facts(facts: dict[str, Any], counters: Counters, obtained: str) -> None:
+    """Adds each thread's histogram to its part of the document."""
+    for queue, worker in counters.workers.items():
+        stamp = "loop" if obtained == "loop" else "xdp"
+        facts["queues"][str(queue)] |= latency_facts(worker.latency, stamp)
+    if udp := counters.udp:
+        facts["slow_path"]["udp"] |= latency_facts(udp.latency, "kernel")
+    if tcp := counters.tcp:
+        facts["slow_path"]["tcp"] |= latency_facts(tcp.latency, "loop")
 
 
 def _ntp_facts(

@@ -17,6 +17,7 @@ from xdpkit.control.lock import InstanceLock
 from xdpkit.control.server import ControlServer
 from xdpkit.errors import BusyError, ControlError
 from xdpkit.instance import report
+from xdpkit.instance.captures import Captures
 from xdpkit.instance.counters import read_counters
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers, Offered
@@ -73,10 +74,12 @@ class Instance:
             self.addresses,
         )
 
-        async def status() -> dict[str, Any]:
-            return self._status(reloader, handovers)
+        captures = Captures(where)
 
-        async def hand_over(connection: Any) -> None:
+        async def status() -> dict[str, Any]:
+            return self._status(reloader, handovers) | {"captures": captures.facts()}
+
+        async def hand_over(connection: socket.socket, _: str | None) -> None:
             await handovers.handle(connection, self.ending)
 
         def rename(interface: Interface) -> None:
@@ -89,7 +92,7 @@ class Instance:
         where.watch.renamed = rename
         self.control.handlers |= {"status": status, "reload": reloader.reload}
         self.control.argument_handlers["reload-zone"] = self._reload_zone
-        self.control.connection_handlers["takeover"] = hand_over
+        self.control.connection_handlers |= {"takeover": hand_over, "dump": captures.handle}
         watchdog = Watchdog(
             where.dataplane, where.slow_path, self._paused, lambda: handovers.parked
         )

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from prometheus_client.core import Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
 
 from xdpkit import __version__
 from xdpkit._core._stats import SERVICES
 from xdpkit.metrics.family import THREAD, Rows, StatusPart, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
 from xdpkit.status.document import Verdict
+from xdpkit.status.latency import cumulative
 
 # Counters of struct stats (cext/runtime/stats.h) by their key in the document.
 _LOOP = {
@@ -54,6 +55,8 @@ def families(document: StatusPart, verdicts: Sequence[Verdict]) -> list[Metric]:
         _verdicts(document, threads, verdicts),
         *_queues(document),
         *_loops(threads),
+        _latency(threads),
+        *_captures(document),
         *(ntp_families(document["ntp"], threads) if "ntp" in document else ()),
         *_zones(document["zones"], document.get("dns", {}).get("arena")),
     ]
@@ -152,6 +155,31 @@ def _loops(threads: Threads) -> Iterator[Metric]:
             if key.startswith("stamp_")
         ),
     )
+
+
+def _latency(threads: Threads) -> Metric:
+    family = HistogramMetricFamily(
+        "xdpkit_latency_seconds",
+        "Time from the receive stamp of a request (at XDP entry, of the slow path's socket, or of "
+        "the loop where there is none) until its answer is given to the kernel.",
+        labels=THREAD,
+        unit="seconds",
+    )
+    for labels, facts in threads:
+        if "latency" in facts:
+            total = facts["latency_sum_ns"] / 1e9
+            family.add_metric(labels, cumulative(facts["latency"]), sum_value=total)
+    return family
+
+
+def _captures(document: StatusPart) -> Iterator[Metric]:
+    captures = document.get("captures", {"running": (), "begun": 0})
+    text = "Captures (xdpkit dump) since startup."
+    yield counter("captures_begun", text, (), [((), captures["begun"])])
+    yield gauge("captures", "Captures that run.", (), [((), len(captures["running"]))])
+    lost = sum(each["lost"] for each in captures["running"])
+    text = "Packets that those captures have lost: their readers are too slow."
+    yield gauge("captures_lost_packets", text, (), [((), lost)])
 
 
 def _zones(zones: Mapping[str, StatusPart], arena: StatusPart | None) -> Iterator[Metric]:
