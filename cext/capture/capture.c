@@ -3,6 +3,33 @@
 
 #include <string.h>
 
+/* Whether it has no filter, and its turn comes after the next `n` packets. */
+static bool skips(const struct capture_session *session, const struct capture_ring *ring,
+		  uint32_t n)
+{
+	return !session->filter.steps && ring->turn + n < session->sample;
+}
+
+const struct capture_set *capture_batch(const struct capture_set *set, uint32_t thread, uint32_t n)
+{
+	for (uint32_t s = 0; s < set->sessions; s++) {
+		const struct capture_ring *ring = &set->session[s]->ring[thread];
+
+		if (ring->shared && !skips(set->session[s], ring, n))
+			return set;
+	}
+	for (uint32_t s = 0; s < set->sessions; s++) {
+		struct capture_ring *ring = &set->session[s]->ring[thread];
+
+		if (!ring->shared)
+			continue;
+		ring->turn += n;
+		ring->shared->seen += n;
+		ring->shared->matched += n;
+	}
+	return NULL;
+}
+
 /* Whether it is this one's turn among those that match. */
 static bool is_sampled(struct capture_ring *ring, uint32_t sample)
 {

@@ -2,8 +2,9 @@
 /*
  * Captures as the answering threads see them: where a packet can be observed, in every way in.
  *
- * A thread calls capture_request() when it has a packet and has not answered it, capture_outcome()
- * when it knows how it ended, and capture_finish() once for its batch, when replies are complete.
+ * A thread calls capture_batch() first, then, if that does not return NULL, capture_request() when
+ * it has a packet and has not answered it, capture_outcome() when it knows how it ended, and
+ * capture_finish() once for its batch, when replies are complete.
  * All run in that thread: no lock, no system call, no allocation. The snapshot has the set of
  * captures, NULL without one: that is all that it costs then.
  */
@@ -52,6 +53,12 @@ struct capture_set {
 	struct capture_session *session[CAPTURE_SESSIONS];
 	struct capture_scratch *scratch[CAPTURE_THREADS]; /* NULL: no such thread */
 };
+
+/*
+ * Begins a batch of `n` packets. Returns NULL if no capture wants any of them, as when each takes
+ * one in so many of all: then they are counted already, and the other functions are not called.
+ */
+const struct capture_set *capture_batch(const struct capture_set *set, uint32_t thread, uint32_t n);
 
 /*
  * Decides about a packet that is not answered yet. `view` has what is known of it; `bytes` are

@@ -55,7 +55,7 @@ static bool is_large(const struct tcp_connection *c, const uint8_t *input)
 
 /* A query is to be answered; its bytes stay until it is. */
 static void capture_query(const struct tcp *tcp, const struct tcp_connection *c,
-			  const struct snapshot *snap, const struct request *rq,
+			  const struct capture_set *captures, const struct request *rq,
 			  const uint8_t *query)
 {
 	struct capture_view view = {
@@ -66,7 +66,7 @@ static void capture_query(const struct tcp *tcp, const struct tcp_connection *c,
 		.ip_version = rq->ip_version,
 		.service = rq->service,
 	};
-	struct capture_kept *kept = capture_request(snap->capture, 0, &view, query - TCP_PREFIX,
+	struct capture_kept *kept = capture_request(captures, 0, &view, query - TCP_PREFIX,
 						    TCP_PREFIX + rq->length, TCP_PREFIX);
 
 	if (!kept)
@@ -83,17 +83,17 @@ static void capture_query(const struct tcp *tcp, const struct tcp_connection *c,
 }
 
 /* An answer is complete, or there is none. */
-static void observe(struct tcp *tcp, const struct snapshot *snap, enum verdict verdict,
-		    const uint8_t *reply, uint32_t length)
+static void observe(struct tcp *tcp, const struct capture_set *captures, bool latency,
+		    enum verdict verdict, const uint8_t *reply, uint32_t length)
 {
 	uint64_t now = clock_ns(CLOCK_REALTIME);
 
-	if (snap->latency && reply)
+	if (latency && reply)
 		latency_add(&tcp->state->latency, now, tcp->clock.utc_ns, tcp->clock.utc_ns);
-	if (!snap->capture)
+	if (!captures)
 		return;
-	capture_outcome(snap->capture, CAPTURE_THREAD_TCP, 0, verdict, reply, length);
-	capture_finish(snap->capture, CAPTURE_THREAD_TCP, 1, now);
+	capture_outcome(captures, CAPTURE_THREAD_TCP, 0, verdict, reply, length);
+	capture_finish(captures, CAPTURE_THREAD_TCP, 1, now);
 }
 
 static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct snapshot *snap,
@@ -111,12 +111,14 @@ static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct s
 		.tcp = true,
 		.rx_ns = tcp->clock.utc_ns,
 	};
-	bool observed = snap->latency || snap->capture, answered;
+	const struct capture_set *captures =
+		snap->capture ? capture_batch(snap->capture, CAPTURE_THREAD_TCP, 1) : NULL;
+	bool answered;
 	struct tx_record tx_record; /* used by NTP only */
 	enum verdict verdict;
 
-	if (snap->capture)
-		capture_query(tcp, c, snap, &rq, query);
+	if (captures)
+		capture_query(tcp, c, captures, &rq, query);
 	memcpy(rq.payload, query, length);
 	verdict = answer(snap, tcp->state, &rq, &tx_record);
 	tcp->queries++;
@@ -124,8 +126,9 @@ static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct s
 	answered = verdict_answers(verdict);
 	if (answered)
 		store_be16(prefix, (uint16_t)rq.length);
-	if (observed)
-		observe(tcp, snap, verdict, answered ? prefix : NULL, TCP_PREFIX + rq.length);
+	if (snap->latency || captures)
+		observe(tcp, captures, snap->latency, verdict, answered ? prefix : NULL,
+			TCP_PREFIX + rq.length);
 	if (!answered) {
 		c->end = TCP_END_message;
 		return;

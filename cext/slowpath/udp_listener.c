@@ -6,7 +6,7 @@
 
 _Static_assert(UDP_ROOM <= CAPTURE_ROOM && UDP_BATCH <= CAPTURE_BATCH, "a batch can be kept");
 
-void udp_capture_request(struct udp_listener *udp, const struct snapshot *snap, int i, uint64_t tag)
+void udp_capture_request(struct udp_listener *udp, int i, uint64_t tag)
 {
 	const struct request *rq = &udp->request[i];
 	const struct local_address *local = &udp->local[udp_tag_local(tag)];
@@ -19,7 +19,7 @@ void udp_capture_request(struct udp_listener *udp, const struct snapshot *snap, 
 		.service = rq->service,
 	};
 	struct capture_kept *kept =
-		capture_request(snap->capture, (uint32_t)i, &view, rq->payload, rq->length, 0);
+		capture_request(udp->capture, (uint32_t)i, &view, rq->payload, rq->length, 0);
 	bool stamped = rq->rx_ns && rq->rx_ns <= udp->clock.utc_ns;
 
 	if (!kept)
@@ -29,5 +29,5 @@ void udp_capture_request(struct udp_listener *udp, const struct snapshot *snap, 
 	kept->record.port = rq->source_port;
 	kept->record.local_port = local->port;
 	memcpy(kept->record.local, local->address, 16);
-	capture_copy(snap->capture, CAPTURE_THREAD_UDP, (uint32_t)i);
+	capture_copy(udp->capture, CAPTURE_THREAD_UDP, (uint32_t)i);
 }

@@ -54,6 +54,7 @@ struct udp_listener {
 	struct qsbr_reader *reader;
 	struct thread_state *state;
 	struct batch_clock clock;
+	const struct capture_set *capture; /* that want something of this batch; NULL: none */
 	uint64_t sent_ns; /* of this batch's replies, UTC; if somebody wants to know */
 	struct thread thread;
 	int epoll_fd;
@@ -135,7 +136,6 @@ static inline const struct request *udp_answered(const struct udp_listener *udp,
 }
 
 /* A datagram has been received: for captures. */
-void udp_capture_request(struct udp_listener *udp, const struct snapshot *snap, int i,
-			 uint64_t tag);
+void udp_capture_request(struct udp_listener *udp, int i, uint64_t tag);
 
 #endif

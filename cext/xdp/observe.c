@@ -4,6 +4,11 @@
 
 #include "capture/capture.h"
 
+void worker_capture_batch(struct worker *w, const struct snapshot *snap, uint32_t n)
+{
+	w->capture = capture_batch(snap->capture, w->state->thread, n);
+}
+
 void worker_capture_request(struct worker *w, const struct snapshot *snap, const uint8_t *data,
 			    uint32_t length, const struct packet *packet, enum verdict verdict,
 			    uint32_t i)
@@ -22,16 +27,15 @@ void worker_capture_request(struct worker *w, const struct snapshot *snap, const
 		view.service = rq->service;
 		payload = (uint32_t)(rq->payload - data);
 	}
-	kept = capture_request(snap->capture, i, &view, data, length, payload);
+	kept = capture_request(w->capture, i, &view, data, length, payload);
 	if (!kept)
 		return;
 	kept->record.kind = CAPTURE_FRAME;
 	kept->record.rx_ns = clock_stamp(w, &snap->phc, data, &source);
-	capture_copy(snap->capture, view.thread, i);
+	capture_copy(w->capture, view.thread, i);
 }
 
-void worker_capture_outcomes(struct worker *w, const struct snapshot *snap, uint32_t first,
-			     uint32_t n)
+void worker_capture_outcomes(struct worker *w, uint32_t first, uint32_t n)
 {
 	uint32_t replies = 0, at;
 
@@ -43,12 +47,11 @@ void worker_capture_outcomes(struct worker *w, const struct snapshot *snap, uint
 		const struct xdp_desc *tx = ring_desc(&w->xsk->tx, at);
 
 		if (verdict_answers(verdict)) {
-			capture_outcome(snap->capture, w->state->thread, first + i, verdict,
+			capture_outcome(w->capture, w->state->thread, first + i, verdict,
 					w->xsk->umem + tx->addr, tx->len);
 			at++;
 		} else {
-			capture_outcome(snap->capture, w->state->thread, first + i, verdict, NULL,
-					0);
+			capture_outcome(w->capture, w->state->thread, first + i, verdict, NULL, 0);
 		}
 	}
 }
@@ -58,13 +61,13 @@ void worker_observe(struct worker *w, const struct snapshot *snap, uint32_t n)
 	uint64_t now = clock_ns(CLOCK_REALTIME);
 
 	if (snap->latency) {
-		/* The arrivals are in TAI. */
-		uint64_t offset = now - w->clock.utc_ns;
+		/* Arrivals are in TAI; without stamps in front of frames they are any bytes. */
+		uint64_t tai_ns = w->clock.tai_ns, sent_ns = tai_ns + now - w->clock.utc_ns;
+		struct latency *latency = &w->state->latency;
 
 		for (uint32_t i = 0; i < w->batch_index; i++)
-			latency_add(&w->state->latency, w->clock.tai_ns + offset, w->arrival[i],
-				    w->clock.tai_ns);
+			latency_add(latency, sent_ns, w->own_clock ? 0 : w->arrival[i], tai_ns);
 	}
-	if (snap->capture)
-		capture_finish(snap->capture, w->state->thread, n, now);
+	if (w->capture)
+		capture_finish(w->capture, w->state->thread, n, now);
 }

@@ -60,6 +60,7 @@ struct worker {
 	uint8_t pending_tx_count; /* NTP replies among them that await a transmit time */
 	struct tx_record tx_records[WORKER_BATCH];  /* by position in the RX batch */
 	struct tx_record *pending_tx[WORKER_BATCH]; /* those replies */
+	const struct capture_set *capture; /* that want something of this batch; NULL: none */
 	uint64_t arrival[WORKER_BATCH]; /* by position among the batch's answers: XDP entry, TAI */
 	struct thread thread;
 };

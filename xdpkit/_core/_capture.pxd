@@ -82,6 +82,7 @@ cdef extern from "capture/capture.h" nogil:
                           const uint8_t *reply)
     const capture_record *capture_ring_next(const uint8_t *bytes, uint32_t size, uint64_t head,
                                             uint64_t *at, bint *broken)
+    const capture_set *capture_batch(const capture_set *s, uint32_t thread, uint32_t n)
     void capture_outcome(const capture_set *s, uint32_t thread, uint32_t i, verdict v,
                          const uint8_t *reply, uint32_t length)
     void capture_finish(const capture_set *s, uint32_t thread, uint32_t n, uint64_t tx_ns)

@@ -1,5 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+from xdpkit._core._capture cimport capture_set
 from xdpkit._core._answer cimport frame, query, request
 from xdpkit._core._thread_state cimport ThreadState, batch_clock, tx_record, thread_state
 from xdpkit._core._snapshot cimport SharedSnapshot, phc_map, qsbr, qsbr_reader, snapshot
@@ -26,6 +27,7 @@ cdef extern from "xdp/observe.h" nogil:
         bint busy
         bint wants_tx_timestamp
         bint own_clock
+        const capture_set *capture
         uint8_t batch_index
         uint8_t pending_tx_count
         thread thread
@@ -37,7 +39,8 @@ cdef extern from "xdp/observe.h" nogil:
     void worker_note_arrivals(worker *w, const xdp_desc *rx, uint32_t n)
     void worker_capture_request(worker *w, const snapshot *snap, const uint8_t *data,
                                 uint32_t length, const packet *p, verdict v, uint32_t i)
-    void worker_capture_outcomes(worker *w, const snapshot *snap, uint32_t first, uint32_t n)
+    void worker_capture_batch(worker *w, const snapshot *snap, uint32_t n)
+    void worker_capture_outcomes(worker *w, uint32_t first, uint32_t n)
     void worker_observe(worker *w, const snapshot *snap, uint32_t n)
     uint64_t clock_arrival(worker *w, const phc_map *phc, const uint8_t *data)
 

@@ -88,6 +88,9 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     cdef uint32_t done = 0, group
 
     thread_state_begin_batch(w.state, snap, &w.clock)
+    w.capture = NULL
+    if snap.capture is not NULL:
+        worker_capture_batch(w, snap, n)
     prefetch_batch(w, n)
     while done < n:
         # Within both rings' bounds: the descriptors of a group are adjacent.
@@ -122,8 +125,8 @@ cdef inline void answer_group(worker *w, const snapshot *snap, tx_record *record
     if snap.latency:
         worker_note_arrivals(w, rx, n)
     send_group(w, rx, record, n)
-    if snap.capture is not NULL:
-        worker_capture_outcomes(w, snap, <uint32_t>(record - &w.tx_records[0]), n)
+    if w.capture is not NULL:
+        worker_capture_outcomes(w, <uint32_t>(record - &w.tx_records[0]), n)
     w.xsk.rx.at += n
 
 
@@ -132,7 +135,7 @@ cdef inline bint receive(worker *w, const snapshot *snap, uint8_t *data, const x
     """Parses a frame and begins its answer; whether ``answer_end`` must finish it."""
     cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &p.frame, &p.request)
 
-    if snap.capture is not NULL:
+    if w.capture is not NULL:
         worker_capture_request(w, snap, data, d.len, p, v,
                                <uint32_t>(record - &w.tx_records[0]))
     if v == VERDICT_PENDING:
@@ -218,7 +221,7 @@ cdef void stamp_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogi
     """
     if w.pending_tx_count:
         tx_stamp_batch(w.state, w.pending_tx, w.pending_tx_count)
-    if snap.latency or snap.capture is not NULL:
+    if snap.latency or w.capture is not NULL:
         worker_observe(w, snap, n)
     w.pending_tx_count = w.batch_index = 0
 

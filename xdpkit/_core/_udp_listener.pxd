@@ -1,7 +1,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 
 from xdpkit._core._answer cimport request
-from xdpkit._core._capture cimport LocalNumbers, local_address
+from xdpkit._core._capture cimport LocalNumbers, capture_set, local_address
 from xdpkit._core._thread_state cimport ThreadState, batch_clock, tx_record, thread_state
 from xdpkit._core._snapshot cimport SharedSnapshot, qsbr, qsbr_reader, snapshot
 from xdpkit._core._stats cimport stats, verdict
@@ -24,6 +24,7 @@ cdef extern from "slowpath/udp_listener.h" nogil:
         thread_state *state
         batch_clock clock
         uint64_t sent_ns
+        const capture_set *capture
         thread thread
         int epoll_fd
         mmsghdr message[0]
@@ -38,7 +39,7 @@ cdef extern from "slowpath/udp_listener.h" nogil:
     uint64_t udp_tag(int fd, uint8_t service, uint16_t local)
     int udp_tag_fd(uint64_t tag)
     void udp_rearm(udp_listener *d, int first, int end)
-    void udp_capture_request(udp_listener *d, const snapshot *snap, int i, uint64_t tag)
+    void udp_capture_request(udp_listener *d, int i, uint64_t tag)
     verdict udp_request(udp_listener *d, int i, uint64_t tag)
 
 

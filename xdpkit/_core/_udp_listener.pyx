@@ -14,7 +14,7 @@ import os
 
 from xdpkit._core._answer cimport answer_c, request
 from xdpkit._core._capture cimport (
-    CAPTURE_THREAD_UDP, LocalNumbers, capture_finish, capture_outcome,
+    CAPTURE_THREAD_UDP, LocalNumbers, capture_batch, capture_finish, capture_outcome,
 )
 from xdpkit._core._loop cimport WORKER_WAIT_MS
 from xdpkit._core._thread_state cimport (
@@ -110,20 +110,23 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
 
     clock_read(&d.clock)
     thread_state_begin_batch(d.state, snap, &d.clock)
+    d.capture = NULL
+    if snap.capture is not NULL:
+        d.capture = capture_batch(snap.capture, CAPTURE_THREAD_UDP, n)
     for i in range(n):
         rq = &d.request[i]
         record = d.pending_tx[replies] = &d.tx_records[i]
         v = udp_request(d, i, tag)
-        if snap.capture is not NULL:
-            udp_capture_request(d, snap, i, tag)
+        if d.capture is not NULL:
+            udp_capture_request(d, i, tag)
         if v == VERDICT_PENDING:
             if rq.service == SERVICE_ntp:
                 arrival(d, rq, d.clock.utc_ns)
             v = answer_c(snap, d.state, rq, record)
         if not verdict_answers(v):
             d.stats.verdict[v] += 1
-            if snap.capture is not NULL:
-                capture_outcome(snap.capture, CAPTURE_THREAD_UDP, i, v, NULL, 0)
+            if d.capture is not NULL:
+                capture_outcome(d.capture, CAPTURE_THREAD_UDP, i, v, NULL, 0)
         else:
             d.vector[i].iov_len = rq.length
             d.outcome[replies] = v
@@ -137,8 +140,8 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
     if replies and d.request[0].service == SERVICE_ntp:
         tx_stamp_batch(d.state, d.pending_tx, replies)
     send_batch(d, snap, udp_tag_fd(tag), replies)
-    if snap.capture is not NULL:
-        capture_finish(snap.capture, CAPTURE_THREAD_UDP, n, d.sent_ns)
+    if d.capture is not NULL:
+        capture_finish(d.capture, CAPTURE_THREAD_UDP, n, d.sent_ns)
 
 
 cdef inline void arrival(udp_listener *d, request *rq, uint64_t now) noexcept nogil:
@@ -155,7 +158,7 @@ cdef inline void send_batch(udp_listener *d, const snapshot *snap, int fd,
     """Sends; a reply that the kernel refuses (no route, no buffer) is counted and skipped."""
     cdef int at = 0, sent, i
 
-    if snap.latency or snap.capture is not NULL:
+    if snap.latency or d.capture is not NULL:
         d.sent_ns = clock_ns(CLOCK_REALTIME)
     while at < replies:
         d.stats.kicks += 1
@@ -178,8 +181,8 @@ cdef inline void observe(udp_listener *d, const snapshot *snap, int reply,
 
     if snap.latency and left:
         latency_add(&d.state.latency, d.sent_ns, rq.rx_ns, d.clock.utc_ns)
-    if snap.capture is not NULL:
-        capture_outcome(snap.capture, CAPTURE_THREAD_UDP, <unsigned>(rq - &d.request[0]), v,
+    if d.capture is not NULL:
+        capture_outcome(d.capture, CAPTURE_THREAD_UDP, <unsigned>(rq - &d.request[0]), v,
                         rq.payload if left else NULL, rq.length)
 
 
