@@ -15,6 +15,7 @@ from prometheus_client.core import HistogramMetricFamily, Metric
 
 from xdpkit import __version__
 from xdpkit._core._stats import SERVICES
+from xdpkit.metrics import native
 from xdpkit.metrics.family import THREAD, Rows, StatusPart, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
 from xdpkit.status.document import Verdict
@@ -169,6 +170,15 @@ def _latency(threads: Threads) -> Metric:
         if "latency" in facts:
             total = facts["latency_sum_ns"] / 1e9
             family.add_metric(labels, cumulative(facts["latency"]), sum_value=total)
+            if native.IS_KNOWN:
+                family.add_sample(
+                    family.name,
+                    dict(zip(THREAD, labels, strict=True)),
+                    0.0,
+                    native_histogram=native.native_histogram(
+                        facts["latency"], facts["latency_sum_ns"]
+                    ),
+                )
     return family
 
 
