@@ -41,7 +41,7 @@ run_packages=(python3 python3-venv python3-dev python3-bpfcc gcc libc6-dev libss
 demo_packages=(bind9-dnsutils iputils-ping)
 bench_packages=(valgrind bind9-utils)
 package_packages=(debhelper dh-python dpkg-dev)
-test_packages=(clang llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool groff-base knot-dnsutils nftables
+test_packages=(clang tshark llvm libclang-rt-dev libbpf-dev bpftool bind9-utils dnsperf ethtool groff-base knot-dnsutils nftables
     shellcheck strace util-linux libcap2-bin "${package_packages[@]}" debootstrap lintian)
 # The VM's own tools, libvirt among them, go into a tree under .cache: vagrant/make-box.sh.
 vm_packages=(python3 python3-venv mmdebstrap e2fsprogs iproute2 mount util-linux ca-certificates)

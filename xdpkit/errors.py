@@ -25,6 +25,7 @@
       ReloadError               a reload that applied nothing: all the reasons
       PartialReloadError        a reload of which a fault of xdpkit itself left a part out
       RestartError              settings that only a restart changes
+      CaptureError              what was captured cannot be written
       LabError                  the network namespaces of demo, tests and benchmarks
 
 Each message is one line: the thing, the reason, the fix; that of ConfigErrors, one for each error.
@@ -217,6 +218,10 @@ class PartialReloadError(XdpkitError):
 
 class RestartError(XdpkitError):
     """A reload that applied nothing: settings changed that need a restart, which it names."""
+
+
+class CaptureError(XdpkitError):
+    """What was captured cannot be written."""
 
 
 class LabError(XdpkitError):

@@ -19,6 +19,7 @@
 #include "runtime/phc.h"
 #include "steer.h"
 
+struct capture_set;
 struct zone_directory;
 
 /* The NTP server's own state, RFC 5905 section 9.1 (system variables); wire units, host order. */
@@ -74,6 +75,8 @@ struct snapshot {
 	/* A copy of reserved->used: most lookups end here, without one more pointer to follow. */
 	uint64_t reserved_used[SNAPSHOT_RESERVED_SLOTS / 64];
 	const struct reserved_sources *reserved; /* owned by the control plane; NULL: none */
+	const struct capture_set *capture;       /* the same */
+	bool latency;                            /* answering threads keep histograms of it */
 };
 
 static inline uint32_t snapshot_slot(const uint8_t *address, uint8_t ip_version)

@@ -17,6 +17,7 @@
 #include "ntp/interleaved.h"
 #include "admit/rrl.h"
 #include "ntp/transmit.h"
+#include "runtime/latency.h"
 
 struct snapshot;
 
@@ -49,6 +50,8 @@ struct thread_state {
 	struct transmit transmit;
 	struct ntp_counts counts;
 	struct dns_traffic traffic;
+	struct latency latency;
+	uint16_t thread; /* its number for captures: an RX queue, or enum capture_thread */
 };
 
 /* Called before the first reply of a batch. */

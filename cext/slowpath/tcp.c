@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "runtime/tap.h"
+#include "capture/capture.h"
 
 static uint8_t *input_of(const struct tcp *tcp, const struct tcp_connection *c)
 {
@@ -53,6 +53,49 @@ static bool is_large(const struct tcp_connection *c, const uint8_t *input)
 	       load_be16(input + c->at) > TCP_INPUT - TCP_PREFIX;
 }
 
+/* A query is to be answered; its bytes stay until it is. */
+static void capture_query(const struct tcp *tcp, const struct tcp_connection *c,
+			  const struct capture_set *captures, const struct request *rq,
+			  const uint8_t *query)
+{
+	struct capture_view view = {
+		.source = rq->source,
+		.message = query,
+		.length = rq->length,
+		.thread = CAPTURE_THREAD_TCP,
+		.ip_version = rq->ip_version,
+		.service = rq->service,
+	};
+	struct capture_kept *kept = capture_request(captures, 0, &view, query - TCP_PREFIX,
+						    TCP_PREFIX + rq->length, TCP_PREFIX);
+
+	if (!kept)
+		return;
+	kept->record.kind = CAPTURE_TCP;
+	kept->record.rx_ns = rq->rx_ns;
+	kept->record.port = c->port;
+	kept->record.rx_at = c->received;
+	kept->record.tx_at = c->answered;
+	if (tcp->local) {
+		kept->record.local_port = tcp->local[c->local].port;
+		memcpy(kept->record.local, tcp->local[c->local].address, 16);
+	}
+}
+
+/* An answer is complete, or there is none. */
+static void observe(struct tcp *tcp, const struct capture_set *captures, bool latency,
+		    enum verdict verdict, const uint8_t *reply, uint32_t length)
+{
+	uint64_t now = clock_ns(CLOCK_REALTIME);
+
+	if (latency && reply)
+		latency_add(&tcp->state->latency, now, tcp->clock.utc_ns, tcp->clock.utc_ns);
+	if (!captures)
+		return;
+	capture_outcome(captures, CAPTURE_THREAD_TCP, 0, verdict, reply, length);
+	capture_finish(captures, CAPTURE_THREAD_TCP, 1, now);
+}
+
 static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct snapshot *snap,
 		       const uint8_t *query, uint32_t length)
 {
@@ -68,20 +111,30 @@ static void answer_one(struct tcp *tcp, struct tcp_connection *c, const struct s
 		.tcp = true,
 		.rx_ns = tcp->clock.utc_ns,
 	};
+	const struct capture_set *captures =
+		snap->capture ? capture_batch(snap->capture, CAPTURE_THREAD_TCP, 1) : NULL;
+	bool answered;
 	struct tx_record tx_record; /* used by NTP only */
 	enum verdict verdict;
 
+	if (captures)
+		capture_query(tcp, c, captures, &rq, query);
 	memcpy(rq.payload, query, length);
 	verdict = answer(snap, tcp->state, &rq, &tx_record);
 	tcp->queries++;
 	tcp->stats.verdict[verdict]++;
-	tap_outcome(&rq, verdict);
-	if (!verdict_answers(verdict)) {
+	answered = verdict_answers(verdict);
+	if (answered)
+		store_be16(prefix, (uint16_t)rq.length);
+	if (snap->latency || captures)
+		observe(tcp, captures, snap->latency, verdict, answered ? prefix : NULL,
+			TCP_PREFIX + rq.length);
+	if (!answered) {
 		c->end = TCP_END_message;
 		return;
 	}
-	store_be16(prefix, (uint16_t)rq.length);
-	tap_reply(prefix, TCP_PREFIX + rq.length);
+	c->received += TCP_PREFIX + length;
+	c->answered += TCP_PREFIX + rq.length;
 	tcp->filled += TCP_PREFIX + rq.length;
 	if (++c->queries == tcp->table.limits.queries)
 		c->end = TCP_END_queries;

@@ -20,6 +20,7 @@
 #include "runtime/clock.h"
 #include "runtime/thread_state.h"
 #include "runtime/stats.h"
+#include "slowpath/local_address.h"
 #include "slowpath/tcp_table.h"
 
 /* The control plane reads the counters; everything else belongs to the thread. */
@@ -31,7 +32,8 @@ struct tcp {
 	struct thread_state *state;
 	struct batch_clock clock; /* of this turn of the loop */
 	struct tcp_table table;
-	uint32_t filled; /* bytes of `output` not yet passed to the kernel */
+	const struct local_address *local; /* by number; NULL: unknown */
+	uint32_t filled;                   /* bytes of `output` not yet passed to the kernel */
 	_Alignas(64) uint8_t output[TCP_OUTPUT];
 };
 

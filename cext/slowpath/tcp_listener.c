@@ -83,7 +83,7 @@ static void refuse(struct tcp_listener *listener, int fd, enum tcp_end why)
 }
 
 static void admit(struct tcp_listener *listener, const struct snapshot *snap, int fd,
-		  const struct sockaddr_in6 *peer)
+		  const struct sockaddr_in6 *peer, uint16_t local)
 {
 	struct tcp_table *table = &listener->tcp.table;
 	struct tcp_connection *c;
@@ -105,17 +105,21 @@ static void admit(struct tcp_listener *listener, const struct snapshot *snap, in
 	if (table->used == table->limits.connections)
 		make_room(listener);
 	c = tcp_admit(table, fd, source, ip_version, port, listener->tcp.clock.mono_ns);
+	c->local = local;
 	if (tcp_listener_watch(listener->epoll_fd, EPOLL_CTL_ADD, fd, EPOLLIN,
 			       TCP_LISTENER_LISTENERS + tcp_index(table, c)))
 		tcp_listener_close(listener, c, TCP_END_error);
 }
 
-/* A listening socket with a pending connection, or -1; round-robin. */
-static int next_listener(struct tcp_listener *listener)
+/* Takes the tag of a listening socket with a pending connection, if there is one; round-robin. */
+static bool next_listener(struct tcp_listener *listener, uint64_t *tag)
 {
 	struct epoll_event event;
 
-	return epoll_wait(listener->listen_fd, &event, 1, 0) == 1 ? (int)event.data.u64 : -1;
+	if (epoll_wait(listener->listen_fd, &event, 1, 0) != 1)
+		return false;
+	*tag = event.data.u64;
+	return true;
 }
 
 /* Whether accept4(2) failed for lack of descriptors or socket memory. */
@@ -132,14 +136,15 @@ void tcp_listener_accept(struct tcp_listener *listener, const struct snapshot *s
 	for (int n = 0; n < TCP_LISTENER_EVENTS && accepting_from(listener) <= now; n++) {
 		struct sockaddr_in6 peer;
 		socklen_t length = sizeof peer;
-		int listen_fd = next_listener(listener), fd;
+		uint64_t tag;
+		int fd;
 
-		if (listen_fd < 0)
+		if (!next_listener(listener, &tag))
 			return;
-		fd = accept4(listen_fd, (struct sockaddr *)&peer, &length,
+		fd = accept4((int)(uint32_t)tag, (struct sockaddr *)&peer, &length,
 			     SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			admit(listener, snap, fd, &peer);
+			admit(listener, snap, fd, &peer, (uint16_t)(tag >> 32));
 			made_room = false;
 		} else if (exhausted(errno) && (made_room || !(made_room = make_room(listener)))) {
 			/* Closing a connection did not free what is missing: do not spin. */

@@ -34,6 +34,12 @@
 #define TCP_LISTENER_WAKE      0
 #define TCP_LISTENER_LISTENERS 1
 
+/* The tag of a listening socket, in listen_fd: descriptor, and number of its address. */
+static inline uint64_t tcp_listener_tag(int fd, uint16_t local)
+{
+	return (uint64_t)local << 32 | (uint32_t)fd;
+}
+
 struct tcp_listener {
 	struct tcp tcp;
 	struct qsbr *qsbr;
@@ -45,6 +51,7 @@ struct tcp_listener {
 	uint64_t pauses;    /* times descriptors or memory ran out while accepting */
 	uint64_t paused_ns; /* accept no connections until then: CLOCK_MONOTONIC */
 	struct epoll_event event[TCP_LISTENER_EVENTS];
+	struct local_address local[LOCAL_ADDRESSES];
 };
 
 static inline int tcp_listener_watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t tag)

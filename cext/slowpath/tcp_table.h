@@ -59,7 +59,9 @@ struct tcp_connection {
 	uint32_t unsent;    /* the slot of its unsent answers; 0: none */
 	uint32_t large;     /* the slot of its input, a query longer than a page; 0: none */
 	uint32_t queries;
-	uint16_t port; /* of the client, host order */
+	uint32_t received, answered; /* bytes of both streams: of answered queries, of answers */
+	uint16_t local;              /* number of the listening socket's address */
+	uint16_t port;               /* of the client, host order */
 	uint8_t ip_version;
 	uint8_t end;        /* enum tcp_end: it closes once its answers are sent */
 	bool half_closed;   /* our side is shut down: input is discarded until the client closes */

@@ -20,8 +20,8 @@
 #include "runtime/thread_state.h"
 #include "runtime/qsbr.h"
 #include "runtime/stats.h"
-#include "runtime/tap.h"
 #include "runtime/thread.h"
+#include "slowpath/local_address.h"
 #include "xdp/worker.h"
 
 #define UDP_BATCH WORKER_BATCH
@@ -32,10 +32,15 @@
 /* SCM_TIMESTAMPNS, with header and padding. */
 #define UDP_CONTROL 64
 
-/* The epoll tag of a socket: descriptor and service in 64 bits. */
-static inline uint64_t udp_tag(int fd, uint8_t service)
+/* The epoll tag of a socket: descriptor, service, and number of its address. */
+static inline uint64_t udp_tag(int fd, uint8_t service, uint16_t local)
 {
-	return (uint64_t)service << 32 | (uint32_t)fd;
+	return (uint64_t)local << 40 | (uint64_t)service << 32 | (uint32_t)fd;
+}
+
+static inline uint16_t udp_tag_local(uint64_t tag)
+{
+	return (uint16_t)(tag >> 40);
 }
 
 static inline int udp_tag_fd(uint64_t tag)
@@ -49,6 +54,8 @@ struct udp_listener {
 	struct qsbr_reader *reader;
 	struct thread_state *state;
 	struct batch_clock clock;
+	const struct capture_set *capture; /* that want something of this batch; NULL: none */
+	uint64_t sent_ns; /* of this batch's replies, UTC; if somebody wants to know */
 	struct thread thread;
 	int epoll_fd;
 	struct mmsghdr message[UDP_BATCH];
@@ -60,6 +67,7 @@ struct udp_listener {
 	uint8_t outcome[UDP_BATCH];              /* verdict of each reply to send */
 	_Alignas(8) uint8_t control[UDP_BATCH][UDP_CONTROL];
 	uint8_t payload[UDP_BATCH][UDP_ROOM];
+	struct local_address local[LOCAL_ADDRESSES];
 };
 
 /* Points messages at their buffers again, for the next recvmmsg(). */
@@ -127,11 +135,7 @@ static inline const struct request *udp_answered(const struct udp_listener *udp,
 	return &udp->request[udp->pending_tx[reply] - udp->tx_records];
 }
 
-static inline void udp_tap(const struct udp_listener *udp, int replies)
-{
-	for (int i = 0; i < replies; i++)
-		tap_reply(udp->message[i].msg_hdr.msg_iov->iov_base,
-			  udp->message[i].msg_hdr.msg_iov->iov_len);
-}
+/* A datagram has been received: for captures. */
+void udp_capture_request(struct udp_listener *udp, int i, uint64_t tag);
 
 #endif

@@ -16,7 +16,6 @@
 #include "runtime/phc.h"
 #include "runtime/qsbr.h"
 #include "runtime/stats.h"
-#include "runtime/tap.h"
 #include "runtime/thread.h"
 #include "xdp/xsk.h"
 
@@ -61,15 +60,19 @@ struct worker {
 	uint8_t pending_tx_count; /* NTP replies among them that await a transmit time */
 	struct tx_record tx_records[WORKER_BATCH];  /* by position in the RX batch */
 	struct tx_record *pending_tx[WORKER_BATCH]; /* those replies */
+	const struct capture_set *capture; /* that want something of this batch; NULL: none */
+	uint64_t arrival[WORKER_BATCH]; /* by position among the batch's answers: XDP entry, TAI */
 	struct thread thread;
 };
+
+enum stamp_source { STAMP_CLOCK, STAMP_XDP, STAMP_HW };
 
 /*
  * Receive time of a frame in UTC: the NIC's stamp in front of it; else the XDP program's, which the
  * NIC's is checked against; else the batch's clock.
  */
-static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc,
-				     const uint8_t *frame)
+static inline uint64_t clock_stamp(const struct worker *w, const struct phc_map *phc,
+				   const uint8_t *frame, enum stamp_source *source)
 {
 	struct steer_meta meta;
 	uint64_t tai_ns;
@@ -78,17 +81,33 @@ static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc
 	/* The differences are unsigned: a stamp from the future also looks far too old. */
 	if (w->own_clock || !w->clock.trust_stamps ||
 	    w->clock.tai_ns - meta.rx_tai_ns > WORKER_STAMP_MAX_NS) {
-		w->stats.stamp_clock++;
+		*source = STAMP_CLOCK;
 		return w->clock.utc_ns;
 	}
 	tai_ns = phc_to_tai(phc, meta.rx_hw_ns);
 	if (tai_ns && meta.rx_tai_ns - tai_ns <= WORKER_STAMP_MAX_NS) {
-		w->stats.stamp_hw++;
+		*source = STAMP_HW;
 	} else {
-		w->stats.stamp_xdp++;
+		*source = STAMP_XDP;
 		tai_ns = meta.rx_tai_ns;
 	}
 	return tai_ns - (uint64_t)(w->clock.tai_offset_s * 1000000000);
+}
+
+/* The same for an NTP request, whose stamp's source is counted. */
+static inline uint64_t clock_arrival(struct worker *w, const struct phc_map *phc,
+				     const uint8_t *frame)
+{
+	enum stamp_source source;
+	uint64_t utc_ns = clock_stamp(w, phc, frame, &source);
+
+	if (source == STAMP_CLOCK)
+		w->stats.stamp_clock++;
+	else if (source == STAMP_HW)
+		w->stats.stamp_hw++;
+	else
+		w->stats.stamp_xdp++;
+	return utc_ns;
 }
 
 #endif

@@ -42,6 +42,7 @@ CASES = {
     "interface.rx_timestamps": ('"loop"', True),
     "interface.max_loss_ppm": ("0", False),
     "interface.realtime": ("5", True),
+    "interface.latency": ("false", True),
     "ntp.source": ('"kernel"', False),
     "ntp.source_users": ('"999"', False),
     "ntp.stratum": ("3", False),

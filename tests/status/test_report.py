@@ -23,7 +23,10 @@ LOOP = {
     *("csum_partial", "stamp_hw", "stamp_xdp", "stamp_kernel", "stamp_clock"),
     *("batches", "kicks", "waits", "heartbeat"),
 }
-ANSWERING = {"rx", "tx", "answered", "dropped", "thread", "loop", "lost"}
+ANSWERING = {
+    *("rx", "tx", "answered", "dropped", "thread", "loop", "lost"),
+    *("latency", "latency_ns", "latency_sum_ns", "latency_from"),
+}
 # XDP_STATISTICS: for three frames of seven the fill ring had none, in copy mode.
 STATISTICS = {
     **{"rx_dropped": 7, "rx_invalid_descs": 0, "tx_invalid_descs": 2, "rx_ring_full": 4},

@@ -34,6 +34,7 @@ ROOMS = (
     "services.table",
     "dataplane",
     "slowpath",
+    "capture",
     "status",
     "metrics",
     "instance",

@@ -31,8 +31,10 @@ ROOMS = {
     "dns": ("base", "admit", "runtime", "zone", "geo", "service/request"),
     "compile": ("base", "zone", "dns/compose", "dns/rdata", "dns/wire"),
     "service": ("ebpf", "base", "runtime", "ntp/service", "dns/service"),
-    "xdp": ("ebpf", "runtime", "frame", "service/answer"),
-    "slowpath": ("base", "runtime", "service/answer", "xdp/worker"),
+    # What a capture wants of a packet is no business of the services.
+    "capture": ("ebpf", "base", "runtime/stats"),
+    "xdp": ("ebpf", "runtime", "frame", "service/answer", "capture/capture"),
+    "slowpath": ("ebpf", "base", "runtime", "service/answer", "xdp/worker", "capture/capture"),
     "loadgen": ("base", "runtime/snapshot", "frame/frame", "ntp/ntp", "dns/wire"),
 }
 

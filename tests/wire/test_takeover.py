@@ -164,7 +164,7 @@ def test_another_layout_is_a_restart(lab: Lab, tmp_path: Path) -> None:
     """An instance of another version stops first; the gap is logged."""
 
     async def old_instance() -> None:
-        async def give(connection: socket.socket) -> None:
+        async def give(connection: socket.socket, _: str | None) -> None:
             wire = Wire(connection)
             await wire.send({"layout": [0], "queues": [], "udp": [], "tcp": []})
             assert await wire.receive(PATIENCE) == {"restart": True}

@@ -26,10 +26,6 @@ cdef extern from "service/answer.h" nogil:
     verdict answer_end(const snapshot *snap, thread_state *m, request *rq, const query *q,
                        tx_record *d)
 
-cdef extern from "runtime/tap.h" nogil:
-    void tap_outcome(const request *rq, verdict v)
-    void tap_reply(const void *bytes, size_t length)
-
 cdef extern from "ntp/ntp.h" nogil:
     uint64_t ntp_time(uint64_t ns)
 

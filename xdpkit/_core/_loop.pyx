@@ -13,7 +13,6 @@ from libc.string cimport memset
 
 from xdpkit._core._answer cimport (
     FRAME_CHECKSUM_PARTIAL, answer_begin, answer_end, answer_prefetch, frame_parse, frame_turn,
-    tap_outcome, tap_reply,
 )
 from xdpkit._core._thread_state cimport (
     TRANSMIT_KICK, clock_advance, clock_expire, tx_record, thread_state_begin_batch,
@@ -75,7 +74,7 @@ cdef void serve(worker *w) noexcept nogil:
         snap = qsbr_quiescent_state(w.qsbr, w.reader)
         clock_advance(&w.clock)
         answer_batch(w, snap, n)
-        stamp_batch(w)
+        stamp_batch(w, snap, n)
         ring_publish(&w.xsk.tx)
         w.stats.kicks += xsk_kick(w.xsk)
         w.stats.batches += 1
@@ -89,6 +88,9 @@ cdef void answer_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nog
     cdef uint32_t done = 0, group
 
     thread_state_begin_batch(w.state, snap, &w.clock)
+    w.capture = NULL
+    if snap.capture is not NULL:
+        worker_capture_batch(w, snap, n)
     prefetch_batch(w, n)
     while done < n:
         # Within both rings' bounds: the descriptors of a group are adjacent.
@@ -120,7 +122,11 @@ cdef inline void answer_group(worker *w, const snapshot *snap, tx_record *record
         pending += receive(w, snap, umem + rx[i].addr, &rx[i], &w.packet[i], &record[i])
     if pending:
         answer_pending(w, snap, record, n)
+    if snap.latency:
+        worker_note_arrivals(w, rx, n)
     send_group(w, rx, record, n)
+    if w.capture is not NULL:
+        worker_capture_outcomes(w, <uint32_t>(record - &w.tx_records[0]), n)
     w.xsk.rx.at += n
 
 
@@ -129,6 +135,9 @@ cdef inline bint receive(worker *w, const snapshot *snap, uint8_t *data, const x
     """Parses a frame and begins its answer; whether ``answer_end`` must finish it."""
     cdef verdict v = frame_parse(snap, data, d.len, room(d.addr), &p.frame, &p.request)
 
+    if w.capture is not NULL:
+        worker_capture_request(w, snap, data, d.len, p, v,
+                               <uint32_t>(record - &w.tx_records[0]))
     if v == VERDICT_PENDING:
         if p.request.service == SERVICE_ntp:
             p.request.rx_ns = clock_arrival(w, &snap.phc, data)
@@ -171,7 +180,6 @@ cdef inline void send_group(worker *w, const xdp_desc *rx, tx_record *record,
         p = &w.packet[i]
         v = <verdict>p.outcome
         w.stats.verdict[v] += 1
-        tap_outcome(&p.request, v)
         if verdict_answers(v):
             tx.addr, tx.options = rx[i].addr, 0
             tx.len = frame_turn(&p.frame, &p.request)
@@ -208,16 +216,13 @@ cdef inline void request_timestamp(worker *w, xdp_desc *d, const request *rq,
         tx_skip_timestamp(data)
 
 
-cdef void stamp_batch(worker *w) noexcept nogil:
-    """Fills the transmit times into the NTP replies of the batch; the kick is next."""
-    cdef xdp_desc *d
-    cdef uint32_t i
-
+cdef void stamp_batch(worker *w, const snapshot *snap, uint32_t n) noexcept nogil:
+    """Completes a batch of ``n`` frames with the transmit times of NTP replies; the kick is next.
+    """
     if w.pending_tx_count:
         tx_stamp_batch(w.state, w.pending_tx, w.pending_tx_count)
-    for i in range(w.batch_index):
-        d = ring_desc(&w.xsk.tx, w.xsk.tx.at - w.batch_index + i)
-        tap_reply(w.xsk.umem + d.addr, d.len)
+    if snap.latency or w.capture is not NULL:
+        worker_observe(w, snap, n)
     w.pending_tx_count = w.batch_index = 0
 
 
@@ -312,6 +317,7 @@ cdef class Worker(Thread):
         self.c.wants_tx_timestamp = state.c.transmit.source != TRANSMIT_KICK
         self.c.busy = busy
         self.c.own_clock = own_clock
+        state.c.thread = socket.queue
         self._prepare(&self.c.thread, &self.c.stats, cpu)
 
     def start(self):

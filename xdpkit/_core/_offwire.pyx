@@ -109,7 +109,7 @@ cdef class OffWire:
             begin = clock_ns(CLOCK_MONOTONIC)
             clock_advance(&self.w.clock)
             answer_batch(self.w, self.snapshot.c, batch)
-            stamp_batch(self.w)
+            stamp_batch(self.w, self.snapshot.c, batch)
             spent += clock_ns(CLOCK_MONOTONIC) - begin
             done += batch
         return spent / done

@@ -1,5 +1,6 @@
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from xdpkit._core._capture cimport CaptureSet, capture_set
 from xdpkit._core._prefix_map cimport AccessList, prefix_map
 from xdpkit._core._keys cimport Keys, ntp_keys
 from xdpkit._core._ratelimit cimport ratelimit_rule
@@ -55,6 +56,8 @@ cdef extern from "runtime/snapshot.h" nogil:
         dns_settings dns
         uint64_t reserved_used[0]
         const reserved_sources *reserved
+        const capture_set *capture
+        bint latency
     enum:
         DNS_COOKIE_SECRETS
         DNS_SETTING_COUNT
@@ -104,6 +107,7 @@ cdef class Snapshot:
     cdef readonly AccessList access, dns_access, echo_access
     cdef readonly ReservedSources reserved
     cdef DnsSettings dns
+    cdef CaptureSet capture
 
 
 cdef class SharedSnapshot:

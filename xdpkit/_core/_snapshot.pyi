@@ -4,6 +4,7 @@ from typing import Any, Final, Self
 
 from typing_extensions import disjoint_base
 
+from xdpkit._core._capture import CaptureSet
 from xdpkit._core._keys import Keys
 from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._ratelimit import RateLimitRule
@@ -73,6 +74,8 @@ class Snapshot:
         phc: PhcMap | Mapping[str, int] | None = None,
         reserved: ReservedSources | Iterable[str | IPv4Address | IPv6Address] = (),
         dns: DnsSettings | Mapping[str, Any] | None = None,
+        capture: CaptureSet | None = None,
+        latency: bool = False,
     ) -> None: ...
     @property
     def reserved(self) -> ReservedSources: ...

@@ -160,8 +160,9 @@ cdef class Snapshot:
     costs the same whatever they hold. ``limit`` is a RateLimitRule for threads with a table, None
     for no limit; without ``phc`` the NIC's stamps are not used. ``ntp``, ``phc`` and ``dns`` may be
     given as a mapping of their fields, ``reserved`` as addresses. ``dns_max_udp`` is the size limit
-    of a DNS reply where ``dns`` does not say. Raises ValueError, TypeError or OverflowError for
-    what does not fit.
+    of a DNS reply where ``dns`` does not say. ``capture`` are the captures that run, ``latency``
+    says whether the threads keep histograms. Raises ValueError, TypeError or OverflowError for what
+    does not fit.
     """
 
     def __cinit__(self, *args, **kwargs):
@@ -172,7 +173,8 @@ cdef class Snapshot:
     def __init__(self, ports, *, ZoneDirectory zones=None, int dns_max_udp=MAX_UDP,
                  uint32_t echo_spin_ns=0, ntp=None, Keys keys=None, AccessList access=None,
                  AccessList dns_access=None, AccessList echo_access=None,
-                 limit=None, phc=None, dns=None, reserved=()):
+                 limit=None, phc=None, dns=None, reserved=(), CaptureSet capture=None,
+                 bint latency=False):
         sizes = {"max_udp_ipv4": dns_max_udp, "max_udp_ipv6": dns_max_udp}
         self.zones, self.keys, self.access = zones, keys, access
         if zones is not None:
@@ -202,6 +204,10 @@ cdef class Snapshot:
         self.reserved = (
             reserved if isinstance(reserved, ReservedSources) else ReservedSources(reserved))
         self.c.reserved = self.reserved.c
+        self.capture = capture
+        if capture is not None:
+            self.c.capture = capture.c
+        self.c.latency = latency
         memcpy(self.c.reserved_used, self.reserved.c.used, sizeof(self.reserved.c.used))
 
     def __dealloc__(self):

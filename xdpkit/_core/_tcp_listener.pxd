@@ -1,5 +1,6 @@
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from xdpkit._core._capture cimport LocalNumbers, local_address
 from xdpkit._core._thread_state cimport ThreadState, batch_clock, thread_state
 from xdpkit._core._snapshot cimport SharedSnapshot, qsbr, qsbr_reader, snapshot
 from xdpkit._core._stats cimport stats
@@ -41,6 +42,7 @@ cdef extern from "slowpath/tcp.h" nogil:
         thread_state *state
         batch_clock clock
         tcp_table table
+        const local_address *local
         uint32_t filled
     cdef struct tcp_bytes:
         const uint8_t *at
@@ -69,9 +71,11 @@ cdef extern from "slowpath/tcp_listener.h" nogil:
         int listen_fd
         uint64_t pauses
         epoll_event event[0]
+        local_address local[0]
     enum:
         TCP_LISTENER_WAKE
         TCP_LISTENER_LISTENERS
+    uint64_t tcp_listener_tag(int fd, uint16_t local)
     int tcp_listener_watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t tag)
     int tcp_listener_wait(tcp_listener *d, int ms)
     tcp_connection *tcp_listener_connection(tcp_listener *d, uint64_t tag)
@@ -91,3 +95,4 @@ cdef class TcpListener(Thread):
     cdef readonly SharedSnapshot shared
     cdef readonly ThreadState state
     cdef dict sockets
+    cdef LocalNumbers numbers

@@ -14,6 +14,7 @@ from libc.string cimport memset
 import os
 import secrets
 
+from xdpkit._core._capture cimport CAPTURE_THREAD_TCP
 from xdpkit._core._thread_state cimport clock_read, thread_state_begin_batch
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport stats_dict
@@ -221,6 +222,7 @@ cdef class TcpListener(Thread):
         cdef uint64_t seed[2]
         self.shared, self.state = shared, state
         self.sockets = {}
+        self.numbers = LocalNumbers()
         self.c = <tcp_listener *>aligned_alloc(64, (sizeof(tcp_listener) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
@@ -239,6 +241,8 @@ cdef class TcpListener(Thread):
         tcp_table_open(&self.c.tcp.table, &limits, self.tables, seed)
         self.c.qsbr = shared.c
         self.c.tcp.state = state.c
+        self.c.tcp.local = self.c.local
+        state.c.thread = CAPTURE_THREAD_TCP
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         self.c.listen_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0 or self.c.listen_fd < 0:
@@ -253,7 +257,9 @@ cdef class TcpListener(Thread):
     def add(self, sock):
         """Starts accepting from another socket."""
         cdef int fd = sock.fileno()
-        if tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_ADD, fd, EPOLLIN, fd) != 0:
+        cdef unsigned short number = self.numbers.take(sock, self.c.local)
+        if tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_ADD, fd, EPOLLIN,
+                              tcp_listener_tag(fd, number)) != 0:
             raise OSError(errno, os.strerror(errno))
         self.sockets[fd] = sock
 
@@ -261,6 +267,7 @@ cdef class TcpListener(Thread):
         """Stops accepting from a socket; its connections stay, and this turn may still use it."""
         cdef int fd = sock.fileno()
         tcp_listener_watch(self.c.listen_fd, EPOLL_CTL_DEL, fd, 0, 0)
+        self.numbers.give_back(fd)
         del self.sockets[fd]
 
     def start(self):

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from xdpkit._core._ratelimit cimport RateLimitTable, ratelimit_table
 from xdpkit._core._rrl cimport RrlTable, rrl_table
@@ -56,6 +56,10 @@ cdef extern from "runtime/thread_state.h" nogil:
         uint64_t query_size[0]
         uint64_t type[0]
         uint64_t reply_size[0]
+    cdef struct latency:
+        uint64_t sum_ns
+        uint64_t from_loop
+        uint64_t bucket[0]
     cdef struct thread_state:
         uint64_t random
         geo_generator draws
@@ -68,6 +72,8 @@ cdef extern from "runtime/thread_state.h" nogil:
         transmit transmit
         ntp_counts counts
         dns_traffic traffic
+        latency latency
+        uint16_t thread
     cdef struct tx_completion:
         pass
     cdef struct tx_record:
@@ -76,6 +82,9 @@ cdef extern from "runtime/thread_state.h" nogil:
         tx_completion *completion
         uint8_t batch_index
     enum:
+        CLOCK_REALTIME
+        LATENCY_BUCKETS
+        LATENCY_STEP_BITS
         TRANSMIT_KICK
         TRANSMIT_COMPLETION
         TRANSMIT_HARDWARE
@@ -93,6 +102,8 @@ cdef extern from "runtime/thread_state.h" nogil:
         DNS_SIZE_SHIFT
         DNS_TYPE_SLOTS
         DNS_ZONE_SLOTS
+    uint32_t latency_bucket(uint64_t ns)
+    void latency_add(latency *found, uint64_t now, uint64_t stamp, uint64_t loop)
     uint64_t clock_ns(int clock)
     void clock_read(batch_clock *clock)
     void clock_advance(batch_clock *clock)

@@ -100,6 +100,22 @@ cdef class ThreadState:
             },
         }
 
+    def latency(self):
+        """A copy of the histogram (``runtime/latency.h``): counts by the lower bound of a bucket.
+
+        ``buckets`` are the bounds in nanoseconds; ``from_loop`` counts those that are measured from
+        the loop's clock, for want of a stamp.
+        """
+        cdef latency *found = &self.c.latency
+        return {
+            "sum_ns": found.sum_ns,
+            "from_loop": found.from_loop,
+            "buckets": {
+                latency_floor(i): found.bucket[i]
+                for i in range(LATENCY_BUCKETS) if found.bucket[i]
+            },
+        }
+
     def dns_counters(self):
         """A copy of the DNS counters (``dns/counts.h``)."""
         return self.c.dns
@@ -136,6 +152,17 @@ cdef class ThreadState:
         if self.c is not NULL:
             ntp_digest_close(&self.c.digest)
         free(self.c)
+
+
+def latency_floor(uint32_t index):
+    """The least nanoseconds in a bucket: the inverse of latency_bucket()."""
+    cdef uint32_t step = 1 << LATENCY_STEP_BITS
+    return index if index < step else <uint64_t>(step + index % step) << (index // step - 1)
+
+
+def latency_index(uint64_t ns):
+    """The index of the bucket that a duration falls in."""
+    return latency_bucket(ns)
 
 
 def error_bucket(int64_t ns):

@@ -12,10 +12,14 @@ from libc.string cimport memset
 
 import os
 
-from xdpkit._core._answer cimport answer_c, request, tap_outcome
+from xdpkit._core._answer cimport answer_c, request
+from xdpkit._core._capture cimport (
+    CAPTURE_THREAD_UDP, LocalNumbers, capture_batch, capture_finish, capture_outcome,
+)
 from xdpkit._core._loop cimport WORKER_WAIT_MS
 from xdpkit._core._thread_state cimport (
-    clock_read, thread_state_begin_batch, tx_stamp_batch, tx_record,
+    CLOCK_REALTIME, clock_ns, clock_read, latency_add, thread_state_begin_batch, tx_stamp_batch,
+    tx_record,
 )
 from xdpkit._core._snapshot cimport qsbr_offline, qsbr_online, qsbr_quiescent_state
 from xdpkit._core._stats cimport (
@@ -55,7 +59,6 @@ cdef extern from *:
         return sendmmsg(fd, d->message + from, (unsigned)n, MSG_DONTWAIT);
     }
     """
-    void udp_tap(const udp_listener *d, int replies) nogil
     const request *udp_answered(const udp_listener *d, int reply) nogil
     int udp_watch(int epoll_fd, int op, int fd, uint64_t tag) nogil
     uint64_t udp_next(udp_listener *d, int ms) nogil
@@ -107,17 +110,23 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
 
     clock_read(&d.clock)
     thread_state_begin_batch(d.state, snap, &d.clock)
+    d.capture = NULL
+    if snap.capture is not NULL:
+        d.capture = capture_batch(snap.capture, CAPTURE_THREAD_UDP, n)
     for i in range(n):
         rq = &d.request[i]
         record = d.pending_tx[replies] = &d.tx_records[i]
         v = udp_request(d, i, tag)
+        if d.capture is not NULL:
+            udp_capture_request(d, i, tag)
         if v == VERDICT_PENDING:
             if rq.service == SERVICE_ntp:
                 arrival(d, rq, d.clock.utc_ns)
             v = answer_c(snap, d.state, rq, record)
         if not verdict_answers(v):
             d.stats.verdict[v] += 1
-            tap_outcome(rq, v)
+            if d.capture is not NULL:
+                capture_outcome(d.capture, CAPTURE_THREAD_UDP, i, v, NULL, 0)
         else:
             d.vector[i].iov_len = rq.length
             d.outcome[replies] = v
@@ -127,12 +136,12 @@ cdef inline void answer_batch(udp_listener *d, const snapshot *snap, uint64_t ta
             d.message[replies].msg_hdr = d.message[i].msg_hdr
             record.payload, record.sum, record.completion = rq.payload, 0, NULL
             replies += 1
-    if replies == 0:
-        return
     # One socket belongs to one service.
-    if d.request[0].service == SERVICE_ntp:
+    if replies and d.request[0].service == SERVICE_ntp:
         tx_stamp_batch(d.state, d.pending_tx, replies)
-    send_batch(d, udp_tag_fd(tag), replies)
+    send_batch(d, snap, udp_tag_fd(tag), replies)
+    if d.capture is not NULL:
+        capture_finish(d.capture, CAPTURE_THREAD_UDP, n, d.sent_ns)
 
 
 cdef inline void arrival(udp_listener *d, request *rq, uint64_t now) noexcept nogil:
@@ -144,22 +153,37 @@ cdef inline void arrival(udp_listener *d, request *rq, uint64_t now) noexcept no
         d.stats.stamp_clock += 1
 
 
-cdef inline void send_batch(udp_listener *d, int fd, int replies) noexcept nogil:
+cdef inline void send_batch(udp_listener *d, const snapshot *snap, int fd,
+                            int replies) noexcept nogil:
     """Sends; a reply that the kernel refuses (no route, no buffer) is counted and skipped."""
     cdef int at = 0, sent, i
 
-    udp_tap(d, replies)
+    if snap.latency or d.capture is not NULL:
+        d.sent_ns = clock_ns(CLOCK_REALTIME)
     while at < replies:
         d.stats.kicks += 1
         sent = udp_send(d, fd, at, replies - at)
         for i in range(at, at + sent):
             d.stats.verdict[d.outcome[i]] += 1
-            tap_outcome(udp_answered(d, i), <verdict>d.outcome[i])
+            observe(d, snap, i, <verdict>d.outcome[i])
         if sent <= 0:
             d.stats.verdict[VERDICT_not_sent] += 1
-            tap_outcome(udp_answered(d, at), VERDICT_not_sent)
+            observe(d, snap, at, VERDICT_not_sent)
             sent = 1
         at += sent
+
+
+cdef inline void observe(udp_listener *d, const snapshot *snap, int reply,
+                         verdict v) noexcept nogil:
+    """The reply at this place among those to send has left, or was refused."""
+    cdef const request *rq = udp_answered(d, reply)
+    cdef bint left = v != VERDICT_not_sent
+
+    if snap.latency and left:
+        latency_add(&d.state.latency, d.sent_ns, rq.rx_ns, d.clock.utc_ns)
+    if d.capture is not NULL:
+        capture_outcome(d.capture, CAPTURE_THREAD_UDP, <unsigned>(rq - &d.request[0]), v,
+                        rq.payload if left else NULL, rq.length)
 
 
 cdef void *entry(void *argument) noexcept nogil:
@@ -183,12 +207,14 @@ cdef class UdpListener(Thread):
     def __cinit__(self, SharedSnapshot shared not None, ThreadState state not None):
         self.shared, self.state = shared, state
         self.sockets = {}
+        self.numbers = LocalNumbers()
         self.c = <udp_listener *>aligned_alloc(64, (sizeof(udp_listener) + 63) & ~<size_t>63)
         if self.c is NULL:
             raise MemoryError()
         memset(self.c, 0, sizeof(udp_listener))
         self.c.qsbr = shared.c
         self.c.state = state.c
+        state.c.thread = CAPTURE_THREAD_UDP
         self.c.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
         if self.c.epoll_fd < 0:
             raise OSError("no file descriptor left for epoll")
@@ -199,7 +225,9 @@ cdef class UdpListener(Thread):
     def add(self, sock, str service not None):
         """Starts answering on another socket."""
         cdef int fd = sock.fileno()
-        if udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd, udp_tag(fd, SERVICES[service])) != 0:
+        cdef unsigned short number = self.numbers.take(sock, self.c.local)
+        if udp_watch(self.c.epoll_fd, EPOLL_CTL_ADD, fd,
+                     udp_tag(fd, SERVICES[service], number)) != 0:
             raise OSError(errno, os.strerror(errno))
         self.sockets[fd] = sock
 
@@ -207,6 +235,7 @@ cdef class UdpListener(Thread):
         """Stops answering on a socket; the thread may still be in its last batch."""
         cdef int fd = sock.fileno()
         udp_watch(self.c.epoll_fd, EPOLL_CTL_DEL, fd, 0)
+        self.numbers.give_back(fd)
         del self.sockets[fd]
 
     def start(self):

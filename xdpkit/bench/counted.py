@@ -12,6 +12,7 @@ import marshal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from xdpkit._core._offwire import OffWire
 from xdpkit._core._rrl import RrlRule
@@ -25,11 +26,14 @@ from xdpkit.services.ntp.local import local_state
 PORTS = {"ntp": 123, "dns": 53, "echo": 7}
 
 
-def snapshot_of(arenas: Path, rate: int = 0) -> Snapshot:
-    """Serves the arenas in a file, with cookies, and with RRL at this rate; 0: no RRL."""
+def snapshot_of(arenas: Path, rate: int = 0, **parts: Any) -> Snapshot:
+    """Serves the arenas in a file, with cookies, and with RRL at this rate; 0: no RRL.
+
+    ``parts`` are more of the snapshot.
+    """
     zones = ZoneDirectory([(zone.name, zone) for zone in _arenas(arenas.read_bytes())])
     dns = {"cookie_secrets": (bytes(range(16)),), "rrl": RrlRule(rate=rate)}
-    return Snapshot(PORTS, zones=zones, ntp=local_state(10), dns=dns)
+    return Snapshot(PORTS, zones=zones, ntp=local_state(10), dns=dns, **parts)
 
 
 def _arenas(data: bytes) -> Iterator[ZoneArena]:

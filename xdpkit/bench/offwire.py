@@ -77,11 +77,18 @@ def measure(options: Namespace, say: Say) -> dict[str, Any]:
 
 def cases(scratch: Path, say: Say) -> Sequence[Case]:
     """Echo, NTP over both families, DNS with few names, with RRL, and with many names."""
+    few = few_names(scratch, say)
+    large = zones.large_arena(say)
+    say("making frames")
+    return (*few, Case("dns-1m", frames.frames("dns", frames.dns_payloads(zones.LARGE)), large))
+
+
+def few_names(scratch: Path, say: Say) -> Sequence[Case]:
+    """The cases without many names."""
     small = scratch / "small.arena"
     zone = scratch / f"{zones.ORIGIN}.zone"
     zone.write_text(zones.zone_text(zones.SMALL))
     zones_arena.write([zone], small, say)
-    large = zones.large_arena(say)
     say("making frames")
     ntp = frames.ntp_payloads()
     few = frames.dns_payloads(zones.SMALL)
@@ -110,7 +117,6 @@ def cases(scratch: Path, say: Say) -> Sequence[Case]:
             small,
             rate=RrlRule().rate,
         ),
-        Case("dns-1m", frames.frames("dns", frames.dns_payloads(zones.LARGE)), large),
     )
 
 

@@ -26,7 +26,7 @@ QUICK = Plan(rounds=1, seconds=0.3, steps=3)
 QUICK_NAMES = ("echo", "echo-dns", "xdpkit-ntp", "xdpkit-dns-10")
 # What can be measured instead of servers side by side: options, and their modules.
 PARTS = {name: name for name in ("offwire", "spin", "ntp", "floods", "reloads")}
-PARTS |= {"zones": "zones_run", "geo": "geo_run"}
+PARTS |= {"zones": "zones_run", "geo": "geo_run", "capture": "capture_run"}
 BOUNDS = (
     ("rounds", 1, 1000),
     ("seconds", 0.05, 600),

@@ -293,6 +293,13 @@ def _verb_query(options: Namespace) -> int:
     return status
 
 
+def _verb_dump(options: Namespace) -> int:
+    from xdpkit.capture import run as capture
+
+    options.interface = _current(options.interface)
+    return capture.main(options)
+
+
 def _verb_blast(options: Namespace) -> int:
     from xdpkit.loadgen import run as loadgen
 
@@ -328,6 +335,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "status": _verb_status,
     "reload": _verb_reload,
     "query": _verb_query,
+    "dump": _verb_dump,
     "blast": _verb_blast,
     "bench": _verb_bench,
     "demo": _verb_demo,

@@ -1,7 +1,8 @@
 """The command line's grammar and its help, which is also the manual.
 
 Only argparse is imported, so that ``xdpkit --help`` is fast. ``blast`` and ``bench`` are in
-``parser_measure.py``; ``plan``, ``doctor`` and ``restore`` in ``parser_nic.py``.
+``parser_measure.py``; ``dump`` in ``parser_dump.py``; ``plan``, ``doctor`` and ``restore`` in
+``parser_nic.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from xdpkit import __version__
-from xdpkit.cli import parser_measure, parser_nic
+from xdpkit.cli import parser_dump, parser_measure, parser_nic
 from xdpkit.errors import UsageError
 
 DEFAULT_CONFIG = "/etc/xdpkit/xdpkit.toml"
@@ -269,6 +270,7 @@ def parser() -> Parser:
     query.add_argument("--times", metavar="N", type=int, help=text)
     text = "do not compare scopes: GeoDNS's is always 16"
     query.add_argument("--ignore-scope", action="store_true", help=text)
+    parser_dump.add_dump(_json(_add(verbs, _Verb(*parser_dump.DUMP))))
     blast = _json(_add(verbs, _Verb(*parser_measure.BLAST)))
     parser_measure.add_blast(blast)
     bench = _json(_add(verbs, _Verb(*parser_measure.BENCH)))

@@ -146,6 +146,14 @@ other runs:
              random_edits  100 edits of random zones at --load queries/s: lost,
                            resident_before, resident_after
              idle, in both: the same load while nothing is compiled
+  --capture  with --json:
+             offwire         ns and instructions per answer without a wire: off, with latency
+                             histograms, and with captures besides
+             rates           answers/s with everything off and on (histograms, a scrape a
+                             second, one in 1,000 captured), in turn: on_over_off
+             full            all of --load requests/s captured, and with a stopped reader:
+                             seen, lost (to the capture), answers_lost
+             stamps          a capture's stamps against a client's: within_100_us
   --geo      an NTP pool's JSON zone: 5,000 servers, drawn by weight, by the country of a
              client subnet; beside a plain zone with answers of the same size, and beside
              knotd's module geoip, which has a fixed list for each country. With --json:
@@ -234,6 +242,8 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     kind.add_argument("--zones", action="store_true", help=text)
     text = "answers by location and weight: rates, databases, memory"
     kind.add_argument("--geo", action="store_true", help=text)
+    text = "cost of captures and latency histograms, and what a capture loses"
+    kind.add_argument("--capture", action="store_true", help=text)
     add = verb.add_argument
     add("--rounds", metavar="N", type=int, help="rounds (default: 3)")
     add("--seconds", metavar="S", type=float, help="length of a probe (default: 1)")

@@ -163,6 +163,12 @@ class InterfaceConfig:
         doc="Packets lost of a million received, over a minute, above which `xdpkit status` says"
         " degraded.",
     )
+    latency: bool = flag(
+        default=True,
+        doc="Count how long answers take inside, from their receive stamp until they are given to"
+        " the kernel.",
+        restart=True,
+    )
     realtime: int = integer(
         0,
         99,

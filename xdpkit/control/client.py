@@ -192,7 +192,7 @@ def request(
     the time limit, and RequestError if the instance returns an error.
     """
     if ifname is None:
-        ifname = _only_instance()
+        ifname = only_instance()
     try:
         with connect_instance(ifname) as connection:
             line = _exchange(connection, verb, argument, time_limit)
@@ -205,11 +205,12 @@ def request(
             f"{ifname}: too many clients are waiting for the instance: try again"
         ) from error
     except OSError as error:
-        raise _connect_error(ifname, error) from error
-    return _reply(ifname, line)
+        raise connect_error(ifname, error) from error
+    return reply_of(ifname, line)
 
 
-def _only_instance() -> str:
+def only_instance() -> str:
+    """The interface that is served here. Raises ControlError for none, and for several."""
     names = instances()
     if not names:
         raise ControlError(
@@ -227,7 +228,8 @@ def _is_served(ifname: str, spare: str, time_limit: float) -> bool:
     return False
 
 
-def _connect_error(ifname: str, error: OSError) -> ControlError:
+def connect_error(ifname: str, error: OSError) -> ControlError:
+    """Why an instance cannot be reached, and what to do about it."""
     if error.errno == errno.ECONNREFUSED:
         others = ", ".join(instances())
         hint = f"served here: {others}" if others else "start xdpkit run, or try ip netns exec"
@@ -256,7 +258,8 @@ def _exchange(
     return bytes(line)
 
 
-def _reply(ifname: str, line: bytes) -> dict[str, Any]:
+def reply_of(ifname: str, line: bytes) -> dict[str, Any]:
+    """What a line of an instance holds. Raises ControlError, RequestError."""
     if not line:
         raise ControlError(f"{ifname}: the instance ended without an answer: see its log")
     try:

@@ -45,8 +45,10 @@ Handler = Callable[[], Awaitable[dict[str, Any]]]
 
 ArgumentHandler = Callable[[str], Awaitable[dict[str, Any]]]
 
-ConnectionHandler = Callable[[socket.socket], Awaitable[None]]
-"""Answers a verb by itself, over a duplicate of the connection, which it must close."""
+ConnectionHandler = Callable[[socket.socket, str | None], Awaitable[None]]
+"""Answers a verb by itself, over a duplicate of the connection, which it must close.
+
+Its second argument is the request's, if that has one."""
 
 # Verbs that change nothing are open to every user of the machine.
 OPEN_VERBS = frozenset({"status"})
@@ -191,7 +193,7 @@ class ControlServer(Listener[Client]):
             line = await read_until(connection, _LINE_END, REQUEST_LIMIT)
         take_over = self.connection_handlers.get(_verb(line or b""))
         if take_over and client.trusted:
-            await take_over(connection.dup())
+            await take_over(connection.dup(), _argument(line or b""))
         elif line is not None:
             answer = await self._answer(line, client)
             with anyio.move_on_after(_WRITE_SECONDS):
@@ -202,10 +204,11 @@ class ControlServer(Listener[Client]):
         handler, with_argument = self.handlers.get(verb), self.argument_handlers.get(verb)
         if with_argument is not None and argument is not None:
             handler = partial(with_argument, argument)
-        if handler is None:
+        if handler is None and verb not in self.connection_handlers:
             return _error("the running instance does not know this request")
         if verb not in OPEN_VERBS and not client.trusted:
             return _error(f"{verb} is for root (with CAP_NET_ADMIN) and xdpkit's user: use sudo")
+        assert handler is not None, "a verb of a trusted client has been answered"
         try:
             return {"reply": await handler()}
         except XdpkitError as error:

@@ -34,7 +34,8 @@ class ThreadCounters:
     """One answering thread: a queue's worker, or with ``queue`` None a listener of the slow path.
 
     ``verdicts`` is in the order of VERDICTS; ``loop`` is what else the loop counts; ``ntp``,
-    ``dns`` and ``traffic`` are those of its state. ``tid`` is as in /proc/PID/task.
+    ``dns`` and ``traffic`` are those of its state, ``latency`` its histogram. ``tid`` is as in
+    /proc/PID/task.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ThreadCounters:
     ntp: Mapping[str, Any]
     dns: Mapping[str, int]
     traffic: Mapping[str, Any]
+    latency: Mapping[str, Any]
 
     @property
     def answers(self) -> int:
@@ -137,4 +139,5 @@ def _read(
         state.counters(),
         state.dns_counters(),
         state.dns_traffic(),
+        state.latency(),
     )

@@ -15,6 +15,7 @@ from xdpkit.services.ntp.counts import thread_facts, total_facts
 from xdpkit.slowpath.key import Key
 from xdpkit.slowpath.not_served import NotServed
 from xdpkit.status import document as status
+from xdpkit.status.latency import latency_facts
 from xdpkit.status.where import Loss, queue_losses, where
 
 
@@ -48,6 +49,7 @@ def counted(counters: Counters, dataplane: DataPlane, left: Collection[str]) -> 
             "lost": _queue_losses(queue, counters),
         }
     _slow_path_facts(facts["slow_path"], counters, left)
+    _latency_facts(facts, counters, dataplane.timestamps)
     if counters.nic:
         facts["nic"] = {"lost": counters.nic.lost, "counters": counters.nic.counters}
     facts["where"] = where(facts, VERDICTS)
@@ -144,6 +146,17 @@ def _queue_losses(queue: Queue, counters: Counters) -> dict[str, int]:
     losses = queue_losses(counters.sockets[queue.number], queue.lost_before)
     losses["tx_ring"] += counters.workers[queue.number].loop["tx_lost"]
     return losses
+
+
+def _latency_facts(facts: dict[str, Any], counters: Counters, obtained: str) -> None:
+    """Adds each thread's histogram to its part of the document."""
+    for queue, worker in counters.workers.items():
+        stamp = "loop" if obtained == "loop" else "xdp"
+        facts["queues"][str(queue)] |= latency_facts(worker.latency, stamp)
+    if udp := counters.udp:
+        facts["slow_path"]["udp"] |= latency_facts(udp.latency, "kernel")
+    if tcp := counters.tcp:
+        facts["slow_path"]["tcp"] |= latency_facts(tcp.latency, "loop")
 
 
 def _ntp_facts(

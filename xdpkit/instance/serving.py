@@ -19,6 +19,7 @@ from xdpkit.control.server import ControlServer
 from xdpkit.errors import BusyError, ControlError
 from xdpkit.instance import report
 from xdpkit.instance.accounts import Accounts
+from xdpkit.instance.captures import Captures
 from xdpkit.instance.ending import Ending
 from xdpkit.instance.handover.predecessor import Handovers, Offered
 from xdpkit.instance.reload import Reloader
@@ -83,15 +84,18 @@ class Instance:
         async def health() -> Health:
             return self._health(watchdog, reloader, accounts)
 
+        captures = Captures(where)
+
         async def status() -> dict[str, Any]:
-            return self._status(watchdog, reloader, handovers, accounts)
+            document = self._status(watchdog, reloader, handovers, accounts)
+            return document | {"captures": captures.facts()}
 
         async def look() -> dict[str, Any]:
             document = await status()
             accounts.add_rates(document["where"])
             return document
 
-        async def hand_over(connection: Any) -> None:
+        async def hand_over(connection: socket.socket, _: str | None) -> None:
             await handovers.handle(connection, self.ending)
 
         def rename(interface: Interface) -> None:
@@ -104,7 +108,7 @@ class Instance:
         where.watch.renamed = rename
         self.control.handlers |= {"status": look, "reload": reloader.reload}
         self.control.argument_handlers["reload-zone"] = self._reload_zone
-        self.control.connection_handlers["takeover"] = hand_over
+        self.control.connection_handlers |= {"takeover": hand_over, "dump": captures.handle}
         watchdog = Watchdog(
             where.dataplane, where.slow_path, self._paused, lambda: handovers.parked, health
         )

@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from prometheus_client.core import Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
 
 from xdpkit import __version__
 from xdpkit._core._stats import SERVICES
+from xdpkit.metrics import native
 from xdpkit.metrics.dns_families import dns_families
 from xdpkit.metrics.family import THREAD, Labels, Rows, StatusPart, Threads, counter, gauge, info
 from xdpkit.metrics.ntp_families import ntp_families
 from xdpkit.runtime.health import KINDS, STATES
 from xdpkit.status.document import Verdict
+from xdpkit.status.latency import cumulative
 from xdpkit.status.places import PLACES
 
 # Counters of struct stats (cext/runtime/stats.h) by their key in the document.
@@ -59,6 +61,8 @@ def families(document: StatusPart, verdicts: Sequence[Verdict]) -> list[Metric]:
         _lost(document),
         *_queues(document),
         *_loops(threads),
+        _latency(threads),
+        *_captures(document),
         *(ntp_families(document["ntp"], threads) if "ntp" in document else ()),
         *(dns_families(traffic) if (traffic := document.get("dns", {}).get("traffic")) else ()),
         *_zones(document["zones"], document.get("dns", {}).get("arena")),
@@ -183,6 +187,40 @@ def _loops(threads: Threads) -> Iterator[Metric]:
             if key.startswith("stamp_")
         ),
     )
+
+
+def _latency(threads: Threads) -> Metric:
+    family = HistogramMetricFamily(
+        "xdpkit_latency_seconds",
+        "Time from the receive stamp of a request (at XDP entry, of the slow path's socket, or of "
+        "the loop where there is none) until its answer is given to the kernel.",
+        labels=THREAD,
+        unit="seconds",
+    )
+    for labels, facts in threads:
+        if "latency" in facts:
+            total = facts["latency_sum_ns"] / 1e9
+            family.add_metric(labels, cumulative(facts["latency"]), sum_value=total)
+            if native.IS_KNOWN:
+                family.add_sample(
+                    family.name,
+                    dict(zip(THREAD, labels, strict=True)),
+                    0.0,
+                    native_histogram=native.native_histogram(
+                        facts["latency"], facts["latency_sum_ns"]
+                    ),
+                )
+    return family
+
+
+def _captures(document: StatusPart) -> Iterator[Metric]:
+    captures = document.get("captures", {"running": (), "begun": 0})
+    text = "Captures (xdpkit dump) since startup."
+    yield counter("captures_begun", text, (), [((), captures["begun"])])
+    yield gauge("captures", "Captures that run.", (), [((), len(captures["running"]))])
+    lost = sum(each["lost"] for each in captures["running"])
+    text = "Packets that those captures have lost: their readers are too slow."
+    yield gauge("captures_lost_packets", text, (), [((), lost)])
 
 
 def _zones(zones: Mapping[str, StatusPart], arena: StatusPart | None) -> Iterator[Metric]:

@@ -34,6 +34,7 @@ from xdpkit.errors import ControlError, PortTakenError, SocketError, XdpkitError
 from xdpkit.escape import escape
 from xdpkit.metrics.families import families
 from xdpkit.metrics.geodns_families import GeodnsInstance, geodns_families
+from xdpkit.metrics.native import IS_KNOWN
 from xdpkit.runtime.faults import faults
 from xdpkit.runtime.health import Health, Reason
 from xdpkit.runtime.listener import Listener
@@ -223,13 +224,28 @@ class _Collected(Collector):
 
 
 def encode(metrics: Sequence[Metric], accepted: str) -> tuple[bytes, str]:
-    """The text and its media type: OpenMetrics 1.0 if the client accepts any, else Prometheus.
+    """The text and its media type: OpenMetrics if the client accepts any, else Prometheus.
 
-    The library would echo the client's Accept field in the reply, so it gets one of our own.
+    Version 2.0, for those who name it, has native histograms too. The library would echo the
+    client's Accept field in the reply, so it gets one of our own.
     """
-    field = f"{_OPENMETRICS}; version=1.0.0" if _OPENMETRICS in accepted else ""
+    if _OPENMETRICS not in accepted:
+        field = ""
+        metrics = [_without_native(metric) for metric in metrics]
+    else:
+        newest = IS_KNOWN and "version=2.0.0" in accepted
+        field = f"{_OPENMETRICS}; version={'2.0.0' if newest else '1.0.0'}"
     encoder, kind = choose_encoder(field)
     return encoder(_Collected(metrics)), kind
+
+
+def _without_native(metric: Metric) -> Metric:
+    """The library writes native histograms into Prometheus's format, which has none, as well."""
+    if not IS_KNOWN or not any(sample.native_histogram for sample in metric.samples):
+        return metric
+    kept = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    kept.samples = [sample for sample in metric.samples if not sample.native_histogram]
+    return kept
 
 
 async def _finish(connection: socket.socket) -> None:

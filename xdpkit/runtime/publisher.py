@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 
+from xdpkit._core._capture import CaptureSet
 from xdpkit._core._keys import Keys
 from xdpkit._core._prefix_map import AccessList
 from xdpkit._core._ratelimit import RateLimitRule
@@ -59,6 +60,8 @@ class Parts:
     limit: RateLimitRule | None = None
     reserved: ReservedSources = field(default_factory=ReservedSources)
     phc: PhcMap | None = None
+    capture: CaptureSet | None = None
+    latency: bool = True
     server_address: bytes = b""
     """One of those that are served, as text."""
 
@@ -84,6 +87,8 @@ class Parts:
             limit=self.limit,
             reserved=self.reserved,
             phc=self.phc,
+            capture=self.capture,
+            latency=self.latency,
         )
 
 
@@ -102,6 +107,7 @@ def initial_parts(config: Config) -> Parts:
     return Parts(
         ports=config.ports(),
         echo_spin_ns=config.echo.spin_ns if config.echo else 0,
+        latency=config.interface.latency,
     )
 
 

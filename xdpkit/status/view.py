@@ -18,6 +18,9 @@ from xdpkit.status.where_view import where_parts
 # Zones that are shown; --json has all.
 ZONES = 20
 
+# Of the latency: the keys of latency_ns in the document.
+_INSIDE = ("p50", "p90", "p99", "p99.9", "max")
+
 # A pipe or file has no width: lines must not wrap.
 _PIPE_WIDTH = 200
 
@@ -49,6 +52,7 @@ def parts(document: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Rend
         _queues(document, {verdict.name: verdict.kind for verdict in verdicts}),
         _verdicts(document, verdicts),
         *_not_served(document),
+        *_latency(document),
     ]
     if tcp := document["slow_path"].get("tcp"):
         views.append(_tcp(tcp))
@@ -186,6 +190,17 @@ def _transmit(document: Mapping[str, Any]) -> Table:
             errors = [f"{ns:,}" for ns in facts["tx_error_ns"].values()] or [""] * 5
             shown.add_row(name, number(facts["tx_true"]), *errors, facts["tx_timestamps"])
     return shown
+
+
+def _latency(document: Mapping[str, Any]) -> list[RenderableType]:
+    """How long answers were inside; unknown for an older instance."""
+    shown = table("\ninside, us", *(f"\n{name}" for name in _INSIDE), "\nfrom", words=1)
+    listeners = ((_listener_label(name), facts) for name, facts in document["slow_path"].items())
+    for name, path in (*document["queues"].items(), *listeners):
+        if inside := path.get("latency_ns"):
+            values = [f"{inside[each] / 1000:,.1f}" for each in _INSIDE]
+            shown.add_row(name, *values, path["latency_from"])
+    return [shown] if shown.row_count else []
 
 
 def _reasons(counts: Mapping[str, int]) -> str:
