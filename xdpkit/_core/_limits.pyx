@@ -60,11 +60,13 @@ cdef extern from *:
 
     enum {
         ARENA_CHECKSUM_AT = offsetof(struct zone_arena, checksum),
+        ARENA_SLOT_AT = offsetof(struct zone_arena, slot),
     };
     """
     const uint64_t c_zone_magic "ZONE_MAGIC"
     enum:
         ARENA_CHECKSUM_AT
+        ARENA_SLOT_AT
         c_zone_version "ZONE_VERSION"
         c_zone_unit "ZONE_UNIT"
         c_zone_slack "ZONE_SLACK"
@@ -126,3 +128,4 @@ ZONE_KIND_TRUNCATED = c_zone_kind_truncated
 
 # Where a field of these structs is, in bytes.
 ZONE_ARENA_CHECKSUM_AT = ARENA_CHECKSUM_AT
+ZONE_ARENA_SLOT_AT = ARENA_SLOT_AT

@@ -99,20 +99,15 @@ cdef int read_summed(char *to, int fd, off_t at, size_t size, zone_checksum *sum
 
 
 cdef void add_summed(char *base, size_t at, size_t size, zone_checksum *sum) noexcept nogil:
-    """Adds a part of an arena, from a multiple of a cache line on.
-
-    Its own checksum counts as 0, and so does its slot, which is not in a file.
-    """
+    """Adds a part of an arena, from a multiple of a cache line on; its own checksum counts as 0."""
     cdef zone_arena *head = <zone_arena *>base
     cdef uint64_t own
-    cdef uint32_t slot
     if at or size < sizeof(zone_arena):
         zone_checksum_add(sum, base + at, size)
         return
     own, head.checksum = head.checksum, 0
-    slot, head.slot = head.slot, 0
     zone_checksum_add(sum, base, size)
-    head.checksum, head.slot = own, slot
+    head.checksum = own
 
 
 cdef dict slots = {}
@@ -136,6 +131,8 @@ cdef uint32_t slot_of(bytes name):
 cdef class ZoneArena:
     """One compiled zone: a checked copy of ``data`` in our own memory, never written again.
 
+    Only its slot is this process's own (``zone_slots``).
+
     A copy, so that nothing that happens to a file or its disk can affect an answer; and because
     anonymous memory has huge pages, which random lookups in a large zone need. Raises ValueError if
     it is not an arena of this version, damaged, or unsafe to answer from; MemoryError.
@@ -151,6 +148,9 @@ cdef class ZoneArena:
                 memcpy(self.c, buffer.buf, self.size)
         finally:
             PyBuffer_Release(&buffer)
+        if self.size >= sizeof(zone_arena):
+            # Of another ZoneArena; in a file there is none.
+            self.c.slot = 0
         with nogil:
             zone_checksum_begin(&sum)
             add_summed(<char *>self.c, 0, self.size, &sum)

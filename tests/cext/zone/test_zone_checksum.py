@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from dns_bytes_call import HEAD
 from dns_zones import compiled
+from zone_bytes import but_for_its_slot
 
 from xdpkit._core._zones import ZoneArena
 from xdpkit.services.dns.compiler.arena import CHECKSUM_AT, checksum
@@ -46,7 +47,9 @@ def test_it_is_that_of_the_definition(arena: bytes) -> None:
 def test_an_arena_is_read_as_it_is(arena: bytes, file: int) -> None:
     read = ZoneArena.read(file, AT, len(arena))
     os.pwrite(file, bytes(len(arena)), AT)
-    assert bytes(read.view()) == arena == bytes(ZoneArena(arena).view())
+    assert but_for_its_slot(read) == arena == but_for_its_slot(ZoneArena(arena))
+    # One that is made of another does not have the slot in its checksum.
+    assert but_for_its_slot(ZoneArena(read.view())) == arena
     assert read.names == ZoneArena(arena).names
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 import pytest
 from dns_bytes_call import HEAD
+from zone_bytes import but_for_its_slot
 from zone_loads import addresses, state_of
 
 from xdpkit.services.dns.compiler import arena_file
@@ -231,7 +232,7 @@ def parsed(data: bytes | bytearray) -> arena_file.CachedZone:
 def test_what_is_not_damaged_is_read(site: Site) -> None:
     data = site.cached.read_bytes()
     kept = parsed(data)
-    assert data.startswith(bytes(kept.arena.view())) and kept.ours
+    assert data.startswith(but_for_its_slot(kept.arena)) and kept.ours
 
 
 def test_every_bit_counts(site: Site) -> None:
