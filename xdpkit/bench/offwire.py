@@ -155,7 +155,8 @@ def with_cookies(arena: Path, payloads: Sequence[bytes]) -> list[bytes]:
     source = (CLIENT_IPV4, frames.FIRST_PORT)
     _, reply = answer(snapshot_of(arena), "dns", first, source, rx_ns=time.time_ns())
     assert reply is not None
-    return [queries.with_cookie(payload, queries.cookie_of(reply)) for payload in payloads]
+    cookie = queries.cookie_of(reply)
+    return [queries.with_cookie(payload, cookie) for payload in payloads]
 
 
 def instructions(valgrind: str, case: Case, scratch: Path) -> float:
