@@ -77,6 +77,7 @@ def test_nothing_nasty_gets_out(lab: Lab, tmp_path: Path, what: str) -> None:
         assert harmless(logged(server)).count("\nxdpkit: stopped") == 0
         for argv in (("status",), ("status", "--json")):
             done = run(lab, *argv)
-            assert done.returncode == 0
+            # Healthy, or degraded by what is wrong.
+            assert done.returncode in (0, 3)
             harmless(done.stdout)
     harmless(logged(server))
