@@ -270,7 +270,10 @@ class CompilerChild:
         """Ends it, if it still runs; who duplicated the descriptor of its file still has that."""
         with anyio.CancelScope(shield=True):
             if self._process.returncode is None:
-                self._process.kill()
+                # Not by Popen.kill(), which takes the status of one that has just ended, so that
+                # asyncio logs that it is missing. The PID is the child's until it is waited for.
+                with suppress(ProcessLookupError):
+                    os.kill(self._process.pid, signal.SIGKILL)
                 with anyio.move_on_after(KILLED_SECONDS):
                     await self._process.wait()
             if self._process.returncode is not None:
