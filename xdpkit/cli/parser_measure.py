@@ -257,6 +257,12 @@ def add_bench(verb: argparse.ArgumentParser) -> None:
     add("--peers", metavar="FILE", type=Path, help="more servers, a TOML file")
     text = "write JSON and plots (PNG, SVG) into this directory"
     add("-o", dest="directory", metavar="DIR", type=Path, help=text)
+    # argparse does not break a line within a group.
+    verb.usage = (
+        verb.format_usage()
+        .removeprefix("usage: ")
+        .replace("--zones | ", "--zones |\n                     ")
+    )
 
 
 def vlan_tags(text: str) -> tuple[int, ...]:
