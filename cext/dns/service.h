@@ -51,15 +51,11 @@ static inline enum verdict dns_end(const struct snapshot *snap, struct thread_st
 				   struct request *rq, void *memory, struct tx_record *tx_record)
 {
 	struct dns_query *query = memory;
-	enum verdict verdict;
 
 	(void)tx_record;
 	if (query->counted && !dns_rrl_passes(snap, state, rq, query))
 		return dns_answered(snap, state, rq, dns_rrl_reply(snap, state, rq, query));
-	verdict = dns_reply(snap, state, rq, query);
-	if (snap->dns.statistics)
-		dns_count_reply(&state->traffic, rq);
-	return verdict;
+	return dns_answered(snap, state, rq, dns_reply(snap, state, rq, query));
 }
 
 #endif

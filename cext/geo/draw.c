@@ -297,29 +297,43 @@ static inline __attribute__((always_inline)) bool all_differ(const uint32_t *slo
 	return !(half[0] | half[1]);
 }
 
+/*
+ * Draws `need` slots that differ, of a table that has them and is not wide: at first as if none
+ * were drawn twice. Few are, unless few are left.
+ */
+static inline __attribute__((always_inline)) void
+draw_as_new(const struct geo_selection *selection, const struct geo_table *table,
+	    struct geo_generator *generator, uint32_t *slot, uint32_t need, uint32_t stride)
+{
+	const uint8_t *slots = slots_of(selection, table);
+	struct geo_generator own = *generator;
+	uint32_t have;
+
+	if (table->flags & GEO_TABLE_SHORT) {
+		geo_draw_short(table, sums_of(selection, table), generator, slot, need);
+		return;
+	}
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < need; i++)
+		slot[i] = draw_narrow(table, slots, stride, &own);
+	*generator = own;
+	if (need == DRAWN_FOUR && all_differ(slot))
+		return;
+	have = differing(slot, need);
+	if (have < need)
+		draw_others(selection, table, generator, slot, have, need);
+}
+
 /* Draws `need` slots that differ. */
 static inline __attribute__((always_inline)) void draw_slots(const struct geo_selection *selection,
 							     const struct geo_table *table,
 							     struct geo_generator *generator,
 							     uint32_t *slot, uint32_t need)
 {
-	const uint8_t *slots = slots_of(selection, table);
-	struct geo_generator own = *generator;
-	uint32_t have = 0;
-
-	if (table->flags & GEO_TABLE_SHORT && need <= table->weighted) {
-		geo_draw_short(table, sums_of(selection, table), generator, slot, need);
-		return;
-	}
-	/* At first as if none were drawn twice: few are, unless few are left. */
-	if (!(table->flags & GEO_TABLE_WIDE) && need <= table->weighted) {
-		for (uint32_t i = 0; i < need; i++)
-			slot[i] = draw_narrow(table, slots, table->stride, &own);
-		*generator = own;
-		have = differing(slot, need);
-	}
-	if (have < need)
-		draw_others(selection, table, generator, slot, have, need);
+	if (table->flags & GEO_TABLE_WIDE || need > table->weighted)
+		draw_others(selection, table, generator, slot, 0, need);
+	else
+		draw_as_new(selection, table, generator, slot, need, table->stride);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -422,28 +436,6 @@ static __attribute__((noinline)) uint32_t put_many(const struct geo_selection *s
 	return put(selection, table, slot, table->hosts, sink);
 }
 
-/* Draws four slots that differ, of a table that has them and is not wide. */
-static inline __attribute__((always_inline)) void draw_four(const struct geo_selection *selection,
-							    const struct geo_table *table,
-							    struct geo_generator *generator,
-							    uint32_t *slot, uint32_t stride)
-{
-	const uint8_t *slots = slots_of(selection, table);
-	struct geo_generator own = *generator;
-
-	if (table->flags & GEO_TABLE_SHORT) {
-		geo_draw_short(table, sums_of(selection, table), generator, slot, DRAWN_FOUR);
-		return;
-	}
-#pragma GCC unroll 4
-	for (uint32_t i = 0; i < DRAWN_FOUR; i++)
-		slot[i] = draw_narrow(table, slots, stride, &own);
-	*generator = own;
-	if (__builtin_expect(!all_differ(slot), 0))
-		draw_others(selection, table, generator, slot, differing(slot, DRAWN_FOUR),
-			    DRAWN_FOUR);
-}
-
 /* Four records whose RDATA have this length: what most answers are. */
 static inline __attribute__((always_inline)) uint32_t
 put_four(const struct geo_selection *selection, const struct geo_table *table,
@@ -451,7 +443,7 @@ put_four(const struct geo_selection *selection, const struct geo_table *table,
 {
 	uint32_t slot[DRAWN_FOUR];
 
-	draw_four(selection, table, generator, slot, stride_of(length));
+	draw_as_new(selection, table, generator, slot, DRAWN_FOUR, stride_of(length));
 	return put_fixed(table, slots_of(selection, table), slot, DRAWN_FOUR, sink, length);
 }
 

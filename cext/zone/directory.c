@@ -81,12 +81,13 @@ static const struct zone_served *probe(const struct zone_directory *directory, c
 static void note_geo(struct zone_directory *directory, const struct zone_arena *arena,
 		     const struct geo_serving *geo)
 {
-	uint32_t place = directory->geo_zones++;
+	uint32_t place = directory->geo_zones;
 
-	if (place >= ZONE_INDEX_GEO)
+	if (place == ZONE_INDEX_GEO)
 		return;
 	directory->geo[place].arena = arena;
 	directory->geo[place].serving = geo;
+	directory->geo_zones++;
 }
 
 int zone_directory_add(struct zone_directory *directory, const uint8_t *name, uint32_t length,

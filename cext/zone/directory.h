@@ -30,7 +30,7 @@ struct zone_directory {
 	uint64_t index;           /* where the index is, bytes */
 	uint32_t index_buckets;   /* 0: there is none */
 	uint32_t names;           /* that the index has room for */
-	uint32_t geo_zones;       /* with choices, of which the first are in `geo` */
+	uint32_t geo_zones;       /* in `geo`: the first ones with choices */
 	uint32_t counted;         /* few enough zones that each has a count of its own */
 	struct {
 		const struct zone_arena *arena;
@@ -85,7 +85,7 @@ const struct zone_served *zone_directory_find(const struct zone_directory *direc
 static inline const struct geo_serving *zone_directory_geo(const struct zone_directory *directory,
 							   const struct zone_arena *arena)
 {
-	for (uint32_t i = 0; i < directory->geo_zones && i < ZONE_INDEX_GEO; i++)
+	for (uint32_t i = 0; i < directory->geo_zones; i++)
 		if (directory->geo[i].arena == arena)
 			return directory->geo[i].serving;
 	return NULL;
