@@ -30,10 +30,8 @@ class Capture:
     def __init__(self, ifname: str | None, wanted: Wishes) -> None:
         name = control.only_instance() if ifname is None else ifname
         self._received = bytearray()
-        try:
+        with control.explained(name, _ANSWER_SECONDS):
             self._connection = control.connect_instance(name)
-        except OSError as error:
-            raise control.connect_error(name, error) from error
         descriptors: list[int] = []
         try:
             facts = self._ask(name, wanted, descriptors)
@@ -58,7 +56,7 @@ class Capture:
     def _ask(self, name: str, wanted: Wishes, descriptors: list[int]) -> dict[str, Any]:
         request = {"verb": wishes.VERB, "argument": wanted.to_text()}
         self._connection.settimeout(_ANSWER_SECONDS)
-        try:
+        with control.explained(name, _ANSWER_SECONDS):
             self._connection.sendall(json.dumps(request).encode() + b"\n")
             data, received, _, _ = socket.recv_fds(
                 self._connection, _LINE_LIMIT, 2, socket.MSG_CMSG_CLOEXEC
@@ -66,12 +64,6 @@ class Capture:
             descriptors += received
             self._received += data
             return control.reply_of(name, self._line())
-        except TimeoutError as error:
-            raise ControlError(
-                f"{name}: no answer in {_ANSWER_SECONDS:g} s: is the process stopped?"
-            ) from error
-        except OSError as error:
-            raise control.connect_error(name, error) from error
 
     def _line(self) -> bytes:
         """The next line, or what there is of it at the end of the connection."""

@@ -23,6 +23,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,9 +194,16 @@ def request(
     """
     if ifname is None:
         ifname = only_instance()
+    with explained(ifname, time_limit), connect_instance(ifname) as connection:
+        line = _exchange(connection, verb, argument, time_limit)
+    return reply_of(ifname, line)
+
+
+@contextlib.contextmanager
+def explained(ifname: str, time_limit: float) -> Iterator[None]:
+    """Raises ControlError, with what to do, in place of OSError."""
     try:
-        with connect_instance(ifname) as connection:
-            line = _exchange(connection, verb, argument, time_limit)
+        yield
     except TimeoutError as error:
         raise ControlError(
             f"{ifname}: no answer in {time_limit:g} s: is the process stopped?"
@@ -205,8 +213,7 @@ def request(
             f"{ifname}: too many clients are waiting for the instance: try again"
         ) from error
     except OSError as error:
-        raise connect_error(ifname, error) from error
-    return reply_of(ifname, line)
+        raise _connect_error(ifname, error) from error
 
 
 def only_instance() -> str:
@@ -228,8 +235,7 @@ def _is_served(ifname: str, spare: str, time_limit: float) -> bool:
     return False
 
 
-def connect_error(ifname: str, error: OSError) -> ControlError:
-    """Why an instance cannot be reached, and what to do about it."""
+def _connect_error(ifname: str, error: OSError) -> ControlError:
     if error.errno == errno.ECONNREFUSED:
         others = ", ".join(instances())
         hint = f"served here: {others}" if others else "start xdpkit run, or try ip netns exec"

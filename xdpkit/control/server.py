@@ -205,18 +205,18 @@ class ControlServer(Listener[Client]):
         if with_argument is not None and argument is not None:
             handler = partial(with_argument, argument)
         if handler is None and verb not in self.connection_handlers:
-            return _error("the running instance does not know this request")
+            return refusal("the running instance does not know this request")
         if verb not in OPEN_VERBS and not client.trusted:
-            return _error(f"{verb} is for root (with CAP_NET_ADMIN) and xdpkit's user: use sudo")
+            return refusal(f"{verb} is for root (with CAP_NET_ADMIN) and xdpkit's user: use sudo")
         assert handler is not None, "a verb of a trusted client has been answered"
         try:
             return {"reply": await handler()}
         except XdpkitError as error:
-            return _error(*error.lines(), exit_code=error.exit_code)
+            return refusal(*error.lines(), exit_code=error.exit_code)
         except OSError as error:
-            return _error(f"{verb}: {error}")
+            return refusal(f"{verb}: {error}")
         except Exception as error:
-            return _error(f"{verb}: a fault of xdpkit itself: {faults.record(self.unit, error)}")
+            return refusal(f"{verb}: a fault of xdpkit itself: {faults.record(self.unit, error)}")
 
     def _holder(self) -> str:
         """Who holds the name, and what to do about it."""
@@ -242,7 +242,7 @@ def _turn_away(connection: socket.socket) -> None:
     """Refuses without waiting: the send buffer of a new connection has room for one line."""
     with connection:
         try:
-            connection.send(_encode(_error("too many connections at the same time: try again")))
+            connection.send(_encode(refusal("too many connections at the same time: try again")))
         except OSError:
             return
 
@@ -265,7 +265,8 @@ def _argument(line: bytes) -> str | None:
     return argument if isinstance(argument, str) else None
 
 
-def _error(*reasons: str, exit_code: int = 1) -> dict[str, Any]:
+def refusal(*reasons: str, exit_code: int = 1) -> dict[str, Any]:
+    """The reply to a request that was refused or failed."""
     return {"error": reasons[0], "errors": reasons, "exit_code": exit_code}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -58,10 +58,10 @@ class Accounts:
         counters = read_counters(self._where.dataplane, self._where.slow_path, self._nic)
         return counters, report.counted(counters, self._where.dataplane, self._left())
 
-    def problems(self, max_ppm: int) -> list[Reason]:
-        """Why it is not healthy, by what was lost until now."""
+    def problems(self, max_ppm: int, where: Mapping[str, Any] | None = None) -> list[Reason]:
+        """Why it is not healthy, by what was lost until now: ``where``, if it was just read."""
         try:
-            where = self.read()[1]["where"]
+            where = where or self.read()[1]["where"]
         except OSError:
             # The interface is going away, which the instance says otherwise.
             return []

@@ -9,7 +9,6 @@ period the memory is freed.
 from __future__ import annotations
 
 import json
-import logging
 import socket
 from typing import Any
 
@@ -25,11 +24,10 @@ from xdpkit._core._capture import (
 )
 from xdpkit.capture.filter import compile_filter
 from xdpkit.capture.wishes import Wishes
+from xdpkit.control.server import refusal
 from xdpkit.errors import BusyError, XdpkitError
 from xdpkit.instance.served_addresses import Served
 from xdpkit.runtime.stream import send_all
-
-log = logging.getLogger("xdpkit")
 
 # A client takes a line within milliseconds.
 _SEND_SECONDS = 5.0
@@ -115,10 +113,9 @@ class Captures:
 
 def _refusal(error: Exception) -> dict[str, Any]:
     if isinstance(error, XdpkitError):
-        return {"error": str(error), "errors": error.lines(), "exit_code": error.exit_code}
+        return refusal(*error.lines(), exit_code=error.exit_code)
     reason = error.strerror if isinstance(error, OSError) else "out of memory"
-    text = f"no memory for the capture ({reason}): take a smaller --buffer"
-    return {"error": text, "errors": [text], "exit_code": 1}
+    return refusal(f"no memory for the capture ({reason}): take a smaller --buffer")
 
 
 async def _send(connection: socket.socket, message: dict[str, Any]) -> None:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,6 +22,7 @@ from xdpkit.nic.os import names
 from xdpkit.runtime.faults import describe, faults
 from xdpkit.runtime.health import Reason
 from xdpkit.runtime.inbox import Inbox
+from xdpkit.runtime.moment import moment
 from xdpkit.runtime.notify import notify, notify_reloading
 from xdpkit.runtime.off_loop import off_loop
 from xdpkit.runtime.publisher import SnapshotPublisher
@@ -51,7 +51,7 @@ class Outcome:
     def facts(self) -> dict[str, Any]:
         """``reload`` in ``xdpkit status --json``."""
         return {
-            "at": _moment(self.at),
+            "at": moment(self.at),
             "outcome": "failed" if self.errors else "reloaded",
             "errors": list(self.errors[:_TOLD]),
             "changed": list(self.changed),
@@ -62,13 +62,8 @@ class Outcome:
         if not self.errors:
             return []
         more = f" (and {len(self.errors) - 1} more errors)" if len(self.errors) > 1 else ""
-        text = f"the reload at {_moment(self.at)} failed: {self.errors[0]}{more}"
+        text = f"the reload at {moment(self.at)} failed: {self.errors[0]}{more}"
         return [Reason("reload_failed", text)]
-
-
-def _moment(seconds: float) -> str:
-    """Seconds since the epoch as a time of day in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
 
 
 class Part(Protocol):

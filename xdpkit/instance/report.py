@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from xdpkit._core._stats import VERDICTS
 from xdpkit.config import Config, ServedAddress
+from xdpkit.config.address import SocketAddress
 from xdpkit.dataplane.dataplane import DataPlane, Queue
 from xdpkit.instance.counters import Counters
 from xdpkit.services.dns.serving.traffic import traffic_facts
@@ -133,7 +135,7 @@ def _add_losses(
     """``lost``, all that a listener's sockets have, and ``lost_at``, each socket that has any."""
     closed = [(place, "", by_socket[None])]
     sockets = sorted(
-        (place, f"[{key[0]}]:{key[2]}" if ":" in key[0] else f"{key[0]}:{key[2]}", count)
+        (place, str(SocketAddress(ip_address(key[0]), key[2])), count)
         for key, count in by_socket.items()
         if key and count
     )

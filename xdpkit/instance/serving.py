@@ -168,8 +168,9 @@ class Instance:
         watchdog: Watchdog,
         reloader: Reloader,
         accounts: Accounts,
+        where: dict[str, Any] | None = None,
     ) -> Health:
-        """Healthy, degraded or down, and why."""
+        """Healthy, degraded or down, and why; ``where`` is what was just read of the losses."""
         reloaded = reloader.last.problems() if reloader.last else []
         bound = reloader.config.interface.max_loss_ppm
         return Health.of(
@@ -178,7 +179,7 @@ class Instance:
                 *self._unreachable(),
                 *self._ports_not_served(),
                 *self.services.problems(),
-                *accounts.problems(bound),
+                *accounts.problems(bound, where),
                 *reloaded,
             ]
         )
@@ -242,7 +243,7 @@ class Instance:
         if self.routes:
             document["route_check"] = {"routes": self.routes.count}
         inboxes = (reloader.inbox, *self.services.inboxes())
-        health = self._health(watchdog, reloader, accounts)
+        health = self._health(watchdog, reloader, accounts, document["where"])
         return {
             "health": health.facts(),
             **document,

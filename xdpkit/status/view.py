@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -104,6 +104,13 @@ def _listener_label(listener: str) -> str:
     return f"slow path {listener.upper()}"
 
 
+def _paths(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What each served queue and each listener has, by how it is named."""
+    yield from document["queues"].items()
+    for name, facts in document["slow_path"].items():
+        yield _listener_label(name), facts
+
+
 def _answering(counts: Mapping[str, Any] | None) -> list[Text]:
     """The cells of a queue or a listener; empty for a queue that is not served."""
     if counts is None:
@@ -184,8 +191,7 @@ def _transmit(document: Mapping[str, Any]) -> Table:
     shown = table(
         "transmit", "known", "early by ns, p1", "p10", "p50", "p90", "p99", "from", words=1
     )
-    listeners = ((_listener_label(name), facts) for name, facts in document["slow_path"].items())
-    for name, path in (*document["queues"].items(), *listeners):
+    for name, path in _paths(document):
         if facts := path.get("ntp"):
             errors = [f"{ns:,}" for ns in facts["tx_error_ns"].values()] or [""] * 5
             shown.add_row(name, number(facts["tx_true"]), *errors, facts["tx_timestamps"])
@@ -195,8 +201,7 @@ def _transmit(document: Mapping[str, Any]) -> Table:
 def _latency(document: Mapping[str, Any]) -> list[RenderableType]:
     """How long answers were inside; unknown for an older instance."""
     shown = table("\ninside, us", *(f"\n{name}" for name in _INSIDE), "\nfrom", words=1)
-    listeners = ((_listener_label(name), facts) for name, facts in document["slow_path"].items())
-    for name, path in (*document["queues"].items(), *listeners):
+    for name, path in _paths(document):
         if inside := path.get("latency_ns"):
             values = [f"{inside[each] / 1000:,.1f}" for each in _INSIDE]
             shown.add_row(name, *values, path["latency_from"])

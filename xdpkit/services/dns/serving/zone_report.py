@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from xdpkit.runtime.health import Reason
+from xdpkit.runtime.moment import moment
 from xdpkit.services.dns.geo.health import Failing
 from xdpkit.services.dns.serving.store import Load
 from xdpkit.services.dns.serving.zone_table import Change, ZoneState, ZoneTable
@@ -20,11 +20,6 @@ LINES = 100
 
 # Zones that are named as reasons of the health, and status files.
 NAMED = 20
-
-
-def moment(seconds: float) -> str:
-    """Seconds since the epoch as a time of day in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat("T", "seconds")
 
 
 def consequence(state: ZoneState) -> str:
